@@ -254,7 +254,7 @@ async def process_delivery(parts: Parts, delivery: InboxDelivery) -> None:
         if not silent(delivery, error):
             await _refuse(parts, delivery, error)
     except Exception:
-        fault = VpsopsError("Something went wrong on my side.", hint="An administrator finds it in the log by this id.")
+        fault = VpsopsError("An internal error occurred.", hint="An administrator can find it in the log by this id.")
         logger.exception("delivery_failed", kind=delivery.kind, error_id=fault.error_id)
         await parts.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
 

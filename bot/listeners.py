@@ -49,7 +49,7 @@ SHORTCUTS: Final = (action_ids.NEW_SERVER, action_ids.ACT_ON)
 """Callback ids that the manifest must declare; a test compares both."""
 
 ANY: Final = re.compile(".*", re.DOTALL)
-NOT_STORED: Final = "I cannot write down what you asked just now, so nothing was done. Try again in a moment."
+NOT_STORED: Final = "Your request could not be stored, so nothing was done. Try again in a moment."
 
 logger = structlog.get_logger(__name__)
 Body = dict[str, Any]
@@ -75,7 +75,7 @@ def register(app: AsyncApp, intake: Intake, suggest: Suggest, removed: Removed) 
 
 
 async def _unknown_command(ack: AsyncAck) -> None:
-    await ack(text=f"I do not know this command, so nothing was done. {SLASH} help shows what there is.")
+    await ack(text=f"Unknown command. Nothing was done. {SLASH} help lists the commands.")
 
 
 async def _unknown_event(body: Body) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from vpsops.bot.protocol.command_catalog import SHORT_NAMES
 from vpsops.core.changes.labels import PHASE_LABELS, Phase, phase_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
@@ -12,8 +13,8 @@ MAX_BUTTON_TEXT: Final = 75
 
 
 def action_verb(operation: str) -> str:
-    """Return an operation's name as a button label: "Reboot"."""
-    return operation.replace("_", " ").capitalize()
+    """Return an operation's name as a button label: "Reboot"; "Show" for get."""
+    return SHORT_NAMES.get(operation, operation).replace("_", " ").capitalize()
 
 
 def action_label(operation: str, hostname: str, limit: int = MAX_BUTTON_TEXT) -> str:
@@ -62,13 +63,21 @@ def _label_of(phase: Phase) -> StateLabel:
 
 STATE_LABELS: Final[Mapping[State, StateLabel]] = {
     **{state: _label_of(Phase(state.value)) for state in State if state is not State.HELD},
-    State.HELD: StateLabel("◔", "waiting", "Nothing happens until the answer is in."),
+    State.HELD: StateLabel("◔", "waiting", "Nothing happens until it is decided."),
 }
 
 
 def state_label(change: Change) -> StateLabel:
     """Return the label of the change's current state."""
-    return _label_of(phase_of(change))
+    phase = phase_of(change)
+    return _confirm(change) if phase is Phase.AWAITING_CONFIRMATION else _label_of(phase)
+
+
+def _confirm(change: Change) -> StateLabel:
+    """Name the person whose confirmation is pending."""
+    who = one_line(change.actor.shown, 60) or "the requester"
+    label = _label_of(Phase.AWAITING_CONFIRMATION)
+    return StateLabel(label.mark, label.words, f"Nothing happens until {who} confirms.")
 
 
 def change_title(change: Change, limit: int = 150) -> str:

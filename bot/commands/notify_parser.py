@@ -79,7 +79,7 @@ def parse_subscription(words: Sequence[str]) -> ShowSubscriptions | RemoveSubscr
         partial, rest = _next(partial, rest)
     events = partial.events | ({SubscriptionEvent.USAGE} if partial.usage else set())
     if not events:
-        raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
+        raise InvalidInputError("Name at least one event.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
     if SubscriptionEvent.USAGE in events and not partial.usage:
         raise InvalidInputError("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
     options = SubscriptionOptions(quiet=partial.quiet, zone=partial.zone or "UTC", usage=partial.usage)
@@ -98,7 +98,7 @@ def _next(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubsc
         return _threshold(partial, rest)
     names = [item for item in word.split(",") if item]
     if partial.servers or not names or not all(name in EVENTS for name in names):
-        raise InvalidInputError(f"I cannot place '{abbreviate(rest[0])}'.", hint=EXAMPLE)
+        raise InvalidInputError(f"Unexpected word '{abbreviate(rest[0])}'.", hint=EXAMPLE)
     return replace(partial, events=partial.events.union(*(EVENTS[name] for name in names))), rest[1:]
 
 
@@ -161,7 +161,5 @@ def _threshold(partial: _PartialSubscription, rest: list[str]) -> tuple[_Partial
     metric = match[1].lower()
     threshold = Threshold(SHORT.get(metric, metric), float(match[2]), minutes)
     if threshold.metric not in METRICS:
-        raise InvalidInputError(
-            f"There is no figure called {threshold.metric}.", hint=f"There are {', '.join(METRICS)}."
-        )
+        raise InvalidInputError(f"Unknown metric {threshold.metric}.", hint=f"The metrics are {', '.join(METRICS)}.")
     return replace(partial, usage=(*partial.usage, threshold)), rest

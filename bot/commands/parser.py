@@ -200,7 +200,7 @@ def _list(rest: list[str]) -> Command:
     for word in rest:
         key, value = _pair(word, FILTERS) or ("name", word)
         if key in values or not value or len(value) > LONGEST_FILTER:
-            return UnclearCommand("That is not one filter of each kind.", f"Write: {usage('list')}")
+            return UnclearCommand("Each filter can be used once.", f"Write: {usage('list')}")
         values[key] = value
     return RunOperation("list", values)
 
@@ -211,7 +211,7 @@ def _create(rest: list[str], reason: str) -> Command:
         pair = _pair(word, frozenset(CREATE))
         key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
         if key in values or not value:
-            return UnclearCommand(f"I cannot place '{abbreviate(word)}'.", f"Write: {usage('create')}")
+            return UnclearCommand(f"Unexpected word '{abbreviate(word)}'.", f"Write: {usage('create')}")
         values[key] = value
     return OpenCreate(values, reason)
 
@@ -262,9 +262,7 @@ def _watch(rest: list[str], reason: str) -> Command:
     words = [word.lower() for word in rest[1:]]
     lasts = _lasting(words)
     if not rest or reason or (words and words != ["stop"] and lasts is None):
-        return UnclearCommand(
-            "I cannot tell what to watch, or for how long.", f"Write: {usage('watch')}; from 5m to 7d."
-        )
+        return UnclearCommand("Name one server and, if needed, a duration.", f"Write: {usage('watch')}; from 5m to 7d.")
     return WatchServer(rest[0], None if words == ["stop"] else lasts or WATCHED)
 
 
@@ -286,7 +284,7 @@ def _pause(rest: list[str], reason: str) -> Command:
     if rest:
         words = " ".join(rest)
         return UnclearCommand(
-            f"{SLASH} pause is about all agents.", f"Write: {usage('pause')}", (f"pause because {words}",)
+            f"{SLASH} pause applies to all agents.", f"Write: {usage('pause')}", (f"pause because {words}",)
         )
     return PauseAgents(reason)
 
@@ -303,13 +301,13 @@ def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
         near = ["show"]
         text = f"show {text.strip()}"
     meant = " or ".join(f"{SLASH} {item}" for item in near)
-    hint = f"Did you mean {meant}?" if begun or close else f"{SLASH} help shows what there is."
+    hint = f"Did you mean {meant}?" if begun or close else f"{SLASH} help lists the commands."
     whole = tuple(replace_first_word(text, item) for item in near) if len(text) <= MAX_TEXT else ()
-    return UnclearCommand(f"I do not know '{abbreviate(word)}', so nothing was run.", hint, whole)
+    return UnclearCommand(f"Unknown command '{abbreviate(word)}'. Nothing was run.", hint, whole)
 
 
 def _too_much(word: str) -> UnclearCommand:
-    return UnclearCommand(f"{SLASH} {word} takes nothing after it.", f"Write: {usage(word)}")
+    return UnclearCommand(f"{SLASH} {word} takes no arguments.", f"Write: {usage(word)}")
 
 
 def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:

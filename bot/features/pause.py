@@ -52,11 +52,11 @@ async def paused_note(parts: Parts, reason: str = "") -> Post:
     waiting = sum(change.actor.kind is ActorKind.AGENT for change in held.changes)
     base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
     value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}
-    return Post(base.text, (*base.blocks, actions([button("Let agents go on", action_ids.RESUME, value, "danger")])))
+    return Post(base.text, (*base.blocks, actions([button("Resume agents", action_ids.RESUME, value, "danger")])))
 
 
 def switched_note(found: Pause) -> Post:
     """Say how the switch is now."""
     if found.paused:
-        return note(found.words, "They can look and change nothing. /vps resume lets them go on.")
+        return note(found.words, "They can read but change nothing. /vps resume resumes them.")
     return note("Agents may ask for changes again.", "What was cancelled meanwhile stays cancelled.")

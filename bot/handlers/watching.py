@@ -50,7 +50,7 @@ async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
     await subscribe(parts, asking, asked)
     lasts = duration(wanted.lasts.total_seconds())
     return note(
-        f"This channel hears of {server.hostname} for {lasts}.", f"/vps watch {server.hostname} stop ends it before."
+        f"Watching {server.hostname} for {lasts} in this channel.", f"/vps watch {server.hostname} stop ends it before."
     )
 
 
@@ -61,7 +61,7 @@ async def _stop(subscriptions: Subscriptions, asking: Asking, name: str) -> Post
     for one in meant:
         await subscriptions.remove(asking.team, asking.where.channel, one.id, asking.actor)
     if not meant:
-        return note(f"This channel does not watch {name}.", "/vps notify shows what it hears of.")
+        return note(f"This channel does not watch {name}.", "/vps notify shows its subscriptions.")
     return note(f"This channel no longer watches {', '.join(server for one in meant for server in one.servers)}.")
 
 

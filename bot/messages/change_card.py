@@ -33,6 +33,13 @@ from vpsops.core.wayscloud.answers.models import Server
 
 DIGEST_CHARACTERS: Final = 16
 VOTES_SHOWN: Final = 8
+OUTCOMES: Final = {
+    "create": ("It was created", "It was not created"),
+    "reboot": ("It rebooted", "It did not reboot"),
+    "start": ("It started", "It did not start"),
+    "stop": ("It stopped", "It did not stop"),
+}
+"""Labels of the buttons that settle an unknown outcome."""
 IN_PROGRESS: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
 
 
@@ -53,12 +60,12 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *_escalated(change, audience),
         *field_sections(_facts(change, now, usual)),
         *_logins(change),
-        *_quoted("Reason, in their words", change.reason),
+        *_quoted("Reason", change.reason),
         *_votes(change),
         *controls(change, audience),
         context(*_small_print(change)),
     ]
-    heard = (escape_untrusted(title, 300), lookalike_warning(change.target.hostname), _asked_by(change))
+    heard = (f"{escape_untrusted(title, 300)}.", lookalike_warning(change.target.hostname), _asked_by(change))
     return Post(" ".join(part for part in heard if part), tuple(blocks))
 
 
@@ -96,7 +103,7 @@ def block_id(change: Change, part: str) -> str:
 
 
 def _asked_by(change: Change) -> str:
-    return f"Asked for by {requester_text(change)}."
+    return f"Requested by {requester_text(change)}."
 
 
 def _sentences(change: Change) -> list[Block]:
@@ -113,7 +120,7 @@ def _ending(change: Change) -> str:
 
 def _provider_state(change: Change) -> str:
     server = result_server(change.result)
-    return f"The service says it is {one_line(server.state, 40)}." if server else ""
+    return f"The provider reports: {one_line(server.state, 40)}." if server else ""
 
 
 def result_server(result: Mapping[str, Any]) -> Server | None:
@@ -129,7 +136,7 @@ def _escalated(change: Change, audience: Audience) -> list[Block]:
     """Explain why the escalation channel shows the card; escalation does not extend the right to decide."""
     if audience is not Audience.ESCALATED or change.state is not State.HELD:
         return []
-    words = "Nobody had voted when half of its time was over, so it is shown here too. Who may decide stays the same."
+    words = "No votes after half of its time, so it is shown here too. Who may decide does not change."
     return [context(plain(words))]
 
 
@@ -137,13 +144,13 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
     target = change.target
     server = result_server(change.result)
     address = (server.ipv4 or server.ipv6 or "" if server else "") or target.address
-    state = "State when asked" if change.state is not State.HELD else "State"
+    state = "State at request" if change.state is not State.HELD else "State"
     under_way = change.state in IN_PROGRESS
     elapsed = duration((now - change.sent_at).total_seconds()) if change.sent_at else ""
     running = f"{elapsed}; {usual}" if elapsed and usual else elapsed
     return [
         ("Server", target.hostname),
-        ("Careful", lookalike_warning(target.hostname)),
+        ("Warning", lookalike_warning(target.hostname)),
         ("Id", target.id or (server.id if server else "")),
         ("Address", address),
         ("Region", target.region),
@@ -154,7 +161,7 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
         ("System", system_of(change)),
         ("Name", label_of(change)),
         ("Cost", change.cost),
-        ("Running for", running if under_way else ""),
+        ("Elapsed", running if under_way else ""),
         ("Policy", change.ruling.reason if change.state is State.HELD else ""),
     ]
 
@@ -188,7 +195,7 @@ def _who_may(change: Change) -> str:
     """Return who may decide, as escaped mrkdwn. With several rules, an approver must satisfy all of them."""
     rules = change.ruling.requirements or (change.ruling.approvers,)
     verdict_text = [" or ".join(_approvers(rule)) or "nobody" for rule in rules[:VOTES_SHOWN]]
-    return f"May decide: {'; and also '.join(verdict_text)}."
+    return f"Approvers: {'; and also '.join(verdict_text)}."
 
 
 def _approvers(approvers: Approvers) -> list[str]:
@@ -241,9 +248,10 @@ def _vote_buttons(change: Change) -> list[Block]:
 
 
 def _settle_buttons(change: Change) -> list[Block]:
+    happened, not_happened = OUTCOMES.get(change.operation, ("It happened", "It did not happen"))
     return [
-        button("It happened", action_ids.HAPPENED, button_value(change)),
-        button("It did not happen", action_ids.NOT_HAPPENED, button_value(change)),
+        button(happened, action_ids.HAPPENED, button_value(change)),
+        button(not_happened, action_ids.NOT_HAPPENED, button_value(change)),
     ]
 
 

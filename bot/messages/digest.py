@@ -27,7 +27,7 @@ def group_post(items: Sequence[NotificationItem]) -> Post:
 
 def summary_post(items: Sequence[NotificationItem]) -> Post:
     """Render the items that quiet hours held back."""
-    return _list(f"While it was quiet: {len(items)} notices", items)
+    return _list(f"During quiet hours: {len(items)} notices", items)
 
 
 def _list(title: str, items: Sequence[NotificationItem]) -> Post:
@@ -35,6 +35,6 @@ def _list(title: str, items: Sequence[NotificationItem]) -> Post:
     left = len(items) - len(visible)
     rows = lines(*(item.text for item in visible), limit=SHOWN * LINE)
     more = f"And {left} more. " if left else ""
-    foot = context(plain(f"{more}{SLASH} list shows how the servers are, {SLASH} changes what was asked for."))
+    foot = context(plain(f"{more}{SLASH} list shows the servers, {SLASH} changes the changes."))
     summary = ", ".join(escape_untrusted(item.text, LINE) for item in visible[:5])
     return Post(f"{escape_untrusted(title, 150)}: {summary}", (header(title), section(rows), foot))

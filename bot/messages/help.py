@@ -13,7 +13,7 @@ from vpsops.core.operations import OPERATIONS
 
 SECTION: Final = 2900
 FOOT: Final = (
-    "A server may be named by its hostname, the beginning of it, or its id. Nothing changes before you confirm it."
+    "Name a server by its hostname, the beginning of its hostname, or its id. Nothing changes before you confirm it."
 )
 
 
@@ -22,8 +22,8 @@ def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
     may = may or {}
     if topic in LISTED:
         return _one_command(topic, may)
-    lead = f"There is no command '{one_line(topic, 40)}'. These are all there are:" if topic else "What I can do:"
-    groups = [("Look", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(CHAT_COMMANDS))]
+    lead = f"There is no command '{one_line(topic, 40)}'. All commands:" if topic else "Commands:"
+    groups = [("View", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(CHAT_COMMANDS))]
     blocks: list[Block] = [section(plain(lead))]
     for title, words in groups:
         blocks += _sections(title, [_row(word, may) for word in words])
@@ -66,17 +66,17 @@ def _effect(word: str) -> str:
 
 
 DETAILS: Final = {
-    "changes": f"{SLASH} changes mine: yours and your agents'. A server's are those of its name, also if it is gone.",
+    "changes": f"{SLASH} changes mine lists yours and your agents'. Changes of deleted servers are found by hostname.",
     "approve": "Votes count only as clicks on the card that shows what will happen.",
     "deny": "Votes count only as clicks on the card that shows what will happen.",
-    "audit": "For full members. In a shared page nobody's words and no refusals are shown.",
-    "report": "Costs are left out where it is shared.",
-    "watch": f"For an hour unless told. {SLASH} watch web01 stop ends it.",
+    "audit": "For full members. Shared pages show neither reasons nor refusals.",
+    "report": "A shared report shows no costs.",
+    "watch": f"One hour unless a duration is given. {SLASH} watch web01 stop ends it.",
     "notify": (
         f"Events are {', '.join(SubscriptionEvent)}, or all."
         f" {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
         f" adds one; {SLASH} notify alone shows them, and {SLASH} notify off with an id ends one."
     ),
-    "pause": "Agents can look and change nothing until a member of the approval channel lets them go on.",
-    "resume": "Shows who paused agents and why, with a button for those who may let them go on.",
+    "pause": "Agents can read but change nothing until a member of the approval channel resumes them.",
+    "resume": "Shows who paused agents and why, with a button for those who may resume them.",
 }

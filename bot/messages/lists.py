@@ -32,7 +32,7 @@ from vpsops.core.common.text import one_line
 
 VALUE: Final = 2000
 WORDS: Final = 200
-NO_LINK: Final = "I know of no card of it that you can open."
+NO_LINK: Final = "There is no card that you can open."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def changes_page(
 ) -> Post:
     """Render a page of changes."""
     if not changes:
-        return note(f"{title}: none.", f"{SLASH} help shows what can be done.")
+        return note(f"{title}: none.", f"{SLASH} help lists the commands.")
     rows = change_rows(changes, links, everyone=everyone)
     summary = ", ".join(escape_untrusted(change_title(change, 120), 150) for change in changes[:5])
     return Post(f"{escape_untrusted(title, 200)}: {summary}", (header(title), *rows, page_buttons(turns)))
@@ -100,7 +100,7 @@ def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
     if not ids:
         return post
     visible = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
-    summary = f"Cannot be read by this version of vpsops: {visible}. A process of the newer version takes care of it."
+    summary = f"This version of vpsops cannot read: {visible}. A process of the newer version handles them."
     return Post(f"{post.text} {escape_untrusted(summary, 400)}", (*post.blocks, context(plain(one_line(summary, 400)))))
 
 
@@ -114,7 +114,9 @@ def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None)
             "There is nothing to vote on.",
         )
     else:
-        summary = f"Nothing was decided: to {verdict.value} takes a click on the card, which shows what will happen."
+        summary = (
+            f"Nothing was decided. To {verdict.value} it, click the button on the card, which shows what will happen."
+        )
         hint = "" if change.id in links else NO_LINK
     base = note(summary, hint)
     return Post(base.text, (*base.blocks, *change_rows([change], links)))
@@ -151,7 +153,7 @@ def _audit_post(title: str, records: Sequence[TrailRecord], blocks: Sequence[Blo
 
 def _link(links: Mapping[str, str], change_id: str | None) -> str:
     address = links.get(change_id or "", "")
-    return f" · <{address}|its card>" if address else ""
+    return f" · <{address}|open card>" if address else ""
 
 
 def _record_footer(record: TrailRecord, links: Mapping[str, str]) -> list[Block]:

@@ -13,9 +13,9 @@ from vpsops.core.common.text import duration, one_line
 def change_notice(change: Change, event: str, now: datetime) -> Post:
     """Render the outcome of a change, or what delays it."""
     words = one_line(change_text(change, event, now), 1500)
-    small = context(mrkdwn(f"Asked for by {requester_text(change)}"), plain(change.id, 80))
+    small = context(mrkdwn(f"Requested by {requester_text(change)}"), plain(change.id, 80))
     blocks: tuple[Block, ...] = (section(plain(words)), small)
-    return Post(f"{escape_untrusted(words, 1500)} Asked for by {requester_text(change)}.", blocks)
+    return Post(f"{escape_untrusted(words, 1500)} Requested by {requester_text(change)}.", blocks)
 
 
 def service_notice(text: str) -> Post:
@@ -47,13 +47,10 @@ def change_text(change: Change, event: str, now: datetime) -> str:
             return f"{action_label(change.operation, name, 300)} failed. {change.note}{_took(change)}"
         case "overdue":
             since = f" {duration((now - change.sent_at).total_seconds())} so far." if change.sent_at else ""
-            return (
-                f"{action_label(change.operation, name, 300)} takes longer than usual.{since} It goes on being watched."
-            )
+            title = action_label(change.operation, name, 300)
+            return f"{title} is taking longer than usual.{since} vpsops keeps checking."
         case "needs_person":
-            return (
-                f"{action_label(change.operation, name, 300)}: it could not be told whether it happened. {change.note}"
-            )
+            return f"{action_label(change.operation, name, 300)}: outcome unknown. {change.note}"
         case _:
             return f"{action_label(change.operation, name, 300)}: {event.replace('_', ' ')}. {change.note}"
 

@@ -59,16 +59,16 @@ def report_page(report: StatusReport, links: Mapping[str, str], *, everyone: boo
     """Render the report; a shared report (`everyone`) contains no mentions."""
     pairs = [
         ("Servers", fleet_words(report.fleet)),
-        ("A month costs", costs_words(report.fleet.costs)),
-        ("Waiting for people", holds_words(report.holds) + (" and more" if report.crowded else "")),
-        ("Agents", report.pause.words if report.pause.paused else "may ask"),
-        ("Last 24 hours", counted_words(report.counted)),
+        ("Monthly cost", costs_words(report.fleet.costs)),
+        ("Pending", holds_words(report.holds) + (" and more" if report.crowded else "")),
+        ("Agents", report.pause.words if report.pause.paused else "active"),
+        ("Finished in 24 h", counted_words(report.counted)),
     ]
     blocks = [
-        header("How everything stands"),
+        header("Status report"),
         *field_sections(pairs),
-        *_rows("Open, the newest" if report.crowded else "Open", report.going_on, links, everyone=everyone),
-        *_rows("Came to an end", report.ended, links, everyone=everyone),
+        *_rows("Open (newest)" if report.crowded else "Open", report.going_on, links, everyone=everyone),
+        *_rows("Finished", report.ended, links, everyone=everyone),
         context(mrkdwn(f"As of {moment(report.at)}")),
         page_buttons(PageLinks(PageQuery("report", {}))),
     ]
@@ -79,7 +79,7 @@ def report_page(report: StatusReport, links: Mapping[str, str], *, everyone: boo
 def fleet_words(fleet: FleetCounts) -> str:
     """Format the number of servers by state."""
     if fleet.problem:
-        return f"not known: {one_line(fleet.problem, 400)}"
+        return f"unavailable: {one_line(fleet.problem, 400)}"
     total = sum(fleet.states.values())
     most = sorted(fleet.states.items(), key=lambda one: (-one[1], one[0]))
     named = ", ".join(f"{count:,} {one_line(state, 30)}" for state, count in most[:STATES])
@@ -96,23 +96,20 @@ def costs_words(costs: MonthlyCosts | None) -> str:
     lacking = [(costs.unknown, "of unknown price"), (costs.nameless, "in an unknown currency")]
     rest = ", ".join(f"{count} {words}" for count, words in lacking if count)
     if not sums:
-        return f"not known: {rest}" if rest else ""
+        return f"not available from the API: {rest}" if rest else ""
     return f"{sums}, and {rest}" if rest else sums
 
 
 def holds_words(holds: list[Change]) -> str:
     """Format the number of pending changes by kind of decision."""
     votes = sum(hold.ruling.decision is Decision.APPROVE for hold in holds)
-    parts = [(votes, "for approval"), (len(holds) - votes, "for their asker's word")]
-    return ", ".join(f"{count} {words}" for count, words in parts if count) or "nothing"
+    parts = [(votes, "waiting for approval"), (len(holds) - votes, "waiting for confirmation")]
+    return ", ".join(f"{count} {words}" for count, words in parts if count) or "none"
 
 
 def counted_words(counted: Mapping[State, int]) -> str:
     """Format the number of finished changes by final state."""
-    return (
-        ", ".join(f"{count} {STATE_LABELS[state].words}" for state, count in counted.items() if count)
-        or "no change ended"
-    )
+    return ", ".join(f"{count} {STATE_LABELS[state].words}" for state, count in counted.items() if count) or "none"
 
 
 def _rows(title: str, changes: tuple[Change, ...], links: Mapping[str, str], *, everyone: bool) -> list[Block]:

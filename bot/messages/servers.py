@@ -34,7 +34,7 @@ OPTION_VALUE: Final = 150
 MENU: Final = ("get", "status", "start", "stop", "reboot")
 SIZE: Final = 20
 VALUE: Final = 2000
-NARROW: Final = "These names are too long to turn the page by. Write a part of a name to narrow the list."
+NARROW: Final = "These names are too long for page buttons. Type part of a name to narrow the list."
 UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -104,11 +104,9 @@ def server_choice(text: str, operation: str, candidates: Sequence[tuple[str, str
         )
         for number, (ident, name) in enumerate(visible)
     ]
-    words = f"'{one_line(text, 80)}' means {len(candidates)} servers. Which one?"
+    words = f"'{one_line(text, 80)}' matches {len(candidates)} servers. Which one?"
     more = (
-        f" These are the first {CHOICES}; write more of the name to narrow it down."
-        if len(candidates) > CHOICES
-        else ""
+        f" These are the first {CHOICES}; type more of the name to narrow it down." if len(candidates) > CHOICES else ""
     )
     return Post(escape_untrusted(words, 300), (section(plain(words + more)), actions(row)))
 
@@ -125,7 +123,7 @@ def shareable(post: Post, asked: OperationCall) -> Post:
 
 def _count(page: ServerList) -> str:
     if page.total == 0:
-        return "No servers that are known to match" if page.lacking else "No servers"
+        return "No known server matches" if page.lacking else "No servers"
     last = page.skipped + len(page.servers)
     visible = f", {page.skipped + 1:,} to {last:,} shown" if len(page.servers) < page.total else ""
     return f"{page.total:,} server{'s' if page.total != 1 else ''}{visible}"
@@ -133,10 +131,10 @@ def _count(page: ServerList) -> str:
 
 def _none(page: ServerList, asked: OperationCall) -> str:
     if page.advice:
-        return f"Nothing matches. {one_line(page.advice, 300)}"
+        return f"No server matches. {one_line(page.advice, 300)}"
     if asked.arguments or page.lacking:
-        return f"Nothing matches. For a state write state:running, for a region region:oslo; {SLASH} list shows all."
-    return f"This account has none yet. {SLASH} create makes one."
+        return f"No server matches. Filter with state:running or region:oslo; {SLASH} list shows all."
+    return f"This account has no servers yet. {SLASH} create orders a server."
 
 
 def first_line(server: Server) -> str:

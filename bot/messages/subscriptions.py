@@ -8,19 +8,19 @@ from vpsops.bot.blocks.text import escape_untrusted, is_user_id, moment, user_me
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.core.common.text import one_line
-from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription
+from vpsops.core.messaging.subscriptions import EVERY_SERVER, WITHOUT_THRESHOLD, Subscription
 
 SHOWN: Final = 20
 NAMES: Final = 300
 HOW: Final = (
-    f"{SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo adds one, {SLASH} notify off ID removes one."
-    f" {SLASH} help notify says more."
+    f"{SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo adds a subscription,"
+    f" {SLASH} notify off ID removes it. {SLASH} help notify explains more."
 )
 
 
 def subscriptions_page(subscriptions: Sequence[Subscription], default: Subscription | None) -> Post:
     """List a channel's subscriptions; the one from the settings has no remove button."""
-    title = f"This channel is told of {_count(len(subscriptions) + (default is not None))}"
+    title = f"Subscriptions: {_count(len(subscriptions) + (default is not None))}"
     blocks: list[Block] = [header(title)]
     if default is not None:
         blocks.append(section(lines(subscription_text(default), "Set by the operator (VPSOPS_CHANNEL).")))
@@ -34,8 +34,11 @@ def subscriptions_page(subscriptions: Sequence[Subscription], default: Subscript
 
 def subscription_added(subscription: Subscription) -> Post:
     """Announce a new subscription to its channel, with the user who set it."""
-    words = f"From now on this channel is told of {subscription_text(subscription)}."
-    blocks = (section(plain(words)), context(mrkdwn(_foot(subscription)), plain(f"{SLASH} notify shows and ends it.")))
+    words = f"Subscribed: {subscription_text(subscription)}."
+    blocks = (
+        section(plain(words)),
+        context(mrkdwn(_foot(subscription)), plain(f"{SLASH} notify shows and removes it.")),
+    )
     return Post(f"{escape_untrusted(words, 600)} {_foot(subscription)}", blocks)
 
 
@@ -48,12 +51,15 @@ def subscription_text(subscription: Subscription) -> str:
         if subscription.options.quiet
         else ""
     )
-    kind = "watching: " if subscription.options.watch else ""
-    return f"{kind}{', '.join([*events, *usage])} on {one_line(' '.join(subscription.servers), NAMES)}{quiet}"
+    kind = "Watch: " if subscription.options.watch else ""
+    servers = (
+        "all servers" if subscription.servers == (EVERY_SERVER,) else one_line(" ".join(subscription.servers), NAMES)
+    )
+    return f"{kind}{', '.join([*events, *usage])} on {servers}{quiet}"
 
 
 def _count(number: int) -> str:
-    return "nothing" if number == 0 else f"{number} thing{'s' if number > 1 else ''}"
+    return str(number) if number else "none"
 
 
 def _off(subscription: Subscription, number: int) -> Block:

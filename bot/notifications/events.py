@@ -48,7 +48,7 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
     made = result_server(change.result)
     ident = change.target.id or (made.id if made else "")
     words = one_line(change_text(change, event, now), TEXT)
-    foot = f"Asked for by {requester_text(change)}{confirmation_text(change)}"
+    foot = f"Requested by {requester_text(change)}{confirmation_text(change)}"
     return Occasion(events, NotificationItem(words, ident, change.target.hostname, foot, change.id), event in URGENT)
 
 

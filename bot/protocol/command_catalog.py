@@ -11,16 +11,16 @@ SHORT_NAMES: Final = {"get": "show", "os_templates": "os"}
 
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "changes": ("[open|mine|SERVER|CHANGE]", "List the newest changes and where they are."),
-    "approve": ("CHANGE", "Find the card to approve on; votes are clicks, never typed."),
-    "deny": ("CHANGE", "Find the card to deny on; votes are clicks, never typed."),
-    "cancel": ("CHANGE [because REASON]", "Withdraw a change that is waiting."),
-    "audit": ("[SERVER|@PERSON|CHANGE]", "Show who asked, decided and did what, newest first."),
-    "report": ("", "Show how everything stands: fleet, changes, holds, costs, agents."),
-    "watch": ("SERVER [for 2h|stop]", "Tell this channel of what happens to one server for a while."),
-    "notify": (NOTIFY_ARGUMENTS, "Show or set what this channel is told of: events, servers, quiet hours."),
-    "pause": ("[because REASON]", "Keep all agents from changing anything, now."),
-    "resume": ("[because REASON]", "Let paused agents go on; asks for a click."),
+    "changes": ("[open|mine|SERVER|CHANGE]", "List the newest changes and their state."),
+    "approve": ("CHANGE", "Link to the card with the Approve button; typed votes do not count."),
+    "deny": ("CHANGE", "Link to the card with the Deny button; typed votes do not count."),
+    "cancel": ("CHANGE [because REASON]", "Cancel a pending change."),
+    "audit": ("[SERVER|@PERSON|CHANGE]", "Show who requested, decided and did what, newest first."),
+    "report": ("", "Show a status report: servers, changes, pending decisions, costs, agents."),
+    "watch": ("SERVER [for 2h|stop]", "Post the events of one server in this channel for a while."),
+    "notify": (NOTIFY_ARGUMENTS, "Show or set this channel's notifications: events, servers, quiet hours."),
+    "pause": ("[because REASON]", "Stop all agents from changing anything."),
+    "resume": ("[because REASON]", "Resume paused agents; asks for a click."),
     "help": ("[COMMAND]", "Explain a command."),
 }
 """Commands that are not operations: their arguments and summary."""

@@ -30,8 +30,11 @@ RECENT_SHOWN: Final = 6
 PROBLEMS_SHOWN: Final = 8
 RECORDS_SHOWN: Final = 8
 SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
-    "dm_settled": ("Tell me when my changes end", "A direct message when a change of mine, or of my agent, has ended."),
-    "dm_reminders": ("Remind me to vote", "A direct message when a change still waits for my vote."),
+    "dm_settled": (
+        "Notify me when my changes finish",
+        "Send a direct message when my change, or my agent's, has finished.",
+    ),
+    "dm_reminders": ("Remind me to vote", "Send a direct message while a change waits for my vote."),
 }
 
 
@@ -95,7 +98,7 @@ def _pending_votes(page: HomePage) -> list[Block]:
     if page.votes_trouble:
         blocks.append(section(plain(page.votes_trouble, 1000)))
     elif not page.votes:
-        blocks.append(section(plain("Nothing waits for you.")))
+        blocks.append(section(plain("No pending votes.")))
     for change in page.votes[:VOTES_SHOWN]:
         blocks += _entry(page, change, Audience.VOTERS)
     return [*blocks, *_more(page.votes, VOTES_SHOWN)]
@@ -104,7 +107,7 @@ def _pending_votes(page: HomePage) -> list[Block]:
 def _unknown_outcomes(page: HomePage) -> list[Block]:
     if not page.unclear:
         return []
-    blocks = [header(_counted("Somebody has to look", page.unclear))]
+    blocks = [header(_counted("Outcome unknown: check the server", page.unclear))]
     for change in page.unclear[:UNCLEAR_SHOWN]:
         blocks += _entry(page, change, Audience.VOTERS)
     return [*blocks, *_more(page.unclear, UNCLEAR_SHOWN)]
@@ -115,7 +118,7 @@ def _own_changes(page: HomePage) -> list[Block]:
     ended = [item for item in page.own if not item.state.open]
     blocks = [header(_counted("Your changes", waiting))]
     if not page.own:
-        blocks.append(section(plain(f"None in the last thirty days. {SLASH} help shows what you can ask for.")))
+        blocks.append(section(plain(f"None in the last 30 days. {SLASH} help lists the commands.")))
     for change in waiting[:OPEN_SHOWN]:
         blocks += _entry(page, change, Audience.ASKER)
     blocks += _more(waiting, OPEN_SHOWN)
@@ -135,14 +138,14 @@ def _entry(page: HomePage, change: Change, audience: Audience) -> list[Block]:
     what += [f"Reason: {one_line(change.reason, 300)}"] if change.reason.strip() else []
     words = section(lines(*what, limit=2900)) | {"block_id": block_id(change, "home")}
     small = context(
-        mrkdwn(_where(page, change, f"Asked for by {requester_text(change)}", *_until(change))), plain(change.id)
+        mrkdwn(_where(page, change, f"Requested by {requester_text(change)}", *_until(change))), plain(change.id)
     )
     return [words, small, *controls(change, audience)]
 
 
 def _target(change: Change) -> str:
     target = change.target
-    state = f"was {one_line(target.state, 40)} when asked" if target.state else ""
+    state = f"was {one_line(target.state, 40)} at request" if target.state else ""
     made = (system_of(change), label_of(change))
     parts = (target.id, target.address, target.region, target.plan, *made, state, change.cost, _progress(change))
     return " · ".join(one_line(part, 130) for part in parts if part)
@@ -162,25 +165,25 @@ def _until(change: Change) -> list[str]:
 
 def _where(page: HomePage, change: Change, *words: str) -> str:
     link = page.links.get(change.id, "")
-    return " · ".join([*words, *([f"<{escape(link)}|Open its card>"] if link else [])])
+    return " · ".join([*words, *([f"<{escape(link)}|Open card>"] if link else [])])
 
 
 def _fleet(fleet: HomeServers) -> list[Block]:
     servers = fleet.servers
     if servers is None:
-        return [header("Servers"), section(plain(fleet.trouble or "They could not be read.", 1000))]
+        return [header("Servers"), section(plain(fleet.trouble or "The servers could not be read.", 1000))]
     counts = Counter(item.state for item in servers)
     ranked = sorted(counts.items(), key=lambda item: (_rank(item[0]), -item[1], item[0]))[:10]
     shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
     problems = sorted((server for server in servers if server.failed or server.pending), key=_problem_order)
-    blocks = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
+    blocks = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are no servers yet."))]
     if problems:
         rows = [
             f"{one_line(problem.hostname, 120)}: {one_line(problem.state, 40)}" for problem in problems[:PROBLEMS_SHOWN]
         ]
         more = len(problems) - len(rows)
         rows += [f"and {more} more: {SLASH} list state:failed or state:pending"] if more > 0 else []
-        blocks.append(section(lines("Not as they should be, or on their way:", *rows)))
+        blocks.append(section(lines("Failed or in transition:", *rows)))
     return [*blocks, context(plain(fleet.trouble, 500))] if fleet.trouble else blocks
 
 
@@ -194,18 +197,18 @@ def _problem_order(server: Server) -> tuple[bool, str]:
 
 def _agents(page: HomePage) -> list[Block]:
     if not page.pause.paused:
-        words = "Agents may ask for changes. People still confirm or approve each one."
+        words = "Agents may request changes. People confirm or approve each change."
         asks = _confirmation("Pause all agents?", PAUSED, "Pause")
         control = button("Pause agents", action_ids.HOME_PAUSE, {}) | {"confirm": asks}
         return [header("Agents"), section(plain(words), control)]
     at = page.pause.at.timestamp() if page.pause.at else 0.0
-    sure = _confirmation("Let agents go on?", RESUMED, "Let them go on")
-    go_on = button("Let agents go on", action_ids.HOME_RESUME, {"at": at}) | {"confirm": sure}
+    sure = _confirmation("Resume agents?", RESUMED, "Resume")
+    go_on = button("Resume agents", action_ids.HOME_RESUME, {"at": at}) | {"confirm": sure}
     return [header("Agents"), section(plain(page.pause.words, 1000), go_on if page.may_resume else None)]
 
 
-PAUSED: Final = "No agent changes anything until somebody who may lets them go on. Reads still work."
-RESUMED: Final = "Agents can ask for changes again. What was cancelled meanwhile stays cancelled."
+PAUSED: Final = "Agents cannot change anything until an approver resumes them. Reads still work."
+RESUMED: Final = "Agents can request changes again. Cancelled changes stay cancelled."
 
 
 def _confirmation(title: str, words: str, yes: str) -> Block:
@@ -217,7 +220,7 @@ def _recent_activity(records: Sequence[TrailRecord]) -> list[Block]:
     if not records:
         return []
     rows = [_record_line(record) for record in reversed(records[-RECORDS_SHOWN:])]
-    return [header("Lately"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
+    return [header("Recent activity"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
 
 
 def _record_line(record: TrailRecord) -> str:

@@ -81,7 +81,7 @@ def resolve_draft(catalogue: OrderOptions, draft: CreateDraft) -> CreateDraft:
         if code and code not in codes:
             unknown.append(f"'{one_line(code, 60)}'")
         values[name] = code if code in codes else (codes[0] if len(codes) == 1 else "")
-    problem = f"Not on offer: {', '.join(unknown)}. Choose from the lists." if unknown else ""
+    problem = f"Not available: {', '.join(unknown)}. Choose from the lists." if unknown else ""
     return replace(draft, values=values, wrong=draft.wrong or problem)
 
 
@@ -112,9 +112,9 @@ def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
         total_price(catalogue, draft),
         _menu_input("region", "Region", catalogue, draft),
         _menu_input("os_template", "Operating system", catalogue, draft),
-        _text_input("ssh_keys", "Public SSH keys, one a line", draft, optional=True, multiline=True),
+        _text_input("ssh_keys", "Public SSH keys, one per line", draft, optional=True, multiline=True),
         _text_input("reason", "Reason", draft, optional=True, most=500),
-        context(plain("It is billed monthly from the moment it is made, and ready in one to three minutes.")),
+        context(plain("It is billed monthly from its creation, and ready in one to three minutes.")),
     ]
     return {
         "type": "modal",
@@ -150,7 +150,7 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         "close": plain("Back", 24),
         "blocks": [
             *field_sections([("Change", what), ("Id", change.id)]),
-            _text_input("reason", "Why not? The asker reads this.", CreateDraft(), multiline=True, most=500),
+            _text_input("reason", "Reason, shown to the requester", CreateDraft(), multiline=True, most=500),
         ],
     }
 
@@ -167,7 +167,7 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         "submit": plain(action_verb(change.operation), 24),
         "close": plain("Back", 24),
         "blocks": [
-            *field_sections([("Change", what), ("Careful", lookalike_warning(change.target.hostname))]),
+            *field_sections([("Change", what), ("Warning", lookalike_warning(change.target.hostname))]),
             *field_sections([("Id", change.target.id), ("Address", change.target.address)]),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
             _text_input("name", f"Type the server's name: {name}", CreateDraft()),
@@ -197,7 +197,7 @@ def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 
 
 def _note_input() -> Block:
-    label = "Note; the asker and the trail keep it"
+    label = "Note, shown to the requester and kept in the audit trail"
     return _text_input("reason", label, CreateDraft(), optional=True, multiline=True, most=500)
 
 

@@ -79,7 +79,7 @@ def _buttons(number: int, server: Server, may: Sequence[str]) -> list[Block]:
         if len(pack(value)) <= VALUE
     ]
     if not row:
-        return [context(plain("You may do nothing with it from here."))]
+        return [context(plain("You may not run any operation on it here."))]
     return [actions(row, f"act:{number}")]
 
 

@@ -111,7 +111,7 @@ class Membership:
         if not evidence and unreadable:
             raise _members_unreadable(f"who is in {' and '.join(unreadable)}")
         if not evidence and problems:
-            raise NotAllowedError(f"Nobody can decide here: {'; '.join(problems)}.", hint=ACCEPT_HINT)
+            raise NotAllowedError(f"You cannot decide here: {'; '.join(problems)}.", hint=ACCEPT_HINT)
         return ApproverEvidence(tuple(matched), "; ".join(evidence))
 
     async def read_groups(self, user: str, sources: Iterable[str], *, fresh: bool = False) -> tuple[str, ...] | None:
@@ -240,13 +240,13 @@ def other_workspace_error() -> OtherWorkspaceError:
 
 def _members_unreadable(what: str) -> MembershipUnreadableError:
     return MembershipUnreadableError(
-        f"I cannot read {what} just now, so nobody can decide by it.",
-        hint="Nothing was decided. If it stays so, an administrator should check the app's scopes and the group.",
+        f"Slack did not return {what}, so your right to decide could not be checked.",
+        hint="Nothing was decided. If it persists, ask an administrator to check the app's scopes and the group.",
     )
 
 
 def _slack_unavailable(what: str) -> MembershipUnreadableError:
     return MembershipUnreadableError(
-        f"Slack does not tell me {what} just now, so nothing was done.",
-        hint="Try again. If it stays so, an administrator should run `vpsops doctor`.",
+        f"Slack did not return {what}, so nothing was done.",
+        hint="Try again. If it persists, ask an administrator to run `vpsops doctor`.",
     )

@@ -67,45 +67,45 @@ class PhaseLabel:
 
 
 PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
-    Phase.REQUESTED: PhaseLabel("asked for", "is being recorded", "It is being looked at.", NextStep.WAIT),
+    Phase.REQUESTED: PhaseLabel("requested", "is being recorded", "It is being checked.", NextStep.WAIT),
     Phase.AWAITING_CONFIRMATION: PhaseLabel(
-        "waiting for your word", "waits for confirmation", "Nothing happens until you confirm.", NextStep.CONFIRM
+        "waiting for confirmation", "waits for confirmation", "Nothing happens until it is confirmed.", NextStep.CONFIRM
     ),
     Phase.AWAITING_APPROVAL: PhaseLabel(
         "waiting for approval",
         "waits for approval",
-        "Nothing happens until others have approved.",
+        "Nothing happens until it is approved.",
         NextStep.WAIT_FOR_APPROVAL,
     ),
     Phase.APPROVED: PhaseLabel(
-        "agreed", "was agreed to and is about to run", "It is about to be sent to the provider.", NextStep.WAIT
+        "approved", "was agreed to and is about to run", "It is about to be sent to the provider.", NextStep.WAIT
     ),
     Phase.DEFERRED: PhaseLabel(
-        "agreed, waits for the provider", "was agreed to and waits, as the provider asks", "", NextStep.WAIT
+        "approved, waiting for the provider", "was agreed to and waits, as the provider asks", "", NextStep.WAIT
     ),
-    Phase.SENDING: PhaseLabel("being sent", "is being sent", "It is being sent to the provider.", NextStep.WAIT),
+    Phase.SENDING: PhaseLabel("sending", "is being sent", "It is being sent to the provider.", NextStep.WAIT),
     Phase.WATCHING: PhaseLabel(
-        "under way",
+        "in progress",
         "was sent and is still going",
-        "The provider took it on; the server is being watched.",
+        "Accepted by the provider. Waiting for the server to finish.",
         NextStep.WAIT,
     ),
     Phase.OVERDUE: PhaseLabel(
         "taking longer than usual",
         "is still going, longer than usual",
-        "It was sent and is still going. It goes on being watched.",
+        "It was sent and is still in progress. vpsops keeps checking.",
         NextStep.WAIT,
     ),
     Phase.UNKNOWN: PhaseLabel(
-        "no clear answer",
+        "checking the outcome",
         "was sent, and no clear answer came; it is being looked up",
-        "The provider gave no clear answer. It is being looked up, and is not sent again.",
+        "The provider gave no clear answer. The outcome is being checked; it is not sent again.",
         NextStep.CHECK_SERVER,
     ),
     Phase.REFUSED: PhaseLabel(
         "refused, being verified",
         "was refused by the provider; looks verify for some seconds that nothing happened",
-        "The provider refused it. Looks verify that nothing happened; it takes seconds.",
+        "The provider refused it. vpsops is verifying that nothing happened; this takes seconds.",
         NextStep.CHECK_SERVER,
     ),
     Phase.DOUBTED: PhaseLabel(
@@ -115,20 +115,20 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
         NextStep.CHECK_SERVER,
     ),
     Phase.NEEDS_PERSON: PhaseLabel(
-        "a person has to look",
+        "outcome unknown",
         "was sent, and nothing tells whether it happened; a person has to look",
-        "It could not be told whether it happened. Look at the server, then say which.",
+        "It is unknown whether it happened. Check the server, then choose the outcome.",
         NextStep.SETTLE,
     ),
     Phase.POSSIBLY_SENT: PhaseLabel(
-        "a person has to look",
+        "outcome unknown",
         "may have been sent before the database went back; a person has to look",
-        "It could not be told whether it happened. Look at the server, then say which.",
+        "It is unknown whether it happened. Check the server, then choose the outcome.",
         NextStep.SETTLE,
     ),
     Phase.SUCCEEDED: PhaseLabel("done", "succeeded", "", NextStep.NONE),
     Phase.UNSEEN: PhaseLabel(
-        "accepted, not seen",
+        "accepted, not verified",
         "was sent and accepted; nothing that the API tells shows whether it was done",
         "",
         NextStep.REPORT,
@@ -138,16 +138,16 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
     Phase.EXPIRED: PhaseLabel(
         "expired",
         "was not agreed to in time; nothing was done",
-        "Nobody answered in time. It was not run.",
+        "It was not confirmed or approved in time, so it was not run.",
         NextStep.REQUEST_AGAIN,
     ),
     Phase.CANCELLED: PhaseLabel(
-        "cancelled", "was cancelled; nothing was done", "It was withdrawn and not run.", NextStep.REQUEST_AGAIN
+        "cancelled", "was cancelled; nothing was done", "It was cancelled before it was sent.", NextStep.REQUEST_AGAIN
     ),
     Phase.SUPERSEDED: PhaseLabel(
-        "out of date",
+        "cancelled (outdated)",
         "was superseded: the server or the rules changed since it was asked for; nothing was done",
-        "The server or the rules changed since it was asked for, so it was not run. Ask again.",
+        "The server or the policy changed after the request, so it was not run. Request it again.",
         NextStep.REQUEST_AGAIN,
     ),
 }

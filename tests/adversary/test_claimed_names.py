@@ -111,7 +111,7 @@ async def test_a_card_for_approvers_marks_what_others_chose(tmp_path: Path) -> N
     assert change.state is State.HELD
     assert f"the agent that {DRAWN} for <@U0ALICE>" in shown(card)
     assert WARNING in card.text
-    assert "Careful" in shown(card)
+    assert "Warning" in shown(card)
     assert emoji_in(card) == []
     assert CLAIM in said
     assert CLAIM in written

@@ -197,7 +197,7 @@ async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: P
             again = World(here.stage, bot, core, card, change)
             await slack.click("bob", card, "vps:approve")
             assert (await again.held()).votes == ()
-            assert "Slack does not tell me which workspace" in again.told("bob")
+            assert "Slack did not return which workspace" in again.told("bob")
             await slack.command("bob", "ops", "/vps", "pause")
             await again.settled()
             assert (await core.changes.agents_paused()).paused

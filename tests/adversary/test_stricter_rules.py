@@ -177,7 +177,7 @@ async def test_a_click_under_a_new_policy_is_answered_in_its_words(tmp_path: Pat
     async with world(tmp_path, PRIVATE_SCENE) as here:
         await here.core.database.transact(frozen)
         await here.stage.slack.click("bob", here.card, "vps:approve")
-        card = await here.stage.card("approvals", words="out of date")
+        card = await here.stage.card("approvals", words="cancelled (outdated)")
         assert "The policy now refuses it. No reboots this week. Rules: freeze, rest." in shown(card)
         assert (await here.held()).state is State.SUPERSEDED
 

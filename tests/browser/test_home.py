@@ -55,7 +55,7 @@ async def test_everybody_has_a_home_of_their_own_that_follows(page: Page, browse
         await page.until(says(HOME, "Agents are paused: bob"), 15)
         await other.click(".home [data-action='vps:home_resume']")
         await other.click(".sheet .danger, .sheet .primary")
-        await other.until(says(HOME, "Agents may ask for changes"), 10)
+        await other.until(says(HOME, "Agents may request changes"), 10)
         assert other.complaints() == []
 
 

@@ -87,7 +87,7 @@ async def test_membership_that_cannot_be_read_means_no(tmp_path: Path) -> None:
     scene = Scene(settings=SCENE.settings)
     async with asked(tmp_path, scene) as (world, _, card, _change):
         await world.slack.click("bob", card, "vps:approve")
-        await world.private("bob", "I cannot read who is in channel C0APPROVALS")
+        await world.private("bob", "Slack did not return who is in channel C0APPROVALS")
         assert world.effects("reboot") == 0
 
 

@@ -14,7 +14,7 @@ from vpsops.playground.slack.rendering.elements import NotOnScreen
 async def held(stage: Stage, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:
     """Ask for a change and return its id."""
     await stage.slack.command("alice", channel, "/vps", text)
-    card = await stage.card(channel, words="waiting for your word")
+    card = await stage.card(channel, words="waiting for confirmation")
     return next(word for word in shown(card).split() if word.startswith("chg_"))
 
 
@@ -31,7 +31,7 @@ async def test_a_reboot_is_confirmed_watched_and_told(tmp_path: Path, transport:
         assert done.ts == card.ts
         assert buttons(done) == []
         assert "It took" in shown(done)
-        assert "says it is running" in shown(done)
+        assert "The provider reports: running" in shown(done)
         assert stage.effects("reboot") == 1
 
 
@@ -41,7 +41,7 @@ async def test_what_is_delivered_three_times_is_done_once(tmp_path: Path, transp
     async with playing(tmp_path, Scene(transport)) as stage:
         asked = await stage.slack.command("alice", "ops", "/vps", "reboot web01", duplicates=2, at_once=True)
         assert all(attempt.ok for attempt in asked.attempts)
-        card = await stage.card(words="waiting for your word")
+        card = await stage.card(words="waiting for confirmation")
         clicked = await stage.slack.click("alice", card, "vps:confirm", duplicates=2, at_once=True)
         assert [attempt.ok for attempt in clicked.attempts] == [True] * 3
         await stage.card(words="Reboot web01.example.com: done")
@@ -65,12 +65,12 @@ async def test_somebody_else_cannot_confirm_or_cancel(tmp_path: Path) -> None:
     """Another person's click is refused in private, with the reason, and alters nothing."""
     async with playing(tmp_path) as stage:
         await held(stage)
-        card = await stage.card(words="waiting for your word")
+        card = await stage.card(words="waiting for confirmation")
         for action in ("vps:confirm", "vps:cancel"):
             await stage.slack.click("bob", card, action)
             await stage.private("bob", "Only alice can")
         assert stage.slack.ephemerals("alice") == []
-        assert "waiting for your word" in shown(await stage.card())
+        assert "waiting for confirmation" in shown(await stage.card())
         assert stage.effects("reboot") == 0
 
 

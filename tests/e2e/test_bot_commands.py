@@ -66,7 +66,7 @@ async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: 
         answer = await say(world, "bob", f"approve {change.id}", "Nothing was decided")
         assert f"archives/C0APPROVALS/p{card.ts.replace('.', '')}" in shown(answer)
         assert buttons(answer) == []
-        await say(world, "bob", f"deny {change.id} because no", "to deny takes a click")
+        await say(world, "bob", f"deny {change.id} because no", "To deny it, click")
         assert (await core.changes.get(change.id)).votes == ()
         listed = await say(world, "carol", "changes open", "Open changes")
         assert "archives/C0APPROVALS" in shown(listed)
@@ -100,11 +100,11 @@ async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path)
         await world.private("bob", "Agents are paused: dave")
         assert isinstance(await core.gate.submit(Request("stop", {"server": "web01"}, AGENT, Origin("mcp"))), Refused)
         asked = await say(world, "dave", "resume", "1 of their changes wait")
-        await press(world, "dave", asked, "Let agents go on")
+        await press(world, "dave", asked, "Resume agents")
         await world.private("dave", "not among those who may let agents go on")
         assert (await core.changes.agents_paused()).paused
         asked = await say(world, "carol", "resume because fixed", "dave paused them")
-        await press(world, "carol", asked, "Let agents go on")
+        await press(world, "carol", asked, "Resume agents")
         await world.private("carol", "Agents may ask for changes again")
         await world.card("approvals", words="carol lets agents go on, because fixed")
         await world.slack.click("bob", card, "vps:approve")
@@ -124,7 +124,7 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
         await say(world, "bob", "pause", "bob paused them")
         record = (await core.database.read(chain.read))[-1]
         assert record.body["evidence"] == "whether this is a full member could not be read"
-        await say(world, "bob", "resume", "Slack does not tell me")
+        await say(world, "bob", "resume", "Slack did not return")
         assert (await core.changes.agents_paused()).paused
 
 
@@ -175,18 +175,18 @@ async def test_the_report_says_how_everything_stands_and_hides_costs_in_a_channe
     """One private message with the fleet, costs, holds and the switch; the shared one is without costs."""
     async with playing(tmp_path, replace(SCENE, provider=SimulatorConfig(speed=600, fleet=30))) as (world, core):
         await agent_asks(core, server=(await first_server(core)))
-        answer = await say(world, "alice", "report", "How everything stands")
+        answer = await say(world, "alice", "report", "Status report")
         said = shown(answer)
         assert "30: " in said
-        assert "1 for approval" in said
-        assert "may ask" in said
-        assert "A month costs" in said
+        assert "1 waiting for approval" in said
+        assert "active" in said
+        assert "Monthly cost" in said
         await press(world, "alice", answer, "Share here")
-        shared = await world.card(words="How everything stands")
+        shared = await world.card(words="Status report")
         assert "30: " in shown(shared)
-        assert "A month costs" not in shown(shared)
+        assert "Monthly cost" not in shown(shared)
         world.fault(kind="status", status=503, match={"operation": "list"})
-        assert "1 for approval" in shown(await say(world, "bob", "report", "not known"))
+        assert "1 waiting for approval" in shown(await say(world, "bob", "report", "unavailable"))
 
 
 async def first_server(core: Core) -> str:
@@ -196,7 +196,7 @@ async def first_server(core: Core) -> str:
 async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Path) -> None:
     """The press does what the button says, reason included; the same for a server's name that is nearly right."""
     async with playing(tmp_path) as (world, _):
-        answer = await say(world, "alice", "rebot web01 because <b> swap", "nothing was run")
+        answer = await say(world, "alice", "rebot web01 because <b> swap", "Nothing was run")
         assert world.slack.messages("ops") == []
         await press(world, "alice", answer, "/vps reboot web01 because <b> swap")
         assert "<b> swap" in shown(await world.card(words="Reboot web01.example.com"))
@@ -272,7 +272,7 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
     async with playing(tmp_path) as (world, core):
         near = await say(world, "alice", "watch weeb01 for 2h", "There is no server")
         await press(world, "alice", near, "/vps watch web01.example.com for 2h")
-        await world.private("alice", "hears of web01.example.com for 2 h")
+        await world.private("alice", "Watching web01.example.com for 2 h")
         await world.card(words="web01.example.com")
         await say(world, "alice", "watch web01", "I am not in this channel", channel="nobot")
         await say(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
@@ -290,7 +290,7 @@ async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -
         unclear = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
         await core.database.transact(lambda connection: connection.execute(unclear))
         await world.slack.click_stale("bob", card, "vps:approve")  # which draws the card anew
-        asked = await world.card("approvals", words="a person has to look")
+        asked = await world.card("approvals", words="outcome unknown")
         await world.slack.click_stale("dave", asked, "vps:not_happened")
         await world.private("dave", "not among those who may say")
         assert (await core.changes.get(change.id)).state is State.NEEDS_PERSON

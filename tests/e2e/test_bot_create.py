@@ -76,7 +76,7 @@ async def test_without_the_price_on_the_form_the_card_asks(tmp_path: Path) -> No
     async with playing(tmp_path) as stage:
         view = await looked_up(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
-        card = await stage.card(words="Create web09.example.com: waiting for your word")
+        card = await stage.card(words="Create web09.example.com: waiting for confirmation")
         assert "99 NOK a month" in shown(card)
         assert stage.effects("create") == 0
         await stage.slack.click("alice", card, "vps:confirm")
@@ -111,7 +111,7 @@ async def test_what_is_typed_is_filled_in_and_what_is_not_on_offer_is_named(tmp_
     """`/vps create` fills the form; a plan that does not exist is said, not chosen."""
     async with playing(tmp_path) as stage:
         view = await opened(stage, "create web09 plan=vps-9tb region=stockholm os=Debian-12")
-        assert "Not on offer: 'vps-9tb'" in said(view)
+        assert "Not available: 'vps-9tb'" in said(view)
         text = str(view.blocks)
         assert "'initial_value': 'web09'" in text
         assert text.count("initial_option") == 2
@@ -144,7 +144,7 @@ async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Pat
         view = await priced(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
         await stage.card(words="taking longer than usual")
-        late = await stage.card("general", words="takes longer than usual")
+        late = await stage.card("general", words="is taking longer than usual")
 
         def ready() -> bool:
             return any(

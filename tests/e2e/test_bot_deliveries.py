@@ -79,7 +79,7 @@ async def test_slacks_wish_to_wait_is_granted(tmp_path: Path) -> None:
     async with playing(tmp_path) as world:
         world.slack.faults.ratelimit_next("chat.postMessage", retry_after=1)
         await world.slack.command("alice", "ops", "/vps", "reboot web01")
-        await world.card(words="waiting for your word")
+        await world.card(words="waiting for confirmation")
         first, second = world.slack.calls("chat.postMessage")
         assert first.error == "ratelimited"
         assert second.at - first.at >= timedelta(seconds=0.9)
@@ -157,7 +157,7 @@ async def test_three_deliveries_to_two_processes_have_one_effect(tmp_path: Path)
         other = replace(world, scene=Scene(transport="socket"))
         async with world.bot(), other.bot():
             await world.slack.command("alice", "ops", "/vps", "reboot web01", transport="http")
-            card = await world.card(words="waiting for your word")
+            card = await world.card(words="waiting for confirmation")
             again = dict(world.slack.deliveries[-1].payload)
             assert (
                 await world.slack.deliver("command", "slash_commands", again, {"transport": "socket"})

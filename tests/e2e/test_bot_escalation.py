@@ -57,9 +57,9 @@ async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         world.slack.kick("approvals", "dave")
         change = await asked(core)
-        card = await world.card("general", words="Nobody had voted")
+        card = await world.card("general", words="No votes after half")
         assert buttons(card) == ["vps:approve", "vps:approve_note", "vps:deny"]
-        assert "May decide: members of <#C0APPROVALS>" in shown(card)
+        assert "Approvers: members of <#C0APPROVALS>" in shown(card)
         await world.slack.click("dave", card, "vps:approve")
         await world.private("dave", "not among those")
         assert world.effects("reboot") == 0
@@ -74,7 +74,7 @@ async def test_nobody_answers_and_every_copy_closes(tmp_path: Path) -> None:
     """Shown to more people, brought to mind in the threads, expired: no button is left, and the asker hears it."""
     async with stage(tmp_path, HURRIED) as world, world.bot() as (_, core):
         change = await asked(core)
-        card = await world.card("general", words="Nobody had voted")
+        card = await world.card("general", words="No votes after half")
         await world.slack.wait_for(
             lambda: any("Still waiting" in shown(message) for message in world.slack.messages("general", card.ts)), 10
         )
@@ -97,7 +97,7 @@ async def test_a_restart_between_escalates_once(tmp_path: Path) -> None:
     async with stage(tmp_path, SCENE) as world:
         for _ in range(2):
             async with world.bot() as (_, core):
-                await world.card("general", words="Nobody had voted")
+                await world.card("general", words="No votes after half")
         assert len(world.slack.messages("general")) == 1
 
 

@@ -72,11 +72,11 @@ async def test_a_first_look_shows_at_once_that_it_is_being_read_and_then_everyth
     async with playing(tmp_path, SCENE) as on:
         view = await opened(on, "alice")
         words = said(view)
-        assert "Nothing waits for you." in words
+        assert "No pending votes." in words
         assert "Servers (" in words
         assert "running" in words
         assert "Pause agents" in words
-        assert "Tell me when my changes end: on" in words
+        assert "Notify me when my changes finish: on" in words
         calls = on.slack.calls("views.publish")
         assert "Reading what there is" in str(calls[0].args)
         assert calls[1].args["hash"]
@@ -103,10 +103,10 @@ async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
         await on.card("approvals", words="waiting for approval")
         view = await opened(on, "bob")
         assert "Waiting for your vote (1)" in said(view)
-        assert "Open its card" in str(view.blocks)
+        assert "Open card" in str(view.blocks)
         assert "Reason: it hangs" in said(view)
         await on.slack.click("bob", view, "vps:approve", duplicates=1)
-        await home(on, "bob", lambda words: "Nothing waits for you." in words)
+        await home(on, "bob", lambda words: "No pending votes." in words)
         done = await core.changes.wait(change.id, seconds=10)
         assert done.state is State.SUCCEEDED
         assert on.effects("reboot") == 1
@@ -119,9 +119,9 @@ async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(t
         row = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
         await core.database.transact(lambda connection: connection.execute(row))
         view = await opened(on, "bob")
-        assert "Somebody has to look (1)" in said(view)
+        assert "Outcome unknown: check the server (1)" in said(view)
         await on.slack.click("bob", view, "vps:not_happened")
-        await home(on, "bob", lambda words: "Somebody has to look" not in words)
+        await home(on, "bob", lambda words: "Outcome unknown: check the server" not in words)
         assert (await core.changes.get(change.id)).state is State.FAILED
 
 
@@ -130,7 +130,7 @@ async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         change = await agent_asks(core)
         view = await opened(on, "alice")
-        assert "Nothing waits for you." in said(view)
+        assert "No pending votes." in said(view)
         assert "Your changes (1)" in said(view)
         assert actions_of(view, "vps:approve") == []
         await opened(on, "bob")
@@ -149,7 +149,7 @@ async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
         await core.gate.cancel(change.id, AGENT)
         await on.slack.click_stale("bob", old, "vps:approve")
         view = await home(on, "bob", lambda words: "already" in words)
-        assert "Nothing waits for you." in said(view)
+        assert "No pending votes." in said(view)
         assert on.effects("reboot") == 0
 
 
@@ -200,7 +200,7 @@ async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
         on.fault(kind="status", match={"operation": "list"}, status=401)
         view = await opened(on, "alice")
         assert "The provider cannot be read just now" in said(view)
-        assert "Nothing waits for you." in said(view)
+        assert "No pending votes." in said(view)
 
 
 @pytest.mark.requirement("slack-guests-look")
@@ -214,7 +214,7 @@ async def test_a_guest_is_told_politely_and_sees_nothing(tmp_path: Path) -> None
         assert actions_of(view, "vps:") == []
         on.slack.faults.fail_next("users.info", 2, "internal_error")
         await on.slack.open_home("carol")
-        view = await home(on, "carol", lambda words: "does not tell me who you are" in words)
+        view = await home(on, "carol", lambda words: "did not return who you are" in words)
         assert actions_of(view, "vps:") == []
 
 
@@ -223,9 +223,9 @@ async def test_settings_are_set_from_home_and_kept(tmp_path: Path) -> None:
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         view = await opened(on, "alice")
         await on.slack.click("alice", view, "vps:setting:0")
-        await home(on, "alice", lambda words: "Tell me when my changes end: off" in words)
+        await home(on, "alice", lambda words: "Notify me when my changes finish: off" in words)
         await on.slack.click_stale("alice", view, "vps:setting:0")
-        await home(on, "alice", lambda words: "Tell me when my changes end: off" in words)
+        await home(on, "alice", lambda words: "Notify me when my changes finish: off" in words)
         assert await preferences_of(core.database, TEAM, "U0ALICE") == Preferences(dm_settled=False)
         assert await preferences_of(core.database, TEAM, "U0BOB") == Preferences()
 

@@ -61,7 +61,7 @@ async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> Non
         await world.slack.wait_for(lambda: world.slack.direct_messages(user))
         card = world.slack.direct_messages(user)[0]
     else:
-        card = await world.card(channel, words="waiting for your word")
+        card = await world.card(channel, words="waiting for confirmation")
     await world.slack.click(user, card, "vps:confirm")
 
 
@@ -85,13 +85,13 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
     """The channel is told of its new subscription; the list has a button that ends it; both are in the trail."""
     async with stage(tmp_path) as world, world.bot() as (_, core):
         await world.slack.command("alice", "general", "/vps", "notify drift on web* quiet 22:00-07:00 Europe/Oslo")
-        said = await world.card("general", words="From now on")
+        said = await world.card("general", words="Subscribed: ")
         assert "drift on web*, quiet 22:00-07:00 Europe/Oslo" in shown(said)
         await world.slack.command("bob", "general", "/vps", "notify")
-        page = await world.private("bob", "is told of 1 thing")
+        page = await world.private("bob", "Subscriptions: 1")
         assert "Set by <@U0ALICE>" in shown(page)
         await world.slack.click("bob", page, buttons(page)[0])
-        await world.private("bob", "is told of nothing")
+        await world.private("bob", "Subscriptions: none")
         events = [item.event for item in await core.database.read(chain.read)]
         assert [event for event in events if "subscribed" in event] == ["subscribed", "unsubscribed"]
 
@@ -102,14 +102,14 @@ async def test_a_channel_that_is_closed_to_the_app_gets_no_subscription(tmp_path
         await world.slack.command("alice", "nobot", "/vps", "notify drift")
         await world.private("alice", "I am not in this channel", "nobot")
         await world.slack.command("alice", "nobot", "/vps", "notify")
-        await world.private("alice", "is told of nothing", "nobot")
+        await world.private("alice", "Subscriptions: none", "nobot")
 
 
 async def test_what_is_not_understood_says_what_to_write(tmp_path: Path) -> None:
     """A word that cannot be placed is named, and nothing is set."""
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "general", "/vps", "notify drift web*")
-        await world.private("alice", "I cannot place 'web*'")
+        await world.private("alice", "Unexpected word 'web*'")
         await world.slack.command("alice", "general", "/vps", "notify cpu>90 for ever")
         await world.private("alice", "for is followed by a time")
 
@@ -118,7 +118,7 @@ async def test_drift_of_a_server_is_one_thread_a_day(tmp_path: Path) -> None:
     """It stopped and came back without anybody's asking: a message, and a reply to it."""
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "general", "/vps", "notify drift on web01")
-        await world.card("general", words="From now on")
+        await world.card("general", words="Subscribed: ")
         await looked(world)
         turn(world, "web01.example.com", Really.STOPPED)
         parent = await world.card("general", words="web01.example.com was running, is stopped")
@@ -130,7 +130,7 @@ async def test_a_subscriber_hears_of_a_change_once_and_its_card_is_no_thread(tmp
     """The channel with both the card and a subscription has one notice; what was asked for here is no drift."""
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "general", "/vps", "notify all on web*")
-        await world.card("general", words="From now on")
+        await world.card("general", words="Subscribed: ")
         await reboot(world, "general")
         notice = await world.card("general", words="Reboot of web01.example.com is done")
         await looked(world)
@@ -207,7 +207,7 @@ async def test_a_card_of_another_set_up_explains_itself(tmp_path: Path) -> None:
     async with stage(tmp_path) as world:
         async with world.bot():
             await world.slack.command("alice", "ops", "/vps", "reboot web01")
-            card = await world.card(words="waiting for your word")
+            card = await world.card(words="waiting for confirmation")
         forget_everything(tmp_path)
         async with world.bot():
             await world.slack.click("alice", card, "vps:confirm")
@@ -222,6 +222,6 @@ async def test_a_card_of_another_workspace_decides_nothing(tmp_path: Path) -> No
         origin = Origin("slack", "T0OTHER", "C0OPS")
         held = await core.gate.submit(Request("reboot", {"server": "web01"}, alice, origin, can_confirm=True))
         assert isinstance(held, Held)
-        await world.slack.click("alice", await world.card(words="waiting for your word"), "vps:confirm")
+        await world.slack.click("alice", await world.card(words="waiting for confirmation"), "vps:confirm")
         await world.private("alice", "of another workspace")
         assert world.effects("reboot") == 0

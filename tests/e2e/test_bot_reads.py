@@ -31,7 +31,7 @@ async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path
         ("list state:stopped", "No servers"),
         ("help", "/vps reboot SERVER [because REASON]"),
         ("help reboot", "Connections drop"),
-        ("", "What I can do"),
+        ("", "Commands:"),
         ("changes", "The newest changes: none"),
         ("rebot web01", "Did you mean /vps reboot"),
         ("show weeb01", "Did you mean web01.example.com"),
@@ -87,7 +87,7 @@ async def test_a_name_that_means_several_servers_becomes_a_choice(tmp_path: Path
     async with playing(tmp_path) as stage:
         stage.rename("db01.example.com", "web02.example.com")
         await stage.slack.command("alice", "ops", "/vps", "reboot web because of a leak")
-        choice = await stage.private("alice", "means 2 servers")
+        choice = await stage.private("alice", "matches 2 servers")
         assert stage.slack.messages("ops") == []
         await stage.slack.click("alice", choice, "vps:run:1")
         card = await stage.card(words="Reboot web02.example.com")

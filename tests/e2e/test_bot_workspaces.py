@@ -126,7 +126,7 @@ async def test_home_shows_what_waits_in_ones_own_workspace_only(both: Stage) -> 
     assert "of noise" in homes["T0ACME", BOB]
     assert "of noise" in homes["T0ACME", ALICE]
     assert "of noise" not in homes["T0BETA", ALICE]
-    assert "Nothing waits for you." in homes["T0BETA", ALICE]
+    assert "No pending votes." in homes["T0BETA", ALICE]
 
 
 def _home_of(workspace: Workspace, user: str) -> str:

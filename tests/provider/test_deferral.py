@@ -211,7 +211,7 @@ async def test_people_read_that_it_waits(stage: Stage) -> None:
     assert asks in change_text(change, tools=True)
     card = str(change_card(change, stage.clock.now()))
     assert asks in card
-    assert "agreed, waits for the provider" in card
+    assert "approved, waiting for the provider" in card
     assert change.not_before is not None
     assert detail(change)["waits"] == f"until {change.not_before:%Y-%m-%d %H:%M:%SZ}"
     assert asks in detail(change)["note"]

@@ -134,7 +134,7 @@ RECORDS = [
 ITEMS = [
     NotificationItem("web01.example.com was stopped, and not through me.", "srv-1", HOST),
     NotificationItem(
-        "db01.example.com: stop is done. It took 41 s.", "srv-3", "db01.example.com", "Asked for by <@U0ALICE>", "chg_1"
+        "db01.example.com: stop is done. It took 41 s.", "srv-3", "db01.example.com", "Requested by <@U0ALICE>", "chg_1"
     ),
     NotificationItem("The provider answers again, after 4 min.", "", ""),
 ]
@@ -178,7 +178,7 @@ def _answers() -> Mapping[str, tuple[str, Post]]:
         "suggestions": ("A name that means none", server_suggestions(missing, "reboot", missing.nearest)),
         "near": (
             "A word that means none",
-            command_suggestions("I do not know 'rebot', so nothing was run.", "", ["reboot web01"]),
+            command_suggestions("Unknown command 'rebot'. Nothing was run.", "", ["reboot web01"]),
         ),
         "plans": ("`/vps plans`", plans_table(STOCK.plans)),
         "os": ("`/vps os`", systems_table(STOCK.systems)),

@@ -165,7 +165,7 @@ def test_an_unknown_word_is_answered_with_the_nearest() -> None:
     answer = parse_command("restat web01")
     assert isinstance(answer, UnclearCommand)
     assert "status" in answer.hint
-    assert "nothing was run" in answer.message
+    assert "Nothing was run" in answer.message
 
 
 def near(text: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def labels(post: Post) -> list[str]:
 def test_changes_link_to_their_cards_and_turn_the_page() -> None:
     """A change whose card is known has a link; the buttons carry what was asked."""
     post = changes_page("Your changes", [change(id="chg_1"), change(id="chg_2")], {"chg_1": LINK}, TURNS)
-    assert texts(post).count(f"<{LINK}|its card>") == 1
+    assert texts(post).count(f"<{LINK}|open card>") == 1
     assert labels(post) == ["Newest", "Older", "Share here"]
     older = next(block for block in post.blocks if block["type"] == "actions")["elements"][1]
     assert unpack(older["value"]) == {"v": "changes", "a": {"scope": "mine", "before": "chg_1"}}
@@ -127,7 +127,7 @@ def test_the_report_says_how_everything_stands() -> None:
     said = report_page(standing, {"chg_1": LINK}).text
     assert "9,001: 9,000 running, 1 stopped" in said
     assert "3 EUR a month and 99.50 NOK a month, and 2 of unknown price" in said
-    assert "1 for approval, 1 for their asker's word" in said
+    assert "1 waiting for approval, 1 waiting for confirmation" in said
     assert "alice paused them" in said
     assert "1 failed" in said
     assert LINK in texts(report_page(standing, {"chg_1": LINK}))
@@ -136,9 +136,9 @@ def test_the_report_says_how_everything_stands() -> None:
 def test_a_provider_that_is_down_leaves_the_rest_of_the_report() -> None:
     """What is not known is said in its place."""
     said = report_page(StatusReport(NOW, FleetCounts(problem="It is down. (err_1)"), Pause()), {}).text
-    assert "Servers: not known: It is down. (err_1)" in said
-    assert "Agents: may ask" in said
-    assert "A month costs" not in said
+    assert "Servers: unavailable: It is down. (err_1)" in said
+    assert "Agents: active" in said
+    assert "Monthly cost" not in said
 
 
 def test_costs_come_from_the_server_or_from_its_plan() -> None:

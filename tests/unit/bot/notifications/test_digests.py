@@ -145,7 +145,7 @@ async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
     assert await told(desk, web(3)) == []
     desk.clock.advance(601)
     (text,) = await desk.deliver()
-    assert text.startswith("While it was quiet: 2 notices: web01 stopped., web03 stopped.")
+    assert text.startswith("During quiet hours: 2 notices: web01 stopped., web03 stopped.")
     desk.clock.advance(HOUR)
     assert await desk.deliver() == []
 

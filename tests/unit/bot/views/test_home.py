@@ -25,7 +25,7 @@ from vpsops.core.messaging.preferences import Preferences
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.playground.slack.rendering.limits import check_view
 
-LINK = re.compile(r"<https://acme\.slack\.com/archives/C1/p\d+\?a&amp;b\|Open its card>")
+LINK = re.compile(r"<https://acme\.slack\.com/archives/C1/p\d+\?a&amp;b\|Open card>")
 WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000, "`*_~" * 90])
 
 
