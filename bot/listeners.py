@@ -111,7 +111,7 @@ def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
         click = _read(BlockActions, body, context)
         try:
             await intake.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
-        except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
+        except StorageError as error:  # without an acknowledgement, Slack shows a warning
             logger.error("click_not_stored", error=error.message, error_id=error.error_id)
             raise
         await ack()
@@ -160,7 +160,7 @@ def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
 
 def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
     async def on_removed(body: Body, context: AsyncBoltContext) -> None:
-        """Done before the acknowledgement: where it cannot be written down, Slack says it again."""
+        """Store the removal before acknowledging, so that Slack redelivers if that fails."""
         event = _read(EventCallback, body, context)
         tokens = event.event.get("tokens")
         people_only = event.event.get("type") == REVOKED and not (isinstance(tokens, dict) and tokens.get("bot"))
@@ -175,7 +175,7 @@ def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:
         shortcut = _read(ShortcutPayload, body, context)
         try:
             await intake.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
-        except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
+        except StorageError as error:  # without an acknowledgement, Slack shows a warning
             logger.error("shortcut_not_stored", error=error.message, error_id=error.error_id)
             raise
         await ack()

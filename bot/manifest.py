@@ -127,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'Print the Slack app\'s manifest, to be pasted at "Create app from manifest": for Socket Mode, or for HTTP '
         "with the addresses under --http filled in."
     )
-    parser.epilog = "needs no settings. Paste it anew after an update of vpsops: Slack shows what differs."
+    parser.epilog = "needs no settings. Paste it again after an update of vpsops: Slack shows what differs."
     parser.add_argument("--http", metavar="URL", help="the bot's public address, such as https://vpsops.example.com")
     parser.add_argument(
         "--multi", action="store_true", help="several workspaces install the app (needs --http): see docs/slack.md"

@@ -16,7 +16,7 @@ from vpsops.core.policy.model import Rule
 from vpsops.core.policy_register.diagnostics import ruleset_of
 
 AREA: Final = "slack"
-CLOSE: Final = "Make it private, or say with VPSOPS_ACCEPT_APPROVERS that it is meant to be open"
+CLOSE: Final = "Make it private, or accept it with VPSOPS_ACCEPT_APPROVERS"
 LOOK: Final = "Check its id, and the scopes channels:read, groups:read and usergroups:read"
 
 
@@ -48,10 +48,10 @@ async def check_sources(
             why = await source_problem(slack, kind, ident, settings.accepted_approvers)
         except SlackError as error:
             if error.code not in passed_over or ident == settings.approval_channel:
-                findings.append(warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK))
+                findings.append(warn(AREA, f"cannot read who may join {kind} {ident} ({error.code})", LOOK))
             continue
         if why:
-            findings.append(fail(AREA, f"nobody can decide as a member: {why}", CLOSE))
+            findings.append(fail(AREA, f"members cannot decide: {why}", CLOSE))
         else:
             findings.append(ok(AREA, f"members of {kind} {ident} can decide"))
     return findings

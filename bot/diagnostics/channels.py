@@ -23,9 +23,9 @@ def channel_finding(name: str, channel: str, channel_info: Mapping[str, Any], er
     """Return the finding for a channel from its `conversations.info` result or error code."""
     label = f"{name} {channel}"
     if error == "channel_not_found":
-        return fail(AREA, f"{label} is not there, or private and without the app", "Invite the app, or set its id")
+        return fail(AREA, f"{label} does not exist, or is private and without the app", "Invite the app, or set its id")
     if error:
-        return warn(AREA, f"{label} cannot be looked at ({error})", "Check the scopes channels:read, groups:read")
+        return warn(AREA, f"{label} cannot be read ({error})", "Check the scopes channels:read, groups:read")
     if channel_info.get("is_archived"):
         return fail(AREA, f"{label} is archived", "Set another channel")
     if not channel_info.get("is_member"):

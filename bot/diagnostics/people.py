@@ -49,9 +49,9 @@ async def _person(slack: SlackClient, membership: Membership, name: str, rules: 
     try:
         answer = await find_account(slack, membership, (known,))
     except MembershipUnreadableError as error:
-        return warn(AREA, f"whose account {who} is cannot be looked at: {error.message}", LOOK)
+        return warn(AREA, f"cannot read the account of {who} {error.message}", LOOK)
     except SlackError as error:
-        return warn(AREA, f"whose account {who} is cannot be looked at ({error.code})", LOOK)
+        return warn(AREA, f"cannot read the account of {who} ({error.code})", LOOK)
     if answer.account:
         return ok(AREA, f"{who} is the account {answer.account}")
-    return warn(AREA, f"{who} is nobody: {answer.problem}", NAME_ONE)
+    return warn(AREA, f"{who} has no account: {answer.problem}", NAME_ONE)

@@ -29,13 +29,13 @@ SKEW_SECONDS: Final = timings.CLOCK_SECONDS
 NEEDED: Final = frozenset({"commands", "chat:write"})
 """Scopes without which the bot cannot work."""
 SCOPES: Final[Mapping[str, str]] = {
-    "commands": "/vps is not there",
+    "commands": "/vps is not available",
     "chat:write": "no card and no answer can be posted",
-    "usergroups:read": "nobody can decide by a user group",
-    "users:read": "nobody can decide at all",
-    "users:read.email": "an agent whose human is named by e-mail is nobody's",
-    "channels:read": "nobody can decide as a member of a public channel",
-    "groups:read": "nobody can decide as a member of a private channel",
+    "usergroups:read": "user groups cannot approve",
+    "users:read": "no one can approve or deny",
+    "users:read.email": "agents of people named by e-mail are refused",
+    "channels:read": "members of public channels cannot approve",
+    "groups:read": "members of private channels cannot approve",
 }
 """The scopes in manifest.yml, and what fails without each."""
 REINSTALL: Final = "Paste what `vpsops manifest` prints into the app's manifest, and install it again"
@@ -68,7 +68,7 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFindin
         slack = _SlackProbe(settings, session)
         identity = await slack.ask("auth.test")
         if identity.error:
-            return [*missing, _no_answer("SLACK_BOT_TOKEN", identity, "Install the app anew and copy its bot token")]
+            return [*missing, _no_answer("SLACK_BOT_TOKEN", identity, "Install the app again and copy its bot token")]
         findings = [ok(AREA, f"signed in as {identity.data.get('user', '?')} in {identity.data.get('team', '?')}")]
         findings += [*_scopes(identity), *_clock_skew(identity, clock), *missing]
         if settings.slack_app_token is not None:
@@ -143,7 +143,7 @@ def granted(header: str) -> set[str]:
 def _scopes(identity: _ApiReply) -> list[DoctorFinding]:
     """Compare the token's scopes, from the response headers, with manifest.yml."""
     if "x-oauth-scopes" not in identity.headers:
-        return [warn(AREA, "Slack does not say what the token may do", "Compare the app's scopes with manifest.yml")]
+        return [warn(AREA, "Slack did not return the token's scopes", "Compare the app's scopes with manifest.yml")]
     has = granted(identity.headers["x-oauth-scopes"])
     lacks = [scope for scope in SCOPES if scope not in has]
     findings = [

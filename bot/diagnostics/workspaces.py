@@ -25,7 +25,7 @@ from vpsops.core.workspaces.model import NOBODY, Workspaces, teams_of
 AREA: Final = "slack"
 ELSEWHERE: Final = frozenset({"channel_not_found", "no_such_subteam"})
 OLD_KEY: Final = "Keep that key in VPSOPS_STATE_KEY; a bot that starts encrypts the token by the first one"
-AGAIN: Final = "Install the app there anew"
+AGAIN: Final = "Install the app there again"
 
 
 async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
@@ -82,7 +82,7 @@ async def _workspace(
     except UnreadableRowError as error:
         return None, warn(AREA, error.message, error.hint)
     if known is None:
-        return None, warn(AREA, f"{team} does not have the app", "Somebody of it opens /slack/install")
+        return None, warn(AREA, f"{team} does not have the app", "A member opens /slack/install")
     slack = SlackClient(settings, session, known.token)
     try:
         await slack.get("auth.test", {})

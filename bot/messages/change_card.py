@@ -194,7 +194,7 @@ def votes_given(change: Change) -> str:
 def _who_may(change: Change) -> str:
     """Return who may decide, as escaped mrkdwn. With several rules, an approver must satisfy all of them."""
     rules = change.ruling.requirements or (change.ruling.approvers,)
-    verdict_text = [" or ".join(_approvers(rule)) or "nobody" for rule in rules[:VOTES_SHOWN]]
+    verdict_text = [" or ".join(_approvers(rule)) or "none" for rule in rules[:VOTES_SHOWN]]
     return f"Approvers: {'; and also '.join(verdict_text)}."
 
 

@@ -11,10 +11,11 @@ from typing import Final
 class ErrorAction(StrEnum):
     """What is done after a failed message."""
 
-    REPOST = "post anew"  # the message to edit no longer exists
+    REPOST = "repost"  # the message to edit no longer exists
     FALLBACK_CHANNEL = "go elsewhere"  # the channel is not open to the app
     PLAIN_LAYOUT = "draw plainer"  # the layout is refused
-    WAIT = "wait as told"
+    WAIT = "wait"
+
     STOP = "keep all"  # the token is not accepted
     RETRY = "try again"  # may be temporary
 

@@ -32,7 +32,7 @@ class SlackAccounts:
         except MembershipUnreadableError as error:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
         except SlackError as error:
-            raise DirectoryUnavailableError(f"Slack does not say whose account it is ({error}).", hint=HINT) from None
+            raise DirectoryUnavailableError(f"Slack did not return the account ({error}).", hint=HINT) from None
         except VpsopsError as error:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
 

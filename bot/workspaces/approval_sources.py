@@ -8,9 +8,7 @@ from vpsops.bot.slack_api.client import SlackClient, SlackError
 PUBLIC_CHANNELS: Final = "public-channels"
 SHARED_CHANNELS: Final = "shared-channels"
 MEMBER_EDITED_GROUPS: Final = "member-edited-groups"
-ACCEPT_HINT: Final = (
-    "An administrator makes it private, or says with VPSOPS_ACCEPT_APPROVERS that it is meant to be open."
-)
+ACCEPT_HINT: Final = "Ask an administrator to make it private, or to accept it with VPSOPS_ACCEPT_APPROVERS."
 
 
 async def source_problem(slack: SlackClient, kind: str, ident: str, accepted: Collection[str]) -> str:
@@ -24,7 +22,7 @@ async def source_problem(slack: SlackClient, kind: str, ident: str, accepted: Co
 def channel_problem(ident: str, about: Mapping[str, Any], accepted: Collection[str]) -> str:
     """Return why a channel (from `conversations.info`) may not confer approval rights; missing fields count as open."""
     if about.get("is_private") is not True and PUBLIC_CHANNELS not in accepted:
-        return f"channel {ident} is public, so anybody may join it"
+        return f"channel {ident} is public, so anyone can join it"
     shared = about.get("is_ext_shared") or about.get("is_pending_ext_shared")
     if shared and SHARED_CHANNELS not in accepted:
         return f"channel {ident} is shared with another company"

@@ -58,7 +58,9 @@ class TokenUnreadableError(UnreadableRowError):
     def __init__(self, team: str) -> None:
         super().__init__(team, UNDECRYPTED)
         self.message = f"The token of {team} {UNDECRYPTED}."
-        self.hint = "Name the key that encrypted it in VPSOPS_STATE_KEY too, after the newest, or install the app anew."
+        self.hint = (
+            "Name the key that encrypted it in VPSOPS_STATE_KEY too, after the newest, or install the app again."
+        )
 
 
 class _OpenTransaction:
@@ -222,7 +224,7 @@ def refusal_reason(installation: Installation, teams: frozenset[str]) -> str:
     if installation.team_id not in teams:
         return (
             f"The workspace {installation.team_id} is not among those that may install the app. "
-            "Ask whoever runs it to add the workspace to VPSOPS_SLACK_TEAMS."
+            "Ask the operator to add the workspace to VPSOPS_SLACK_TEAMS."
         )
     if installation.bot_refresh_token or installation.bot_token_expires_at:
         return "The app's tokens expire, which is not supported. Turn token rotation off in the app's settings."

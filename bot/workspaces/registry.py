@@ -62,7 +62,7 @@ class SingleWorkspace:
     async def removed(self, team: str, at: float) -> None:
         """Log the removal: the operator has to install the app again."""
         del at
-        logger.error("workspace_uninstalled", team=team, hint="Install it anew and set SLACK_BOT_TOKEN.")
+        logger.error("workspace_uninstalled", team=team, hint="Install it again and set SLACK_BOT_TOKEN.")
 
 
 class TokenStore(Protocol):
@@ -89,7 +89,7 @@ class InstalledWorkspaces:
         token = await self._store.token(team) if team else None
         if token is None:
             self._open.pop(team, None)
-            raise NotInstalledError(f"The workspace {team[:40]} does not have the app.", hint="Install it there anew.")
+            raise NotInstalledError(f"The workspace {team[:40]} does not have the app.", hint="Install it there again.")
         known, office = self._open.get(team, ("", None))
         if office is None or known != token:
             office = self._opened(team, token)

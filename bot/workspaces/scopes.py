@@ -15,8 +15,8 @@ SCOPES: Final[Mapping[str, str]] = {
     "commands": f"{SLASH}, the buttons and the shortcuts",
     "chat:write": "cards, notices, private answers",
     "usergroups:read": "who may approve, when a rule names a user group",
-    "users:read": "whether whoever asks or decides is a full member",
-    "users:read.email": "whose agent asks, when a token or VPSOPS_ACTOR names its human by e-mail",
+    "users:read": "whether requesters and approvers are full members",
+    "users:read.email": "which person an agent acts for, when a token or VPSOPS_ACTOR names an e-mail address",
     "channels:read": "who may approve, when a rule (the default one does) names the members of a channel",
     "groups:read": "the same, for private channels",
 }

@@ -125,7 +125,7 @@ async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
         "alice@acme.example": Level.OK,
         "nobody@acme.example": Level.WARN,
     }
-    assert [line for line in lines if "named by rule mail, is nobody" in line]
+    assert [line for line in lines if "named by rule mail, has no account" in line]
     assert len(lines) == 3
     assert {item.level for item in mute} == {Level.WARN}
-    assert all("cannot be looked at" in item.what for item in mute)
+    assert all("cannot read the account of" in item.what for item in mute)

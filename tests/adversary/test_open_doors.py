@@ -72,7 +72,7 @@ def _open(source: str) -> WorkspaceConfig:
 
 
 OPEN = {
-    "public": ("channel", "public-channels", "anybody may join it"),
+    "public": ("channel", "public-channels", "anyone can join it"),
     "shared": ("channel", "shared-channels", "shared with another company"),
     "invited": ("channel", "shared-channels", "shared with another company"),
     "edited": ("group", "member-edited-groups", "its members can add others"),
@@ -120,7 +120,7 @@ async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -
         here.stage.slack.invite("approvals", "dave")
         await here.stage.slack.click("dave", here.card, "vps:approve")
         assert (await here.held()).votes == ()
-        assert "anybody may join it" in here.told("dave")
+        assert "anyone can join it" in here.told("dave")
 
 
 async def _failed(here: World) -> list[str]:

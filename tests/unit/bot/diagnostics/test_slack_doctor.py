@@ -83,7 +83,7 @@ async def test_scopes_are_held_against_the_manifest() -> None:
         findings = await found(told)
     assert lines(findings, Level.FAIL) == ["scope chat:write is missing: no card and no answer can be posted"]
     assert lines(findings, Level.WARN) == [
-        "scope usergroups:read is missing: nobody can decide by a user group",
+        "scope usergroups:read is missing: user groups cannot approve",
         "the token may do more than it needs: channels:history",
     ]
     assert worst(findings) == exit_codes.NOT_AUTHENTICATED
@@ -146,8 +146,8 @@ async def test_tokens_that_were_mixed_up_are_told() -> None:
     [
         ("C0NOBOT", "is without the app"),
         ("C0OLD", "is archived"),
-        ("C0SECRET", "is not there, or private and without the app"),
-        ("C0NOWHERE", "is not there, or private and without the app"),
+        ("C0SECRET", "does not exist, or is private and without the app"),
+        ("C0NOWHERE", "does not exist, or is private and without the app"),
     ],
 )
 async def test_a_channel_that_cannot_be_written_to_is_told(channel: str, what: str) -> None:
