@@ -56,7 +56,7 @@ async def _one(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
     return [*found, *_no_uptime(usage)]
 
 
-UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after a minute as "accepted, not seen"'
+UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after a minute as "accepted, not verified"'
 
 
 def _fewer_fields(listed: Server, full: Server) -> DoctorFinding | None:
@@ -72,7 +72,7 @@ def _no_power(full: Server) -> DoctorFinding | None:
     if not full.power_unknown:
         return None
     what = f"a server that is {full.status} does not say whether it runs"
-    todo = 'Nothing to do: starts and stops that nothing shows end after five minutes as "accepted, not seen"'
+    todo = 'Nothing to do: starts and stops that nothing shows end after five minutes as "accepted, not verified"'
     return warn(AREA, what, todo)
 
 
