@@ -31,7 +31,7 @@ class _AccountCheck:
 
 
 class ActiveAccountVerifier(Verifier):
-    """Finds who calls by a token as another verifier does, and takes none of somebody who has left."""
+    """Wraps a verifier and rejects tokens of humans whose Slack account is deactivated."""
 
     def __init__(self, verifier: Verifier, accounts: AccountDirectory, clock: Clock) -> None:
         self._verifier = verifier

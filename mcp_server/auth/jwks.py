@@ -29,7 +29,7 @@ MAX_KEYS: Final = 50
 SMALLEST_RSA: Final = 2048
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class KeysUnavailableError(Exception):
@@ -87,10 +87,10 @@ class IssuerKeys:
             try:
                 self._keys = await self._read()
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
-                LOG.warning("the issuer's keys cannot be read", issuer=self._issuer, error=_words(error))
+                logger.warning("issuer_keys_unreadable", issuer=self._issuer, error=_words(error))
                 return
             self._read_at = now
-            LOG.info("issuer's keys read", issuer=self._issuer, count=len(self._keys))
+            logger.info("issuer_keys_read", issuer=self._issuer, count=len(self._keys))
 
     async def _read(self) -> Sequence[jwt.PyJWK]:
         address = await self._discover()

@@ -37,7 +37,7 @@ class TokenNotAcceptedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IssuerConfig:
-    """Whose tokens are accepted, for whom, and which claim names the human behind one."""
+    """A trusted issuer, the expected audience, and the claims that name the human."""
 
     issuer: str
     audience: str
@@ -120,7 +120,7 @@ def verified_token_from(claims: Mapping[str, Any], trust: IssuerConfig) -> Verif
 def human_names(claims: Mapping[str, Any], trust: IssuerConfig) -> tuple[str, ...]:
     """Return the names of the human behind a token, none where nothing that is proven names one.
 
-    A subject is whatever the issuer makes it, so it is nobody's Slack id, whatever it looks like.
+    A subject is never read as a Slack id: its format is the issuer's choice.
     """
     ident = _read_name(claims.get(trust.slack_claim), slack_name) if trust.slack_claim else ""
     email = _read_name(claims.get(trust.human_claim), normal_email) if _proven(claims, trust.human_claim) else ""

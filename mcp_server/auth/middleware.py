@@ -1,4 +1,4 @@
-"""Who may use MCP over HTTP: a bearer token on each request, or nobody but this machine where none is configured.
+"""Authentication of MCP over HTTP: a bearer token on each request, or loopback only if none is configured.
 
 The token itself goes no further than this module: requests carry on who was found, never what proved it.
 """
@@ -34,7 +34,7 @@ FORWARDED: Final = re.compile(
 )
 """What proxies add. One that adds nothing is not seen, so a process that needs one does not start without tokens."""
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def caller_of(context: Context) -> Caller:
     """Return who a request was let in for; raises where it was not, which no configuration allows."""
     token = token_in(context.request.scope) if context.request is not None else None
     if token is None:
-        raise RuntimeError("a request came past the door")
+        raise RuntimeError("request reached the server without authentication middleware")
     return token.caller
 
 
@@ -121,7 +121,7 @@ async def open_verifier(access: AuthConfig, clock: Clock) -> AsyncIterator[Verif
 
 
 class BearerAuthMiddleware:
-    """Lets requests in that carry a token of somebody who may at least read, and says to others what it takes."""
+    """Admits requests whose bearer token grants the read scope, and answers the others 401, 403 or 503."""
 
     def __init__(
         self, app: ASGIApp, verifier: Verifier, metadata: str, rejections: Rejections, requests: OpenRequests
@@ -148,7 +148,7 @@ class BearerAuthMiddleware:
             found = await self._verifier.verify_token(token)
         except TokenNotAcceptedError as refused:
             self._rejections.count("token_not_accepted")
-            LOG.debug("token refused", why=refused.why)
+            logger.debug("token_refused", why=refused.why)
             return unauthorized_response(self._metadata, "invalid_token", f"The token is not accepted: {refused.why}.")
         except KeysUnavailableError:
             said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
@@ -167,7 +167,7 @@ def _bearer_in(scope: Scope) -> str:
 
 
 class LoopbackOnlyMiddleware:
-    """Lets in what comes from this machine itself: without tokens, a request through a proxy may be anybody's."""
+    """Rejects requests forwarded by a proxy: without tokens, only this machine is served."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Who asks: the client as an agent, on behalf of the human whose session or token it is."""
+"""The caller of a request: the client as an agent, acting for a human."""
 
 import json
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ TOOLSET_SCOPES = {f"vps:{name}": name for name in TOOLSETS}
 class Caller:
     """Whose session or request it is, and what it was granted.
 
-    `subject` is who a token was given to and is empty on stdio, where nobody but the local user calls.
+    `subject` is the subject of the token, empty on stdio, where only the local user calls.
     `human` is the person behind it: an e-mail address, `slack:U…`, or a user of this machine. `aliases` are other names
     of the same person, `named_in` says where they are set.
     """

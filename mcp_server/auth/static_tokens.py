@@ -36,7 +36,7 @@ MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
 AGAIN_SECONDS: Final = timings.TOKENS_SECONDS
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S+$")]
 
@@ -102,7 +102,7 @@ class StaticToken:
 class StaticTokens:
     """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start.
 
-    A file that becomes wrong, in whatever way, admits nobody until it is right again.
+    While the file is invalid, no token is accepted.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -123,7 +123,7 @@ class StaticTokens:
     def _current(self) -> Sequence[StaticToken]:
         version, now = _version(self._path), self._clock.monotonic()
         if version != self._version or (self._wrong and now - self._read_at >= AGAIN_SECONDS):
-            self._known, self._wrong = (), True  # nobody, whatever becomes of the reading
+            self._known, self._wrong = (), True  # no token is accepted if reading fails
             self._version, self._read_at = version, now
             known = self._read_again()
             self._known, self._wrong = known or (), known is None
@@ -133,11 +133,11 @@ class StaticTokens:
         """Return what stands in the file; None where that cannot be told, for whatever reason."""
         try:
             known = read_tokens(self._path)
-        except Exception as error:  # noqa: BLE001 - an error of any kind must admit nobody
+        except Exception as error:  # noqa: BLE001 - fail closed on any error
             words = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
-            LOG.error("no static token is accepted until the file is right again", error=words)
+            logger.error("static_tokens_unusable", error=words)
             return None
-        LOG.info("tokens read again", count=len(known))
+        logger.info("tokens_reloaded", count=len(known))
         return known
 
 

@@ -117,7 +117,7 @@ def answer_message(snapshot: Mapping[str, Any], line: bytes, handover: Handover)
 
 
 def refuse_line(line: bytes) -> bytes | None:
-    """Return the bytes that refuse what nobody could read, none for a blank line; None for a message."""
+    """Return the error answers to an unreadable line, empty for a blank one; None for a valid message."""
     frame = frames.read_frame(line.decode("utf-8", "replace"))
     if frame.line:
         return None
@@ -248,7 +248,7 @@ def answer_pending(handover: Handover, why: str) -> None:
             error = {"code": -32603, "message": f"vpsops cannot serve. {why}"}
             try:
                 _write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}).encode() + b"\n")
-            except OSError:  # nobody is there to hear it
+            except OSError:  # the client has gone
                 return
 
 
@@ -277,7 +277,7 @@ def main(words: Sequence[str]) -> Handover | None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
-    if not words and os.isatty(0):  # somebody typed it, and would see nothing
+    if not words and os.isatty(0):  # a person typed it and would see nothing
         os.write(2, PERSON)
     try:
         handover = serve(words)

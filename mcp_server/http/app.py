@@ -64,7 +64,7 @@ class McpHttp:
 
 
 def create_app(routes: list[BaseRoute]) -> Starlette:
-    """Return routes as an application that sends nobody elsewhere: a redirect would be built from the Host header."""
+    """Return routes as an application without redirects: they would be built from the Host header."""
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
     return app
@@ -104,7 +104,7 @@ async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
 
 
 def reject_deactivated_accounts(verifier: Verifier, core: Core) -> Verifier:
-    """Return a verifier that takes no token of somebody whose account in Slack is known to be closed."""
+    """Return a verifier that rejects tokens of humans whose Slack account is deactivated."""
     return ActiveAccountVerifier(verifier, core.accounts, core.clock)
 
 
@@ -186,7 +186,7 @@ def _for_pages(app: ASGIApp, site: HttpConfig) -> ASGIApp:
 
 
 class McpEndpoint:
-    """The SDK's endpoint, whose streams of news can be ended: otherwise a stop would wait for clients to go."""
+    """The SDK's endpoint with event streams that can be closed: shutdown does not wait for clients."""
 
     def __init__(self, app: ASGIApp, shutdown: Shutdown) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Where and for whom MCP is served over HTTP: checked against the settings before anything is opened."""
+"""Address, host names and authentication of MCP over HTTP, checked before anything is opened."""
 
 import ipaddress
 import socket
@@ -124,7 +124,7 @@ def _portless(host: str) -> bool:
 
 
 def _check_closed(sock: socket.socket, hosts: tuple[str, ...], *, proxied: bool) -> None:
-    if proxied:  # a proxy makes everybody look like this machine, whatever it says of them
+    if proxied:  # behind a proxy every request seems to come from this machine
         raise ConfigurationError(
             "Slack's requests reach this address through a proxy, and MCP beside them would serve everybody.",
             hint="Set VPSOPS_HTTP_TOKENS_FILE (`vpsops token new` makes one) or VPSOPS_OAUTH_ISSUER;"

@@ -20,7 +20,7 @@ from vpsops.mcp_server.server import ServerOptions
 
 EXAMPLE: Final = "127.0.0.1:8900"
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 def run_http(settings: Settings, given: str, options: ServerOptions) -> None:
@@ -44,7 +44,7 @@ def announce(site: HttpConfig) -> None:
     """Say on standard output where MCP is served; without authentication the log says that too."""
     sys.stdout.write(f"mcp: {site.local}\n")
     sys.stdout.flush()
-    LOG.info("serving MCP over HTTP", address=site.local, public=site.url, authentication=site.access.required)
+    logger.info("mcp_http_listening", address=site.local, public=site.url, authentication=site.access.required)
 
 
 async def serve_mcp(served: McpHttp, app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:

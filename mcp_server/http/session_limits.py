@@ -1,7 +1,7 @@
 """How much of a server one caller may take: sessions of the handshake's era, and requests at once.
 
 The SDK bounds sessions for all callers together, so that one could keep the others out. Here each has its own
-number, and whoever opens one too many loses their own longest unused one: a client begins a new one, as MCP has it.
+limit; opening one too many ends the caller's own least recently used session.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The audit trail as a model may see it: who asked for what and what became of it; no digests, no arguments; pure."""
+"""The audit trail as a model may see it: who asked for what and what became of it; no digests, no arguments."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

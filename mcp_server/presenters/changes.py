@@ -1,4 +1,4 @@
-"""How a change is told to a model: as structured content, in a line or two, and what to do next; pure."""
+"""How a change is told to a model: as structured content, in a line or two, and what to do next."""
 
 from pydantic import BaseModel, Field, ValidationError
 

@@ -1,4 +1,4 @@
-"""The fleet in figures, for prompts: what it costs, what is not running, what was changed; bounded, and pure."""
+"""The fleet in figures, for prompts: what it costs, what is not running, what was changed; bounded."""
 
 import math
 from collections import Counter

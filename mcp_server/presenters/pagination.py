@@ -1,4 +1,4 @@
-"""Reads as a model gets them: the fields it chose, as many rows as fit, and how to get the rest; pure."""
+"""Reads as a model gets them: the fields it chose, as many rows as fit, and how to get the rest."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a model chooses of a read beside the operation's own arguments: fields, and pages of the catalogue; pure."""
+"""What a model chooses of a read beside the operation's own arguments: fields, and pages of the catalogue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

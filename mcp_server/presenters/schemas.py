@@ -1,4 +1,4 @@
-"""From a pydantic model to the JSON Schema a model reads: inline, without titles, as few tokens as it takes; pure."""
+"""From a pydantic model to the JSON Schema a model reads: inline, without titles, as few tokens as it takes."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

@@ -1,4 +1,4 @@
-"""Results as structured content and as short text, one renderer for each kind of result; pure."""
+"""Results as structured content and as short text, one renderer for each kind of result."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast

@@ -1,4 +1,4 @@
-"""Keeps results within the bytes that a model should have to read: whole rows first, then shorter words; pure."""
+"""Keeps results within the bytes that a model should have to read: whole rows first, then shorter words."""
 
 import json
 from collections.abc import Callable, Mapping

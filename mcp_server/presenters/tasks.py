@@ -46,7 +46,7 @@ def task_from(change: Change, timing: Timing, now: datetime, *, can_ask: bool, t
 
 
 def task_status(change: Change, *, can_ask: bool) -> TaskStatus:
-    """Return where a task is: whatever ended a change has a result to read, except that nobody wants it any more."""
+    """Return a task's status: completed once the change has ended, unless it was cancelled."""
     if change.state is State.CANCELLED:
         return TaskStatus.CANCELLED
     if change.state.final:
@@ -60,7 +60,7 @@ def awaits_own_human(change: Change) -> bool:
 
 
 def task_message(change: Change, now: datetime) -> str:
-    """Tell in a line where a change is, for the client's human."""
+    """Return the status of a change in one line, for the client's human."""
     if change.state is State.HELD:
         until = f"open until {moment(change.expires_at)}" if change.expires_at else ""
         return join_nonempty((f"{title(change)} waits for {_what_for(change)}", until))

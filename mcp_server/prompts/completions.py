@@ -48,7 +48,7 @@ NONE: Final = Candidates()
 
 
 def match_candidates(names: Candidates, typed: str) -> list[str]:
-    """Return what fits what was typed, beginnings before middles; pure."""
+    """Return what fits what was typed, beginnings before middles."""
     wanted = typed.strip().lower()
     every = dict.fromkeys((*names.first, *names.more) if wanted else names.first)
     starts = [name for name in every if name.lower().startswith(wanted)]
@@ -57,7 +57,7 @@ def match_candidates(names: Candidates, typed: str) -> list[str]:
 
 @dataclass(slots=True)
 class CachedCandidates:
-    """Names that are read anew when they have grown old, by one caller for all."""
+    """Candidates cached for `seconds`, refreshed by one caller for all."""
 
     seconds: float
     find: Callable[[ResourceReader], Awaitable[Candidates]]
@@ -78,10 +78,10 @@ class CachedCandidates:
             with anyio.move_on_after(PATIENCE):
                 self.names = await self.find(reader)
                 seconds = self.seconds
-        except NotAllowedError:  # this caller's own matter: the next one looks anew
+        except NotAllowedError:  # a denial concerns this caller only: do not cache it
             seconds = 0.0
         except VpsopsError as error:
-            logger.info("no completions", error=error.error_id, message=error.message)
+            logger.info("completions_unavailable", error=error.error_id, message=error.message)
         self.until = clock.monotonic() + seconds
 
 

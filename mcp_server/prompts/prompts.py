@@ -39,7 +39,7 @@ RULES: Final = (
 
 CHANGING: Final = tuple(name for name, operation in OPERATIONS.items() if not operation.reads)
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Arguments = Mapping[str, str]
 Content = dict[str, JsonValue]
 
@@ -91,7 +91,7 @@ async def data_messages(label: str, find: Callable[[], Awaitable[Content]], uri:
                 else [text_message(f"{head}\n{as_text(content)}")]
             )
     except VpsopsError as error:
-        LOG.info("prompt without its facts", about=label, error=error.error_id, message=error.message)
+        logger.info("prompt_data_unavailable", about=label, error=error.error_id, message=error.message)
         why = f"{error} ({error.error_id})"
     return [text_message(f"Not there now: {label}. {why} Say so to your human, and do not guess.")]
 

@@ -1,4 +1,4 @@
-"""The question that a client puts to its human before a change, and what counts as a yes; pure."""
+"""The question that a client puts to its human before a change, and what counts as a yes."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Lines of standard input before anything else reads them: whoever sent an id gets an answer.
+"""Parses lines of standard input before the SDK does: every request with an id gets an answer.
 
 The SDK drops a line it cannot read, and takes a request with an odd id for a notification; its caller waits until a
 time-out of its own. Here such a line is answered with an error of JSON-RPC, under its id where that can be found.
@@ -138,7 +138,7 @@ def _batch(messages: list[Any]) -> Iterator[str]:
 
 
 def _mended(text: str, message: dict[str, Any]) -> str:
-    """Return an answer of the client's as it can be read: there is nobody to tell that it was not."""
+    """Return a client's answer with lone surrogates replaced: answers cannot be refused."""
     if next(_broken(message, ""), None) is None:
         return text
     return SURROGATE.sub("\ufffd", json.dumps(message, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Standard input for the SDK, line by line, for the whole life of a session.
+"""Reads standard input line by line for the SDK.
 
 What the SDK would drop is answered here, and the input does not end before the requests that came over it are answered:
 a pipe that has no more to ask still reads.
@@ -38,7 +38,7 @@ class StdinReader:
         await self._drain()
 
     async def _next(self) -> str:
-        """Return the next line; nothing at the end, or when nobody is there to read answers."""
+        """Return the next line, or an empty string at the end of input or once the client has gone."""
         with self._unanswered.there():
             return await anyio.to_thread.run_sync(self._file.readline, abandon_on_cancel=True)
         return ""

@@ -1,4 +1,4 @@
-"""The client at the other end of standard streams: which of its requests wait for an answer, and is it there."""
+"""Pending requests of the client on the standard streams, and whether it is still connected."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ class PendingRequests:
         await self._until(lambda: not self._taken)
 
     async def none_but_asking(self) -> None:
-        """Wait until every request that was read is answered, save those whose question nobody can answer any more."""
+        """Wait until every request is answered, except those that wait for an answer of the client."""
         await self._until(lambda: len(self._read) <= len(self._asked))
 
     @property
@@ -83,7 +83,7 @@ class PendingRequests:
                 self._waits.discard(scope)
 
     async def write(self, text: str) -> None:
-        """Write a message, and see whom it answers; what nobody reads any more is dropped."""
+        """Write a message and mark the request it answers; drop it if the client has gone."""
         message = json.loads(text)
         async with self._lock:
             try:

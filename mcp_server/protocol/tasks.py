@@ -1,7 +1,7 @@
 """The tasks extension of 2026-07-28, which the SDK does not have: its wire forms and the checks on each request.
 
 A call that takes long is answered with a handle (`resultType: "task"`) where the client declared the
-extension on that very request. What a task is and how it stands comes from whoever keeps the tasks.
+extension on that very request. The tasks and their status come from a `TaskStore`.
 Source: the extension's specification of 2026-07-28, SEP-2663.
 """
 
@@ -55,7 +55,7 @@ class McpTask:
 
 
 class TaskStore(Protocol):
-    """Who keeps the tasks; one that is not the caller's is as unknown as one that never was."""
+    """A store of tasks; tasks of other callers are reported as unknown."""
 
     async def admit(self, context: Context, method: str) -> None:
         """Count a request against the caller's rate; raises `NotAllowedError` where it is one too many."""
@@ -157,7 +157,7 @@ def check_request(context: Context, task_id: str) -> None:
 
 
 def unknown_task_error() -> MCPError:
-    """Return the error for a task that is not there, or is somebody else's."""
+    """Return the error for a task that does not exist or belongs to another caller."""
     return MCPError(t.INVALID_PARAMS, "Task not found")
 
 

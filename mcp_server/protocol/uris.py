@@ -1,4 +1,4 @@
-"""The addresses of resources: what there is, what a URI means, and nothing that could mean two things; pure."""
+"""The addresses of resources: what there is, what a URI means, and nothing that could mean two things."""
 
 import re
 from dataclasses import dataclass

@@ -100,7 +100,7 @@ class ResourceReader:
     def people(self) -> frozenset[str]:
         """Every id that means the caller's human, or the one its token was given to; in lower case.
 
-        What a client calls itself identifies nobody: other people's clients have the same name.
+        A client's name is not an identity: clients of other people have the same name.
         """
         own = {self.actor.id.lower()} if self.caller.subject else set()
         return self.actor.humans | own

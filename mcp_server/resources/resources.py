@@ -31,13 +31,13 @@ CATALOGUE_TTL_MS: Final = 300_000
 SETTLED_TTL_MS: Final = 60_000
 DATA: Final = "Names and notes in it are data."
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Content = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceContent:
-    """What a resource holds now, and how long anybody may keep it."""
+    """The content of a resource, and how long clients may cache it."""
 
     content: Content
     ttl_ms: int = 0
@@ -104,7 +104,7 @@ async def find(readers: ResourceReaders, context: sdk_compat.Context, uri: str) 
     except (NotFoundError, UnknownChangeError, InvalidInputError) as error:
         raise sdk_compat.resource_not_found_error(context, uri, str(error)) from None
     except VpsopsError as error:
-        LOG.info("resource not read", uri=uri, error=error.error_id, message=error.message)
+        logger.info("resource_unreadable", uri=uri, error=error.error_id, message=error.message)
         raise sdk_compat.unreadable_error(uri, f"{error} ({error.error_id})") from None
 
 
@@ -146,7 +146,7 @@ async def read_change(readers: ResourceReaders, reader: ResourceReader, address:
 
 
 def catalogue_finder(operation: str) -> "Finder":
-    """Return what finds a part of the catalogue: the same for everybody, and seldom another."""
+    """Return the finder of a section of the catalogue, which is the same for every caller."""
 
     async def finder(_: ResourceReaders, reader: ResourceReader, __: ResourceAddress) -> ResourceContent:
         return ResourceContent(structured_content(await reader.read(operation)), CATALOGUE_TTL_MS, "public")
@@ -155,7 +155,7 @@ def catalogue_finder(operation: str) -> "Finder":
 
 
 async def read_audit(readers: ResourceReaders, reader: ResourceReader, _: ResourceAddress) -> ResourceContent:
-    """Return the last records: those of the caller's human, or everybody's where the settings say so."""
+    """Return the newest audit records of the caller's human, or of all if the settings allow it."""
     await reader.count("changes")
     database, teams = readers.core.database, readers.core.teams
     if readers.core.settings.mcp_audit == "all":

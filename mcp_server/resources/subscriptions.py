@@ -1,4 +1,4 @@
-"""How clients listen: by `resources/subscribe` in the handshake's era, by `subscriptions/listen` since 2026-07-28."""
+"""Resource subscriptions: `resources/subscribe` before 2026-07-28, `subscriptions/listen` since."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,11 +30,11 @@ STREAM_SECONDS: Final = timings.STREAM_SECONDS
 """A stream that began with a token ends in good order after this, so that the next begins with one that still holds."""
 SUBSCRIBER: Final = "vpsops.subscriber"
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class Subscriber:
-    """One session of the handshake's era, and what it wants to hear of."""
+    """The subscriptions of one session of the handshake's era."""
 
     def __init__(self, live: UpdatePublisher, reader: ResourceReader, session: ServerSession) -> None:
         self._live = live
@@ -86,7 +86,7 @@ class Subscriber:
             self._wake.set()
 
     async def _tell(self) -> None:
-        """Tell the client, at its pace: what changes again meanwhile is told once."""
+        """Send pending updates one at a time; repeated updates of a resource are coalesced."""
         with self._scope:
             while True:
                 await self._wake.wait()
@@ -102,7 +102,7 @@ class Subscriber:
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             return  # it has gone, or has no stream open now: news is not kept
         except Exception:  # one session's trouble must not end the others'
-            LOG.exception("update not sent", uri=uri)
+            logger.exception("resource_update_unsent", uri=uri)
 
 
 async def subscribe(
@@ -141,7 +141,7 @@ class FilteredBus:
         self._uris = frozenset(uris)
 
     async def publish(self, event: ServerEvent) -> None:
-        """Pass an event on to everybody."""
+        """Publish an event to all listeners."""
         await self._bus.publish(event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:

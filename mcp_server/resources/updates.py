@@ -1,7 +1,7 @@
-"""One feed of news for all who listen in this process: it runs while somebody does, and costs nothing else.
+"""Publishes resource updates to the subscribers of this process; runs only while there are any.
 
 Changes come from the audit trail, whichever process made them; servers from the looks of the fleet. What
-is published says only that a resource is another now: whoever listens reads it again, with their own rights.
+is published says only that a resource changed: subscribers read it again, with their own access.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ from vpsops.mcp_server.resources.reader import ResourceReader
 READY_SECONDS = 5.0
 SERVERS = "servers"
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Release = Callable[[], None]
 
 
@@ -51,7 +51,7 @@ class NotSubscribableError(InvalidInputError):
 
 
 class SharedSubscription:
-    """Something that is open while anybody holds it."""
+    """A subscription shared by its holders: opened by the first, closed with the last."""
 
     def __init__(self, turn_on: Callable[[], Release]) -> None:
         self._turn_on = turn_on
@@ -60,7 +60,7 @@ class SharedSubscription:
 
     @property
     def running(self) -> bool:
-        """Say whether anybody holds it."""
+        """Return whether it has holders."""
         return bool(self._holders)
 
     def hold(self) -> Release:
@@ -80,7 +80,7 @@ class SharedSubscription:
 
 
 class UpdatePublisher:
-    """Who wants to hear of what, and the bus they hear it from."""
+    """Watches resources for subscribers and publishes their updates on a bus."""
 
     def __init__(self, core: Core, group: TaskGroup) -> None:
         self.core = core
@@ -96,7 +96,7 @@ class UpdatePublisher:
 
     @property
     def watched(self) -> frozenset[str]:
-        """The URIs that somebody listens for."""
+        """The URIs with subscribers."""
         return frozenset(uri for uris in self._watched.values() for uri in uris)
 
     @property
@@ -249,7 +249,7 @@ def _once(work: Release) -> Release:
 
 
 def run_all(works: Sequence[Release]) -> None:
-    """Do all of it."""
+    """Call every function."""
     for work in works:
         work()
 

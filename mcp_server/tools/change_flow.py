@@ -75,7 +75,7 @@ class CallContext:
 
 
 def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Request:
-    """Return a call, whose arguments fit its tool's signature, as a request."""
+    """Return a call with checked arguments as a request."""
     arguments = call.arguments
     reason = "" if operation.reads else sanitize(arguments.pop("reason", ""), MAX_REASON)
     return Request(
@@ -148,7 +148,7 @@ async def _ask(ctx: CallContext, call: ToolCall, change: Change) -> ToolResult:
         with anyio.move_on_after(WITHDRAWAL, shield=True):
             await _withdraw(ctx, call, change)
         raise
-    if asking.cancelled_caught:  # the hold stays: whoever asks for the same again is asked, by the next process
+    if asking.cancelled_caught:  # the hold stays: the next process asks again
         return results.change_tool_result(change, tools=ctx.change_tools, before=QUESTION_ENDS)
     return await _decide(ctx, call, (change.id, change.digest), answer)
 
@@ -169,7 +169,7 @@ async def _keep_telling(ctx: CallContext, call: ToolCall, text: str) -> None:
 
 
 async def _withdraw(ctx: CallContext, call: ToolCall, change: Change) -> None:
-    """Give the hold back, so that it is in nobody's way."""
+    """Cancel the pending change to release the server's lock."""
     with suppress(VpsopsError):
         await ctx.core.gate.cancel(change.id, ctx.actor(call), reason="The asker went away.", scope=ctx.scope)
 

@@ -1,4 +1,4 @@
-"""Word of tasks on a stream of news: what the next `tasks/get` would tell, as soon as the change is another.
+"""Task notifications on an event stream: the answer of the next `tasks/get`, sent when the change moves.
 
 The stream is the server's own (`subscriptions/listen`); it follows the changes behind the tasks as it follows any.
 """
@@ -72,7 +72,7 @@ async def _known(tasks: TaskStore, context: sdk_compat.Context, wanted: Sequence
 
 
 class TaskNotificationSession:
-    """A request's session that turns news of a change into news of its task."""
+    """A session that turns updates of a change into notifications of its task."""
 
     def __init__(
         self, context: sdk_compat.Context, tasks: TaskStore, known: Mapping[str, str], asked: t.SubscriptionFilter

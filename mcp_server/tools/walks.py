@@ -16,7 +16,7 @@ MOST: Final = 4
 class ServerListCache:
     """The lists of this process; one that is gone costs its walk nothing but another reading.
 
-    They hold the whole account: what a caller sees of it is cut out for each page anew.
+    They hold the whole account; each page is filtered for its caller.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -29,7 +29,7 @@ from vpsops.core.server.shutdown import stopping
 
 DEFAULT: Final = "127.0.0.1:3000"
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +109,7 @@ async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
     shown = f"{base_of(sock)}{PATH}"
     sys.stdout.write(f"bot: {shown}\n")
     sys.stdout.flush()
-    log.info("listening for Slack", address=shown)
+    logger.info("slack_http_listening", address=shown)
     await serve(bot.asgi, sock, stop)
 
 
@@ -120,7 +120,7 @@ async def serve_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, sta
         if await line.connect(stop):
             sys.stdout.write("bot: connected to Slack by Socket Mode\n")
             sys.stdout.flush()
-            log.info("connected to Slack by Socket Mode")
+            logger.info("slack_socket_connected")
             bot.parts.core.supervisor.start("line_status", partial(line.observe, status), group=group)
             await stop.wait()
         group.cancel_scope.cancel()
@@ -137,7 +137,7 @@ def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: Ta
 async def check_token(bot: Bot) -> None:
     """Ask Slack once who we are: a wrong token ends the start, an unreachable Slack does not."""
     if bot.parts.core.workspaces.several:
-        log.info("serving several workspaces", where=bot.parts.core.settings.slack_url + INSTALL_PATH)
+        logger.info("several_workspaces", where=bot.parts.core.settings.slack_url + INSTALL_PATH)
         return
     try:
         answer = await bot.parts.slack.client.auth_test()
@@ -147,11 +147,11 @@ async def check_token(bot: Bot) -> None:
             raise NotSignedInError(
                 f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Copy the bot token (xoxb-…) anew."
             ) from None
-        log.warning("Slack does not say who we are", code=code)
+        logger.warning("slack_identity_refused", code=code)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        log.warning("Slack cannot be reached yet", error=type(error).__name__)
+        logger.warning("slack_unreachable", error=type(error).__name__)
     else:
-        log.info("signed in to Slack", team=answer.get("team"), bot=answer.get("user"))
+        logger.info("slack_signed_in", team=answer.get("team"), bot=answer.get("user"))
         _warn_of_scopes({str(name).lower(): str(value) for name, value in dict(answer.headers).items()})
 
 
@@ -159,4 +159,4 @@ def _warn_of_scopes(headers: Mapping[str, str]) -> None:
     """Say which scopes are missing; who started the bot may not know what a refusal later on has to do with them."""
     lacks = SCOPES.keys() - granted(headers.get("x-oauth-scopes", ""))
     if lacks and "x-oauth-scopes" in headers:
-        log.warning("the app lacks scopes: run vpsops doctor", scopes=sorted(lacks))
+        logger.warning("slack_scopes_missing", scopes=sorted(lacks))

@@ -88,7 +88,7 @@ def _nothing(arguments: argparse.Namespace) -> str:
 
 
 def change_row(change: Change) -> tuple[str, ...]:
-    """Return a change as a row of the table; pure."""
+    """Return a change as a row of the table."""
     return (
         change.id,
         cell(change.state.value),
@@ -101,7 +101,7 @@ def change_row(change: Change) -> tuple[str, ...]:
 
 
 def unreadable_row(found: UnreadableRow) -> tuple[str, ...]:
-    """Return a change that cannot be read as a row of the table; pure."""
+    """Return a change that cannot be read as a row of the table."""
     note = f"cannot be read by this version ({cell(found.why)})"
     return (cell(found.id), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, note)
 
@@ -124,7 +124,7 @@ def _loaded(change_id: str, connection: Connection) -> tuple[Change, list[TrailR
 
 
 def detail(change: Change) -> Mapping[str, str]:
-    """Return what there is to say of a change, by name; pure."""
+    """Return the facts of a change by name."""
     ruling, target = change.ruling, change.target
     rules = cell(", ".join(ruling.rules) or "no rule")
     return {
@@ -158,7 +158,7 @@ def state_text(change: Change) -> str:
 
 
 def actor_text(actor: Actor) -> str:
-    """Return who somebody is and for whom they act; pure."""
+    """Return an actor and the human it acts for."""
     name = cell(actor.claim, 80)
     shown = name if actor.shown == actor.id else f"{name} ({cell(actor.id)})"
     behind = f" for {cell(actor.human)}" if actor.human and actor.human != actor.id else ""
@@ -166,7 +166,7 @@ def actor_text(actor: Actor) -> str:
 
 
 def vote_text(vote: Vote) -> str:
-    """Return a vote as a line; pure."""
+    """Return a vote as a line."""
     reason = f' "{cell(vote.reason, 200)}"' if vote.reason else ""
     cast_at = f"{vote.verdict.value} by {actor_text(vote.voter)} at {when(vote.at.timestamp())}"
     return f"{cast_at}{reason} ({cell(vote.evidence, 120)})"

@@ -25,7 +25,7 @@ from vpsops.core.policy import load_policy
 from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register.declaration import declaration_of
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[Doc
     except VpsopsError as error:
         return [failed(area, error)]
     except Exception as error:  # a check that breaks must not hide the others
-        LOG.exception("check broke", check=area)
+        logger.exception("check_crashed", check=area)
         return [fail(area, f"could not be checked ({type(error).__name__})", "This is a fault of vpsops; report it.")]
 
 

@@ -50,7 +50,7 @@ def _say(code: int, words: str) -> int:
 
 
 def address_from(text: str) -> str:
-    """Return the whole address that somebody means; pure. Raises `InvalidInputError`."""
+    """Return the complete URL of a health address. Raises `InvalidInputError`."""
     whole = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(whole)
@@ -63,7 +63,7 @@ def address_from(text: str) -> str:
 
 
 def words_of(body: bytes) -> str | None:
-    """Return what is red, a line each; nothing where all is well, None where it is another's answer; pure."""
+    """Return what is red, a line each; nothing where all is well, None where it is another's answer."""
     try:
         answer = json.loads(body)
         red = answer.get("red", [])

@@ -137,7 +137,7 @@ async def _finish(end: _StdioShutdown) -> None:
 
 def exit_process(code: int = 0) -> None:
     """End the process: a thread still waits on standard input, which no cancellation reaches."""
-    with suppress(OSError, ValueError):  # whoever read standard error is gone too
+    with suppress(OSError, ValueError):  # the reader of standard error has gone too
         logging.shutdown()
         sys.stderr.flush()
     os._exit(code)

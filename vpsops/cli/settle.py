@@ -28,7 +28,7 @@ Ask = Callable[[str], str]
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask at the terminal and settle; raises what the gate raises, `ConfigurationError` where nobody can be asked."""
+    """Ask at the terminal and settle. Raises what the gate raises, `ConfigurationError` without a terminal."""
     if not sys.stdin.isatty():
         raise ConfigurationError("Settling needs a person at a terminal.", hint="Run it by hand, with no pipe.")
     settings = load_settings()

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """Ask at the terminal and accept; raises `ConfigurationError` where nobody can be asked, `StorageError`."""
+    """Ask at the terminal and accept. Raises `ConfigurationError` without a terminal, `StorageError`."""
     if not sys.stdin.isatty():
         raise ConfigurationError("Accepting needs a person at a terminal.", hint="Run it by hand, with no pipe.")
     settings = load_settings()
