@@ -22,21 +22,21 @@ AREA: Final = "mcp"
 
 async def check_mcp(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look at what is configured; raises `ConfigurationError` where the file of tokens cannot be used."""
-    found: list[DoctorFinding] = []
+    findings: list[DoctorFinding] = []
     if settings.oauth_issuer:
-        found.append(await _issuer(settings.oauth_issuer, clock))
+        findings.append(await _issuer(settings.oauth_issuer, clock))
     if settings.http_tokens_file:
-        found += _tokens(settings.http_tokens_file, clock)
-    return found
+        findings += _tokens(settings.http_tokens_file, clock)
+    return findings
 
 
 def _tokens(path: Path, clock: Clock) -> list[DoctorFinding]:
     known = read_tokens(path)
     over = [token.caller.subject for token in known if token.expires is not None and token.expires <= clock.now()]
-    found = [ok(AREA, f"{path} has {len(known)} tokens, {len(known) - len(over)} of them valid")]
+    findings = [ok(AREA, f"{path} has {len(known)} tokens, {len(known) - len(over)} of them valid")]
     if over:
-        found.append(warn(AREA, f"expired: the tokens of {', '.join(over[:5])}", "Remove them, or make new ones"))
-    return found
+        findings.append(warn(AREA, f"expired: the tokens of {', '.join(over[:5])}", "Remove them, or make new ones"))
+    return findings
 
 
 async def _issuer(issuer: str, clock: Clock) -> DoctorFinding:
@@ -55,29 +55,32 @@ async def _issuer(issuer: str, clock: Clock) -> DoctorFinding:
 
 async def check_humans(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Ask Slack, through the bot, for the account of each human that is configured; without a bot say so once."""
-    wanted = configured_humans(settings)
-    if not wanted or not settings.slack_configured:
+    humans = configured_humans(settings)
+    if not humans or not settings.slack_configured:
         return []
-    found: list[DoctorFinding] = []
+    findings: list[DoctorFinding] = []
     async with open_database(settings.database, clock, make=False) as database:
         accounts = AccountQuestions(database, clock)
-        for where, names in wanted:
+        for where, names in humans:
             try:
                 answer = await accounts.find(names)
             except DirectoryUnavailableError as error:
-                return [*found, warn(AREA, f"whether Slack knows who is set in {where}: {error.message}", error.hint)]
-            found.append(_human(where, names, answer))
-    return found
+                return [
+                    *findings,
+                    warn(AREA, f"whether Slack knows who is set in {where}: {error.message}", error.hint),
+                ]
+            findings.append(_human(where, names, answer))
+    return findings
 
 
 def configured_humans(settings: Settings) -> Sequence[tuple[str, Names]]:
     """Return where each human is set that is configured, and their names; raises `ConfigurationError`."""
     actor = Actor(ActorKind.AGENT, "", human=settings.actor)
-    wanted = [("VPSOPS_ACTOR", names_of(actor))]
+    humans = [("VPSOPS_ACTOR", names_of(actor))]
     for token in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():
         caller = token.caller
-        wanted.append((caller.named_in, names_of(replace(actor, human=caller.human, aliases=caller.aliases))))
-    return [(where, names) for where, names in dict.fromkeys(wanted) if names]
+        humans.append((caller.named_in, names_of(replace(actor, human=caller.human, aliases=caller.aliases))))
+    return [(where, names) for where, names in dict.fromkeys(humans) if names]
 
 
 def _human(where: str, names: Names, answer: AccountAnswer) -> DoctorFinding:

@@ -125,17 +125,17 @@ def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any
 
 
 def is_listed(tool: t.Tool, caller: Caller) -> bool:
-    """Say whether a caller may use a tool, as far as limits and scopes say."""
+    """Return whether a caller may use a tool, as far as limits and scopes say."""
     return caller.reach.allows(tool.name) and is_granted(tool, caller)
 
 
 def is_granted(tool: t.Tool, caller: Caller) -> bool:
-    """Say whether a caller was granted a tool: all of them, or those that only read."""
+    """Return whether a caller was granted a tool: all of them, or those that only read."""
     return WRITE in caller.scopes or is_read_only(tool)
 
 
 def is_read_only(tool: t.Tool) -> bool:
-    """Say whether a tool only reads."""
+    """Return whether a tool only reads."""
     return tool.annotations is not None and bool(tool.annotations.read_only_hint)
 
 

@@ -41,11 +41,11 @@ class ActiveAccountVerifier(Verifier):
 
     async def verify_token(self, token: str) -> CallerToken:
         """Return the token with its caller; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
-        found = await self._verifier.verify_token(token)
-        problem = await self._problem(found.caller)
+        verified = await self._verifier.verify_token(token)
+        problem = await self._problem(verified.caller)
         if problem:
-            raise TokenNotAcceptedError(f"its human is {found.caller.human}, and {problem}")
-        return found
+            raise TokenNotAcceptedError(f"its human is {verified.caller.human}, and {problem}")
+        return verified
 
     async def _problem(self, caller: Caller) -> str:
         names = names_of(Actor(ActorKind.AGENT, caller.subject, human=caller.human, aliases=caller.aliases))

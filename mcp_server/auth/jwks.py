@@ -57,11 +57,11 @@ class IssuerKeys:
             await self._refresh(self._read_at)
         if self._age() > STALE_SECONDS:
             raise KeysUnavailableError
-        found = self._match(kid, algorithm)
-        if found is None:
+        key = self._match(kid, algorithm)
+        if key is None:
             await self._refresh(self._read_at)
-            found = self._match(kid, algorithm)
-        return found
+            key = self._match(kid, algorithm)
+        return key
 
     async def count(self) -> int:
         """Read the keys now, and return how many may sign tokens; raises `KeysUnavailableError` with the reason."""
@@ -104,11 +104,11 @@ class IssuerKeys:
         """Return the address of the key set, from the document that says it is this issuer's."""
         for address in discovery_addresses(self._issuer):
             try:
-                found = await self._get(address)
+                metadata = await self._get(address)
             except ValueError:
                 continue
-            if found.get("issuer") == self._issuer and isinstance(found.get("jwks_uri"), str):
-                return str(found["jwks_uri"])
+            if metadata.get("issuer") == self._issuer and isinstance(metadata.get("jwks_uri"), str):
+                return str(metadata["jwks_uri"])
         raise ValueError("it has no discovery document that names it and its keys")
 
     async def _get(self, address: str) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def human_names(claims: Mapping[str, Any], trust: IssuerConfig) -> tuple[str, ..
 
 
 def _proven(claims: Mapping[str, Any], claim: str) -> bool:
-    """Say whether an address is its human's: the claim `email` says so of itself, another one by being configured."""
+    """Return whether the address in a claim is verified: by `email_verified`, or by configuration."""
     verified = claims.get("email_verified")
     return verified is True or (claim != "email" and verified is None)
 

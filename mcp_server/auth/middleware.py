@@ -46,7 +46,7 @@ class AuthConfig:
 
     @property
     def required(self) -> bool:
-        """Say whether a request must carry a token."""
+        """Return whether a request must carry a token."""
         return self.tokens is not None or self.trust is not None
 
 
@@ -72,7 +72,7 @@ class CallerToken(AccessToken):
 
     @property
     def oauth(self) -> bool:
-        """Say whether an authorization server issued it, which may be asked for more scope."""
+        """Return whether an authorization server issued it, which may be asked for more scope."""
         return bool((self.claims or {}).get("iss"))
 
 
@@ -145,7 +145,7 @@ class BearerAuthMiddleware:
         if not token:
             return unauthorized_response(self._metadata)
         try:
-            found = await self._verifier.verify_token(token)
+            verified = await self._verifier.verify_token(token)
         except TokenNotAcceptedError as refused:
             self._rejections.count("token_not_accepted")
             logger.debug("token_refused", why=refused.why)
@@ -153,16 +153,16 @@ class BearerAuthMiddleware:
         except KeysUnavailableError:
             said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
             return JSONResponse(said, status_code=503, headers={"Retry-After": "10"})
-        if READ not in found.caller.scopes:
+        if READ not in verified.caller.scopes:
             return insufficient_scope_response(self._metadata, READ)
-        scope["user"] = AuthenticatedUser(found)
+        scope["user"] = AuthenticatedUser(verified)
         return None
 
 
 def _bearer_in(scope: Scope) -> str:
     """Return the token of a request; one that brings none, several or another kind has none."""
-    given = Headers(scope=scope).getlist("authorization")
-    kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    values = Headers(scope=scope).getlist("authorization")
+    kind, _, token = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     return token.strip() if kind.lower() == "bearer" else ""
 
 

@@ -37,7 +37,7 @@ class Caller:
 
     @property
     def may_change(self) -> bool:
-        """Say whether it was granted more than reading, where changes can be made at all."""
+        """Return whether it was granted more than reading, where changes can be made at all."""
         return WRITE in self.scopes and not self.reach.read_only
 
 

@@ -115,9 +115,9 @@ class StaticTokens:
 
     def find(self, token: str) -> Caller | None:
         """Return who calls with a token, or nothing; every entry is compared, in constant time each."""
-        given = digest_of(token)
-        found = [known for known in self._current() if hmac.compare_digest(known.digest, given)]
-        valid = [known for known in found if known.expires is None or self._clock.now() < known.expires]
+        digest = digest_of(token)
+        matches = [known for known in self._current() if hmac.compare_digest(known.digest, digest)]
+        valid = [known for known in matches if known.expires is None or self._clock.now() < known.expires]
         return valid[0].caller if valid else None
 
     def _current(self) -> Sequence[StaticToken]:
@@ -130,7 +130,7 @@ class StaticTokens:
         return self._known
 
     def _read_again(self) -> Sequence[StaticToken] | None:
-        """Return what stands in the file; None where that cannot be told, for whatever reason."""
+        """Return what stands in the file; None where that is unknown, for whatever reason."""
         try:
             known = read_tokens(self._path)
         except Exception as error:  # noqa: BLE001 - fail closed on any error
@@ -210,7 +210,7 @@ def _alias(word: str) -> str:
 
 
 def _said(error: ValidationError) -> str:
-    """Say what is wrong with a token, without quoting it: names of toolsets and servers are no secret."""
+    """Describe what is wrong with a token, without quoting it: names of toolsets and servers are no secret."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == CUSTOM:
         key = ".".join(part for part in first["loc"] if isinstance(part, str))

@@ -61,8 +61,8 @@ def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
     with _locked(path):
         before = _text(path)
         known = _known(path, before)
-        found = [index for index, token in enumerate(known) if token.caller.subject == subject]
-        gone = found[:-1] if older else found
+        matches = [index for index, token in enumerate(known) if token.caller.subject == subject]
+        gone = matches[:-1] if older else matches
         if not gone:
             raise InvalidInputError(
                 f"{path} has no {'older ' if older else ''}token of {subject}.",

@@ -63,8 +63,8 @@ def serve(words: Sequence[str]) -> Handover | None:
 
 def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
     while True:
-        line, found, rest = handover.unread.partition(b"\n")
-        if not found:
+        line, newline, rest = handover.unread.partition(b"\n")
+        if not newline:
             if len(line) > LONGEST:
                 return handover
             chunk = os.read(0, CHUNK)
@@ -72,15 +72,15 @@ def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
                 return None if handover.spoke and not line.strip() else handover
             handover.unread += chunk
             continue
-        said = answer_message(snapshot, line, handover)
-        if said is None:
-            said = refuse_line(line)
-        if said is None:
+        response = answer_message(snapshot, line, handover)
+        if response is None:
+            response = refuse_line(line)
+        if response is None:
             return handover
         handover.unread = rest
-        if said:
+        if response:
             handover.spoke = True
-            _write(said)
+            _write(response)
 
 
 def _write(data: bytes) -> None:
@@ -160,7 +160,7 @@ def _handshake(snapshot: Mapping[str, Any], params: Any) -> str | None:
 
 
 def _plain_client(client: Any) -> bool:
-    """Say whether a client's name and version are what the SDK accepts without a second look."""
+    """Return whether a client's name and version are what the SDK accepts without a second look."""
     names = {"name", "version", "title"}
     return (
         isinstance(client, dict)
@@ -187,7 +187,7 @@ def find_snapshot(words: Sequence[str], environ: Mapping[str, str]) -> Mapping[s
 
 
 def _surely_load(environ: Mapping[str, str], known: Mapping[str, str]) -> bool:
-    """Say whether the settings load, as far as that is certain without loading them: by patterns of good values."""
+    """Return whether the settings load, as far as that is certain without loading them: by patterns of good values."""
     for name, value in environ.items():
         if name not in known:
             if name.startswith("VPSOPS_"):
@@ -202,7 +202,7 @@ def _surely_load(environ: Mapping[str, str], known: Mapping[str, str]) -> bool:
 
 
 def _is_text(path: str) -> bool:
-    """Say whether a file of a secret can be read."""
+    """Return whether a file of a secret can be read."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
             return 0 < len(file.read(LONGEST_SECRET)) < LONGEST_SECRET

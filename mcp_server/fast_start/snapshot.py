@@ -144,7 +144,7 @@ class ReplayedInput(io.RawIOBase):
         self._descriptor = descriptor
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:

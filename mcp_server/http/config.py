@@ -150,7 +150,7 @@ def _is_local_name(host: str) -> bool:
 
 
 def is_loopback(sock: socket.socket) -> bool:
-    """Say whether a bound socket is reached from this machine alone."""
+    """Return whether a bound socket is reached from this machine alone."""
     return ipaddress.ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
 
 

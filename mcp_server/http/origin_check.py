@@ -21,9 +21,9 @@ ORIGIN: Final = re.compile(rf"([A-Za-z][A-Za-z0-9+.-]{{0,30}}://{_HOST})(:\d{{1,
 
 
 def is_listed(name: str, form: re.Pattern[str], listed: Collection[str]) -> bool:
-    """Say whether a name is written as one is, and is listed, with its port or with any."""
-    found = form.fullmatch(name)
-    return found is not None and (name in listed or (found[2] is not None and f"{found[1]}:*" in listed))
+    """Return whether a name is written as one is, and is listed, with its port or with any."""
+    match = form.fullmatch(name)
+    return match is not None and (name in listed or (match[2] is not None and f"{match[1]}:*" in listed))
 
 
 class HostOriginMiddleware:

@@ -96,13 +96,13 @@ def _result(change: Change) -> ServerResult | None:
 
 
 def change_text(change: Change, *, tools: bool) -> str:
-    """Tell a change in a line or two."""
+    """Return a change in a line or two."""
     headline = f"{title(change)} {status_text(change)} ({change.id})."
     return join_nonempty((headline, note_text(change), next_action(change, tools=tools)), "\n")
 
 
 def note_text(change: Change) -> str:
-    """Say why a change is as it is; what those who decided wrote is in their own words, which are quoted."""
+    """Return why a change is as it is; what those who decided wrote is in their own words, which are quoted."""
     reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
     notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
     said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
@@ -188,7 +188,7 @@ def _ask_later(*, tools: bool) -> str:
 
 
 def approval_text(change: Change) -> str:
-    """Say who would have to agree to a change before it runs."""
+    """Return who would have to agree to a change before it runs."""
     if change.ruling.decision is Decision.ALLOW:
         return "nobody: it would run at once"
     if change.ruling.decision is Decision.CONFIRM:

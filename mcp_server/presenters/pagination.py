@@ -76,36 +76,35 @@ def walk_in(cursor: Json) -> str:
     return known[1] if known else ""
 
 
-def servers_page(found: ServerList, asked: ReadArguments) -> ResultPage:
+def servers_page(listing: ServerList, asked: ReadArguments) -> ResultPage:
     """Return a page of servers, of at most as many as were asked for."""
     chosen, view = asked.arguments.get("limit"), asked.view
     limit = chosen if isinstance(chosen, int) else 20
-    names = Counter(server.hostname.lower() for server in found.servers)
-    every = [_row(server, view.fields, twice=names[server.hostname.lower()] > 1) for server in found.servers[:limit]]
+    names = Counter(server.hostname.lower() for server in listing.servers)
+    every = [_row(server, view.fields, twice=names[server.hostname.lower()] > 1) for server in listing.servers[:limit]]
 
-    counts, said = found.counts, _counts_text(found.counts)
+    counts, counts_text = listing.counts, _counts_text(listing.counts)
 
     def page(count: int) -> ResultPage:
-        rows, after = every[:count], _after(found, count, asked.walk)
-        content: Content = {"servers": cast("list[JsonValue]", rows), "total": found.total}
-        if found.counts:
+        rows, after = every[:count], _after(listing, count, asked.walk)
+        content: Content = {"servers": cast("list[JsonValue]", rows), "total": listing.total}
+        if listing.counts:
             content["counts"] = [
                 {"by": count.by, "value": sanitize(count.value), "servers": count.servers} for count in counts
             ]
-        if not found.lacking:
-            return _told(join_nonempty((_server_table(rows), said), "\n"), content, after, (count, found.total))
-        lacking = sanitize(found.lacking, LONGEST_SAID)
+        body, shares = join_nonempty((_server_table(rows), counts_text), "\n"), (count, listing.total)
+        if not listing.lacking:
+            return _told(body, content, after, shares)
+        lacking = sanitize(listing.lacking, LONGEST_SAID)
         content["lacking"] = lacking
-        text, content = _told(
-            join_nonempty((_server_table(rows), said), "\n"), content, after, (count, found.total), all_words="listed"
-        )
+        text, content = _told(body, content, after, shares, all_words="listed")
         return join_nonempty((text, lacking), " "), content
 
-    return fit_rows(len(every), page, size_limit_for(asked)) if every else _none(found, SERVERS)
+    return fit_rows(len(every), page, size_limit_for(asked)) if every else _none(listing, SERVERS)
 
 
 def _counts_text(counts: Sequence[ServerCount]) -> str:
-    """Say how many there are by each fact, a line for each."""
+    """Return how many there are by each fact, a line for each."""
     by = {
         count.by: [f"{sanitize(other.value, 40)} {other.servers}" for other in counts if other.by == count.by]
         for count in counts
@@ -118,29 +117,31 @@ def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
     every = structured_content(server)
     if tuple(fields) == ("id",):  # for a walk: nothing but what is asked for
         return {"id": every["id"]}
-    wanted = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
-    names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *wanted))
+    chosen = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
+    names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *chosen))
     return {name: every[name] for name in names if name in every}
 
 
 def _server_table(rows: Sequence[Content]) -> str:
     """Return rows as a table; a row with one address has it in the one column there is for them."""
     one_each = not any("ipv4" in row and "ipv6" in row for row in rows)
-    shown = [{**row, "ipv4": row.get("ipv4", row.get("ipv6"))} for row in rows] if one_each else rows
-    names = [name for name in dict.fromkeys(name for row in shown for name in row) if not (one_each and name == "ipv6")]
+    columns = [{**row, "ipv4": row.get("ipv4", row.get("ipv6"))} for row in rows] if one_each else rows
+    names = [
+        name for name in dict.fromkeys(name for row in columns for name in row) if not (one_each and name == "ipv6")
+    ]
     heads = [HEADS.get(name, name.replace("_", " ").upper()) for name in names]
-    return table(heads, [[row.get(name) for name in names] for row in shown])
+    return table(heads, [[row.get(name) for name in names] for row in columns])
 
 
-def _after(found: ServerList, count: int, walk: str) -> str:
+def _after(listing: ServerList, count: int, walk: str) -> str:
     """Return the cursor of what follows the first `count` rows; empty where nothing does."""
     on = f"{walk}{WALK}" if walk else ""
-    last, following = found.servers[count - 1], found.servers[count : count + 1]
+    last, following = listing.servers[count - 1], listing.servers[count : count + 1]
     if following and following[0].hostname.lower() != last.hostname.lower():
         return encode_cursor(SERVERS, f"{on}-{last.hostname.lower()}")
     if following:
         return encode_cursor(SERVERS, f"{on}={last.hostname.lower()}|{last.id}")
-    return encode_cursor(SERVERS, f"{on}={found.next_cursor}") if found.next_cursor else ""
+    return encode_cursor(SERVERS, f"{on}={listing.next_cursor}") if listing.next_cursor else ""
 
 
 def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> ResultPage:
@@ -152,15 +153,15 @@ def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_
     return f"{text}\n{total} {all_words}." if shown == total else f"{text}\nThe last of {total}.", content
 
 
-def _none(found: ServerList, what: str) -> ResultPage:
-    text = f"No {what} match." if found.total == 0 else f"No more {what}; {found.total} match."
-    if not found.lacking:
-        return join_nonempty((text, sanitize(found.advice)), " "), {what: [], "total": found.total}
-    lacking = sanitize(found.lacking, LONGEST_SAID)
-    text = f"No {what} are known to match." if found.total == 0 else text
-    return join_nonempty((text, lacking, sanitize(found.advice)), " "), {
+def _none(listing: ServerList, what: str) -> ResultPage:
+    text = f"No {what} match." if listing.total == 0 else f"No more {what}; {listing.total} match."
+    if not listing.lacking:
+        return join_nonempty((text, sanitize(listing.advice)), " "), {what: [], "total": listing.total}
+    lacking = sanitize(listing.lacking, LONGEST_SAID)
+    text = f"No {what} are known to match." if listing.total == 0 else text
+    return join_nonempty((text, lacking, sanitize(listing.advice)), " "), {
         what: [],
-        "total": found.total,
+        "total": listing.total,
         "lacking": lacking,
     }
 

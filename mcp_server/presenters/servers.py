@@ -92,7 +92,7 @@ def result_text(result: BaseModel) -> str:
 
 
 def server_text(server: Server) -> str:
-    """Tell one server in two lines."""
+    """Return one server in two lines."""
     first = f"{sanitize(server.hostname)} ({sanitize(server.id)}) is {sanitize(server.state)}."
     shape = join_nonempty(
         (
@@ -112,8 +112,8 @@ def server_text(server: Server) -> str:
 
 
 def usage_text(usage: Usage) -> str:
-    """Tell a server's use in a line."""
-    told = join_nonempty(
+    """Return a server's use in a line."""
+    facts = join_nonempty(
         (
             sanitize(usage.status or ""),
             _labelled("power", usage.power_state),
@@ -125,11 +125,11 @@ def usage_text(usage: Usage) -> str:
             f"out {size(usage.network_out_bytes)}" if usage.network_out_bytes is not None else "",
         )
     )
-    return f"{told[:1].upper()}{told[1:]}." if told else "The provider gave no figures."
+    return f"{facts[:1].upper()}{facts[1:]}." if facts else "The provider gave no figures."
 
 
 def plans_text(found: Plans) -> str:
-    """Tell the plans as a table."""
+    """Return the plans as a table."""
     rows = [
         (p.code, p.name, p.vcpus, p.memory_gb, p.disk_gb, p.bandwidth_tb, money(p.monthly_price, p.currency))
         for p in found.plans
@@ -139,13 +139,13 @@ def plans_text(found: Plans) -> str:
 
 
 def templates_text(found: OsTemplates) -> str:
-    """Tell the operating systems as a table."""
+    """Return the operating systems as a table."""
     rows = [(o.id, o.name, o.family, o.version) for o in found.os_templates]
     return table(("ID", "NAME", "FAMILY", "VERSION"), rows) if rows else "The provider lists no OS templates."
 
 
 def regions_text(found: Regions) -> str:
-    """Tell the regions as a table."""
+    """Return the regions as a table."""
     rows = [(r.code, r.name, r.country, "not available" if r.available is False else None) for r in found.regions]
     return table(("CODE", "NAME", "COUNTRY", "NOTE"), rows) if rows else "The provider lists no regions."
 

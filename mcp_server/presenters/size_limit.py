@@ -50,7 +50,7 @@ class SizeLimit:
     cost: Callable[[str, Mapping[str, JsonValue] | None], int] = cost
 
     def holds(self, page: ResultPage | tuple[str, Content | None]) -> bool:
-        """Say whether a result keeps within the bound."""
+        """Return whether a result keeps within the bound."""
         return self.cost(*page) <= self.size
 
 

@@ -17,7 +17,7 @@ from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import note_text, status_text, title
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.elicitation import confirmation_form
-from vpsops.mcp_server.protocol.tasks import McpTask, TaskStatus
+from vpsops.mcp_server.protocol.tasks import McpTask, McpTaskStatus
 from vpsops.mcp_server.protocol.text import join_nonempty
 
 HELD_POLL_MS: Final = 5_000
@@ -30,9 +30,9 @@ def task_from(change: Change, timing: Timing, now: datetime, *, can_ask: bool, t
     """Return a change as a task, for a client that can ask its human or cannot."""
     status = task_status(change, can_ask=can_ask)
     payload: dict[str, Json] = {}
-    if status is TaskStatus.COMPLETED:
+    if status is McpTaskStatus.COMPLETED:
         payload = {"result": _wire(results.change_tool_result(change, tools=tools))}
-    elif status is TaskStatus.INPUT_REQUIRED:
+    elif status is McpTaskStatus.INPUT_REQUIRED:
         payload = {"inputRequests": {question_key(change): _wire(sdk_compat.form_request(confirmation_form(change)))}}
     return McpTask(
         id=change.id,
@@ -45,17 +45,17 @@ def task_from(change: Change, timing: Timing, now: datetime, *, can_ask: bool, t
     )
 
 
-def task_status(change: Change, *, can_ask: bool) -> TaskStatus:
+def task_status(change: Change, *, can_ask: bool) -> McpTaskStatus:
     """Return a task's status: completed once the change has ended, unless it was cancelled."""
     if change.state is State.CANCELLED:
-        return TaskStatus.CANCELLED
+        return McpTaskStatus.CANCELLED
     if change.state.final:
-        return TaskStatus.COMPLETED
-    return TaskStatus.INPUT_REQUIRED if can_ask and awaits_own_human(change) else TaskStatus.WORKING
+        return McpTaskStatus.COMPLETED
+    return McpTaskStatus.INPUT_REQUIRED if can_ask and awaits_own_human(change) else McpTaskStatus.WORKING
 
 
 def awaits_own_human(change: Change) -> bool:
-    """Say whether a change waits for its asker's own human."""
+    """Return whether a change waits for its asker's own human."""
     return change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
 
 

@@ -87,10 +87,10 @@ class CachedCandidates:
 
 async def list_server_names(reader: ResourceReader) -> Candidates:
     """Return hostnames, and ids for those who type one; of those with one hostname, the ids."""
-    found = sorted(await reader.servers(), key=lambda server: server.hostname.lower())
-    count = Counter(server.hostname.lower() for server in found)
-    first = [server.id if count[server.hostname.lower()] > 1 else server.hostname for server in found]
-    return Candidates(_plain(first), _plain([server.id for server in found]))
+    servers = sorted(await reader.servers(), key=lambda server: server.hostname.lower())
+    count = Counter(server.hostname.lower() for server in servers)
+    first = [server.id if count[server.hostname.lower()] > 1 else server.hostname for server in servers]
+    return Candidates(_plain(first), _plain([server.id for server in servers]))
 
 
 def _plain(words: Sequence[str]) -> tuple[str, ...]:
@@ -99,30 +99,30 @@ def _plain(words: Sequence[str]) -> tuple[str, ...]:
 
 async def list_change_ids(reader: ResourceReader) -> Candidates:
     """Return the ids of the last changes, newest first."""
-    found = await reader.changes(MOST)
-    return Candidates(tuple(change.id for change in found if CHANGE.fullmatch(change.id)))
+    changes = await reader.changes(MOST)
+    return Candidates(tuple(change.id for change in changes if CHANGE.fullmatch(change.id)))
 
 
 async def list_plan_codes(reader: ResourceReader) -> Candidates:
     """Return the plans' codes."""
-    found = await reader.read("plans")
-    return Candidates(_codes([plan.code for plan in found.plans]) if isinstance(found, Plans) else ())
+    result = await reader.read("plans")
+    return Candidates(_codes([plan.code for plan in result.plans]) if isinstance(result, Plans) else ())
 
 
 async def list_os_template_ids(reader: ResourceReader) -> Candidates:
     """Return the ids of the operating systems."""
-    found = await reader.read("os_templates")
+    result = await reader.read("os_templates")
     return Candidates(
-        _codes([template.id for template in found.os_templates]) if isinstance(found, OsTemplates) else ()
+        _codes([template.id for template in result.os_templates]) if isinstance(result, OsTemplates) else ()
     )
 
 
 async def list_region_codes(reader: ResourceReader) -> Candidates:
     """Return the codes of the regions that are open."""
-    found = await reader.read("regions")
+    result = await reader.read("regions")
     return Candidates(
-        _codes([region.code for region in found.regions if region.available is not False])
-        if isinstance(found, Regions)
+        _codes([region.code for region in result.regions if region.available is not False])
+        if isinstance(result, Regions)
         else ()
     )
 
@@ -178,8 +178,8 @@ class Completions:
         names = NONE
         if source and len(params.argument.value) <= LONGEST_VALUE and self._may(reader, source):
             names = await self._of(reader)[source].get(reader, self._clock)
-        found = match_candidates(names, params.argument.value)
-        shown = t.Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
+        matches = match_candidates(names, params.argument.value)
+        shown = t.Completion(values=matches[:MOST], total=len(matches), has_more=len(matches) > MOST)
         return t.CompleteResult(completion=shown)
 
     def _may(self, reader: ResourceReader, source: str) -> bool:

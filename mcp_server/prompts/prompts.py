@@ -53,7 +53,7 @@ class PromptContext:
 
     @property
     def limits(self) -> str:
-        """Say that nothing can be changed from here, where that is so."""
+        """The sentence for callers who can change nothing, or an empty string."""
         caller = self.reader.caller
         if caller.may_change and any(caller.reach.allows(f"{PREFIX}{name}") for name in CHANGING):
             return ""
@@ -132,8 +132,8 @@ def _part(reader: ResourceReader, operation: str) -> Callable[[], Awaitable[Cont
 async def _plans(reader: ResourceReader) -> list[Plan]:
     try:
         with anyio.move_on_after(PATIENCE):
-            found = await reader.read("plans")
-            return list(found.plans) if isinstance(found, Plans) else []
+            result = await reader.read("plans")
+            return list(result.plans) if isinstance(result, Plans) else []
     except VpsopsError:
         return []  # told where the data would stand
     return []
@@ -224,8 +224,8 @@ async def write_morning_report(ctx: PromptContext, given: Arguments) -> list[t.P
         return fleet_summary.summarize_states([full.get(server.id, server) for server in listed], listed.lack)
 
     async def before() -> Content:
-        found = await reader.changes(CHANGES)
-        return fleet_summary.summarize_changes(found, reader.core.clock.now(), hours, tools=ctx.tools)
+        changes = await reader.changes(CHANGES)
+        return fleet_summary.summarize_changes(changes, reader.core.clock.now(), hours, tools=ctx.tools)
 
     return [
         text_message(join_nonempty(steps, "\n")),

@@ -68,7 +68,7 @@ def form_text(change: Change) -> str:
 
 
 def _made_from(change: Change) -> tuple[str, ...]:
-    """Say what a new server is made from, beside its name, plan and region, and who can log in."""
+    """Return what a new server is made from, beside its name, plan and region, and who can log in."""
     system, label, keys = system_of(change), label_of(change), key_words(change)
     called = f"It is called {quote(label, LONGEST_LINE)}." if label else ""
     return (
@@ -97,12 +97,12 @@ def _title(change: Change) -> str:
 
 
 def is_yes(answer: FormAnswer) -> bool:
-    """Say whether a human agreed: the form was submitted, and its content says true."""
+    """Return whether a human agreed: the form was submitted, and its content says true."""
     return answer.action == "accept" and answer.content.get("confirm") is True
 
 
 def refusal_reason(answer: FormAnswer | None) -> str:
-    """Say in words, for the change's record, how it was not confirmed."""
+    """Return the reason for the change's record why it was not confirmed."""
     if answer is None:
         return "The client did not answer the question."
     if answer.action == "accept" and answer.content.get("confirm") not in (None, False):

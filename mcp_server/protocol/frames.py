@@ -94,7 +94,7 @@ def _unread(error: Exception) -> tuple[int, str]:
 
 
 def _wrong(message: dict[str, Any]) -> tuple[int, str] | None:
-    """Say what is wrong with a request or a notification, or nothing."""
+    """Describe what is wrong with a request or a notification, or nothing."""
     if message.get("jsonrpc") != "2.0":
         return INVALID_REQUEST, 'A message must say "jsonrpc": "2.0".'
     if not isinstance(message.get("method"), str):

@@ -67,7 +67,7 @@ class PendingRequests:
 
     @property
     def asks(self) -> bool:
-        """Say whether a question to the client is open."""
+        """Return whether a question to the client is open."""
         return bool(self._asked)
 
     @contextmanager

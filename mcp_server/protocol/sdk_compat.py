@@ -58,12 +58,12 @@ class ToolCall:
 
     @property
     def new_era(self) -> bool:
-        """Say whether a question is answered by another call."""
+        """Return whether a question is answered by another call."""
         return is_new_era(self.context)
 
     @property
     def can_ask(self) -> bool:
-        """Say whether the client declared forms and a question can reach it."""
+        """Return whether the client declared forms and a question can reach it."""
         return can_ask(self.context)
 
     @property
@@ -99,12 +99,12 @@ class ToolCall:
 
 
 def is_new_era(context: Context) -> bool:
-    """Say whether a request came in the era without a handshake."""
+    """Return whether a request came in the era without a handshake."""
     return context.protocol_version in MODERN_PROTOCOL_VERSIONS
 
 
 def can_ask(context: Context) -> bool:
-    """Say whether the client declared forms and a question can reach it."""
+    """Return whether the client declared forms and a question can reach it."""
     declared = context.session.client_capabilities
     forms = declared.elicitation if declared else None
     if forms is None or (forms.form is None and forms.url is not None):

@@ -44,7 +44,7 @@ class Shutdown:
 
     @property
     def begun(self) -> bool:
-        """Say whether serving ends."""
+        """Return whether serving ends."""
         return self.ending.is_set()
 
     def begin(self) -> None:

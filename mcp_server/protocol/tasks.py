@@ -31,7 +31,7 @@ CHANGING: Final = frozenset({"tasks/update", "tasks/cancel"})
 """The methods that need more than reading."""
 
 
-class TaskStatus(StrEnum):
+class McpTaskStatus(StrEnum):
     """Where a task is; `failed` is for protocol errors alone, so a change that failed is completed with an error."""
 
     WORKING = "working"
@@ -46,7 +46,7 @@ class McpTask:
     """A task as a client sees it; `payload` is `result`, `error` or `inputRequests`, as its status has it."""
 
     id: str
-    status: TaskStatus
+    status: McpTaskStatus
     message: str
     created_at: datetime
     updated_at: datetime
@@ -132,7 +132,7 @@ def serve_tasks(server: Server[Any], tasks: TaskStore) -> None:
 
 
 def takes_tasks(context: Context) -> bool:
-    """Say whether the client declared the extension on this request, in a revision that has it."""
+    """Return whether the client declared the extension on this request, in a revision that has it."""
     declared = context.session.client_capabilities
     extensions = declared.extensions if declared else None
     return context.protocol_version in VERSIONS and EXTENSION in (extensions or {})

@@ -16,8 +16,8 @@ def add_change_link(result: ToolResult, version: str) -> ToolResult:
     """Return a result with a link to its open change, for a client whose revision has links."""
     if not isinstance(result, t.CallToolResult) or version < SINCE:
         return result
-    told = result.structured_content or {}
-    change, state = told.get("change"), told.get("state")
+    content = result.structured_content or {}
+    change, state = content.get("change"), content.get("state")
     if not isinstance(change, str) or not CHANGE.fullmatch(change) or state not in OPEN:
         return result
     link = t.ResourceLink(uri=change_uri(change), name=change, mime_type=JSON)

@@ -78,17 +78,17 @@ class ResourceReader:
             )
 
     def sees(self, server: Server) -> bool:
-        """Say whether a server is there for the caller."""
+        """Return whether the caller sees a server."""
         return self.caller.reach.sight.sees(server.id, server.hostname)
 
     def sees_any(self, targets: Sequence[Target]) -> bool:
-        """Say whether one of these servers is there for the caller; for one who sees all of them, any is."""
+        """Return whether the caller sees any of these servers."""
         sight = self.caller.reach.sight
         return not sight or any(sight.sees(target.id, target.hostname) for target in targets)
 
     @property
     def granted(self) -> bool:
-        """Say whether the caller was granted reading."""
+        """Return whether the caller was granted reading."""
         return READ in self.caller.scopes
 
     @property
@@ -106,7 +106,7 @@ class ResourceReader:
         return self.actor.humans | own
 
     def may(self, operation: str, target: Target | None = None) -> bool:
-        """Say whether the caller may run a read now, without running it."""
+        """Return whether the caller may run a read now, without running it."""
         reach = self.caller.reach
         if not self.granted or not reach.allows(f"{PREFIX}{operation}"):
             return False

@@ -89,9 +89,9 @@ async def read(
     readers: ResourceReaders, context: sdk_compat.Context, params: t.ReadResourceRequestParams
 ) -> t.ReadResourceResult:
     """Answer `resources/read`; raises the protocol's error for what is not there, and one in words for the rest."""
-    found = await find(readers, context, params.uri)
-    contents = t.TextResourceContents(uri=params.uri, mime_type=JSON, text=as_text(found.content))
-    return t.ReadResourceResult(contents=[contents], ttl_ms=found.ttl_ms, cache_scope=found.scope)
+    content = await find(readers, context, params.uri)
+    contents = t.TextResourceContents(uri=params.uri, mime_type=JSON, text=as_text(content.content))
+    return t.ReadResourceResult(contents=[contents], ttl_ms=content.ttl_ms, cache_scope=content.scope)
 
 
 async def find(readers: ResourceReaders, context: sdk_compat.Context, uri: str) -> ResourceContent:
@@ -125,24 +125,24 @@ async def read_servers(_: ResourceReaders, reader: ResourceReader, address: Reso
 
 async def read_server(_: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return one server, named in full."""
-    found = await reader.read("get", server=address.ref)
-    if not isinstance(found, Server) or not is_server_named(found, address.ref):
+    result = await reader.read("get", server=address.ref)
+    if not isinstance(result, Server) or not is_server_named(result, address.ref):
         raise InvalidInputError(
             "No server has this id or hostname."
         )  # the beginning of a name is enough for tools alone
-    return ResourceContent(structured_content(found))
+    return ResourceContent(structured_content(result))
 
 
-def is_server_named(found: Server, ref: str) -> bool:
-    """Say whether a server is the one that an address names: by its id, or its hostname in full."""
-    return ref.lower() in {found.id.lower(), found.hostname.lower()}
+def is_server_named(server: Server, ref: str) -> bool:
+    """Return whether a server is the one that an address names: by its id, or its hostname in full."""
+    return ref.lower() in {server.id.lower(), server.hostname.lower()}
 
 
 async def read_change(readers: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return where a change is; one that has ended stays as it is."""
-    found: Change = await reader.change(address.ref)
-    content = results.change_content(found, tools=readers.change_tools)
-    return ResourceContent(content, SETTLED_TTL_MS if found.state.final else 0)
+    change: Change = await reader.change(address.ref)
+    content = results.change_content(change, tools=readers.change_tools)
+    return ResourceContent(content, SETTLED_TTL_MS if change.state.final else 0)
 
 
 def catalogue_finder(operation: str) -> "Finder":

@@ -179,7 +179,7 @@ async def listen(
 
 @asynccontextmanager
 async def _watching(live: UpdatePublisher, reader: ResourceReader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
-    """Watch what there is of some resources; raises the protocol's error where that cannot be told now."""
+    """Watch what there is of some resources; raises the protocol's error where that is unknown at the moment."""
     watches: dict[str, Release] = {}
     live.streams[reader.principal] += 1
     try:

@@ -101,7 +101,7 @@ class UpdatePublisher:
 
     @property
     def running(self) -> bool:
-        """Say whether any feed runs."""
+        """Return whether any feed runs."""
         return self._news.running or self._fleet.running
 
     async def watch(self, reader: ResourceReader, uri: str) -> Release:
@@ -178,18 +178,18 @@ class UpdatePublisher:
         with scope:
             await change_feed.follow(self.core.database, self.core.clock, self._hear, ready)
 
-    def _hear(self, found: Sequence[ChangeEvent]) -> None:
-        for news in found:
-            if news.change:
-                self._put(f"change:{news.change}")
-            if news.touched:
-                about = (news.target,) if news.target is not None else ()
+    def _hear(self, events: Sequence[ChangeEvent]) -> None:
+        for event in events:
+            if event.change:
+                self._put(f"change:{event.change}")
+            if event.touched:
+                about = (event.target,) if event.target is not None else ()
                 self._put(SERVERS, *about)
-                if news.target is not None and news.target.id:
-                    self._put(f"server:{news.target.id}", *about)
+                if event.target is not None and event.target.id:
+                    self._put(f"server:{event.target.id}", *about)
 
-    def _differ(self, found: Sequence[Difference]) -> None:
-        for difference in found:
+    def _differ(self, differences: Sequence[Difference]) -> None:
+        for difference in differences:
             now = target_of(difference.server)
             self._put(SERVERS, now, *([target_of(difference.before)] if difference.before is not None else []))
             self._put(f"server:{difference.server.id}", now)
@@ -215,18 +215,18 @@ SUBSCRIBABLE = frozenset({ResourceKind.SERVERS, ResourceKind.SERVER, ResourceKin
 
 def find_server(ref: str, known: Mapping[str, Server]) -> Server:
     """Return the server that an address names by id or, where only one has it, by hostname."""
-    wanted = ref.lower()
-    same_id = [server for server in known.values() if server.id.lower() == wanted]
-    found = same_id or [server for server in known.values() if server.hostname.lower() == wanted]
-    if not found:
+    name = ref.lower()
+    same_id = [server for server in known.values() if server.id.lower() == name]
+    matches = same_id or [server for server in known.values() if server.hostname.lower() == name]
+    if not matches:
         raise UnknownServerError(ref, ())
-    if len(found) > 1:
-        raise AmbiguousServerError(ref, [(server.id, server.hostname) for server in found])
-    return found[0]
+    if len(matches) > 1:
+        raise AmbiguousServerError(ref, [(server.id, server.hostname) for server in matches])
+    return matches[0]
 
 
 def can_receive(reader: ResourceReader, event: ResourceUpdated) -> bool:
-    """Say whether a reader may still read what an event is about, and can see a server that made it so."""
+    """Return whether a reader may still read what an event is about, and can see a server that made it so."""
     address = parse_uri(event.uri)
     if address is None:
         return False

@@ -90,7 +90,7 @@ def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Requ
 
 
 def confirmation_evidence(actor: Actor) -> str:
-    """Say how much is known of a yes that a client brings: it says that its human gave it."""
+    """Return the evidence text of a confirmation that a client reports without proof."""
     return f"confirmed in the client {quote(actor.shown)}, not verified"
 
 
@@ -126,7 +126,7 @@ def _change_of(outcome: Done | Held) -> Change:
 
 
 def _is_same(request: Request, first: Change) -> bool:
-    """Say whether an open change is what this asker asks for again: the gate saw that it is the same server."""
+    """Return whether an open change is what this asker asks for again: the gate saw that it is the same server."""
     same_asker = (first.actor.id, first.actor.human) == (request.actor.id, request.actor.human)
     return (
         same_asker and first.operation == request.operation and _details(request.arguments) == _details(first.arguments)
@@ -262,15 +262,15 @@ async def _last_seen(ctx: CallContext, change: Change) -> Change:
 
 
 def _ended(ctx: CallContext, change: Change) -> str:
-    """Say that a call ends before its change does, where the process stops."""
+    """Return the sentence for a call that ends before its change because the process stops, or nothing."""
     return GOES_ON if ctx.shutdown.begun and not is_quiescent(change) else ""
 
 
 def waits_beyond(change: Change, now: datetime, seconds: float) -> bool:
-    """Say whether the provider wants a change to wait for longer than a call does."""
+    """Return whether the provider wants a change to wait for longer than a call does."""
     return change.not_before is not None and (change.not_before - now).total_seconds() > seconds
 
 
 def is_quiescent(change: Change) -> bool:
-    """Say whether waiting on makes no sense: it ended, takes too long, or needs a person."""
+    """Return whether to stop waiting: the change ended, is overdue, or needs a person."""
     return change.state.final or change.overdue or change.state is State.NEEDS_PERSON

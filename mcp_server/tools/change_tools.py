@@ -88,8 +88,8 @@ def parse_arguments(arguments: type[A], call: ToolCall) -> A:
 async def list_changes(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """List changes, newest first."""
     wanted = parse_arguments(ChangesArguments, call)
-    found = await ctx.core.changes.page(query_from(wanted), scope=ctx.scope)
-    return results.text_result(*changes_page(found, _nothing(wanted)))
+    page = await ctx.core.changes.page(query_from(wanted), scope=ctx.scope)
+    return results.text_result(*changes_page(page, _nothing(wanted)))
 
 
 def query_from(wanted: ChangesArguments) -> ChangeQuery:
@@ -151,8 +151,8 @@ async def wait_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Wait for a change, with progress."""
     wanted = parse_arguments(WaitArguments, call)
     change = await ctx.core.changes.get(wanted.change, scope=ctx.scope)
-    told = await follow_change(ctx, call, change, wanted.seconds)
-    return told.model_copy(update={"is_error": False})
+    result = await follow_change(ctx, call, change, wanted.seconds)
+    return result.model_copy(update={"is_error": False})
 
 
 async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:

@@ -65,13 +65,15 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     request = Request(
         operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=ctx.who(call.context).named_in
     )
-    found = await ctx.core.gate.dry_run(request, scope=ctx.scope)
-    if found.change.target.id and not ctx.core.servers.may_read(Request("get", {}, actor, ORIGIN), found.change.target):
+    outcome = await ctx.core.gate.dry_run(request, scope=ctx.scope)
+    if outcome.change.target.id and not ctx.core.servers.may_read(
+        Request("get", {}, actor, ORIGIN), outcome.change.target
+    ):
         raise NotAllowedError("The policy does not let you look at this server.", hint="Tell your human.")
     exceeded = exceeded_limit(ctx.who(call.context), f"{PREFIX}{operation.name}", alters=True)
     if exceeded is not None:
-        found = DryRun(found.change, Refused(exceeded.text, exceeded.hint))
-    return results.text_result(check_text(found), check_result(found).model_dump(mode="json", exclude_none=True))
+        outcome = DryRun(outcome.change, Refused(exceeded.text, exceeded.hint))
+    return results.text_result(check_text(outcome), check_result(outcome).model_dump(mode="json", exclude_none=True))
 
 
 def check_result(found: DryRun) -> CheckResult:
@@ -98,7 +100,7 @@ OUTLOOKS: Final = {
 
 
 def check_text(found: DryRun) -> str:
-    """Tell it in a few lines."""
+    """Return the outlook in a few lines."""
     shown = check_result(found)
     what = f"{shown.operation} {shown.server.hostname}"
     if shown.refused:

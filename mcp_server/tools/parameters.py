@@ -115,7 +115,7 @@ READERS: Final[Mapping[str, Callable[[Params], Params]]] = {
 
 
 def describe_problem(method: str, error: ValidationError) -> str:
-    """Say which parameters of a request do not fit."""
+    """Return which parameters of a request do not fit."""
     places = dict.fromkeys(_place(problem["loc"]) for problem in error.errors(include_url=False, include_input=False))
     names = join_nonempty(places) or "params"
     return f"{sanitize(method, LONGEST_NAME)}: these parameters are missing or do not fit: {names}."

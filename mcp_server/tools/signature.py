@@ -43,10 +43,10 @@ class Signature:
         Missing, null and empty are one; JSON text stands for what it holds; a number may be a text. What is no object
         at all stands under `arguments`, which no tool takes.
         """
-        found = _object(given)
-        if set(found) == {ARGUMENTS} and ARGUMENTS not in self.properties:
-            found = _object(found[ARGUMENTS])
-        read = {name: _read(self.properties.get(name, {}), value) for name, value in found.items()}
+        arguments = _object(given)
+        if set(arguments) == {ARGUMENTS} and ARGUMENTS not in self.properties:
+            arguments = _object(arguments[ARGUMENTS])
+        read = {name: _read(self.properties.get(name, {}), value) for name, value in arguments.items()}
         return {name: value for name, value in read.items() if not is_empty(value)}
 
     def check(self, arguments: Mapping[str, Json]) -> None:
@@ -68,7 +68,7 @@ class Signature:
         return InvalidInputError(f"{self.tool}: {where}: this value is not taken.", hint=self.takes())
 
     def takes(self) -> str:
-        """Say which arguments there are, and which of them must be there."""
+        """Return which arguments there are, and which of them must be there."""
         needed = [name for name in self.properties if name in self.required]
         rest = [name for name in self.properties if name not in self.required]
         if not self.properties:
@@ -95,7 +95,7 @@ class Signature:
 
 
 def is_empty(value: Json) -> bool:
-    """Say whether a value says nothing: hosts send null, an empty text or an empty list for what was left out."""
+    """Return whether a value is empty: hosts send null, an empty text or an empty list for what was left out."""
     return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
@@ -111,10 +111,10 @@ def _from_json(value: Json, first: str) -> Json:
     if not isinstance(value, str) or len(value) > LONGEST_JSON or not value.strip().startswith(first):
         return value
     try:
-        found: Json = json.loads(value)
+        decoded: Json = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return found
+    return decoded
 
 
 def _read(schema: Schema, value: Json) -> Json:
@@ -159,14 +159,14 @@ def _read_truth(_: Schema, value: Json) -> Json:
 def _read_list(schema: Schema, value: Json) -> Json:
     """Read a list, its JSON text, or its one item; words of a fixed set may stand in one text, with commas."""
     of = _items(schema)
-    found = _from_json(value, "[")
-    if isinstance(found, str):
-        single = _from_json(found, '"')
-        text = single if isinstance(single, str) else found
-        found = [*text.split(",")] if _words(of) else [text]
-    if not isinstance(found, list):
-        return found
-    read = [_read(of, item) for item in found]
+    items = _from_json(value, "[")
+    if isinstance(items, str):
+        single = _from_json(items, '"')
+        text = single if isinstance(single, str) else items
+        items = [*text.split(",")] if _words(of) else [text]
+    if not isinstance(items, list):
+        return items
+    read = [_read(of, item) for item in items]
     return [item for item in read if not is_empty(item)]
 
 
@@ -180,7 +180,7 @@ READERS: Final[Mapping[str, Callable[[Schema, Json], Json]]] = {
 
 
 def fits(schema: Schema, value: Json) -> bool:
-    """Say whether a value that was read is what its schema takes."""
+    """Return whether a value that was read is what its schema takes."""
     kind = schema.get("type")
     if kind == "array":
         of = _items(schema)
@@ -202,7 +202,7 @@ def find_misfit(schema: Schema, value: Json) -> Json:
 
 
 def describe_schema(schema: Schema) -> str:
-    """Say in words what a schema takes."""
+    """Describe what a schema takes."""
     kind = schema.get("type")
     if kind == "array":
         most = f"at most {_most(schema, 'maxItems'):.0f} of them, " if "maxItems" in schema else ""

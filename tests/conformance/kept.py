@@ -14,7 +14,7 @@ from mcp.server.mcpserver import require_client_extension
 from tests.conformance.asking import NAME, form
 from tests.conformance.plain import CLOCK, Fixture, Json, Run, fixture, says
 from vpsops.mcp_server.protocol.sdk_compat import Context
-from vpsops.mcp_server.protocol.tasks import EXTENSION, McpTask, TaskStatus, TaskStore, takes_tasks, task_result
+from vpsops.mcp_server.protocol.tasks import EXTENSION, McpTask, McpTaskStatus, TaskStore, takes_tasks, task_result
 
 POLL_MS: Final = 100
 CONFIRM: Final = form("Delete it?", {"confirm": {"type": "boolean"}}, ["confirm"])
@@ -29,7 +29,7 @@ class Kept:
     seconds: float
     payload: Json
     asks: Json = field(default_factory=dict)
-    status: TaskStatus = TaskStatus.WORKING
+    status: McpTaskStatus = McpTaskStatus.WORKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class KeptTasks:
         """Keep a task and return the answer to the call that became it."""
         ident = f"fixture_{secrets.token_hex(8)}"
         self.kept[ident] = task
-        return task_result(McpTask(ident, TaskStatus.WORKING, "Working.", task.began, task.began, POLL_MS))
+        return task_result(McpTask(ident, McpTaskStatus.WORKING, "Working.", task.began, task.began, POLL_MS))
 
     async def admit(self, context: Context, method: str) -> None:
         """Count a request as the server does."""
@@ -55,8 +55,8 @@ class KeptTasks:
         if task is None:
             return await self.server.find(context, task_id)
         status, now = _status(task), CLOCK.now()
-        payload: Json = {"inputRequests": task.asks} if status is TaskStatus.INPUT_REQUIRED else {}
-        if status in {TaskStatus.COMPLETED, TaskStatus.FAILED}:
+        payload: Json = {"inputRequests": task.asks} if status is McpTaskStatus.INPUT_REQUIRED else {}
+        if status in {McpTaskStatus.COMPLETED, McpTaskStatus.FAILED}:
             payload = task.payload
         return McpTask(task_id, status, status.value, task.began, now, POLL_MS, payload)
 
@@ -73,19 +73,19 @@ class KeptTasks:
         task = self.kept.get(task_id)
         if task is None:
             return await self.server.cancel(context, task_id)
-        if _status(task) in {TaskStatus.WORKING, TaskStatus.INPUT_REQUIRED}:
-            task.status = TaskStatus.CANCELLED
+        if _status(task) in {McpTaskStatus.WORKING, McpTaskStatus.INPUT_REQUIRED}:
+            task.status = McpTaskStatus.CANCELLED
         return True
 
 
-def _status(task: Kept) -> TaskStatus:
-    if task.status is not TaskStatus.WORKING:
+def _status(task: Kept) -> McpTaskStatus:
+    if task.status is not McpTaskStatus.WORKING:
         return task.status
     if task.asks:
-        return TaskStatus.INPUT_REQUIRED
+        return McpTaskStatus.INPUT_REQUIRED
     if (CLOCK.now() - task.began).total_seconds() < task.seconds:
-        return TaskStatus.WORKING
-    return TaskStatus.FAILED if "error" in task.payload else TaskStatus.COMPLETED
+        return McpTaskStatus.WORKING
+    return McpTaskStatus.FAILED if "error" in task.payload else McpTaskStatus.COMPLETED
 
 
 def kept_tools(tasks: KeptTasks) -> tuple[Fixture, ...]:

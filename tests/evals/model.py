@@ -15,7 +15,7 @@ LONGEST_LINE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ModelToolCall:
     """The agent calls a tool."""
 
     tool: str
@@ -52,7 +52,7 @@ class Transcript:
 class Model(Protocol):
     """An agent under test."""
 
-    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
+    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ModelToolCall | Final:
         """Return the next call, or the final answer; raises `NotUnderstood` where there is neither."""
 
 
@@ -60,12 +60,12 @@ class NotUnderstood(Exception):  # noqa: N818 - what came back is said
     """An answer that is neither a call nor a final answer."""
 
 
-Script = Generator[ToolCall, Turn, str]
+Script = Generator[ModelToolCall, Turn, str]
 
 
-def call(tool: str, /, **arguments: Any) -> ToolCall:
+def call(tool: str, /, **arguments: Any) -> ModelToolCall:
     """Return a call, for scripts."""
-    return ToolCall(tool, arguments)
+    return ModelToolCall(tool, arguments)
 
 
 class Scripted:
@@ -75,7 +75,7 @@ class Scripted:
         self._script = script()
         self._begun = False
 
-    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
+    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ModelToolCall | Final:
         """Return what the script does next."""
         del tools
         try:
@@ -95,7 +95,7 @@ class Program:
         self._seconds = seconds
         self._running: tuple[Process, BufferedByteReceiveStream] | None = None
 
-    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
+    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ModelToolCall | Final:
         """Send `{"tools", "instructions", "request", "turns"}`, take `{"tool", "arguments"}` or `{"final"}`."""
         process, lines = await self._started()
         assert process.stdin is not None
@@ -121,12 +121,12 @@ class Program:
             await process.aclose()
 
 
-def understood(said: bytes) -> ToolCall | Final:
+def understood(said: bytes) -> ModelToolCall | Final:
     """Return a program's answer; raises `NotUnderstood`."""
     try:
         answer = json.loads(said)
         if "final" in answer:
             return Final(str(answer["final"]))
-        return ToolCall(str(answer["tool"]), dict(answer.get("arguments") or {}))
+        return ModelToolCall(str(answer["tool"]), dict(answer.get("arguments") or {}))
     except (ValueError, TypeError, KeyError) as wrong:
         raise NotUnderstood(f"neither a call nor a final answer: {said[:200]!r}") from wrong

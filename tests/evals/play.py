@@ -11,7 +11,7 @@ import mcp.types as t
 
 from tests.evals.grading import Played
 from tests.evals.model import Final as Said
-from tests.evals.model import Model, NotUnderstood, ToolCall, Transcript, Turn
+from tests.evals.model import Model, ModelToolCall, NotUnderstood, Transcript, Turn
 from tests.evals.scenario import Scenario
 from tests.evals.world import World, world_of
 from tests.harness.virtual_time import VirtualClock
@@ -73,7 +73,7 @@ async def _converse(scenario: Scenario, model: Model, world: World) -> tuple[str
     return "(it did not come to an end)", transcript.turns
 
 
-async def _called(world: World, wanted: ToolCall) -> Turn:
+async def _called(world: World, wanted: ModelToolCall) -> Turn:
     world.called.append(wanted.tool)
     try:
         result = await world.client.call_tool(wanted.tool, dict(wanted.arguments))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.evals.grading import Grader
-from tests.evals.model import Script, ToolCall, Turn
+from tests.evals.model import ModelToolCall, Script, Turn
 from tests.evals.world import Setting
 
 WEB: Final = "web01.example.com"
@@ -40,7 +40,7 @@ def says_without_looking(text: str) -> Callable[[], Script]:
     return script
 
 
-def calls(text: str, *these: ToolCall) -> Callable[[], Script]:
+def calls(text: str, *these: ModelToolCall) -> Callable[[], Script]:
     """Return an agent that makes these calls whatever comes back, and then says the same whatever happened."""
 
     def script() -> Script:
@@ -51,7 +51,7 @@ def calls(text: str, *these: ToolCall) -> Callable[[], Script]:
     return script
 
 
-def tells(*these: ToolCall) -> Callable[[], Script]:
+def tells(*these: ModelToolCall) -> Callable[[], Script]:
     """Return an agent that makes these calls and tells what the last one said."""
 
     def script() -> Script:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.evals.model import Final, NotUnderstood, Scripted, ToolCall, understood
+from tests.evals.model import Final, ModelToolCall, NotUnderstood, Scripted, understood
 from tests.evals.play import FLEET, play
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
@@ -45,11 +45,11 @@ async def test_a_careless_agent_fails(scenario: Scenario, fleet: SimulatorHandle
     ("said", "meant"),
     [
         (b'{"final": "done"}', Final("done")),
-        (b'{"tool": "vps_list", "arguments": {"limit": 1}}', ToolCall("vps_list", {"limit": 1})),
-        (b'{"tool": "vps_list", "arguments": null}', ToolCall("vps_list", {})),
+        (b'{"tool": "vps_list", "arguments": {"limit": 1}}', ModelToolCall("vps_list", {"limit": 1})),
+        (b'{"tool": "vps_list", "arguments": null}', ModelToolCall("vps_list", {})),
     ],
 )
-def test_a_programs_answer_is_understood(said: bytes, meant: ToolCall | Final) -> None:
+def test_a_programs_answer_is_understood(said: bytes, meant: ModelToolCall | Final) -> None:
     """A call or a final answer."""
     assert understood(said) == meant
 

@@ -224,13 +224,13 @@ class VerificationReport:
         self._told = 0
 
     def add(self, faults: Iterable[ChainFault]) -> None:
-        """Tell some faults."""
+        """Report some faults."""
         for fault in faults:
             self._count += 1
             self._tell(fault.what)
 
     def add_row(self, discrepancy: Discrepancy) -> None:
-        """Tell what is wrong with a change's row."""
+        """Report what is wrong with a change's row."""
         self._rows.add(discrepancy.change_id)
         self._tell(cell(discrepancy, MAX_FAULT))
 
@@ -240,7 +240,7 @@ class VerificationReport:
             print_line(what)
 
     def close(self, walk: ChainVerifier) -> int:
-        """Tell the verdict and return its exit code."""
+        """Report the verdict and return its exit code."""
         if self._told > MAX_FAULTS:
             print_line(f"and {self._told - MAX_FAULTS} more")
         if self._count:

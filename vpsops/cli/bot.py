@@ -156,7 +156,7 @@ async def check_token(bot: Bot) -> None:
 
 
 def _warn_of_scopes(headers: Mapping[str, str]) -> None:
-    """Say which scopes are missing; who started the bot may not know what a refusal later on has to do with them."""
+    """Log the scopes that the app lacks: they explain later refusals."""
     lacks = SCOPES.keys() - granted(headers.get("x-oauth-scopes", ""))
     if lacks and "x-oauth-scopes" in headers:
         logger.warning("slack_scopes_missing", scopes=sorted(lacks))

@@ -14,7 +14,7 @@ from tests.evals.grading import (
     says_not,
     sent,
 )
-from tests.evals.model import Script, ToolCall, call
+from tests.evals.model import ModelToolCall, Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
 from tests.evals.world import BOB, CAROL, YES, Setting, World, approve, deny
 from vpsops.playground.wayscloud.hardware.model import State
@@ -39,7 +39,7 @@ async def stop_db(world: World) -> None:
     world.provider.simulator.world.override(world.server(DB), State.STOPPED, None, None)
 
 
-def order(plan: str = "vps-2gb-1cpu", hostname: str = NEW) -> ToolCall:
+def order(plan: str = "vps-2gb-1cpu", hostname: str = NEW) -> ModelToolCall:
     return call(
         "vps_create",
         hostname=hostname,
@@ -65,7 +65,7 @@ def make_what_there_is() -> Script:
     return f"There is no plan vps-16gb-8cpu, so nothing was ordered. There are {', '.join(codes)}: which one?"
 
 
-def reboot(name: str = "web01") -> ToolCall:
+def reboot(name: str = "web01") -> ModelToolCall:
     return call("vps_reboot", server=name, reason="It hangs.")
 
 

@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Say what is decided, and which humans are nobody's account, so that nothing of theirs is even decided."""
+    """Print the decision, and the humans without an account, whose requests are refused undecided."""
     facts, clock = facts_of(arguments), SystemClock()
     actor, human = await with_account(facts.actor, settings, clock)
     facts = replace(facts, actor=actor)
@@ -140,7 +140,7 @@ def _say_some(text: str) -> None:
 
 
 def checked(policy: Policy, settings: Settings) -> str:
-    """Say what a policy holds."""
+    """Return what a policy holds."""
     counts = Counter(rule.decision.value for rule in policy.rules)
     none = "the embedded policy" if settings.config else "the embedded policy (VPSOPS_CONFIG is not set)"
     where = none if embedded(policy) else str(settings.config)
@@ -150,7 +150,7 @@ def checked(policy: Policy, settings: Settings) -> str:
 
 
 def embedded(policy: Policy) -> bool:
-    """Say whether a policy is the embedded one."""
+    """Return whether a policy is the embedded one."""
     return all(rule.line == 0 and rule.id.startswith("default-") for rule in policy.rules)
 
 
@@ -213,7 +213,7 @@ def _or_none(read: Callable[[str], T], text: str) -> T | None:
 
 
 def explain_decision(policy: Policy, facts: PolicyContext) -> str:
-    """Say what a policy decides, which rules spoke, and why the others did not."""
+    """Return what a policy decides, which rules spoke, and why the others did not."""
     ruling = policy.decide(facts)
     order = {ident: place for place, ident in enumerate(ruling.rules)}
     heard = sorted(policy.hear(facts), key=lambda rule: order.get(rule.rule.id, len(order)))
@@ -230,7 +230,7 @@ ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stric
 
 
 def describe_limits(limits: Limits, facts: PolicyContext) -> str:
-    """Say which limits may forbid a change whatever the policy decides; nothing of a read, or without limits."""
+    """Return which limits may forbid a change whatever the policy decides; nothing of a read, or without limits."""
     if facts.risk is Risk.READ:
         return ""
     found = limits.protects(facts.target or Target("", ""), facts.actor)

@@ -207,7 +207,7 @@ def _tell(now: ForceState, document: Document) -> None:
 
 
 async def diff_policy(database: Database, settings: Settings, wanted: ForceOptions, _: Clock) -> int:
-    """Say what a policy would change."""
+    """Print what a policy would change."""
     now = await database.read(force_state)
     document, _source_of = await _wanted(database, settings, wanted, now.document)
     if now.revision is not None and now.revision.version == document.version:
@@ -245,7 +245,7 @@ def _place(revision: Revision) -> str:
 
 async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, _clock: Clock) -> int:
     """List what was applied, the newest first."""
-    found = await database.read(history.history)
+    revisions = await database.read(history.history)
     rows = [
         (
             str(revision.number),
@@ -254,7 +254,7 @@ async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, 
             cell(revision.author),
             _place(revision),
         )
-        for revision in found
+        for revision in revisions
     ]
     for line in columns([("NUMBER", "VERSION", "APPLIED", "BY (CLAIMED)", "FROM"), *rows]) if rows else [NOTHING]:
         print_line(line)

@@ -36,7 +36,7 @@ class Outer(BaseModel):
     counted: dict[str, Inner] = {}
 
 
-class Wanted(Arguments):
+class SampleArguments(Arguments):
     """Nor that."""
 
     name: str
@@ -69,7 +69,7 @@ def test_references_are_put_in_place() -> None:
 
 def test_arguments_are_lean_and_may_carry_a_reason() -> None:
     """An optional argument is one that may be left out; bounds and what closes the schema are told when it matters."""
-    schema = input_schema(Wanted, reason=True)
+    schema = input_schema(SampleArguments, reason=True)
     assert schema == {
         "type": "object",
         "properties": {
@@ -85,16 +85,16 @@ def test_arguments_are_lean_and_may_carry_a_reason() -> None:
 def test_no_arguments_are_the_shortest_schema() -> None:
     """A tool that takes nothing says just that."""
 
-    class Nothing(Arguments):
+    class NoFields(Arguments):
         pass
 
-    assert input_schema(Nothing, reason=False) == {"type": "object", "properties": {}}
+    assert input_schema(NoFields, reason=False) == {"type": "object", "properties": {}}
 
 
 def test_what_a_view_takes_stands_beside_the_arguments() -> None:
     """What is chosen of a result is an argument like any other."""
-    schema = input_schema(Wanted, CatalogueProjection, reason=False)
-    alone = _whole(input_schema(Wanted, reason=False))["properties"]
+    schema = input_schema(SampleArguments, CatalogueProjection, reason=False)
+    alone = _whole(input_schema(SampleArguments, reason=False))["properties"]
     assert schema["properties"] == {**alone, "cursor": {"type": "string"}, "name": {"type": "string"}}
 
 

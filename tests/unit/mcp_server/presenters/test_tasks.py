@@ -11,7 +11,7 @@ from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.mcp_server.presenters.tasks import poll_interval_ms, question_key, task_from
-from vpsops.mcp_server.protocol.tasks import TaskStatus
+from vpsops.mcp_server.protocol.tasks import McpTaskStatus
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "ann@example.com")
@@ -57,15 +57,15 @@ def test_what_is_under_way_says_for_how_long() -> None:
 def test_every_state_is_one_of_a_tasks(state: State) -> None:
     """What ended is completed with a result, or cancelled without; all else is working."""
     task = task_from(replace(HELD, state=state), DEFAULT_TIMING, NOW, can_ask=True, tools=True)
-    ended = TaskStatus.CANCELLED if state is State.CANCELLED else TaskStatus.COMPLETED
-    assert task.status is (ended if state.final else TaskStatus.WORKING)
-    assert set(task.payload) == ({"result"} if task.status is TaskStatus.COMPLETED else set())
-    if task.status is TaskStatus.COMPLETED:
+    ended = McpTaskStatus.CANCELLED if state is State.CANCELLED else McpTaskStatus.COMPLETED
+    assert task.status is (ended if state.final else McpTaskStatus.WORKING)
+    assert set(task.payload) == ({"result"} if task.status is McpTaskStatus.COMPLETED else set())
+    if task.status is McpTaskStatus.COMPLETED:
         assert task.payload["result"]["isError"] is (state is not State.SUCCEEDED)
 
 
-@pytest.mark.parametrize(("can_ask", "status"), [(True, TaskStatus.INPUT_REQUIRED), (False, TaskStatus.WORKING)])
-def test_a_question_is_for_clients_that_can_ask(can_ask: bool, status: TaskStatus) -> None:
+@pytest.mark.parametrize(("can_ask", "status"), [(True, McpTaskStatus.INPUT_REQUIRED), (False, McpTaskStatus.WORKING)])
+def test_a_question_is_for_clients_that_can_ask(can_ask: bool, status: McpTaskStatus) -> None:
     """The key of the question names the digest that was shown."""
     confirm = replace(HELD, ruling=Ruling(Decision.CONFIRM))
     task = task_from(confirm, DEFAULT_TIMING, NOW, can_ask=can_ask, tools=True)
