@@ -116,11 +116,11 @@ def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
         case Server():
             return server_details(result, OperationCall("get", {"server": result.id}))
         case Plans():
-            return shareable(plans_table(result.plans), asked)
+            return shareable(plans_table(result.plans, result.lacking), asked)
         case OsTemplates():
-            return shareable(systems_table(result.os_templates), asked)
+            return shareable(systems_table(result.os_templates, result.lacking), asked)
         case Regions():
-            return shareable(regions_table(result.regions), asked)
+            return shareable(regions_table(result.regions, result.lacking), asked)
         case _:
             return note("Done.")
 

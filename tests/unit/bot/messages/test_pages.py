@@ -12,6 +12,7 @@ from tests.unit.bot.messages.test_change_card import assert_safe
 from vpsops.bot.blocks.elements import Post, unpack
 from vpsops.bot.blocks.tables import without_table
 from vpsops.bot.commands.parser import parse_command
+from vpsops.bot.features.operations import result_post
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions
 from vpsops.bot.messages.help import help_page
@@ -21,6 +22,7 @@ from vpsops.bot.slack_api.block_limits import fit_post, view_limit_violations
 from vpsops.bot.views.modals import CreateDraft, OrderOptions, create_view, deny_view, encode_option, read_values
 from vpsops.core.common.errors import InvalidInputError, UnknownServerError
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
 from vpsops.playground.slack.rendering.limits import check_message, check_view
@@ -48,7 +50,8 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         server_details(server(words), LIST),
         usage_page(words, Usage(status=words, cpu_percent=500.0, network_in_bytes=10**30), LIST),
         server_choice(words, "reboot", [(item.id, item.hostname) for item in many * 2], words),
-        plans_table(plans),
+        plans_table(plans, words),
+        plans_table([], words),
         systems_table([OsTemplate(id=words, name=words)] * 80),
         regions_table([Region(code=words, name=words, country=words)] * 80),
         without_table(plans_table(plans)),
@@ -134,6 +137,17 @@ def test_help_lists_every_command_and_explains_each() -> None:
     for operation in OPERATIONS.values():
         assert operation.summary in everything
     assert parse_command("help").__class__.__name__ == "ShowHelp"
+
+
+@pytest.mark.parametrize(
+    "listing", [Plans(plans=[Plan(code="p1")]), Plans(plans=[]), OsTemplates(os_templates=[]), Regions(regions=[])]
+)
+def test_a_catalogue_that_is_not_whole_says_so(listing: Plans | OsTemplates | Regions) -> None:
+    """In Slack as in MCP; one that is whole says nothing."""
+    words = "20 of 45 are listed"
+    asked = OperationCall("plans", {})
+    assert words not in str(result_post(listing, asked).blocks)
+    assert words in str(result_post(listing.without(words), asked).blocks)
 
 
 def test_a_message_without_its_table_says_the_same() -> None:
