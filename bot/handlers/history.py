@@ -88,7 +88,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
     found = await parts.core.database.read(
-        partial(pages.page, wanted=RecordFilter(**asked, teams=parts.core.teams), before=before, limit=PAGE),
+        partial(pages.page, record_filter=RecordFilter(**asked, teams=parts.core.teams), before=before, limit=PAGE),
     )
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),

@@ -62,7 +62,7 @@ def _redacted(name: str, value: Json) -> Json:
     if isinstance(value, Mapping):
         return redacted(value)
     if isinstance(value, list | tuple):
-        return [_redacted("", one) for one in value]
+        return [_redacted("", item) for item in value]
     return value
 
 

@@ -21,16 +21,16 @@ class AuditPage:
     before: int | None
 
 
-def page(connection: Connection, wanted: RecordFilter, before: int | None, limit: int) -> AuditPage:
+def page(connection: Connection, record_filter: RecordFilter, before: int | None, limit: int) -> AuditPage:
     """Return the newest records that fit, of those before the one numbered `before`."""
-    found: list[TrailRecord] = []
+    matches: list[TrailRecord] = []
     at = before
     for _ in range(LOOKED_THROUGH // BATCH):
-        batch = chain.newest(connection, BATCH, before=at, change_id=wanted.change or None)
-        found += reversed(wanted.sieve(connection, batch))
-        if len(found) > limit:
-            return AuditPage(tuple(found[:limit]), found[limit - 1].seq)
+        batch = chain.newest(connection, BATCH, before=at, change_id=record_filter.change or None)
+        matches += reversed(record_filter.sieve(connection, batch))
+        if len(matches) > limit:
+            return AuditPage(tuple(matches[:limit]), matches[limit - 1].seq)
         if len(batch) < BATCH:
-            return AuditPage(tuple(found), None)
+            return AuditPage(tuple(matches), None)
         at = batch[0].seq
-    return AuditPage(tuple(found), at)
+    return AuditPage(tuple(matches), at)

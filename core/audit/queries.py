@@ -68,10 +68,14 @@ def of_teams(connection: Connection, records: Sequence[TrailRecord], teams: froz
     """Return the records of some workspaces, of all for an empty set; one that names none is the operator's alone."""
     if not teams:
         return records
-    ids = {one.change_id for one in records if one.change_id}
+    ids = {record.change_id for record in records if record.change_id}
     query = sa.select(CHANGES.c.id).where(CHANGES.c.id.in_(ids), JsonText(CHANGES.c.origin, "team").in_(sorted(teams)))
     known = set(connection.scalars(query))
-    return [one for one in records if (one.change_id in known if one.change_id else body_of(one).get("team") in teams)]
+    return [
+        record
+        for record in records
+        if (record.change_id in known if record.change_id else body_of(record).get("team") in teams)
+    ]
 
 
 def newest_of(
@@ -81,17 +85,17 @@ def newest_of(
 
     Oldest of them first; older ones than a few thousand records ago are not looked for.
     """
-    found: list[TrailRecord] = []
+    collected: list[TrailRecord] = []
     before: int | None = None
     for _ in range(FURTHEST // PAGE):
         records = chain.newest(connection, PAGE, before=before)
-        changes = subjects(connection, {one.change_id for one in records if one.change_id})
-        own = [one for one in of_teams(connection, records, teams) if people & _ids(one, changes)]
-        found = own[-(limit - len(found)) :] + found
-        if len(found) >= limit or len(records) < PAGE:
+        changes = subjects(connection, {record.change_id for record in records if record.change_id})
+        own = [team for team in of_teams(connection, records, teams) if people & _ids(team, changes)]
+        collected = own[-(limit - len(collected)) :] + collected
+        if len(collected) >= limit or len(records) < PAGE:
             break
         before = records[0].seq
-    return found
+    return collected
 
 
 def _ids(record: TrailRecord, changes: Mapping[str, RecordSubject]) -> frozenset[str]:
@@ -114,7 +118,7 @@ def subject_of(body: Mapping[str, Json]) -> RecordSubject:
     """Return what a record says itself of its server and its people; pure."""
     servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
     known, named = (
-        frozenset(_texts([_part(body, one, key) for one in PEOPLE for key in keys])) for keys in (IDS, NAME)
+        frozenset(_texts([_part(body, person, key) for person in PEOPLE for key in keys])) for keys in (IDS, NAME)
     )
     return RecordSubject(servers, known | named, known)
 
@@ -162,9 +166,9 @@ def record_summary(record: TrailRecord) -> str:
         _decision(body),
         *(_quoted(body, name) for name in ("reason", "why", "note", "text", "evidence")),
     ]
-    said = "; ".join(part for part in parts if part)
+    text = "; ".join(part for part in parts if part)
     head = [f"#{record.seq}", when(record.at), cell(record.event, 40), cell(record.change_id or "-", 40)]
-    return "  ".join([*head, said]).rstrip()
+    return "  ".join([*head, text]).rstrip()
 
 
 def _what(body: Mapping[str, Json]) -> str:
@@ -178,8 +182,8 @@ def _who(body: Mapping[str, Json]) -> str:
         ident, known, human = (_part(body, name, key) for key in ("id", "name", "human"))
         if ident:
             claims = "calls itself " if _part(body, name, "kind") == ActorKind.AGENT else ""
-            shown = f"by {cell(ident)}" + (f" ({claims}{cell(known)})" if known and (claims or known != ident) else "")
-            return shown + (f" for {cell(human)}" if human and human != ident else "")
+            author = f"by {cell(ident)}" + (f" ({claims}{cell(known)})" if known and (claims or known != ident) else "")
+            return author + (f" for {cell(human)}" if human and human != ident else "")
     return ""
 
 

@@ -40,8 +40,8 @@ class Trail:
     @property
     def request(self) -> Mapping[str, Json] | None:
         """The record of the request and its ruling; None unless it is the first record and the only one."""
-        found = [body for body in self.bodies if body["event"] == REQUESTED]
-        return found[0] if len(found) == 1 and self.bodies[0] is found[0] else None
+        requests = [body for body in self.bodies if body["event"] == REQUESTED]
+        return requests[0] if len(requests) == 1 and self.bodies[0] is requests[0] else None
 
     @property
     def state(self) -> str:
@@ -103,9 +103,10 @@ def row_differences(change: Change, trail: Trail) -> Iterator[str]:
     voted = {(str(_actor(body.get("by")).id), str(body["verdict"])) for body in trail.bodies if "verdict" in body}
     rows = {(vote.voter.id, vote.verdict.value) for vote in change.votes}
     if rows - voted:
-        yield f"it has votes that the audit trail does not hold, by {', '.join(sorted(one for one, _ in rows - voted))}"
+        unrecorded = ", ".join(sorted(ident for ident, _ in rows - voted))
+        yield f"it has votes that the audit trail does not hold, by {unrecorded}"
     if voted - rows:
-        yield f"votes of the audit trail are gone from it, by {', '.join(sorted(one for one, _ in voted - rows))}"
+        yield f"votes of the audit trail are gone from it, by {', '.join(sorted(ident for ident, _ in voted - rows))}"
 
 
 NAMES: Final = {"approvers": "list of approvers", "votes": "number of votes", "team": "workspace"}
@@ -172,8 +173,12 @@ def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
 
 def _missing_confirmation(request: Mapping[str, Json], trail: Trail) -> str:
     asker = _actor(request.get("actor"))
-    said = [_actor(body.get("by")) for body in trail.bodies if body["event"] == CONFIRMED]
-    return "" if any(one.same_human(asker) for one in said) else "the audit trail holds no confirmation by its human"
+    confirmers = [_actor(body.get("by")) for body in trail.bodies if body["event"] == CONFIRMED]
+    return (
+        ""
+        if any(item.same_human(asker) for item in confirmers)
+        else "the audit trail holds no confirmation by its human"
+    )
 
 
 def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) -> str:
@@ -196,13 +201,13 @@ def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str,
     if "among" not in vote:
         return True
     named = set(vote["among"])
-    own = [[*one.people, *one.groups, *one.channels] for one in ruling.requirements or (ruling.approvers,)]
+    own = [[*item.people, *item.groups, *item.channels] for item in ruling.requirements or (ruling.approvers,)]
     return all(not named.isdisjoint(names) for names in request.get("approvers", own))
 
 
 def _actor(written: Json) -> Actor:
     """Return an actor as the trail records it; an unknown actor where the record is not readable."""
-    found: Mapping[str, Json] = written if isinstance(written, Mapping) else {}
-    kind = ActorKind.PERSON if found.get("kind") == ActorKind.PERSON.value else ActorKind.AGENT
-    ident, name, human, account = (str(found.get(key) or "") for key in ("id", "name", "human", "account"))
+    value: Mapping[str, Json] = written if isinstance(written, Mapping) else {}
+    kind = ActorKind.PERSON if value.get("kind") == ActorKind.PERSON.value else ActorKind.AGENT
+    ident, name, human, account = (str(value.get(key) or "") for key in ("id", "name", "human", "account"))
     return Actor(kind, ident, name, human, account=account)

@@ -68,12 +68,12 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
     newest = connection.scalar(sa.select(AUDIT.c.at).order_by(AUDIT.c.seq.desc()).limit(1)) or 0.0
     versions = dict(connection.execute(sa.select(CHANGES.c.id, CHANGES.c.version).where(CHANGES.c.id.in_(ids))).all())
     settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped meanwhile
-    found = [
+    result = [
         Discrepancy(change.id, what)
         for change in sorted(settled, key=lambda change: change.id)
         for what in compared(change, trails.get(change.id, ()), newest)
     ]
-    return DiscrepancyPage(found, ids[-1] if len(ids) == PAGE else "")
+    return DiscrepancyPage(result, ids[-1] if len(ids) == PAGE else "")
 
 
 def _trails(connection: Connection, ids: Sequence[str]) -> Mapping[str, Sequence[TrailRecord] | None]:
@@ -139,14 +139,14 @@ def _without_row(connection: Connection) -> list[Discrepancy]:
     """Return changes that the trail holds and no row does, the first of them."""
     known = sa.exists().where(CHANGES.c.id == AUDIT.c.change_id)
     query = sa.select(AUDIT.c.change_id).where(AUDIT.c.change_id.is_not(None), ~known).distinct().limit(MOST_LOST)
-    found: list[Discrepancy] = []
+    result: list[Discrepancy] = []
     for ident in connection.scalars(query):
-        found.append(Discrepancy(ident, "the trail holds it, and its row is gone"))
+        result.append(Discrepancy(ident, "the trail holds it, and its row is gone"))
         records = chain.read(connection, change_id=ident, limit=MOST_RECORDS)
         if all(chain.is_whole(record) for record in records):
             trail = Trail([record.body for record in records])
-            found += [Discrepancy(ident, what) for what in _unapproved(trail)]
-    return found
+            result += [Discrepancy(ident, what) for what in _unapproved(trail)]
+    return result
 
 
 def _words(state: str) -> str:

@@ -54,6 +54,6 @@ def _within(inner: Approvers, outer: Approvers) -> bool:
 
 
 def _worded(what: str, ruling: Ruling) -> str:
-    shown = [*ruling.rules[:MOST_RULES], *(["…"] if len(ruling.rules) > MOST_RULES else [])]
-    said = f"The policy now {what}. {ruling.reason}".strip()
-    return f"{said} Rules: {', '.join(shown)}." if shown else said
+    rule_names = [*ruling.rules[:MOST_RULES], *(["…"] if len(ruling.rules) > MOST_RULES else [])]
+    text = f"The policy now {what}. {ruling.reason}".strip()
+    return f"{text} Rules: {', '.join(rule_names)}." if rule_names else text

@@ -86,9 +86,9 @@ class Votes:
 
     def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
         now = self.clock.now()
-        by, said = person(vote.voter), vote.verdict.value
+        by, verdict = person(vote.voter), vote.verdict.value
         among = approvals.names_among(change, vote.voter)
-        body = {"by": by, "verdict": said, "among": among, "reason": vote.reason, "evidence": vote.evidence}
+        body = {"by": by, "verdict": verdict, "among": among, "reason": vote.reason, "evidence": vote.evidence}
         match approvals.tally(change, vote):
             case State.DENIED:
                 note = f"Denied by {vote.voter.shown}."

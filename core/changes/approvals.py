@@ -64,7 +64,9 @@ def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
     """Raise `NotAllowedError` unless this person may say what became of the change."""
     if actor.kind is not ActorKind.PERSON:
         raise NotAllowedError("Only a person can say what became of this change.")
-    if not actor.same_human(change.actor) and not all(is_among(one, actor) for one in settlers(change, stewards)):
+    if not actor.same_human(change.actor) and not all(
+        is_among(settler, actor) for settler in settlers(change, stewards)
+    ):
         raise NotAllowedError(
             "You are not among those who may say what became of this change.",
             hint=f"{change.actor.cited} may, and those who may approve it.",

@@ -88,7 +88,7 @@ def needed(ruling: Ruling) -> dict[str, Any]:
     if ruling.decision is not Decision.APPROVE:
         return {}
     every = ruling.requirements or (ruling.approvers,)
-    return {"votes": ruling.votes, "approvers": [[*one.people, *one.groups, *one.channels] for one in every]}
+    return {"votes": ruling.votes, "approvers": [[*item.people, *item.groups, *item.channels] for item in every]}
 
 
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:

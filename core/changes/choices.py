@@ -27,15 +27,15 @@ async def read_plans(api: Wayscloud) -> ProviderList[Plan]:
 
 def find_plan(plans: ProviderList[Plan], code: str) -> Plan | None:
     """Return the plan of a code, or nothing where not all are seen; raises `InvalidInputError` for one there is not."""
-    found = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
-    if found is None and plans and plans.complete:
+    match = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
+    if match is None and plans and plans.complete:
         raise InvalidInputError(
             f"There is no plan {code[:LONGEST]}.", hint=f"The plans are {_some(p.code for p in plans)}."
         )
-    return found
+    return match
 
 
-async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
+async def check_choices(api: Wayscloud, spec: CreateArguments) -> None:
     """Raise `InvalidInputError`, with what there is, for a region or a system that cannot be had.
 
     A list that is not offered, or cannot be read soon, refuses nothing: then the provider judges.
@@ -55,18 +55,18 @@ async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(read, api.list_regions, regions)
             group.start_soon(read, api.list_os_templates, systems)
-    check_region(regions, wanted.region)
-    check_system(systems, wanted.os_template)
+    check_region(regions, spec.region)
+    check_system(systems, spec.os_template)
 
 
 def check_region(regions: Sequence[Region], code: str) -> None:
     """Raise `InvalidInputError` for a region that is not listed, or not available."""
     named = [region for region in regions if same_region(region.code, code) or same_region(region.country or "-", code)]
     usable = [region for region in regions if region.available is not False]
-    hint = f"The regions are {_some(one.code for one in usable)}."
+    hint = f"The regions are {_some(item.code for item in usable)}."
     if regions and not named:
         raise InvalidInputError(f"There is no region {code[:LONGEST]}.", hint=hint)
-    if named and all(one.available is False for one in named):
+    if named and all(item.available is False for item in named):
         raise InvalidInputError(f"The region {code[:LONGEST]} is not available now.", hint=hint)
 
 

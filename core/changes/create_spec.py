@@ -32,8 +32,8 @@ def key_words(change: Change, *, brief: bool = False) -> str:
     keys = _keys(change)
     if not keys:
         return ""
-    said = [fingerprint(key)[: len("SHA256:") + SHORT] for key in keys] if brief else keys_of(change)
-    return f"{len(keys)} SSH key{'s' if len(keys) > 1 else ''} may log in: {'; '.join(said)}"
+    fingerprints = [fingerprint(key)[: len("SHA256:") + SHORT] for key in keys] if brief else keys_of(change)
+    return f"{len(keys)} SSH key{'s' if len(keys) > 1 else ''} may log in: {'; '.join(fingerprints)}"
 
 
 def fingerprint(key: str) -> str:
@@ -52,8 +52,8 @@ def _described(key: str) -> str:
 
 
 def _keys(change: Change) -> list[str]:
-    given = change.arguments.get("ssh_keys") if change.operation == "create" else None
-    return [str(one) for one in given] if isinstance(given, list | tuple) else []
+    keys = change.arguments.get("ssh_keys") if change.operation == "create" else None
+    return [str(item) for item in keys] if isinstance(keys, list | tuple) else []
 
 
 def _word(arguments: Mapping[str, Json], name: str) -> str:

@@ -89,29 +89,29 @@ async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
         ) from None
 
 
-def ordered(wanted: CreateArguments) -> NewServer:
+def ordered(spec: CreateArguments) -> NewServer:
     """Return an order as it would be sent, names in one spelling; raises `InvalidInputError` for what is none; pure."""
     try:
-        return NewServer.model_validate(wanted.model_dump())
+        return NewServer.model_validate(spec.model_dump())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         raise InvalidInputError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from None
 
 
 async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArguments) -> Preview:
-    wanted = ordered(asked)
-    servers, hostname = await api.list_servers(), wanted.hostname
+    order = ordered(asked)
+    servers, hostname = await api.list_servers(), order.hostname
     twin = next((server for server in servers if same_hostname(server.hostname, hostname)), None)
     if twin is not None:
         raise InvalidInputError(
             f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
             hint="Choose another hostname, so that no server is paid for twice.",
         )
-    plan = find_plan(await read_plans(api), wanted.plan)
+    plan = find_plan(await read_plans(api), order.plan)
     return Preview(
         operation=operation.name,
-        arguments=wanted.model_dump(mode="json", exclude_none=True),
-        target=Target(id="", hostname=hostname, region=wanted.region, plan=plan.code if plan else wanted.plan),
+        arguments=order.model_dump(mode="json", exclude_none=True),
+        target=Target(id="", hostname=hostname, region=order.region, plan=plan.code if plan else order.plan),
         cost=price(plan),
         monthly=plan.monthly_price if plan else None,
         currency=(plan.currency or "") if plan else "",

@@ -211,7 +211,7 @@ def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
     """Return the server ids and hostnames that open or just finished changes are about."""
     recent = CHANGES.c.updated_at > now.timestamp() - seconds
     columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
-    each = (sa.select(CHANGES.c.id).where(one) for one in (CHANGES.c.lock.is_not(None), recent))
+    each = (sa.select(CHANGES.c.id).where(item) for item in (CHANGES.c.lock.is_not(None), recent))
     query = sa.select(*columns).where(CHANGES.c.id.in_(sa.union_all(*each)))  # an index each
     locks = connection.scalars(sa.select(CHANGES.c.lock).where(CHANGES.c.lock.is_not(None)))
     found = {lock.partition(":")[2] for lock in locks if lock}  # also of a change whose row cannot be read

@@ -115,7 +115,7 @@ def ruling_of(stored: Row) -> Ruling:
         approvers=approvers_of(stored["approvers"]),
         reason=text_of(stored, "reason"),
         policy=text_of(stored, "policy"),
-        requirements=tuple(approvers_of(one) for one in list_of(stored, "requirements")),
+        requirements=tuple(approvers_of(item) for item in list_of(stored, "requirements")),
         expires=float(stored["expires"]),
         monthly=number_of(stored, "monthly"),
     )
@@ -125,7 +125,7 @@ def _texts(kind: type[Target | Origin], stored: Row) -> dict[str, str]:
     """Return the fields of a value that is made of texts; keys that this version does not know are left out."""
     if not isinstance(stored, Mapping):
         raise UnreadableValueError(f"{kind.__name__.lower()} is no object")
-    return {one.name: text_of(stored, one.name) for one in fields(kind) if one.name in stored}
+    return {field.name: text_of(stored, field.name) for field in fields(kind) if field.name in stored}
 
 
 def vote_values(change_id: str, vote: Vote) -> dict[str, Any]:

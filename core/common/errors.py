@@ -56,10 +56,10 @@ class AmbiguousServerError(InvalidInputError):
     """Several servers match; `candidates` holds (id, hostname) of each."""
 
     def __init__(self, text: str, candidates: Sequence[tuple[str, str]]) -> None:
-        shown = ", ".join(f"{name} ({ident})" for ident, name in candidates[:10])
+        listed = ", ".join(f"{name} ({ident})" for ident, name in candidates[:10])
         more = f" and {len(candidates) - 10} more" if len(candidates) > 10 else ""  # noqa: PLR2004
         super().__init__(
-            f"'{text}' matches {len(candidates)} servers: {shown}{more}.",
+            f"'{text}' matches {len(candidates)} servers: {listed}{more}.",
             hint="Name one of them in full, or by its id.",
         )
         self.candidates = tuple(candidates)

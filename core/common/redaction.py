@@ -58,8 +58,8 @@ class Redactor:
     def _exact(self, text: str) -> str:
         """Return a text as it is, or masked where it would show a secret without its invisible characters."""
         plain = normalise(text)
-        shown = redact(plain, *self.secrets)
-        return text if shown == plain else shown
+        redacted = redact(plain, *self.secrets)
+        return text if redacted == plain else redacted
 
     def sees_none(self, content: bytes) -> bool:
         """Say whether plain JSON surely holds no configured secret, which spares a walk through a long answer."""

@@ -54,7 +54,7 @@ def list_of(stored: Row, name: str) -> list[Any]:
 def names_of(stored: Row, name: str) -> tuple[str, ...]:
     """Return a list of texts. Raises `UnreadableValueError` for any other type."""
     value = list_of(stored, name)
-    if not all(isinstance(one, str) for one in value):
+    if not all(isinstance(item, str) for item in value):
         raise UnreadableValueError(f"{name} holds what is no text")
     return tuple(value)
 

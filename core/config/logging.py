@@ -57,9 +57,9 @@ def configure_logging(settings: Settings) -> None:
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return every configured secret's text, longest first, for taking them out of what is shown."""
     values = (getattr(settings, name) for name in Settings.model_fields)
-    given = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
-    texts = [text for text in given if "://" not in text]
-    for url in (settings.database_url, *(text for text in given if "://" in text)):
+    secrets = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
+    texts = [text for text in secrets if "://" not in text]
+    for url in (settings.database_url, *(text for text in secrets if "://" in text)):
         texts += _secrets_in(url)
     parts = {part.strip() for text in texts for part in (text, *text.split(","))}  # old keys follow after a comma
     return tuple(sorted((part for part in parts if len(part) >= SHORTEST), key=len, reverse=True))
@@ -90,16 +90,16 @@ class _Hide:
     def __call__(self, _logger: object, _name: str, event: Event) -> Event:
         for key, value in event.items():
             if isinstance(value, str):
-                shown = self.text(value)
-                event[key] = shown[-5 * LONGEST :] if key in TRACES else _line(shown)
+                masked = self.text(value)
+                event[key] = masked[-5 * LONGEST :] if key in TRACES else _line(masked)
         return event
 
 
 def _line(text: str) -> str:
-    shown = text[:LONGEST]
-    if not (shown.isascii() and shown.isprintable()):
-        shown = "".join(char.encode("unicode_escape").decode() if is_hidden(char) else char for char in shown)
-    return shown if len(text) <= LONGEST else f"{shown}…"
+    masked = text[:LONGEST]
+    if not (masked.isascii() and masked.isprintable()):
+        masked = "".join(char.encode("unicode_escape").decode() if is_hidden(char) else char for char in masked)
+    return masked if len(text) <= LONGEST else f"{masked}…"
 
 
 def _shapes(secret: str) -> tuple[str, ...]:

@@ -308,7 +308,7 @@ class Settings(BaseModel):
     @property
     def accepted_approvers(self) -> frozenset[str]:
         """What may decide although others can let themselves in."""
-        return frozenset(one.strip() for one in self.accept_approvers.split(",") if one.strip())
+        return frozenset(item.strip() for item in self.accept_approvers.split(",") if item.strip())
 
     @property
     def database(self) -> str:
@@ -339,17 +339,17 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     file = read_config(str(Path(path)) if path else "")
     values = _from_file(file, known - {"VPSOPS_CONFIG"})
     written = set(values)
-    given = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
-    given = {name: value for name, value in given.items() if value} | _secret_files(env)
+    configured = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
+    configured = {name: value for name, value in configured.items() if value} | _secret_files(env)
     try:
-        settings = Settings.model_validate(values | given)
+        settings = Settings.model_validate(values | configured)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         choice = CHOICE.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
         message = f"must be {choice[1].replace('|', ' or ')}" if choice else first["msg"].removeprefix("Value error, ")
         name = str(first["loc"][0]) if first["loc"] else message.split()[0]
         text = f"{name}: {message}" if first["loc"] else message
-        if name in written - set(given):
+        if name in written - set(configured):
             raise file.error(file.line(SECTION, name), f"{text}.", "Correct it there.") from None
         raise ConfigurationError(f"{text}.", hint="Correct it in the environment.") from None
     settings.keep(file)

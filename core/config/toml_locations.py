@@ -41,20 +41,20 @@ def tables(text: str) -> list[TomlTable]:
 
     A table inside a rule, `[rule.approvers]`, is a key of that rule.
     """
-    found = [TomlTable((), 1)]
+    sections = [TomlTable((), 1)]
     inner: tuple[str, ...] = ()
     for line, statement in statements(text):
         if not statement.startswith("["):
-            _note(found[-1], (*inner, *_path(_before_value(statement))), line)
+            _note(sections[-1], (*inner, *_path(_before_value(statement))), line)
             continue
         name = _path(statement)
-        inside = bool(found[-1].name) and name[:1] == found[-1].name and len(name) > 1
+        inside = bool(sections[-1].name) and name[:1] == sections[-1].name and len(name) > 1
         inner = name[1:] if inside else ()
         if inside:
-            _note(found[-1], inner, line)
+            _note(sections[-1], inner, line)
         else:
-            found.append(TomlTable(name, line))
-    return found
+            sections.append(TomlTable(name, line))
+    return sections
 
 
 def _note(table: TomlTable, path: tuple[str, ...], line: int) -> None:
@@ -63,8 +63,8 @@ def _note(table: TomlTable, path: tuple[str, ...], line: int) -> None:
 
 
 def _before_value(statement: str) -> str:
-    found = KEY.match(statement)
-    return f"{found[0]}0" if found else "unread = 0"
+    match = KEY.match(statement)
+    return f"{match[0]}0" if match else "unread = 0"
 
 
 def _path(statement: str) -> tuple[str, ...]:

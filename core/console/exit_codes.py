@@ -54,28 +54,28 @@ def guarded(call: Callable[[], int], tell: Callable[[str], None] | None = None) 
 def complain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
     """Tell an error in one line, to `tell` as well, and return its exit code; of one not ours, log where it was."""
     leaves = list(_leaves(error))
-    if any(isinstance(one, KeyboardInterrupt) for one in leaves):
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return OTHER
-    known = next((one for one in leaves if isinstance(one, VpsopsError)), None)
-    shown = known or VpsopsError(
+    known = next((leaf for leaf in leaves if isinstance(leaf, VpsopsError)), None)
+    reported = known or VpsopsError(
         f"Something unexpected went wrong ({type(leaves[0]).__name__}).",
         hint="This is a fault of vpsops; report it. VPSOPS_LOG_LEVEL=debug shows more.",
     )
     if known is None:
-        logger.error("unexpected_error", error_id=shown.error_id, where=_where(leaves[0].__traceback__))
-        logger.debug("unexpected_error_traceback", error_id=shown.error_id, exc_info=error)
-    words = f"{tidy(str(shown), limit=LONGEST)} [{shown.error_id}]"
+        logger.error("unexpected_error", error_id=reported.error_id, where=_where(leaves[0].__traceback__))
+        logger.debug("unexpected_error_traceback", error_id=reported.error_id, exc_info=error)
+    words = f"{tidy(str(reported), limit=LONGEST)} [{reported.error_id}]"
     if tell is not None:
         tell(words)
     sys.stderr.write(f"vpsops: {words}\n")
-    return exit_code(shown)
+    return exit_code(reported)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     """Yield the errors of a group, or the one error."""
     if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
+        for exception in error.exceptions:
+            yield from _leaves(exception)
     else:
         yield error
 

@@ -47,9 +47,9 @@ def look_at(files: Sequence[ProtectedFile], state: Path, reader: ProcessUser) ->
     files = [kept for kept in files if kept.path.is_file()]
     places = {place for kept in files for place in (kept.path.parent, kept.path.resolve().parent)}
     folders = sorted(place for place in {*places, state} if place.is_dir())
-    found = [finding for kept in files for finding in file_findings(kept, kept.path.stat(), reader)]
-    found += [finding for folder in folders for finding in _folder(folder)]
-    return found or [ok(AREA, f"{len(files)} files of secrets, settings and changes are this user's alone")]
+    findings = [finding for kept in files for finding in file_findings(kept, kept.path.stat(), reader)]
+    findings += [finding for folder in folders for finding in _folder(folder)]
+    return findings or [ok(AREA, f"{len(files)} files of secrets, settings and changes are this user's alone")]
 
 
 def protected_files(settings: Settings, environ: Mapping[str, str]) -> list[ProtectedFile]:
@@ -93,9 +93,9 @@ def _opened_by_others(status: os.stat_result, reader: ProcessUser) -> bool:
 
     A service may read a file of root's by its group: it cannot change it, and the group is the service's own.
     """
-    given = status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    permissions = status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
     by_group = status.st_uid == 0 and reader.uid != 0 and status.st_gid in reader.groups
-    return bool(given & ~(stat.S_IRGRP if by_group else 0))
+    return bool(permissions & ~(stat.S_IRGRP if by_group else 0))
 
 
 def _folder(path: Path) -> list[DoctorFinding]:

@@ -226,19 +226,19 @@ def read_anchors(lines: Iterable[str], name: str) -> Mapping[int, str]:
 
     Raises `InvalidInputError` where there are none, too many, or two that contradict each other.
     """
-    found: dict[int, str] = {}
+    anchors: dict[int, str] = {}
     for line in lines:
         for match in ANCHOR.finditer(line):
             seq, digest = int(match[1]), match[2].lower()
-            if found.setdefault(seq, digest) != digest:
+            if anchors.setdefault(seq, digest) != digest:
                 raise InvalidInputError(
                     f"{name} names two hashes for record {seq}.",
                     hint="One of them was forged, or a trail was written anew between them: find out which.",
                 )
-            if len(found) > MOST_ANCHORS:
+            if len(anchors) > MOST_ANCHORS:
                 raise InvalidInputError(f"{name} holds more than {MOST_ANCHORS:,} anchors.", hint="Give fewer.")
-    if not found:
+    if not anchors:
         raise InvalidInputError(
             f"{name} holds no anchor.", hint="An anchor is a record's number, a colon and its hash."
         )
-    return found
+    return anchors

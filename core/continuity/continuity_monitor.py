@@ -202,10 +202,12 @@ class ContinuityMonitor:
 
 def finding_text(finding: RollbackFinding) -> str:
     """Return what people are to know of a finding."""
-    shown = ", ".join(finding.changes[:SHOWN_CHANGES])
+    listed_changes = ", ".join(finding.changes[:SHOWN_CHANGES])
     more = f" and {len(finding.changes) - SHOWN_CHANGES} more" if len(finding.changes) > SHOWN_CHANGES else ""
     held = (
-        f"These were approved and may have been sent already; they need a person now: {shown}{more}. " if shown else ""
+        f"These were approved and may have been sent already; they need a person now: {listed_changes}{more}. "
+        if listed_changes
+        else ""
     )
     return (
         f"The database of vpsops went back: {finding.what}. What was decided and sent since then is not known to it."

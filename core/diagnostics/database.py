@@ -80,8 +80,8 @@ async def look_at_database(database: Database, settings: Settings) -> Sequence[D
     begun = database.clock.monotonic()
     await database.read(database.tick)
     took = round((database.clock.monotonic() - begun) * 1000)
-    shown = sa.make_url(settings.database).render_as_string(hide_password=True)
-    found = [ok("database", f"{shown} answers in {took} ms, its schema is this version's")]
+    url = sa.make_url(settings.database).render_as_string(hide_password=True)
+    found = [ok("database", f"{url} answers in {took} ms, its schema is this version's")]
     return [*found, *(await look_at_file(database, settings))] if database.sqlite else found
 
 
@@ -98,14 +98,16 @@ async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFindi
 async def look_at_file(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Say whether this user may write to the file, and whether its pages are sound."""
     path = _file(settings.database)
-    said = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
-    found: list[DoctorFinding] = []
+    text = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    findings: list[DoctorFinding] = []
     if database.read_only:
         what = f"this user may not write to {path} and its folder, so nothing can be stored"
-        found.append(fail("database", what, "Run this as the user that runs vpsops, or let that user write there"))
-    if said != "ok":
-        found.append(fail("database", f"the file is damaged: {said}", "Stop all processes and restore the last backup"))
-    return found
+        findings.append(fail("database", what, "Run this as the user that runs vpsops, or let that user write there"))
+    if text != "ok":
+        findings.append(
+            fail("database", f"the file is damaged: {text}", "Stop all processes and restore the last backup")
+        )
+    return findings
 
 
 async def look_at_processes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
@@ -169,11 +171,11 @@ async def look_at_continuity(database: Database, settings: Settings) -> Sequence
 
 async def look_at_rows(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Name the rows that this version cannot read."""
-    found = await database.read(unreadable_rows)
-    if not found:
+    unreadable = await database.read(unreadable_rows)
+    if not unreadable:
         return []
-    named = listed([f"{row.table} {row.id} ({row.why})" for row in found])
-    what = f"{len(found)} cannot be read by this version: {named}"
+    named = listed([f"{row.table} {row.id} ({row.why})" for row in unreadable])
+    what = f"{len(unreadable)} cannot be read by this version: {named}"
     todo = "Run a process of the version that wrote them; if no version did, restore the row or settle it by hand"
     return [warn("rows", what, todo)]
 
@@ -185,11 +187,11 @@ async def look_at_claims(database: Database, _: Settings) -> Sequence[DoctorFind
         known = capabilities(connection, alive(connection, database.tick(connection))).values()
         waiting = sa.select(CHANGES.c.id, CHANGES.c.operation, CHANGES.c.format).order_by(CHANGES.c.created_at)
         waiting = waiting.where(CHANGES.c.state.in_([state.value for state in AFTER_HOLD]), ~runnable())
-        found = [(row.id, Need(row.operation, row.format)) for row in connection.execute(waiting)]
+        needs = [(row.id, Need(row.operation, row.format)) for row in connection.execute(waiting)]
         return [
             f"{ident} ({need.operation}, format {need.format})"
-            for ident, need in found
-            if not any(one.covers(need) for one in known)
+            for ident, need in needs
+            if not any(item.covers(need) for item in known)
         ]
 
     left = await database.read(work)
@@ -204,20 +206,20 @@ async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFind
     now = database.clock.now().timestamp()
 
     def work(connection: Connection) -> list[tuple[str, int, float]]:
-        found = []
+        findings = []
         for name, since, where in QUEUES:
             depth, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(where)).one()
-            found.append((name, depth, max(0.0, now - oldest) if depth else 0.0))
-        return found
+            findings.append((name, depth, max(0.0, now - oldest) if depth else 0.0))
+        return findings
 
     queues = await database.read(work)
-    said = "; ".join(
+    text = "; ".join(
         f"{depth} {name}" + (f", the oldest for {age:.0f} s" if depth else "") for name, depth, age in queues
     )
     slow = [name for name, depth, age in queues if depth and age > SLOW_SECONDS and name == RUNS]
     if slow:
-        return [warn("queues", said, "Approved changes wait for over a minute: start vpsops bot or worker, or another")]
-    return [ok("queues", said)]
+        return [warn("queues", text, "Approved changes wait for over a minute: start vpsops bot or worker, or another")]
+    return [ok("queues", text)]
 
 
 async def look_at_wishes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
@@ -252,14 +254,14 @@ async def look_at_messages(database: Database, settings: Settings) -> Sequence[D
         )
 
     waiting, slow, dead, unread, error = await database.read(work)
-    found = [_backlog(waiting, slow, settings)]
+    findings = [_backlog(waiting, slow, settings)]
     if dead:
-        found.append(
+        findings.append(
             warn("outbox", f"{dead} messages were given up, the last one for: {error}", "See docs/operations.md")
         )
     if unread:
-        found.append(warn("inbox", f"{unread} deliveries from Slack wait for over a minute", "Start vpsops bot"))
-    return found
+        findings.append(warn("inbox", f"{unread} deliveries from Slack wait for over a minute", "Start vpsops bot"))
+    return findings
 
 
 def _backlog(waiting: int, slow: int, settings: Settings) -> DoctorFinding:

@@ -29,9 +29,9 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFin
     async with Wayscloud(credentials, base_url=settings.api_url, clock=clock, settings=ONCE) as api:
         servers = await api.list_servers()
         answers = f"{settings.api_url} answers, the key is accepted, {len(servers)} servers"
-        found = [ok(AREA, answers)] if servers.complete else [_partial(settings, servers)]
-        shown = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
-        return [*found, *(await _one(api, shown) if shown else []), *await _prices(api)]
+        findings = [ok(AREA, answers)] if servers.complete else [_partial(settings, servers)]
+        sample = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
+        return [*findings, *(await _one(api, sample) if sample else []), *await _prices(api)]
 
 
 def _partial(settings: Settings, servers: ProviderList[Server]) -> DoctorFinding:
@@ -46,14 +46,14 @@ async def _one(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
         full = await api.get_server(listed.id)
     except WayscloudError as error:
         return [warn(AREA, f"{listed.hostname} is listed and cannot be read: {error.message}", error.hint)]
-    found = [one for one in (_fewer_fields(listed, full), _no_power(full)) if one is not None]
+    findings = [item for item in (_fewer_fields(listed, full), _no_power(full)) if item is not None]
     if not (full.ready or full.power_unknown):
-        return found
+        return findings
     try:
         usage = await api.server_status(listed.id)
     except WayscloudError as error:
-        return [*found, warn(AREA, f"the figures of {listed.hostname} cannot be read: {error.message}", UNSEEN)]
-    return [*found, *_no_uptime(usage)]
+        return [*findings, warn(AREA, f"the figures of {listed.hostname} cannot be read: {error.message}", UNSEEN)]
+    return [*findings, *_no_uptime(usage)]
 
 
 UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after a minute as "accepted, not verified"'

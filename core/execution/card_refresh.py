@@ -25,9 +25,9 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
     def lease(connection: Connection) -> bool:
         return acquire_lease(connection, LEASE, process, database.tick(connection))
 
-    found = await database.read_along(look)
-    mine = bool(found) and await database.transact(lease, durable=False, wake=False)
-    return found if mine else []
+    changes = await database.read_along(look)
+    mine = bool(changes) and await database.transact(lease, durable=False, wake=False)
+    return changes if mine else []
 
 
 @asynccontextmanager
@@ -46,4 +46,4 @@ async def in_hand(outbox: Outbox, change_id: str) -> AsyncIterator[Change]:
 
 def next_ones(under_way: list[Change], refreshed: dict[str, float], most: int) -> list[Change]:
     """Return those whose turn it is: the ones that waited longest, so that of many none is left out; pure."""
-    return sorted(under_way, key=lambda one: refreshed.get(one.id, float("-inf")))[:most]
+    return sorted(under_way, key=lambda change: refreshed.get(change.id, float("-inf")))[:most]

@@ -31,8 +31,8 @@ def runnable() -> sa.ColumnElement[bool]:
 def needs(connection: Connection, *states: State) -> frozenset[Need]:
     """Return what the changes in some states need."""
     query = sa.select(CHANGES.c.operation, CHANGES.c.format).distinct()
-    found = connection.execute(query.where(CHANGES.c.state.in_([state.value for state in states])))
-    return frozenset(Need(row.operation, row.format) for row in found)
+    rows_read = connection.execute(query.where(CHANGES.c.state.in_([state.value for state in states])))
+    return frozenset(Need(row.operation, row.format) for row in rows_read)
 
 
 def is_outranked(connection: Connection, others: AbstractSet[str], states: Sequence[State]) -> bool:
@@ -42,7 +42,7 @@ def is_outranked(connection: Connection, others: AbstractSet[str], states: Seque
     if not beyond:
         return False
     known = capabilities(connection, set(others)).values()
-    return any(one.includes(own) and any(one.covers(need) for need in beyond) for one in known)
+    return any(item.includes(own) and any(item.covers(need) for need in beyond) for item in known)
 
 
 def claim(connection: Connection, where: sa.ColumnElement[bool], owner: str, now: float, limit: int) -> list[str]:

@@ -142,10 +142,10 @@ class ChangePoller:
         seconds = interval(due.changes, look, self.timing)
         await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
 
-    async def _measure(self, look: FleetSnapshot, wanted: Sequence[Subscription]) -> None:
+    async def _measure(self, look: FleetSnapshot, subscriptions: Sequence[Subscription]) -> None:
         """Read the figures that somebody has a threshold on, while looks go on."""
         try:
-            await self._lookout.measure(look.servers, wanted)
+            await self._lookout.measure(look.servers, subscriptions)
         except StorageError as error:
             logger.error("usage_not_stored", error=error.message, error_id=error.error_id)
         except Exception:  # it must not end the looks
@@ -172,8 +172,12 @@ class ChangePoller:
                 )  # one of a newer version watches what both know
                 return PollTargets()
             now = self.clock.now()
-            wanted = [one for one in all_subscriptions(connection) if one.alive(now) and one.looks]
-            due = PollTargets(watched(connection), wanted, self.always or bool(wanted))
+            subscriptions = [
+                subscription
+                for subscription in all_subscriptions(connection)
+                if subscription.alive(now) and subscription.looks
+            ]
+            due = PollTargets(watched(connection), subscriptions, self.always or bool(subscriptions))
             if due.nothing:
                 leases.release_lease(connection, LEASE, self.process.id)
             return due

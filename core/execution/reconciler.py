@@ -160,8 +160,8 @@ class Reconciler:
         return await self.database.transact(work, wake=False)
 
     def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
-        wanted = self.always or needs_polling(connection, self.clock.now())
-        return wanted and leases.lease_holder(connection, WATCHER) not in others
+        is_needed = self.always or needs_polling(connection, self.clock.now())
+        return is_needed and leases.lease_holder(connection, WATCHER) not in others
 
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
         try:

@@ -34,7 +34,7 @@ def forget(connection: Connection, now: float) -> int:
         sa.delete(COPIES).where(COPIES.c.at < now - COPIES_DAYS * DAY),
         sa.delete(ACCOUNTS).where(ACCOUNTS.c.asked_at < now - INBOX_DAYS * DAY),
     )
-    return sum(connection.execute(one).rowcount for one in old) + forget_ended(connection, now)
+    return sum(connection.execute(item).rowcount for item in old) + forget_ended(connection, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,12 +54,12 @@ class ChangeReading:
     look: FleetSnapshot
     usage: Usage | None = None
 
-    def lacking(self, found: OutcomeFinding) -> Server | None:
+    def lacking(self, finding: OutcomeFinding) -> Server | None:
         """Return the server that has to be read for a finding, or nothing where all is read."""
-        if found.server is None or found.finding not in READ:
+        if finding.server is None or finding.finding not in READ:
             return None
-        read = found.finding is not OutcomeKind.NEEDS_USAGE and found.server.id in self.look.full
-        return None if read else found.server
+        read = finding.finding is not OutcomeKind.NEEDS_USAGE and finding.server.id in self.look.full
+        return None if read else finding.server
 
 
 @dataclass(slots=True)
@@ -112,20 +112,20 @@ class Settlement:
     async def _settle(self, changes: Sequence[Change], look: FleetSnapshot, group: TaskGroup) -> None:
         to_read: list[tuple[Change, OutcomeFinding]] = []
         for change in changes:
-            found = self._judge(change, look)
-            if found is None:
+            finding = self._judge(change, look)
+            if finding is None:
                 continue
-            if found.finding in READ and found.server is not None:
-                to_read.append((change, found))
+            if finding.finding in READ and finding.server is not None:
+                to_read.append((change, finding))
             else:
                 self._since.pop(change.id, None)
-                await self._each(change, self._conclude(change, found, look))
-        to_read.sort(key=lambda one: self._tried.get(one[0].id, 0.0))
-        quick = [one for one in to_read if not self._misses.get(one[0].id)]
+                await self._each(change, self._conclude(change, finding, look))
+        to_read.sort(key=lambda entry: self._tried.get(entry[0].id, 0.0))
+        quick = [item for item in to_read if not self._misses.get(item[0].id)]
         await self._read_quickly(quick, look)
-        for change, found in to_read:
-            if self._misses.get(change.id) and (change, found) not in quick:
-                self._read_apart(change, found, look, group)
+        for change, finding in to_read:
+            if self._misses.get(change.id) and (change, finding) not in quick:
+                self._read_apart(change, finding, look, group)
 
     def _judge(self, change: Change, look: FleetSnapshot) -> OutcomeFinding | None:
         """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
@@ -144,15 +144,15 @@ class Settlement:
         """Read servers at once, all within the look's budget; whose turn does not come is first at the next look."""
         limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.look_budget
 
-        async def read(change: Change, found: OutcomeFinding) -> None:
+        async def read(change: Change, finding: OutcomeFinding) -> None:
             async with limiter:
-                await self._each(change, self._read(change, found, look, end - anyio.current_time()), passing=True)
+                await self._each(change, self._read(change, finding, look, end - anyio.current_time()), passing=True)
 
         async with anyio.create_task_group() as reads:
-            for change, found in to_read:
-                reads.start_soon(read, change, found)
+            for change, finding in to_read:
+                reads.start_soon(read, change, finding)
 
-    def _read_apart(self, change: Change, found: OutcomeFinding, look: FleetSnapshot, group: TaskGroup) -> None:
+    def _read_apart(self, change: Change, finding: OutcomeFinding, look: FleetSnapshot, group: TaskGroup) -> None:
         """Read a server that was slow before while looks go on, unless that is under way."""
         if change.id in self._apart or len(self._apart) >= APART:
             return
@@ -161,34 +161,34 @@ class Settlement:
 
         async def read() -> None:
             try:
-                await self._each(change, self._read(change, found, look, patience), passing=True)
+                await self._each(change, self._read(change, finding, look, patience), passing=True)
             finally:
                 self._apart.discard(change.id)
 
         group.start_soon(read)
 
-    async def _read(self, change: Change, found: OutcomeFinding, look: FleetSnapshot, patience: float) -> None:
+    async def _read(self, change: Change, finding: OutcomeFinding, look: FleetSnapshot, patience: float) -> None:
         """Read what a change's server tells within `patience`, and settle the change by it or without it."""
         end = anyio.current_time() + patience
         if patience > 0:
             self._tried[change.id] = self.clock.monotonic()
         reading = ChangeReading(look)
-        while (server := reading.lacking(found)) is not None:
-            more = await self._more(change, found, server, reading, end - anyio.current_time())
+        while (server := reading.lacking(finding)) is not None:
+            more = await self._more(change, finding, server, reading, end - anyio.current_time())
             if more is None:
                 break
-            reading, found = more, determine_outcome(change, more.look, more.usage, self.timing)
-        if found.finding in LACKING:
-            found = unreadable(change, found, look, self.timing) if patience > 0 else found
-        elif found.finding is not OutcomeKind.SUCCEEDED:
+            reading, finding = more, determine_outcome(change, more.look, more.usage, self.timing)
+        if finding.finding in LACKING:
+            finding = unreadable(change, finding, look, self.timing) if patience > 0 else finding
+        elif finding.finding is not OutcomeKind.SUCCEEDED:
             self._since.pop(change.id, None)
-        await self._conclude(change, found, reading.look)
+        await self._conclude(change, finding, reading.look)
 
     async def _more(
-        self, change: Change, found: OutcomeFinding, server: Server, reading: ChangeReading, patience: float
+        self, change: Change, finding: OutcomeFinding, server: Server, reading: ChangeReading, patience: float
     ) -> ChangeReading | None:
         """Return a reading with what a finding lacks, if the answer comes in time."""
-        if found.finding is OutcomeKind.NEEDS_USAGE:
+        if finding.finding is OutcomeKind.NEEDS_USAGE:
             usage = await self._told(change, self._usage(server), patience)
             return None if usage is None else replace(reading, usage=usage)
         full = await self._told(change, self._in_full(server), patience)
@@ -198,10 +198,10 @@ class Settlement:
         """Return what a read of a change's server tells in time."""
         begun = anyio.current_time()
         with anyio.move_on_after(patience) as scope:
-            told = await read
+            response = await read
             if anyio.current_time() - begun <= self.timing.look_budget:
                 self._misses.pop(change.id, None)
-            return told
+            return response
         if scope.cancelled_caught and patience > 0:
             self._misses[change.id] = self._misses.get(change.id, 0) + 1
             logger.info("server_read_timeout", server=change.target.id, seconds=round(patience, 1))
@@ -225,24 +225,24 @@ class Settlement:
             logger.info("server_unreadable", server=server.id, error=error.message)
             return None
 
-    def _agreed(self, change: Change, found: OutcomeFinding) -> bool:
+    def _agreed(self, change: Change, finding: OutcomeFinding) -> bool:
         """Say whether a create was found done by two looks, one after the other, that are a while apart.
 
         A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots
         one that exists is settled by one look at two sources, the list and the server itself.
         """
-        if found.finding is not OutcomeKind.SUCCEEDED or change.operation != "create":
+        if finding.finding is not OutcomeKind.SUCCEEDED or change.operation != "create":
             return True
         now = self.clock.monotonic()
         return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
 
-    async def _conclude(self, change: Change, found: OutcomeFinding, look: FleetSnapshot) -> None:
-        if not self._agreed(change, found):
+    async def _conclude(self, change: Change, finding: OutcomeFinding, look: FleetSnapshot) -> None:
+        if not self._agreed(change, finding):
             return  # one look may have met a state that passes; what it saw is shown with the end
-        if found.finding is OutcomeKind.WAIT:
+        if finding.finding is OutcomeKind.WAIT:
             await self._show_phase(change, look)
-        if found.finding is not OutcomeKind.WAIT and found.finding not in LACKING:
-            await self.database.transact(lambda connection: apply_outcome(connection, change, found, self.clock))
+        if finding.finding is not OutcomeKind.WAIT and finding.finding not in LACKING:
+            await self.database.transact(lambda connection: apply_outcome(connection, change, finding, self.clock))
 
     async def _each(self, change: Change, work: Awaitable[None], *, passing: bool = False) -> None:
         """Do one change's work so that no other's fails with it; with `passing` even where the database is away."""
@@ -259,7 +259,7 @@ class Settlement:
 
     async def _show_phase(self, change: Change, look: FleetSnapshot) -> None:
         """Store where the provider says that the server is, when that is another word than before: cards show it."""
-        server = next((one for one in look.servers if one.id == wanted_id(change)), None)
+        server = next((item for item in look.servers if item.id == wanted_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
             return
         result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)
@@ -273,29 +273,33 @@ class Settlement:
         await self.database.transact(work, durable=False)
 
 
-def unreadable(change: Change, found: OutcomeFinding, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
+def unreadable(change: Change, finding: OutcomeFinding, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """Say what follows for a change where its server's usage was not told."""
     late = elapsed(change, look) > timing.power_lookup
     if change.state is State.UNKNOWN and late:
-        what = "the server" if found.finding is OutcomeKind.NEEDS_SERVER else "the server's uptime"
+        what = "the server" if finding.finding is OutcomeKind.NEEDS_SERVER else "the server's uptime"
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"{what} cannot be read")
     if change.overdue and elapsed(change, look) > timing.give_up:
         note = "WAYSCloud accepted it. The server cannot be read, so nothing shows whether it was done."
-        return OutcomeFinding(OutcomeKind.SUCCEEDED, found.server, note, unseen=True)
+        return OutcomeFinding(OutcomeKind.SUCCEEDED, finding.server, note, unseen=True)
     overdue = not change.overdue and elapsed(change, look) > timing.power_limit
     return OutcomeFinding(OutcomeKind.OVERDUE if overdue else OutcomeKind.WAIT)
 
 
-def apply_outcome(connection: Connection, change: Change, found: OutcomeFinding, clock: Clock) -> Change:
+def apply_outcome(connection: Connection, change: Change, finding: OutcomeFinding, clock: Clock) -> Change:
     """Store what a look found, in the caller's transaction."""
     now = clock.now()
     result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
-    if found.server is not None:
-        result |= found.server.model_dump(mode="json", exclude_none=True)
-    if found.unseen:
+    if finding.server is not None:
+        result |= finding.server.model_dump(mode="json", exclude_none=True)
+    if finding.unseen:
         result["unseen"] = True
-    body = {"note": found.note, "server": result.get("id", ""), "status": found.server.status if found.server else ""}
-    match found.finding:
+    body = {
+        "note": finding.note,
+        "server": result.get("id", ""),
+        "status": finding.server.status if finding.server else "",
+    }
+    match finding.finding:
         case OutcomeKind.OVERDUE:
             note = "It takes longer than usual and is still watched."
             outbox.put_notice(connection, change.id, "overdue", now)
@@ -306,19 +310,19 @@ def apply_outcome(connection: Connection, change: Change, found: OutcomeFinding,
             )
         case OutcomeKind.SEND_AGAIN:
             return repository.step(
-                connection, change, State.APPROVED, now, event="not_processed", body=body, note=found.note, owner=None
+                connection, change, State.APPROVED, now, event="not_processed", body=body, note=finding.note, owner=None
             )
         case OutcomeKind.ADOPTED:
             return repository.step(
-                connection, change, State.WATCHING, now, event="adopted", body=body, note=found.note, result=result
+                connection, change, State.WATCHING, now, event="adopted", body=body, note=finding.note, result=result
             )
         case OutcomeKind.NEEDS_PERSON:
             outbox.put_notice(connection, change.id, "needs_person", now)
             return repository.step(
-                connection, change, State.NEEDS_PERSON, now, event="needs_person", body=body, note=found.note
+                connection, change, State.NEEDS_PERSON, now, event="needs_person", body=body, note=finding.note
             )
         case _:
-            after = State.SUCCEEDED if found.finding is OutcomeKind.SUCCEEDED else State.FAILED
+            after = State.SUCCEEDED if finding.finding is OutcomeKind.SUCCEEDED else State.FAILED
             refused = after is State.FAILED and change.refusal is not None
             outbox.put_notice(connection, change.id, after.value, now)
             return repository.step(
@@ -328,7 +332,7 @@ def apply_outcome(connection: Connection, change: Change, found: OutcomeFinding,
                 now,
                 event="refused" if refused else after.value,
                 body=body,
-                note=found.note,
+                note=finding.note,
                 result=result,
-                settled_at=None if found.unseen else now.timestamp(),
+                settled_at=None if finding.unseen else now.timestamp(),
             )

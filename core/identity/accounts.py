@@ -58,7 +58,7 @@ class AccountDirectory(Protocol):
 def names_of(actor: Actor) -> Names:
     """Return the names by which a directory may know an actor's human; none where there are none such."""
     names = (actor.human, *actor.aliases)
-    return tuple(dict.fromkeys(one for one in names if one.startswith(SLACK) or "@" in one))[:MOST_NAMES]
+    return tuple(dict.fromkeys(name for name in names if name.startswith(SLACK) or "@" in name))[:MOST_NAMES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ class AccountQuestions:
         give_up = self.clock.monotonic() + timings.ACCOUNT_SECONDS
         while True:
             mark = self.database.signals.mark(TOPIC)
-            found = await self.database.read(lambda connection: _answered(connection, names, number))
+            answer = await self.database.read(lambda connection: _answered(connection, names, number))
             left = give_up - self.clock.monotonic()
-            if found is not None:
-                return found
+            if answer is not None:
+                return answer
             if left <= 0:
                 raise DirectoryUnavailableError(
                     "Slack did not say whose account this is.",

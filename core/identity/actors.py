@@ -57,7 +57,7 @@ class Actor:
     def identities(self) -> frozenset[str]:
         """Every id that means this actor or the human behind it, in lower case."""
         names = (self.id, self.human, *self.aliases, self.account)
-        return frozenset(one.lower().removeprefix(SLACK) for one in names if one) | self.humans
+        return frozenset(name.lower().removeprefix(SLACK) for name in names if name) | self.humans
 
     @property
     def traceable(self) -> bool:
@@ -76,7 +76,7 @@ class Actor:
         """Every id of the human alone: an agent's own id is its program's, which other people run as well."""
         own = self.id if self.kind is ActorKind.PERSON else ""
         account = f"{SLACK}{self.account}" if self.account else ""
-        return frozenset(one.lower() for one in (own, account, self.human, *self.aliases) if one)
+        return frozenset(item.lower() for item in (own, account, self.human, *self.aliases) if item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,15 @@ class Approvers:
 
 def is_among(approvers: Approvers, voter: Actor) -> bool:
     """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
-    named = {one.lower() for one in approvers.people} & voter.identities
-    found = set(approvers.groups + approvers.channels) & set(voter.groups)
-    return bool(named or found)
+    named = {person.lower() for person in approvers.people} & voter.identities
+    matching = set(approvers.groups + approvers.channels) & set(voter.groups)
+    return bool(named or matching)
 
 
 def union_of(every: Sequence[Approvers]) -> Approvers:
     """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
     return Approvers(
-        groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
-        people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
-        channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
+        groups=tuple(dict.fromkeys(group for approvers in every for group in approvers.groups)),
+        people=tuple(dict.fromkeys(person for approvers in every for person in approvers.people)),
+        channels=tuple(dict.fromkeys(channel for approvers in every for channel in approvers.channels)),
     )

@@ -30,4 +30,4 @@ def approvers_of(stored: Row) -> Approvers:
     return Approvers(**{name: names_of(stored, name) for name in stored})
 
 
-KINDS_OF_APPROVERS = frozenset(one.name for one in fields(Approvers))
+KINDS_OF_APPROVERS = frozenset(field.name for field in fields(Approvers))

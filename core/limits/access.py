@@ -24,8 +24,8 @@ class Restriction:
     def described(self) -> tuple[tuple[str, str], ...]:
         """Return what it says, as names and values."""
         named = {"toolsets": self.toolsets, "tools": self.tools, "deny_tools": self.deny_tools, "servers": self.servers}
-        said = (("read_only", "true"),) if self.read_only else ()
-        return said + tuple((name, _listed(words)) for name, words in named.items() if words)
+        described = (("read_only", "true"),) if self.read_only else ()
+        return described + tuple((name, _listed(words)) for name, words in named.items() if words)
 
     def why_not(self, tool: str) -> tuple[str, str]:
         """Return the limit that keeps a tool from being used, and its value; two empty texts where none does."""
@@ -57,7 +57,7 @@ class AccessScope:
     sight: ServerFilter = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        named = dict.fromkeys(one.servers for one in self.narrowings if one.servers)
+        named = dict.fromkeys(narrowing.servers for narrowing in self.narrowings if narrowing.servers)
         object.__setattr__(self, "sight", ServerFilter(tuple(ServerPatterns.of(words) for words in named)))
 
     def narrowed(self, other: Self) -> "AccessScope":
@@ -66,10 +66,10 @@ class AccessScope:
 
     def barred(self, tool: str) -> DeniedTool | None:
         """Return what keeps a tool from being used, or nothing."""
-        for one in self.narrowings:
-            limit, value = one.why_not(tool)
+        for narrowing in self.narrowings:
+            limit, value = narrowing.why_not(tool)
             if limit:
-                return DeniedTool(one.where, limit, value)
+                return DeniedTool(narrowing.where, limit, value)
         return None
 
     def allows(self, tool: str) -> bool:
@@ -79,7 +79,7 @@ class AccessScope:
     @property
     def read_only(self) -> bool:
         """Say whether nothing may be altered."""
-        return any(one.read_only for one in self.narrowings)
+        return any(narrowing.read_only for narrowing in self.narrowings)
 
     @property
     def tools(self) -> tuple[str, ...]:

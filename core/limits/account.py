@@ -41,21 +41,21 @@ async def _plans(api: Wayscloud) -> Sequence[Plan]:
 
 async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
     """Return servers with a price or a plan, as far as a look at each that lacks both tells them soon."""
-    lacking = [one for one in listed if one.monthly_price is None and not one.plan]
+    lacking = [item for item in listed if item.monthly_price is None and not item.plan]
     if not lacking or len(lacking) > MOST_LOOKS:
         return tuple(listed)
-    found: dict[str, Server] = {}
+    by_id: dict[str, Server] = {}
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
     async def show(server: Server) -> None:
         async with limiter:
             try:
-                found[server.id] = await api.get_server(server.id)
+                by_id[server.id] = await api.get_server(server.id)
             except WayscloudError:  # its price stays unknown, which is refused
                 return
 
     with anyio.move_on_after(PRICES_SECONDS):
         async with anyio.create_task_group() as group:
-            for one in lacking:
-                group.start_soon(show, one)
-    return tuple(found.get(one.id, one) for one in listed)
+            for incomplete in lacking:
+                group.start_soon(show, incomplete)
+    return tuple(by_id.get(item.id, item) for item in listed)

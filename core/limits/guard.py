@@ -31,7 +31,9 @@ def out_of_sight(sight: ServerFilter, hostname: str) -> Exceeded | None:
     """Return why a server of this name cannot be made here, where only some can be seen."""
     if sight.sees("", hostname):
         return None
-    words = ", ".join(sorted({word for one in sight.restrictions for word in (*one.exact, *one.globs)}))
+    words = ", ".join(
+        sorted({word for restriction in sight.restrictions for word in (*restriction.exact, *restriction.globs)})
+    )
     why = f"a server called {hostname} could not be seen here."
     return Exceeded("servers", words, why, "Choose a hostname that fits.")
 

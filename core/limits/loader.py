@@ -77,10 +77,10 @@ def limits_of(written: WrittenLimits) -> Limits:
     )
 
 
-def restriction_from(given: Mapping[str, Any], where: str) -> Restriction:
+def restriction_from(flags: Mapping[str, Any], where: str) -> Restriction:
     """Return a narrowing from flags; raises `ConfigurationError` that names the flag."""
     try:
-        return WrittenRestriction.model_validate(dict(given)).narrowing(where)
+        return WrittenRestriction.model_validate(dict(flags)).narrowing(where)
     except ValidationError as error:
         problem = schema_problem(error, WrittenRestriction, SECTION)
         flag = f"--{'-'.join(problem.key[:1]).replace('_', '-')}"

@@ -60,7 +60,11 @@ class Limits:
             ("max_servers", self.max_servers),
             ("max_changes_per_hour", self.max_changes_per_hour),
             ("calls_per_minute", self.calls_per_minute),
-            *((f"{one.where} {limit}", value) for one in self.mcp.narrowings for limit, value in one.described()),
+            *(
+                (f"{narrowing.where} {limit}", value)
+                for narrowing in self.mcp.narrowings
+                for limit, value in narrowing.described()
+            ),
         )
         return tuple(f"{name} {value}" for name, value in named if value not in (None, ""))
 
@@ -110,7 +114,7 @@ class AccountSnapshot:
     def has(self, create: "PlannedCreate") -> bool:
         """Say whether the server of a create is among them."""
         name = create.hostname.lower()
-        return any(one.id == create.server or one.hostname.lower() == name for one in self.servers)
+        return any(server.id == create.server or server.hostname.lower() == name for server in self.servers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
     if not account.complete:
         return Exceeded("max_servers", value, "the provider's list is not complete, so they cannot be counted.", WAIT)
     live = sum(not is_gone(server.status) for server in account.servers)
-    coming = sum(not account.has(one) for one in creates)
+    coming = sum(not account.has(create) for create in creates)
     if live + coming <= limits.max_servers:
         return None
     why = f"there are {live} servers, and {coming} would be made."
@@ -145,9 +149,9 @@ def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
     if not account.complete:
         return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
     live = [server for server in account.servers if not is_gone(server.status)]
-    prices = [(account.name(one.id, one.hostname), *_price(one, account.plans)) for one in live]
-    missing = [one for one in creates if not account.has(one)]
-    prices += [(account.name(one.server, one.hostname), *_plan_price(one.plan, account.plans)) for one in missing]
+    prices = [(account.name(item.id, item.hostname), *_price(item, account.plans)) for item in live]
+    missing = [create for create in creates if not account.has(create)]
+    prices += [(account.name(item.server, item.hostname), *_plan_price(item.plan, account.plans)) for item in missing]
     doubt = _doubt(limits, prices)
     if doubt:
         return Exceeded("max_monthly_spend", value, doubt, "Ask whoever keeps vpsops.toml, or try again later.")
@@ -185,7 +189,7 @@ def _doubt(limits: Limits, prices: Sequence[tuple[str, float | None, str]]) -> s
     if nameless and (limits.currency or len(nameless) < len(prices)):
         first = next((name for name in nameless if name), "a server")
         return f"the currency of the price of {first} is not known, so it cannot be added up."
-    currencies = sorted({one for _, _, one in prices if one} | ({limits.currency} if limits.currency else set()))
+    currencies = sorted({code for _, _, code in prices if code} | ({limits.currency} if limits.currency else set()))
     if len(currencies) > 1:
         return f"the prices are in {' and '.join(currencies)}, which do not add up."
     return ""
@@ -198,7 +202,7 @@ def _price(server: Server, plans: Sequence[Plan]) -> tuple[float | None, str]:
 
 
 def _plan_price(code: str, plans: Sequence[Plan]) -> tuple[float | None, str]:
-    plan = next((one for one in plans if one.code.lower() == code.lower()), None)
+    plan = next((item for item in plans if item.code.lower() == code.lower()), None)
     if plan is None or not _known(plan.monthly_price):
         return None, ""
     return plan.monthly_price, (plan.currency or "").upper()
@@ -240,7 +244,7 @@ def principal(actor: Actor) -> tuple[str, frozenset[str]]:
     return actor.kind.value, actor.humans or frozenset({actor.id.lower()})
 
 
-def same_principal(one: Actor, other: Actor) -> bool:
+def same_principal(first: Actor, second: Actor) -> bool:
     """Say whether a rate counts for both together."""
-    (kind, ids), (other_kind, others) = principal(one), principal(other)
+    (kind, ids), (other_kind, others) = principal(first), principal(second)
     return kind == other_kind and bool(ids & others)

@@ -94,7 +94,7 @@ def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | No
 
 def _under_way() -> sa.ColumnElement[bool]:
     """What has left counts, also where it takes so long that it holds its server no more."""
-    return CHANGES.c.state.in_([one.value for one in UNDER_WAY])
+    return CHANGES.c.state.in_([item.value for item in UNDER_WAY])
 
 
 def _raise(exceeded: Exceeded | None) -> None:
@@ -106,9 +106,9 @@ def _asked_at(connection: Connection, change: Change, now: datetime) -> list[flo
     """Return when this asker asked in the last hour; what cannot be read counts as theirs, and as asked now."""
     columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
     query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
-    found = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))
-    own = [at for at, actor in found.rows if same_principal(actor, change.actor)]
-    return own + [now.timestamp()] * len(found.unreadable)
+    requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))
+    own = [at for at, actor in requests.rows if same_principal(actor, change.actor)]
+    return own + [now.timestamp()] * len(requests.unreadable)
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:
@@ -119,8 +119,8 @@ def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetim
     done = sa.and_(CHANGES.c.state == State.SUCCEEDED.value, CHANGES.c.updated_at > now.timestamp() - APPEARING)
     columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
     query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
-    found = rows.read(connection, query, CHANGES.c.id, _create)
-    return found.rows + [PlannedCreate("", "", "") for _ in found.unreadable]
+    creates = rows.read(connection, query, CHANGES.c.id, _create)
+    return creates.rows + [PlannedCreate("", "", "") for _ in creates.unreadable]
 
 
 def _create(row: sa.RowMapping) -> PlannedCreate:

@@ -107,7 +107,7 @@ class Inbox:
         """Insert those whose key is not there, and return their keys."""
         if not deliveries:
             return set()
-        new = [_row(one) for one in deliveries]
+        new = [_row(delivery) for delivery in deliveries]
         return set(connection.scalars(self._insert, new if len(new) > 1 else new[0]))
 
     async def unfinished(
@@ -122,8 +122,8 @@ class Inbox:
         where += [INBOX.c.kind.in_(kinds)] if kinds else []
         query = sa.select(INBOX).where(*where).order_by(INBOX.c.received_at)
         read = self._database.read_along if along else self._database.read
-        found = await read(lambda connection: rows.read(connection, query, INBOX.c.key, delivery_of, UNFINISHED))
-        return found.rows
+        deliveries = await read(lambda connection: rows.read(connection, query, INBOX.c.key, delivery_of, UNFINISHED))
+        return deliveries.rows
 
 
 def delivery_of(row: sa.RowMapping) -> InboxDelivery:

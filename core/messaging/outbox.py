@@ -161,12 +161,12 @@ class Outbox:
 
     def _read(self, connection: Connection, taken: sa.ColumnElement[bool]) -> list[OutboxMessage]:
         """Return messages that were taken; those that cannot be read go back, for a process that can."""
-        found = rows.read(connection, sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id), OUTBOX.c.id, message_of)
-        if found.unreadable:
+        messages = rows.read(connection, sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id), OUTBOX.c.id, message_of)
+        if messages.unreadable:
             later = self._database.tick(connection) + LEFT_SECONDS
-            ids = [int(row.id) for row in found.unreadable]
+            ids = [int(row.id) for row in messages.unreadable]
             self._mark(connection, ids, not_before=later, owner=None, until=None, error=UNREADABLE)
-        return found.rows
+        return messages.rows
 
     async def renew(self, topic: str) -> None:
         """Keep the claim on what is in hand of a topic, for as long as delivering it takes."""
@@ -213,8 +213,8 @@ class Outbox:
             mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)
             if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount:
                 due = self._database.tick(connection) + after
-                for one in news:
-                    put(connection, news_topic(one.channel), "news", one.payload, now, not_before=due)
+                for new in news:
+                    put(connection, news_topic(new.channel), "news", new.payload, now, not_before=due)
             return self._more(connection)
 
         if await self._database.transact(work, wake=bool(news)):
@@ -285,13 +285,15 @@ class Outbox:
 
     async def _due_now(self, woken: anyio.Event) -> bool:
         """Look whether there is something to claim, with the next heartbeat, unless a commit tells it before."""
-        found, failure = False, None
+        is_due, failure = False, None
 
         async def look() -> None:
-            nonlocal found, failure
+            nonlocal is_due, failure
             tick = self._database.tick
             try:
-                found = bool(await self._database.read_along(lambda one: self._due(one, tick(one), 1)))
+                is_due = bool(
+                    await self._database.read_along(lambda connection: self._due(connection, tick(connection), 1))
+                )
             except StorageError as error:
                 failure = error
             group.cancel_scope.cancel()
@@ -299,11 +301,11 @@ class Outbox:
         async with anyio.create_task_group() as group:
             group.start_soon(look)
             await woken.wait()
-            found = True
+            is_due = True
             group.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return found
+        return is_due
 
     def look_again(self) -> None:
         """Wake this process's deliverer: what it could not have before may be had now."""
@@ -318,8 +320,8 @@ class Outbox:
         def work(connection: Connection) -> tuple[list[PostedMessage], T]:
             return _copies(connection, topic), also(connection)
 
-        self._held[topic], found = await self._database.read(work)
-        return found
+        self._held[topic], posted = await self._database.read(work)
+        return posted
 
     def let_go(self, topic: str) -> None:
         """Read again what was posted of a topic, whoever asks next."""
@@ -334,10 +336,10 @@ class Outbox:
         """Return what was posted of some topics, oldest first."""
         query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
         copies = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
-        found: dict[str, list[PostedMessage]] = {topic: [] for topic in topics}
+        posted: dict[str, list[PostedMessage]] = {topic: [] for topic in topics}
         for row in copies:
-            found[row.topic].append(PostedMessage(row.topic, row.purpose, row.channel, row.ts))
-        return found
+            posted[row.topic].append(PostedMessage(row.topic, row.purpose, row.channel, row.ts))
+        return posted
 
     async def remember(self, topic: str, purpose: str, channel: str, ts: str, *, audited: str = "") -> None:
         """Remember a posted copy, with `audited` as an event of its change; one that is known stays as it is."""
@@ -354,7 +356,7 @@ class Outbox:
 
         await self._database.transact(work, wake=False)
         held, copy = self._held.get(topic), PostedMessage(topic, purpose, channel, ts)
-        if held is not None and not any((one.channel, one.ts) == (channel, ts) for one in held):
+        if held is not None and not any((item.channel, item.ts) == (channel, ts) for item in held):
             held.append(copy)
 
     async def forget(self, topic: str, channel: str, ts: str) -> None:
@@ -362,7 +364,7 @@ class Outbox:
         gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
         await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
         if topic in self._held:
-            self._held[topic] = [one for one in self._held[topic] if (one.channel, one.ts) != (channel, ts)]
+            self._held[topic] = [item for item in self._held[topic] if (item.channel, item.ts) != (channel, ts)]
 
 
 def _copies(connection: Connection, topic: str) -> list[PostedMessage]:

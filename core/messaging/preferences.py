@@ -30,7 +30,7 @@ class Preferences:
         return cls(**{name: stored[name] for name in NAMES if isinstance(stored.get(name), bool)})
 
 
-NAMES = tuple(one.name for one in fields(Preferences))
+NAMES = tuple(field.name for field in fields(Preferences))
 
 
 async def preferences_of(database: Database, team: str, person: str) -> Preferences:
@@ -56,8 +56,8 @@ def _stored(connection: Connection, team: str, person: str, *, lock: bool) -> di
     query = sa.select(PREFERENCES).where(_of(team, person))
     if lock:
         query = query.with_for_update()
-    found = rows.read(connection, query, PREFERENCES.c.person, stored_of).rows
-    return found[0] if found else {}
+    stored_rows = rows.read(connection, query, PREFERENCES.c.person, stored_of).rows
+    return stored_rows[0] if stored_rows else {}
 
 
 async def set_preferences(database: Database, clock: Clock, whose: tuple[str, str], **changed: bool) -> Preferences:
@@ -73,10 +73,10 @@ async def set_preferences(database: Database, clock: Clock, whose: tuple[str, st
         first = insert(PREFERENCES).values(team=team, person=person, value={}, at=now)
         connection.execute(first.on_conflict_do_nothing())
         stored = _stored(connection, team, person, lock=True)
-        wanted = replace(Preferences.of(stored), **changed)
-        value = {**stored, **asdict(wanted)}  # what a newer version stored besides stays
+        updated = replace(Preferences.of(stored), **changed)
+        value = {**stored, **asdict(updated)}  # what a newer version stored besides stays
         connection.execute(sa.update(PREFERENCES).where(_of(team, person)).values(value=value, at=now))
-        return wanted
+        return updated
 
     return await database.transact(work)
 

@@ -105,7 +105,7 @@ class SubscriptionOptions:
         return {
             "quiet": list(self.quiet),
             "zone": self.zone,
-            "usage": [[one.metric, one.above, one.minutes] for one in self.usage],
+            "usage": [[item.metric, item.above, item.minutes] for item in self.usage],
             "until": self.until.timestamp() if self.until else None,
             "watch": self.watch,
         }
@@ -117,7 +117,7 @@ class SubscriptionOptions:
         return cls(
             quiet=tuple(value.get("quiet", ())),
             zone=str(value.get("zone", "UTC")),
-            usage=tuple(Threshold(str(one[0]), float(one[1]), int(one[2])) for one in value.get("usage", ())),
+            usage=tuple(Threshold(str(item[0]), float(item[1]), int(item[2])) for item in value.get("usage", ())),
             until=datetime.fromtimestamp(until, UTC) if until else None,
             watch=bool(value.get("watch")),
         )
@@ -166,27 +166,29 @@ def subscription_id(key: str) -> str:
     return f"sub_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def check(wanted: Subscription) -> Subscription:
+def check(subscription: Subscription) -> Subscription:
     """Return it as it is stored; raises `InvalidInputError` where it is none."""
-    servers = tuple(dict.fromkeys(one.strip().lower().rstrip(".") for one in wanted.servers if one.strip()))
-    if not wanted.events:
+    servers = tuple(
+        dict.fromkeys(server.strip().lower().rstrip(".") for server in subscription.servers if server.strip())
+    )
+    if not subscription.events:
         raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(SubscriptionEvent)}.")
-    if not servers or len(servers) > PATTERNS or any(len(one) > PATTERN for one in servers):
+    if not servers or len(servers) > PATTERNS or any(len(server) > PATTERN for server in servers):
         raise InvalidInputError(f"Name one to {PATTERNS} servers or patterns.", hint="For example: on web* db01")
-    usage = wanted.options.usage
-    if (SubscriptionEvent.USAGE in wanted.events) != bool(usage):
+    usage = subscription.options.usage
+    if (SubscriptionEvent.USAGE in subscription.events) != bool(usage):
         raise InvalidInputError(
             "Usage needs a threshold, and a threshold is about usage.", hint="For example: cpu>90 for 10m"
         )
-    if len(usage) > THRESHOLDS or not all(_sound(one) for one in usage):
+    if len(usage) > THRESHOLDS or not all(_sound(item) for item in usage):
         raise InvalidInputError(
             "A threshold is a percentage below 100, for up to a day.", hint="For example: cpu>90 for 10m"
         )
-    return replace(wanted, servers=servers)
+    return replace(subscription, servers=servers)
 
 
-def _sound(one: Threshold) -> bool:
-    return one.metric in METRICS and 0 < one.above < 100 and 1 <= one.minutes <= 1440  # noqa: PLR2004 - percent, a day
+def _sound(threshold: Threshold) -> bool:
+    return threshold.metric in METRICS and 0 < threshold.above < 100 and 1 <= threshold.minutes <= 1440  # noqa: PLR2004 - percent, a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,40 +198,40 @@ class Subscriptions:
     database: Database
     clock: Clock
 
-    async def add(self, wanted: Subscription, by: Actor) -> Subscription:
+    async def add(self, subscription: Subscription, by: Actor) -> Subscription:
         """Store a subscription; one whose id is there already is returned as it is.
 
         A watch takes the place of an earlier one of the same server in the same channel. Raises
         `InvalidInputError` for one that is none or one too many, and `StorageError`.
         """
         now = self.clock.now()
-        ready = replace(check(wanted), by=_person(by), at=now)
+        ready = replace(check(subscription), by=_person(by), at=now)
         return await self.database.transact(lambda connection: _add(connection, ready, now))
 
     async def remove(self, team: str, channel: str, ident: str, by: Actor) -> Subscription:
         """Remove one of a channel's subscriptions; raises `InvalidInputError` where it has none by that id."""
 
         def work(connection: Connection) -> Subscription:
-            found = next((one for one in _of_channel(connection, team, channel) if one.id == ident), None)
-            if found is None:
+            match = next((item for item in _of_channel(connection, team, channel) if item.id == ident), None)
+            if match is None:
                 raise InvalidInputError(
                     "This channel has no such subscription.", hint="/vps notify shows those it has."
                 )
-            _remove(connection, found, self.clock.now().timestamp(), _person(by))
-            return found
+            _remove(connection, match, self.clock.now().timestamp(), _person(by))
+            return match
 
         return await self.database.transact(work)
 
     async def of_channel(self, team: str, channel: str) -> list[Subscription]:
         """Return a channel's subscriptions that have not ended, oldest first."""
         now = self.clock.now()
-        found = await self.database.read(partial(_of_channel, team=team, channel=channel))
-        return [one for one in found if one.alive(now)]
+        subscriptions = await self.database.read(partial(_of_channel, team=team, channel=channel))
+        return [item for item in subscriptions if item.alive(now)]
 
     async def all(self) -> list[Subscription]:
         """Return every subscription that has not ended, oldest first."""
         now = self.clock.now()
-        return [one for one in await self.database.read(all_subscriptions) if one.alive(now)]
+        return [item for item in await self.database.read(all_subscriptions) if item.alive(now)]
 
 
 def all_subscriptions(connection: Connection) -> list[Subscription]:
@@ -239,39 +241,39 @@ def all_subscriptions(connection: Connection) -> list[Subscription]:
 
 def needs_polling(connection: Connection, now: datetime) -> bool:
     """Say whether a subscription wants the provider looked at while nothing is being changed."""
-    return any(one.looks and one.alive(now) for one in all_subscriptions(connection))
+    return any(subscription.looks and subscription.alive(now) for subscription in all_subscriptions(connection))
 
 
 def forget_ended(connection: Connection, now: float) -> int:
     """Remove the subscriptions that have ended, and return how many; `now` in seconds since 1970."""
-    until = [(one, one.options.until) for one in all_subscriptions(connection)]
-    ended = [one for one, end in until if end is not None and end.timestamp() <= now]
-    for one in ended:
-        _remove(connection, one, now, {"kind": "time"})
+    until = [(subscription, subscription.options.until) for subscription in all_subscriptions(connection)]
+    ended = [expired for expired, end in until if end is not None and end.timestamp() <= now]
+    for expired in ended:
+        _remove(connection, expired, now, {"kind": "time"})
     return len(ended)
 
 
-def _add(connection: Connection, wanted: Subscription, now: datetime) -> Subscription:
-    there = _of_channel(connection, wanted.team, wanted.channel)
-    known = next((one for one in there if one.id == wanted.id), None)
+def _add(connection: Connection, new: Subscription, now: datetime) -> Subscription:
+    there = _of_channel(connection, new.team, new.channel)
+    known = next((item for item in there if item.id == new.id), None)
     if known is not None:
         return known
-    for one in there:
-        again = wanted.options.watch and one.options.watch and one.servers == wanted.servers
-        if again or not one.alive(now):
-            _remove(connection, one, now.timestamp(), wanted.by)
-    if len(_of_channel(connection, wanted.team, wanted.channel)) >= PER_CHANNEL:
+    for existing in there:
+        again = new.options.watch and existing.options.watch and existing.servers == new.servers
+        if again or not existing.alive(now):
+            _remove(connection, existing, now.timestamp(), new.by)
+    if len(_of_channel(connection, new.team, new.channel)) >= PER_CHANNEL:
         hint = "Remove one first: /vps notify shows them."
         raise InvalidInputError(f"This channel has {PER_CHANNEL} subscriptions already.", hint=hint)
-    connection.execute(sa.insert(SUBSCRIPTIONS).values(**_values(wanted)))
-    chain.append(connection, now.timestamp(), "subscribed", None, _body(wanted, wanted.by))
-    return wanted
+    connection.execute(sa.insert(SUBSCRIPTIONS).values(**_values(new)))
+    chain.append(connection, now.timestamp(), "subscribed", None, _body(new, new.by))
+    return new
 
 
-def _remove(connection: Connection, one: Subscription, now: float, by: Mapping[str, Json]) -> None:
-    gone = connection.execute(sa.delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id == one.id))
+def _remove(connection: Connection, subscription: Subscription, now: float, by: Mapping[str, Json]) -> None:
+    gone = connection.execute(sa.delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id == subscription.id))
     if gone.rowcount:
-        chain.append(connection, now, "unsubscribed", None, _body(one, by))
+        chain.append(connection, now, "unsubscribed", None, _body(subscription, by))
 
 
 def _of_channel(connection: Connection, team: str, channel: str) -> list[Subscription]:
@@ -283,27 +285,27 @@ def _select(connection: Connection, where: sa.ColumnElement[bool]) -> list[Subsc
     return rows.read(connection, query, SUBSCRIPTIONS.c.id, subscription_of).rows
 
 
-def _values(one: Subscription) -> dict[str, Json]:
+def _values(subscription: Subscription) -> dict[str, Json]:
     return {
-        "id": one.id,
-        "team": one.team,
-        "channel": one.channel,
-        "events": sorted(one.events),
-        "servers": list(one.servers),
-        "options": one.options.value,
-        "by": dict(one.by),
-        "at": one.at.timestamp(),
+        "id": subscription.id,
+        "team": subscription.team,
+        "channel": subscription.channel,
+        "events": sorted(subscription.events),
+        "servers": list(subscription.servers),
+        "options": subscription.options.value,
+        "by": dict(subscription.by),
+        "at": subscription.at.timestamp(),
     }
 
 
 def subscription_of(row: sa.RowMapping) -> Subscription:
     """Return the subscription a row holds; raises `InvalidInputError` and what else reading a foreign row raises."""
-    known = {one.value for one in SubscriptionEvent}  # a newer version's event means nothing here
+    known = {item.value for item in SubscriptionEvent}  # a newer version's event means nothing here
     return Subscription(
         id=row["id"],
         team=row["team"],
         channel=row["channel"],
-        events=frozenset(SubscriptionEvent(one) for one in row["events"] if one in known),
+        events=frozenset(SubscriptionEvent(item) for item in row["events"] if item in known),
         servers=tuple(row["servers"]),
         options=SubscriptionOptions.of(row["options"]),
         by=row["by"],
@@ -311,9 +313,9 @@ def subscription_of(row: sa.RowMapping) -> Subscription:
     )
 
 
-def _body(one: Subscription, by: Mapping[str, Json]) -> dict[str, Json]:
+def _body(subscription: Subscription, by: Mapping[str, Json]) -> dict[str, Json]:
     kept: Sequence[str] = ("id", "team", "channel", "events", "servers", "options")
-    return {**{name: value for name, value in _values(one).items() if name in kept}, "by": dict(by)}
+    return {**{name: value for name, value in _values(subscription).items() if name in kept}, "by": dict(by)}
 
 
 def _person(actor: Actor) -> dict[str, Json]:

@@ -56,8 +56,8 @@ def after(connection: Connection, seq: int) -> list[ChangeEvent]:
         .order_by(AUDIT.c.seq)
         .limit(PAGE)
     )
-    found = rows.fetch(connection, query, AUDIT.c.seq)
-    return [ChangeEvent(int(row.id)) if isinstance(row, UnreadableRow) else _news(row) for row in found]
+    records = rows.fetch(connection, query, AUDIT.c.seq)
+    return [ChangeEvent(int(row.id)) if isinstance(row, UnreadableRow) else _news(row) for row in records]
 
 
 def _news(row: sa.RowMapping) -> ChangeEvent:
@@ -85,7 +85,7 @@ def _drifted(text: str) -> Target | None:
 
 
 async def follow(
-    database: Database, clock: Clock, told: Callable[[Sequence[ChangeEvent]], None], ready: anyio.Event
+    database: Database, clock: Clock, listener: Callable[[Sequence[ChangeEvent]], None], ready: anyio.Event
 ) -> None:
     """Tell all that is stored from now on, by any process, until cancelled; `ready` is set once nothing is missed."""
     seq = -1
@@ -106,7 +106,7 @@ async def follow(
             continue
         if news:
             seq = news[-1].seq
-            told(news)
+            listener(news)
         else:
             await database.signals.wait(FALL_BACK, since=mark)
             await clock.sleep(TOGETHER)

@@ -34,7 +34,7 @@ def drifts(
 ) -> list[Drift]:
     """Compare two looks, leaving out the servers our own changes touch (ids and hostnames)."""
     seen = []
-    for server_id in [*before, *(one for one in now if one not in before)]:
+    for server_id in [*before, *(item for item in now if item not in before)]:
         old, new = before.get(server_id), now.get(server_id)
         server = new or old
         if server is None or server_id in ours or server.hostname.lower() in ours:
@@ -54,7 +54,7 @@ def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: b
     """
     first = not before
     kept = {server.id: _last_stand(before.get(server.id), server, first=first) for server in now}
-    unread = {} if complete else {one: server for one, server in before.items() if one not in kept}
+    unread = {} if complete else {ident: server for ident, server in before.items() if ident not in kept}
     return unread | {server_id: server for server_id, server in kept.items() if server is not None}
 
 

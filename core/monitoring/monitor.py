@@ -109,47 +109,47 @@ class FleetMonitor:
         before = self._fleet
         self._fleet = monitor_state.FleetState(baseline(before.servers, look.servers, complete=look.complete), look.now)
         now = {server.id: server for server in look.servers}
-        found = bool(before.servers) and bool(drifts(before.servers, now, (), complete=look.complete))
+        has_drift = bool(before.servers) and bool(drifts(before.servers, now, (), complete=look.complete))
         states = self._fleet.states if keep else self._stored
         stale = keep and self.clock.monotonic() - self._stored_at >= monitor_state.FRESH_SECONDS
-        if not found and states == self._stored and not stale:
+        if not has_drift and states == self._stored and not stale:
             return
 
         def work(connection: Connection) -> None:
-            if found:
+            if has_drift:
                 record(connection, drifted(connection, before, look, self.timing), look)
             if keep:
                 monitor_state.write_fleet(connection, self._fleet, look.now)
 
-        await self.database.transact(work, durable=found, wake=found)
+        await self.database.transact(work, durable=has_drift, wake=has_drift)
         self._stored = states
         self._stored_at = self.clock.monotonic() if keep else self._stored_at
 
-    async def measure(self, servers: Sequence[Server], wanted: Sequence[Subscription]) -> None:
+    async def measure(self, servers: Sequence[Server], subscriptions: Sequence[Subscription]) -> None:
         """Read the usage of the servers that somebody has a threshold on: a bounded number of them at a time."""
         by_server: dict[str, list[Gauge]] = {}
-        for gauge in gauges(wanted, servers):
+        for gauge in gauges(subscriptions, servers):
             by_server.setdefault(gauge.server_id, []).append(gauge)
         now = self.clock.monotonic()
-        kept = {gauge.key for its in by_server.values() for gauge in its}
-        self._alarms = {key: one for key, one in self._alarms.items() if key in kept}
-        self._measured = {one: at for one, at in self._measured.items() if one in by_server}
-        due = sorted((self._measured.get(one, float("-inf")), one) for one in by_server)
-        chosen = [one for at, one in due if now - at >= self.timing.usage_seconds][:MEASURED]
+        kept = {gauge.key for own_gauges in by_server.values() for gauge in own_gauges}
+        self._alarms = {key: server_id for key, server_id in self._alarms.items() if key in kept}
+        self._measured = {server_id: at for server_id, at in self._measured.items() if server_id in by_server}
+        due = sorted((self._measured.get(item, float("-inf")), item) for item in by_server)
+        chosen = [server_id for at, server_id in due if now - at >= self.timing.usage_seconds][:MEASURED]
         figures = await self._read(chosen) if chosen else {}
-        told = [one for server in figures for one in self._judge(by_server[server], figures[server], now)]
-        if told:
-            await self._store_alarms(told)
+        alarms = [item for server in figures for item in self._judge(by_server[server], figures[server], now)]
+        if alarms:
+            await self._store_alarms(alarms)
 
     async def _read(self, chosen: Sequence[str]) -> Mapping[str, Usage]:
-        found: dict[str, Usage] = {}
+        usages: dict[str, Usage] = {}
         room = anyio.Semaphore(AT_ONCE)
 
         async def read(ident: str) -> None:
             async with room:
                 self._measured[ident] = self.clock.monotonic()
                 try:
-                    found[ident] = await self.api.server_status(ident)
+                    usages[ident] = await self.api.server_status(ident)
                 except provider_errors.WayscloudError as error:
                     logger.info("usage_unreadable", server=ident, error=error.message)
 
@@ -157,11 +157,11 @@ class FleetMonitor:
             async with anyio.create_task_group() as group:
                 for ident in chosen:
                     group.start_soon(read, ident)
-        return found
+        return usages
 
-    def _judge(self, its: Sequence[Gauge], usage: Usage, now: float) -> list[dict[str, Json]]:
-        told = []
-        for gauge in its:
+    def _judge(self, own_gauges: Sequence[Gauge], usage: Usage, now: float) -> list[dict[str, Json]]:
+        alarms = []
+        for gauge in own_gauges:
             value = figure(usage, gauge.threshold.metric)
             if value is None:
                 continue
@@ -171,15 +171,15 @@ class FleetMonitor:
             else:
                 self._alarms[gauge.key] = alarm
             if turned is not None:
-                told.append(gauge.told(value, raised=turned))
-        return told
+                alarms.append(gauge.told(value, raised=turned))
+        return alarms
 
-    async def _store_alarms(self, told: Sequence[Mapping[str, Json]]) -> None:
+    async def _store_alarms(self, payloads: Sequence[Mapping[str, Json]]) -> None:
         now, alarms = self.clock.now(), told_only(self._alarms)
 
         def work(connection: Connection) -> None:
-            for one in told:
-                outbox.put(connection, f"usage:{one['server']}"[:80], "event", one, now)
+            for item in payloads:
+                outbox.put(connection, f"usage:{item['server']}"[:80], "event", item, now)
             monitor_state.write(connection, monitor_state.ALARMS, alarms, now)
 
         await self.database.transact(work)
@@ -195,13 +195,13 @@ def drifted(
     return drifts(before.servers, now, ours, complete=look.complete)
 
 
-def record(connection: Connection, found: Sequence[Drift], look: FleetSnapshot) -> None:
+def record(connection: Connection, drift: Sequence[Drift], look: FleetSnapshot) -> None:
     """Store drift: a record for each server, or one for many, and a message for all of them."""
     at = look.now.timestamp()
-    for some in monitor_state.chunks([one.payload for one in found], IN_ONE):
-        if len(found) <= IN_ONE:
-            for one in some:
-                chain.append(connection, at, "drift", None, one)
+    for some in monitor_state.chunks([item.payload for item in drift], IN_ONE):
+        if len(drift) <= IN_ONE:
+            for payload in some:
+                chain.append(connection, at, "drift", None, payload)
         else:
-            chain.append(connection, at, "drift", None, {"servers": [one["text"] for one in some]})
+            chain.append(connection, at, "drift", None, {"servers": [item["text"] for item in some]})
         outbox.put(connection, "drift", "event", {"event": "drift", "drifts": list(some)}, look.now)

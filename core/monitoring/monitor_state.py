@@ -38,7 +38,7 @@ class FleetState:
     @property
     def states(self) -> dict[str, Json]:
         """The servers as they are stored: no more of each than its state follows from."""
-        return {one.id: [one.hostname, one.status, one.power_state] for one in self.servers.values()}
+        return {server.id: [server.hostname, server.status, server.power_state] for server in self.servers.values()}
 
 
 def read_fleet(connection: Connection, now: datetime) -> FleetState:
@@ -48,11 +48,12 @@ def read_fleet(connection: Connection, now: datetime) -> FleetState:
         return FleetState()
     try:
         servers = [
-            Server(id=ident, hostname=one[0], status=one[1], power_state=one[2]) for ident, one in row["value"].items()
+            Server(id=ident, hostname=entry[0], status=entry[1], power_state=entry[2])
+            for ident, entry in row["value"].items()
         ]
     except (ValidationError, LookupError, TypeError):
         return FleetState()
-    return FleetState({one.id: one for one in servers}, datetime.fromtimestamp(row["at"], UTC))
+    return FleetState({server.id: server for server in servers}, datetime.fromtimestamp(row["at"], UTC))
 
 
 def write_fleet(connection: Connection, fleet: FleetState, now: datetime) -> None:

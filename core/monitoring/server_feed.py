@@ -78,10 +78,10 @@ class ServerFeed:
         self._tried = anyio.Event()
         self._seen_at = float("-inf")
 
-    def follow(self, told: Told) -> Callable[[], None]:
+    def follow(self, listener: Told) -> Callable[[], None]:
         """Tell of every difference from now on, until the returned function is called; `told` must not raise."""
         token = object()
-        self._listeners[token] = told
+        self._listeners[token] = listener
         if not self._looking:
             self._looking = True
             self._supervisor.start("fleet", self._look_on, group=self._group, ends=True)
@@ -117,10 +117,10 @@ class ServerFeed:
             logger.info("server_feed_recovered")
         self._error = None
         self._tried.set()
-        found = differences(before, self._known) if before is not None else []
-        for told in list(self._listeners.values()) if found else ():
+        changed = differences(before, self._known) if before is not None else []
+        for listener in list(self._listeners.values()) if changed else ():
             try:
-                told(found)
+                listener(changed)
             except Exception:  # one listener's bug is neither the others' trouble nor the watcher's
                 logger.exception("server_feed_listener_failed")
 

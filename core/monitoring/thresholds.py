@@ -36,31 +36,31 @@ class Gauge:
     @property
     def key(self) -> str:
         """Name the gauge, the same in every process."""
-        one = self.threshold
-        return f"{self.subscription}/{self.server_id}/{one.metric}/{one.above:g}/{one.minutes}"
+        threshold = self.threshold
+        return f"{self.subscription}/{self.server_id}/{threshold.metric}/{threshold.above:g}/{threshold.minutes}"
 
     def told(self, value: float, *, raised: bool) -> dict[str, Json]:
         """The event as the outbox holds it."""
-        one = self.threshold
-        over = f"has been over {one.above:g} % for {one.minutes} min and is at {value:.0f} %"
-        under = f"is below {one.above:g} % again, at {value:.0f} %"
+        threshold = self.threshold
+        over = f"has been over {threshold.above:g} % for {threshold.minutes} min and is at {value:.0f} %"
+        under = f"is below {threshold.above:g} % again, at {value:.0f} %"
         return {
             "event": "usage",
             "subscription": self.subscription,
             "server": self.server_id,
             "hostname": self.hostname,
-            "text": f"{self.hostname}: {one.metric} {over if raised else under}.",
+            "text": f"{self.hostname}: {threshold.metric} {over if raised else under}.",
         }
 
 
-def gauges(wanted: Sequence[Subscription], servers: Sequence[Server]) -> Iterator[Gauge]:
+def gauges(subscriptions: Sequence[Subscription], servers: Sequence[Server]) -> Iterator[Gauge]:
     """Yield every figure that somebody watches, of the servers that are up."""
-    for one in wanted:
-        if SubscriptionEvent.USAGE in one.events:
+    for item in subscriptions:
+        if SubscriptionEvent.USAGE in item.events:
             for server in servers:
-                if (server.ready or server.power_unknown) and one.means(server.id, server.hostname):
-                    for threshold in one.options.usage:
-                        yield Gauge(one.id, server.id, server.hostname, threshold)
+                if (server.ready or server.power_unknown) and item.means(server.id, server.hostname):
+                    for threshold in item.options.usage:
+                        yield Gauge(item.id, server.id, server.hostname, threshold)
 
 
 def figure(usage: Usage, metric: str) -> float | None:
@@ -86,4 +86,4 @@ def step(alarm: Alarm | None, value: float, threshold: Threshold, at: float) -> 
 
 def told_only(alarms: Mapping[str, Alarm]) -> dict[str, Json]:
     """Return what must be remembered beyond this process: the alarms people know of."""
-    return {key: one.since for key, one in alarms.items() if one.told}
+    return {key: alarm.since for key, alarm in alarms.items() if alarm.told}

@@ -47,18 +47,18 @@ class Regions(_CatalogueList):
 
 
 async def _plans(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> Plans:
-    found = await api.list_plans()
-    return Plans(plans=found).without(found.lack)
+    listing = await api.list_plans()
+    return Plans(plans=listing).without(listing.lack)
 
 
 async def _os_templates(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> OsTemplates:
-    found = await api.list_os_templates()
-    return OsTemplates(os_templates=found).without(found.lack)
+    listing = await api.list_os_templates()
+    return OsTemplates(os_templates=listing).without(listing.lack)
 
 
 async def _regions(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> Regions:
-    found = await api.list_regions()
-    return Regions(regions=found).without(found.lack)
+    listing = await api.list_regions()
+    return Regions(regions=listing).without(listing.lack)
 
 
 CATALOGUE = (

@@ -27,4 +27,4 @@ def monthly(server: Server, plan: Plan | None) -> Price | None:
 def sums_of(prices: Sequence[Price]) -> dict[str, float]:
     """Return the sum in each currency."""
     named = sorted({price.currency for price in prices if price.currency})
-    return {one: math.fsum(price.amount for price in prices if price.currency == one) for one in named}
+    return {item: math.fsum(price.amount for price in prices if price.currency == item) for item in named}

@@ -107,7 +107,7 @@ class Operation:
 def table(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:
     """Join families of operations into one table, in their order; a repeated name is a bug."""
     joined: dict[str, Operation] = {}
-    for operation in (one for family in families for one in family):
+    for operation in (item for family in families for item in family):
         if operation.name in joined:
             raise ValueError(f"operation {operation.name} is defined twice")
         joined[operation.name] = operation

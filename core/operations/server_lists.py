@@ -34,7 +34,7 @@ May = Callable[[Server], Awaitable[bool]]
 
 async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> list[Server]:
     """Return the servers that could be read one by one in time, where the policy allows it."""
-    found: list[Server] = []
+    full: list[Server] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
 
     async def read(server: Server) -> None:
@@ -42,7 +42,7 @@ async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> l
             if not await may(server):
                 return
             try:
-                found.append(await api.get_server(server.id))
+                full.append(await api.get_server(server.id))
             except WayscloudError:
                 return
 
@@ -50,23 +50,23 @@ async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> l
         async with anyio.create_task_group() as group:
             for server in servers:
                 group.start_soon(read, server)
-    return found
+    return full
 
 
-async def list_servers(api: Wayscloud, wanted: ListArguments, may: May) -> ServerList:
+async def list_servers(api: Wayscloud, query: ListArguments, may: May) -> ServerList:
     """Return the page of servers that is asked for, and what is not known of it."""
     listed = await api.list_servers()
-    lacking = [server for server in listed if is_named(server, wanted) and lacks_fact(server, wanted)]
+    lacking = [server for server in listed if is_named(server, query) and lacks_fact(server, query)]
     full = {server.id: server for server in await read_in_full(api, lacking[:MOST], may)} if lacking else {}
     servers = [full.get(server.id, server) for server in listed]
-    found = page(ProviderList(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more), wanted)
-    return found.advised(_advice(servers, wanted)) if found.total == 0 else found
+    result = page(ProviderList(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more), query)
+    return result.advised(_advice(servers, query)) if result.total == 0 else result
 
 
-def _advice(servers: Sequence[Server], wanted: ListArguments) -> str:
+def _advice(servers: Sequence[Server], query: ListArguments) -> str:
     """Say what there is, where a filter found nothing."""
     words = {word for server in servers for word in (server.state, server.status, server.power_state) if word}
-    if wanted.state and wanted.state.strip().lower() not in {*UP_WORDS, *DOWN_WORDS, *OTHER_STATES, *words}:
+    if query.state and query.state.strip().lower() not in {*UP_WORDS, *DOWN_WORDS, *OTHER_STATES, *words}:
         return "States are running, stopped, failed, pending, or the service's own words."
     regions = sorted({server.region for server in servers if server.region})
-    return f"There are servers in {', '.join(regions[:SHOWN_REGIONS])}." if wanted.region and regions else ""
+    return f"There are servers in {', '.join(regions[:SHOWN_REGIONS])}." if query.region and regions else ""

@@ -47,31 +47,33 @@ def find_server(text: str, servers: Sequence[Server]) -> Server:
     An exact match wins over a prefix; a close match is offered, never taken.
     Raises `UnknownServerError` with the nearest names, or `AmbiguousServerError` with the candidates.
     """
-    wanted = clean(text)
+    reference = clean(text)
     lack = servers.lack if isinstance(servers, ProviderList) else ""
     for stage in (_by_id, _by_name, *([] if lack else [_by_prefix])):  # of names that are not seen one may fit as well
-        found = stage(wanted, servers)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise AmbiguousServerError(wanted, [(s.id, s.hostname) for s in sorted(found, key=lambda s: s.hostname)])
-    close = [s.hostname for s in servers if wanted in _addresses(s)] or nearest(wanted, servers)
-    raise UnknownServerError(wanted, close, lack)
+        matches = stage(reference, servers)
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise AmbiguousServerError(
+                reference, [(s.id, s.hostname) for s in sorted(matches, key=lambda s: s.hostname)]
+            )
+    close = [s.hostname for s in servers if reference in _addresses(s)] or nearest(reference, servers)
+    raise UnknownServerError(reference, close, lack)
 
 
 def clean(text: str) -> str:
     """Trim a reference and lower its case; raises `InvalidInputError` on one that names nothing."""
-    wanted = text.strip().strip("`'\"").strip().lower()
-    wanted = wanted if wanted.strip(".") == "" else wanted.rstrip(".")  # the root's dot of a full name
-    if not wanted or len(wanted) > LONGEST_REFERENCE or not wanted.isprintable():
+    reference = text.strip().strip("`'\"").strip().lower()
+    reference = reference if reference.strip(".") == "" else reference.rstrip(".")  # the root's dot of a full name
+    if not reference or len(reference) > LONGEST_REFERENCE or not reference.isprintable():
         raise InvalidInputError("A server is named by its id, its hostname or the beginning of one.", hint="Try web01.")
-    return wanted
+    return reference
 
 
-def nearest(wanted: str, servers: Sequence[Server]) -> list[str]:
+def nearest(reference: str, servers: Sequence[Server]) -> list[str]:
     """Return the hostnames closest to `wanted`, best first, at most three."""
     names = {_first_label(s): s.hostname for s in servers} | {s.hostname.lower(): s.hostname for s in servers}
-    close = difflib.get_close_matches(wanted, names, n=NEAREST * 2, cutoff=0.6)
+    close = difflib.get_close_matches(reference, names, n=NEAREST * 2, cutoff=0.6)
     return list(dict.fromkeys(names[name] for name in close))[:NEAREST]
 
 
@@ -79,17 +81,17 @@ def _first_label(server: Server) -> str:
     return server.hostname.lower().split(".", 1)[0]
 
 
-def _by_id(wanted: str, servers: Sequence[Server]) -> list[Server]:
-    return [s for s in servers if s.id.lower() == wanted]
+def _by_id(reference: str, servers: Sequence[Server]) -> list[Server]:
+    return [s for s in servers if s.id.lower() == reference]
 
 
-def _by_name(wanted: str, servers: Sequence[Server]) -> list[Server]:
-    full = [s for s in servers if canonical_hostname(s.hostname) == canonical_hostname(wanted)]
-    return full or [s for s in servers if wanted in {_first_label(s), (s.display_name or "").lower()}]
+def _by_name(reference: str, servers: Sequence[Server]) -> list[Server]:
+    full = [s for s in servers if canonical_hostname(s.hostname) == canonical_hostname(reference)]
+    return full or [s for s in servers if reference in {_first_label(s), (s.display_name or "").lower()}]
 
 
-def _by_prefix(wanted: str, servers: Sequence[Server]) -> list[Server]:
-    return [s for s in servers if any(name.startswith(wanted) for name in _names(s))]
+def _by_prefix(reference: str, servers: Sequence[Server]) -> list[Server]:
+    return [s for s in servers if any(name.startswith(reference) for name in _names(s))]
 
 
 def _addresses(server: Server) -> frozenset[str]:

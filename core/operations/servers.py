@@ -112,59 +112,59 @@ class CreateArguments(Arguments):
     ssh_keys: Annotated[tuple[str, ...], Field(description="public keys", max_length=MAX_SSH_KEYS)] = ()
 
 
-def page(servers: Sequence[Server], wanted: ListArguments) -> ServerList:
+def page(servers: Sequence[Server], query: ListArguments) -> ServerList:
     """Filter, order by hostname and cut out the page that was asked for; servers that come and go move no page."""
-    found = sorted((s for s in servers if _matches(s, wanted)), key=_mark)
-    start = _first(found, wanted)
-    shown = found[start : start + wanted.limit]
-    more = _after(_mark(shown[-1])) if start + len(shown) < len(found) else None
-    listed = ServerList(servers=shown, total=len(found), next_cursor=more)
+    matches = sorted((s for s in servers if _matches(s, query)), key=_mark)
+    start = _first(matches, query)
+    selected = matches[start : start + query.limit]
+    more = _after(_mark(selected[-1])) if start + len(selected) < len(matches) else None
+    listed = ServerList(servers=selected, total=len(matches), next_cursor=more)
     listed._skipped = start  # noqa: SLF001 - its own module
-    listed._counts = counts_of(found) if more and not wanted.cursor else ()  # noqa: SLF001
+    listed._counts = counts_of(matches) if more and not query.cursor else ()  # noqa: SLF001
     lack = f"{servers.lack}." if isinstance(servers, ProviderList) and servers.lack else ""
-    return listed.without(lack, *_not_known(servers, wanted))
+    return listed.without(lack, *_not_known(servers, query))
 
 
-def _not_known(servers: Sequence[Server], wanted: ListArguments) -> list[str]:
+def _not_known(servers: Sequence[Server], query: ListArguments) -> list[str]:
     """Say of how many servers it is not known whether they match, by the fact that is missing."""
-    named = [server for server in servers if is_named(server, wanted)]
+    named = [server for server in servers if is_named(server, query)]
     sentences = []
     for fact, lacks in (("power state", lacks_power), ("region", lacks_region)):
-        count = sum(lacks(server, wanted) for server in named)
+        count = sum(lacks(server, query) for server in named)
         if count:
             sentences.append(f"The {fact} of {count} server{'s' if count > 1 else ''} is not known.")
     return sentences
 
 
-def lacks_power(server: Server, wanted: ListArguments) -> bool:
+def lacks_power(server: Server, query: ListArguments) -> bool:
     """Tell whether a state is asked for that depends on a power which is not known."""
     words = {*UP_WORDS, *DOWN_WORDS}
-    return server.power_unknown and (wanted.state or "").strip().lower() in words - {server.status}
+    return server.power_unknown and (query.state or "").strip().lower() in words - {server.status}
 
 
-def lacks_region(server: Server, wanted: ListArguments) -> bool:
+def lacks_region(server: Server, query: ListArguments) -> bool:
     """Tell whether a region is asked for, and that of the server is not known."""
-    return bool(wanted.region) and server.region is None
+    return bool(query.region) and server.region is None
 
 
-def lacks_fact(server: Server, wanted: ListArguments) -> bool:
+def lacks_fact(server: Server, query: ListArguments) -> bool:
     """Tell whether it takes more of a server to say whether it matches."""
-    return lacks_power(server, wanted) or lacks_region(server, wanted)
+    return lacks_power(server, query) or lacks_region(server, query)
 
 
-def is_named(server: Server, wanted: ListArguments) -> bool:
+def is_named(server: Server, query: ListArguments) -> bool:
     """Tell whether a server has the part of a name that is asked for, if one is."""
-    return not wanted.name or wanted.name.lower() in f"{server.hostname} {server.display_name or ''}".lower()
+    return not query.name or query.name.lower() in f"{server.hostname} {server.display_name or ''}".lower()
 
 
-def _first(found: list[Server], wanted: ListArguments) -> int:
+def _first(matches: list[Server], query: ListArguments) -> int:
     """Return where the page begins: after a server, before one (`BEFORE`), or at the last full step (`LAST`)."""
-    cursor = wanted.cursor or ""
+    cursor = query.cursor or ""
     if cursor == LAST:
-        return max(len(found) - 1, 0) // wanted.limit * wanted.limit
+        return max(len(matches) - 1, 0) // query.limit * query.limit
     if cursor.startswith(BEFORE):
-        return max(bisect_left(found, cursor.removeprefix(BEFORE), key=_mark) - wanted.limit, 0)
-    return bisect_right(found, cursor.removeprefix(AFTER), key=_mark) if cursor else 0
+        return max(bisect_left(matches, cursor.removeprefix(BEFORE), key=_mark) - query.limit, 0)
+    return bisect_right(matches, cursor.removeprefix(AFTER), key=_mark) if cursor else 0
 
 
 def _after(mark: str) -> str:
@@ -175,22 +175,22 @@ def _mark(server: Server) -> str:
     return f"{server.hostname.lower()}|{server.id}".strip()  # as arguments are stripped on their way back
 
 
-def _matches(server: Server, wanted: ListArguments) -> bool:
-    if not is_named(server, wanted):
+def _matches(server: Server, query: ListArguments) -> bool:
+    if not is_named(server, query):
         return False
-    if wanted.state and not in_state(server, wanted.state):
+    if query.state and not in_state(server, query.state):
         return False
-    return not wanted.region or (server.region is not None and same_region(server.region, wanted.region))
+    return not query.region or (server.region is not None and same_region(server.region, query.region))
 
 
 def in_state(server: Server, word: str) -> bool:
     """Say whether a server is in the state a person or a model named; any raw word works too."""
     facts = dict.fromkeys(UP_WORDS, server.ready) | dict.fromkeys(DOWN_WORDS, server.off)
     facts |= {"failed": server.failed, "error": server.failed, "pending": server.pending}
-    wanted = word.strip().lower()
-    if wanted in facts and (facts[wanted] or server.ready or server.off):
-        return facts[wanted]
-    return wanted in {server.state, server.status, server.power_state}  # the API's own words are not shadowed
+    state = word.strip().lower()
+    if state in facts and (facts[state] or server.ready or server.off):
+        return facts[state]
+    return state in {server.state, server.status, server.power_state}  # the API's own words are not shadowed
 
 
 def create_settled(seen: Observation) -> Progress:
@@ -282,8 +282,8 @@ async def _status(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> U
 
 
 async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Server:
-    wanted = cast("CreateArguments", arguments)
-    return await api.create_server(NewServer(**wanted.model_dump()), departure=departure)
+    spec = cast("CreateArguments", arguments)
+    return await api.create_server(NewServer(**spec.model_dump()), departure=departure)
 
 
 async def _start(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:

@@ -48,24 +48,24 @@ class DirectReads:
 
     async def completed(self, changes: Sequence[Change], look: FleetSnapshot) -> FleetSnapshot:
         """Return a look with what the servers of these changes answer, as far as they do within the look's budget."""
-        found: dict[str, Server] = {}
+        answers: dict[str, Server] = {}
         limiter = anyio.CapacityLimiter(AT_ONCE)
 
         async def read(change: Change) -> None:
             async with limiter:
                 server = await self._read(change)
                 if server is not None:
-                    found[server.id] = server
+                    answers[server.id] = server
 
         with anyio.move_on_after(self.timing.look_budget):
             async with anyio.create_task_group() as reads:
                 for change in changes:
                     if wanted_id(change):
                         reads.start_soon(read, change)
-        listed = [server for server in look.servers if server.id not in found]
+        listed = [server for server in look.servers if server.id not in answers]
         now = self.clock.monotonic()
         absent = {change.id: now - self._absent[change.id] for change in changes if change.id in self._absent}
-        return replace(look, servers=[*listed, *found.values()], absent=absent, full=look.full | found.keys())
+        return replace(look, servers=[*listed, *answers.values()], absent=absent, full=look.full | answers.keys())
 
     async def _read(self, change: Change) -> Server | None:
         ident = wanted_id(change)

@@ -68,7 +68,7 @@ class FleetSnapshot:
 
     def with_full(self, server: Server) -> "FleetSnapshot":
         """Return this look with one server as it was read by itself."""
-        servers = [server if one.id == server.id else one for one in self.servers]
+        servers = [server if item.id == server.id else item for item in self.servers]
         return replace(self, servers=servers, full=self.full | {server.id})
 
 
@@ -89,8 +89,8 @@ def elapsed(change: Change, look: FleetSnapshot) -> float:
 
     A time of day that jumps must not end anybody's patience: it counts no more than was really waited here.
     """
-    told = age(change, look.now)
-    return min(told, look.waited.get(change.id, told))
+    seconds = age(change, look.now)
+    return min(seconds, look.waited.get(change.id, seconds))
 
 
 def limit(change: Change, timing: Timing) -> float:
@@ -181,10 +181,10 @@ def _unsure(change: Change, look: FleetSnapshot, timing: Timing) -> str:
     if not look.complete:
         return "the provider's list is incomplete, so nothing follows from its silence"
     earliest = change.sent_at - timedelta(seconds=timing.clock_skew) if change.sent_at is not None else None
-    found = strangers(change, look.servers, look.ours, earliest)
-    if not found:
+    candidates = strangers(change, look.servers, look.ours, earliest)
+    if not candidates:
         return ""
-    names = ", ".join(f"{server.hostname} ({server.id})" for server in found[:3])
+    names = ", ".join(f"{server.hostname} ({server.id})" for server in candidates[:3])
     return f"no server is called {change.target.hostname}, but a new one fits what was ordered: {names}"
 
 

@@ -55,9 +55,9 @@ def _is_new(server: Server, known: Collection[str] | None, earliest: datetime | 
 
 
 def _fits(server: Server, change: Change) -> bool:
-    plan, wanted = (server.plan or "").casefold(), change.target.plan.casefold()
+    plan, expected_plan = (server.plan or "").casefold(), change.target.plan.casefold()
     region = server.region is None or not change.target.region or same_region(server.region, change.target.region)
-    return region and (plan in wanted or wanted in plan)
+    return region and (plan in expected_plan or expected_plan in plan)
 
 
 def _mark(ident: str) -> str:

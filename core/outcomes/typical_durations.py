@@ -24,7 +24,7 @@ class TypicalDuration:
 
 def typical_duration(seconds: list[float]) -> TypicalDuration | None:
     """Return the range of some runs; of fewer than three nothing can be said; pure."""
-    known = sorted(one for one in seconds if one >= 0)
+    known = sorted(second for second in seconds if second >= 0)
     if len(known) < ENOUGH:
         return None
     cut = len(known) // 10  # one slow run in ten is no rule
@@ -45,8 +45,8 @@ class TypicalDurations:
         at, usual = self._known.get(operation, (float("-inf"), None))
         if now - at < FRESH_SECONDS:
             return usual
-        found = await self._database.read(lambda connection: _seconds(connection, operation))
-        self._known[operation] = (now, typical_duration(found))
+        durations = await self._database.read(lambda connection: _seconds(connection, operation))
+        self._known[operation] = (now, typical_duration(durations))
         return self._known[operation][1]
 
 
@@ -55,4 +55,4 @@ def _seconds(connection: Connection, operation: str) -> list[float]:
     mine = (CHANGES.c.operation == operation) & (CHANGES.c.state == State.SUCCEEDED.value)
     timed = CHANGES.c.settled_at.is_not(None) & CHANGES.c.sent_at.is_not(None)
     newest = columns.where(mine, timed).order_by(CHANGES.c.created_at.desc()).limit(SAMPLE)
-    return [float(one) for one in connection.scalars(newest)]
+    return [float(item) for item in connection.scalars(newest)]

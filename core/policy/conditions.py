@@ -44,12 +44,12 @@ class RuleConditions:
             ("cost_above", self.cost_above is not None, lambda: _cost(self.cost_above or 0.0)),
             ("hours", self.hours, lambda: _hours(self.hours)),
         )
-        return tuple((name, make()) for name, given, make in made if given)
+        return tuple((name, make()) for name, values, make in made if values)
 
     def covers(self, other: "RuleConditions") -> bool:
         """Say whether this holds whenever the other does, operation and risk aside, as far as the words show."""
         sets = ("actor", "group", "person", "origin", "region")
-        if not all(_within(getattr(other, one), getattr(self, one)) for one in sets):
+        if not all(_within(getattr(other, item), getattr(self, item)) for item in sets):
             return False
         servers = not self.server or (bool(other.server) and servers_cover(self.server, other.server))
         dearer = self.cost_above is None or (other.cost_above is not None and other.cost_above >= self.cost_above)
@@ -61,30 +61,30 @@ def _within(inner: frozenset[str], outer: frozenset[str]) -> bool:
     return not outer or (bool(inner) and inner <= outer)
 
 
-def _operation(wanted: frozenset[str]) -> Check:
-    return lambda seen: seen.facts.operation in wanted
+def _operation(accepted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.operation in accepted
 
 
-def _risk(wanted: frozenset[str]) -> Check:
-    return lambda seen: seen.facts.risk.value in wanted
+def _risk(accepted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.risk.value in accepted
 
 
-def _actor(wanted: frozenset[str]) -> Check:
-    return lambda seen: seen.facts.actor.kind.value in wanted
+def _actor(accepted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.actor.kind.value in accepted
 
 
-def _origin(wanted: frozenset[str]) -> Check:
-    return lambda seen: seen.facts.origin in wanted
+def _origin(accepted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.origin in accepted
 
 
-def _person(wanted: frozenset[str]) -> Check:
+def _person(accepted: frozenset[str]) -> Check:
     """A person has a Slack id and an e-mail address: where one is not known of an asker, it may be the one wanted."""
-    kinds = {kind for one in wanted for kind in _kinds(one)}
+    kinds = {kind for item in accepted for kind in _kinds(item)}
 
     def check(seen: NormalizedContext) -> bool | None:
-        if not wanted.isdisjoint(seen.people):
+        if not accepted.isdisjoint(seen.people):
             return True
-        known = {kind for one in seen.facts.actor.humans for kind in _kinds(one.removeprefix(SLACK))}
+        known = {kind for human in seen.facts.actor.humans for kind in _kinds(human.removeprefix(SLACK))}
         return False if seen.knows_human and kinds <= known else None
 
     return check
@@ -96,21 +96,21 @@ def _kinds(ident: str) -> tuple[str, ...]:
     return ("Slack id",) if SLACK_ID.fullmatch(ident) else ()
 
 
-def _group(wanted: frozenset[str]) -> Check:
-    return lambda seen: None if seen.groups is None else not wanted.isdisjoint(seen.groups)
+def _group(accepted: frozenset[str]) -> Check:
+    return lambda seen: None if seen.groups is None else not accepted.isdisjoint(seen.groups)
 
 
-def _region(wanted: frozenset[str]) -> Check:
+def _region(accepted: frozenset[str]) -> Check:
     def check(seen: NormalizedContext) -> bool | None:
         if seen.facts.target is None:
             return False
-        return None if seen.region is None else seen.region in wanted
+        return None if seen.region is None else seen.region in accepted
 
     return check
 
 
-def _server(wanted: frozenset[str]) -> Check:
-    servers = ServerPatterns.of(wanted)
+def _server(accepted: frozenset[str]) -> Check:
+    servers = ServerPatterns.of(accepted)
     return lambda seen: False if seen.facts.target is None else servers.hold(seen.ident, seen.hostname)
 
 

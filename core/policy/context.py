@@ -60,7 +60,7 @@ class NormalizedContext:
         return cls(
             facts=facts,
             people=actor.identities,
-            groups=frozenset(one.lower() for one in actor.groups) or None,
+            groups=frozenset(group.lower() for group in actor.groups) or None,
             knows_human=actor.kind is ActorKind.PERSON or bool(actor.human),
             ident=target.id.lower() if target else "",
             hostname=target.hostname.lower().rstrip(".") if target else "",
@@ -93,7 +93,7 @@ class ServerPatterns:
         """Compile words in lower case, once."""
         every = frozenset(words)
         globs = frozenset(word for word in every if is_glob(word))
-        return cls(every - globs, globs, _any_of(globs), _any_of(one for one in globs if "." not in one))
+        return cls(every - globs, globs, _any_of(globs), _any_of(glob for glob in globs if "." not in glob))
 
     def hold(self, ident: str, hostname: str) -> bool | None:
         """Say whether this server is meant; None when only its unknown hostname could tell."""
@@ -120,7 +120,7 @@ def first_label(hostname: str) -> str:
 
 
 def _any_of(globs: Iterable[str]) -> re.Pattern[str] | None:
-    parts = [translate(one) for one in sorted(globs)]
+    parts = [translate(glob) for glob in sorted(globs)]
     return re.compile("|".join(parts)) if parts else None
 
 
@@ -134,5 +134,5 @@ def _wider(glob: str, word: str) -> bool:
 
 def servers_cover(outer: frozenset[str], inner: frozenset[str]) -> bool:
     """Say whether every server that `inner` means is meant by `outer` too, as far as the words show."""
-    globs = [one for one in outer if is_glob(one)]
-    return "*" in outer or all(one in outer or any(_wider(glob, one) for glob in globs) for one in inner)
+    globs = [item for item in outer if is_glob(item)]
+    return "*" in outer or all(item in outer or any(_wider(glob, item) for glob in globs) for item in inner)

@@ -61,16 +61,16 @@ def _joined(spans: Sequence[str]) -> int:
 
 def _span(text: str) -> int:
     """Return the minutes of one span; a night belongs to the day it begins on."""
-    found = SPAN.match(" ".join(text.lower().replace("\N{EN DASH}", "-").split()))
-    if not text.strip() or found is None:
+    match = SPAN.match(" ".join(text.lower().replace("\N{EN DASH}", "-").split()))
+    if not text.strip() or match is None:
         raise ValueError(f"'{text}' is not like 'Mon-Fri 08:00-18:00'")
-    begin, end = _minute(found["begin"] or "00:00"), _minute(found["end"] or "24:00")
+    begin, end = _minute(match["begin"] or "00:00"), _minute(match["end"] or "24:00")
     if begin in {end, DAY}:
         raise ValueError(f"'{text}' is empty: it ends when it begins")
     length = end - begin if begin < end else DAY - begin + end
     block = (1 << length) - 1
     minutes = 0
-    for day in _days(found["days"]):
+    for day in _days(match["days"]):
         shifted = block << (day * DAY + begin)
         minutes |= (shifted & WEEK) | (shifted >> 7 * DAY)
     return minutes
@@ -86,12 +86,12 @@ def _minute(text: str) -> int:
 def _days(text: str | None) -> set[int]:
     if text is None:
         return set(range(7))
-    found: set[int] = set()
+    days: set[int] = set()
     for part in text.split(","):
         first, dash, last = (word.strip() for word in part.partition("-"))
         begin, end = _day(first), _day(last if dash else first)
-        found |= {(begin + step) % 7 for step in range((end - begin) % 7 + 1)}
-    return found
+        days |= {(begin + step) % 7 for step in range((end - begin) % 7 + 1)}
+    return days
 
 
 def _day(word: str) -> int:

@@ -29,7 +29,7 @@ def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
     yield from _risks(rule)
     yield from _asked_reads(rule)
     yield from _without_meaning(rule, ("server", "region"), about_a_server, "is not about a server")
-    yield from _without_meaning(rule, ("cost_above",), lambda one: one.name in BILLED, "has no price")
+    yield from _without_meaning(rule, ("cost_above",), lambda operation: operation.name in BILLED, "has no price")
     yield from _votes(rule)
 
 
@@ -87,8 +87,8 @@ def _without_meaning(
             if not applies(OPERATIONS[name]):
                 yield ConfigProblem(key, f"{name} {why}, so it never matches.")
         for risk in rule.risk:
-            having = [one for one in OPERATIONS.values() if one.risk.value == risk]
-            if having and not rule.operation and not any(applies(one) for one in having):
+            having = [operation for operation in OPERATIONS.values() if operation.risk.value == risk]
+            if having and not rule.operation and not any(applies(item) for item in having):
                 yield ConfigProblem(key, f"what has the risk {risk} {why}, so it never matches.")
 
 
@@ -99,7 +99,7 @@ def _votes(rule: WrittenRule) -> Iterator[ConfigProblem]:
     if not (named.groups or named.people or named.channels):
         yield ConfigProblem("approvers", "approvers name nobody.", 'For example approvers = { groups = ["S0ONCALL"] }.')
         return
-    people = {one.lower() for one in named.people}
+    people = {person.lower() for person in named.people}
     if not (named.groups or named.channels) and len(people) < (rule.votes or 1):
         yield ConfigProblem("votes", f"it wants {rule.votes} votes of {len(people)} people.")
 
@@ -107,7 +107,7 @@ def _votes(rule: WrittenRule) -> Iterator[ConfigProblem]:
 def reach(rule: Rule) -> frozenset[str]:
     """Return the operations a rule can be about; `any other …` stands for those of later versions."""
     named = rule.match.operation
-    known = {name: one.risk.value for name, one in OPERATIONS.items() if not named or name in named}
+    known = {name: operation.risk.value for name, operation in OPERATIONS.items() if not named or name in named}
     later = {} if named else {f"any other {risk.value}": risk.value for risk in Risk}
     every = (known | later).items()
     changes_only = rule.decision in ASKING

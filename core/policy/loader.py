@@ -83,8 +83,8 @@ def _written(file: ConfigFile) -> list[Any]:
     return written
 
 
-def _rule(given: Any, place: RuleLocation, approval_channel: str) -> Rule:
-    written = _checked(given, place)
+def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
+    written = _checked(raw, place)
     decision = Decision(written.decision)
     return Rule(
         id=written.id,
@@ -98,17 +98,17 @@ def _rule(given: Any, place: RuleLocation, approval_channel: str) -> Rule:
     )
 
 
-def rule_of(given: Any, source: str, approval_channel: str) -> Rule:
+def rule_of(raw: Any, source: str, approval_channel: str) -> Rule:
     """Return one rule that was written elsewhere than in a file; raises `ConfigurationError`."""
-    return _rule(given, RuleLocation(source, TomlTable(("rule",), 0)), approval_channel)
+    return _rule(raw, RuleLocation(source, TomlTable(("rule",), 0)), approval_channel)
 
 
-def _checked(given: Any, place: RuleLocation) -> WrittenRule:
+def _checked(raw: Any, place: RuleLocation) -> WrittenRule:
     try:
-        written = WrittenRule.model_validate(given)
+        written = WrittenRule.model_validate(raw)
     except ValidationError as error:
         problem = schema_problem(error, WrittenRule, "rule")
-        named = given.get("id") if isinstance(given, dict) else None
+        named = raw.get("id") if isinstance(raw, dict) else None
         about = f"rule {safe_word(named)}: " if isinstance(named, str) else ""
         raise place.error(problem.key, about + problem.message, problem.hint) from None
     misfit = next(rule_problems(written), None)
@@ -163,8 +163,8 @@ def _approvers(rule: WrittenRule, place: RuleLocation, approval_channel: str) ->
 def _expires(rule: WrittenRule, place: RuleLocation) -> float:
     if rule.expires is None:
         return 0.0
-    found = DURATION.match(rule.expires.strip())
-    seconds = int(found[1]) * UNIT[found[2]] if found else 0.0
+    match = DURATION.match(rule.expires.strip())
+    seconds = int(match[1]) * UNIT[match[2]] if match else 0.0
     if not UNIT["m"] <= seconds <= LONGEST:
         raise place.error(("expires",), f"rule {rule.id}: expires is a time from 1m to 7d, such as 30m or 2h.")
     return seconds

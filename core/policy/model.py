@@ -79,7 +79,7 @@ class Policy:
     @property
     def by_email(self) -> bool:
         """Say whether a rule's condition names somebody by an e-mail address."""
-        return any(EMAIL.fullmatch(one) for rule in self.rules for one in rule.match.person)
+        return any(EMAIL.fullmatch(item) for rule in self.rules for item in rule.match.person)
 
     def decide(self, facts: PolicyContext) -> Ruling:
         """Return the decision and the rules that spoke, the decisive ones first."""
@@ -89,7 +89,7 @@ class Policy:
             for rule, checks in self._checks
             if (unknown := _ask(checks, seen)) is not None
         ]
-        return _ruling([one for one in heard if one.speaks], self.version)
+        return _ruling([item for item in heard if item.speaks], self.version)
 
     def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
         """Return what every rule makes of a request, for people who ask why; `decide` comes to the same."""
@@ -118,21 +118,21 @@ def _hear(rule: Rule, checks: Sequence[tuple[str, Check]], seen: NormalizedConte
 def _ruling(heard: Sequence[RuleEvaluation], version: str) -> Ruling:
     if not heard:
         return Ruling(Decision.DENY, reason="No rule allows it.", policy=version)
-    strictest = max((one.rule.decision for one in heard), key=lambda decision: decision.rank)
-    if strictest is not Decision.DENY and all(one.unknown for one in heard):
-        names = tuple(one.rule.id for one in heard)
+    strictest = max((item.rule.decision for item in heard), key=lambda decision: decision.rank)
+    if strictest is not Decision.DENY and all(item.unknown for item in heard):
+        names = tuple(item.rule.id for item in heard)
         return Ruling(Decision.DENY, names, reason=f"No rule allows it for certain. {_doubt(heard)}", policy=version)
-    decisive = [one for one in heard if one.rule.decision is strictest]
-    others = [one for one in heard if one.rule.decision is not strictest]
+    decisive = [item for item in heard if item.rule.decision is strictest]
+    others = [item for item in heard if item.rule.decision is not strictest]
     return _spoken(decisive, others, version)
 
 
 def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation], version: str) -> Ruling:
-    rules = [one.rule for one in decisive]
+    rules = [item.rule for item in decisive]
     requirements = tuple(dict.fromkeys(rule.approvers for rule in rules if rule.decision is Decision.APPROVE))
     return Ruling(
         decision=rules[0].decision,
-        rules=tuple(one.rule.id for one in (*decisive, *others)),
+        rules=tuple(item.rule.id for item in (*decisive, *others)),
         votes=max(rule.votes for rule in rules),
         approvers=union_of(requirements),
         reason=_reason(decisive),
@@ -144,15 +144,15 @@ def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation]
 
 def _reason(decisive: Sequence[RuleEvaluation]) -> str:
     """Return every decisive rule's reason once, and what was held against the request for not being known."""
-    said = list(dict.fromkeys(one.rule.reason for one in decisive if one.rule.reason))
-    if all(one.unknown for one in decisive):
-        said.append(_doubt(decisive))
-    text = " ".join(said)
+    reasons = list(dict.fromkeys(item.rule.reason for item in decisive if item.rule.reason))
+    if all(item.unknown for item in decisive):
+        reasons.append(_doubt(decisive))
+    text = " ".join(reasons)
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
 
 
 def _doubt(heard: Sequence[RuleEvaluation]) -> str:
-    names = dict.fromkeys(DOUBTS.get(name, name) for one in heard for name in one.unknown)
+    names = dict.fromkeys(DOUBTS.get(name, name) for item in heard for name in item.unknown)
     return f"Not known, so held against it: {', '.join(names)}."
 
 
@@ -167,7 +167,10 @@ DOUBTS = {
 
 def policy_of(rules: Sequence[Rule]) -> Policy:
     """Return a policy of rules, with the version that follows from what they say; lines and order aside."""
-    canonical = json.dumps(sorted((_canonical(rule) for rule in rules), key=lambda one: str(one["id"])), sort_keys=True)
+    canonical = json.dumps(
+        sorted((_canonical(rule) for rule in rules), key=lambda canonical_rule: str(canonical_rule["id"])),
+        sort_keys=True,
+    )
     return Policy(tuple(rules), version_of(canonical))
 
 

@@ -84,7 +84,7 @@ Dimension = Mapping[str, Callable[[PolicyContext], PolicyContext]]
 def consequences(before: Policy, after: Policy) -> Consequences:
     """Return the requests that two policies decide otherwise."""
     dimensions, whole = _bounded(_dimensions((before, after)))
-    found: dict[tuple[Direction, str, str], set[Point]] = defaultdict(set)
+    differences: dict[tuple[Direction, str, str], set[Point]] = defaultdict(set)
     for operation, kind in product(OPERATIONS.values(), ActorKind):
         own = [_applicable(name, made, operation) for name, made in dimensions.items()]
         for labels in product(*own):
@@ -94,12 +94,13 @@ def consequences(before: Policy, after: Policy) -> Consequences:
             old, new = before.decide(facts), after.decide(facts)
             if _outcome(old) != _outcome(new):
                 point = Point(operation.name, kind.value, **dict(zip(dimensions, labels, strict=True)))
-                found[_direction(old, new), _words(old), _words(new)].add(point)
+                differences[_direction(old, new), _words(old), _words(new)].add(point)
     every = [
-        Consequence(direction, old, new, _joined(points, dimensions)) for (direction, old, new), points in found.items()
+        Consequence(direction, old, new, _joined(points, dimensions))
+        for (direction, old, new), points in differences.items()
     ]
     order = list(Direction)
-    return Consequences(tuple(sorted(every, key=lambda one: (order.index(one.direction), one.lines))), whole)
+    return Consequences(tuple(sorted(every, key=lambda item: (order.index(item.direction), item.lines))), whole)
 
 
 def _request(operation: Operation, kind: ActorKind) -> PolicyContext:
@@ -199,13 +200,13 @@ def _times(hours: Sequence[Hours]) -> Dimension:
     """Return a moment after each change of any rule's hours, by the clock of that rule's zone."""
     moments: dict[str, Callable[[PolicyContext], PolicyContext]] = {}
     seen: set[tuple[bool, ...]] = set()
-    for one in hours:
-        for minute in _turns(one.minutes):
-            wall = (MONDAY + timedelta(minutes=minute)).replace(tzinfo=one.zone)
+    for item in hours:
+        for minute in _turns(item.minutes):
+            wall = (MONDAY + timedelta(minutes=minute)).replace(tzinfo=item.zone)
             kind = tuple(other.hold(wall) for other in hours)
             if kind not in seen:
                 seen.add(kind)
-                moments[f"{wall:%a %H:%M} {one.zone.key}"] = _at(wall)
+                moments[f"{wall:%a %H:%M} {item.zone.key}"] = _at(wall)
     return moments
 
 

@@ -64,13 +64,13 @@ class Declaration:
         )
 
 
-def _first(said: Any, base: Any, default: Any) -> Any:
-    return said if said is not None else base if base is not None else default
+def _first(declared: Any, base: Any, default: Any) -> Any:
+    return declared if declared is not None else base if base is not None else default
 
 
-def _settings(given: Mapping[str, str], *, several: bool) -> dict[str, str]:
+def _settings(values: Mapping[str, str], *, several: bool) -> dict[str, str]:
     """Return the settings that decide: one workspace has one channel of those who do, several have tables."""
-    kept = {name: value for name, value in given.items() if value}
+    kept = {name: value for name, value in values.items() if value}
     if several:
         kept.pop("VPSOPS_APPROVAL_CHANNEL", None)
     else:
@@ -100,9 +100,9 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
         rules=tuple(plain_rule(WrittenRule.model_validate(rule)) for rule in written) or None,
         embedded=decides and not written,
         limits=plain_limits(WrittenLimits.model_validate(content.get("limits", {}))) if decides else None,
-        workspaces=tuple(_given(one) for one in _listed(content.get("workspace", []))) if decides else None,
+        workspaces=tuple(_given(item) for item in _listed(content.get("workspace", []))) if decides else None,
         several=_several(settings),
-        settings=_said(settings),
+        settings=_declared_settings(settings),
     )
     text = canonical(content_of(declared))
     if redact(text, *secrets_of(settings)) != text:
@@ -116,16 +116,17 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
 def _validate(settings: Settings, base: Document | None) -> None:
     """Load all of it as a start does; where the approval channel is not said it is the one in force."""
     known = base.settings if base is not None and not base.several else {}
-    unsaid = {one: known[name] for name, one in DECIDING.items() if name in known and name not in _said(settings)}
-    load_policy(settings.model_copy(update=unsaid))
+    declared = _declared_settings(settings)
+    inherited = {setting: known[name] for name, setting in DECIDING.items() if name in known and name not in declared}
+    load_policy(settings.model_copy(update=inherited))
     load_limits(settings)
     load_workspaces(settings)
 
 
 def content_of(declared: Declaration) -> dict[str, Any]:
     """Return what is said, as data."""
-    said = {"rules": declared.rules, "limits": declared.limits, "workspaces": declared.workspaces}
-    return {**said, "settings": declared.settings}
+    content = {"rules": declared.rules, "limits": declared.limits, "workspaces": declared.workspaces}
+    return {**content, "settings": declared.settings}
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:
@@ -142,9 +143,11 @@ def _several(settings: Settings) -> bool | None:
     return False if settings.slack_bot_token is not None else None
 
 
-def _said(settings: Settings) -> dict[str, str]:
-    said = {name: getattr(settings, one) for name, one in DECIDING.items() if one in settings.model_fields_set}
-    return {name: _sorted(value) if name in LISTS else value.strip() for name, value in said.items()}
+def _declared_settings(settings: Settings) -> dict[str, str]:
+    values = {
+        name: getattr(settings, setting) for name, setting in DECIDING.items() if setting in settings.model_fields_set
+    }
+    return {name: _sorted(value) if name in LISTS else value.strip() for name, value in values.items()}
 
 
 def _sorted(words: str) -> str:
@@ -153,9 +156,9 @@ def _sorted(words: str) -> str:
 
 def plain_rule(rule: WrittenRule) -> Table:
     """Return a rule as written, in one spelling."""
-    given = rule.model_dump(exclude_unset=True)
+    table = rule.model_dump(exclude_unset=True)
     plain: dict[str, Json] = {}
-    for key, value in given.items():
+    for key, value in table.items():
         if value is None or value in ((), ""):
             continue
         plain[key] = (
@@ -195,9 +198,9 @@ def plain_limits(limits: WrittenLimits) -> Table:
     return _plain_table(limits.model_dump(exclude_unset=True))
 
 
-def _plain_table(given: Mapping[str, Any]) -> dict[str, Json]:
+def _plain_table(table: Mapping[str, Any]) -> dict[str, Json]:
     plain: dict[str, Json] = {}
-    for key, value in given.items():
+    for key, value in table.items():
         if isinstance(value, Mapping):
             plain[key] = _plain_table(value)
         elif isinstance(value, Sequence) and not isinstance(value, str):

@@ -72,14 +72,14 @@ def _others(connection: Connection, database: Database, revision: Revision) -> l
     query = sa.select(*columns).where(PROCESSES.c.id.in_(living)).order_by(PROCESSES.c.id)
     rows = connection.execute(query).all()
     same = [row.id for row in rows if row.policy == revision.version]
-    found = [ok(AREA, f"{len(same)} living processes were started with it: {', '.join(same)}")] if same else []
+    findings = [ok(AREA, f"{len(same)} living processes were started with it: {', '.join(same)}")] if same else []
     for row in rows:
         if row.policy != revision.version:
             own = short_version(row.policy) or "none that it could read"
             what = f"{row.id} was started with another policy ({own}, from {row.policy_source or 'its environment'})"
             todo = "It changes nothing. Apply that policy, or start it with what is in force: vpsops policy show"
-            found.append(fail(AREA, what, todo))
-    return found
+            findings.append(fail(AREA, what, todo))
+    return findings
 
 
 async def ruleset_of(settings: Settings, clock: Clock) -> Ruleset:

@@ -81,16 +81,16 @@ def value_words(value: Json) -> str:
 
 def meaning_lines(before: Document, after: Document) -> list[str]:
     """Return what the other document means for requests, milder things first."""
-    found = consequences(ruleset_from(before).policy, ruleset_from(after).policy)
+    result = consequences(ruleset_from(before).policy, ruleset_from(after).policy)
     lines: list[str] = []
     for direction in Direction:
-        said = [line for one in found.found if one.direction is direction for line in one.lines]
-        if said:
-            more = [f"  and {len(said) - MOST_LINES} more"] if len(said) > MOST_LINES else []
-            lines += [HEADINGS[direction], *(f"  {line}" for line in said[:MOST_LINES]), *more]
+        texts = [line for item in result.found if item.direction is direction for line in item.lines]
+        if texts:
+            more = [f"  and {len(texts) - MOST_LINES} more"] if len(texts) > MOST_LINES else []
+            lines += [HEADINGS[direction], *(f"  {line}" for line in texts[:MOST_LINES]), *more]
     if not lines:
         lines = ["No request is decided otherwise by the rules."]
-    return lines if found.whole else [*lines, "There were too many combinations to compare all of them."]
+    return lines if result.whole else [*lines, "There were too many combinations to compare all of them."]
 
 
 def summary_of(before: Document | None, after: Document) -> str:
@@ -98,5 +98,5 @@ def summary_of(before: Document | None, after: Document) -> str:
     if before is None:
         return f"the first one: {'the embedded default' if after.embedded else f'{len(after.rules)} rules'}"
     lines = changed_lines(before, after)
-    shown = "; ".join(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines[:4])
-    return f"{shown}; and {len(lines) - 4} more" if len(lines) > 4 else shown  # noqa: PLR2004 - a line's worth
+    summary = "; ".join(line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…" for line in lines[:4])
+    return f"{summary}; and {len(lines) - 4} more" if len(lines) > 4 else summary  # noqa: PLR2004 - a line's worth

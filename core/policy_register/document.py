@@ -49,7 +49,9 @@ class Document:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rules", tuple(sorted(self.rules, key=lambda rule: str(rule["id"]))))
-        object.__setattr__(self, "workspaces", tuple(sorted(self.workspaces, key=lambda one: str(one["team"]))))
+        object.__setattr__(
+            self, "workspaces", tuple(sorted(self.workspaces, key=lambda workspace: str(workspace["team"])))
+        )
         text = canonical(
             {
                 "format": FORMAT,
@@ -125,9 +127,9 @@ class Ruleset:
 
     def settings_from(self, own: Settings) -> Settings:
         """Return a process's settings with those that decide as they are in force."""
-        given = self.document.settings
-        update = {attribute: given.get(name, "") for name, attribute in DECIDING.items()}
-        if self.document.several or given.get("VPSOPS_APPROVAL_CHANNEL"):
+        values = self.document.settings
+        update = {attribute: values.get(name, "") for name, attribute in DECIDING.items()}
+        if self.document.several or values.get("VPSOPS_APPROVAL_CHANNEL"):
             update["channel"] = own.channel  # only a place for notices then
         return own.model_copy(update=update)
 

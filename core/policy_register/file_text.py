@@ -47,7 +47,7 @@ def _section(header: str, table: Mapping[str, Json]) -> str:
 def value_text(value: Json) -> str:
     """Return a value as TOML has it. Written here, for tomli-w is not among the dependencies and this is all of it."""
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {value_text(one)}" for key, one in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {value_text(part)}" for key, part in value.items()) + " }"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(value_text(one) for one in value) + "]"
+        return "[" + ", ".join(value_text(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -110,13 +110,13 @@ def history(connection: Connection, limit: int = 50) -> list[Revision]:
 def named(connection: Connection, name: str) -> Revision:
     """Return the newest policy whose version begins like this, or whose number it is; raises `InvalidInputError`."""
     if name.isascii() and name.isdigit() and len(name) < 10:  # noqa: PLR2004 - a number that the database can hold
-        found = sa.select(POLICIES).where(POLICIES.c.number == int(name))
+        query = sa.select(POLICIES).where(POLICIES.c.number == int(name))
     else:
         word = name if name.startswith("pol_") else f"pol_{name}"
         if len(word) < LEAST:
             raise InvalidInputError(f"{name!r} is too short for a version.", hint="See vpsops policy history.")
-        found = sa.select(POLICIES).where(POLICIES.c.version.startswith(word, autoescape=True))
-    rows = [_revision(row) for row in connection.execute(found.order_by(POLICIES.c.number.desc()))]
+        query = sa.select(POLICIES).where(POLICIES.c.version.startswith(word, autoescape=True))
+    rows = [_revision(row) for row in connection.execute(query.order_by(POLICIES.c.number.desc()))]
     versions = {row.version for row in rows}
     if len(versions) != 1:
         what = "There is no policy" if not versions else "There are several policies"
@@ -124,53 +124,60 @@ def named(connection: Connection, name: str) -> Revision:
     return checked(connection, rows[0])
 
 
-def checked(connection: Connection, found: Revision) -> Revision:
+def checked(connection: Connection, candidate: Revision) -> Revision:
     """Return a policy that is as it was applied; raises `PolicyBrokenError` where its text or record says otherwise."""
-    row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == found.record)).one_or_none()
+    row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == candidate.record)).one_or_none()
     record = chain.record_from_row(row) if row is not None else None
     body = record.body if record is not None and chain.is_whole(record) and record.event == EVENT else {}
-    if version_of(found.text) != found.version or (body.get("number"), body.get("version")) != (
-        found.number,
-        found.version,
+    if version_of(candidate.text) != candidate.version or (body.get("number"), body.get("version")) != (
+        candidate.number,
+        candidate.version,
     ):
         raise PolicyBrokenError(
-            f"The policy in force ({short_version(found.version)}) is not as it was applied: the audit trail does not"
-            " carry it, so nothing is decided by it.",
+            f"The policy in force ({short_version(candidate.version)}) is not as it was applied: the audit trail does"
+            " not carry it, so nothing is decided by it.",
             hint="Somebody wrote to the database: see vpsops audit verify, then vpsops policy apply FILE.",
         )
-    return found
+    return candidate
 
 
-def apply(connection: Connection, wanted: Application) -> Revision:
+def apply(connection: Connection, application: Application) -> Revision:
     """Put a document in force, on record; raises `StaleChangeError` where something else was applied meanwhile."""
     _lock(connection, "pg_advisory_xact_lock")
     number, version = head(connection)
-    if number != wanted.over:
+    if number != application.over:
         raise StaleChangeError(
             f"Another policy was applied meanwhile: {short_version(version)} is in force now. Nothing was applied.",
             hint="See what would change now: vpsops policy diff.",
         )
     body: dict[str, Json] = {
-        "by": dict(wanted.by),
+        "by": dict(application.by),
         "number": number + 1,
-        "version": wanted.document.version,
+        "version": application.document.version,
         "previous": version,
-        "source": wanted.source,
-        "text": wanted.summary,
+        "source": application.source,
+        "text": application.summary,
     }
-    record = chain.append(connection, wanted.at, EVENT, None, body)
-    made = {"number": number + 1, "version": wanted.document.version, "previous": version, "record": record.seq}
-    stored = {"text": wanted.document.text, "source": wanted.source, "by": dict(wanted.by), "at": wanted.at}
+    record = chain.append(connection, application.at, EVENT, None, body)
+    made = {"number": number + 1, "version": application.document.version, "previous": version, "record": record.seq}
+    stored = {
+        "text": application.document.text,
+        "source": application.source,
+        "by": dict(application.by),
+        "at": application.at,
+    }
     connection.execute(sa.insert(POLICIES).values(**made, **stored))
     if number:
-        when = datetime.fromtimestamp(wanted.at, UTC)
-        outbox.put(connection, TOPIC, "event", {"text": _news(wanted, version)}, when)
-    return Revision(number + 1, wanted.document.version, version, **stored, record=record.seq)  # type: ignore[arg-type]
+        when = datetime.fromtimestamp(application.at, UTC)
+        outbox.put(connection, TOPIC, "event", {"text": _news(application, version)}, when)
+    return Revision(number + 1, application.document.version, version, **stored, record=record.seq)  # type: ignore[arg-type]
 
 
-def _news(wanted: Application, previous: str) -> str:
+def _news(application: Application, previous: str) -> str:
     """Post the applied policy to a channel: it was applied at a terminal, without approval."""
-    who = str(wanted.by.get("id", "")) or "somebody"
-    versions = f"{short_version(wanted.document.version)} instead of {short_version(previous)}"
-    text = f"Another policy is in force for all processes: {versions}, applied by {who} (claimed). {wanted.summary}"
+    who = str(application.by.get("id", "")) or "somebody"
+    versions = f"{short_version(application.document.version)} instead of {short_version(previous)}"
+    text = (
+        f"Another policy is in force for all processes: {versions}, applied by {who} (claimed). {application.summary}"
+    )
     return text if len(text) <= MOST_NEWS else f"{text[: MOST_NEWS - 1]}…"

@@ -51,9 +51,9 @@ async def unresolved(settings: Settings, checks: Sequence[Check], clock: Clock) 
     lines: list[str] = []
     for check in checks:
         try:
-            found = await check(settings, clock)
+            findings = await check(settings, clock)
         except (StorageError, ConfigurationError) as error:
             lines.append(f"humans: not looked up. {error.message} {error.hint}".rstrip())
             continue
-        lines += [f"humans: {one.what}. {one.todo}." for one in found if one.level is not Level.OK]
+        lines += [f"humans: {item.what}. {item.todo}." for item in findings if item.level is not Level.OK]
     return lines

@@ -81,8 +81,8 @@ class PolicyRegister(PolicyInForce):
         reading = await self._database.read(self._reading)
         self._home = _home(reading)
         if not reading.agrees:
-            said = self._difference(reading)
-            logger.warning("policy_differs", message=said.message, hint=said.hint)
+            error = self._difference(reading)
+            logger.warning("policy_differs", message=error.message, hint=error.hint)
 
     def _first(self, connection: Connection, process: str) -> None:
         document = self._declared.document(None, self._timing)

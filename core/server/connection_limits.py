@@ -195,12 +195,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _answer(status: HTTPStatus, words: str, headers: list[tuple[bytes, bytes]]) -> bytes:
-    said = words.encode()
+    body = words.encode()
     lines = [
         f"HTTP/1.1 {status.value} {status.phrase}".encode(),
         *(name + b": " + value for name, value in headers),
         b"content-type: text/plain; charset=utf-8",
-        b"content-length: %d" % len(said),
+        b"content-length: %d" % len(body),
         b"connection: close",
     ]
-    return b"\r\n".join((*lines, b"", said))
+    return b"\r\n".join((*lines, b"", body))

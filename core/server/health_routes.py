@@ -45,9 +45,9 @@ def health_routes(readiness: Readiness) -> list[Route]:
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/healthz", readyz)]
 
 
-def health_socket(given: str | None) -> socket.socket | None:
+def health_socket(address: str | None) -> socket.socket | None:
     """Bind what --health names, if it was given; raises `ConfigurationError`."""
-    return None if given is None else listen(*address_of(given, EXAMPLE, "--health"), "--health")
+    return None if address is None else listen(*address_of(address, EXAMPLE, "--health"), "--health")
 
 
 @asynccontextmanager

@@ -41,11 +41,11 @@ class _UvicornServer(uvicorn.Server):
         yield
 
 
-def address_of(given: str, example: str, flag: str = "--http") -> tuple[str, int]:
+def address_of(text: str, example: str, flag: str = "--http") -> tuple[str, int]:
     """Read HOST:PORT, an IPv6 host in brackets; raises `ConfigurationError` showing the example."""
-    host, _, port = given.rpartition(":")
+    host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
-        raise ConfigurationError(f"{flag} {given} is not HOST:PORT.", hint=f"Write it like {example}.")
+        raise ConfigurationError(f"{flag} {text} is not HOST:PORT.", hint=f"Write it like {example}.")
     return host.strip("[]"), int(port)
 
 
@@ -121,8 +121,8 @@ class Cutoff:
 async def _end(last: Message, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request, or end the answer that was begun, so that its client reads no broken one."""
     if not last:
-        said = {"error": "stopping", "error_description": "This process is stopping. Ask again in a moment."}
-        answer = JSONResponse(said, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
+        body = {"error": "stopping", "error_description": "This process is stopping. Ask again in a moment."}
+        answer = JSONResponse(body, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
         await answer(scope, receive, send)
     elif last["type"] == "http.response.start" or last.get("more_body"):
         with anyio.move_on_after(CLOSE_SECONDS):  # a client that reads no more is not waited for

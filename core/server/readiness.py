@@ -131,10 +131,10 @@ class Readiness:
         lost = self.lost()
         if lost:
             return lost
-        found = [*self._of_tasks(), *self._of_storage()]
-        found += [ReadinessFault(part, what) for part, source in self._sources.items() if (what := source())]
+        problems = [*self._of_tasks(), *self._of_storage()]
+        problems += [ReadinessFault(part, what) for part, source in self._sources.items() if (what := source())]
         stored = await self._probe.ask()
-        return [*found, ReadinessFault("database", stored)] if stored else found
+        return [*problems, ReadinessFault("database", stored)] if stored else problems
 
     def lost(self) -> list[ReadinessFault]:
         """Return what this process cannot recover from by itself."""
@@ -150,27 +150,31 @@ class Readiness:
 
     def _of_storage(self) -> list[ReadinessFault]:
         failure = self.database.last_failure
-        found = []
+        problems = []
         if failure is not None and self.clock.monotonic() - failure.at < FAILED_SECONDS:
-            found.append(ReadinessFault("database", f"something could not be stored or read just now: {failure.what}"))
+            problems.append(
+                ReadinessFault("database", f"something could not be stored or read just now: {failure.what}")
+            )
         free = self.database.free_bytes
         if free is not None and free < LEAST_FREE_BYTES:
-            found.append(ReadinessFault("disk", f"the disk of the database is full: {free // 1024} KiB are left"))
-        return found
+            problems.append(ReadinessFault("disk", f"the disk of the database is full: {free // 1024} KiB are left"))
+        return problems
 
     def _of_tasks(self) -> list[ReadinessFault]:
         now = self.clock.monotonic()
         tasks = {task.name: task for task in self.engine.supervisor.statuses()}
-        found = []
+        problems = []
         if self.engine.running and not now - self.process.last_beat < CERTAIN_SECONDS:
-            found.append(ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s"))
-        wanted = {RECONCILER, *self._wanted} if self.engine.running else set(self._wanted)
-        found += [ReadinessFault(name, "it does not run") for name in sorted(wanted - tasks.keys())]
+            problems.append(
+                ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s")
+            )
+        expected = {RECONCILER, *self._wanted} if self.engine.running else set(self._wanted)
+        problems += [ReadinessFault(name, "it does not run") for name in sorted(expected - tasks.keys())]
         for name, limit in ROUND_SECONDS.items():
             since = self._seen.setdefault(name, now) if name in tasks else self._seen.pop(name, None)
             if since is not None:
-                found += self._of_round(tasks[name], since, limit)
-        return found
+                problems += self._of_round(tasks[name], since, limit)
+        return problems
 
     def _of_round(self, task: TaskStatus, since: float, limit: float) -> list[ReadinessFault]:
         """Judge a task by its last finished round, or by when it was there first."""

@@ -14,7 +14,7 @@ _ONE_AT_A_TIME = threading.Lock()  # alembic keeps the migration under way in a 
 def knows(connection: sa.Connection, scripts: Path) -> tuple[str | None, frozenset[str]]:
     """Return the newest of some migration scripts, and all of them."""
     script = ScriptDirectory.from_config(_config(connection, scripts))
-    return script.get_current_head(), frozenset(one.revision for one in script.walk_revisions())
+    return script.get_current_head(), frozenset(revision.revision for revision in script.walk_revisions())
 
 
 def run(connection: sa.Connection, scripts: Path, revision: str) -> None:

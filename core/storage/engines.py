@@ -84,7 +84,7 @@ class Pools:
 
     def close(self) -> None:
         """Close every connection."""
-        for engine in {id(one): one for one in (self.durable, self.quick, self.reading)}.values():
+        for engine in {id(item): item for item in (self.durable, self.quick, self.reading)}.values():
             engine.dispose()
 
 
@@ -181,10 +181,10 @@ def _touch(path: Path, *, make: bool, flags: int = os.O_RDWR) -> FileIdentity:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         opened = os.open(path, flags | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
         try:
-            found = os.fstat(opened)
+            status = os.fstat(opened)
         finally:
             os.close(opened)
-        return FileIdentity(found.st_dev, found.st_ino)
+        return FileIdentity(status.st_dev, status.st_ino)
     except FileNotFoundError:
         if make:
             raise ConfigurationError(

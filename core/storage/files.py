@@ -40,10 +40,10 @@ class FileIdentity:
 def identity_at(path: str) -> FileIdentity | None:
     """Return the identity of the file at a path, or nothing where there is none or it cannot be looked at."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - twice as fast as Path, and asked before every transaction
+        status = os.stat(path)  # noqa: PTH116 - twice as fast as Path, and asked before every transaction
     except OSError:
         return None
-    return FileIdentity(found.st_dev, found.st_ino)
+    return FileIdentity(status.st_dev, status.st_ino)
 
 
 def read_only_query(path: Path) -> str:
@@ -101,30 +101,30 @@ class StoreFiles:
     def free_bytes(self) -> int | None:
         """How much room this user has on the disk of the file, where that can be told."""
         try:
-            found = os.statvfs(os.path.dirname(self._path))  # noqa: PTH120 - as above
+            status = os.statvfs(os.path.dirname(self._path))  # noqa: PTH120 - as above
         except (OSError, AttributeError):
             return None
-        return found.f_bavail * found.f_frsize
+        return status.f_bavail * status.f_frsize
 
     def verify(self) -> None:
         """Raise `StoreMovedError` unless all files are in their place; within a transaction, when all are there."""
         self._verify_file()
         for suffix in BESIDE:
-            found = identity_at(self._path + suffix)
+            identity = identity_at(self._path + suffix)
             with self._lock:
-                known = self._beside.setdefault(suffix, found) if found is not None else self._beside.get(suffix)
-            if known is not None and found != known:
-                self._refuse(f"{self._path}{suffix}", found)
+                known = self._beside.setdefault(suffix, identity) if identity is not None else self._beside.get(suffix)
+            if known is not None and identity != known:
+                self._refuse(f"{self._path}{suffix}", identity)
 
     def _verify_file(self) -> None:
         if self._problem:  # once is enough: meanwhile another process may have worked in another file
             raise StoreMovedError(self._problem, hint=HINT)
-        found = identity_at(self._path)
-        if found != self._identity:
-            self._refuse(self._path, found)
+        identity = identity_at(self._path)
+        if identity != self._identity:
+            self._refuse(self._path, identity)
 
-    def _refuse(self, path: str, found: FileIdentity | None) -> None:
-        what = "is gone" if found is None else "is another file now"
+    def _refuse(self, path: str, identity: FileIdentity | None) -> None:
+        what = "is gone" if identity is None else "is another file now"
         problem = f"The database was moved, replaced or deleted while this process had it open: {path} {what}."
         with self._lock:
             first, self._problem = not self._problem, self._problem or problem

@@ -68,8 +68,8 @@ async def observe(database: Database) -> None:
 
 def latest_beat(connection: Connection) -> float | None:
     """Return the last stored heartbeat of all processes."""
-    found: float | None = connection.execute(LATEST).scalar_one()
-    return found
+    beat: float | None = connection.execute(LATEST).scalar_one()
+    return beat
 
 
 def front_alive(connection: Connection, tick: float, front: str) -> bool:

@@ -108,13 +108,13 @@ def _fetch_alone(connection: Connection, query: Query, key: Key) -> Iterator[sa.
     for ident in dict.fromkeys(connection.scalars(query.with_only_columns(key, maintain_column_froms=True)).all()):
         alone = query.where(key == ident).limit(None).offset(None)
         try:
-            found = connection.execute(alone).mappings().all()
+            fetched = connection.execute(alone).mappings().all()
         except Exception as error:
             if not is_about_content(error):
                 raise
             yield _unreadable(key, ident, error)
         else:
-            yield from found
+            yield from fetched
 
 
 def is_about_content(error: Exception) -> bool:

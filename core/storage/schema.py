@@ -42,8 +42,8 @@ def _revision(connection: sa.Connection) -> str | None:
     """Return what alembic has noted, where it has noted anything."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return found
+    revision: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    return revision
 
 
 def check(connection: sa.Connection) -> None:

@@ -137,26 +137,26 @@ class Wayscloud:
 
     async def list_servers(self) -> ProviderList[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
-        found = self._held.servers if self._held else None
-        if found is None:
-            found = await self._list(endpoints.SERVERS, parse.servers, attrgetter("id"))
+        result = self._held.servers if self._held else None
+        if result is None:
+            result = await self._list(endpoints.SERVERS, parse.servers, attrgetter("id"))
         if self._held:
-            self._held.servers = found
+            self._held.servers = result
         if self._sees is None:
-            return found
-        seen = [one for one in found if self._sees(one)]
-        total = None if found.total is None else max(found.total - len(found), 0) + len(seen)
-        return ProviderList(seen, unreadable=found.unreadable, total=total, more=found.more)
+            return result
+        seen = [item for item in result if self._sees(item)]
+        total = None if result.total is None else max(result.total - len(result), 0) + len(seen)
+        return ProviderList(seen, unreadable=result.unreadable, total=total, more=result.more)
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full, its power from its figures where it does not say.
 
         Raise NotFoundError without one.
         """
-        found = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
-        if self._sees is not None and not self._sees(found):
+        result = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
+        if self._sees is not None and not self._sees(result):
             raise NotFoundError("WAYSCloud knows no such server.")
-        return await self._with_power(found) if found.power_unknown else found
+        return await self._with_power(result) if result.power_unknown else result
 
     async def _with_power(self, server: Server) -> Server:
         """Return a server with what its figures say of its power, if they say so soon."""
@@ -166,8 +166,8 @@ class Wayscloud:
                 usage = await self.server_status(server.id)
             except WayscloudError:
                 return server
-        told = (usage.power_state, usage.status)
-        power = next((word for word in told if word and meaning_of_status(word) in {Meaning.ON, Meaning.OFF}), None)
+        states = (usage.power_state, usage.status)
+        power = next((word for word in states if word and meaning_of_status(word) in {Meaning.ON, Meaning.OFF}), None)
         return server.model_copy(update={"power_state": power}) if power else server
 
     async def server_status(self, server_id: str) -> Usage:

@@ -65,25 +65,31 @@ def workspaces_in(file: ConfigFile, teams: Sequence[str]) -> tuple[Workspace, ..
     return tuple(workspaces)
 
 
-def _workspace(given: dict[str, Any], file: ConfigFile, place: TomlTable) -> Workspace:
+def _workspace(table: dict[str, Any], file: ConfigFile, place: TomlTable) -> Workspace:
     try:
-        one = WrittenWorkspace.model_validate(given)
+        written = WrittenWorkspace.model_validate(table)
     except ValidationError as error:
         problem = schema_problem(error, WrittenWorkspace, SECTION)
         raise file.error(place.key(*problem.key), f"workspace: {problem.message}", problem.hint) from None
-    return Workspace(one.team, one.approval_channel or "", one.channel or "", one.escalation_channel or "", one.agents)
+    return Workspace(
+        written.team,
+        written.approval_channel or "",
+        written.channel or "",
+        written.escalation_channel or "",
+        written.agents,
+    )
 
 
-def _check(one: Workspace, earlier: Sequence[Workspace], place: str, teams: Sequence[str]) -> None:
-    if any(one.team == other.team for other in earlier):
-        raise ConfigurationError(f"{place}: workspace {one.team} is there already.")
-    if one.team not in teams:
+def _check(workspace: Workspace, earlier: Sequence[Workspace], place: str, teams: Sequence[str]) -> None:
+    if any(workspace.team == other.team for other in earlier):
+        raise ConfigurationError(f"{place}: workspace {workspace.team} is there already.")
+    if workspace.team not in teams:
         raise ConfigurationError(
-            f"{place}: workspace {one.team} may not install the app.", hint="Add it to VPSOPS_SLACK_TEAMS."
+            f"{place}: workspace {workspace.team} may not install the app.", hint="Add it to VPSOPS_SLACK_TEAMS."
         )
-    if one.agents and any(other.agents for other in earlier):
+    if workspace.agents and any(other.agents for other in earlier):
         raise ConfigurationError(f"{place}: agents = true is another workspace's already.")
-    if one.agents and not one.approval_channel:
+    if workspace.agents and not workspace.approval_channel:
         raise ConfigurationError(f"{place}: agents = true needs an approval_channel, where people decide.")
 
 

@@ -35,12 +35,12 @@ class Workspaces:
 
     def of(self, team: str) -> Workspace:
         """Return a workspace's table, or one without channels."""
-        return next((one for one in self.known if one.team == team), Workspace(team))
+        return next((item for item in self.known if item.team == team), Workspace(team))
 
     @property
     def home(self) -> str:
         """The workspace that changes without one belong to: those of agents; `NOBODY` where none is marked."""
-        return next((one.team for one in self.known if one.agents), NOBODY)
+        return next((item.team for item in self.known if item.agents), NOBODY)
 
     def owner(self, origin: Origin) -> str:
         """Return the workspace that a change from here belongs to; empty where there is only one."""
@@ -66,9 +66,9 @@ class Workspaces:
         """Return the settings as they are for one workspace."""
         if not self.several:
             return settings
-        found = self.of(team)
-        channels = {"approval_channel": found.approval_channel, "channel": found.channel}
-        return settings.model_copy(update=channels | {"escalation_channel": found.escalation_channel})
+        workspace = self.of(team)
+        channels = {"approval_channel": workspace.approval_channel, "channel": workspace.channel}
+        return settings.model_copy(update=channels | {"escalation_channel": workspace.escalation_channel})
 
     def ruling_of(self, ruling: Ruling, team: str) -> Ruling:
         """Put a workspace's own channel where a rule leaves the approvers to it; without one nobody may decide."""
@@ -76,13 +76,13 @@ class Workspaces:
             return ruling
         channel = self.of(team).approval_channel
         asked = (ruling.approvers, *ruling.requirements)
-        if not channel and any(OWN_CHANNEL in one.channels for one in asked):
+        if not channel and any(OWN_CHANNEL in item.channels for item in asked):
             return replace(
                 ruling, decision=Decision.DENY, votes=0, approvers=Approvers(), requirements=(), reason=NO_CHANNEL
             )
-        wanted = tuple(_put(one, channel) for one in ruling.requirements)
-        approvers = union_of(wanted) if wanted else _put(ruling.approvers, channel)
-        return replace(ruling, approvers=approvers, requirements=wanted)
+        requirements = tuple(_put(requirement, channel) for requirement in ruling.requirements)
+        approvers = union_of(requirements) if requirements else _put(ruling.approvers, channel)
+        return replace(ruling, approvers=approvers, requirements=requirements)
 
     def stewards_of(self, team: str) -> Approvers:
         """Return who may let agents go on, and settle what is unclear: people of the agents' workspace alone."""
@@ -91,9 +91,9 @@ class Workspaces:
 
 
 def _put(approvers: Approvers, channel: str) -> Approvers:
-    return replace(approvers, channels=tuple(channel if one == OWN_CHANNEL else one for one in approvers.channels))
+    return replace(approvers, channels=tuple(channel if item == OWN_CHANNEL else item for item in approvers.channels))
 
 
 def teams_of(settings: Settings) -> Sequence[str]:
     """Return the ids of the workspaces that may install the app."""
-    return [one.strip() for one in settings.slack_teams.split(",") if one.strip()]
+    return [item.strip() for item in settings.slack_teams.split(",") if item.strip()]

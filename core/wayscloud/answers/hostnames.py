@@ -6,9 +6,9 @@ def canonical_hostname(text: str) -> str:
     return text.strip().casefold().rstrip(".")
 
 
-def same_hostname(one: str, other: str) -> bool:
+def same_hostname(name_a: str, name_b: str) -> bool:
     """Whether two spellings can mean one host; a name without a domain matches any name with that first label."""
-    first, second = canonical_hostname(one), canonical_hostname(other)
+    first, second = canonical_hostname(name_a), canonical_hostname(name_b)
     if not first or not second:
         return False
     if "." in first and "." in second:

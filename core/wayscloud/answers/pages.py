@@ -68,13 +68,13 @@ def _marks(json: JSON, depth: int) -> dict[str, JSON]:
     if not isinstance(json, dict):
         return {}
     theirs = {key.lower(): value for key, value in json.items()}
-    found = dict(theirs)
+    marks = dict(theirs)
     for name in NESTED:
         if depth and isinstance(theirs.get(name), dict):
             for key, value in _marks(theirs[name], depth - 1).items():
-                if not isinstance(found.get(key), str | int | float) or found.get(key) is None:
-                    found[key] = value
-    return found
+                if not isinstance(marks.get(key), str | int | float) or marks.get(key) is None:
+                    marks[key] = value
+    return marks
 
 
 def _page(marks: Mapping[str, JSON], asked: Query) -> tuple[int | None, int | None]:
@@ -121,7 +121,7 @@ async def collect(
     A page that fails, leads back, or is one too many ends it: the list is incomplete then, and no error.
     """
     total, unreadable, received = first.sign.total, first.entries.unreadable, len(first.entries)
-    found = {name(entry): entry for entry in first.entries}
+    entries = {name(entry): entry for entry in first.entries}
     sign = first.sign
     asked: set[Query] = {()}
     with anyio.move_on_after(seconds):
@@ -132,12 +132,12 @@ async def collect(
             except WayscloudError as error:
                 logger.warning("list_page_unreadable", error=error.message)
                 break
-            fresh = {name(entry): entry for entry in page.entries if name(entry) not in found}
+            fresh = {name(entry): entry for entry in page.entries if name(entry) not in entries}
             total = page.sign.total if page.sign.total is not None else total
             unreadable += page.entries.unreadable
             if not fresh and page.entries:
                 break
-            found, received, sign = found | fresh, received + len(fresh), page.sign
+            entries, received, sign = entries | fresh, received + len(fresh), page.sign
     claimed = total if total is not None else first.entries.total
-    whole = None if claimed is None else len(found) + max(claimed - received - len(unreadable), 0)
-    return ProviderList(list(found.values()), unreadable=unreadable, total=whole, more=sign.more)
+    whole = None if claimed is None else len(entries) + max(claimed - received - len(unreadable), 0)
+    return ProviderList(list(entries.values()), unreadable=unreadable, total=whole, more=sign.more)

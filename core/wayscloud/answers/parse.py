@@ -77,10 +77,10 @@ def server(server_id: str) -> Callable[[JSON], Server]:
     """Return a reader of one server's answer, which must be about that server."""
 
     def read(json: JSON) -> Server:
-        found = _server(_unwrapped(_object(json)))
-        if not _same_id(found.id, server_id):
-            raise MismatchedServerError(found.id, server_id)
-        return found
+        parsed = _server(_unwrapped(_object(json)))
+        if not _same_id(parsed.id, server_id):
+            raise MismatchedServerError(parsed.id, server_id)
+        return parsed
 
     return read
 
@@ -163,8 +163,8 @@ def _check_subject(theirs: Object, server_id: str, names: tuple[str, ...]) -> No
             raise MismatchedServerError(named, server_id)
 
 
-def _same_id(one: str, other: str) -> bool:
-    return one.casefold() == other.casefold()
+def _same_id(first: str, second: str) -> bool:
+    return first.casefold() == second.casefold()
 
 
 def _object(json: JSON) -> Object:

@@ -22,6 +22,6 @@ def canonical_region(text: str) -> str:
     return ALIASES.get(word, word)
 
 
-def same_region(one: str, other: str) -> bool:
+def same_region(first: str, second: str) -> bool:
     """Tell whether two spellings mean one place."""
-    return canonical_region(one) == canonical_region(other)
+    return canonical_region(first) == canonical_region(second)

@@ -81,10 +81,10 @@ def _sentences(json: JSON, depth: int) -> list[str]:
 
 def _of_object(theirs: Mapping[str, JSON], depth: int) -> list[str]:
     for key in KEYS:
-        found = [sentence for sentence in _sentences(theirs.get(key), depth - 1) if sentence.strip()]
-        if found:
+        sentences = [sentence for sentence in _sentences(theirs.get(key), depth - 1) if sentence.strip()]
+        if sentences:
             place = _place(theirs)
-            return [f"{place}: {sentence}" if place else sentence for sentence in found]
+            return [f"{place}: {sentence}" if place else sentence for sentence in sentences]
     return []
 
 

@@ -102,9 +102,9 @@ def unknown(
 ) -> OutcomeUnknownError:
     """Return the error for a write that left and got no clear answer."""
     text = words.text if words else ""
-    told = f", it said: {text.rstrip('.')}" if text else ""
+    quotation = f", it said: {text.rstrip('.')}" if text else ""
     return OutcomeUnknownError(
-        f"It is not known whether WAYSCloud did {route.doing}: {reason}{told}.",
+        f"It is not known whether WAYSCloud did {route.doing}: {reason}{quotation}.",
         status=status,
         operation=route.name,
         said=text,

@@ -158,7 +158,7 @@ async def apply_policy(
     by: dict[str, Json] = {"kind": "person", "id": terminal_user(), "human": settings.actor, "verified": False}
     summary = summary_of(now.document, document)
     application = Application(document, now.number, by, clock.now().timestamp(), source, summary)
-    applied = await database.transact(partial(history.apply, wanted=application))
+    applied = await database.transact(partial(history.apply, application=application))
     print_line(
         f"In force: {short_version(applied.version)}, number {applied.number}. Every process takes it within seconds."
     )

@@ -141,7 +141,7 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
         seen: list[int] = []
         before: int | None = None
         for _ in range(60):
-            page = await database.read(partial(pages.page, wanted=wanted, before=before, limit=3))
+            page = await database.read(partial(pages.page, record_filter=wanted, before=before, limit=3))
             seen += [record.seq for record in page.records]
             before = page.before
             if before is None:

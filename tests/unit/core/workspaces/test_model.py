@@ -225,7 +225,7 @@ async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_to
         assert [change.id for change in by_ids] == ids
         assert [item.id for item in (await overview_of(database, Onlooker(team, ANN, teams), now)).own] == ids
         wanted_records = audit_view.RecordFilter(teams=teams)
-        trail = await database.read(partial(pages.page, wanted=wanted_records, before=None, limit=50))
+        trail = await database.read(partial(pages.page, record_filter=wanted_records, before=None, limit=50))
         assert {record.change_id for record in trail.records if record.change_id} == set(ids)
         seen = {str(audit_view.body_of(record).get("team", "")) for record in trail.records}
         assert seen == ({team} if team else {"T1", "T2", ""})  # which policy is in force is the operator's
