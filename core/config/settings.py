@@ -20,25 +20,10 @@ from pydantic import (
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import ConfigFile, read_config
+from vpsops.core.config.secret_values import SECRETS, read_secret_files
 from vpsops.core.identity.identifiers import normal_human
 
-SECRETS = frozenset(
-    {
-        "WAYSCLOUD_API_KEY",
-        "WAYSCLOUD_TOKEN",
-        "SLACK_BOT_TOKEN",
-        "SLACK_SIGNING_SECRET",
-        "SLACK_APP_TOKEN",
-        "SLACK_CLIENT_SECRET",
-        "VPSOPS_STATE_KEY",
-        "VPSOPS_DATABASE_URL",  # it may hold a password
-        "VPSOPS_DATABASE_LISTEN_URL",  # likewise
-        "VPSOPS_AUDIT_ANCHOR_WEBHOOK",  # likewise
-        "VPSOPS_AUDIT_ANCHOR_SECRET",
-    }
-)
 SECTION = "settings"
-MAX_SECRET_BYTES = 65_536
 CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
 LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?")  # for simulators
 
@@ -340,7 +325,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     values = _from_file(file, known - {"VPSOPS_CONFIG"})
     written = set(values)
     configured = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
-    configured = {name: value for name, value in configured.items() if value} | _secret_files(env)
+    configured = {name: value for name, value in configured.items() if value} | read_secret_files(env)
     try:
         settings = Settings.model_validate(values | configured)
     except ValidationError as error:
@@ -378,25 +363,3 @@ def _from_file(file: ConfigFile, known: set[str]) -> dict[str, Any]:
         hint = _nearest(unknown[0], sorted(known))
         raise file.error(file.line(SECTION, unknown[0]), f"unknown setting {unknown[0]} in [settings].", hint)
     return dict(table)
-
-
-def _secret_files(env: Mapping[str, str]) -> dict[str, str]:
-    named = [name for name in sorted(SECRETS) if env.get(f"{name}_FILE")]
-    both = [name for name in named if env.get(name)]
-    if both:
-        raise ConfigurationError(f"{both[0]} and {both[0]}_FILE are both set.", hint="Set one of them.")
-    return {name: _secret_file(name, env[f"{name}_FILE"]) for name in named}
-
-
-def _secret_file(name: str, path: str) -> str:
-    try:
-        with Path(path).open("rb") as file:
-            secret = file.read(MAX_SECRET_BYTES).decode().strip()
-    except OSError as error:
-        hint = "Check the path, and that the user who runs vpsops may read the file."
-        raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error.strerror}.", hint=hint) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}_FILE: {path} is not text.", hint=f"Put only {name} into it.") from None
-    if not secret:
-        raise ConfigurationError(f"{name}_FILE: {path} is empty.", hint=f"Put {name} into it.")
-    return secret

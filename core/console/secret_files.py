@@ -10,7 +10,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from vpsops.core.common.clock import Clock
-from vpsops.core.config.settings import SECRETS, Settings, state_directory
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import Settings, state_directory
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 

@@ -13,7 +13,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from vpsops.core.config.settings import SECRETS, Settings
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import Settings
 from vpsops.mcp_server.fast_start import responder
 
 CLIENT = {"name": "vpsops", "version": "1"}

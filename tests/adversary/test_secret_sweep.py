@@ -12,7 +12,8 @@ from tests.adversary.world import PRIVATE_SCENE, with_settings, world
 from tests.harness.profiles import examples
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.config.logging import configure_logging, secrets_of
-from vpsops.core.config.settings import SECRETS, load_settings
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import load_settings
 
 SCENE = with_settings(PRIVATE_SCENE, **PLANTED, VPSOPS_ACTOR="slack:U0ALICE", VPSOPS_CHANNEL="C0OPS")
 

@@ -22,7 +22,8 @@ from tests.harness.virtual_time import VirtualClock
 from vpsops.bot.protocol import command_catalog
 from vpsops.cli import main as console
 from vpsops.core.app import open_core
-from vpsops.core.config.settings import SECRETS, Settings
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import Settings
 from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction
 from vpsops.core.limits.loader import parse_limits
 from vpsops.core.operations import OPERATIONS

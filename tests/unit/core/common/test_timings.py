@@ -11,7 +11,8 @@ import pytest
 from tests.fakes.timing import QUICK
 from tests.harness.repository import ROOT
 from vpsops.core.common import timings
-from vpsops.core.common.timings import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
+from vpsops.core.common.timings import DEFAULT_TIMING, DEFAULT_TRANSPORT
+from vpsops.core.config.timing_relations import RELATIONS, Relation, holds, seconds_of
 
 PRODUCT: Final = ("core", "bot", "mcp_server", "vpsops/cli")
 TIMES: Final = ("SECONDS", "MINUTES", "HOURS", "DAYS", "WAIT", "PATIENCE", "TIMEOUT", "GRACE", "DELAY", "TTL", "LEEWAY")

@@ -12,7 +12,8 @@ import structlog
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.common.redaction import MASK, redact
 from vpsops.core.config.logging import configure_logging, secrets_of
-from vpsops.core.config.settings import SECRETS, Settings
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import Settings
 
 AWKWARD = 'aw"kw\\ard/pass word+é'
 VALUES = {name: f"{name.lower()}-Secret-0123456789" for name in sorted(SECRETS - {"VPSOPS_DATABASE_URL"})}

@@ -8,7 +8,8 @@ import pytest
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import read_config
-from vpsops.core.config.settings import SECRETS, Settings, load_settings, state_directory
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import Settings, load_settings, state_directory
 
 SECRET = "s3cret-Value-0123456789"
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from vpsops.cli.doctor import CHECKS
-from vpsops.core.config.settings import SECRETS, load_settings
+from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.settings import load_settings
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import DoctorFinding, Level, worst
 from vpsops.core.console.secret_files import (
