@@ -41,18 +41,18 @@ class TrailRecord:
 
 
 def record_hash(previous: str, text: str) -> str:
-    """Return the hash of a record after `previous`; pure."""
+    """Return the hash of a record after `previous`."""
     return hashlib.sha256(f"{previous}\n{text}".encode(errors="surrogatepass")).hexdigest()
 
 
 def canonical(seq: int, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> str:
-    """Return the one text that stands for a record; pure."""
+    """Return the one text that stands for a record."""
     record = {**redacted(body), "seq": seq, "at": at, "event": event, "change": change_id}
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def redacted(body: Mapping[str, Json]) -> dict[str, Json]:
-    """Replace what is nobody's business by how much of it there was; pure."""
+    """Replace what is confidential by how much of it there was."""
     return {name: _redacted(name, value) for name, value in body.items()}
 
 
@@ -138,7 +138,7 @@ class ChainFault:
 
 
 def verify(records: Iterable[TrailRecord], expected: tuple[int, str] | None = None) -> Iterator[ChainFault]:
-    """Yield every fault of a chain that should begin at record 1; pure.
+    """Yield every fault of a chain that should begin at record 1.
 
     `expected` is the head's number and hash: without it a cut tail cannot show.
     """
@@ -153,12 +153,12 @@ class ChainVerifier:
     """Goes along a chain record by record and finds what is wrong with it.
 
     A record is vouched for by the one after it, which holds its hash; the last one by the head. So
-    where two whole records do not fit together, the next one tells which of the two was rewritten.
+    where two whole records do not fit together, the next one decides which of the two was rewritten.
     """
 
     seq: int = 0  # the highest number so far
     hash: str = GENESIS
-    noted: tuple[int, str] | None = None  # a number and hash that somebody wrote down earlier
+    noted: tuple[int, str] | None = None  # a number and hash that someone wrote down earlier
     anchors: Mapping[int, str] = field(default_factory=dict)  # likewise, once a day
     carried: int = 0  # how many of the anchors are records of the trail
     _first: int | None = None
@@ -209,7 +209,7 @@ class ChainVerifier:
         )
 
     def _link(self, record: TrailRecord, whole: bool) -> Iterator[ChainFault]:
-        """Judge whether a record continues the one before it, which is whole or was told already."""
+        """Judge whether a record continues the one before it, which is whole or was reported already."""
         doubted, self._doubt = self._doubt, False
         if doubted:
             yield self._rewritten(vouched=record.previous == self.hash)
@@ -293,7 +293,7 @@ def _columns_agree(record: TrailRecord) -> bool:
 
 
 def is_whole(record: TrailRecord) -> bool:
-    """Say whether a record's text has its hash, and its columns say what its text says; pure."""
+    """Return whether a record's text has its hash, and its columns say what its text says."""
     return record_hash(record.previous, record.text) == record.hash and _columns_agree(record)
 
 

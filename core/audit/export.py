@@ -1,4 +1,4 @@
-"""The audit trail as JSON Lines, and its verification without the database; pure.
+"""The audit trail as JSON Lines, and its verification without the database.
 
 The first line says after which record it begins, the last one where the trail's head was: so a file
 that was cut at either end shows. Each line between holds one record with the text that was hashed:

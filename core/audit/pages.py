@@ -1,4 +1,4 @@
-"""The trail a page at a time, newest first, for people who look through it; bounded in what one look costs."""
+"""Pages of the audit trail, newest first, with a bound on the records that one page reads."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from vpsops.core.audit.queries import RecordFilter
 
 BATCH = 500
 LOOKED_THROUGH = 5000
-"""How many records one look goes through at most; the next one goes on where it ended."""
+"""The most records that one page reads; the next page continues where it ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Records of the trail for people: which of them somebody asked for, and one line for each; pure but for one query."""
+"""Records of the trail for people: which of them someone asked for, and one line for each; pure but for one query."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NAME = ("name",)
 SERVERS = ("target", "server", "hostname", "server_id")
 WORDS = 160
 PAGE = 500
-FURTHEST = 5_000  # how many records are looked through for somebody's own
+FURTHEST = 5_000  # how many records are searched for those of a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ NOBODY = RecordSubject()
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """What somebody wants to see; what is empty does not matter."""
+    """What someone wants to see; what is empty does not matter."""
 
     server: str = ""
     person: str = ""
@@ -81,9 +81,9 @@ def of_teams(connection: Connection, records: Sequence[TrailRecord], teams: froz
 def newest_of(
     connection: Connection, people: frozenset[str], limit: int, teams: frozenset[str] = frozenset()
 ) -> list[TrailRecord]:
-    """Return the last records of somebody, by all the ids they have (in lower case): their changes and their deeds.
+    """Return the last records of someone, by all the ids they have (in lower case): their changes and their deeds.
 
-    Oldest of them first; older ones than a few thousand records ago are not looked for.
+    Oldest of them first; the search ends after a few thousand records.
     """
     collected: list[TrailRecord] = []
     before: int | None = None
@@ -115,7 +115,7 @@ def _subject(row: sa.RowMapping) -> tuple[str, RecordSubject]:
 
 
 def subject_of(body: Mapping[str, Json]) -> RecordSubject:
-    """Return what a record says itself of its server and its people; pure."""
+    """Return what a record says itself of its server and its people."""
     servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
     known, named = (
         frozenset(_texts([_part(body, person, key) for person in PEOPLE for key in keys])) for keys in (IDS, NAME)
@@ -158,7 +158,7 @@ def body_of(record: TrailRecord) -> Mapping[str, Json]:
 
 
 def record_summary(record: TrailRecord) -> str:
-    """Return a record as one line; pure."""
+    """Return a record as one line."""
     body = body_of(record)
     parts = [
         _what(body),

@@ -1,6 +1,6 @@
 """The switch that keeps agents from changing anything. People throw it; no agent can.
 
-Whoever relies on it asks inside the transaction that has the effect: what `check` finds holds until
+Anyone who relies on it asks inside the transaction that has the effect: what `check` finds holds until
 that transaction ends. A write whose sending was recorded before may still leave, within its window of two seconds.
 """
 
@@ -28,7 +28,7 @@ BARRIER = 1987080195
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Whether agents are paused; who said so last, when and why. Without a time nobody ever did."""
+    """Whether agents are paused; who said so last, when and why. Without a time no one ever did."""
 
     paused: bool = False
     by: Actor | None = None
@@ -84,14 +84,14 @@ def check(connection: Connection, asker: Actor) -> None:
 
 
 def check_unlocked(connection: Connection, asker: Actor) -> None:
-    """Raise `AgentsPausedError` as `check` does, by a look that holds nobody up: whoever relies on it checks again."""
+    """Raise `AgentsPausedError` as `check` does, without a lock; a caller that relies on it checks again."""
     if asker.kind is ActorKind.AGENT and (pause := read(connection)).paused:
         raise AgentsPausedError(pause)
 
 
 @dataclass(frozen=True, slots=True)
 class PauseSwitch:
-    """Somebody wants the switch changed; `seen` is when the pause that they saw was made, if they saw one."""
+    """Someone wants the switch changed; `seen` is when the pause that they saw was made, if they saw one."""
 
     wanted: Pause
     evidence: str = ""
@@ -101,7 +101,7 @@ class PauseSwitch:
 def switch_pause(connection: Connection, asked: PauseSwitch, stewards: Approvers) -> Pause:
     """Throw the switch, with its audit record and the news of it; what is so already stays as it is.
 
-    Raises `NotAllowedError` for an agent, and for whoever may not let agents go on; `StaleChangeError` when the
+    Raises `NotAllowedError` for an agent, and for those who may not let agents go on; `StaleChangeError` when the
     pause is another one than was seen.
     """
     _may(asked.wanted, stewards)

@@ -1,4 +1,4 @@
-"""An attempt to send a change: its place among all writes, what the look before it found, since when it is tried."""
+"""An attempt to send a change: its place among all writes, its last check, and when the first attempt began."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ class ClaimedChange:
 
 @dataclass(frozen=True, slots=True)
 class SendCheck:
-    """What the last look before sending found: what would run, and, where a limit is about it, the account."""
+    """The result of the last check before sending: what would run and, where a limit needs it, the account."""
 
     seen: Preview
     account: AccountSnapshot | None

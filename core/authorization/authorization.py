@@ -63,7 +63,7 @@ def read_records(connection: Connection, change_id: str) -> list[TrailRecord]:
 
 def read_trail(connection: Connection, change_id: str) -> Trail:
     """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
-    chain.lock_head(connection)  # else a record that comes between two of these queries looks like a broken link
+    chain.lock_head(connection)  # else a record that comes between two of these queries appears as a broken link
     records = read_records(connection, change_id)
     broken = next((record for record in records if not chain.is_whole(record)), None) or _unlinked(connection, records)
     if broken is not None:
@@ -141,7 +141,7 @@ def _digest(change: Change) -> str:
 
 
 def missing_authorization(change: Change, trail: Trail) -> str:
-    """Say what the trail of a change lacks for its sending; empty where it lacks nothing."""
+    """Return what the trail of a change lacks for its sending; empty where it lacks nothing."""
     request = trail.request
     if request is None:
         return "the audit trail holds no request for it"
@@ -153,9 +153,9 @@ def missing_authorization(change: Change, trail: Trail) -> str:
 
 
 def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
-    """Say what a trail lacks of the approval that its own request asks for; empty where it lacks nothing.
+    """Return what a trail lacks of the approval that its own request asks for; empty where it lacks nothing.
 
-    `ruling` stands for what records of earlier versions do not hold: how many votes, and among whom.
+    `ruling` stands for what records of earlier versions do not hold: how many votes, and from which people.
     """
     request = trail.request
     if request is None:
@@ -197,7 +197,10 @@ def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) ->
 
 
 def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str, Json]) -> bool:
-    """Say whether a voter was found among the approvers of each rule; earlier versions recorded no names for that."""
+    """Return whether a voter was found among the approvers of each rule.
+
+    Earlier versions recorded no names for that.
+    """
     if "among" not in vote:
         return True
     named = set(vote["among"])

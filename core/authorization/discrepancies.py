@@ -118,7 +118,10 @@ def _later(change: Change, newest: float) -> bool:
 
 
 def _is_cut(change: Change, trail: Trail) -> bool:
-    """Say whether a row holds a sending that the trail does not; only what surely did not leave goes back from it."""
+    """Return whether a row holds a sending that the trail does not.
+
+    Only what surely did not leave goes back from it.
+    """
     return change.sent_at is not None and not any(body["event"] == SENDING for body in trail.bodies)
 
 

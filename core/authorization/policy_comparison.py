@@ -1,4 +1,4 @@
-"""Whether a policy asks more of a change now than when it was asked for; pure.
+"""Whether a policy asks more of a change now than when it was asked for.
 
 What got milder changes nothing: people were asked under the stricter rule, and its answer stands.
 """
@@ -13,7 +13,7 @@ MOST_RULES: Final = 5
 
 
 def tightened(old: Ruling, new: Ruling) -> str:
-    """Say what a new ruling asks for beyond an old one, in the rule's own words; empty where that is nothing."""
+    """Return what a new ruling asks for beyond an old one, in the rule's own words; empty where that is nothing."""
     if new.decision.rank > old.decision.rank:
         what = "refuses it" if new.decision is Decision.DENY else f"asks for {_asked(new)}"
         return _worded(what, new)
@@ -27,7 +27,7 @@ def tightened(old: Ruling, new: Ruling) -> str:
 
 
 def overdue(new: Ruling, waited: float, life: float) -> str:
-    """Say that a hold has waited longer than a new ruling lets it; times in seconds."""
+    """Report that a hold has waited longer than a new ruling lets it; times in seconds."""
     if new.decision is not Decision.APPROVE or waited <= life:
         return ""
     return _worded(f"gives people {life / 60:.0f} minutes for it, and they are over", new)
@@ -48,7 +48,7 @@ def _every(ruling: Ruling) -> Sequence[Approvers]:
 
 
 def _within(inner: Approvers, outer: Approvers) -> bool:
-    """Say whether everybody whom one names is named by the other; names of people count in any case."""
+    """Return whether one list of names includes the other; names of people count in any case."""
     people = {name.lower() for name in inner.people} <= {name.lower() for name in outer.people}
     return people and set(inner.groups) <= set(outer.groups) and set(inner.channels) <= set(outer.channels)
 

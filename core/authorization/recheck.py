@@ -1,6 +1,6 @@
 """Policy and limits, asked again about a stored change in the transaction that would let it go on.
 
-Nothing here asks the provider: what it takes of live state is what the look before found.
+Nothing here asks the provider: its live state is that of the preview.
 """
 
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ async def identify(accounts: AccountDirectory | None, request: Request) -> Ident
 
 
 def unidentified_refusal(request: Request, names: Names, answer: AccountAnswer) -> Refused:
-    """Say that the human behind an agent is not one account that counts, and where that is set."""
+    """Report that the human behind an agent is not one account that counts, and where that is set."""
     where = f", as {request.named_in} says" if request.named_in else ""
     return Refused(
         f"This agent's human is {' or '.join(names)}{where}, and {answer.problem}. Nothing was done.",
@@ -42,7 +42,7 @@ def unidentified_refusal(request: Request, names: Names, answer: AccountAnswer) 
 
 
 def refusal_of(ruling: Ruling, identified: IdentifiedRequest) -> Refused | None:
-    """Say why a change cannot even be held, or nothing."""
+    """Return why a change cannot even be held, or nothing."""
     request = identified.request
     rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."
     if ruling.decision is Decision.DENY:

@@ -43,7 +43,7 @@ def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
 def facts(
     operation: Operation, asked: Request | Change, target: Target | None, monthly: float | None, now: datetime
 ) -> PolicyContext:
-    """Collect what the policy may look at, when a change is asked for and when it is looked at again."""
+    """Collect the facts that policy rules may use, at the request and at every later check."""
     return PolicyContext(
         operation=operation.name,
         risk=operation.risk,

@@ -27,7 +27,7 @@ MIN_DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What somebody says about a change: the digest of what they were shown, their words, and how they said it."""
+    """What someone says about a change: the digest of what they were shown, their words, and how they said it."""
 
     actor: Actor
     digest: str = ""
@@ -113,7 +113,7 @@ class Votes:
         )
 
     def resolve(self, connection: Connection, change_id: str, word: Statement, *, happened: bool) -> Change:
-        """Let a person settle what no look-up could."""
+        """Let a person settle a change whose outcome no read could determine."""
         change = self.changes.load(connection, change_id, lock=True)
         if change.state is not State.NEEDS_PERSON:
             raise stale(change)

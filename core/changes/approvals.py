@@ -1,4 +1,4 @@
-"""Who may vote on a hold, and what the votes come to; pure."""
+"""Who may vote on a hold, and what the votes come to."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from vpsops.core.policy.decision import Decision
 
 
 def check(change: Change, voter: Actor) -> None:
-    """Raise `NotAllowedError` with the reason unless this person may vote now; whoever may approve may deny."""
+    """Raise `NotAllowedError` with the reason unless this person may vote now; those who may approve may also deny."""
     if change.ruling.decision is not Decision.APPROVE:
         raise NotAllowedError("This change does not take votes.")
     if voter.kind is not ActorKind.PERSON:
@@ -32,7 +32,7 @@ def check(change: Change, voter: Actor) -> None:
 
 
 def eligible(change: Change, voter: Actor) -> bool:
-    """Say whether every rule's approvers include this person; nobody is included by an empty list."""
+    """Return whether every rule's approvers include this person; no one is included by an empty list."""
     ruling = change.ruling
     return all(is_among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
 
@@ -53,7 +53,7 @@ def tally(change: Change, vote: Vote) -> State:
 
 
 def settlers(change: Change, stewards: Approvers) -> tuple[Approvers, ...]:
-    """Return among whom one must be to settle another's unclear change: who may approve it, else the stewards."""
+    """Return who may settle another person's unclear change: its approvers, else the stewards."""
     ruling = change.ruling
     if ruling.decision is not Decision.APPROVE:
         return (stewards,)
@@ -74,12 +74,12 @@ def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
 
 
 def waits_for_votes(change: Change) -> bool:
-    """Say whether a change waits for other people."""
+    """Return whether a change waits for other people."""
     return change.state is State.HELD and change.ruling.decision is Decision.APPROVE
 
 
 def first_attention(change: Change, timing: Timing) -> datetime | None:
-    """Return when more people are asked, if nobody has voted by then; nothing for what takes no votes."""
+    """Return when more people are asked, if no one has voted by then; nothing for what takes no votes."""
     return _at(change, timing.escalate_share)
 
 

@@ -1,4 +1,4 @@
-"""What the audit trail keeps of who asked for what, and how people's words are kept; pure."""
+"""What the audit trail keeps of who asked for what, and how people's words are kept."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +22,7 @@ ANSWERED: Final = ("ok", "id", "hostname", "status", "power_state", "plan", "reg
 
 
 def worded(text: str) -> str:
-    """Return somebody's words as they are kept: without control characters and half characters, and not too long."""
+    """Return a person's words as they are kept: without control characters and half characters, and not too long."""
     return bound(normalise(text).strip(), MAX_REASON)
 
 
@@ -59,7 +59,7 @@ def recorded(answer: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def asked_for(request: Request) -> dict[str, Any]:
-    """Return what the audit trail keeps of a request that was not even looked at."""
+    """Return what the audit trail keeps of a request that was refused unread."""
     return {
         "actor": person(request.actor),
         "origin": request.origin.front,
@@ -78,13 +78,13 @@ def _given(arguments: Mapping[str, Json]) -> dict[str, str]:
 
 
 def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> dict[str, Any]:
-    """Return what the audit trail keeps of somebody who decided about a change, and may not."""
+    """Return what the audit trail keeps of someone who decided about a change, and may not."""
     about = {"by": person(actor), "about": change_id[:MAX_NAME], "why": worded(error.message), "error": error.error_id}
     return {**about, "team": team} if team else about
 
 
 def needed(ruling: Ruling) -> dict[str, Any]:
-    """Return the votes that a ruling asks for, and among whom each voter must be: one list of names for each rule."""
+    """Return the votes that a ruling asks for, and who may cast them: one list of names for each rule."""
     if ruling.decision is not Decision.APPROVE:
         return {}
     every = ruling.requirements or (ruling.approvers,)

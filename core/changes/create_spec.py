@@ -1,4 +1,4 @@
-"""What a new server is made from, as whoever has to agree reads it: nothing that matters stays unseen; pure."""
+"""The specification of a new server, as its approvers read it, with everything that matters."""
 
 import base64
 import hashlib
@@ -9,7 +9,7 @@ from vpsops.core.common.json_types import Json
 
 LONGEST = 40
 SHORT = 16
-"""Of a fingerprint's letters: 96 bits, which nobody finds another key for."""
+"""Of a fingerprint's letters: 96 bits, which no one finds another key for."""
 
 
 def system_of(change: Change) -> str:
@@ -28,7 +28,7 @@ def keys_of(change: Change) -> Sequence[str]:
 
 
 def key_words(change: Change, *, brief: bool = False) -> str:
-    """Say which SSH keys get in; nothing where none does."""
+    """Return which SSH keys get in; nothing where none does."""
     keys = _keys(change)
     if not keys:
         return ""

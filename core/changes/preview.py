@@ -1,4 +1,4 @@
-"""A look at what a change is about, live: the same look when it is asked for and just before it is sent."""
+"""Reads the live state behind a change, in the same way at the request and just before sending."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ class Preview:
         return self if change.target.system else replace(self, target=replace(self.target, system=""))
 
     def is_news_to(self, change: Change) -> bool:
-        """Tell whether there is a warning now that nobody was given who agreed to a change."""
+        """Return whether there is a warning now that no one was given who agreed to a change."""
         return bool(self.warning) and UNCHECKED not in change.effect
 
 
@@ -51,7 +51,7 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
     """Look at the live state behind a request, and at the catalogue.
 
     Raises `InvalidInputError` where it cannot make sense there (unknown or ambiguous server, a hostname
-    in use, a server that is already there), and `WayscloudError` where the look fails.
+    in use, a server that is already there), and `WayscloudError` where the read fails.
     """
     if isinstance(arguments, CreateArguments):
         seen = await _preview_create(api, operation, arguments)
@@ -66,7 +66,7 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
 
 
 async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
-    """Preview stored arguments anew; the server in them is an id by now. Raises as `preview` does."""
+    """Preview stored arguments again; the server in them is an id by now. Raises as `preview` does."""
     checked = operation.arguments.model_validate(dict(arguments))
     if isinstance(checked, ServerArguments):
         return preview_power(operation, await api.get_server(checked.server))
@@ -90,7 +90,7 @@ async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
 
 
 def ordered(spec: CreateArguments) -> NewServer:
-    """Return an order as it would be sent, names in one spelling; raises `InvalidInputError` for what is none; pure."""
+    """Return an order as it would be sent, names in one spelling; raises `InvalidInputError` for what is none."""
     try:
         return NewServer.model_validate(spec.model_dump())
     except ValidationError as error:
@@ -125,14 +125,14 @@ TAKEN_OR_NOT: Final = f"{UNCHECKED} ({{lack}}), so a server by this name may exi
 
 
 def price(plan: Plan | None) -> str:
-    """Say a plan's monthly price in words; pure."""
+    """Say a plan's monthly price in words."""
     if plan is None or plan.monthly_price is None:
         return "price unknown"
     return f"{plan.monthly_price:g} {plan.currency or ''}".strip() + " a month"
 
 
 def preview_power(operation: Operation, server: Server) -> Preview:
-    """Preview a power operation, or say why it makes no sense in this state; pure."""
+    """Preview a power operation, or say why it makes no sense in this state."""
     if operation.name == "start" and server.ready:
         raise InvalidInputError(f"{server.hostname} is running already.", hint="There is nothing to do.")
     if operation.name == "stop" and server.off:
@@ -143,7 +143,7 @@ def preview_power(operation: Operation, server: Server) -> Preview:
 
 
 def target_of(server: Server) -> Target:
-    """Return what a change remembers of a server; pure."""
+    """Return what a change remembers of a server."""
     return Target(
         id=server.id,
         hostname=server.hostname,

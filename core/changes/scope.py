@@ -55,7 +55,7 @@ class Scope:
 
 
 OPERATOR = Scope()
-"""The scope of whoever runs vpsops: everything."""
+"""The scope of the operator of vpsops: everything."""
 
 NOTHING = Scope(servers=ServerFilter((ServerPatterns(),)), tools=frozenset())
 """The scope in which no server exists and no tool may be used, until a caller's own is known."""

@@ -1,4 +1,4 @@
-"""Changes and votes to and from what the database holds; pure."""
+"""Changes and votes to and from what the database holds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields

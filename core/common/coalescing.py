@@ -11,7 +11,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 Work = Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]]
-"""Does a batch and returns an answer for each item, in their order; what it raises is everybody's."""
+"""Does a batch and returns an answer for each item, in their order; what it raises is everyone's."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,7 +25,7 @@ class _BatchItem(Generic[Q, A]):
 class Batcher(Generic[Q, A]):
     """Collects what is asked while a batch is being done, and makes it the next batch; one batch at a time.
 
-    Whoever asks first does the batch, for all; a batch that has begun is finished even if they go away.
+    Anyone who asks first does the batch, for all; a batch that has begun is finished even if they go away.
     """
 
     def __init__(self, work: Work[Q, A], most: int) -> None:
@@ -75,7 +75,7 @@ class Batcher(Generic[Q, A]):
 
 @dataclass(slots=True, eq=False)
 class _SharedCall(Generic[A]):
-    """A call under way; with neither answer nor error at its end it was given up by whoever made it."""
+    """A call under way; with neither answer nor error at its end its caller gave it up."""
 
     begun: float
     ended: bool = False

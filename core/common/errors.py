@@ -1,6 +1,6 @@
 """Errors a person or a model gets to read.
 
-VpsopsError                   base: what happened, what to do next, an id to look up
+VpsopsError                   base: what happened, what to do next, an id for the log
 ├── InvalidInputError         the request as written cannot be carried out; correct it and ask again
 │   ├── UnknownServerError    no server by that name; carries the nearest
 │   └── AmbiguousServerError  several servers by that name; carries the candidates

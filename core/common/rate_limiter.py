@@ -44,7 +44,7 @@ class Rate:
 class RateLimiter(Generic[K]):
     """Counts the turns of each key in this process. `now` is in seconds of a steady clock.
 
-    A key is dropped only when it is idle, so that nothing is forgotten that counts against somebody.
+    A key is dropped only when it is idle, so that nothing is forgotten that counts against someone.
     """
 
     def __init__(self) -> None:

@@ -19,9 +19,9 @@ DEPTH: Final = 40
 PART_LENGTH: Final = 12
 """So many characters of a secret in a row are masked too: half a key narrows down the rest. Shorter runs are words."""
 SPLIT_LENGTH: Final = 8
-"""A shorter secret is not looked for with spaces between its characters: words that stand side by side hold it."""
+"""A shorter secret is not matched with spaces between its characters: words that stand side by side hold it."""
 
-_NAMES: Final = r"(?-i:(?!WAYSCLOUD_API_(?:KEY|URL)(?:_FILE)?(?![\w=]|:\S)))"  # of settings, which hints tell people
+_NAMES: Final = r"(?-i:(?!WAYSCLOUD_API_(?:KEY|URL)(?:_FILE)?(?![\w=]|:\S)))"  # of settings, which hints mention
 _SECRET: Final = re.compile(_NAMES + r"(wayscloud_[a-z0-9]+_)[^\s\"',{}]+", re.IGNORECASE)
 _SLACK_TOKEN: Final = re.compile(r"\b(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}")
 _OWN_TOKEN: Final = re.compile(r"\b(vpsops_)[A-Za-z0-9_-]{20,}")
@@ -62,7 +62,7 @@ class Redactor:
         return text if redacted == plain else redacted
 
     def sees_none(self, content: bytes) -> bool:
-        """Say whether plain JSON surely holds no configured secret, which spares a walk through a long answer."""
+        """Return whether plain JSON surely holds no configured secret, which spares a walk through a long answer."""
         if not content.isascii() or b"\\" in content:
             return False
         packed = b"".join(content.split())
@@ -73,15 +73,15 @@ class Redactor:
 
 
 def redact(text: str, *secrets: str) -> str:
-    """Return `text` without what looks like a key, and without the given secrets or long parts of them.
+    """Return `text` without anything in the form of a key, and without the given secrets or long parts of them.
 
     Neither spaces, invisible characters nor another width hide one.
     """
     text = _without_split(text, secrets)
     for secret in secrets:
         text = _masked(text, secret)
-    for look in (_SECRET, _SLACK_TOKEN, _OWN_TOKEN):
-        text = look.sub(rf"\g<1>{MASK}", text)
+    for pattern in (_SECRET, _SLACK_TOKEN, _OWN_TOKEN):
+        text = pattern.sub(rf"\g<1>{MASK}", text)
     return text
 
 
@@ -151,7 +151,7 @@ def _shared(text: str, secret: str) -> Iterator[tuple[int, int]]:
 def _traces(secret: str) -> tuple[tuple[str, int], ...]:
     """Return pieces of a secret with their places in it, one of which each of its long parts holds whole.
 
-    Looking for these few is as fast as looking for the secret. Its public beginning is not looked for by itself.
+    Searching for these few is as fast as searching for the secret. Its public prefix alone is not a match.
     """
     public = _PUBLIC.match(secret)
     begin, step = public.end() if public else 0, PART_LENGTH // 2

@@ -170,7 +170,7 @@ class Supervisor:
 
 
 def pause_seconds(failures: int, jitter: float) -> float:
-    """Return how long to wait before the next start after so many failures in a row; pure."""
+    """Return how long to wait before the next start after so many failures in a row."""
     doubled = FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 16)
     return min(doubled, LONGEST_PAUSE_SECONDS) * (1 + jitter)
 
@@ -181,4 +181,4 @@ def error_id_of(error: Exception) -> str:
 
 
 def no_record() -> None:
-    """Record nothing: the recorder of a loop that nobody supervises."""
+    """Record nothing: the recorder of a loop that no one supervises."""

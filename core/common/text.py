@@ -22,7 +22,7 @@ _JOINERS: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
 
 
 def is_hidden(char: str) -> bool:
-    """Say whether a character draws nothing, or steers how others are drawn."""
+    """Return whether a character draws nothing, or steers how others are drawn."""
     if char.isascii():
         return not char.isprintable()
     if char in _BLANK or unicodedata.category(char) in _HIDDEN:

@@ -1,7 +1,7 @@
 """Every time limit of the product, in seconds unless its name says otherwise.
 
-`vpsops.core.config.timing_relations` says which must be shorter than which, and why; a test checks that no limit is written anywhere
-else. A limit of `Timing` or `TransportSettings` may be replaced for tests.
+`vpsops.core.config.timing_relations` says which must be shorter than which, and why; a test checks that no limit is
+written anywhere else. A limit of `Timing` or `TransportSettings` may be replaced for tests.
 """
 
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ TAKEOVER_SECONDS: Final = 10.0  # promised: what a process left before sending i
 # The database.
 BUSY_SECONDS: Final = 5.0  # a lock is waited for; PostgreSQL ends who is silent in a transaction for so long
 RETRY_SECONDS: Final = 5.0  # a transaction that may pass is tried again
-SCHEMA_SECONDS: Final = 0.9  # between two looks whether a newer version migrated the schema
+SCHEMA_SECONDS: Final = 0.9  # between checks whether a newer version migrated the schema
 PAUSE_SECONDS: Final = 0.1  # between its tries
 CONNECT_SECONDS: Final = 5  # to PostgreSQL
 SILENT_SECONDS: Final = 15  # without an acknowledgement a connection to PostgreSQL is given up
-SIGNAL_SECONDS: Final = 0.25  # between two looks whether another process stored something (SQLite)
+SIGNAL_SECONDS: Final = 0.25  # between checks whether another process stored something (SQLite)
 SIGNAL_AWAY_SECONDS: Final = 1.0  # before another try to listen (PostgreSQL)
 SIGNAL_PROBE_SECONDS: Final = 2.0  # doctor waits for a notification of its own (PostgreSQL)
-NEWS_SECONDS: Final = 30.0  # a look although no signal came
+NEWS_SECONDS: Final = 30.0  # a poll although no signal came
 NEWS_BROKEN_SECONDS: Final = 30.0
 
 # Readiness: how old a task's last round may be, and a check's answer.
@@ -49,8 +49,8 @@ LONGEST_PAUSE_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0  # a task that ran so long begins again with the first pause
 
 # The provider.
-REFUSED_SECONDS: Final = 300.0  # between looks while it refuses the key
-SOONEST_SECONDS: Final = 2.0  # between two looks at the fleet that were asked for
+REFUSED_SECONDS: Final = 300.0  # between polls while it refuses the key
+SOONEST_SECONDS: Final = 2.0  # between two requested polls of the fleet
 MEASURE_SECONDS: Final = 10.0  # a round of figures for thresholds
 APPEARING_SECONDS: Final = 600.0  # within which a server that was made shows in the list
 FLEET_KEPT_SECONDS: Final = 3600.0  # an older fleet is not compared with
@@ -61,19 +61,19 @@ UPTIME_FALL_SECONDS: Final = 120.0  # no copy of an uptime is older
 RETRY_AFTER_LONGEST_SECONDS: Final = 366 * DAY_SECONDS  # a wish to wait longer counts as this
 HOLD_OFF_LONGEST_SECONDS: Final = 3600.0  # writes are held back no longer; then one is sent to see
 HOLD_OFF_RELATED_SECONDS: Final = 60.0  # a 429 from elsewhere, so soon after a wish to wait, is about all writes
-RETRY_AFTER_SAID_SECONDS: Final = 2 * DAY_SECONDS  # a longer one is not told to people in seconds
+RETRY_AFTER_SAID_SECONDS: Final = 2 * DAY_SECONDS  # a longer one is not shown in seconds
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
-DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list tells little of; then as the list has them
+DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list describes in part; then as the list has them
 PRICES_SECONDS: Final = 10.0  # to read the prices that a limit on money needs; what is not known then is refused
 SHARED_SECONDS: Final = 1.0  # an answer to people may be so much older than the question
 
 # Stopping.
-STOP_SECONDS: Final = 20.0  # promised: a process that is told to stop has ended by then
+STOP_SECONDS: Final = 20.0  # promised: a stopped process has ended by then
 GRACE_SECONDS: Final = 5  # requests under way; then their connections are closed
 CUT_SECONDS: Final = GRACE_SECONDS - 1.0  # what has no answer by then is answered 503
 ANSWER_SECONDS: Final = CUT_SECONDS - 1.0  # what has words of its own is answered by then
 LAST_LOOK_SECONDS: Final = 1.0  # at a change that a call waits for
-FIRST_LINE_SECONDS: Final = 2.0  # until a host has spoken to a process that cannot serve, and is told so
+FIRST_LINE_SECONDS: Final = 2.0  # until a host has spoken to a process that cannot serve, and has the error
 ENDED_SECONDS: Final = 20.0  # calls in hand of a client that closed its end of standard streams: a pipe of one call
 DRAIN_SECONDS: Final = 10.0  # deliveries from Slack in hand
 FINISH_SECONDS: Final = 3.0  # messages to Slack in hand
@@ -92,7 +92,7 @@ QUESTION_SECONDS: Final = 3600.0  # a pushed question may stay open
 QUESTION_STATE_SECONDS: Final = 86400.0  # what a question carries is accepted back
 SESSION_SECONDS: Final = 1800.0  # without a request a session over HTTP ends
 STREAM_SECONDS: Final = 3600.0  # a stream ends, so that the next begins with a token that still holds
-TOKENS_SECONDS: Final = 1.0  # between two looks at the tokens file
+TOKENS_SECONDS: Final = 1.0  # between two reads of the tokens file
 KEYS_SECONDS: Final = 600.0  # an issuer's keys are taken as they were read
 KEYS_STALE_SECONDS: Final = 86400.0  # and while the issuer cannot be reached
 KEYS_AGAIN_SECONDS: Final = 10.0  # the least time between two readings, whatever tokens arrive
@@ -101,7 +101,7 @@ LEEWAY_SECONDS: Final = 30.0  # an issuer's clock may be apart from ours
 
 # Slack.
 SIGNED_SECONDS: Final = 300  # Slack: refuse what was signed longer ago
-MEANT_SECONDS: Final = 300.0  # what somebody did is carried out within this, or not at all
+MEANT_SECONDS: Final = 300.0  # what someone did is carried out within this, or not at all
 CLOCK_SECONDS: Final = 60.0  # doctor warns of a clock that is further from Slack's
 MEMBERS_SECONDS: Final = 30.0  # who is in a group or channel, where nothing is decided by it
 INSTALL_SECONDS: Final = 600  # between pressing "Add to Slack" and coming back
@@ -115,7 +115,7 @@ TOKEN_REFUSED_SECONDS: Final = 10.0  # between checks of a token that is refused
 LINE_AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 ACCOUNT_SECONDS: Final = 10.0  # a process waits for the bot's answer whose account some names are
 ACCOUNT_KEPT_SECONDS: Final = 30.0  # an answer serves again
-ACCOUNT_LOOK_SECONDS: Final = 1.0  # between two looks for questions
+ACCOUNT_LOOK_SECONDS: Final = 1.0  # between two polls for questions
 ACCOUNT_CHECK_SECONDS: Final = 25.0  # between checks whether a token's human is still there
 ACCOUNT_WAIT_SECONDS: Final = 3.0  # a request waits for such a check
 SWEEP_SECONDS: Final = 10.0  # a living process keeps its deliveries young so often
@@ -123,13 +123,13 @@ LEFT_BEHIND_SECONDS: Final = 20.0  # an older delivery was left by a process tha
 CLAIM_SECONDS: Final = 30.0  # messages are one process's for so long at a time
 RENEW_SECONDS: Final = 10.0  # a living process renews its claim on messages in hand so often
 LEFT_SECONDS: Final = 60.0  # messages that this process cannot read are left to others for so long
-IDLE_SECONDS: Final = 5.0  # a look for messages although no signal came
+IDLE_SECONDS: Final = 5.0  # a poll for messages although no signal came
 MESSAGE_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
-TOGETHER_SECONDS: Final = 0.05  # a change takes its steps within milliseconds: one card tells of all of them
+TOGETHER_SECONDS: Final = 0.05  # a change takes its steps within milliseconds: one card shows all of them
 STOPPED_SECONDS: Final = 300.0  # while Slack refuses the one token, whose check lets messages go sooner
 SEVERAL_STOPPED_SECONDS: Final = 25.0  # while it refuses the token of one workspace of several
-CLOSED_SECONDS: Final = 60.0  # between looks whether the app was invited to where a card belongs
-QUIET_HOLD_SECONDS: Final = 600.0  # news that quiet hours hold back are looked at again
+CLOSED_SECONDS: Final = 60.0  # between checks whether the app was invited to where a card belongs
+QUIET_HOLD_SECONDS: Final = 600.0  # news that quiet hours hold back are checked again
 
 # What is kept.
 HOLD_DAYS: Final = 7  # the longest that a policy may keep a hold open
@@ -140,7 +140,7 @@ COPIES_DAYS: Final = 90  # where cards were posted; a change that still moves ge
 RETENTION_SECONDS: Final = 3600.0  # between two rounds of tidying up
 
 # The audit trail's head, once a day.
-ANCHOR_LOOK_SECONDS: Final = 60.0  # between looks whether a place has to get it
+ANCHOR_LOOK_SECONDS: Final = 60.0  # between checks whether a target needs it
 ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook
 ANCHOR_RETRY_SECONDS: Final = 600.0  # one that failed, or whose process died, is tried again so late
 
@@ -152,7 +152,7 @@ class Timing:
     confirm_seconds: float = 900.0  # a question to the asker's own human stays open this long
     approve_seconds: float = 3600.0  # a hold for votes, unless the policy's rule says otherwise
     send_window: float = 2.0  # from the stored intention to the first byte, on an open connection; later is fenced
-    look_age: float = 5.0  # a look before a sending is repeated where connecting took longer than this
+    look_age: float = 5.0  # the preview before a send is repeated where connecting took longer than this
     uptime_wait: float = 2.0  # a server's uptime before its reboot is waited for this long
     late_pause: float = 1.0  # before the next attempt, where this process was too slow to send; doubled each time
     late_pause_most: float = 30.0
@@ -161,18 +161,18 @@ class Timing:
     write_burst: int = 10
     sends: int = 3  # how often a surely unprocessed write is begun
     breaks: int = 3  # how often a run may break before its sending
-    keep_seconds: float = 2.0  # between rounds of the keeper
+    keep_seconds: float = 2.0  # between rounds of the reconciler
     poll_young: float = 3.0  # until a change is a minute old
     poll_grown: float = 10.0  # until ten minutes
     poll_old: float = 30.0
     poll_idle: float = 60.0  # while nothing is being changed, but a channel wants to hear of drift or the provider
     poll_jitter: float = 0.2  # share of the interval
-    look_budget: float = 3.0  # a look waits so long for the servers that it reads besides the list
-    look_patience: float = 24.0  # the longest for a server that was slow before, which is read apart from the looks
+    look_budget: float = 3.0  # a poll waits so long for the servers that it reads besides the list
+    look_patience: float = 24.0  # the longest for a server that was slow before, which is read apart from the polls
     create_limit: float = 600.0  # the official Terraform provider's limit for a create
     power_limit: float = 300.0
     unseen_limit: float = 60.0  # an accepted reboot that nothing shows, on a server that stays up, ends after this
-    agree_gap: float = 2.0  # between two looks that have to agree before a create is settled
+    agree_gap: float = 2.0  # between two polls that have to agree before a create is settled
     give_up: float = 86400.0  # an overdue change is watched this long
     missing_limit: float = 120.0  # a server that is not listed may answer 404 this long before it is lost; one that
     # is being made, for the time of a create
@@ -180,8 +180,8 @@ class Timing:
     refusal_lookup: float = 10.0  # a refused write that shows no effect by then had none
     power_lookup: float = 180.0  # an unclear power operation that does not show by then was not done
     clock_skew: float = 120.0  # between the provider's clock and ours
-    outage_seconds: float = 60.0  # polls fail this long before people are told
-    usage_seconds: float = 60.0  # between two looks at the usage of a server that somebody has a threshold on
+    outage_seconds: float = 60.0  # polls fail this long before people are notified
+    usage_seconds: float = 60.0  # between two reads of a server's usage that a threshold needs
     notice_seconds: float = 2.0  # notices to a channel wait this long for others to go with them
     escalate_share: float = 0.5  # of a hold's life, without any vote, until more people are asked
     remind_share: float = 0.8  # of a hold's life, until those who may vote are reminded

@@ -15,7 +15,7 @@ from vpsops.core.common.text import is_hidden
 from vpsops.core.config.settings import Settings
 
 QUIET = ("httpx", "httpcore", "slack_bolt", "slack_sdk", "uvicorn.access", "alembic", "mcp", "aiohttp.access")
-SHORTEST = 4  # a shorter secret would take the words out of every line and tell itself that way
+SHORTEST = 4  # a shorter secret would take the words out of every line and so reveal itself
 LEAST_PATH = 12  # a shorter path of a web address is a word, not a secret
 LONGEST = 4000
 TRACES = frozenset({"exception", "stack"})
@@ -125,5 +125,5 @@ class _Handler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         error = sys.exc_info()[0]
         name = error.__name__ if error else "unknown"
-        with suppress(OSError, ValueError):  # a closed stream cannot be told anything
+        with suppress(OSError, ValueError):  # a closed stream takes no output
             self.stream.write(f"a log line could not be written ({name}, {record.name}:{record.lineno})\n")

@@ -29,7 +29,7 @@ LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?") 
 
 
 class Settings(BaseModel):
-    """Everything a process is told, by the names of the variables (design, section 8)."""
+    """The settings of a process, by the names of their environment variables."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -287,7 +287,7 @@ class Settings(BaseModel):
 
     @property
     def slack_configured(self) -> bool:
-        """Say whether this set-up has a Slack workspace for approvals."""
+        """Return whether this set-up has a Slack workspace for approvals."""
         return self.slack_bot_token is not None or bool(self.approval_channel or self.slack_client_id)
 
     @property

@@ -59,7 +59,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(
         ("timing.send_window",),
         ("CERTAIN_SECONDS",),
-        "a write that is late is told so, and not that its process may be dead",
+        "a write that is late is reported as such, and not that its process may be dead",
     ),
     Relation(
         ("transport.connect_seconds",) * 2,
@@ -74,7 +74,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(
         ("timing.uptime_wait",),
         ("timing.look_age",),
-        "waiting for an uptime alone does not make the look before a sending old",
+        "waiting for an uptime alone does not make the preview before a send old",
     ),
     Relation(
         ("timing.send_window", "transport.change_seconds"),
@@ -84,7 +84,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(
         ("timing.power_lookup",), ("timing.create_lookup",), "a server shows in the list later than a power state"
     ),
-    Relation(("timing.poll_young",) * 3, ("timing.refusal_lookup",), "a refusal is verified by several looks"),
+    Relation(("timing.poll_young",) * 3, ("timing.refusal_lookup",), "a refusal is verified by several polls"),
     Relation(("timing.refusal_lookup",), ("timing.power_lookup",), "what was refused needs less patience"),
     Relation(
         ("timing.refusal_lookup", "timing.look_budget"),
@@ -127,23 +127,23 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(
         ("timing.look_budget",),
         ("timing.poll_young",),
-        "servers that hang delay nobody else's end by more than one interval",
+        "servers that hang delay no other change's end by more than one interval",
     ),
     Relation(("timing.look_budget",) * 2, ("timing.look_patience",), "a slow server gets more time than a quick one"),
     Relation(("timing.look_patience",), ("transport.attempt_seconds",), "patience with a server is one try of a read"),
-    Relation(("timing.poll_young",), ("timing.poll_grown",), "looks get rarer after a minute"),
-    Relation(("timing.poll_grown",), ("timing.poll_old",), "looks get rarer after ten minutes"),
+    Relation(("timing.poll_young",), ("timing.poll_grown",), "polls get rarer after a minute"),
+    Relation(("timing.poll_grown",), ("timing.poll_old",), "polls get rarer after ten minutes"),
     Relation(
-        ("timing.poll_old",) * 3, ("timing.missing_limit",), "a server is missing from several looks before it is lost"
+        ("timing.poll_old",) * 3, ("timing.missing_limit",), "a server is missing from several polls before it is lost"
     ),
-    Relation(("timing.poll_grown",) * 3, ("timing.power_lookup",), "nothing is found not done by one look"),
+    Relation(("timing.poll_grown",) * 3, ("timing.power_lookup",), "nothing is found not done by one poll"),
     Relation(("MEASURE_SECONDS",), ("timing.usage_seconds",), "rounds of figures do not pile up"),
-    Relation(("FLEET_FRESH_SECONDS",), ("FLEET_KEPT_SECONDS",), "a fleet that is looked at stays comparable"),
-    Relation(("timing.agree_gap",), ("timing.poll_young",), "the next look is the second one that settles"),
+    Relation(("FLEET_FRESH_SECONDS",), ("FLEET_KEPT_SECONDS",), "a fleet that is polled stays comparable"),
+    Relation(("timing.agree_gap",), ("timing.poll_young",), "the next poll is the second one that settles"),
     Relation(
         ("timing.poll_young",) * 10,
         ("timing.unseen_limit",),
-        "a server that goes away for a reboot is seen away before nothing is said to show it",
+        "a server that goes away for a reboot is seen away before nothing is reported to show it",
     ),
     Relation(("timing.unseen_limit",), ("timing.power_limit",), "what cannot be seen ends before it is overdue"),
     Relation(("UPTIME_NODES_SECONDS",), ("UPTIME_MARGIN_SECONDS",), "what two nodes explain is within the margin"),
@@ -170,7 +170,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     # The database.
     Relation(("BUSY_SECONDS",), ("RETRY_SECONDS",), "who waits for a lock gets it from one who died with it"),
     Relation(("BEAT_SECONDS",), ("POLICY_TOLD_SECONDS",), "doctor waits until living processes have read a new policy"),
-    Relation(("SCHEMA_SECONDS",), ("BEAT_SECONDS",), "each heartbeat looks at the schema"),
+    Relation(("SCHEMA_SECONDS",), ("BEAT_SECONDS",), "each heartbeat checks the schema"),
     Relation(("PAUSE_SECONDS",), ("RETRY_SECONDS",), "what may pass is tried again"),
     Relation(("CONNECT_SECONDS",), ("RETRY_SECONDS",), "a database that comes back is reached by the same transaction"),
     Relation(
@@ -188,7 +188,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(
         ("REFUSED_SECONDS", "transport.total_seconds", "timing.look_budget"),
         ("READY_POLLER_SECONDS",),
-        "a look that takes its whole time is no dead poller",
+        "a poll that takes its whole time is no dead poller",
     ),
     Relation(("IDLE_SECONDS", "CLAIM_SECONDS"), ("READY_OUTBOX_SECONDS",), "slow messages are no dead deliverer"),
     Relation(
@@ -199,7 +199,7 @@ RELATIONS: Final[Sequence[Relation]] = (
         ("LINE_AGAIN_SECONDS", "LINE_OPEN_SECONDS"), ("LINE_CLOSED_SECONDS",), "a line that Slack closed may come back"
     ),
     Relation(("TOKEN_REFUSED_SECONDS",), ("TOKEN_CHECK_SECONDS",), "a token that is right again is noticed soon"),
-    Relation(("SEVERAL_STOPPED_SECONDS",), ("STOPPED_SECONDS",), "what nobody checks is tried more often"),
+    Relation(("SEVERAL_STOPPED_SECONDS",), ("STOPPED_SECONDS",), "what is not checked is tried more often"),
     Relation(("HEAD_SECONDS",), ("BODY_SECONDS",), "a body takes longer than its head"),
     # Stopping.
     Relation(("LAST_LOOK_SECONDS",), ("ANSWER_SECONDS",), "who waits for a change hears of its state"),
@@ -224,7 +224,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("QUESTION_SECONDS",), ("QUESTION_STATE_SECONDS",), "an answer to an open question is accepted"),
     Relation(("KEYS_TIMEOUT_SECONDS",), ("KEYS_AGAIN_SECONDS",), "readings of keys do not pile up"),
     Relation(("KEYS_AGAIN_SECONDS",), ("KEYS_SECONDS",), "a new key is found before the old ones are read again"),
-    Relation(("KEYS_SECONDS",), ("KEYS_STALE_SECONDS",), "an issuer that is away for a moment locks nobody out"),
+    Relation(("KEYS_SECONDS",), ("KEYS_STALE_SECONDS",), "an issuer that is away for a moment locks no one out"),
     # Slack.
     Relation(("CLOCK_SECONDS",), ("SIGNED_SECONDS",), "doctor warns before signatures are refused"),
     Relation(("SIGNED_SECONDS",), ("MEANT_SECONDS",), "what Slack may deliver can be carried out"),
@@ -246,7 +246,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("MESSAGE_RETRY_SECONDS",), ("HORIZON_SECONDS",), "a message's next try is not taken for another boot's"),
     Relation(("STOPPED_SECONDS",), ("HORIZON_SECONDS",), "a message's next try is not taken for another boot's"),
     Relation(("QUIET_HOLD_SECONDS",), ("HORIZON_SECONDS",), "held news are not taken for another boot's"),
-    Relation(("TOGETHER_SECONDS",), ("timing.notice_seconds",), "a card comes before what is told of it"),
+    Relation(("TOGETHER_SECONDS",), ("timing.notice_seconds",), "a card comes before its notices"),
     Relation(("CLAIM_SECONDS",), ("HORIZON_SECONDS",), "a claim is not taken for another boot's"),
     Relation(("LEFT_SECONDS",), ("HORIZON_SECONDS",), "what was left is not taken for another boot's"),
     Relation(
@@ -258,5 +258,5 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("HOLD_DAYS",), ("WAITING_DAYS",), "a card waits for as long as its hold"),
     Relation(("MEANT_SECONDS",), ("INBOX_DAYS",), "a delivery that comes again is known for as long as it is meant"),
     Relation(("WAITING_DAYS",), ("DEAD_DAYS",), "what was given up is seen for longer than it waited"),
-    Relation(("DEAD_DAYS",), ("COPIES_DAYS",), "a card is edited for as long as anything is told of it"),
+    Relation(("DEAD_DAYS",), ("COPIES_DAYS",), "a card is edited for as long as notices refer to it"),
 )

@@ -1,4 +1,4 @@
-"""Where in a TOML text things stand: tomllib gives values without lines; pure.
+"""Where in a TOML text things stand: tomllib gives values without lines.
 
 The text is one that tomllib has read, so only what moves a line needs to be understood: strings,
 comments and brackets.

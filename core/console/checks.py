@@ -20,7 +20,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One line: what was looked at, what there is to say, what to do; `code` is a failure's exit code."""
+    """One line of a report: the subject, the result, what to do; `code` is the exit code of a failure."""
 
     level: Level
     area: str

@@ -33,26 +33,26 @@ def exit_code(error: BaseException) -> int:
     return OTHER
 
 
-def guarded(call: Callable[[], int], tell: Callable[[str], None] | None = None) -> int:
+def guarded(call: Callable[[], int], report: Callable[[str], None] | None = None) -> int:
     """Run a subcommand; an error ends it with one line on standard error, and never with a traceback.
 
-    `tell` gets the same words, where somebody else has to hear them too.
+    `report` is called with the same text.
     """
     with suppress(AttributeError):  # a stream that a test put there
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # what AttributeError is for
     try:
         code = call()
         sys.stdout.flush()
-    except (BrokenPipeError, KeyboardInterrupt):  # whoever read the output has seen enough
+    except (BrokenPipeError, KeyboardInterrupt):  # the reader of the output has gone
         code = OTHER
-    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place where one can be told
-        code = complain(error, tell)
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place that can report it
+        code = complain(error, report)
     _flush()
     return code
 
 
-def complain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
-    """Tell an error in one line, to `tell` as well, and return its exit code; of one not ours, log where it was."""
+def complain(error: BaseException, report: Callable[[str], None] | None = None) -> int:
+    """Print an error in one line and return its exit code; an unexpected error is logged with its place."""
     leaves = list(_leaves(error))
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
         return OTHER
@@ -65,8 +65,8 @@ def complain(error: BaseException, tell: Callable[[str], None] | None = None) ->
         logger.error("unexpected_error", error_id=reported.error_id, where=_where(leaves[0].__traceback__))
         logger.debug("unexpected_error_traceback", error_id=reported.error_id, exc_info=error)
     words = f"{tidy(str(reported), limit=LONGEST)} [{reported.error_id}]"
-    if tell is not None:
-        tell(words)
+    if report is not None:
+        report(words)
     sys.stderr.write(f"vpsops: {words}\n")
     return exit_code(reported)
 

@@ -70,14 +70,14 @@ def protected_files(settings: Settings, environ: Mapping[str, str]) -> list[Prot
 
 
 def _holds_secrets(settings: Settings) -> bool:
-    """Say whether a configuration brings a secret of its own."""
+    """Return whether a configuration brings a secret of its own."""
     table = settings.config_file.data.get("settings", {})
     url = str(table.get("VPSOPS_DATABASE_URL", ""))
     return bool(SECRETS & table.keys()) or "@" in url
 
 
 def file_findings(kept: ProtectedFile, status: os.stat_result, reader: ProcessUser) -> list[DoctorFinding]:
-    """Return what is wrong with a file of this owner and mode; pure."""
+    """Return what is wrong with a file of this owner and mode."""
     if status.st_uid not in {0, reader.uid}:
         todo = f"chown it to the user who runs vpsops, and chmod go= {kept.path}"
         return [
@@ -90,7 +90,7 @@ def file_findings(kept: ProtectedFile, status: os.stat_result, reader: ProcessUs
 
 
 def _opened_by_others(status: os.stat_result, reader: ProcessUser) -> bool:
-    """Say whether anybody but its owner and root can open a file.
+    """Return whether anyone but its owner and root can open a file.
 
     A service may read a file of root's by its group: it cannot change it, and the group is the service's own.
     """
@@ -105,7 +105,7 @@ def _folder(path: Path) -> list[DoctorFinding]:
 
 
 def _writers(mode: int, what: str, todo: str) -> list[DoctorFinding]:
-    """Return that everybody can do something, or a group: on many machines that is the user's own alone."""
+    """Return that everyone can do something, or a group: on many machines that is the user's own alone."""
     if mode & stat.S_IWOTH:
         return [fail(AREA, f"others on this machine can {what}", todo, exit_codes.USAGE)]
     return [warn(AREA, f"members of a group can {what}", todo)] if mode & stat.S_IWGRP else []

@@ -206,7 +206,7 @@ def _is_due(kind: str, now: datetime, connection: Connection) -> bool:
 
 
 def _due(value: Mapping[str, object], now: datetime) -> bool:
-    """Say whether a place has not got today's head, and no process is about to leave it."""
+    """Return whether a place has not got today's head, and no process is about to leave it."""
     taken_at = value.get("taken_at")
     waits = isinstance(taken_at, int | float) and abs(now.timestamp() - taken_at) < timings.ANCHOR_RETRY_SECONDS
     return value.get("day") != _day(now) and not waits

@@ -1,10 +1,10 @@
 """Continuity of the database: whether it still holds everything that this machine has seen in it.
 
 A lagging standby that takes over, a backup that is put in place or a copy that is swapped in forgets what was
-sent since. What is approved there may have been sent already, so none of it is sent by itself: whoever notices
+sent since. What is approved there may have been sent already, so none of it is sent by itself: anyone who notices
 first records a finding in the database, in whose transaction every approved change becomes one for a person.
 
-A look is compared with the mark that was there before the look began, so that ordinary concurrency is no finding.
+A view is compared with the mark that was stored before the read began, so that ordinary concurrency is no finding.
 """
 
 import secrets
@@ -53,7 +53,7 @@ class StoreWentBackError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class RollbackFinding:
-    """A time that the database went back: how it shows, who noticed, and whether somebody accepted it since."""
+    """A time that the database went back: how it shows, who noticed, and whether someone accepted it since."""
 
     id: str
     what: str
@@ -66,9 +66,9 @@ class RollbackFinding:
 
 @dataclass(frozen=True, slots=True)
 class StoreView:
-    """What one look at the database found."""
+    """The state of the database in one read."""
 
-    mark: Mark | None  # what was known before the look began
+    mark: Mark | None  # what was known before the read began
     seq: int
     hash: str
     at_mark: str  # the hash of the record that the mark names; empty where there is none
@@ -78,7 +78,7 @@ class StoreView:
 
     @property
     def difference(self) -> str:
-        """Say in words what shows that the database went back since it was seen last; nothing where all is well."""
+        """Describe what shows that the database went back since it was seen last; nothing where all is well."""
         mark = self.mark
         if mark is not None and not (self.findings and self.findings[-1].id not in mark.findings):
             if self.seq < mark.seq:
@@ -92,7 +92,7 @@ class StoreView:
 
     @property
     def seen(self) -> Mark:
-        """The mark of what this look found."""
+        """The mark of this view."""
         before = self.mark.findings if self.mark else ()
         new = [finding.id for finding in self.findings if finding.id not in before]
         return Mark(self.seq, self.hash, (*before, *new)[-MOST_FINDINGS:])
@@ -116,7 +116,7 @@ class ContinuityMonitor:
 
     @property
     def knows_server(self) -> bool:
-        """Say whether a standby that takes over, or another cluster, shows by what the server says of itself."""
+        """Return whether a standby that takes over, or another cluster, shows by what the server says of itself."""
         return self._database.sqlite or (lineage.SYSTEM | lineage.TIMELINE).items() <= self._expressions.items()
 
     async def look(self, mark: Mark | None) -> StoreView:
@@ -125,7 +125,7 @@ class ContinuityMonitor:
         return await self._database.read(lambda connection: self.view(connection, mark))
 
     async def open(self) -> None:
-        """Take up what earlier processes saw, and look; raises `StorageError`."""
+        """Load what earlier processes saw, then compare; raises `StorageError`."""
         self._expressions = await lineage.readable(self._database)
         if not self.knows_server:
             logger.warning("lineage_not_readable", hint="A standby that takes over shows by the audit trail alone.")
@@ -136,7 +136,7 @@ class ContinuityMonitor:
             await self._database.transact(self._note_lineage, wake=False)
 
     def _note_lineage(self, connection: Connection) -> None:
-        """Store what tells this server from others, as far as it is not stored; what is stays."""
+        """Store the lineage of this database server where none is stored yet."""
         known, findings = _lock(connection)
         view = self.view(connection, None)
         _write(connection, {**view.lineage, **known}, findings, self._clock.now().timestamp())
@@ -147,7 +147,7 @@ class ContinuityMonitor:
         return await self.judge(await self._database.read(lambda connection: self.view(connection, mark)))
 
     async def judge(self, view: StoreView) -> StoreView:
-        """Record a finding where a look shows that the database went back, else remember what was seen."""
+        """Record a finding where a view shows that the database went back, else remember the view."""
         if view.difference:
             view = await self._database.transact(lambda connection: self._record(connection, view.mark))
         await self._remember(view)
@@ -252,7 +252,7 @@ def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -
 
 
 def _lock(connection: Connection) -> tuple[Lineage, tuple[RollbackFinding, ...]]:
-    """Return what is stored, and keep everybody else from changing it until the commit."""
+    """Return what is stored, and keep everyone else from changing it until the commit."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     empty = insert(SWITCHES).values(name=NAME, value={}, by={}, at=0.0)
     connection.execute(empty.on_conflict_do_nothing())  # two may be the first

@@ -34,7 +34,7 @@ class Mark:
     findings: tuple[str, ...] = ()  # the last ones, oldest first
 
     def follows(self, other: "Mark") -> bool:
-        """Say whether this one was seen after another of the same database."""
+        """Return whether this one was seen after another of the same database."""
         if self.findings != other.findings:
             return set(other.findings[-1:]) <= set(self.findings)
         return self.seq > other.seq
@@ -52,7 +52,7 @@ ENTRIES: Final = TypeAdapter(dict[str, _HeadEntry])
 
 
 def database_name(url: str) -> str:
-    """Return what names a database on this machine, without user and password; pure."""
+    """Return what names a database on this machine, without user and password."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(parsed.database or '').expanduser().resolve()}"
@@ -70,7 +70,7 @@ class HeadFile:
 
     @property
     def writable(self) -> bool:
-        """Say whether the file can be written, or made with its folder."""
+        """Return whether the file can be written, or made with its folder."""
         place = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
         return os.access(place, os.W_OK if place == self.path else os.W_OK | os.X_OK)
 

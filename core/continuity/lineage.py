@@ -30,18 +30,18 @@ Lineage = Mapping[str, str]
 
 
 def columns_of(expressions: Mapping[str, str]) -> list[sa.ColumnElement[str]]:
-    """Return the columns that read a lineage in the query of something else; pure."""
+    """Return the columns that read a lineage in the query of something else."""
     return [sa.literal_column(text).label(f"lineage_{name}") for name, text in expressions.items()]
 
 
 def lineage_of(row: sa.RowMapping) -> dict[str, str]:
-    """Return what such columns said; what is empty is not known; pure."""
+    """Return what such columns said; what is empty is not known."""
     named = {name: str(row[name]) for name in row if name.startswith("lineage_") and row[name]}
     return {name.removeprefix("lineage_"): value for name, value in named.items()}
 
 
 def differences(before: Lineage, now: Lineage) -> list[str]:
-    """Return the names of what is another one now, of those that are known of both; pure."""
+    """Return the names of what is another one now, of those that are known of both."""
     return [name for name in before if name in now and before[name] != now[name]]
 
 

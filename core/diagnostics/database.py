@@ -55,15 +55,15 @@ async def check_storage(settings: Settings, clock: Clock) -> Sequence[DoctorFind
         options = postgres_options_of(settings)
         async with open_database(settings.database, clock, make=False, options=options) as database:
             await observe(database)
-            for look in LOOKS:
-                findings += await look(database, settings)
+            for check in CHECKS:
+                findings += await check(database, settings)
     except NotReadyError as error:
         return [_unmakeable(settings) or warn("database", error.message, error.hint)]
     return findings
 
 
 def _unmakeable(settings: Settings) -> DoctorFinding | None:
-    """Say why a SQLite file that is not there yet cannot be made, if it cannot."""
+    """Return why a SQLite file that is not there yet cannot be made, if it cannot."""
     url = sa.make_url(settings.database)
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
@@ -76,7 +76,7 @@ def _unmakeable(settings: Settings) -> DoctorFinding | None:
 
 
 async def look_at_database(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
-    """Ask it something, and on SQLite look at the file itself."""
+    """Run a query and, on SQLite, check the file itself."""
     begun = database.clock.monotonic()
     await database.read(database.tick)
     took = round((database.clock.monotonic() - begun) * 1000)
@@ -86,7 +86,7 @@ async def look_at_database(database: Database, settings: Settings) -> Sequence[D
 
 
 async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
-    """Say whether one process hears of what another one stores, where PostgreSQL tells it."""
+    """Return whether notifications between processes arrive, on PostgreSQL."""
     if database.sqlite:
         return []
     if await database.hears_others():
@@ -96,7 +96,7 @@ async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFindi
 
 
 async def look_at_file(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
-    """Say whether this user may write to the file, and whether its pages are sound."""
+    """Return whether this user may write to the file, and whether its pages are sound."""
     path = _file(settings.database)
     text = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
     findings: list[DoctorFinding] = []
@@ -111,7 +111,7 @@ async def look_at_file(database: Database, settings: Settings) -> Sequence[Docto
 
 
 async def look_at_processes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
-    """Say who is alive, and whether somebody should be."""
+    """Return who is alive, and whether someone should be."""
 
     def work(connection: Connection) -> tuple[list[str], int]:
         tick = database.tick(connection)
@@ -129,7 +129,7 @@ async def look_at_processes(database: Database, _: Settings) -> Sequence[DoctorF
 
 
 async def look_at_people(database: Database, _: Settings) -> Sequence[DoctorFinding]:
-    """Say which changes only a person can settle."""
+    """Return which changes only a person can settle."""
     needy = await database.read(
         lambda connection: repository.select(connection, repository.in_states(State.NEEDS_PERSON), limit=100)
     )
@@ -146,7 +146,7 @@ async def look_at_people(database: Database, _: Settings) -> Sequence[DoctorFind
 
 
 async def look_at_continuity(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
-    """Say whether the database went back since it was seen last, by this machine or another."""
+    """Return whether the database went back since it was seen last, by this machine or another."""
     kept = head_file_of(settings)
     mark = kept.read() if kept is not None else None
     known = ContinuityMonitor(database, database.clock, "doctor")
@@ -202,7 +202,7 @@ async def look_at_claims(database: Database, _: Settings) -> Sequence[DoctorFind
 
 
 async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFinding]:
-    """Say how much waits in each queue, and for how long its oldest has waited."""
+    """Return how much waits in each queue, and for how long its oldest has waited."""
     now = database.clock.now().timestamp()
 
     def work(connection: Connection) -> list[tuple[str, int, float]]:
@@ -223,7 +223,7 @@ async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFind
 
 
 async def look_at_wishes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
-    """Say which writes the provider wants to wait, and how many changes do."""
+    """Return which writes the provider wants to wait, and how many changes do."""
     now = database.clock.now()
 
     def work(connection: Connection) -> tuple[list[HoldOff], int]:
@@ -238,7 +238,7 @@ async def look_at_wishes(database: Database, _: Settings) -> Sequence[DoctorFind
 
 
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
-    """Say what was not delivered to people, and what of theirs was not worked on."""
+    """Return what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
 
     def work(connection: Connection) -> tuple[int, int, int, int, str]:
@@ -285,7 +285,7 @@ async def look_at_trail(database: Database, _: Settings) -> Sequence[DoctorFindi
 
 
 async def look_at_anchors(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
-    """Say when the head of the trail last left the machine, where it is to do so."""
+    """Return when the head of the trail last left the machine, where it is to do so."""
     kinds = anchor_targets_from(settings, load_workspaces(settings)).named
     days = await database.read(partial(last_days, kinds=kinds))
     late_before = (database.clock.now() - timedelta(days=2)).date().isoformat()
@@ -299,7 +299,7 @@ async def look_at_anchors(database: Database, settings: Settings) -> Sequence[Do
 
 
 async def _compared(database: Database) -> DoctorFinding | None:
-    """Say which changes are not as the trail has them."""
+    """Return which changes are not as the trail has them."""
     ids: dict[str, str] = {}
     async for discrepancy in discrepancies(database):
         ids.setdefault(discrepancy.change_id, discrepancy.what)
@@ -313,7 +313,7 @@ async def _compared(database: Database) -> DoctorFinding | None:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return some names as text, the first few of many; pure."""
+    """Return some names as text, the first few of many."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(names[:SHOWN])}{more}"
 
@@ -326,7 +326,7 @@ def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool
     return connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0
 
 
-LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFinding]]], ...]] = (
+CHECKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFinding]]], ...]] = (
     look_at_database,
     look_at_wakes,
     look_at_processes,

@@ -22,7 +22,7 @@ NAMED: Final = 3
 
 
 async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Ask the provider for the list of servers, and one of them in full; say what this API cannot tell."""
+    """Ask the provider for the list of servers, and one of them in full; report what this API lacks."""
     credentials = credentials_of(settings)
     if credentials is None:
         raise NotAuthenticatedError("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
@@ -60,7 +60,7 @@ UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after 
 
 
 def _fewer_fields(listed: Server, full: Server) -> DoctorFinding | None:
-    """Say which facts the list leaves out."""
+    """Return which facts the list leaves out."""
     missing = [name for name in COMPARED if getattr(listed, name) is None and getattr(full, name) is not None]
     if not missing:
         return None
@@ -81,7 +81,7 @@ def _no_uptime(usage: Usage) -> list[DoctorFinding]:
 
 
 async def _prices(api: Wayscloud) -> list[DoctorFinding]:
-    """Say where plans have no price that a limit on money could use."""
+    """Return where plans have no price that a limit on money could use."""
     try:
         plans = await api.list_plans()
     except WayscloudError as error:

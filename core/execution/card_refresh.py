@@ -1,4 +1,4 @@
-"""Which changes are under way, for whoever keeps their cards fresh; one process at a time does."""
+"""Which changes are under way, for those who keeps their cards fresh; one process at a time does."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,13 +19,13 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
     Raises `StorageError`.
     """
 
-    def look(connection: Connection) -> list[Change]:
+    def read_changes(connection: Connection) -> list[Change]:
         return repository.select(connection, repository.in_states(*UNDER_WAY), limit=None, oldest_first=True)
 
     def lease(connection: Connection) -> bool:
         return acquire_lease(connection, LEASE, process, database.tick(connection))
 
-    changes = await database.read_along(look)
+    changes = await database.read_along(read_changes)
     mine = bool(changes) and await database.transact(lease, durable=False, wake=False)
     return changes if mine else []
 
@@ -45,5 +45,5 @@ async def in_hand(outbox: Outbox, change_id: str) -> AsyncIterator[Change]:
 
 
 def next_ones(under_way: list[Change], refreshed: dict[str, float], most: int) -> list[Change]:
-    """Return those whose turn it is: the ones that waited longest, so that of many none is left out; pure."""
+    """Return those whose turn it is: the ones that waited longest, so that of many none is left out."""
     return sorted(under_way, key=lambda change: refreshed.get(change.id, float("-inf")))[:most]

@@ -36,7 +36,7 @@ def needs(connection: Connection, *states: State) -> frozenset[Need]:
 
 
 def is_outranked(connection: Connection, others: AbstractSet[str], states: Sequence[State]) -> bool:
-    """Say whether another living process can do all that this one can, and some of what waits besides."""
+    """Return whether another living process can do all that this one can, and some of what waits besides."""
     own = own_capability()
     beyond = {need for need in needs(connection, *states) if not own.covers(need)}
     if not beyond:

@@ -1,6 +1,6 @@
 """Changes that wait because the provider asked to: approved, nothing sent, until that time or until their yes lapses.
 
-A yes counts for as long as the question for it may be open, and for a quarter of an hour at least: nobody wants a
+A yes counts for as long as the question for it may be open, and for a quarter of an hour at least: no one wants a
 server stopped hours after saying so. What the provider wants to wait for longer ends at once.
 """
 
@@ -69,7 +69,7 @@ def defer(connection: Connection, change: Change, wish: HoldOff, now: datetime, 
 
 
 def doubt(connection: Connection, change: Change, error: ProviderRefusedError, now: datetime, timing: Timing) -> Change:
-    """Have looks verify a provider's no, and keep to its wish to wait."""
+    """Have polls verify a provider's refusal, and honour its Retry-After."""
     again = error.again and change.sends < timing.sends
     if isinstance(error, RateLimitedError):
         seconds = error.retry_after or timing.write_gap * UNASKED_GAPS

@@ -27,7 +27,7 @@ DOUBTED: Final = (
 
 
 def not_sent(change: Change, rest: str) -> str:
-    """Say that a write stayed here, and begin `rest` after that; what an earlier one came to is said too."""
+    """Report that a write stayed here, and begin `rest` after that; what an earlier one came to is said too."""
     if not change.sends:
         return f"{NOTHING_SENT}{rest}"
     refusal = change.refusal or Refusal("The provider refused it.", again=False)
@@ -40,7 +40,7 @@ def before(sending: Change) -> Change:
 
 
 def difference(change: Change, seen: Preview) -> str:
-    """Say in words what is not as it was shown."""
+    """Describe what is not as it was shown."""
     target, now = change.target, seen.target
     names = ("hostname", "state", "region", "address", "plan", "system")
     parts = [

@@ -1,4 +1,4 @@
-"""The watcher: one list call per interval serves every change that was sent, whatever their number.
+"""The poller: one list call per interval serves every change that was sent, whatever their number.
 
 It starts with the first change to watch, or with the first channel that wants to hear of drift, of
 the provider or of usage, and ends with the last; among several processes one does it, by a lease.
@@ -42,23 +42,23 @@ REFUSED_WAIT: Final = timing.REFUSED_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class PollTargets:
-    """What there is to look for: changes, and what channels want to hear of."""
+    """What a poll is for: changes in progress, and the subscriptions of channels."""
 
     changes: Sequence[Change] = ()
     wanted: Sequence[Subscription] = ()
-    standing: bool = False  # somebody wants a look even while nothing is being changed
+    standing: bool = False  # someone wants a poll even while nothing is being changed
 
     @property
     def nothing(self) -> bool:
-        """Say whether there is nothing to look for."""
+        """Return whether there is nothing to poll for."""
         return not self.changes and not self.standing
 
 
-def interval(changes: Sequence[Change], look: FleetSnapshot | None, timing: Timing) -> float:
-    """Return the seconds to the next look: the youngest change sets the pace; pure."""
+def interval(changes: Sequence[Change], snapshot: FleetSnapshot | None, timing: Timing) -> float:
+    """Return the seconds to the next poll: the youngest change sets the pace."""
     if not changes:
         return timing.poll_idle
-    ages = [age(change, look.now) for change in changes] if look else [0.0]
+    ages = [age(change, snapshot.now) for change in changes] if snapshot else [0.0]
     youngest = min(ages, default=0.0)
     if youngest < 60:  # noqa: PLR2004 - a minute
         return timing.poll_young
@@ -74,9 +74,9 @@ class ChangePoller:
     clock: Clock
     process: Process
     timing: Timing
-    fleet: ServerFeed | None = None  # whose followers hear of each look
+    fleet: ServerFeed | None = None  # whose followers hear of each poll
     always: bool = False  # a channel that the settings name wants to hear of everything
-    record_round: RoundRecorder = no_record  # called after each look, before the pause
+    record_round: RoundRecorder = no_record  # called after each poll, before the pause
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _away: set[str] = field(default_factory=set)
     _moved: set[str] = field(default_factory=set)
@@ -92,18 +92,18 @@ class ChangePoller:
         self._settlement = Settlement(self.database, self.api, self.clock, self.timing)
 
     def nudge(self) -> None:
-        """Ask for a look soon; many nudges are one."""
+        """Ask for a poll soon; many nudges are one."""
         self._nudged.set()
 
     def hear(self, newest: float) -> None:
-        """Look soon if a change was sent, by another process perhaps, that is younger than all looked at so far."""
+        """Poll soon if a change was sent, by any process, after all those watched so far."""
         if newest > self._newest:
             self.nudge()
 
     async def watch(self) -> None:
-        """Look until nothing is left to look for, if this process gets the lease."""
+        """Poll until nothing is left to poll for, if this process gets the lease."""
         failure: BaseException | None = None
-        async with anyio.create_task_group() as group:  # reads that take longer than a look go on in it
+        async with anyio.create_task_group() as group:  # reads that take longer than a poll go on in it
             try:
                 await self._watch_on(group)
             except anyio.get_cancelled_exc_class():
@@ -130,25 +130,25 @@ class ChangePoller:
         self._newest = max((sent(change) for change in due.changes), default=0.0)
         now = self.clock.monotonic()
         self._since = {change.id: self._since.get(change.id, now) for change in due.changes}
-        look = await self._look()
-        if look is not None:
-            await self._settlement.settle(due.changes, look, group)
-            self._away, self._moved = away(due.changes, look), moved(due.changes, look)
-            await self._lookout.looked(look, keep=due.standing)
+        snapshot = await self._look()
+        if snapshot is not None:
+            await self._settlement.settle(due.changes, snapshot, group)
+            self._away, self._moved = away(due.changes, snapshot), moved(due.changes, snapshot)
+            await self._lookout.looked(snapshot, keep=due.standing)
             if not self._measuring:
                 self._measuring = True
-                group.start_soon(self._measure, look, due.wanted)
+                group.start_soon(self._measure, snapshot, due.wanted)
         self.record_round()
-        seconds = interval(due.changes, look, self.timing)
+        seconds = interval(due.changes, snapshot, self.timing)
         await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
 
-    async def _measure(self, look: FleetSnapshot, subscriptions: Sequence[Subscription]) -> None:
-        """Read the figures that somebody has a threshold on, while looks go on."""
+    async def _measure(self, snapshot: FleetSnapshot, subscriptions: Sequence[Subscription]) -> None:
+        """Read the figures that someone has a threshold on, while polls go on."""
         try:
-            await self._lookout.measure(look.servers, subscriptions)
+            await self._lookout.measure(snapshot.servers, subscriptions)
         except StorageError as error:
             logger.error("usage_not_stored", error=error.message, error_id=error.error_id)
-        except Exception:  # it must not end the looks
+        except Exception:  # it must not end the polls
             logger.exception("measurement_failed")
         finally:
             self._measuring = False
@@ -159,7 +159,7 @@ class ChangePoller:
         spread = seconds * self.timing.poll_jitter
         with anyio.move_on_after(seconds + random.uniform(-spread, spread)):  # noqa: S311 - jitter
             await self._nudged.wait()
-            await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one look
+            await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one poll
 
     async def _mine(self) -> PollTargets:
         def work(connection: Connection) -> PollTargets:
@@ -206,20 +206,20 @@ class ChangePoller:
 
 
 def sent(change: Change) -> float:
-    """Return when a change was sent, in UTC seconds; pure."""
+    """Return when a change was sent, in UTC seconds."""
     return (change.sent_at or change.updated_at).timestamp()
 
 
-def away(changes: Sequence[Change], look: FleetSnapshot) -> set[str]:
-    """Return the changes whose server has been seen down or on its way since they were sent, now or before; pure."""
-    down = {server.id for server in look.servers if server.off or server.pending}
-    return {change.id for change in changes if change.id in look.away or change.target.id in down}
+def away(changes: Sequence[Change], snapshot: FleetSnapshot) -> set[str]:
+    """Return the changes whose server has been seen down or on its way since they were sent, now or before."""
+    down = {server.id for server in snapshot.servers if server.off or server.pending}
+    return {change.id for change in changes if change.id in snapshot.away or change.target.id in down}
 
 
-def moved(changes: Sequence[Change], look: FleetSnapshot) -> set[str]:
-    """Return the changes whose server's `status` has been another than in order since they were sent; pure."""
-    other = {server.id for server in look.servers if not server.in_order}
-    return {change.id for change in changes if change.id in look.moved or change.target.id in other}
+def moved(changes: Sequence[Change], snapshot: FleetSnapshot) -> set[str]:
+    """Return the changes whose server's `status` has been another than in order since they were sent."""
+    other = {server.id for server in snapshot.servers if not server.in_order}
+    return {change.id for change in changes if change.id in snapshot.moved or change.target.id in other}
 
 
 def watched(connection: Connection) -> list[Change]:
@@ -228,7 +228,7 @@ def watched(connection: Connection) -> list[Change]:
 
 
 async def watch_quietly(watcher: ChangePoller) -> None:
-    """Watch, and leave a database that is away to the keeper's next round."""
+    """Watch, and leave a database that is away to the reconciler's next round."""
     try:
         await watcher.watch()
     except StorageError as error:

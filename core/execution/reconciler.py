@@ -1,6 +1,6 @@
-"""The keeper: settles what time or a dead process left behind, every two seconds, in every process that runs changes.
+"""Settles expired changes and those of dead processes, every two seconds, in every process that runs changes.
 
-Waiting costs it nothing: a thousand holds are one indexed query. Two keepers do no harm, since
+Waiting costs it nothing: a thousand holds are one indexed query. Two reconcilers do no harm, since
 every step is compare-and-set.
 """
 
@@ -39,7 +39,7 @@ BATCH = 100
 LEAST = 5
 """So many runs are taken up in a round however many this process has in hand."""
 REST_SECONDS: Final = timing.REST_SECONDS
-"""A change whose step broke is tried again after this, so that many of them keep nobody else waiting."""
+"""A change whose step broke is tried again after this, so that many of them keep no one else waiting."""
 WATCHED = (State.WATCHING, State.UNKNOWN)
 WATCHER = "watcher"
 UNANSWERED = "unanswered"
@@ -47,14 +47,14 @@ UNANSWERED = "unanswered"
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerWork:
-    """What one look at the table asks for."""
+    """The work that one query of the table finds."""
 
     expired: list[Change]
     to_remind: list[Change]
-    to_run: bool  # there is something approved that nobody runs
+    to_run: bool  # there is something approved that no one runs
     orphaned: list[Change]
     newest: float  # when the last of those to watch was sent; 0 when there is none
-    standing: bool  # a channel wants the provider looked at, and nobody does
+    standing: bool  # a subscription needs the provider polled, and no process does
     view: StoreView | None = None  # whether the database is still the one that was seen before
 
 
@@ -74,7 +74,7 @@ class Reconciler:
     broken: dict[str, float] = field(default_factory=dict)  # changes whose step broke, and when it is tried again
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
-        """Keep on until cancelled; a database that is away is told once and tried again."""
+        """Keep on until cancelled; an unreachable database is logged once and tried again."""
         failing = False
         while True:
             try:
@@ -89,7 +89,7 @@ class Reconciler:
 
     @property
     def _rides(self) -> bool:
-        """Say whether a look can wait for a heartbeat."""
+        """Return whether a query can wait for a heartbeat."""
         return self.timing.keep_seconds >= 2 * BEAT_SECONDS
 
     async def round(self) -> None:
@@ -142,13 +142,13 @@ class Reconciler:
         return (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
 
     def _unowned(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
-        """What nobody runs; what moved a moment ago is left to whoever moved it."""
+        """Changes that no process runs; one that moved a moment ago is left to the process that moved it."""
         now, moment = self.clock.now().timestamp(), self.timing.keep_seconds / 2
         recent = CHANGES.c.updated_at.between(now - moment, now + moment)
         return self._masterless(others, running) & ~recent & is_due(now)
 
     async def _claim(self) -> list[str]:
-        """Take the oldest of what nobody runs, as many as there is room for here; the rest is for other processes."""
+        """Take the oldest of what no one runs, as many as there is room for here; the rest is for other processes."""
         running = self.running()
         room = max(BATCH - len(running), LEAST)
 
@@ -177,14 +177,14 @@ class Reconciler:
 
 
 def expire(connection: Connection, change: Change, clock: Clock) -> Change:
-    """End a hold that nobody answered in time."""
+    """End a hold that no one answered in time."""
     note = "Nobody answered in time. Nothing was done."
     outbox.put_notice(connection, change.id, "expired", clock.now())
     return repository.step(connection, change, State.EXPIRED, clock.now(), event="expired", note=note)
 
 
 def attend(connection: Connection, change: Change, clock: Clock, timing: Timing) -> Change:
-    """Bring a hold to people's attention: to more of them while nobody has voted, and once more before it expires.
+    """Bring a hold to people's attention: to more of them while no one has voted, and once more before it expires.
 
     Where no process was there at the first time, both are due at once.
     """

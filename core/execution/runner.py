@@ -1,8 +1,8 @@
-"""One run of an approved change: claim, look again, connect, store the intention, send once, record what came back.
+"""One run of an approved change: claim, check again, connect, store the intention, send once, record what came back.
 
 Every step is a transaction with compare-and-set, so a process that was taken for dead finds its next step refused.
 The write itself is fenced in time: on a connection that is open already it leaves within two seconds of the stored
-intention, by a process that nobody can have given up yet, or not at all. A write that this process was too slow for
+intention, by a process that no one can have given up yet, or not at all. A write that this process was too slow for
 is no failure of the change, which is tried again.
 """
 
@@ -72,7 +72,7 @@ class Runner:
     continuity: ContinuityMonitor | None = None
 
     async def run(self, change_id: str, claim: ClaimedChange | None = None) -> None:
-        """Take a change as far as the provider's answer; somebody else's change is left alone.
+        """Take a change as far as the provider's answer; another person's change is left alone.
 
         `claim` is what `claim_in` returned in the transaction that let it run.
         """
@@ -87,7 +87,7 @@ class Runner:
             await self._went_back()
         except UnreadableRowError as error:  # left to a process that can read it
             bound.info("change_released", why=error.why)
-        except StorageError as error:  # the keeper of some process finds it again
+        except StorageError as error:  # the reconciler of some process finds it again
             bound.error("storage_failed", error=error.message, error_id=error.error_id)
         finally:
             self.sent()
@@ -116,7 +116,7 @@ class Runner:
     def claim_in(self, connection: Connection, change: Change) -> ClaimedChange:
         """Claim an approved change for this process, with its place among all writes, in the caller's transaction.
 
-        The caller has looked in it whether agents are paused.
+        The caller has checked in it whether agents are paused.
         """
         claimed = repository.claim(connection, change, self.clock.now(), self.process.id)
         return ClaimedChange(claimed, self._place(connection, change))
@@ -256,7 +256,7 @@ class Runner:
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
 
     async def _intend(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
-        """Store that the write leaves now, on the connection that is open; what was looked at is still as it was."""
+        """Store that the write leaves now, on the connection that is open; the previewed state still holds."""
         now = self.clock.now()
 
         def work(connection: Connection) -> tuple[Change, float]:
@@ -286,7 +286,7 @@ class Runner:
         return sending, SendDeadline(self.process, self.clock, stored + self.timing.send_window)
 
     async def _uptime(self, change: Change, server_id: str) -> int | None:
-        """Return a server's uptime before its reboot, if it can be read soon; a younger one tells it as well."""
+        """Return a server's uptime before its reboot, if it can be read soon; a younger one serves as well."""
         if change.operation != "reboot":
             return None
         with anyio.move_on_after(self.timing.uptime_wait):
@@ -314,7 +314,7 @@ class Runner:
             await self._refused(sending, error)
         except VpsopsError as error:
             await self._unknown(sending.change, error.message)
-        except BaseException as error:  # told to stop, or broken
+        except BaseException as error:  # cancelled, or failed
             with anyio.CancelScope(shield=True):
                 await self._broken_off(sending, error)
             raise
@@ -325,7 +325,7 @@ class Runner:
         return None
 
     async def _prepare(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
-        """Store the intention, after another look where connecting took so long that the last one is old."""
+        """Store the intention; where connecting took too long, check the server again first."""
         if self.clock.monotonic() - checked.at > self.timing.look_age:
             again = await self._check(change)
             if again is None:
@@ -334,9 +334,9 @@ class Runner:
         return await self._intend(change, checked, uptime)
 
     async def _refused(self, sending: WriteHook, error: provider_errors.ProviderRefusedError) -> None:
-        """Have looks verify a no: a proxy may have repeated the request, or have said it after the effect.
+        """Have polls verify a refusal: a proxy may have repeated the request, or answered after the effect.
 
-        A key that is refused is the exception: it is refused before anything is done, and cannot be looked with.
+        A key that is refused is the exception: it is refused before anything is done, and cannot be used for a poll.
         """
         if sending.fence is None:
             await self._not_sent(sending.change, f". {error.message}")
@@ -357,7 +357,7 @@ class Runner:
         await self._back(sending.change, "not_processed", why, why)
 
     async def _held_back(self, change: Change, why: str) -> Change | None:
-        """Back to approved, as nothing left and nobody but this process was the reason; not for ever."""
+        """Back to approved, as nothing left and no one but this process was the reason; not for ever."""
         try:
             begun = await self.database.read(partial(attempted_since, change))
         except UnauthorizedError as error:

@@ -1,7 +1,7 @@
-"""The settlement of a look: what the list says ends changes at once, the rest is read beside, each for itself.
+"""The settlement of a poll: what the list says ends changes at once, the rest is read beside, each for itself.
 
-A server that does not answer holds up its own change and no other. Its read is given up within the look's budget at
-first; after that it is read apart from the looks, with more patience each time.
+A server that does not answer holds up its own change and no other. Its read is given up within the poll's budget at
+first; after that it is read apart from the polls, with more patience each time.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -49,28 +49,28 @@ LACKING: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE})
 
 @dataclass(frozen=True, slots=True)
 class ChangeReading:
-    """A look with what was read besides for one change."""
+    """A poll with what was read besides for one change."""
 
-    look: FleetSnapshot
+    snapshot: FleetSnapshot
     usage: Usage | None = None
 
     def lacking(self, finding: OutcomeFinding) -> Server | None:
         """Return the server that has to be read for a finding, or nothing where all is read."""
         if finding.server is None or finding.finding not in READ:
             return None
-        read = finding.finding is not OutcomeKind.NEEDS_USAGE and finding.server.id in self.look.full
+        read = finding.finding is not OutcomeKind.NEEDS_USAGE and finding.server.id in self.snapshot.full
         return None if read else finding.server
 
 
 @dataclass(slots=True)
 class Settlement:
-    """Settles changes by what looks find, and remembers of each how its server answered."""
+    """Settles changes by what polls find, and remembers of each how its server answered."""
 
     database: Database
     api: Wayscloud
     clock: Clock
     timing: Timing
-    _since: dict[str, float] = field(default_factory=dict)  # when looks began to agree that it succeeded, by change
+    _since: dict[str, float] = field(default_factory=dict)  # when polls began to agree that it succeeded, by change
     _misses: dict[str, int] = field(default_factory=dict)  # reads in a row that were not answered in time
     _tried: dict[str, float] = field(default_factory=dict)
     _apart: set[str] = field(default_factory=set)
@@ -82,10 +82,10 @@ class Settlement:
 
     @property
     def waits_for_another_look(self) -> bool:
-        """Say whether a look found a success that the next one has to find again."""
+        """Return whether a poll found a success that the next one has to find again."""
         return bool(self._since)
 
-    async def settle(self, changes: Sequence[Change], look: FleetSnapshot, group: TaskGroup) -> None:
+    async def settle(self, changes: Sequence[Change], snapshot: FleetSnapshot, group: TaskGroup) -> None:
         """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`.
 
         Changes whose server is not listed come last, and wait for reads by their ids.
@@ -93,44 +93,44 @@ class Settlement:
         kept = {change.id for change in changes}
         self._forget(kept)
         self._direct.forget(kept)
-        listed, unlisted = split_by_list(changes, look)
-        await self._settle(listed, look, group)
+        listed, unlisted = split_by_list(changes, snapshot)
+        await self._settle(listed, snapshot, group)
         if unlisted:
-            look = await self._with_ours(unlisted, await self._direct.completed(unlisted, look))
-            await self._settle(unlisted, look, group)
+            snapshot = await self._with_ours(unlisted, await self._direct.completed(unlisted, snapshot))
+            await self._settle(unlisted, snapshot, group)
 
-    async def _with_ours(self, changes: Sequence[Change], look: FleetSnapshot) -> FleetSnapshot:
+    async def _with_ours(self, changes: Sequence[Change], snapshot: FleetSnapshot) -> FleetSnapshot:
         """Add what our changes are about: servers that an unclear create cannot have made."""
-        ages = [age(change, look.now) for change in changes if change.operation == "create"]
+        ages = [age(change, snapshot.now) for change in changes if change.operation == "create"]
         if not ages:
-            return look
+            return snapshot
         seconds = max(ages) + self.timing.clock_skew
         return replace(
-            look, ours=frozenset(await self.database.read(lambda c: repository.touched(c, look.now, seconds)))
+            snapshot, ours=frozenset(await self.database.read(lambda c: repository.touched(c, snapshot.now, seconds)))
         )
 
-    async def _settle(self, changes: Sequence[Change], look: FleetSnapshot, group: TaskGroup) -> None:
+    async def _settle(self, changes: Sequence[Change], snapshot: FleetSnapshot, group: TaskGroup) -> None:
         to_read: list[tuple[Change, OutcomeFinding]] = []
         for change in changes:
-            finding = self._judge(change, look)
+            finding = self._judge(change, snapshot)
             if finding is None:
                 continue
             if finding.finding in READ and finding.server is not None:
                 to_read.append((change, finding))
             else:
                 self._since.pop(change.id, None)
-                await self._each(change, self._conclude(change, finding, look))
+                await self._each(change, self._conclude(change, finding, snapshot))
         to_read.sort(key=lambda entry: self._tried.get(entry[0].id, 0.0))
         quick = [item for item in to_read if not self._misses.get(item[0].id)]
-        await self._read_quickly(quick, look)
+        await self._read_quickly(quick, snapshot)
         for change, finding in to_read:
             if self._misses.get(change.id) and (change, finding) not in quick:
-                self._read_apart(change, finding, look, group)
+                self._read_apart(change, finding, snapshot, group)
 
-    def _judge(self, change: Change, look: FleetSnapshot) -> OutcomeFinding | None:
+    def _judge(self, change: Change, snapshot: FleetSnapshot) -> OutcomeFinding | None:
         """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
         try:
-            return determine_outcome(change, look, None, self.timing)
+            return determine_outcome(change, snapshot, None, self.timing)
         except Exception as error:  # as in `_each`
             logger.exception("settlement_failed", change=change.id, error_id=error_id_of(error))
             return None
@@ -140,20 +140,22 @@ class Settlement:
             for change_id in memory.keys() - kept:
                 del memory[change_id]
 
-    async def _read_quickly(self, to_read: Sequence[tuple[Change, OutcomeFinding]], look: FleetSnapshot) -> None:
-        """Read servers at once, all within the look's budget; whose turn does not come is first at the next look."""
+    async def _read_quickly(self, to_read: Sequence[tuple[Change, OutcomeFinding]], snapshot: FleetSnapshot) -> None:
+        """Read servers at once, all within the poll's budget; whose turn does not come is first at the next poll."""
         limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.look_budget
 
         async def read(change: Change, finding: OutcomeFinding) -> None:
             async with limiter:
-                await self._each(change, self._read(change, finding, look, end - anyio.current_time()), passing=True)
+                await self._each(
+                    change, self._read(change, finding, snapshot, end - anyio.current_time()), passing=True
+                )
 
         async with anyio.create_task_group() as reads:
             for change, finding in to_read:
                 reads.start_soon(read, change, finding)
 
-    def _read_apart(self, change: Change, finding: OutcomeFinding, look: FleetSnapshot, group: TaskGroup) -> None:
-        """Read a server that was slow before while looks go on, unless that is under way."""
+    def _read_apart(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot, group: TaskGroup) -> None:
+        """Read a server that was slow before while polls go on, unless that is under way."""
         if change.id in self._apart or len(self._apart) >= APART:
             return
         patience = min(self.timing.look_budget * 2 ** self._misses[change.id], self.timing.look_patience)
@@ -161,28 +163,28 @@ class Settlement:
 
         async def read() -> None:
             try:
-                await self._each(change, self._read(change, finding, look, patience), passing=True)
+                await self._each(change, self._read(change, finding, snapshot, patience), passing=True)
             finally:
                 self._apart.discard(change.id)
 
         group.start_soon(read)
 
-    async def _read(self, change: Change, finding: OutcomeFinding, look: FleetSnapshot, patience: float) -> None:
-        """Read what a change's server tells within `patience`, and settle the change by it or without it."""
+    async def _read(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot, patience: float) -> None:
+        """Read a change's server within `patience` seconds, and settle the change with or without the result."""
         end = anyio.current_time() + patience
         if patience > 0:
             self._tried[change.id] = self.clock.monotonic()
-        reading = ChangeReading(look)
+        reading = ChangeReading(snapshot)
         while (server := reading.lacking(finding)) is not None:
             more = await self._more(change, finding, server, reading, end - anyio.current_time())
             if more is None:
                 break
-            reading, finding = more, determine_outcome(change, more.look, more.usage, self.timing)
+            reading, finding = more, determine_outcome(change, more.snapshot, more.usage, self.timing)
         if finding.finding in LACKING:
-            finding = unreadable(change, finding, look, self.timing) if patience > 0 else finding
+            finding = unreadable(change, finding, snapshot, self.timing) if patience > 0 else finding
         elif finding.finding is not OutcomeKind.SUCCEEDED:
             self._since.pop(change.id, None)
-        await self._conclude(change, finding, reading.look)
+        await self._conclude(change, finding, reading.snapshot)
 
     async def _more(
         self, change: Change, finding: OutcomeFinding, server: Server, reading: ChangeReading, patience: float
@@ -192,10 +194,10 @@ class Settlement:
             usage = await self._told(change, self._usage(server), patience)
             return None if usage is None else replace(reading, usage=usage)
         full = await self._told(change, self._in_full(server), patience)
-        return None if full is None else replace(reading, look=reading.look.with_full(full))
+        return None if full is None else replace(reading, snapshot=reading.snapshot.with_full(full))
 
     async def _told(self, change: Change, read: Awaitable[T | None], patience: float) -> T | None:
-        """Return what a read of a change's server tells in time."""
+        """Return the result of a read of a change's server, or None after the time limit."""
         begun = anyio.current_time()
         with anyio.move_on_after(patience) as scope:
             response = await read
@@ -226,21 +228,21 @@ class Settlement:
             return None
 
     def _agreed(self, change: Change, finding: OutcomeFinding) -> bool:
-        """Say whether a create was found done by two looks, one after the other, that are a while apart.
+        """Return whether a create was found done by two polls, one after the other, that are a while apart.
 
         A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots
-        one that exists is settled by one look at two sources, the list and the server itself.
+        one that exists is settled by one poll of two sources, the list and the server itself.
         """
         if finding.finding is not OutcomeKind.SUCCEEDED or change.operation != "create":
             return True
         now = self.clock.monotonic()
         return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
 
-    async def _conclude(self, change: Change, finding: OutcomeFinding, look: FleetSnapshot) -> None:
+    async def _conclude(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot) -> None:
         if not self._agreed(change, finding):
-            return  # one look may have met a state that passes; what it saw is shown with the end
+            return  # one poll may have met a state that passes; what it saw is shown with the end
         if finding.finding is OutcomeKind.WAIT:
-            await self._show_phase(change, look)
+            await self._show_phase(change, snapshot)
         if finding.finding is not OutcomeKind.WAIT and finding.finding not in LACKING:
             await self.database.transact(lambda connection: apply_outcome(connection, change, finding, self.clock))
 
@@ -254,12 +256,12 @@ class Settlement:
             if not passing:
                 raise
             logger.error("change_not_settled", change=change.id, error=error.message, error_id=error.error_id)
-        except Exception:  # a bug that one change meets must not keep the others; the next look tries again
+        except Exception:  # a bug that one change meets must not keep the others; the next poll tries again
             logger.exception("settlement_failed", change=change.id)
 
-    async def _show_phase(self, change: Change, look: FleetSnapshot) -> None:
+    async def _show_phase(self, change: Change, snapshot: FleetSnapshot) -> None:
         """Store where the provider says that the server is, when that is another word than before: cards show it."""
-        server = next((item for item in look.servers if item.id == wanted_id(change)), None)
+        server = next((item for item in snapshot.servers if item.id == wanted_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
             return
         result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)
@@ -267,27 +269,27 @@ class Settlement:
         def work(connection: Connection) -> None:
             fresh = repository.load(connection, change.id, lock=True)
             if fresh.state is State.WATCHING:
-                repository.amend(connection, fresh, look.now, result=result)
-                outbox.put_card(connection, change.id, look.now)
+                repository.amend(connection, fresh, snapshot.now, result=result)
+                outbox.put_card(connection, change.id, snapshot.now)
 
         await self.database.transact(work, durable=False)
 
 
-def unreadable(change: Change, finding: OutcomeFinding, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
-    """Say what follows for a change where its server's usage was not told."""
-    late = elapsed(change, look) > timing.power_lookup
+def unreadable(change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
+    """Return what follows for a change where its server's usage is missing."""
+    late = elapsed(change, snapshot) > timing.power_lookup
     if change.state is State.UNKNOWN and late:
         what = "the server" if finding.finding is OutcomeKind.NEEDS_SERVER else "the server's uptime"
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"{what} cannot be read")
-    if change.overdue and elapsed(change, look) > timing.give_up:
+    if change.overdue and elapsed(change, snapshot) > timing.give_up:
         note = "WAYSCloud accepted it. The server cannot be read, so nothing shows whether it was done."
         return OutcomeFinding(OutcomeKind.SUCCEEDED, finding.server, note, unseen=True)
-    overdue = not change.overdue and elapsed(change, look) > timing.power_limit
+    overdue = not change.overdue and elapsed(change, snapshot) > timing.power_limit
     return OutcomeFinding(OutcomeKind.OVERDUE if overdue else OutcomeKind.WAIT)
 
 
 def apply_outcome(connection: Connection, change: Change, finding: OutcomeFinding, clock: Clock) -> Change:
-    """Store what a look found, in the caller's transaction."""
+    """Store what a poll found, in the caller's transaction."""
     now = clock.now()
     result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
     if finding.server is not None:

@@ -1,1 +1,1 @@
-"""Who somebody is: accounts and identifiers."""
+"""Who someone is: accounts and identifiers."""

@@ -30,7 +30,7 @@ AT_ONCE: Final = 20
 TOPIC: Final = "accounts"
 MOST_NAMES: Final = 12
 GUEST: Final = "that account is a guest's"
-"""The one problem with which somebody may still read."""
+"""The one problem with which someone may still read."""
 
 logger = structlog.get_logger(__name__)
 Names = tuple[str, ...]
@@ -106,8 +106,8 @@ async def answer_questions(database: Database, clock: Clock, directory: AccountD
     asked = False
     while True:
         mark = database.signals.mark(TOPIC)
-        look = database.read if asked else database.read_along
-        open_questions = await look(_open_questions)
+        read = database.read if asked else database.read_along
+        open_questions = await read(_open_questions)
         async with anyio.create_task_group() as group:
             for names, number in open_questions:
                 group.start_soon(_answer, database, clock, directory, names, number)

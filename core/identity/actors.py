@@ -18,7 +18,7 @@ class ActorKind(StrEnum):
 
 
 LOCAL = "local:"
-"""Begins the name of a human who is known only as a user of the machine, and to nobody in Slack."""
+"""Begins the name of a human who is known only as a user of the machine, and to no one in Slack."""
 
 
 SLACK = "slack:"
@@ -61,12 +61,12 @@ class Actor:
 
     @property
     def traceable(self) -> bool:
-        """Say whether a directory can tell who the human behind is: a name of this machine's own, or a word, cannot."""
+        """Return whether the human's name can be found in a directory; a local user name cannot."""
         named = self.account or self.human.startswith(SLACK) or "@" in self.human
         return self.kind is ActorKind.PERSON or bool(named)
 
     def same_human(self, other: "Actor") -> bool:
-        """Say whether both are, or act for, the same person: by their accounts, else by the names they are given."""
+        """Return whether both are, or act for, the same person: by their accounts, else by the names they are given."""
         if self.account and other.account:
             return self.account == other.account
         return bool(self.humans & other.humans)
@@ -102,14 +102,14 @@ class Approvers:
 
 
 def is_among(approvers: Approvers, voter: Actor) -> bool:
-    """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
+    """Return whether a person is named here, or in one of the groups and channels by what was read of them."""
     named = {person.lower() for person in approvers.people} & voter.identities
     matching = set(approvers.groups + approvers.channels) & set(voter.groups)
     return bool(named or matching)
 
 
 def union_of(every: Sequence[Approvers]) -> Approvers:
-    """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
+    """Return the union of several lists of approvers, to ask and to show; a voter must match each list."""
     return Approvers(
         groups=tuple(dict.fromkeys(group for approvers in every for group in approvers.groups)),
         people=tuple(dict.fromkeys(person for approvers in every for person in approvers.people)),

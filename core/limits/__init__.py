@@ -1,1 +1,1 @@
-"""What a team limits, beside what its policy decides: servers nobody touches, money, counts, rates, and MCP's reach."""
+"""What a team limits, beside what its policy decides: servers no one touches, money, counts, rates, and MCP's reach."""

@@ -1,4 +1,4 @@
-"""What an MCP server, or one token on it, may use and see at all; narrowings add up and never widen; pure."""
+"""What an MCP server, or one token on it, may use and see at all; narrowings add up and never widen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,12 +73,12 @@ class AccessScope:
         return None
 
     def allows(self, tool: str) -> bool:
-        """Say whether a tool may be used."""
+        """Return whether a tool may be used."""
         return self.barred(tool) is None
 
     @property
     def read_only(self) -> bool:
-        """Say whether nothing may be altered."""
+        """Return whether nothing may be altered."""
         return any(narrowing.read_only for narrowing in self.narrowings)
 
     @property
@@ -99,5 +99,5 @@ def _listed(words: frozenset[str]) -> str:
 
 
 def matched(pattern: str, tools: Sequence[str] = tuple(TOOLS)) -> bool:
-    """Say whether a pattern means any tool there is."""
+    """Return whether a pattern means any tool there is."""
     return any(fnmatchcase(tool, pattern) for tool in tools)

@@ -1,4 +1,4 @@
-"""The look at the account that limits on creates need: the servers there are, and their prices."""
+"""Reads the account for limits on creates: the existing servers and their prices."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 AT_ONCE = 8
-MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown
+MOST_LOOKS = 200  # servers whose price takes a read each; of more the sum stays unknown
 
 
 async def read_account(
@@ -40,7 +40,7 @@ async def _plans(api: Wayscloud) -> Sequence[Plan]:
 
 
 async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
-    """Return servers with a price or a plan, as far as a look at each that lacks both tells them soon."""
+    """Return servers with a price or a plan, read one by one, within a time limit, where the list lacks both."""
     lacking = [item for item in listed if item.monthly_price is None and not item.plan]
     if not lacking or len(lacking) > MOST_LOOKS:
         return tuple(listed)

@@ -23,7 +23,7 @@ class CallLimiter:
 
 
 def refusal_for(exceeded: Exceeded) -> Refused:
-    """Return what the asker is told of a limit: which, its value, what to do next, and an id to look up."""
+    """Return the refusal for a limit: its name and value, what to do next, and an id for the log."""
     return Refused(f"{exceeded.text} Nothing was done.", hint=exceeded.hint, error_id=f"err_{secrets.token_hex(4)}")
 
 

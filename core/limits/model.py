@@ -1,4 +1,4 @@
-"""The limits that hold for everybody, and what they say of a change; pure.
+"""The limits that hold for everyone, and what they say of a change.
 
 What cannot be known is held against a change: a server of unknown price may cost anything, and a list that is
 not complete may hide any number of servers.
@@ -40,7 +40,7 @@ class Limits:
 
     @property
     def about_creates(self) -> bool:
-        """Say whether a create has to be counted."""
+        """Return whether a create has to be counted."""
         return self.max_servers is not None or self.max_monthly_spend is not None
 
     def protects(self, target: Target, actor: Actor) -> "Exceeded | None":
@@ -100,7 +100,7 @@ def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """The servers there are, as looked at just now, and what each plan costs; `named` are those a refusal may name."""
+    """The servers as they were just read, and what each plan costs; `named` are those a refusal may name."""
 
     servers: Sequence[Server]
     complete: bool = True
@@ -112,7 +112,7 @@ class AccountSnapshot:
         return hostname if self.named is not None and self.named.sees(ident, hostname) else ""
 
     def has(self, create: "PlannedCreate") -> bool:
-        """Say whether the server of a create is among them."""
+        """Return whether the server of a create is among them."""
         name = create.hostname.lower()
         return any(server.id == create.server or server.hostname.lower() == name for server in self.servers)
 
@@ -127,7 +127,7 @@ class PlannedCreate:
 
 
 def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
-    """Say whether the servers there are and the creates among `creates` that are not among them are too many."""
+    """Return whether the servers there are and the creates among `creates` that are not among them are too many."""
     if limits.max_servers is None:
         return None
     value = str(limits.max_servers)
@@ -142,7 +142,7 @@ def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
 
 
 def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
-    """Say whether what the servers cost, and will cost with the creates among `creates`, is too much a month."""
+    """Return whether what the servers cost, and will cost with the creates among `creates`, is too much a month."""
     if limits.max_monthly_spend is None:
         return None
     value = _spend(limits)
@@ -163,7 +163,7 @@ def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
 
 
 def over_budget(limits: Limits, price: float) -> Exceeded | None:
-    """Say whether one server alone costs more a month than all of them may."""
+    """Return whether one server alone costs more a month than all of them may."""
     if limits.max_monthly_spend is None or price <= limits.max_monthly_spend:
         return None
     return Exceeded(
@@ -213,7 +213,7 @@ def _known(price: float | None) -> bool:
 
 
 def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded | None:
-    """Say whether the changes asked for at these times, the one at hand among them, are too many for one hour.
+    """Return whether the changes asked for at these times, the one at hand among them, are too many for one hour.
 
     Times are UTC seconds since 1970.
     """
@@ -236,7 +236,7 @@ def worded_wait(seconds: float) -> str:
 
 
 def principal(actor: Actor) -> tuple[str, frozenset[str]]:
-    """Return whom a rate counts for: a person, or all agents of one human together.
+    """Return the principal that a rate counts for: a person, or all agents of one human together.
 
     An agent's own name is only its client's claim, so another name does not make another principal. A person's own
     changes are counted apart from their agents': these must not keep a person from acting.
@@ -245,6 +245,6 @@ def principal(actor: Actor) -> tuple[str, frozenset[str]]:
 
 
 def same_principal(first: Actor, second: Actor) -> bool:
-    """Say whether a rate counts for both together."""
+    """Return whether a rate counts for both together."""
     (kind, ids), (other_kind, others) = principal(first), principal(second)
     return kind == other_kind and bool(ids & others)

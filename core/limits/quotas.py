@@ -1,7 +1,7 @@
 """Counts what limits are about, in the transaction that stores or sends a change.
 
 Call it after the change's own step: that step holds the head of the audit trail, which every other step needs too,
-so whoever counts then counts alone, and sees whatever was stored before.
+so counts are serialised and include everything stored before.
 """
 
 from datetime import datetime
@@ -59,7 +59,7 @@ def check_stored(
 def check_agreed(connection: Connection, limits: Limits, change: Change, target: Target | None = None) -> None:
     """Raise `LimitReachedError` where a limit that is in force now would have kept a change from being stored.
 
-    `target` is its server as it was looked at since. What takes the provider's list is counted right before sending.
+    `target` is its server as last read. What takes the provider's list is counted right before sending.
     """
     _raise(limits.protects(target or change.target, change.actor))
     if limits.max_changes_per_hour is not None:

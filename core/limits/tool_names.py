@@ -14,4 +14,4 @@ TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items()
 """Every tool's toolset."""
 
 ALTERING = frozenset(f"vps_{name}" for name, one in OPERATIONS.items() if not one.reads) | {"vps_change_cancel"}
-"""The tools that do more than look."""
+"""The tools that are not read-only."""

@@ -171,7 +171,7 @@ def _row(delivery: InboxDelivery) -> dict[str, object]:
 
 
 def _a_rows(error: Exception) -> bool:
-    """Say whether a row is at fault, rather than the database, which would fail each alone as well."""
+    """Return whether a row is at fault, rather than the database, which would fail each alone as well."""
     if isinstance(error, StorageError):
         return isinstance(error.__cause__, DataError)
     return True

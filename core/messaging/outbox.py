@@ -1,6 +1,6 @@
 """Messages to be sent, stored with the effect that causes them, and the memory of what was posted.
 
-A row is a reason to tell people something. Cards are drawn from the change's present state when
+A row is a reason to notify people. Cards are drawn from the change's present state when
 they are sent, so several rows of one topic are one message: superseded updates merge by themselves.
 """
 
@@ -33,14 +33,14 @@ QUIET = "quiet hours"
 GATHERED = 500
 KINDS = ("card", "notice", "event", "news")
 LEFT_SECONDS: Final = timings.LEFT_SECONDS
-"""What this process cannot read is left to others for so long before it is looked at again."""
+"""What this process cannot read is left to others for this long before it is tried again."""
 UNREADABLE = "cannot be read by this version"
 MAX_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """Something to tell people; `kind` is `card`, `notice`, `event` or `news` (what a channel subscribed to)."""
+    """A notification; `kind` is `card`, `notice`, `event` or `news` (what a channel subscribed to)."""
 
     id: int
     topic: str
@@ -62,7 +62,7 @@ class PostedMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChannelNews:
-    """What one channel is to be told, as it takes the place of the message it came from."""
+    """A message for one channel, in place of the message that it came from."""
 
     channel: str
     payload: Mapping[str, Json]
@@ -105,12 +105,12 @@ def topic_of(change_id: str) -> str:
 
 
 def put_card(connection: Connection, change_id: str, now: datetime) -> None:
-    """Ask for a change's card to be drawn anew."""
+    """Ask for a change's card to be drawn again."""
     put(connection, topic_of(change_id), "card", {"change": change_id}, now)
 
 
 def put_notice(connection: Connection, change_id: str, event: str, now: datetime) -> None:
-    """Ask for people to be told of a change's end or of what keeps it from one."""
+    """Queue a notice of a change's end, or of what keeps it from ending."""
     put(connection, topic_of(change_id), "notice", {"change": change_id, "event": event}, now)
 
 
@@ -144,7 +144,7 @@ class Outbox:
         return list(connection.scalars(query))
 
     def _claim(self, connection: Connection, limit: int) -> list[OutboxMessage]:
-        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for nobody
+        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for no one
             return []
         if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
@@ -199,13 +199,13 @@ class Outbox:
             self.look_again()
 
     def _more(self, connection: Connection) -> bool:
-        """Say whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
+        """Return whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
         return bool(self._due(connection, self._database.tick(connection), 1))
 
     async def spread(self, ids: Sequence[int], news: Sequence[ChannelNews], *, after: float) -> None:
-        """Put what channels are to be told in place of the messages it came from, to be taken after some seconds.
+        """Replace messages by those for each channel, to be claimed after some seconds.
 
-        Both or neither, so a channel is told once; messages that another took over meanwhile are left to it.
+        Both or neither, so a channel is notified once; messages that another process claimed since are left to it.
         """
         now = self._clock.now()
 
@@ -275,7 +275,7 @@ class Outbox:
         return self._owner
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for something new since the last claim; say False where a look after `seconds` found nothing to claim.
+        """Wait for new messages since the last claim; return False where none is due after `seconds`.
 
         Raises `StorageError`.
         """
@@ -284,10 +284,10 @@ class Outbox:
         return woken.is_set() or await self._due_now(woken)
 
     async def _due_now(self, woken: anyio.Event) -> bool:
-        """Look whether there is something to claim, with the next heartbeat, unless a commit tells it before."""
+        """Query with the next heartbeat whether there is something to claim, unless a commit signals it before."""
         is_due, failure = False, None
 
-        async def look() -> None:
+        async def check() -> None:
             nonlocal is_due, failure
             tick = self._database.tick
             try:
@@ -299,7 +299,7 @@ class Outbox:
             group.cancel_scope.cancel()
 
         async with anyio.create_task_group() as group:
-            group.start_soon(look)
+            group.start_soon(check)
             await woken.wait()
             is_due = True
             group.cancel_scope.cancel()
@@ -324,7 +324,7 @@ class Outbox:
         return posted
 
     def let_go(self, topic: str) -> None:
-        """Read again what was posted of a topic, whoever asks next."""
+        """Have the next caller read again what was posted of a topic."""
         self._held.pop(topic, None)
 
     async def copies(self, topic: str) -> list[PostedMessage]:

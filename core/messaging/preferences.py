@@ -18,7 +18,7 @@ from vpsops.core.storage.tables import PREFERENCES
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """One person's settings; the defaults hold for whoever never set any."""
+    """One person's settings; the defaults hold for those who never set any."""
 
     dm_settled: bool = True  # a direct message when a change of theirs has ended
     dm_reminders: bool = True  # a direct message when a change still waits for their vote

@@ -33,12 +33,12 @@ QUIET_HINT: Final = "For example: quiet 22:00-07:00 Europe/Oslo"
 
 
 class SubscriptionEvent(StrEnum):
-    """What one can be told of."""
+    """The events that a channel can subscribe to."""
 
     PROVISIONED = "provisioned"  # a create that ended, well or not
     SETTLED = "settled"  # a change succeeded, failed, takes too long or needs a person
     WITHHELD = "withheld"  # a change was not run: denied, expired, out of date
-    DRIFT = "drift"  # a server changed state and nobody here asked
+    DRIFT = "drift"  # a server changed state and no one here asked
     USAGE = "usage"  # a figure stayed over a threshold
     PROVIDER = "provider"  # the provider is unreachable, refuses the key, or is back
 
@@ -50,7 +50,7 @@ METRICS: Final = ("cpu", "memory", "disk")
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A figure in percent that must stay above a limit for some minutes before it is told."""
+    """A figure in percent that must stay above a limit for some minutes before a notice."""
 
     metric: str
     above: float
@@ -137,20 +137,20 @@ class Subscription:
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
     def alive(self, now: datetime) -> bool:
-        """Say whether it has not ended."""
+        """Return whether it has not ended."""
         return self.options.until is None or now < self.options.until
 
     def means(self, ident: str, hostname: str) -> bool:
-        """Say whether it is about this server, by the policy's rule for names and patterns."""
+        """Return whether it is about this server, by the policy's rule for names and patterns."""
         return bool(_servers(self.servers).hold(ident.lower(), hostname.lower().rstrip(".")))
 
     def wants(self, events: Iterable[SubscriptionEvent], now: datetime) -> bool:
-        """Say whether it is about any of these events, and has not ended."""
+        """Return whether it is about any of these events, and has not ended."""
         return self.alive(now) and not self.events.isdisjoint(events)
 
     @property
     def looks(self) -> bool:
-        """Say whether somebody has to look at the provider for it while nothing is being changed."""
+        """Return whether it needs the provider polled while no change is in progress."""
         return not self.events.isdisjoint(
             {SubscriptionEvent.DRIFT, SubscriptionEvent.PROVIDER, SubscriptionEvent.USAGE}
         )
@@ -240,7 +240,7 @@ def all_subscriptions(connection: Connection) -> list[Subscription]:
 
 
 def needs_polling(connection: Connection, now: datetime) -> bool:
-    """Say whether a subscription wants the provider looked at while nothing is being changed."""
+    """Return whether a subscription needs the provider polled while no change is in progress."""
     return any(subscription.looks and subscription.alive(now) for subscription in all_subscriptions(connection))
 
 

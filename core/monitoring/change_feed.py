@@ -1,7 +1,7 @@
 """What has happened since, read off the audit trail: the changes of every process, in the order they were stored.
 
-The trail's numbers are given under one lock, so none appears after a higher one was read. Nobody polls:
-whoever follows waits for the database's signal.
+The trail's numbers are given under one lock, so none appears after a higher one was read. No one polls:
+a follower waits for the database's signal.
 """
 
 import json
@@ -30,7 +30,7 @@ from vpsops.core.storage.tables import AUDIT, CHANGES
 logger = structlog.get_logger(__name__)
 PAGE = 500
 FALL_BACK: Final = timings.NEWS_SECONDS
-TOGETHER = 0.05  # a burst of commits is one look
+TOGETHER = 0.05  # a burst of commits is one poll
 AWAY: Final = timings.SIGNAL_AWAY_SECONDS
 BROKEN: Final = timings.NEWS_BROKEN_SECONDS
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
@@ -78,7 +78,7 @@ def _target(row: sa.RowMapping) -> Target:
 def _drifted(text: str) -> Target | None:
     try:
         body: Json = json.loads(text)
-    except (ValueError, RecursionError):  # somebody altered it; that it shows is the audit's business
+    except (ValueError, RecursionError):  # someone altered it; that it shows is the audit's business
         return None
     ident = body.get("server") if isinstance(body, dict) else None
     return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident and isinstance(ident, str) else None
@@ -100,7 +100,7 @@ async def follow(
             logger.warning("change_feed_unavailable", error=error.message, error_id=error.error_id)
             await clock.sleep(AWAY)
             continue
-        except Exception:  # a bug must not end those who follow; what was read so far is not told twice
+        except Exception:  # a bug must not end those who follow; what was read so far is not delivered twice
             logger.exception("change_feed_failed")
             await clock.sleep(BROKEN)
             continue

@@ -1,4 +1,4 @@
-"""A server that changed state, came or went although nobody here asked for it; pure."""
+"""A server that changed state, came or went although no one here asked for it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from vpsops.core.wayscloud.answers.models import Server
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One such difference between two looks."""
+    """One such difference between two polls."""
 
     server_id: str
     hostname: str
@@ -32,7 +32,7 @@ class Drift:
 def drifts(
     before: Mapping[str, Server], now: Mapping[str, Server], ours: Collection[str], *, complete: bool
 ) -> list[Drift]:
-    """Compare two looks, leaving out the servers our own changes touch (ids and hostnames)."""
+    """Compare two polls, leaving out the servers our own changes touch (ids and hostnames)."""
     seen = []
     for server_id in [*before, *(item for item in now if item not in before)]:
         old, new = before.get(server_id), now.get(server_id)
@@ -48,9 +48,9 @@ def drifts(
 
 
 def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: bool) -> dict[str, Server]:
-    """Return what the next look is compared with: where a server last stood, while it is on its way or not read.
+    """Return what the next poll is compared with: where a server last stood, while it is on its way or not read.
 
-    A server that the very first look finds on its way was there before; one that comes later is new.
+    A server that the very first poll finds on its way was there before; one that comes later is new.
     """
     first = not before
     kept = {server.id: _last_stand(before.get(server.id), server, first=first) for server in now}
@@ -65,7 +65,7 @@ def _last_stand(before: Server | None, now: Server, *, first: bool) -> Server | 
 
 
 def _untold(old: Server | None, new: Server | None) -> bool:
-    """Tell whether two looks differ only in that one of them did not tell the power."""
+    """Return whether two polls differ only in that one of them lacks the power state."""
     if old is None or new is None or not (old.power_unknown or new.power_unknown):
         return False
     return old.in_order and new.in_order

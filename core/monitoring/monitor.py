@@ -1,7 +1,7 @@
-"""What the watcher notices besides its changes: drift, the provider's absence, figures over a threshold.
+"""What the poller notices besides its changes: drift, the provider's absence, figures over a threshold.
 
-Only the process that has the watcher's lease uses it, and what people were told is stored with the
-telling, so that another process or the next start goes on from there.
+Only the process that has the poller's lease uses it, and what was notified is stored with the
+notification, so that another process or the next start goes on from there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ AT_ONCE: Final = 4
 
 @dataclass(slots=True)
 class FleetMonitor:
-    """The watcher's memory of what is not a change."""
+    """The poller's memory of what is not a change."""
 
     database: Database
     api: Wayscloud
@@ -85,7 +85,7 @@ class FleetMonitor:
             await self._tell(event, f"{error.message} {error.hint}".strip())
 
     async def recovered(self) -> None:
-        """Tell people that the provider is back, if they were told that it was away."""
+        """Notify people that the provider is back, if they were notified of the outage."""
         if self._failing_since is not None:
             logger.info("provider_recovered")
         self._failing_since, self.refused = None, False
@@ -104,12 +104,14 @@ class FleetMonitor:
 
         await self.database.transact(work)
 
-    async def looked(self, look: FleetSnapshot, *, keep: bool) -> None:
-        """Tell what changed since the last look although nobody here asked; with `keep`, remember it for others."""
+    async def looked(self, snapshot: FleetSnapshot, *, keep: bool) -> None:
+        """Tell what changed since the last poll although no one here asked; with `keep`, remember it for others."""
         before = self._fleet
-        self._fleet = monitor_state.FleetState(baseline(before.servers, look.servers, complete=look.complete), look.now)
-        now = {server.id: server for server in look.servers}
-        has_drift = bool(before.servers) and bool(drifts(before.servers, now, (), complete=look.complete))
+        self._fleet = monitor_state.FleetState(
+            baseline(before.servers, snapshot.servers, complete=snapshot.complete), snapshot.now
+        )
+        now = {server.id: server for server in snapshot.servers}
+        has_drift = bool(before.servers) and bool(drifts(before.servers, now, (), complete=snapshot.complete))
         states = self._fleet.states if keep else self._stored
         stale = keep and self.clock.monotonic() - self._stored_at >= monitor_state.FRESH_SECONDS
         if not has_drift and states == self._stored and not stale:
@@ -117,16 +119,16 @@ class FleetMonitor:
 
         def work(connection: Connection) -> None:
             if has_drift:
-                record(connection, drifted(connection, before, look, self.timing), look)
+                record(connection, drifted(connection, before, snapshot, self.timing), snapshot)
             if keep:
-                monitor_state.write_fleet(connection, self._fleet, look.now)
+                monitor_state.write_fleet(connection, self._fleet, snapshot.now)
 
         await self.database.transact(work, durable=has_drift, wake=has_drift)
         self._stored = states
         self._stored_at = self.clock.monotonic() if keep else self._stored_at
 
     async def measure(self, servers: Sequence[Server], subscriptions: Sequence[Subscription]) -> None:
-        """Read the usage of the servers that somebody has a threshold on: a bounded number of them at a time."""
+        """Read the usage of the servers that someone has a threshold on: a bounded number of them at a time."""
         by_server: dict[str, list[Gauge]] = {}
         for gauge in gauges(subscriptions, servers):
             by_server.setdefault(gauge.server_id, []).append(gauge)
@@ -186,22 +188,22 @@ class FleetMonitor:
 
 
 def drifted(
-    connection: Connection, before: monitor_state.FleetState, look: FleetSnapshot, timing: Timing
+    connection: Connection, before: monitor_state.FleetState, snapshot: FleetSnapshot, timing: Timing
 ) -> list[Drift]:
-    """Return the drift since a look, without what our own changes did meanwhile or shortly before."""
-    since = max(0.0, (look.now - before.at).total_seconds()) if before.at else 0.0
-    ours = repository.touched(connection, look.now, since + timing.power_limit)
-    now = {server.id: server for server in look.servers}
-    return drifts(before.servers, now, ours, complete=look.complete)
+    """Return the drift since a poll, without what our own changes did meanwhile or shortly before."""
+    since = max(0.0, (snapshot.now - before.at).total_seconds()) if before.at else 0.0
+    ours = repository.touched(connection, snapshot.now, since + timing.power_limit)
+    now = {server.id: server for server in snapshot.servers}
+    return drifts(before.servers, now, ours, complete=snapshot.complete)
 
 
-def record(connection: Connection, drift: Sequence[Drift], look: FleetSnapshot) -> None:
+def record(connection: Connection, drift: Sequence[Drift], snapshot: FleetSnapshot) -> None:
     """Store drift: a record for each server, or one for many, and a message for all of them."""
-    at = look.now.timestamp()
+    at = snapshot.now.timestamp()
     for some in monitor_state.chunks([item.payload for item in drift], IN_ONE):
         if len(drift) <= IN_ONE:
             for payload in some:
                 chain.append(connection, at, "drift", None, payload)
         else:
             chain.append(connection, at, "drift", None, {"servers": [item["text"] for item in some]})
-        outbox.put(connection, "drift", "event", {"event": "drift", "drifts": list(some)}, look.now)
+        outbox.put(connection, "drift", "event", {"event": "drift", "drifts": list(some)}, snapshot.now)

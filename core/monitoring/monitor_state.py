@@ -1,4 +1,4 @@
-"""What the watcher must not forget when its process ends: where the servers stood, and what people were told.
+"""State of the poller that outlives its process: the servers' states, and what was notified.
 
 Each is one row of the switches, which hold a JSON value by name.
 """
@@ -23,14 +23,14 @@ FLEET: Final = "seen_fleet"
 AWAY: Final = "seen_away"
 ALARMS: Final = "seen_alarms"
 KEEP_SECONDS: Final = timings.FLEET_KEPT_SECONDS
-"""A fleet that nobody looked at for longer is not compared with: what happened since is no news."""
+"""A fleet that was not polled for longer is not compared: what happened since is no news."""
 FRESH_SECONDS: Final = timings.FLEET_FRESH_SECONDS
 """The row of a fleet that stays as it is gets a new time no more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetState:
-    """Where the servers stood at the last look."""
+    """Where the servers stood at the last poll."""
 
     servers: Mapping[str, Server] = field(default_factory=dict)
     at: datetime | None = None
@@ -85,5 +85,5 @@ def _row(connection: Connection, name: str) -> sa.RowMapping | None:
 
 
 def chunks(values: Sequence[Json], size: int) -> list[Sequence[Json]]:
-    """Cut a list into pieces of at most `size`; pure."""
+    """Cut a list into pieces of at most `size`."""
     return [values[at : at + size] for at in range(0, len(values), size)]

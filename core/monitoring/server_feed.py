@@ -1,7 +1,7 @@
-"""What the servers look like, for those of this process who follow them: one slow look serves all.
+"""The state of the servers, for the followers in this process: one slow poll serves all.
 
-It looks while somebody follows and not otherwise. A look of the watcher, which is faster while a change is
-under way, counts as one. What differs between two looks is told; nothing is stored.
+It polls while someone follows and not otherwise. A poll of the poller, which is faster while a change is
+under way, counts as one. Differences between two polls are delivered; nothing is stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A server that came, went or is not as it was at the look before."""
+    """A server that came, went or is not as it was at the poll before."""
 
     server: Server  # as it is now, or was last
     listed: bool  # the list itself is another: the server came or went
@@ -40,7 +40,7 @@ Told = Callable[[Sequence[Difference]], None]
 
 
 def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list[Difference]:
-    """Compare two looks; pure."""
+    """Compare two polls."""
     seen = [
         Difference(server, listed=ident not in before, before=before.get(ident))
         for ident, server in now.items()
@@ -50,13 +50,13 @@ def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list
 
 
 def known_after(before: Mapping[str, Server], seen: ProviderList[Server]) -> dict[str, Server]:
-    """Return what is known after a look: who is missing from a list that lacks entries is not gone; pure."""
+    """Return what is known after a poll: who is missing from a list that lacks entries is not gone."""
     now = {server.id: server for server in seen}
     return now if seen.complete else {**before, **now}
 
 
 class ServerFeed:
-    """The servers as this process saw them last, kept while somebody follows them and until the next look is due."""
+    """The servers as this process saw them last, kept while someone follows them and until the next poll is due."""
 
     def __init__(
         self, api: Wayscloud, clock: Clock, timing: Timing, group: TaskGroup, supervisor: Supervisor | None = None
@@ -79,7 +79,7 @@ class ServerFeed:
         self._seen_at = float("-inf")
 
     def follow(self, listener: Told) -> Callable[[], None]:
-        """Tell of every difference from now on, until the returned function is called; `told` must not raise."""
+        """Call `listener` with every difference until the returned function is called; it must not raise."""
         token = object()
         self._listeners[token] = listener
         if not self._looking:
@@ -108,7 +108,7 @@ class ServerFeed:
                 await self._look()
 
     def saw(self, seen: ProviderList[Server]) -> None:
-        """Take a look that was made anyway."""
+        """Take a poll that was made anyway."""
         if not self._looking:
             return
         before, self._known = self._known, known_after(self._known or {}, seen)
@@ -121,7 +121,7 @@ class ServerFeed:
         for listener in list(self._listeners.values()) if changed else ():
             try:
                 listener(changed)
-            except Exception:  # one listener's bug is neither the others' trouble nor the watcher's
+            except Exception:  # one listener's bug is neither the others' trouble nor the poller's
                 logger.exception("server_feed_listener_failed")
 
     async def _look_on(self) -> None:

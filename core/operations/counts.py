@@ -1,4 +1,4 @@
-"""Counts of servers by what tells them apart, so that a number needs no walk through a long list."""
+"""Counts of servers by their distinguishing facts, so that a number needs no walk through a long list."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What servers cost a month, as far as the API tells: amounts are added up within one named currency only; pure."""
+"""What servers cost a month, as far as the API has prices: amounts are added up within one named currency only."""
 
 import math
 from collections.abc import Sequence

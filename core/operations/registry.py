@@ -25,27 +25,27 @@ class Risk(StrEnum):
 
 
 class Progress(StrEnum):
-    """What a look at a server says of a change that was sent."""
+    """The progress of a sent change, as a read of its server shows it."""
 
     PENDING = "pending"
     SETTLED = "settled"
     FAILED = "failed"
-    NEEDS_SERVER = "needs_server"  # the list cannot tell; read the server in full
-    NEEDS_USAGE = "needs_usage"  # nor can the server; look at its usage
-    UNSEEN = "unseen"  # nothing that this API tells shows whether it happened
+    NEEDS_SERVER = "needs_server"  # the list does not show it; read the server in full
+    NEEDS_USAGE = "needs_usage"  # nor does the server; read its usage
+    UNSEEN = "unseen"  # nothing in this API shows whether it happened
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at a server, beside what was known when the change was sent."""
+    """One read of a server, beside what was known when the change was sent."""
 
     server: Server
     usage: Usage | None
     last_uptime: int | None  # seconds, read just before the sending
     sent_at: datetime
     now: datetime
-    was_away: bool = False  # an earlier look, after the sending, saw it down or on its way
-    status_moved: bool = False  # an earlier look, after the sending, saw that in its `status`
+    was_away: bool = False  # an earlier poll, after the send, saw it down or on its way
+    status_moved: bool = False  # an earlier poll, after the send, saw that in its `status`
     in_full: bool = False  # the server was read by itself, not from the list
     waited: float | None = None  # seconds since the sending, by what a steady clock lets them be; else the date's
 
@@ -95,12 +95,12 @@ class Operation:
 
     @property
     def reads(self) -> bool:
-        """Say whether a run alters nothing."""
+        """Return whether a run alters nothing."""
         return self.risk is Risk.READ
 
     @property
     def takes_server(self) -> bool:
-        """Say whether the operation is about one existing server."""
+        """Return whether the operation is about one existing server."""
         return issubclass(self.arguments, ServerArguments)
 
 

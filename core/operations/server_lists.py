@@ -1,7 +1,7 @@
-"""The list of servers as it is asked for: what a filter needs and the list leaves out is looked up, within a bound.
+"""The list of servers as it is asked for: what a filter needs and the list leaves out is read, within a bound.
 
-The documented list carries five fields. What is still not known of a server after the look-up is counted and said: an
-empty answer means that there is none.
+The documented list carries five fields. What is still not known of a server after these reads is counted and
+reported: an empty answer means that there is none.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -64,7 +64,7 @@ async def list_servers(api: Wayscloud, query: ListArguments, may: May) -> Server
 
 
 def _advice(servers: Sequence[Server], query: ListArguments) -> str:
-    """Say what there is, where a filter found nothing."""
+    """Return what there is, where a filter found nothing."""
     words = {word for server in servers for word in (server.state, server.status, server.power_state) if word}
     if query.state and query.state.strip().lower() not in {*UP_WORDS, *DOWN_WORDS, *OTHER_STATES, *words}:
         return "States are running, stopped, failed, pending, or the service's own words."

@@ -137,23 +137,23 @@ def _not_known(servers: Sequence[Server], query: ListArguments) -> list[str]:
 
 
 def lacks_power(server: Server, query: ListArguments) -> bool:
-    """Tell whether a state is asked for that depends on a power which is not known."""
+    """Return whether a state is asked for that depends on a power which is not known."""
     words = {*UP_WORDS, *DOWN_WORDS}
     return server.power_unknown and (query.state or "").strip().lower() in words - {server.status}
 
 
 def lacks_region(server: Server, query: ListArguments) -> bool:
-    """Tell whether a region is asked for, and that of the server is not known."""
+    """Return whether a region is asked for, and that of the server is not known."""
     return bool(query.region) and server.region is None
 
 
 def lacks_fact(server: Server, query: ListArguments) -> bool:
-    """Tell whether it takes more of a server to say whether it matches."""
+    """Return whether it takes more of a server to say whether it matches."""
     return lacks_power(server, query) or lacks_region(server, query)
 
 
 def is_named(server: Server, query: ListArguments) -> bool:
-    """Tell whether a server has the part of a name that is asked for, if one is."""
+    """Return whether a server has the part of a name that is asked for, if one is."""
     return not query.name or query.name.lower() in f"{server.hostname} {server.display_name or ''}".lower()
 
 
@@ -184,7 +184,7 @@ def _matches(server: Server, query: ListArguments) -> bool:
 
 
 def in_state(server: Server, word: str) -> bool:
-    """Say whether a server is in the state a person or a model named; any raw word works too."""
+    """Return whether a server is in the state a person or a model named; any raw word works too."""
     facts = dict.fromkeys(UP_WORDS, server.ready) | dict.fromkeys(DOWN_WORDS, server.off)
     facts |= {"failed": server.failed, "error": server.failed, "pending": server.pending}
     state = word.strip().lower()
@@ -194,7 +194,10 @@ def in_state(server: Server, word: str) -> bool:
 
 
 def create_settled(seen: Observation) -> Progress:
-    """A new server is there once it is ready, or in order where no power is told; `error` and its like are final."""
+    """A new server is there once it is ready, or in order where the power state is missing.
+
+    `error` and its like are final.
+    """
     if seen.server.failed:
         return Progress.FAILED
     if seen.server.power_unknown:
@@ -203,7 +206,7 @@ def create_settled(seen: Observation) -> Progress:
 
 
 def start_settled(seen: Observation) -> Progress:
-    """A started server is up; where no power is told, its `status` was seen to move."""
+    """A started server is up; where the power state is missing, its `status` was seen to move."""
     if seen.server.failed:
         return Progress.FAILED
     if seen.server.power_unknown and seen.in_full:
@@ -247,13 +250,13 @@ def reboot_settled(seen: Observation) -> Progress:
 
 
 def _is_down(usage: Usage) -> bool:
-    """Tell whether a server's usage says that it is not up, where the list still says that it is."""
+    """Return whether a server's usage says that it is not up, where the list still says that it is."""
     words = (meaning_of_status(usage.status or "on"), meaning_of_power(usage.power_state or "on"))
     return any(word not in {Meaning.ON, Meaning.LIVE} for word in words)
 
 
 def _rebooted(seen: Observation, uptime: int) -> bool:
-    """Tell whether only a reboot since the sending explains an uptime.
+    """Return whether only a reboot since the sending explains an uptime.
 
     Uptimes may be cached, or come from several nodes that are seconds apart, so a step back proves nothing. A reboot
     does where the uptime is no more than the seconds since the sending, and lacks more of what it should be than a

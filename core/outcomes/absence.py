@@ -22,9 +22,9 @@ logger = structlog.get_logger(__name__)
 AT_ONCE: Final = 32
 
 
-def split_by_list(changes: Sequence[Change], look: FleetSnapshot) -> tuple[list[Change], list[Change]]:
+def split_by_list(changes: Sequence[Change], snapshot: FleetSnapshot) -> tuple[list[Change], list[Change]]:
     """Return the changes whose server is listed under the id that they know, and those whose server is not."""
-    by_id = {server.id: server for server in look.servers}
+    by_id = {server.id: server for server in snapshot.servers}
     listed: list[Change] = []
     unlisted: list[Change] = []
     for change in changes:
@@ -46,8 +46,8 @@ class DirectReads:
         """Forget all changes but these."""
         self._absent = {change_id: since for change_id, since in self._absent.items() if change_id in kept}
 
-    async def completed(self, changes: Sequence[Change], look: FleetSnapshot) -> FleetSnapshot:
-        """Return a look with what the servers of these changes answer, as far as they do within the look's budget."""
+    async def completed(self, changes: Sequence[Change], snapshot: FleetSnapshot) -> FleetSnapshot:
+        """Return a poll with what the servers of these changes answer, as far as they do within the poll's budget."""
         answers: dict[str, Server] = {}
         limiter = anyio.CapacityLimiter(AT_ONCE)
 
@@ -62,10 +62,12 @@ class DirectReads:
                 for change in changes:
                     if wanted_id(change):
                         reads.start_soon(read, change)
-        listed = [server for server in look.servers if server.id not in answers]
+        listed = [server for server in snapshot.servers if server.id not in answers]
         now = self.clock.monotonic()
         absent = {change.id: now - self._absent[change.id] for change in changes if change.id in self._absent}
-        return replace(look, servers=[*listed, *answers.values()], absent=absent, full=look.full | answers.keys())
+        return replace(
+            snapshot, servers=[*listed, *answers.values()], absent=absent, full=snapshot.full | answers.keys()
+        )
 
     async def _read(self, change: Change) -> Server | None:
         ident = wanted_id(change)

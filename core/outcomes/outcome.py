@@ -1,8 +1,8 @@
-"""What a look at the provider says of a change that was sent; pure.
+"""Determines the outcome of a sent change from a poll of the provider.
 
 A change that was clearly accepted is watched until it settles. One whose answer never came, or was a
-refusal, is looked up: found done, found under way, or, after a settling time, found not done. Where the
-look cannot tell, a person is asked. Only what the provider refused for now, and what looks find no trace
+refusal, is searched for: found done, found under way, or, after a settling time, found not done. Where the
+poll is inconclusive, a person is asked. Only what the provider refused for now, and what polls find no trace
 of, is sent again.
 
 A list that does not have a server proves nothing by itself: the server is read by its id
@@ -25,7 +25,7 @@ from vpsops.core.wayscloud.answers.models import Server, Usage
 
 
 class OutcomeKind(StrEnum):
-    """What to do with a change after a look."""
+    """What to do with a change after a poll."""
 
     WAIT = "wait"
     NEEDS_SERVER = "needs_server"
@@ -45,12 +45,12 @@ class OutcomeFinding:
     finding: OutcomeKind
     server: Server | None = None
     note: str = ""
-    unseen: bool = False  # it was accepted, and nothing that the API tells shows whether it was done
+    unseen: bool = False  # it was accepted, and nothing in the API shows whether it was done
 
 
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
-    """One look at the whole fleet. `complete` says that every entry was received and read.
+    """One poll of the whole fleet. `complete` says that every entry was received and read.
 
     `absent` holds the changes whose server is not listed and answers 404 by its id, with the seconds that it has done
     so. One that is neither listed nor absent could not be read.
@@ -59,24 +59,24 @@ class FleetSnapshot:
     servers: Sequence[Server]
     complete: bool
     now: datetime
-    away: frozenset[str] = frozenset()  # changes whose server an earlier look saw down or on its way
-    moved: frozenset[str] = frozenset()  # those of which an earlier look saw that in the `status`
+    away: frozenset[str] = frozenset()  # changes whose server an earlier poll saw down or on its way
+    moved: frozenset[str] = frozenset()  # those of which an earlier poll saw that in the `status`
     full: frozenset[str] = frozenset()  # servers that were read by themselves
-    waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was looked at, by a steady clock
+    waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was polled, by a steady clock
     absent: Mapping[str, float] = field(default_factory=dict)
     ours: frozenset[str] = frozenset()  # ids and hostnames that our changes are about; read for unclear creates alone
 
     def with_full(self, server: Server) -> "FleetSnapshot":
-        """Return this look with one server as it was read by itself."""
+        """Return this poll with one server as it was read by itself."""
         servers = [server if item.id == server.id else item for item in self.servers]
         return replace(self, servers=servers, full=self.full | {server.id})
 
 
-def determine_outcome(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
-    """Say what a look means for a change that is being watched or looked up."""
+def determine_outcome(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
+    """Return what a poll means for a change that is being watched or searched for."""
     if change.state is State.UNKNOWN:
-        return _look_up(change, look, usage, timing)
-    return _watch(change, look, usage, timing)
+        return _look_up(change, snapshot, usage, timing)
+    return _watch(change, snapshot, usage, timing)
 
 
 def age(change: Change, now: datetime) -> float:
@@ -84,13 +84,13 @@ def age(change: Change, now: datetime) -> float:
     return (now - (change.sent_at or change.updated_at)).total_seconds()
 
 
-def elapsed(change: Change, look: FleetSnapshot) -> float:
+def elapsed(change: Change, snapshot: FleetSnapshot) -> float:
     """Return the seconds that the change was waited for.
 
-    A time of day that jumps must not end anybody's patience: it counts no more than was really waited here.
+    A time of day that jumps must not end anyone's patience: it counts no more than was really waited here.
     """
-    seconds = age(change, look.now)
-    return min(seconds, look.waited.get(change.id, seconds))
+    seconds = age(change, snapshot.now)
+    return min(seconds, snapshot.waited.get(change.id, seconds))
 
 
 def limit(change: Change, timing: Timing) -> float:
@@ -98,22 +98,22 @@ def limit(change: Change, timing: Timing) -> float:
     return timing.create_limit if change.operation == "create" else timing.power_limit
 
 
-def _watch(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
-    age = elapsed(change, look)
-    server = _own(change, look, timing)
+def _watch(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
+    age = elapsed(change, snapshot)
+    server = _own(change, snapshot, timing)
     if server is None:
-        return _missing(change, look, timing)
-    progress = _progress(change, server, usage, look)
+        return _missing(change, snapshot, timing)
+    progress = _progress(change, server, usage, snapshot)
     if progress in LACKING:
         return OutcomeFinding(LACKING[progress], server)
     match progress:
         case Progress.UNSEEN:
-            return unseen(change, server, look, timing)
+            return unseen(change, server, snapshot, timing)
         case Progress.SETTLED:
             return OutcomeFinding(OutcomeKind.SUCCEEDED, server)
         case Progress.FAILED:
             return OutcomeFinding(OutcomeKind.FAILED, server, f"the provider reports {server.status}")
-        case _ if age > limit(change, timing) and _begun_since(change, usage, look):
+        case _ if age > limit(change, timing) and _begun_since(change, usage, snapshot):
             return OutcomeFinding(
                 OutcomeKind.SUCCEEDED, server, "told by its uptime, which is younger than the request"
             )
@@ -131,57 +131,57 @@ def wanted_id(change: Change) -> str:
 
 
 def is_about(change: Change, server: Server) -> bool:
-    """Say whether a server with the id that a change is about can be its server: of a create, by its name too."""
+    """Return whether a server with the id that a change is about can be its server: of a create, by its name too."""
     return change.operation != "create" or same_hostname(server.hostname, change.target.hostname)
 
 
-def _own(change: Change, look: FleetSnapshot, timing: Timing) -> Server | None:
+def _own(change: Change, snapshot: FleetSnapshot, timing: Timing) -> Server | None:
     """Return a change's server. A create may have been answered with the id of something else, such as an order."""
     ident = wanted_id(change)
-    server = next((each for each in look.servers if each.id == ident), None)
+    server = next((each for each in snapshot.servers if each.id == ident), None)
     if change.operation != "create" or (server is not None and is_about(change, server)):
         return server
-    named = _named(change, look, timing)
+    named = _named(change, snapshot, timing)
     return named[0] if len(named) == 1 else None
 
 
-def _named(change: Change, look: FleetSnapshot, timing: Timing) -> list[Server]:
-    same = (server for server in look.servers if same_hostname(server.hostname, change.target.hostname))
+def _named(change: Change, snapshot: FleetSnapshot, timing: Timing) -> list[Server]:
+    same = (server for server in snapshot.servers if same_hostname(server.hostname, change.target.hostname))
     return [server for server in same if _young(server, change, timing)]
 
 
-def _missing(change: Change, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
-    """Say what follows where a watched server is not listed: only an id that answers 404 for long is gone."""
+def _missing(change: Change, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
+    """Return what follows where a watched server is not listed: only an id that answers 404 for long is gone."""
     creates = change.operation == "create"
     patience = timing.create_limit if creates else timing.missing_limit
-    stranger = next((server for server in look.servers if server.id == wanted_id(change)), None)
-    absent = look.absent.get(change.id)
+    stranger = next((server for server in snapshot.servers if server.id == wanted_id(change)), None)
+    absent = snapshot.absent.get(change.id)
     if stranger is None and absent is None:
-        return _late(change, elapsed(change, look), timing)
-    if elapsed(change, look) <= patience or (absent is not None and absent <= patience):
+        return _late(change, elapsed(change, snapshot), timing)
+    if elapsed(change, snapshot) <= patience or (absent is not None and absent <= patience):
         return OutcomeFinding(OutcomeKind.WAIT)
     ident = wanted_id(change)
     if stranger is not None:
         note = f"the id that the provider gave, {ident}, is that of {stranger.hostname}, and nothing has the name"
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=note)
     gone = f"the provider answers 404 for {ident}"
-    unsure = creates and (_unsure(change, look, timing) or _several(change, look, timing))
+    unsure = creates and (_unsure(change, snapshot, timing) or _several(change, snapshot, timing))
     if unsure:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"{gone}; {unsure}")
     return OutcomeFinding(OutcomeKind.FAILED, note=f"{gone}, and its list does not have the server")
 
 
-def _several(change: Change, look: FleetSnapshot, timing: Timing) -> str:
-    count = len(_named(change, look, timing))
+def _several(change: Change, snapshot: FleetSnapshot, timing: Timing) -> str:
+    count = len(_named(change, snapshot, timing))
     return f"{count} new servers are called {change.target.hostname}" if count > 1 else ""
 
 
-def _unsure(change: Change, look: FleetSnapshot, timing: Timing) -> str:
-    """Say why a list without a server of a create's name does not prove that none was made; empty where it does."""
-    if not look.complete:
+def _unsure(change: Change, snapshot: FleetSnapshot, timing: Timing) -> str:
+    """Return why a list without a server of a create's name does not prove that none was made; empty where it does."""
+    if not snapshot.complete:
         return "the provider's list is incomplete, so nothing follows from its silence"
     earliest = change.sent_at - timedelta(seconds=timing.clock_skew) if change.sent_at is not None else None
-    candidates = strangers(change, look.servers, look.ours, earliest)
+    candidates = strangers(change, snapshot.servers, snapshot.ours, earliest)
     if not candidates:
         return ""
     names = ", ".join(f"{server.hostname} ({server.id})" for server in candidates[:3])
@@ -200,10 +200,10 @@ def _late(change: Change, age: float, timing: Timing) -> OutcomeFinding:
     return OutcomeFinding(OutcomeKind.FAILED, note="it did not get there in a day")
 
 
-def unseen(change: Change, server: Server, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
+def unseen(change: Change, server: Server, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """End an accepted change that nothing can show, once what would have shown it had time to."""
     patience = timing.unseen_limit if change.operation == "reboot" else limit(change, timing)
-    if elapsed(change, look) <= patience:
+    if elapsed(change, snapshot) <= patience:
         return OutcomeFinding(OutcomeKind.WAIT)
     what = f"a {change.operation} can be seen"
     return OutcomeFinding(
@@ -211,7 +211,7 @@ def unseen(change: Change, server: Server, look: FleetSnapshot, timing: Timing) 
     )
 
 
-def _progress(change: Change, server: Server, usage: Usage | None, look: FleetSnapshot) -> Progress:
+def _progress(change: Change, server: Server, usage: Usage | None, snapshot: FleetSnapshot) -> Progress:
     settled = OPERATIONS[change.operation].settled
     if settled is None:
         return Progress.SETTLED
@@ -221,35 +221,35 @@ def _progress(change: Change, server: Server, usage: Usage | None, look: FleetSn
             usage=usage,
             last_uptime=change.last_uptime,
             sent_at=change.sent_at or change.updated_at,
-            now=look.now,
-            was_away=change.id in look.away,
-            status_moved=change.id in look.moved,
-            in_full=server.id in look.full,
-            waited=elapsed(change, look),
+            now=snapshot.now,
+            was_away=change.id in snapshot.away,
+            status_moved=change.id in snapshot.moved,
+            in_full=server.id in snapshot.full,
+            waited=elapsed(change, snapshot),
         )
     )
 
 
-def _look_up(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
+def _look_up(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
     if change.operation == "create":
-        return _look_up_create(change, look, timing)
-    return _look_up_power(change, look, usage, timing)
+        return _look_up_create(change, snapshot, timing)
+    return _look_up_power(change, snapshot, usage, timing)
 
 
-def _look_up_create(change: Change, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
+def _look_up_create(change: Change, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """Find the server by hostname and age: there was none by that name when the change was sent."""
     name = change.target.hostname
-    twins = _named(change, look, timing)
+    twins = _named(change, snapshot, timing)
     if len(twins) == 1:
         return OutcomeFinding(OutcomeKind.ADOPTED, twins[0], "found in the provider's list by its hostname")
     if twins:
-        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=_several(change, look, timing))
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=_several(change, snapshot, timing))
     short = change.refusal is not None and not change.refusal.doubtful
-    if elapsed(change, look) <= (timing.refusal_lookup if short else timing.create_lookup):
+    if elapsed(change, snapshot) <= (timing.refusal_lookup if short else timing.create_lookup):
         return OutcomeFinding(OutcomeKind.WAIT)
-    if any(same_hostname(server.hostname, name) for server in look.servers):
+    if any(same_hostname(server.hostname, name) for server in snapshot.servers):
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"a server called {name} seems older than this change")
-    unsure = _unsure(change, look, timing)
+    unsure = _unsure(change, snapshot, timing)
     if unsure:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=unsure)
     if change.refusal is not None:
@@ -260,7 +260,7 @@ def _look_up_create(change: Change, look: FleetSnapshot, timing: Timing) -> Outc
 
 
 def _refused(refusal: Refusal, server: Server | None) -> OutcomeFinding:
-    """Take the provider's no as it was said: looks found no trace of an effect."""
+    """Accept the provider's refusal: polls found no trace of an effect."""
     if refusal.again:
         return OutcomeFinding(
             OutcomeKind.SEND_AGAIN, server, f"{refusal.message} Looks found no trace of it; it is sent again."
@@ -274,52 +274,52 @@ def _young(server: Server, change: Change, timing: Timing) -> bool:
     return (change.sent_at - server.created_at).total_seconds() <= timing.clock_skew
 
 
-def _look_up_power(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
+def _look_up_power(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
     refusal = change.refusal
-    server = _own(change, look, timing)
-    patient = elapsed(change, look) <= _patience(change, server, timing)
+    server = _own(change, snapshot, timing)
+    patient = elapsed(change, snapshot) <= _patience(change, server, timing)
     if server is None:
-        return OutcomeFinding(OutcomeKind.WAIT) if patient else _not_found(change, look)
-    progress = _progress(change, server, usage, look)
+        return OutcomeFinding(OutcomeKind.WAIT) if patient else _not_found(change, snapshot)
+    progress = _progress(change, server, usage, snapshot)
     if progress in LACKING:
         return OutcomeFinding(LACKING[progress], server)
     if progress is Progress.SETTLED:
         return OutcomeFinding(OutcomeKind.SUCCEEDED, server, "found done")
     if server.pending and not (refusal is not None and server.state == change.target.state):
         return OutcomeFinding(OutcomeKind.ADOPTED, server, f"found under way ({server.state})")
-    return OutcomeFinding(OutcomeKind.WAIT) if patient else _not_seen(change, server, usage, look, progress)
+    return OutcomeFinding(OutcomeKind.WAIT) if patient else _not_seen(change, server, usage, snapshot, progress)
 
 
 def _patience(change: Change, server: Server | None, timing: Timing) -> float:
     """Return how long an effect may take to show.
 
     A refusal is believed soon where the way to an effect is seen: not for a reboot, which shows once it is over, and
-    not where `active` is all that is told of a server that is on, off or between them.
+    not where `active` is all that is known of a server that is on, off or between them.
     """
     shows = server is None or (change.operation != "reboot" and server.status != LIFE_CYCLE)
     return timing.refusal_lookup if change.refusal is not None and shows else timing.power_lookup
 
 
 def _not_seen(
-    change: Change, server: Server, usage: Usage | None, look: FleetSnapshot, progress: Progress
+    change: Change, server: Server, usage: Usage | None, snapshot: FleetSnapshot, progress: Progress
 ) -> OutcomeFinding:
     """Conclude from a server on which nothing of a change is seen, once patience with it has ended."""
     refusal = change.refusal
     if progress is Progress.UNSEEN:
         return _untold(change, server)
-    if _begun_since(change, usage, look):
+    if _begun_since(change, usage, snapshot):
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set"
         )
-    if change.operation != "reboot" and server.id not in look.full:
+    if change.operation != "reboot" and server.id not in snapshot.full:
         return OutcomeFinding(OutcomeKind.NEEDS_SERVER, server)  # the list may be behind: its silence proves nothing
     if refusal is not None:
         return _refused(refusal, server)
     return OutcomeFinding(OutcomeKind.FAILED, server, f"it was not carried out: the server is {server.state} as before")
 
 
-def _not_found(change: Change, look: FleetSnapshot) -> OutcomeFinding:
-    if change.id not in look.absent:
+def _not_found(change: Change, snapshot: FleetSnapshot) -> OutcomeFinding:
+    if change.id not in snapshot.absent:
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, note="the server is not in the list, and cannot be read by its id"
         )
@@ -336,11 +336,11 @@ def _untold(change: Change, server: Server) -> OutcomeFinding:
     return OutcomeFinding(OutcomeKind.NEEDS_PERSON if change.refusal.doubtful else OutcomeKind.FAILED, server, note)
 
 
-def _begun_since(change: Change, usage: Usage | None, look: FleetSnapshot) -> bool:
-    """Say whether a server came up after its reboot was sent, by the time of day.
+def _begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot) -> bool:
+    """Return whether a server came up after its reboot was sent, by the time of day.
 
-    Nobody may have looked while its uptime was below the one before. A date that was set tells the same,
+    Polls may have missed the time when its uptime was below the earlier one. A date that was set shows the same,
     so this counts only where patience is over.
     """
     uptime = usage.uptime_seconds if usage is not None and change.operation == "reboot" else None
-    return uptime is not None and uptime < age(change, look.now)
+    return uptime is not None and uptime < age(change, snapshot.now)

@@ -1,7 +1,7 @@
 """Servers that a create whose answer was lost may have made under a name that the provider chose.
 
 Before a create leaves, which servers there are is kept with it, in few bytes. A server that came since, fits the plan
-and the region as far as they are told, and is no other change's, may be the one that was ordered.
+and the region as far as they are known, and is no other change's, may be the one that was ordered.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from vpsops.core.wayscloud.answers.models import Server, same_region
 
 LETTERS: Final = 8
 MOST: Final = 2000
-"""Of more servers none is kept: then only a server's own date tells that it is new."""
+"""Of more servers none is kept: then only a server's own date shows that it is new."""
 
 
 def kept_while_sent(change: Change, ids: Collection[str]) -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""How long an operation usually takes here, told by the changes that succeeded."""
+"""Typical durations of operations, measured on the changes that succeeded."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class TypicalDuration:
 
 
 def typical_duration(seconds: list[float]) -> TypicalDuration | None:
-    """Return the range of some runs; of fewer than three nothing can be said; pure."""
+    """Return the range of some runs; of fewer than three nothing can be said."""
     known = sorted(second for second in seconds if second >= 0)
     if len(known) < ENOUGH:
         return None

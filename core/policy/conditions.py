@@ -1,4 +1,4 @@
-"""The conditions of a rule, and their three answers: it holds, it does not, it cannot be known; pure."""
+"""The conditions of a rule, and their three answers: it holds, it does not, it cannot be known."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class RuleConditions:
         return tuple((name, make()) for name, values, make in made if values)
 
     def covers(self, other: "RuleConditions") -> bool:
-        """Say whether this holds whenever the other does, operation and risk aside, as far as the words show."""
+        """Return whether this holds whenever the other does, operation and risk aside, as far as the words show."""
         sets = ("actor", "group", "person", "origin", "region")
         if not all(_within(getattr(other, item), getattr(self, item)) for item in sets):
             return False

@@ -49,7 +49,7 @@ def _sentence(text: str) -> str:
 
 
 def ids(kind: str) -> AfterValidator:
-    """Let only ids of this kind of approver through: a name would be looked up in vain at every vote."""
+    """Let only ids of this kind of approver through: a name would be queried in vain at every vote."""
     form, described = APPROVERS[kind]
 
     def check(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -101,5 +101,5 @@ class WrittenRule(WrittenTable):
     reason: Annotated[str, Field(max_length=300), AfterValidator(_sentence)] = ""
 
     def given(self, key: str) -> bool:
-        """Say whether a key was written."""
+        """Return whether a key was written."""
         return key in self.model_fields_set

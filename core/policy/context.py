@@ -1,4 +1,4 @@
-"""What a rule may look at; pure."""
+"""The facts of a request that rules are evaluated against."""
 
 import math
 import re
@@ -18,7 +18,7 @@ BILLED = frozenset({"create"})  # operations with a price; the others have none,
 
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
-    """All that a rule may look at. `target` is absent for an operation on no server; `cost` is a month's price.
+    """The facts that a rule may use. `target` is absent for an operation on no server; `cost` is a month's price.
 
     What is empty in a target, a region that is empty, no cost of an operation that has one, no group and no
     human behind an agent are not known. `now` is aware; ValueError otherwise.
@@ -96,7 +96,7 @@ class ServerPatterns:
         return cls(every - globs, globs, _any_of(globs), _any_of(glob for glob in globs if "." not in glob))
 
     def hold(self, ident: str, hostname: str) -> bool | None:
-        """Say whether this server is meant; None when only its unknown hostname could tell."""
+        """Return whether this server is meant; None when it depends on an unknown hostname."""
         if "*" in self.globs or (ident and ident in self.exact):
             return True
         if not hostname:
@@ -110,7 +110,7 @@ class ServerPatterns:
 
 
 def is_glob(word: str) -> bool:
-    """Say whether a word is a pattern."""
+    """Return whether a word is a pattern."""
     return any(sign in word for sign in "*?[")
 
 
@@ -133,6 +133,6 @@ def _wider(glob: str, word: str) -> bool:
 
 
 def servers_cover(outer: frozenset[str], inner: frozenset[str]) -> bool:
-    """Say whether every server that `inner` means is meant by `outer` too, as far as the words show."""
+    """Return whether every server that `inner` means is meant by `outer` too, as far as the words show."""
     globs = [item for item in outer if is_glob(item)]
     return "*" in outer or all(item in outer or any(_wider(glob, item) for glob in globs) for item in inner)

@@ -30,6 +30,6 @@ class Ruling:
     approvers: Approvers = field(default_factory=Approvers)
     reason: str = ""
     policy: str = ""  # the policy's version
-    requirements: tuple[Approvers, ...] = ()  # whoever votes is among the approvers of each
+    requirements: tuple[Approvers, ...] = ()  # a voter is among the approvers of each
     expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
     monthly: float | None = None  # the month's price that it was decided on; None where there is none, or none is known

@@ -1,4 +1,4 @@
-"""Hours of the week in a time zone, such as "Mon-Fri 08:00-18:00"; pure."""
+"""Hours of the week in a time zone, such as "Mon-Fri 08:00-18:00"."""
 
 import re
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ class Hours:
         return cls(minutes, _zone(zone))
 
     def hold(self, now: datetime) -> bool:
-        """Say whether `now` lies within."""
+        """Return whether `now` lies within."""
         local = now.astimezone(self.zone)
         return bool(self.minutes >> (local.weekday() * DAY + local.hour * 60 + local.minute) & 1)
 
     def cover(self, other: "Hours") -> bool:
-        """Say whether this holds whenever the other does; other zones are not compared."""
+        """Return whether this holds whenever the other does; other zones are not compared."""
         always = self.minutes == WEEK
         return always or (self.zone.key == other.zone.key and not other.minutes & ~self.minutes)
 

@@ -1,4 +1,4 @@
-"""Whether a rule's keys fit together, and the rules each other: what can never matter is a mistake; pure."""
+"""Whether a rule's keys fit together, and the rules each other: what can never matter is a mistake."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
 
 
 def about_a_server(operation: Operation) -> bool:
-    """Say whether an operation has a server, there already or wanted."""
+    """Return whether an operation has a server, there already or wanted."""
     return operation.takes_server or not operation.reads
 
 
@@ -119,7 +119,7 @@ def reach(rule: Rule) -> frozenset[str]:
 
 
 def makes_pointless(cover: Rule, rule: Rule) -> bool:
-    """Say whether a rule changes nothing beside another one, which matches whenever it does.
+    """Return whether a rule changes nothing beside another one, which matches whenever it does.
 
     A stricter one always does that. One as strict does where it asks for no less (votes, approvers,
     expiry) and the rule has no reason of its own to show; of two that say the same, the later is pointless.

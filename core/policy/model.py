@@ -1,4 +1,4 @@
-"""Rules and the decision they come to; pure.
+"""Rules and the decision they come to.
 
 Every rule that matches speaks, and the strictest decision wins (deny > approve > confirm > allow). No
 match is deny. What is not known fails closed: a rule with a condition on an unknown fact can make a
@@ -36,7 +36,7 @@ class Rule:
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
-        """Return all that must hold, by name: reads ask nobody, so a rule that asks passes them by."""
+        """Return all that must hold, by name: reads ask no one, so a rule that asks passes them by."""
         asks: tuple[tuple[str, Check], ...] = (("risk", _changes),) if self.decision in ASKING else ()
         return asks + self.match.checks()
 
@@ -55,7 +55,7 @@ class RuleEvaluation:
 
     @property
     def speaks(self) -> bool:
-        """Say whether the rule counts; one that allows needs to match for certain."""
+        """Return whether the rule counts; one that allows needs to match for certain."""
         return not self.failed and not (self.unknown and self.rule.decision is Decision.ALLOW)
 
 
@@ -78,7 +78,7 @@ class Policy:
 
     @property
     def by_email(self) -> bool:
-        """Say whether a rule's condition names somebody by an e-mail address."""
+        """Return whether a rule's condition names someone by an e-mail address."""
         return any(EMAIL.fullmatch(item) for rule in self.rules for item in rule.match.person)
 
     def decide(self, facts: PolicyContext) -> Ruling:

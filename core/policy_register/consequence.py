@@ -1,4 +1,4 @@
-"""What another policy would mean: the same requests decided by both, over all that their rules tell apart.
+"""What another policy would mean: the same requests decided by both, over everything that their rules distinguish.
 
 A rule-by-rule comparison does not say whether agents may do more than before. Here made-up requests are decided by
 both policies, one for each combination of operation, asker, server, region, price, place and hour that any of their
@@ -42,7 +42,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One made-up request, by the labels of what tells it from others; an empty label stands for any."""
+    """One made-up request, by the labels of what distinguishes it; an empty label stands for any."""
 
     operation: str
     actor: str

@@ -44,7 +44,7 @@ async def look_at_policy(database: Database, settings: Settings) -> Sequence[Doc
 
 
 def _version_of(settings: Settings, base: Document) -> str:
-    """Return what this set-up's own file and environment amount to; of one that is wrong other lines tell."""
+    """Return what this set-up's own file and environment amount to; other lines report one that is wrong."""
     try:
         return declaration_of(settings).document(base).version
     except VpsopsError:

@@ -94,7 +94,7 @@ def meaning_lines(before: Document, after: Document) -> list[str]:
 
 
 def summary_of(before: Document | None, after: Document) -> str:
-    """Say in one line what another document changes, for the audit trail."""
+    """Summarise in one line what another document changes, for the audit trail."""
     if before is None:
         return f"the first one: {'the embedded default' if after.embedded else f'{len(after.rules)} rules'}"
     lines = changed_lines(before, after)

@@ -61,7 +61,7 @@ class PolicyInForce:
         """Raise `NotAllowedError` where this process was started with something else than what is in force."""
 
     def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - there is nothing to compare with
-        """Say whether this process may run changes."""
+        """Return whether this process may run changes."""
         return True
 
     async def refresh(self) -> None:

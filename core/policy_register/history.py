@@ -58,7 +58,7 @@ class PolicyBrokenError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Somebody puts a document in force; `over` is the number of what is in force as far as they know."""
+    """Someone puts a document in force; `over` is the number of what is in force as far as they know."""
 
     document: Document
     over: int

@@ -1,6 +1,6 @@
 """The policy in force as the database has it: read where it decides, compared with what this process was started with.
 
-What a process was started with decides nothing. It is compared, so that a file that somebody edited, or a process
+What a process was started with decides nothing. It is compared, so that a file that someone edited, or a process
 with another one, is noticed: such a process refuses changes until both agree.
 """
 
@@ -50,7 +50,7 @@ class PolicyReading:
 
     @property
     def agrees(self) -> bool:
-        """Say whether the process was started with what is in force."""
+        """Return whether the process was started with what is in force."""
         return self.own == self.ruleset.version
 
 
@@ -195,7 +195,7 @@ class PolicyRegister(PolicyInForce):
             )
 
     def agrees(self, connection: Connection) -> bool:
-        """Say whether this process may run changes."""
+        """Return whether this process may run changes."""
         try:
             self.check(connection)
         except (PolicyDiffersError, PolicyBrokenError):

@@ -1,7 +1,7 @@
-"""What a connection may cost before anybody knows who calls: uvicorn's HTTP protocol, with bounds.
+"""What a connection may cost before anyone knows who calls: uvicorn's HTTP protocol, with bounds.
 
 uvicorn's own bounds are of another kind. Its fast parser has none for a head, its slow one none for time, and
-`limit_concurrency` refuses everybody once somebody holds that many connections (docs/decisions/0014).
+`limit_concurrency` refuses everyone once someone holds that many connections (docs/decisions/0014).
 """
 
 import asyncio
@@ -25,7 +25,7 @@ HEAD_SECONDS: Final = timings.HEAD_SECONDS
 BODY_SECONDS: Final = timings.BODY_SECONDS
 CONNECTIONS: Final = 1_000
 RESERVED_FILES: Final = 256
-"""For the database, the provider, Slack and the log: what accepts more than it may open resets everybody."""
+"""For the database, the provider, Slack and the log: what accepts more than it may open resets everyone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Admission:
     incomplete: dict["BoundedProtocol", None] = field(default_factory=dict)
 
     def make_room(self, taken: int) -> bool:
-        """Say whether one more has room; the oldest of those that only wait is closed for it."""
+        """Return whether one more has room; the oldest of those that only wait is closed for it."""
         if taken < self.bounds.connections:
             return True
         for oldest in self.incomplete:
@@ -64,7 +64,7 @@ class Admission:
 
 
 class BoundedConfig(uvicorn.Config):
-    """uvicorn's configuration with an admission, which its protocol looks for."""
+    """uvicorn's configuration with an admission, which its protocol uses."""
 
     def __init__(self, app: Any, admission: Admission, **settings: Any) -> None:
         super().__init__(app, http=BoundedProtocol, **settings)
@@ -72,7 +72,7 @@ class BoundedConfig(uvicorn.Config):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. Its request must arrive in time and within bounds; whoever is late is told 408 and let go."""
+    """One connection. Its request must arrive in time and within bounds; a late client gets 408 and is closed."""
 
     def __init__(
         self,

@@ -18,14 +18,14 @@ statement of a transaction wait that long."""
 
 
 def fast() -> bool:
-    """Say whether uvloop can be used here."""
+    """Return whether uvloop can be used here."""
     return importlib.util.find_spec("uvloop") is not None
 
 
 def run_server(main: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
     """Run `main` until it returns; raises what it raises."""
     ignore_hang_up()
-    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # httpcore looks for it ten times a request
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # httpcore imports it ten times a request
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what was imported stays: looking through it for rubbish stops the loop for a tenth of a second

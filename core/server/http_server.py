@@ -1,4 +1,4 @@
-"""Serves an ASGI application on a socket until told to stop, then lets what is under way finish."""
+"""Serves an ASGI application on a socket until stopped, then finishes the requests in progress."""
 
 import logging
 import socket
@@ -33,7 +33,7 @@ HIGHEST_PORT: Final = 65535
 
 
 class _UvicornServer(uvicorn.Server):
-    """A server that leaves signals to whoever runs it."""
+    """A server that leaves signal handling to its caller."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -136,7 +136,7 @@ async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event, bounds: Bo
         cutoff,
         Admission(bounds or Bounds(), Rejections("http")),
         ws="none",
-        proxy_headers=False,  # who calls is told by a token, and never by a header
+        proxy_headers=False,  # a token identifies the caller, never a header
         log_config=None,
         access_log=False,
         lifespan="off",

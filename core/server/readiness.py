@@ -1,6 +1,6 @@
 """Readiness of a process: whether what it is here for works now, part by part, in plain words.
 
-It is asked by load balancers and supervisors of containers, every few seconds, by whoever reaches the port. So an
+It is asked by load balancers and supervisors of containers, every few seconds, by any client of the port. So an
 answer is cheap, says nothing that is not ours, and comes within about a second however the database is doing.
 """
 
@@ -26,7 +26,7 @@ from vpsops.core.storage.tables import AUDIT_HEAD, CHANGES
 logger = structlog.get_logger(__name__)
 ROUND_SECONDS: Final[Mapping[str, float]] = {
     RECONCILER: timings.READY_RECONCILER_SECONDS,  # a round every 2 s; a database that is locked answers after 5
-    POLLER: timings.READY_POLLER_SECONDS,  # a look every 3 to 60 s; every 6 min while the provider refuses the key
+    POLLER: timings.READY_POLLER_SECONDS,  # a poll every 3 to 60 s; every 6 min while the provider refuses the key
     "outbox": timings.READY_OUTBOX_SECONDS,  # a claim every 5 s, unless ten slow messages are in hand
     "inbox": timings.READY_INBOX_SECONDS,  # a sweep every 10 s
 }
@@ -53,7 +53,7 @@ class ReadinessFault:
 class StorageProbe:
     """Tries whether a change could be stored: takes the locks that storing one takes, and changes nothing.
 
-    One attempt at a time; whoever asks waits for it no longer than a second, and a fresh answer serves all.
+    One attempt at a time; callers wait for it no longer than a second, and a fresh answer serves all.
     """
 
     database: Database
@@ -66,7 +66,7 @@ class StorageProbe:
     _answered: float = float("-inf")
 
     async def ask(self) -> str:
-        """Say what keeps a change from being stored, or nothing."""
+        """Return what keeps a change from being stored, or nothing."""
         if self.clock.monotonic() - self._answered < KEPT_SECONDS:
             return self._answer
         if self._finished is None:
@@ -94,7 +94,7 @@ class StorageProbe:
 
 
 def _lock_head(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":  # what a write takes, and what it does not share with whoever keeps it
+    if connection.dialect.name == "postgresql":  # the locks that a write takes, exclusively
         connection.execute(sa.text("LOCK TABLE changes, audit IN ROW EXCLUSIVE MODE"))
     connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update()).all()
     connection.execute(sa.select(CHANGES.c.id).order_by(CHANGES.c.created_at.desc()).limit(1)).all()
@@ -190,7 +190,7 @@ def _restarts(task: TaskStatus) -> str:
 
 
 def answer_of(faults: Sequence[ReadinessFault], warnings: Sequence[ReadinessFault] = ()) -> dict[str, object]:
-    """Return faults as they are served, in JSON; pure."""
+    """Return faults as they are served, in JSON."""
     body: dict[str, object] = {"ok": not faults}
     if faults:
         body["red"] = [{"part": fault.part, "what": fault.what} for fault in faults]

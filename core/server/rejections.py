@@ -1,4 +1,4 @@
-"""What was turned away at a door, counted and told in the log now and then: a flood of it must not flood the log."""
+"""Counts rejected requests and logs them at intervals, so that a flood of requests does not flood the log."""
 
 import asyncio
 from collections import Counter
@@ -12,7 +12,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Rejections:
-    """Counts by reason. The first is told at once, the others together every ten seconds."""
+    """Counts by reason. The first is logged at once, the others together every ten seconds."""
 
     def __init__(self, door: str) -> None:
         self._door = door

@@ -1,6 +1,6 @@
 """Reads that ride along in the transaction of a heartbeat.
 
-What looks at the database every few seconds in each process would cost as much as all the rest while nothing
+Queries that every process makes every few seconds would cost as much as all the rest while nothing
 happens. So it waits for the next heartbeat, and an idle process makes one transaction a second.
 """
 
@@ -16,7 +16,7 @@ from vpsops.core.common.errors import StorageError
 
 T = TypeVar("T")
 BOARD: Final = "SAVEPOINT riders; SET LOCAL lock_timeout = '300ms'"
-"""A heartbeat waits for nobody's lock: what its riders want to read may be locked for long."""
+"""A heartbeat waits for no one's lock: what its riders want to read may be locked for long."""
 DROP: Final = "ROLLBACK TO SAVEPOINT riders"
 
 
@@ -57,7 +57,7 @@ class Rider(Generic[T]):
 
 
 def carry(connection: Connection, riders: Sequence[Rider[Any]]) -> None:
-    """Read for all of them in the caller's transaction; what one of them breaks is nobody else's."""
+    """Read for all of them in the caller's transaction; what one of them breaks is no one else's."""
     savepoint = connection.dialect.name == "postgresql" and bool(riders)
     if savepoint:
         connection.execute(sa.text(BOARD))

@@ -1,4 +1,4 @@
-"""What a process can run: it stands beside its heartbeat, so that others can tell who takes up what they leave."""
+"""What a process can run: it stands beside its heartbeat, so that others know which process takes over their work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Capability:
     operations: frozenset[str] = frozenset()
 
     def covers(self, need: Need) -> bool:
-        """Say whether a change with this need can be run."""
+        """Return whether a change with this need can be run."""
         return need.format <= self.format and need.operation in self.operations
 
     def includes(self, other: Self) -> bool:
-        """Say whether everything that another can is among what this one can."""
+        """Return whether everything that another can is among what this one can."""
         return other.format <= self.format and other.operations <= self.operations
 
     @property

@@ -1,10 +1,10 @@
 """The wake: those who wait for the database to change hear of it, from this process or another.
 
-In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, by a look at
-`PRAGMA data_version` (a few microseconds) four times a second. Nothing runs while nobody waits.
+In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, by a read of
+`PRAGMA data_version` (a few microseconds) four times a second. Nothing runs while no one waits.
 
 A commit names the topics it is about, and wakes only who waits for one of them, or for anything: each
-waiter's look is a transaction, and most commits are none of its business.
+waiter's query is a transaction, and most commits are none of its business.
 """
 
 import re
@@ -33,7 +33,7 @@ ANY = ""
 OUTBOX = "outbox"
 AUDIT = "audit"
 TOUCHED = "vpsops_touched"
-PAYLOAD_BYTES = 4000  # NOTIFY takes 8000; a commit about more wakes everybody
+PAYLOAD_BYTES = 4000  # NOTIFY takes 8000; a commit about more wakes everyone
 OWN_KEPT = 1000
 PLAIN = re.compile(r"[a-z0-9_:.-]+")
 
@@ -70,7 +70,7 @@ class Signals:
                 event.set()
 
     def mark(self, topic: str = ANY) -> anyio.Event:
-        """Return a mark to take before a look: a wait since it misses no commit that came after the look."""
+        """Return a mark to take before a query: a wait since the mark misses no commit that came after the query."""
         event = self._events.get(topic)
         if event is None:
             event = self._events[topic] = anyio.Event()
@@ -79,7 +79,7 @@ class Signals:
     def stamp(self, connection: Connection, topics: Collection[str]) -> int:
         """Tell the other processes in the caller's transaction, as its last statement; they hear of its commit.
 
-        Returns a number to hand to `committed` where that is the database's way to tell.
+        Returns a number to hand to `committed` where that is how the database signals.
         """
         if not self._pools.sqlite:
             connection.execute(sa.text("SELECT pg_notify('vpsops', :payload)"), {"payload": self.payload(topics)})
@@ -113,7 +113,7 @@ class Signals:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Listen for other processes as long as the block runs, from the first time that somebody waits."""
+        """Listen for other processes as long as the block runs, from the first time that someone waits."""
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
             work = self._look_at_file if self._pools.sqlite else self._listen
@@ -176,7 +176,7 @@ class Signals:
             self.notify()  # what came before this connection was not heard
             async for heard in connection.notifies():
                 token, *topics = heard.payload.split(" ")
-                if token != self._token:  # one's own commits were told at once
+                if token != self._token:  # this process's commits were signalled at once
                     self.notify(topics or (ANY,))
 
     def _server(self) -> str:
@@ -185,7 +185,7 @@ class Signals:
         return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     async def is_heard(self, notify: Callable[[Callable[[Connection], object]], Awaitable[object]]) -> bool:
-        """Say whether a notification of this process's own arrives where it listens; for PostgreSQL alone.
+        """Return whether a notification of this process's own arrives where it listens; for PostgreSQL alone.
 
         `notify` runs work in a transaction, as commits do. A pooler in transaction mode takes a LISTEN and delivers
         nothing.
@@ -215,5 +215,5 @@ def _data_version(connection: sqlite3.Connection) -> int:
 
 
 def _user_version(connection: sqlite3.Connection) -> int:
-    """Return the number that every commit counts up that somebody is to hear of."""
+    """Return the number that every commit counts up that someone is to hear of."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])

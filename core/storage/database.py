@@ -33,7 +33,7 @@ Work = Callable[[Connection], T]
 logger = structlog.get_logger(__name__)
 RETRY_SECONDS: Final = timings.RETRY_SECONDS
 SCHEMA_SECONDS: Final = timings.SCHEMA_SECONDS
-"""Less than the pause between two heartbeats, so that each of them looks."""
+"""Less than the pause between two heartbeats, so that each of them checks."""
 PAUSE_SECONDS: Final = timings.PAUSE_SECONDS
 AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of what was asked
@@ -71,21 +71,21 @@ class Database:
 
     @property
     def free_bytes(self) -> int | None:
-        """How much room is left on the disk of a SQLite file, where that can be told."""
+        """How much room is left on the disk of a SQLite file, where that is known."""
         return None if self._pools.files is None else self._pools.files.free_bytes
 
     @property
     def read_only(self) -> bool:
-        """Say whether this is a look at a file that this user may not write to."""
+        """Return whether the file is open for reading only, as this user may not write to it."""
         return self._pools.files is not None and self._pools.files.read_only
 
     @property
     def in_place(self) -> bool:
-        """Say whether what this process writes to is what others find: on SQLite, the file at the path."""
+        """Return whether what this process writes to is what others find: on SQLite, the file at the path."""
         return self._pools.files is None or self._pools.files.in_place
 
     async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True, heart: bool = False) -> T:
-        """Run `work` in one transaction and commit it; wakes those who wait for what it touched unless told not to.
+        """Run `work` in one transaction and commit it; wakes those who wait for what it touched unless `wake` is false.
 
         `heart` takes the connection that is kept for heartbeats, which must not queue behind other work. Raises
         `StorageError` where the database is locked for long, full or not reachable; nothing was stored then,
@@ -111,7 +111,7 @@ class Database:
     async def read_along(self, work: Work[T]) -> T:
         """Run `work` as `read` does, in the transaction of the next heartbeat; where no heart beats, at once.
 
-        For what looks every few seconds, in any process: an idle one then makes one transaction a second.
+        For periodic queries in any process: an idle one then makes one transaction a second.
         """
         if not self.heart_beats:
             return await self.read(work)
@@ -120,7 +120,7 @@ class Database:
         return await rider.arrival()
 
     async def hears_others(self) -> bool:
-        """Say whether this process is woken by what others store, or notices it only at its next look."""
+        """Return whether this process is woken by what others store, or notices it only at its next query."""
         return self.sqlite or await self.signals.is_heard(self.read)
 
     def riders(self) -> list[Rider[Any]]:
@@ -217,7 +217,7 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
 
 
 @asynccontextmanager
-async def open_database(  # noqa: PLR0913 - what a start is told, all of it named
+async def open_database(  # noqa: PLR0913 - the options of a start, all of them named
     url: str,
     clock: Clock,
     *,
@@ -228,7 +228,7 @@ async def open_database(  # noqa: PLR0913 - what a start is told, all of it name
 ) -> AsyncIterator[Database]:
     """Open a database, bring its schema up to date and close it in the end.
 
-    Without `make` nothing is made or brought up to date: what only looks leaves things as they are.
+    Without `make` nothing is made or brought up to date: a reader leaves things as they are.
     Raises `ConfigurationError` for a URL that cannot serve (a network file system, another kind of
     database) or a schema that is not this version's, and `StorageError` where it does not answer;
     `busy` is how many seconds a lock is waited for; `options` are for PostgreSQL.

@@ -41,7 +41,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 class NotReadyError(ConfigurationError):
-    """The database, or the schema of this version, is not there yet: a start makes it, a look does not."""
+    """The database, or the schema of this version, is not there yet: a start makes it, a read does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Pools:
 
     @property
     def sqlite(self) -> bool:
-        """Say whether the database is a SQLite file."""
+        """Return whether the database is a SQLite file."""
         return self.url.get_backend_name() == "sqlite"
 
     def verify(self) -> None:
@@ -160,7 +160,7 @@ def _place(url: sa.URL) -> Path:
 
 
 def _opened_files(path: Path, *, make: bool) -> StoreFiles:
-    """Open the files to read and write; for a look at a copy that may only be read, to read."""
+    """Open the files to read and write; or to read, for a copy that is read-only."""
     try:
         identity = _touch(path, make=make)
         if make or os.access(path.parent, os.W_OK):
@@ -206,17 +206,17 @@ def _touch(path: Path, *, make: bool, flags: int = os.O_RDWR) -> FileIdentity:
 def _mounts() -> list[str]:
     try:
         return Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux: nothing to look up, nothing refused
+    except OSError:  # not Linux: nothing to read, nothing refused
         return []
 
 
 def file_system_of(folder: Path) -> str:
-    """Name the kind of file system a folder is on, or nothing where that cannot be told."""
+    """Name the kind of file system a folder is on, or nothing where that is unknown."""
     return file_system(folder, _mounts())
 
 
 def file_system(folder: Path, mounts: Iterable[str]) -> str:
-    """Name the kind of file system a folder is on, by the deepest mount above it; pure."""
+    """Name the kind of file system a folder is on, by the deepest mount above it."""
     best, kind = "", ""
     for line in mounts:
         fields = line.split()

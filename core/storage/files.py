@@ -1,7 +1,7 @@
 """The files of a SQLite database: whether the path still leads to those that this process has open.
 
-A process that goes on in a deleted or moved file shares its locks, leases and history with nobody: another one
-makes a new file at the path and acts on the same servers. SQLite itself does not look
+A process that goes on in a deleted or moved file shares its locks, leases and history with no one: another one
+makes a new file at the path and acts on the same servers. SQLite itself does not check
 (https://www.sqlite.org/howtocorrupt.html, section 2.5), so every transaction does, and every write that leaves.
 """
 
@@ -31,14 +31,14 @@ class StoreMovedError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class FileIdentity:
-    """What tells one file from another on one machine, as long as somebody has it open."""
+    """The identity of a file on one machine, for as long as it is open."""
 
     device: int
     inode: int
 
 
 def identity_at(path: str) -> FileIdentity | None:
-    """Return the identity of the file at a path, or nothing where there is none or it cannot be looked at."""
+    """Return the identity of the file at a path, or nothing where there is none or it cannot be read."""
     try:
         status = os.stat(path)  # noqa: PTH116 - twice as fast as Path, and asked before every transaction
     except OSError:
@@ -49,7 +49,7 @@ def identity_at(path: str) -> FileIdentity | None:
 def read_only_query(path: Path) -> str:
     """Return how to open a copy that may only be read.
 
-    SQLite would make the two files beside it to read it; where there is neither, nobody writes to it either, and it
+    SQLite would make the two files beside it to read it; where there is neither, no one writes to it either, and it
     need not (https://www.sqlite.org/wal.html, "Read-Only Databases"). With them it is read as it is, if that can be.
     """
     alone = all(identity_at(f"{path}{suffix}") is None for suffix in BESIDE)
@@ -65,7 +65,7 @@ class StoreFiles:
 
     def __init__(self, path: Path, identity: FileIdentity, *, query: str = READ_WRITE) -> None:
         self._path = str(path)
-        self.uri = f"{path.as_uri()}?{query}"  # without a mode SQLite makes a missing file anew, empty
+        self.uri = f"{path.as_uri()}?{query}"  # without a mode SQLite makes a missing file again, empty
         self._identity = identity
         self.read_only = query != READ_WRITE
         self._beside: dict[str, FileIdentity] = {}
@@ -90,7 +90,7 @@ class StoreFiles:
 
     @property
     def in_place(self) -> bool:
-        """Say whether the path leads to the open file, now and whenever it was asked before."""
+        """Return whether the path leads to the open file, now and whenever it was asked before."""
         try:
             self._verify_file()
         except StoreMovedError:
@@ -99,7 +99,7 @@ class StoreFiles:
 
     @property
     def free_bytes(self) -> int | None:
-        """How much room this user has on the disk of the file, where that can be told."""
+        """How much room this user has on the disk of the file, where that is known."""
         try:
             status = os.statvfs(os.path.dirname(self._path))  # noqa: PTH120 - as above
         except (OSError, AttributeError):

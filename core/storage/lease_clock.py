@@ -1,9 +1,9 @@
 """The lease clock of a database that serves several machines: it goes on and never jumps.
 
 No machine's date can be trusted for it, the database server's included: an hour forward would make every living
-process look dead to the others. So the clock is kept by those who use it. Each heartbeat stores its time; whoever
+process appear dead to the others. So the clock is kept by those who use it. Each heartbeat stores its time; anyone who
 reads the clock takes the latest stored one, or what its own steady clock says has passed since it read last,
-whichever is later. The times of all processes so stay together, whatever is done to anybody's date. Nobody to
+whichever is later. The times of all processes so stay together, whatever is done to anyone's date. No one to
 take it over from: it begins with the server's date. While no process lives it stands still.
 """
 
@@ -41,7 +41,7 @@ class LeaseClock:
             return self._known
 
     def skip(self, seconds: float) -> None:
-        """Move this process's hand alone: for one that only looks and has seen that nobody beats."""
+        """Move this process's hand alone: for a reader that has seen no heartbeat."""
         with self._lock:
             if self._known is not None:
                 self._known += seconds

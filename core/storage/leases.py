@@ -52,9 +52,9 @@ def dead(connection: Connection, tick: float) -> set[str]:
 
 
 async def observe(database: Database) -> None:
-    """See whether anybody beats, for a process that only looks: it cannot tell by the first look on PostgreSQL.
+    """Return whether any process beats, for a reader; on PostgreSQL one query is not enough.
 
-    The lease clock stands still while nobody lives, so those who beat last would look alive. Raises `StorageError`.
+    The lease clock stands still while no one lives, so the last to beat would appear alive. Raises `StorageError`.
     """
     if database.sqlite:
         return
@@ -73,7 +73,7 @@ def latest_beat(connection: Connection) -> float | None:
 
 
 def front_alive(connection: Connection, tick: float, front: str) -> bool:
-    """Say whether a process of that front end beats."""
+    """Return whether a process of that front end beats."""
     near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
     return connection.execute(sa.select(PROCESSES.c.id).where(near, PROCESSES.c.front == front)).first() is not None
 
@@ -96,7 +96,7 @@ def acquire_lease(connection: Connection, name: str, owner: str, tick: float) ->
 
 
 def lease_holder(connection: Connection, name: str) -> str:
-    """Return who holds the lease `name`, alive or not; nothing where nobody does."""
+    """Return who holds the lease `name`, alive or not; nothing where no one does."""
     return connection.scalar(sa.select(LEASES.c.owner).where(LEASES.c.name == name)) or ""
 
 
@@ -123,7 +123,7 @@ class Process:
 
     @property
     def certain(self) -> bool:
-        """Say whether nobody can have taken this process for dead, and its beats are where others look for them."""
+        """Return whether no process can have taken this one for dead, and its beats are stored for others."""
         database = self.database
         current = database.in_place and not database.outdated.is_set()
         return self.clock.monotonic() - self.last_beat < CERTAIN_SECONDS and current

@@ -40,7 +40,7 @@ class UnreadableRow:
 
     @property
     def error(self) -> UnreadableRowError:
-        """The error for whoever asked for this row."""
+        """The error for those who asked for this row."""
         return UnreadableRowError(self.id, self.why)
 
 
@@ -55,14 +55,14 @@ class Batch(Generic[T]):
 def read(
     connection: Connection, query: Query, key: Key, decode: Callable[[sa.RowMapping], T], limit: int | None = None
 ) -> Batch[T]:
-    """Return decoded rows of a query on one table, all or up to `limit`; unreadable ones take nobody's place."""
+    """Return decoded rows of a query on one table, all or up to `limit`; unreadable ones take no one's place."""
     return read_with(connection, query, key, lambda _: decode, limit)
 
 
 def read_with(
     connection: Connection, query: Query, key: Key, decoder: Decoder[T], limit: int | None = None
 ) -> Batch[T]:
-    """Do as `read` does, with a decoder that first looks at all rows of a page."""
+    """Do as `read` does, with a decoder that first reads all rows of a page."""
     batch: Batch[T] = Batch()
     seen = 0
     while True:
@@ -118,7 +118,7 @@ def _fetch_alone(connection: Connection, query: Query, key: Key) -> Iterator[sa.
 
 
 def is_about_content(error: Exception) -> bool:
-    """Say whether a value could not be made out, rather than the database not asked."""
+    """Return whether a value could not be made out, rather than the database not asked."""
     return not isinstance(error, SQLAlchemyError) or "decode to utf-8" in str(error).lower()
 
 

@@ -53,7 +53,7 @@ CHANGES = sa.Table(
     sa.Column("not_before", sa.Double, nullable=True),  # until when the provider asked an approved change to wait
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
-    # in lower case, to be found by: whom the actor acts for, and the server as it was when it was asked for
+    # in lower case, to be found by: the human that the actor acts for, and the server as it was when it was asked for
     sa.Column("human", EXACT, nullable=False, server_default=""),
     sa.Column("server", EXACT, nullable=False, server_default=""),
     sa.Column("hostname", EXACT, nullable=False, server_default=""),
@@ -161,7 +161,7 @@ POLICIES = sa.Table(
     sa.Column("text", sa.Text, nullable=False),  # canonical; its SHA-256 is the version
     sa.Column("previous", sa.String(80), nullable=False),
     sa.Column("source", sa.Text, nullable=False),  # the file that it came from, as named by who applied it
-    sa.Column("by", sa.JSON, nullable=False),  # a claim: whoever has the database can write it
+    sa.Column("by", sa.JSON, nullable=False),  # a claim: every writer of the database can set it
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("record", sa.BigInteger, nullable=False),  # of the audit trail
     sa.Index("policies_by_version", "version"),

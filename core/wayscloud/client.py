@@ -49,7 +49,7 @@ class Wayscloud:
 
     Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise
     `ProviderRefusedError` when the provider says no, `NotSentError` when nothing left, `OutcomeUnknownError` when the
-    answer does not tell. A write connects first and then asks its `departure`, whose `before_send` is the last
+    answer is unclear. A write connects first and then asks its `departure`, whose `before_send` is the last
     instant before its first byte leaves. A write that is cancelled may have left: treat it as unknown.
     """
 
@@ -76,7 +76,7 @@ class Wayscloud:
     def only(self, sees: Callable[[Server], bool] | None) -> "Wayscloud":
         """Return this client, on the same connections, with eyes for some servers: the others are not there for it.
 
-        It keeps nobody from writing to a server by its id; whoever writes has looked at the server first. Without
+        It keeps no one from writing to a server by its id; a writer has read the server first. Without
         `sees` it is the client that sees all.
         """
         other = copy(self)
@@ -98,7 +98,7 @@ class Wayscloud:
         return other
 
     def shared(self) -> "Wayscloud":
-        """Return the same API for reads that people look at: those of one thing at the same time are one call.
+        """Return a client that coalesces identical concurrent reads.
 
         What it gives may be a second older than the question; decisions and the engine do not use it.
         """
@@ -107,7 +107,7 @@ class Wayscloud:
         return other
 
     def for_work(self) -> "Wayscloud":
-        """Return the same API for reads that changes wait for: they queue behind nobody's questions."""
+        """Return the same API for reads that changes wait for: they queue behind no one's questions."""
         other = copy(self)
         other._lane = RequestLane.WORK  # noqa: SLF001 - its own
         return other

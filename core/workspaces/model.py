@@ -1,4 +1,4 @@
-"""Several Slack workspaces on one core: where each has its channels, and which changes it may see; pure."""
+"""Several Slack workspaces on one core: where each has its channels, and which changes it may see."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.defaults import OWN_CHANNEL
 
 NOBODY: Final = "-"
-"""A workspace or channel that there is not: whoever looks for its members finds that they cannot be read."""
+"""A workspace or channel that there is not: reading its members fails."""
 NO_CHANNEL: Final = "This workspace has no channel for approvals, so nobody can decide."
 
 
@@ -47,7 +47,7 @@ class Workspaces:
         return (origin.team or self.home) if self.several else origin.team
 
     def shows(self, change: Change, team: str) -> bool:
-        """Say whether a workspace may see a change; an empty `team` is the operator, who sees all."""
+        """Return whether a workspace may see a change; an empty `team` is the operator, who sees all."""
         owner = self.owner(change.origin)
         return not team or owner == team or (not self.several and not owner)
 
@@ -58,7 +58,7 @@ class Workspaces:
         return frozenset({team, ""} if team == self.home else {team})
 
     def stamped(self, origin: Origin, team: str) -> Origin:
-        """Return an origin with the workspace it belongs to; whoever is bound to one asks from no other."""
+        """Return an origin with the workspace it belongs to; an actor of one workspace asks from no other."""
         owner = team or self.owner(origin)
         return replace(origin, team=owner) if self.several else origin
 
@@ -71,7 +71,7 @@ class Workspaces:
         return settings.model_copy(update=channels | {"escalation_channel": workspace.escalation_channel})
 
     def ruling_of(self, ruling: Ruling, team: str) -> Ruling:
-        """Put a workspace's own channel where a rule leaves the approvers to it; without one nobody may decide."""
+        """Put a workspace's own channel where a rule leaves the approvers to it; without one no one may decide."""
         if not self.several or ruling.decision is not Decision.APPROVE:
             return ruling
         channel = self.of(team).approval_channel

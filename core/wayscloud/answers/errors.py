@@ -8,7 +8,7 @@
     │   ├── NotPermittedError         403: the key is good, but not for this
     │   ├── NotFoundError             404: no such server
     │   ├── InvalidRequestError       400, 422: correct the arguments (`fields` names them)
-    │   ├── ConflictError             409: the server is busy, or in the wrong state; look, then decide
+    │   ├── ConflictError             409: the server is busy, or in the wrong state; read it, then decide
     │   ├── RateLimitedError          429: wait `retry_after`; or a quota, which waiting does not cure
     │   ├── NotOfferedError           404, 405, 501 for a route: this API does not have it; do without
     │   └── UntrustedRedirectError    sent elsewhere: not followed, the key stayed here; check the address
@@ -16,7 +16,8 @@
     ├── MalformedAnswerError          a read got something that is not the documented answer
     │   ├── WrongShapeError           it was JSON, but not of the object that was asked for
     │   └── OtherServerError          it was about another server than the one that was asked for
-    └── OutcomeUnknownError           a write was sent and no clear answer came: look it up, never send it again
+    └── OutcomeUnknownError           a write was sent and no clear answer came: search for its effect, never send it
+    again
 
 A write raises `ProviderRefusedError` (the provider said no), `NotSentError` (surely not done), or
 `OutcomeUnknownError`; nothing else of this tree.
@@ -34,7 +35,7 @@ class WayscloudError(VpsopsError):
 
     default_hint = ""
     again: bool = False
-    """Of a write: the provider says that it did not take it on, so it may be sent again after a look. Of a read's
+    """Of a write: the provider says that it did not take it on, so it may be sent again after a read. Of a read's
     redirect: the other slash form may be tried."""
 
     def __init__(  # noqa: PLR0913 - facts of one answer, all named
@@ -67,7 +68,7 @@ class NotSentError(UnreachableError):
 
 
 class ProviderRefusedError(WayscloudError):
-    """The provider clearly said no; a proxy may have said it after the effect, so a write is looked at all the same."""
+    """The provider clearly said no; a proxy may have said it after the effect, so a write is verified all the same."""
 
 
 class NotAuthenticatedError(ProviderRefusedError):

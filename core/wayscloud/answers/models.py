@@ -40,10 +40,10 @@ class _Object(BaseModel):
 
 
 class Server(_Object):
-    """One VPS, as far as the answer at hand told; `memory_gb` and `disk_gb` in GB, `created_at` aware, in UTC.
+    """One VPS, as far as this answer describes it; `memory_gb` and `disk_gb` in GB, `created_at` aware, in UTC.
 
     Exactly one of `failed`, `off`, `ready`, `power_unknown`, `pending` holds. `status` may be a life cycle: `active`
-    stands on a server that is powered off too, so there `power_state` decides, and where it is missing nobody knows.
+    stands on a server that is powered off too, so there `power_state` decides, and where it is missing no one knows.
     Words that contradict each other, and words without a meaning to us, are pending.
     """
 
@@ -74,36 +74,36 @@ class Server(_Object):
 
     @property
     def failed(self) -> bool:
-        """Tell whether it ended in a state it does not leave by itself."""
+        """Return whether it ended in a state it does not leave by itself."""
         return self._life is Meaning.FAILED
 
     @property
     def off(self) -> bool:
-        """Tell whether it is stopped."""
+        """Return whether it is stopped."""
         if self._life is Meaning.OFF:
             return self._power in {None, Meaning.OFF}
         return self._life in {Meaning.ON, Meaning.LIVE} and self._power is Meaning.OFF
 
     @property
     def ready(self) -> bool:
-        """Tell whether it is up."""
+        """Return whether it is up."""
         if self._life is Meaning.ON:
             return self._power in {None, Meaning.ON}
         return self._life is Meaning.LIVE and self._power is Meaning.ON
 
     @property
     def in_order(self) -> bool:
-        """Tell whether `status` by itself says that it exists and is up, or may be."""
+        """Return whether `status` by itself says that it exists and is up, or may be."""
         return self._life in {Meaning.ON, Meaning.LIVE}
 
     @property
     def power_unknown(self) -> bool:
-        """Tell whether it exists and is in order, and whether it runs is not known."""
+        """Return whether it exists and is in order, and whether it runs is not known."""
         return self._life is Meaning.LIVE and self._power is None
 
     @property
     def pending(self) -> bool:
-        """Tell whether it is on its way somewhere, or in a state we have no word for."""
+        """Return whether it is on its way somewhere, or in a state we have no word for."""
         return not (self.failed or self.off or self.ready or self.power_unknown)
 
     @property
@@ -208,7 +208,7 @@ class NewServer(BaseModel):
 class ProviderList(list[T], Generic[T]):
     """A list that says what it lacks: `unreadable` entries, the `total` the API claims, whether there is `more`.
 
-    One bad entry does not hide the rest, and is not hidden either. Whoever concludes from absence (did that create
+    One bad entry does not hide the rest, and is not hidden either. Anyone who concludes from absence (did that create
     happen?) asks `complete` first.
     """
 
@@ -222,12 +222,12 @@ class ProviderList(list[T], Generic[T]):
 
     @property
     def complete(self) -> bool:
-        """Tell whether every entry the API has was received and read."""
+        """Return whether every entry the API has was received and read."""
         return not self.unreadable and not self.more and (self.total is None or self.total <= len(self))
 
     @property
     def lack(self) -> str:
-        """Say what it lacks, for people; empty where it is complete."""
+        """Return what it lacks, for people; empty where it is complete."""
         listed, read = len(self) + len(self.unreadable), len(self)
         parts = [f"{read} of {listed} could be read"] if self.unreadable else []
         if self.total is not None and self.total > listed:

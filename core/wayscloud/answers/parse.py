@@ -1,4 +1,4 @@
-"""From an answer's JSON to our models; pure.
+"""From an answer's JSON to our models.
 
 One unreadable entry does not hide the others: it is left out of the list, named in `Listing.unreadable` and logged. A
 list of which nothing can be read is unreadable itself.

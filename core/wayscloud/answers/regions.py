@@ -23,5 +23,5 @@ def canonical_region(text: str) -> str:
 
 
 def same_region(first: str, second: str) -> bool:
-    """Tell whether two spellings mean one place."""
+    """Return whether two spellings mean one place."""
     return canonical_region(first) == canonical_region(second)

@@ -100,7 +100,7 @@ def _place(theirs: Mapping[str, JSON]) -> str:
 
 
 def _names_fields(json: JSON) -> bool:
-    """Tell whether some error item in here says which field it means."""
+    """Return whether some error item in here says which field it means."""
     if isinstance(json, dict):
         return bool(_place(json)) or any(_names_fields(json.get(key)) for key in KEYS)
     return isinstance(json, list) and any(_names_fields(item) for item in json[:MAX_ITEMS])

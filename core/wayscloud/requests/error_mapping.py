@@ -1,4 +1,4 @@
-"""From a status code and what was said to the error that tells the caller what can be done."""
+"""Maps a status code and an error body to the error that the caller handles."""
 
 import re
 from datetime import UTC, datetime
@@ -59,7 +59,7 @@ REFUSALS: Final[dict[int, type[ProviderRefusedError]]] = {
 
 
 def clearly_refused(status: int) -> bool:
-    """Tell whether this answer to a write says no; a look verifies it, for a proxy may have repeated the request.
+    """Return whether this answer to a write is a refusal; a read verifies it.
 
     A 5xx does not: a create is known to have failed after the server was made. Nor do the codes of proxies.
     """

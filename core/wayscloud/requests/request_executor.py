@@ -283,7 +283,7 @@ class RequestExecutor:
         return safe
 
     def _pause(self, error: Exception) -> bool | float:
-        """Tell whether to try again, and after how many seconds if the provider said so."""
+        """Return whether to try again, and after how many seconds if the provider said so."""
         if isinstance(error, UnreachableError):
             return True
         if not isinstance(error, WayscloudError) or error.status not in TRANSIENT:

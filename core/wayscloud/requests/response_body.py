@@ -27,7 +27,7 @@ class Body:
 
     @property
     def empty(self) -> bool:
-        """Tell whether there was a whole body, with nothing in it."""
+        """Return whether there was a whole body, with nothing in it."""
         return not self.flaw and not self.content.strip()
 
     def json(self) -> JSON:

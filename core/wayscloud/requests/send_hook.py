@@ -16,7 +16,7 @@ import anyio
 HEADERS: Final = "http11.send_request_headers.started"
 CONNECTED: Final = "connect_tcp.complete"
 PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
-"""Linux reports the other side's end of a connection even behind bytes that nobody read yet."""
+"""Linux reports the other side's end of a connection even behind bytes that no one read yet."""
 BROKEN: Final = PEER_CLOSED | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -42,7 +42,7 @@ class Stream(Protocol):
 
 
 def usable(stream: Stream, *, encrypted: bool) -> bool:
-    """Say whether a connection on which nothing was sent yet is still open.
+    """Return whether a connection on which nothing was sent yet is still open.
 
     Bytes that wait on a plain one answer something else, so it is not used. TLS may send session tickets unasked.
     """

@@ -57,7 +57,7 @@ class ProviderResponse:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the code is any 2xx; the documentation names none in particular."""
+        """Return whether the code is any 2xx; the documentation names none in particular."""
         return 200 <= self.status < 300  # noqa: PLR2004
 
 
@@ -65,7 +65,7 @@ class RequestLane(StrEnum):
     """Who waits for a call. Each lane has slots of its own, so that none waits for another's slow answers."""
 
     QUESTIONS = "questions"  # what people and assistants want to see
-    WORK = "work"  # what changes wait for: the looks before a decision or a sending, and the watcher's
+    WORK = "work"  # what changes wait for: the reads before a decision or a send, and the poller's
     WRITES = "writes"
 
 
@@ -95,7 +95,7 @@ class Transport:
         self._tls = _tls(self._base)
         kept, silence = settings.max_in_flight, settings.read_seconds
         # A kept-alive connection may be closed by the other side in the instant a write goes out on it, and then
-        # nobody knows whether it arrived. Writes are few: each gets a connection of its own.
+        # no one knows whether it arrived. Writes are few: each gets a connection of its own.
         self._lanes = {
             RequestLane.QUESTIONS: self._slots(headers, silence, settings.max_in_flight, kept, http_transport),
             RequestLane.WORK: self._slots(headers, silence, settings.max_work, kept, http_transport),
@@ -243,7 +243,7 @@ class Transport:
         kind = type(error).__name__
         if left and not isinstance(error, NEVER_LEFT):
             return UnreachableError(f"WAYSCloud did not {route.doing}: no answer came ({kind}).", operation=route.name)
-        # The reason matters here: a wrong certificate, a name that does not resolve, nobody listening.
+        # The reason matters here: a wrong certificate, a name that does not resolve, no one listening.
         reason = tidy(str(error), self._secret, limit=120) or kind
         return NotSentError(
             f"WAYSCloud did not {route.doing}: {self.address} could not be reached ({reason}).",
@@ -267,7 +267,7 @@ def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
 
 
 def _tls(base: httpx.URL) -> ssl.SSLContext:
-    """Return the usual trust for https; for http one that trusts nobody, as loading the usual one takes a while."""
+    """Return the usual trust for https; for http one that trusts no one, as loading the usual one takes a while."""
     return httpx.create_ssl_context() if base.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
