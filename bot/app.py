@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.context.freshness import check_age
 from vpsops.bot.handlers.actions import asking_of as asking_of_click
 from vpsops.bot.handlers.actions import on_click
@@ -34,13 +34,13 @@ from vpsops.bot.handlers.shortcuts import asking_of as asking_of_shortcut
 from vpsops.bot.handlers.shortcuts import on_shortcut
 from vpsops.bot.handlers.submissions import asking_of as asking_of_submission
 from vpsops.bot.handlers.submissions import close_with, on_submission
-from vpsops.bot.ingress.ack_scheduler import Courtesy
+from vpsops.bot.ingress.ack_scheduler import AckScheduler
 from vpsops.bot.ingress.admission import admitted, claims_in, claims_of, silent
-from vpsops.bot.ingress.request_verification import CHECKED, Guard
-from vpsops.bot.ingress.worker import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, Intake
+from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD, SlackRequestVerifier
+from vpsops.bot.ingress.worker import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, InboxWorker
 from vpsops.bot.listeners import register
 from vpsops.bot.messages.ephemeral import error_note, note
-from vpsops.bot.notifications.outbox_worker import CARDS, OUTBOX, Deliverer
+from vpsops.bot.notifications.outbox_worker import CARDS, OUTBOX, OutboxWorker
 from vpsops.bot.notifications.token_check import TokenCheck
 from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.protocol.payloads import (
@@ -83,9 +83,9 @@ HANDLERS: Final = {
 class Bot:
     """A running bot: `bolt` for Socket Mode, `routes` to be served over HTTP."""
 
-    parts: Parts
+    context: BotContext
     bolt: AsyncApp
-    intake: Intake
+    inbox_worker: InboxWorker
     routes: list[Route | Mount]
 
     @property
@@ -106,48 +106,50 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         offices = (
             InstalledWorkspaces(core, session, install_service.kept) if install_service else SingleWorkspace(office)
         )
-        courtesy = Courtesy(core.clock)
-        parts = Parts(core, slack, office.membership, Deliverer(core, slack, offices), courtesy, offices)
-        intake = Intake(core.inbox, core.clock, partial(process_delivery, parts), courtesy, core.supervisor)
-        bolt = build_bolt(parts, intake)
-        start_loops(parts, intake, group)
+        ack_scheduler = AckScheduler(core.clock)
+        ctx = BotContext(core, slack, office.membership, OutboxWorker(core, slack, offices), ack_scheduler, offices)
+        inbox_worker = InboxWorker(
+            core.inbox, core.clock, partial(process_delivery, ctx), ack_scheduler, core.supervisor
+        )
+        bolt = build_bolt(ctx, inbox_worker)
+        start_loops(ctx, inbox_worker, group)
         if install_service:
             core.supervisor.start("token_keys", install_service.kept.reencrypt, group=group, ends=True)
-        watch_health(parts, group)
+        watch_health(ctx, group)
         try:
             yield Bot(
-                parts,
+                ctx,
                 bolt,
-                intake,
-                [*routes_of(parts, bolt), *(install_service.routes if install_service else [])],
+                inbox_worker,
+                [*routes_of(ctx, bolt), *(install_service.routes if install_service else [])],
             )
-            if not await intake.drain(DRAIN_SECONDS):
-                logger.warning("deliveries_left_for_next_start", count=intake.busy)
-            await parts.deliverer.finish(FINISH_SECONDS)
+            if not await inbox_worker.drain(DRAIN_SECONDS):
+                logger.warning("deliveries_left_for_next_start", count=inbox_worker.busy)
+            await ctx.outbox_worker.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
 
 
-def start_loops(parts: Parts, intake: Intake, group: TaskGroup) -> None:
+def start_loops(ctx: BotContext, inbox_worker: InboxWorker, group: TaskGroup) -> None:
     """Start the background tasks."""
-    supervisor, deliverer = parts.core.supervisor, parts.deliverer
-    supervisor.start("deliveries", intake.run, group=group)
+    supervisor, deliverer = ctx.core.supervisor, ctx.outbox_worker
+    supervisor.start("deliveries", inbox_worker.run, group=group)
     supervisor.start(OUTBOX, deliverer.run, group=group, ends=True)
     supervisor.start(CARDS, deliverer.refresh, group=group)
-    supervisor.start("homes", partial(keep_current, parts), group=group)
-    core = parts.core
-    directory = SlackAccounts(parts.offices, core.workspaces)
+    supervisor.start("homes", partial(keep_current, ctx), group=group)
+    core = ctx.core
+    directory = SlackAccounts(ctx.sessions, core.workspaces)
     supervisor.start("accounts", partial(answer_questions, core.database, core.clock, directory), group=group)
 
 
-def watch_health(parts: Parts, group: TaskGroup) -> None:
+def watch_health(ctx: BotContext, group: TaskGroup) -> None:
     """Register the readiness checks: outgoing messages, deliveries, and the token of a single workspace."""
-    readiness, health = parts.core.readiness, parts.deliverer.health
+    readiness, health = ctx.core.readiness, ctx.outbox_worker.health
     readiness.need(OUTBOX, INBOX)
     readiness.add("slack_token", lambda: f"Slack refuses the token ({health.why})" if health.why else "")
-    if not parts.core.workspaces.several:
-        check = TokenCheck(parts.slack, parts.core.outbox, parts.core.clock, health)
-        parts.core.supervisor.start("slack_token", check.run, group=group)
+    if not ctx.core.workspaces.several:
+        check = TokenCheck(ctx.slack, ctx.core.outbox, ctx.core.clock, health)
+        ctx.core.supervisor.start("slack_token", check.run, group=group)
 
 
 def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService | None":
@@ -159,20 +161,20 @@ def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService
     return open_install_service(core, session)
 
 
-def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
+def build_bolt(ctx: BotContext, inbox_worker: InboxWorker) -> AsyncApp:
     """Build the Bolt app with its listeners.
 
     Bolt's default authorization calls Slack before the first acknowledgement; this one uses the known token.
     """
-    settings = parts.core.settings
+    settings = ctx.core.settings
     secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-    token = parts.slack.client.token
+    token = ctx.slack.client.token
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
 
     # `authorize` supplies the token: Bolt warns if it is passed twice
-    client = AsyncWebClient(base_url=parts.slack.client.base_url, session=parts.slack.session, logger=slack_logger)
+    client = AsyncWebClient(base_url=ctx.slack.client.base_url, session=ctx.slack.session, logger=slack_logger)
     bolt = AsyncApp(
         name="vpsops",
         logger=slack_logger,
@@ -182,24 +184,24 @@ def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
         authorize=authorize,
         request_verification_enabled=bool(secret),
     )
-    register(bolt, intake, partial(_options, parts), parts.offices.removed)
+    register(bolt, inbox_worker, partial(_options, ctx), ctx.sessions.removed)
     return bolt
 
 
-def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
+def routes_of(ctx: BotContext, bolt: AsyncApp) -> list[Route | Mount]:
     """Return the HTTP routes: Slack's request URL behind request verification, and health."""
-    settings = parts.core.settings
+    settings = ctx.core.settings
     secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-    routes: list[Route | Mount] = [*health_routes(parts.core.readiness)]
+    routes: list[Route | Mount] = [*health_routes(ctx.core.readiness)]
     if secret:
-        guard = Guard(_BoltEndpoint(AsyncSlackRequestHandler(bolt)), secret, parts.core.clock)
-        routes.insert(0, Route(PATH, _VerifiedEndpoint(guard, parts.courtesy)))
+        guard = SlackRequestVerifier(_BoltEndpoint(AsyncSlackRequestHandler(bolt)), secret, ctx.core.clock)
+        routes.insert(0, Route(PATH, _VerifiedEndpoint(guard, ctx.ack_scheduler)))
     return routes
 
 
-async def _options(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
+async def _options(ctx: BotContext, suggestion: BlockSuggestion) -> list[Block]:
     try:
-        return await options_for(await parts.at(claims_of(suggestion).office), suggestion)
+        return await options_for(await ctx.at(claims_of(suggestion).office), suggestion)
     except VpsopsError as error:
         logger.info("menu_options_unavailable", error=error.message, error_id=error.error_id)
         return []
@@ -208,12 +210,12 @@ async def _options(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
 class _VerifiedEndpoint:
     """ASGI endpoint of Slack's requests; an object, as Starlette would treat a function as a request handler."""
 
-    def __init__(self, guard: Guard, courtesy: Courtesy) -> None:
+    def __init__(self, guard: SlackRequestVerifier, ack_scheduler: AckScheduler) -> None:
         self._guard = guard
-        self._courtesy = courtesy
+        self._ack_scheduler = ack_scheduler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._courtesy.first():
+        with self._ack_scheduler.acknowledging():
             await self._guard(scope, receive, send)
 
 
@@ -225,50 +227,50 @@ class _BoltEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._handler.handle(Request(scope, receive), {CHECKED: scope[CHECKED]})
+            response = await self._handler.handle(Request(scope, receive), {PARSED_PAYLOAD: scope[PARSED_PAYLOAD]})
         except Exception as error:  # noqa: BLE001 - Bolt assumes more of a payload than is verified
             logger.warning("signed_request_rejected", error=type(error).__name__)
             response = Response("malformed", status_code=400)
         await response(scope, receive, send)
 
 
-async def process_delivery(parts: Parts, delivery: InboxDelivery) -> None:
+async def process_delivery(ctx: BotContext, delivery: InboxDelivery) -> None:
     """Process one delivery; errors are reported to the user with an id that the log contains."""
     handler = HANDLERS.get(delivery.kind)
     if handler is None:
         logger.error("delivery_kind_unknown", kind=delivery.kind)
         return
     try:
-        parts = await parts.at(claims_in(delivery).office)
+        ctx = await ctx.at(claims_in(delivery).office)
     except NotInstalledError as error:  # there is no token to reply with
         logger.warning("delivery_dropped_not_installed", kind=delivery.kind, error=error.message)
         return
     try:
-        delivery = await admitted(parts.membership, delivery)
-        await check_age(parts, asking_of(delivery), delivery)
-        await handler(parts, delivery)
+        delivery = await admitted(ctx.membership, delivery)
+        await check_age(ctx, asking_of(delivery), delivery)
+        await handler(ctx, delivery)
     except StorageError:
         raise
     except VpsopsError as error:
         logger.info("delivery_refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
         if not silent(delivery, error):
-            await _refuse(parts, delivery, error)
+            await _refuse(ctx, delivery, error)
     except Exception:
         fault = VpsopsError("An internal error occurred.", hint="An administrator can find it in the log by this id.")
         logger.exception("delivery_failed", kind=delivery.kind, error_id=fault.error_id)
-        await parts.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
+        await ctx.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
 
 
-async def _refuse(parts: Parts, delivery: InboxDelivery, error: VpsopsError) -> None:
+async def _refuse(ctx: BotContext, delivery: InboxDelivery, error: VpsopsError) -> None:
     """Report why something was not done: in the form that was sent, or else privately."""
     if delivery.kind == SUBMISSION:
         view = ViewSubmission.model_validate(delivery.payload).view
-        await close_with(parts, asking_of(delivery), view, f"{error} ({error.error_id})")
+        await close_with(ctx, asking_of(delivery), view, f"{error} ({error.error_id})")
         return
-    await parts.slack.reply(asking_of(delivery).where, error_note(error))
+    await ctx.slack.reply(asking_of(delivery).where, error_note(error))
 
 
-def asking_of(delivery: InboxDelivery) -> Asking:
+def asking_of(delivery: InboxDelivery) -> Requester:
     """Return the requester of a delivery."""
     if delivery.kind == COMMAND:
         return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)

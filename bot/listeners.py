@@ -13,14 +13,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.features.validation import create_errors, deny_errors, name_errors
 from vpsops.bot.handlers.home import OPENED
-from vpsops.bot.ingress.request_verification import CHECKED
+from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD
 from vpsops.bot.ingress.worker import (
     CLICK,
     COMMAND,
     EVENT,
     SHORTCUT,
     SUBMISSION,
-    Intake,
+    InboxWorker,
     click_key,
     command_key,
     event_key,
@@ -58,16 +58,16 @@ Suggest = Callable[[BlockSuggestion], Awaitable[list[Block]]]
 Removed = Callable[[str, float], Awaitable[None]]
 
 
-def register(app: AsyncApp, intake: Intake, suggest: Suggest, removed: Removed) -> None:
+def register(app: AsyncApp, inbox_worker: InboxWorker, suggest: Suggest, removed: Removed) -> None:
     """Register listeners that store every request; only menu options are answered immediately."""
     for command in COMMANDS:
-        app.command(command)(_command(intake))
-    app.event(OPENED)(_event(intake))
+        app.command(command)(_command(inbox_worker))
+    app.event(OPENED)(_event(inbox_worker))
     for event in (UNINSTALLED, REVOKED):
         app.event(event)(_removed(removed))
-    app.action(ANY)(_click(intake))
-    app.view(ANY)(_submission(intake))
-    app.shortcut(ANY)(_shortcut(intake))
+    app.action(ANY)(_click(inbox_worker))
+    app.view(ANY)(_submission(inbox_worker))
+    app.shortcut(ANY)(_shortcut(inbox_worker))
     app.options(ANY)(_options(suggest))
     app.command(ANY)(_unknown_command)  # Socket Mode redelivers what is not acknowledged
     app.event(ANY)(_unknown_event)
@@ -92,11 +92,11 @@ async def _broken(error: Exception) -> BoltResponse:
     return BoltResponse(status=500, body="")
 
 
-def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
+def _command(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_command(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         command = _read(SlashCommand, body, context)
         try:
-            await intake.accept(command_key(command.trigger_id), COMMAND, command.model_dump())
+            await inbox_worker.accept(command_key(command.trigger_id), COMMAND, command.model_dump())
         except StorageError as error:
             logger.error("command_not_stored", error=error.message, error_id=error.error_id)
             await ack(text=f"{NOT_STORED} ({error.error_id})")
@@ -106,11 +106,11 @@ def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
     return on_command
 
 
-def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
+def _click(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_click(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         click = _read(BlockActions, body, context)
         try:
-            await intake.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
+            await inbox_worker.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
         except StorageError as error:  # without an acknowledgement, Slack shows a warning
             logger.error("click_not_stored", error=error.message, error_id=error.error_id)
             raise
@@ -119,7 +119,7 @@ def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
     return on_click
 
 
-def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
+def _submission(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_submission(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         submission = _read(ViewSubmission, body, context)
         wrong = errors_of(submission)
@@ -127,7 +127,7 @@ def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
             await ack(response_action="errors", errors=dict(wrong))
             return
         try:
-            await intake.accept(submission_key(submission), SUBMISSION, submission.model_dump())
+            await inbox_worker.accept(submission_key(submission), SUBMISSION, submission.model_dump())
         except StorageError as error:
             logger.error("submission_not_stored", error=error.message, error_id=error.error_id)
             await ack(response_action="update", view=busy_view("Not done", f"{NOT_STORED} ({error.error_id})"))
@@ -139,7 +139,7 @@ def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
 
 def _read(model: type[M], body: Body, context: AsyncBoltContext) -> M:
     """Return the payload as the guard has read it; by Socket Mode there is no guard before us."""
-    checked = context.get(CHECKED)
+    checked = context.get(PARSED_PAYLOAD)
     if isinstance(checked, model):
         return checked
     try:
@@ -148,12 +148,12 @@ def _read(model: type[M], body: Body, context: AsyncBoltContext) -> M:
         raise MalformedPayloadError("the payload lacks what one of its kind has") from None
 
 
-def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
+def _event(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_event(body: Body, context: AsyncBoltContext) -> None:
         """What is not stored is not acknowledged either, so that Slack sends it again."""
         event = _read(EventCallback, body, context)
         if event.event.get("tab", "home") == "home":
-            await intake.accept(event_key(event), EVENT, event.model_dump())
+            await inbox_worker.accept(event_key(event), EVENT, event.model_dump())
 
     return on_event
 
@@ -170,11 +170,11 @@ def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
     return on_removed
 
 
-def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:
+def _shortcut(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_shortcut(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         shortcut = _read(ShortcutPayload, body, context)
         try:
-            await intake.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
+            await inbox_worker.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
         except StorageError as error:  # without an acknowledgement, Slack shows a warning
             logger.error("shortcut_not_stored", error=error.message, error_id=error.error_id)
             raise

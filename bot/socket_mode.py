@@ -73,7 +73,7 @@ class SocketModeConnection:
     def __init__(self, bot: Bot, app_token: str) -> None:
         self._bot = bot
         self._handler = _ValidatingHandler(
-            bot.bolt, app_token, logger=slack_logger, web_client=bot.parts.slack.client, ping_interval=PING_SECONDS
+            bot.bolt, app_token, logger=slack_logger, web_client=bot.context.slack.client, ping_interval=PING_SECONDS
         )
 
     async def connect(self, stop: anyio.Event) -> bool:

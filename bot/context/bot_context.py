@@ -7,8 +7,8 @@ from typing import Any, Final
 import anyio
 
 from vpsops.bot.context.home_state import Homes
-from vpsops.bot.ingress.ack_scheduler import Courtesy
-from vpsops.bot.notifications.outbox_worker import Deliverer
+from vpsops.bot.ingress.ack_scheduler import AckScheduler
+from vpsops.bot.notifications.outbox_worker import OutboxWorker
 from vpsops.bot.slack_api.client import ReplyTarget, SlackClient
 from vpsops.bot.views.modals import OrderOptions
 from vpsops.bot.workspaces.membership import Membership
@@ -22,11 +22,11 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 
 CATALOGUE_SECONDS: Final = 60.0
-PARTS: Final = ("plans", "os_templates", "regions")
+CATALOGUE_OPERATIONS: Final = ("plans", "os_templates", "regions")
 
 
 @dataclass(slots=True)
-class Shelf:
+class CatalogueCache:
     """The catalogue as last read, and when."""
 
     catalogue: OrderOptions = field(default_factory=OrderOptions)
@@ -35,26 +35,26 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """One bot's working parts."""
+class BotContext:
+    """One bot's working ctx."""
 
     core: Core
     slack: SlackClient
     membership: Membership
-    deliverer: Deliverer
-    courtesy: Courtesy
-    offices: WorkspaceSessions
-    shelf: Shelf = field(default_factory=Shelf)
+    outbox_worker: OutboxWorker
+    ack_scheduler: AckScheduler
+    sessions: WorkspaceSessions
+    shelf: CatalogueCache = field(default_factory=CatalogueCache)
     homes: Homes = field(default_factory=Homes)
 
-    async def at(self, team: str) -> "Parts":
-        """Return the parts as they are for one workspace; raises `NotInstalledError`, `StorageError`."""
-        office = await self.offices.of(team)
+    async def at(self, team: str) -> "BotContext":
+        """Return the ctx as they are for one workspace; raises `NotInstalledError`, `StorageError`."""
+        office = await self.sessions.of(team)
         return replace(self, core=office.core, slack=office.slack, membership=office.membership)
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class Requester:
     """A person who asks, from where, and the key of the delivery they ask by."""
 
     user: str
@@ -75,57 +75,59 @@ class Asking:
         return Origin("slack", self.team, self.where.channel, self.thread)
 
 
-async def known_actor(parts: Parts, asking: Asking, *, fresh: bool = False) -> Actor:
+async def known_actor(ctx: BotContext, requester: Requester, *, fresh: bool = False) -> Actor:
     """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
 
     They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
     "in none of them" is not "not known".
     """
-    policy = parts.core.policy.latest()
-    email = await parts.membership.read_email(asking.user, fresh=fresh) if policy.by_email else ""
-    actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
-    found = await parts.membership.read_groups(asking.user, policy.groups, fresh=fresh) if policy.groups else None
-    return actor if found is None else replace(actor, groups=(asking.team, *found))
+    policy = ctx.core.policy.latest()
+    email = await ctx.membership.read_email(requester.user, fresh=fresh) if policy.by_email else ""
+    actor = replace(requester.actor, aliases=(email,)) if email else requester.actor
+    found = await ctx.membership.read_groups(requester.user, policy.groups, fresh=fresh) if policy.groups else None
+    return actor if found is None else replace(actor, groups=(requester.team, *found))
 
 
-async def only_members(parts: Parts, asking: Asking) -> None:
+async def only_members(ctx: BotContext, requester: Requester) -> None:
     """Raise `NotAllowedError` for all but active full members of this workspace, and where that cannot be read."""
-    await parts.membership.require_full_member(asking.user)
+    await ctx.membership.require_full_member(requester.user)
 
 
 async def request_of(
-    parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
+    ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json], reason: str = ""
 ) -> Request:
     """Return what a person asks the gate for; raises `NotAllowedError` for guests, where something is to be altered."""
     known = OPERATIONS.get(operation)
     alters = known is not None and not known.reads
     if alters:
-        await only_members(parts, asking)
+        await only_members(ctx, requester)
     return Request(
         operation=operation,
         arguments=arguments,
-        actor=await known_actor(parts, asking, fresh=alters),
-        origin=asking.origin,
+        actor=await known_actor(ctx, requester, fresh=alters),
+        origin=requester.origin,
         reason=reason,
-        key=asking.key,
+        key=requester.key,
         can_confirm=True,
     )
 
 
 async def submit(
-    parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
+    ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json], reason: str = ""
 ) -> Outcome:
     """Ask the gate, for a person; raises what the gate raises."""
-    request = await request_of(parts, asking, operation, arguments, reason)
-    outcome = await parts.core.gate.submit(request, scope=parts.core.scope)
+    request = await request_of(ctx, requester, operation, arguments, reason)
+    outcome = await ctx.core.gate.submit(request, scope=ctx.core.scope)
     if isinstance(outcome, Done) and outcome.change is None:
-        await parts.courtesy.turn()  # a read that many shared goes on in all of them at once
+        await ctx.ack_scheduler.slot()  # a read that many shared goes on in all of them at once
     return outcome
 
 
-async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json] | None = None) -> Any:
+async def read(
+    ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json] | None = None
+) -> Any:
     """Run a read and return its result; a refusal is raised as `NotAllowedError`."""
-    outcome = await submit(parts, asking, operation, arguments or {})
+    outcome = await submit(ctx, requester, operation, arguments or {})
     if isinstance(outcome, Refused):
         raise NotAllowedError(outcome.reason, hint=outcome.hint)
     if not isinstance(outcome, Done) or outcome.result is None:
@@ -133,30 +135,30 @@ async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[
     return outcome.result
 
 
-async def catalogue(parts: Parts, asking: Asking) -> OrderOptions:
+async def catalogue(ctx: BotContext, requester: Requester) -> OrderOptions:
     """Return what can be ordered, at most a minute old; raises `NotAllowedError` for who may not read all of it."""
-    request, shelf, clock = await request_of(parts, asking, PARTS[0], {}), parts.shelf, parts.core.clock
-    if not all(parts.core.servers.may_read(replace(request, operation=one)) for one in PARTS):
+    request, shelf, clock = await request_of(ctx, requester, CATALOGUE_OPERATIONS[0], {}), ctx.shelf, ctx.core.clock
+    if not all(ctx.core.servers.may_read(replace(request, operation=one)) for one in CATALOGUE_OPERATIONS):
         raise NotAllowedError("The policy does not let you see what can be ordered.")
     async with shelf.lock:  # three menus that ask at once are one look
         if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
-            shelf.catalogue = await _read_catalogue(parts, asking)
+            shelf.catalogue = await _read_catalogue(ctx, requester)
             shelf.read_at = clock.monotonic()
         return shelf.catalogue
 
 
-async def _read_catalogue(parts: Parts, asking: Asking) -> OrderOptions:
+async def _read_catalogue(ctx: BotContext, requester: Requester) -> OrderOptions:
     found: dict[str, Any] = {}
     failed: list[VpsopsError] = []
 
     async def look(operation: str) -> None:
         try:
-            found[operation] = await read(parts, asking, operation)
+            found[operation] = await read(ctx, requester, operation)
         except VpsopsError as error:
             failed.append(error)
 
     async with anyio.create_task_group() as group:
-        for operation in PARTS:
+        for operation in CATALOGUE_OPERATIONS:
             group.start_soon(look, operation)
     if failed:
         raise failed[0]

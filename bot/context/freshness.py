@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vpsops.bot.blocks.elements import unpack
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.ingress.worker import CLICK, EVENT, SUBMISSION
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import BlockActions, ViewSubmission
@@ -33,12 +33,12 @@ class TooOldError(VpsopsError):
     """Something that a person did is worked off too late to be still meant."""
 
 
-async def check_age(parts: Parts, asking: Asking, delivery: InboxDelivery) -> None:
+async def check_age(ctx: BotContext, requester: Requester, delivery: InboxDelivery) -> None:
     """Raise `TooOldError` for what was accepted over five minutes ago; a decision about a change goes on record.
 
     Opening Home asks for nothing, and is drawn whenever it is.
     """
-    age = (parts.core.clock.now() - delivery.received_at).total_seconds()
+    age = (ctx.core.clock.now() - delivery.received_at).total_seconds()
     if age <= MEANT_SECONDS or delivery.kind == EVENT:
         return
     error = TooOldError(
@@ -47,7 +47,7 @@ async def check_age(parts: Parts, asking: Asking, delivery: InboxDelivery) -> No
     )
     change = decided_about(delivery)
     if change:
-        await parts.core.admission.record_refused_decision(change, asking.actor, error, scope=parts.core.scope)
+        await ctx.core.admission.record_refused_decision(change, requester.actor, error, scope=ctx.core.scope)
     raise error
 
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.notifications.destinations import asker_of
 from vpsops.core.changes.model import Change
@@ -15,14 +15,14 @@ LINK_SECONDS: Final = 2.0
 """A list without links is better than no list."""
 
 
-async def links_to(parts: Parts, asking: Asking, changes: Sequence[Change]) -> Mapping[str, str]:
+async def links_to(ctx: BotContext, requester: Requester, changes: Sequence[Change]) -> Mapping[str, str]:
     """Return the addresses of these changes' cards, by change; one that is not known in time is left out."""
-    copies = await parts.core.outbox.copies_of([topic_of(one.id) for one in changes])
+    copies = await ctx.core.outbox.copies_of([topic_of(one.id) for one in changes])
     found: dict[str, str] = {}
 
     async def look(change: Change) -> None:
-        best = best_copy(copies[topic_of(change.id)], asking.where.channel, own=asker_of(change) == asking.user)
-        address = await parts.slack.permalink(best.channel, best.ts) if best else ""
+        best = best_copy(copies[topic_of(change.id)], requester.where.channel, own=asker_of(change) == requester.user)
+        address = await ctx.slack.permalink(best.channel, best.ts) if best else ""
         if address:
             found[change.id] = address
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.features.validation import same_name
 from vpsops.bot.features.votes import cast
 from vpsops.bot.messages.ephemeral import note
@@ -19,7 +19,7 @@ from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.operations import OPERATIONS, Risk
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Draw = Callable[[Change, Mapping[str, Any]], Block]
 
 
@@ -49,63 +49,65 @@ def destroys(operation: str) -> bool:
     return known is None or known.risk is Risk.DESTRUCTIVE
 
 
-async def agree(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> None:
+async def agree(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed) -> None:
     """Take a yes, or ask for the server's name first; raises what the gate raises."""
     if not destroys(agreed.change.operation):
-        await count(parts, asking, agreed)
+        await count(ctx, requester, agreed)
         return
-    await _ask(parts, asking, trigger, agreed, name_view)
+    await _ask(ctx, requester, trigger, agreed, name_view)
 
 
-async def agree_with_note(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> None:
+async def agree_with_note(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed) -> None:
     """Ask for a note to go with a yes; where something is destroyed, beside the server's name."""
-    await _ask(parts, asking, trigger, agreed, name_view if destroys(agreed.change.operation) else note_view)
+    await _ask(ctx, requester, trigger, agreed, name_view if destroys(agreed.change.operation) else note_view)
 
 
-async def noted(parts: Parts, asking: Asking, metadata: Mapping[str, Any], note: str) -> Change:
+async def noted(ctx: BotContext, requester: Requester, metadata: Mapping[str, Any], note: str) -> Change:
     """Take an approval that came with a note; raises what the gate raises."""
-    change = await parts.core.changes.get(str(metadata.get("c", "")), scope=parts.core.scope)
+    change = await ctx.core.changes.get(str(metadata.get("c", "")), scope=ctx.core.scope)
     if destroys(change.operation):
         raise NotAllowedError("This needs the server's name to be typed.", hint="Press Approve on its card.")
-    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
+    return await count(ctx, requester, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
 
 
-async def _ask(parts: Parts, asking: Asking, trigger: str, agreed: Agreed, draw: Draw) -> None:
-    _may(asking, agreed)
+async def _ask(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed, draw: Draw) -> None:
+    _may(requester, agreed)
     change = agreed.change
-    metadata = {"c": change.id, "d": agreed.digest, "ch": asking.where.channel, "as": agreed.yes.value}
+    metadata = {"c": change.id, "d": agreed.digest, "ch": requester.where.channel, "as": agreed.yes.value}
     try:
-        await parts.slack.open_view(trigger, draw(change, metadata))
+        await ctx.slack.open_view(trigger, draw(change, metadata))
     except SlackError as error:
-        log.info("form not opened", error=str(error))
-        await parts.slack.reply(asking.where, note("The form could not be opened in time.", "Press the button again."))
+        logger.info("form not opened", error=str(error))
+        await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press the button again."))
 
 
-def _may(asking: Asking, agreed: Agreed) -> None:
+def _may(requester: Requester, agreed: Agreed) -> None:
     """Tell those who could not say yes anyway before they type; the gate decides again afterwards."""
     change = agreed.change
     if change.state is not State.HELD:
         raise stale(change)
-    own = asking.actor.same_human(change.actor)
+    own = requester.actor.same_human(change.actor)
     if agreed.yes is Yes.CONFIRM and not own:
         raise NotAllowedError(f"Only {change.actor.cited} can confirm this change.")
     if agreed.yes is Yes.APPROVE and own:
         raise NotAllowedError("You asked for this, yourself or through an agent, so others must decide.")
 
 
-async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
+async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change:
     """Let the gate take a yes; raises what it raises."""
     if agreed.yes is Yes.APPROVE:
-        return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
-    return await parts.core.gate.confirm(
-        agreed.change.id, asking.actor, agreed.digest, evidence=IN_SLACK, scope=parts.core.scope
+        return await cast(ctx, requester, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
+    return await ctx.core.gate.confirm(
+        agreed.change.id, requester.actor, agreed.digest, evidence=IN_SLACK, scope=ctx.core.scope
     )
 
 
-async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str, note: str = "") -> Change:
+async def named(
+    ctx: BotContext, requester: Requester, metadata: Mapping[str, Any], typed: str, note: str = ""
+) -> Change:
     """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
-    change = await parts.core.changes.get(str(metadata.get("c", "")), scope=parts.core.scope)
+    change = await ctx.core.changes.get(str(metadata.get("c", "")), scope=ctx.core.scope)
     if not same_name(typed, change.target.hostname):
         raise InvalidInputError("That is not the server's name.", hint="Nothing was done.")
     yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM
-    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), yes, note))
+    return await count(ctx, requester, Agreed(change, str(metadata.get("d", "")), yes, note))

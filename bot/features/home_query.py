@@ -7,7 +7,7 @@ from typing import Any, Final
 import anyio
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import Asking, Parts, request_of
+from vpsops.bot.context.bot_context import BotContext, Requester, request_of
 from vpsops.bot.context.home_state import Viewer
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.slack_api.client import ReplyTarget
@@ -34,37 +34,37 @@ GUESTS: Final = (
 )
 
 
-def asking_for(viewer: Viewer) -> Asking:
+def asking_for(viewer: Viewer) -> Requester:
     """Return somebody who looks at their Home as one who asks; answers go to their direct messages."""
-    return Asking(viewer.user, viewer.name, viewer.team, ReplyTarget(viewer.user, viewer.user), "")
+    return Requester(viewer.user, viewer.name, viewer.team, ReplyTarget(viewer.user, viewer.user), "")
 
 
-async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
+async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
     """Look at everything a person's Home shows, and draw it; raises `StorageError`."""
     try:
-        member = await parts.membership.require_full_member(viewer.user)
+        member = await ctx.membership.require_full_member(viewer.user)
     except MembershipUnreadableError as error:
         return plain_home(error.message, error.hint)
     except OtherWorkspaceError as error:
         return plain_home(error.message, error.hint)
     except NotAllowedError:
         return plain_home(*GUESTS)
-    asking = asking_for(viewer)
-    me = replace(asking.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
-    who = Onlooker(viewer.team, me, parts.core.teams)
-    seen = await overview_of(parts.core.database, who, parts.core.clock.now())
+    requester = asking_for(viewer)
+    me = replace(requester.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
+    who = Onlooker(viewer.team, me, ctx.core.teams)
+    seen = await overview_of(ctx.core.database, who, ctx.core.clock.now())
     found: dict[str, Any] = {}
 
     async def note(name: str, look: Awaitable[Any]) -> None:
         found[name] = await look
 
     async with anyio.create_task_group() as group:
-        group.start_soon(note, "fleet", _fleet(parts, asking))
-        group.start_soon(note, "votes", _votes(parts, me, seen.holds))
-        group.start_soon(note, "resume", _may_resume(parts, me))
+        group.start_soon(note, "fleet", _fleet(ctx, requester))
+        group.start_soon(note, "votes", _votes(ctx, me, seen.holds))
+        group.start_soon(note, "resume", _may_resume(ctx, me))
     waiting: Waiting = found["votes"]
     page = HomePage(
-        now=parts.core.clock.now(),
+        now=ctx.core.clock.now(),
         votes=waiting.votes,
         votes_trouble=waiting.trouble,
         unclear=waiting.unclear,
@@ -74,7 +74,7 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
         pause=seen.pause,
         may_resume=found["resume"],
         preferences=seen.preferences,
-        links=await links_to(parts, asking, _shown(seen.own, waiting)),
+        links=await links_to(ctx, requester, _shown(seen.own, waiting)),
         notice=notice,
     )
     return home_view(page)
@@ -89,14 +89,14 @@ class Waiting:
     trouble: str = ""
 
 
-async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> Waiting:
+async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting:
     """Return what this person may decide, by what can be read of groups and channels now, or why that is open."""
     others = [one for one in holds if not me.same_human(one.actor)]
     if not others:
         return Waiting()
-    stewards = parts.core.stewards
+    stewards = ctx.core.stewards
     every = union_of([one for change in others for one in settlers(change, stewards)])
-    groups = await parts.membership.read_groups(me.id, (*every.groups, *every.channels))
+    groups = await ctx.membership.read_groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
     mine = [one for one in others if may_decide(one, voter, stewards)]
     if not mine and groups is None:
@@ -117,22 +117,20 @@ def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
     return True
 
 
-async def _may_resume(parts: Parts, me: Actor) -> bool:
-    stewards = parts.core.stewards
+async def _may_resume(ctx: BotContext, me: Actor) -> bool:
+    stewards = ctx.core.stewards
     if not stewards:
         return True
-    groups = await parts.membership.read_groups(me.id, (*stewards.groups, *stewards.channels))
+    groups = await ctx.membership.read_groups(me.id, (*stewards.groups, *stewards.channels))
     return is_among(stewards, replace(me, groups=groups or ()))
 
 
-async def _fleet(parts: Parts, asking: Asking) -> HomeServers:
-    queries, request = parts.core.servers, await request_of(parts, asking, "list", {})
+async def _fleet(ctx: BotContext, requester: Requester) -> HomeServers:
+    queries, request = ctx.core.servers, await request_of(ctx, requester, "list", {})
     if not queries.may_read(request):
         return HomeServers(trouble="The policy does not let you list the servers.")
     try:
-        servers = await parts.homes.shelf.servers(
-            parts.core.clock, lambda: queries.list_all(request, scope=parts.core.scope)
-        )
+        servers = await ctx.homes.shelf.servers(ctx.core.clock, lambda: queries.list_all(request, scope=ctx.core.scope))
     except VpsopsError as error:
         return HomeServers(trouble=f"The provider cannot be read just now: {error}")
     return HomeServers(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")

@@ -7,7 +7,7 @@ import structlog
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
-from vpsops.bot.context.bot_context import Asking, Parts, catalogue
+from vpsops.bot.context.bot_context import BotContext, Requester, catalogue
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.bot.slack_api.client import SlackError, ViewHandle
@@ -30,27 +30,27 @@ from vpsops.core.common.errors import VpsopsError
 TITLE: Final = "New server"
 TOO_LATE: Final = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"})
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-async def open_create(parts: Parts, asking: Asking, trigger: str, typed: OpenCreate) -> None:
+async def open_create(ctx: BotContext, requester: Requester, trigger: str, typed: OpenCreate) -> None:
     """Open the form at once (a trigger lives three seconds), then draw the catalogue into it."""
     values = {**typed.values, **({"reason": typed.reason} if typed.reason else {})}
     try:
-        shown = await parts.slack.open_view(trigger, busy_view(TITLE, "Reading plans, systems and regions …"))
+        shown = await ctx.slack.open_view(trigger, busy_view(TITLE, "Reading plans, systems and regions …"))
     except SlackError as error:
-        log.info("form not opened", error=str(error))
+        logger.info("form not opened", error=str(error))
         words = "The form could not be opened in time." if error.code in TOO_LATE else "Slack did not open the form."
-        await parts.slack.reply(asking.where, note(words, "Ask for it again."))
+        await ctx.slack.reply(requester.where, note(words, "Ask for it again."))
         return
-    await show(parts, shown, await _create_form(parts, asking, CreateDraft(values, asking.where.channel)))
+    await show(ctx, shown, await _create_form(ctx, requester, CreateDraft(values, requester.where.channel)))
 
 
-async def redraw_create(parts: Parts, asking: Asking, view: ViewPayload) -> None:
+async def redraw_create(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
     """Draw the price of the plan just chosen; what is filled in meanwhile stays as it is."""
-    stock = await catalogue(parts, asking)
+    stock = await catalogue(ctx, requester)
     draft = draft_of(view, stock)
-    await show(parts, ViewHandle(view.id, view.hash), create_view(stock, draft))
+    await show(ctx, ViewHandle(view.id, view.hash), create_view(stock, draft))
 
 
 def draft_of(view: ViewPayload, stock: OrderOptions) -> CreateDraft:
@@ -60,33 +60,33 @@ def draft_of(view: ViewPayload, stock: OrderOptions) -> CreateDraft:
     return CreateDraft(values | menus, str(metadata_of(view.model_dump()).get("ch", "")))
 
 
-async def open_deny(parts: Parts, asking: Asking, trigger: str, change: Change, digest: str) -> None:
+async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change: Change, digest: str) -> None:
     """Ask why somebody says no; who could not vote anyway is told so before the form opens."""
     if change.state is not State.HELD:
         raise stale(change)
-    if asking.actor.same_human(change.actor):
-        check(change, asking.actor)
-    metadata: Mapping[str, Any] = {"c": change.id, "d": digest, "ch": asking.where.channel, "v": Verdict.DENY.value}
+    if requester.actor.same_human(change.actor):
+        check(change, requester.actor)
+    metadata: Mapping[str, Any] = {"c": change.id, "d": digest, "ch": requester.where.channel, "v": Verdict.DENY.value}
     try:
-        await parts.slack.open_view(trigger, deny_view(change, metadata))
+        await ctx.slack.open_view(trigger, deny_view(change, metadata))
     except SlackError as error:
-        log.info("form not opened", error=str(error))
-        await parts.slack.reply(asking.where, note("The form could not be opened in time.", "Press Deny again."))
+        logger.info("form not opened", error=str(error))
+        await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press Deny again."))
 
 
-async def show(parts: Parts, shown: ViewHandle, view: Block) -> bool:
+async def show(ctx: BotContext, shown: ViewHandle, view: Block) -> bool:
     """Draw a form anew; one that was closed, or used meanwhile, is left as it is."""
     try:
-        await parts.slack.update_view(shown, view)
+        await ctx.slack.update_view(shown, view)
     except SlackError as error:
-        log.info("form not redrawn", error=str(error))
+        logger.info("form not redrawn", error=str(error))
         return False
     return True
 
 
-async def _create_form(parts: Parts, asking: Asking, draft: CreateDraft) -> Block:
+async def _create_form(ctx: BotContext, requester: Requester, draft: CreateDraft) -> Block:
     try:
-        stock = await catalogue(parts, asking)
+        stock = await catalogue(ctx, requester)
     except VpsopsError as error:
         wrong = f"{error} ({error.error_id}) The lists below fill as soon as the provider answers again."
         return create_view(OrderOptions(), CreateDraft(draft.values, draft.channel, wrong))

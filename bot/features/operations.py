@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.text import user_mention
-from vpsops.bot.context.bot_context import Asking, Parts, read, submit
+from vpsops.bot.context.bot_context import BotContext, Requester, read, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
@@ -43,20 +43,20 @@ class Wanted:
     everyone: bool = False
 
 
-async def run(parts: Parts, asking: Asking, wanted: Wanted) -> None:
+async def run(ctx: BotContext, requester: Requester, wanted: Wanted) -> None:
     """Run a read and show it, or hold a change and say where its card is."""
-    post = await patiently(parts, asking, partial(outcome_post, parts, asking, wanted))
+    post = await patiently(ctx, requester, partial(outcome_post, ctx, requester, wanted))
     if post is not None and wanted.everyone:
-        post = shared_copy(post, user_mention(asking.user, asking.name))
+        post = shared_copy(post, user_mention(requester.user, requester.name))
     if post is not None:
-        await parts.slack.reply(asking.where, post, replace=wanted.replace, everyone=wanted.everyone)
+        await ctx.slack.reply(requester.where, post, replace=wanted.replace, everyone=wanted.everyone)
 
 
-async def patiently(parts: Parts, asking: Asking, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
+async def patiently(ctx: BotContext, requester: Requester, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
     """Say after a while that the provider is slow: a command that answers nothing looks broken."""
     post, failure = None, None
     async with anyio.create_task_group() as group:
-        group.start_soon(_say_slow, parts, asking)
+        group.start_soon(_say_slow, ctx, requester)
         try:
             post = await make()
         except VpsopsError as error:  # raised below, outside the group, so that it stays itself
@@ -67,17 +67,17 @@ async def patiently(parts: Parts, asking: Asking, make: Callable[[], Awaitable[P
     return post
 
 
-async def _say_slow(parts: Parts, asking: Asking) -> None:
-    await parts.core.clock.sleep(PATIENCE)
-    await parts.slack.reply(asking.where, note("The provider is slow to answer. The answer follows here."))
+async def _say_slow(ctx: BotContext, requester: Requester) -> None:
+    await ctx.core.clock.sleep(PATIENCE)
+    await ctx.slack.reply(requester.where, note("The provider is slow to answer. The answer follows here."))
 
 
-async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | None:
+async def outcome_post(ctx: BotContext, requester: Requester, wanted: Wanted) -> Post | None:
     """Ask the gate; return what to show, or nothing where the card says it all."""
     try:
         if wanted.operation == "status":
-            return await _usage(parts, asking, wanted)
-        outcome = await submit(parts, asking, wanted.operation, wanted.arguments, wanted.reason)
+            return await _usage(ctx, requester, wanted)
+        outcome = await submit(ctx, requester, wanted.operation, wanted.arguments, wanted.reason)
     except AmbiguousServerError as error:
         typed = str(wanted.arguments.get("server", ""))
         return server_choice(typed, wanted.operation, error.candidates, wanted.reason)
@@ -87,10 +87,10 @@ async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | N
         return error_note(error)
     match outcome:
         case Refused():
-            return await linked_to(parts, asking, refusal(outcome), outcome.change)
+            return await linked_to(ctx, requester, refusal(outcome), outcome.change)
         case Held() | Done(change=Change()):
             change = outcome.change
-            return await card_note(parts, asking, change, spoken=wanted.replace) if change else None
+            return await card_note(ctx, requester, change, spoken=wanted.replace) if change else None
         case Done():
             return result_post(outcome.result, OperationCall(wanted.operation, wanted.arguments))
 
@@ -100,11 +100,11 @@ def refusal(refused: Refused) -> Post:
     return note(refused.reason, refused.hint, refused.error_id)
 
 
-async def _usage(parts: Parts, asking: Asking, wanted: Wanted) -> Post:
+async def _usage(ctx: BotContext, requester: Requester, wanted: Wanted) -> Post:
     """Look the server up first, so that the figures carry the name of the very server they are of."""
-    server: Server = await read(parts, asking, "get", wanted.arguments)
+    server: Server = await read(ctx, requester, "get", wanted.arguments)
     arguments = {"server": server.id}
-    usage: Usage = await read(parts, asking, "status", arguments)
+    usage: Usage = await read(ctx, requester, "status", arguments)
     return usage_page(server.hostname, usage, OperationCall("status", arguments))
 
 
@@ -125,28 +125,28 @@ def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
             return note("Done.")
 
 
-async def card_note(parts: Parts, asking: Asking, change: Change, *, spoken: bool) -> Post | None:
+async def card_note(ctx: BotContext, requester: Requester, change: Change, *, spoken: bool) -> Post | None:
     """Say where the card of a change is, unless the person looks at it already."""
-    words, hint = await card_words(parts, asking, change)
-    return await linked_to(parts, asking, note(words, hint), change) if spoken or hint else None
+    words, hint = await card_words(ctx, requester, change)
+    return await linked_to(ctx, requester, note(words, hint), change) if spoken or hint else None
 
 
-async def linked_to(parts: Parts, asking: Asking, post: Post, change: Change | None) -> Post:
+async def linked_to(ctx: BotContext, requester: Requester, post: Post, change: Change | None) -> Post:
     """Return an answer with a link to the card of the change that it speaks of, where one is known."""
-    links = await links_to(parts, asking, [change]) if change else {}
+    links = await links_to(ctx, requester, [change]) if change else {}
     return with_link(post, links[change.id]) if change and change.id in links else post
 
 
-async def card_words(parts: Parts, asking: Asking, change: Change) -> tuple[str, str]:
+async def card_words(ctx: BotContext, requester: Requester, change: Change) -> tuple[str, str]:
     """Return where the card of a change is, and what to know of that; no more to know where it is at hand."""
-    channels = await _card_channels(parts, change)
+    channels = await _card_channels(ctx, change)
     if not channels:
         return f"{change.id} is written down. Its card follows.", "/vps changes shows where it is."
-    if asking.where.channel == asking.user:
+    if requester.where.channel == requester.user:
         return "Its card is in your direct messages with me.", ""
-    if asking.where.channel in channels:
+    if requester.where.channel in channels:
         return "Its card is in this channel now.", ""
-    if change.ruling.decision is Decision.APPROVE and parts.core.settings.approval_channel in channels:
+    if change.ruling.decision is Decision.APPROVE and ctx.core.settings.approval_channel in channels:
         return "Others are asked for their approval.", "I am not in this channel, so the card is only with them."
     return (
         "I am not in this channel, so the card is in your direct messages with me.",
@@ -154,12 +154,12 @@ async def card_words(parts: Parts, asking: Asking, change: Change) -> tuple[str,
     )
 
 
-async def _card_channels(parts: Parts, change: Change) -> set[str]:
+async def _card_channels(ctx: BotContext, change: Change) -> set[str]:
     """Wait a moment for the card to be posted, here or by another process; return the channels it is in."""
-    clock = parts.core.clock
+    clock = ctx.core.clock
     give_up = clock.monotonic() + CARD_SECONDS
     while True:
-        copies = await parts.core.outbox.copies(topic_of(change.id))
+        copies = await ctx.core.outbox.copies(topic_of(change.id))
         if copies or clock.monotonic() >= give_up:
             return {one.channel for one in copies}
         await clock.sleep(LOOK_SECONDS)

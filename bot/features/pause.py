@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from vpsops.bot.blocks.elements import Post, actions, button
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.membership import MembershipUnreadableError
@@ -14,41 +14,41 @@ from vpsops.core.common.text import one_line
 from vpsops.core.identity.actors import ActorKind
 
 
-async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
+async def pause(ctx: BotContext, requester: Requester, reason: str = "") -> Pause:
     """Pause all agents, for any full member; raises `NotAllowedError`.
 
     It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
     """
     try:
-        await parts.membership.require_full_member(asking.user)
+        await ctx.membership.require_full_member(requester.user)
         evidence = "a full member of the workspace"
     except MembershipUnreadableError:
         evidence = "whether this is a full member could not be read"
-    return await parts.core.gate.pause_agents(
-        asking.actor, paused=True, reason=reason, evidence=evidence, scope=parts.core.scope
+    return await ctx.core.gate.pause_agents(
+        requester.actor, paused=True, reason=reason, evidence=evidence, scope=ctx.core.scope
     )
 
 
-async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
+async def resume(ctx: BotContext, requester: Requester, *, seen: float, reason: str = "") -> Pause:
     """Lift the pause that was made at `seen`.
 
     Raises `NotAllowedError` for all but those who may, and `StaleChangeError`.
     """
-    gate = parts.core.gate
-    standing = await parts.membership.verify_approver(asking.user, parts.core.stewards)
-    actor = replace(asking.actor, groups=standing.groups)
+    gate = ctx.core.gate
+    standing = await ctx.membership.verify_approver(requester.user, ctx.core.stewards)
+    actor = replace(requester.actor, groups=standing.groups)
     evidence = standing.evidence or "a full member of the workspace"
     return await gate.pause_agents(
-        actor, paused=False, reason=reason, evidence=evidence, seen=seen, scope=parts.core.scope
+        actor, paused=False, reason=reason, evidence=evidence, seen=seen, scope=ctx.core.scope
     )
 
 
-async def paused_note(parts: Parts, reason: str = "") -> Post:
+async def paused_note(ctx: BotContext, reason: str = "") -> Post:
     """Say whether agents are paused, and offer to let them go on."""
-    found = await parts.core.changes.agents_paused()
+    found = await ctx.core.changes.agents_paused()
     if not found.paused or found.at is None:
         return note("Agents are not paused.")
-    held = await parts.core.changes.page(ChangeQuery(states=(State.HELD,), limit=MAX_CHANGES), scope=parts.core.scope)
+    held = await ctx.core.changes.page(ChangeQuery(states=(State.HELD,), limit=MAX_CHANGES), scope=ctx.core.scope)
     waiting = sum(change.actor.kind is ActorKind.AGENT for change in held.changes)
     base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
     value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
+from vpsops.bot.context.bot_context import BotContext, Requester, catalogue, request_of
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
 from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery
@@ -19,17 +19,17 @@ SHOWN: Final = 8
 READ_IN_FULL: Final = 40
 
 
-async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
+async def report(ctx: BotContext, requester: Requester, *, everyone: bool) -> Post:
     """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
-    now = parts.core.clock.now()
-    changes, recent = parts.core.changes, ChangeQuery(since=now - LATELY, limit=MAX_CHANGES)
-    going_on = (await changes.page(ChangeQuery(open_only=True, limit=MAX_CHANGES), scope=parts.core.scope)).changes
-    counted = await changes.count_by_state(recent, scope=parts.core.scope)
-    moved = (await changes.page(recent, scope=parts.core.scope)).changes
+    now = ctx.core.clock.now()
+    changes, recent = ctx.core.changes, ChangeQuery(since=now - LATELY, limit=MAX_CHANGES)
+    going_on = (await changes.page(ChangeQuery(open_only=True, limit=MAX_CHANGES), scope=ctx.core.scope)).changes
+    counted = await changes.count_by_state(recent, scope=ctx.core.scope)
+    moved = (await changes.page(recent, scope=ctx.core.scope)).changes
     ended = [one for one in moved if one.state.final][:SHOWN]
     standing = StatusReport(
         at=now,
-        fleet=await _fleet(parts, asking, priced=not everyone),
+        fleet=await _fleet(ctx, requester, priced=not everyone),
         pause=await changes.agents_paused(),
         going_on=going_on,
         crowded=len(going_on) == MAX_CHANGES,
@@ -37,24 +37,24 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
         counted={state: count for state, count in counted.items() if state.final},
     )
     shown = [*going_on[:SHOWN], *ended]
-    return report_page(standing, await links_to(parts, asking, shown), everyone=everyone)
+    return report_page(standing, await links_to(ctx, requester, shown), everyone=everyone)
 
 
-async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> FleetCounts:
+async def _fleet(ctx: BotContext, requester: Requester, *, priced: bool) -> FleetCounts:
     try:
-        servers = await parts.core.servers.list_all(await request_of(parts, asking, "list", {}), scope=parts.core.scope)
+        servers = await ctx.core.servers.list_all(await request_of(ctx, requester, "list", {}), scope=ctx.core.scope)
     except VpsopsError as error:
         return FleetCounts(problem=f"{error.message} ({error.error_id})")
-    known = await _with_details(parts, asking, servers)
-    costs = costs_of(known, await _plans(parts, asking, known)) if priced else None
+    known = await _with_details(ctx, requester, servers)
+    costs = costs_of(known, await _plans(ctx, requester, known)) if priced else None
     return FleetCounts(Counter(one.state for one in known), costs, lack=servers.lack)
 
 
-async def _with_details(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Server]:
+async def _with_details(ctx: BotContext, requester: Requester, servers: Sequence[Server]) -> Sequence[Server]:
     """Return servers with what the list leaves out of them, of some at most: their price, and whether they run."""
     try:
-        request = await request_of(parts, asking, "get", {})
-        return await parts.core.servers.in_full(request, servers, READ_IN_FULL, _is_bare, scope=parts.core.scope)
+        request = await request_of(ctx, requester, "get", {})
+        return await ctx.core.servers.in_full(request, servers, READ_IN_FULL, _is_bare, scope=ctx.core.scope)
     except VpsopsError:
         return servers
 
@@ -63,12 +63,12 @@ def _is_bare(server: Server) -> bool:
     return server.power_unknown or (server.monthly_price is None and not server.plan)
 
 
-async def _plans(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Plan]:
+async def _plans(ctx: BotContext, requester: Requester, servers: Sequence[Server]) -> Sequence[Plan]:
     """Plans are asked for only where a server's own price is missing; without them that price is unknown."""
     if all(one.monthly_price is not None or not one.plan for one in servers):
         return ()
     try:
-        return (await catalogue(parts, asking)).plans
+        return (await catalogue(ctx, requester)).plans
     except VpsopsError:
         return ()
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from vpsops.bot.blocks.elements import unpack
 from vpsops.bot.commands.parser import OpenCreate
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_note
 from vpsops.bot.features.modals import open_create, open_deny, redraw_create
 from vpsops.bot.features.notify import stop_one
@@ -28,25 +28,25 @@ from vpsops.core.common.errors import NotAllowedError, StaleChangeError, Unknown
 from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.messaging.outbox import topic_of
 
-Act = Callable[[Parts, Asking, BlockActions, Mapping[str, Any]], Awaitable[None]]
+Act = Callable[[BotContext, Requester, BlockActions, Mapping[str, Any]], Awaitable[None]]
 CHANGE_ID: Final = 80
 
 
-async def on_click(parts: Parts, delivery: InboxDelivery) -> None:
+async def on_click(ctx: BotContext, delivery: InboxDelivery) -> None:
     """Do what the control says, for whoever used it."""
     click = BlockActions.model_validate(delivery.payload)
-    asking = asking_of(click, delivery.key)
+    requester = asking_of(click, delivery.key)
     kind = action_ids.base_action_id(click.actions[0].action_id)
     act = ACTS.get(kind)
     if act is not None and click.at_home:
-        await at_home(parts, asking, partial(act, parts, asking, click, unpack(click.actions[0].chosen_value)))
+        await at_home(ctx, requester, partial(act, ctx, requester, click, unpack(click.actions[0].chosen_value)))
     elif act is not None:
-        await act(parts, asking, click, unpack(click.actions[0].chosen_value))
+        await act(ctx, requester, click, unpack(click.actions[0].chosen_value))
     elif click.view is None:
-        await parts.slack.reply(asking.where, note("This control is from an older version of me. Nothing was done."))
+        await ctx.slack.reply(requester.where, note("This control is from an older version of me. Nothing was done."))
 
 
-def asking_of(click: BlockActions, key: str) -> Asking:
+def asking_of(click: BlockActions, key: str) -> Requester:
     """Return who clicked, and where."""
     channel = (click.channel.id if click.channel else "") or click.container.channel_id
     if click.view is not None:
@@ -54,100 +54,100 @@ def asking_of(click: BlockActions, key: str) -> Asking:
     team = click.team.id if click.team else click.user.team_id
     where = ReplyTarget(click.user.id, channel, click.response_url)
     name = click.user.username or click.user.name
-    return Asking(click.user.id, name, team, where, key, click.container.thread_ts)
+    return Requester(click.user.id, name, team, where, key, click.container.thread_ts)
 
 
-async def _confirm(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _confirm(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        found = await parts.core.changes.get(change, scope=parts.core.scope)
-        await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.CONFIRM))
+        found = await ctx.core.changes.get(change, scope=ctx.core.scope)
+        await agree(ctx, requester, click.trigger_id, Agreed(found, digest, Yes.CONFIRM))
 
-    await _on_card(parts, asking, click, value, decide)
+    await _on_card(ctx, requester, click, value, decide)
 
 
-async def _cancel(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _cancel(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, _digest: str) -> None:
-        await withdraw(parts, asking, await parts.core.changes.get(change, scope=parts.core.scope))
+        await withdraw(ctx, requester, await ctx.core.changes.get(change, scope=ctx.core.scope))
 
-    await _on_card(parts, asking, click, value, decide)
+    await _on_card(ctx, requester, click, value, decide)
 
 
-async def _approve(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _approve(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        found = await parts.core.changes.get(change, scope=parts.core.scope)
-        await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
+        found = await ctx.core.changes.get(change, scope=ctx.core.scope)
+        await agree(ctx, requester, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
 
-    await _on_card(parts, asking, click, value, decide)
+    await _on_card(ctx, requester, click, value, decide)
 
 
-async def _approve_noting(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _approve_noting(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        found = await parts.core.changes.get(change, scope=parts.core.scope)
-        await agree_with_note(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
+        found = await ctx.core.changes.get(change, scope=ctx.core.scope)
+        await agree_with_note(ctx, requester, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
 
-    await _on_card(parts, asking, click, value, decide)
-
-
-async def _notify_off(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
-    await stop_one(parts, asking, str(value.get("id", "")), replace=click.container.is_ephemeral)
+    await _on_card(ctx, requester, click, value, decide)
 
 
-async def _deny(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _notify_off(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
+    await stop_one(ctx, requester, str(value.get("id", "")), replace=click.container.is_ephemeral)
+
+
+async def _deny(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
         await open_deny(
-            parts, asking, click.trigger_id, await parts.core.changes.get(change, scope=parts.core.scope), digest
+            ctx, requester, click.trigger_id, await ctx.core.changes.get(change, scope=ctx.core.scope), digest
         )
 
-    await _on_card(parts, asking, click, value, decide)
+    await _on_card(ctx, requester, click, value, decide)
 
 
-async def _settle(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _settle(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     happened = action_ids.base_action_id(click.actions[0].action_id) == action_ids.HAPPENED
 
     async def decide(change: str, _digest: str) -> None:
-        await settle(parts, asking, await parts.core.changes.get(change, scope=parts.core.scope), happened=happened)
+        await settle(ctx, requester, await ctx.core.changes.get(change, scope=ctx.core.scope), happened=happened)
 
-    await _on_card(parts, asking, click, value, decide)
+    await _on_card(ctx, requester, click, value, decide)
 
 
 async def _on_card(
-    parts: Parts,
-    asking: Asking,
+    ctx: BotContext,
+    requester: Requester,
     click: BlockActions,
     value: Mapping[str, Any],
     decide: Callable[[str, str], Awaitable[None]],
 ) -> None:
     """Decide something on a card; a refusal is told in private, and the card is brought to what is true now."""
     ident, digest = str(value.get("c", ""))[:CHANGE_ID], str(value.get("d", ""))
-    change = await _known(parts, asking, ident)
-    await _adopt(parts, click, change)
+    change = await _known(ctx, requester, ident)
+    await _adopt(ctx, click, change)
     try:
         await decide(ident, digest)
     except (StaleChangeError, NotAllowedError):
-        await parts.deliverer.redraw(await parts.core.changes.get(ident, scope=parts.core.scope))
+        await ctx.outbox_worker.redraw(await ctx.core.changes.get(ident, scope=ctx.core.scope))
         raise
 
 
-async def _known(parts: Parts, asking: Asking, ident: str) -> Change:
+async def _known(ctx: BotContext, requester: Requester, ident: str) -> Change:
     """Return the change of a card; one of another installation or workspace is not decided here."""
     try:
-        change = await parts.core.changes.get(ident, scope=parts.core.scope)
+        change = await ctx.core.changes.get(ident, scope=ctx.core.scope)
     except UnknownChangeError:
         hint = "Its buttons do nothing here. Ask again for what is still wanted."
         what = "This card is of a change that I do not know: of another set-up, or long ago."
         raise UnknownChangeError(what, hint=hint) from None
-    if change.origin.team and asking.team and change.origin.team != asking.team:
+    if change.origin.team and requester.team and change.origin.team != requester.team:
         raise NotAllowedError("This card is of another workspace, so nobody can decide on it here.")
     return change
 
 
-async def _adopt(parts: Parts, click: BlockActions, change: Change) -> None:
+async def _adopt(ctx: BotContext, click: BlockActions, change: Change) -> None:
     """Remember a copy that was posted and never noted (the process ended in between), so that it is edited too."""
     where = click.container
     if where.is_ephemeral or not where.message_ts or not where.channel_id:
         return
     topic = topic_of(change.id)
-    known = {(one.channel, one.ts) for one in await parts.core.outbox.copies(topic)}
+    known = {(one.channel, one.ts) for one in await ctx.core.outbox.copies(topic)}
     if (where.channel_id, where.message_ts) in known:
         return
     votes = action_ids.base_action_id(click.actions[0].action_id) in {
@@ -156,87 +156,87 @@ async def _adopt(parts: Parts, click: BlockActions, change: Change) -> None:
         action_ids.DENY,
     }
     purpose = Audience.VOTERS if votes else Audience.ASKER
-    await parts.core.outbox.remember(topic, purpose.value, where.channel_id, where.message_ts)
+    await ctx.core.outbox.remember(topic, purpose.value, where.channel_id, where.message_ts)
     if change.state is not State.HELD:
-        await parts.deliverer.redraw(change)
+        await ctx.outbox_worker.redraw(change)
 
 
-async def _run(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _run(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     wanted = wanted_of(value, replace=click.container.is_ephemeral)
     if wanted is not None:
-        await run(parts, asking, wanted)
+        await run(ctx, requester, wanted)
 
 
-async def _share(parts: Parts, asking: Asking, _click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _share(ctx: BotContext, requester: Requester, _click: BlockActions, value: Mapping[str, Any]) -> None:
     viewed, wanted = viewed_of(value), wanted_of(value, replace=False, everyone=True)
     if viewed is not None:
-        await show(parts, asking, viewed, Showing(everyone=True))
+        await show(ctx, requester, viewed, Showing(everyone=True))
     elif wanted is not None:
-        await run(parts, asking, wanted)
+        await run(ctx, requester, wanted)
 
 
-async def _view(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _view(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     viewed = viewed_of(value)
     if viewed is not None:
-        await show(parts, asking, viewed, Showing(replace=click.container.is_ephemeral))
+        await show(ctx, requester, viewed, Showing(replace=click.container.is_ephemeral))
 
 
-async def _typed(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _typed(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     text = value.get("t")
     if isinstance(text, str):
-        await obey(parts, asking, Typed(text, click.trigger_id, click.container.is_ephemeral))
+        await obey(ctx, requester, Typed(text, click.trigger_id, click.container.is_ephemeral))
 
 
-async def _resume(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _resume(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     seen = value.get("at")
     if isinstance(seen, int | float):
-        found = await resume(parts, asking, seen=float(seen), reason=str(value.get("why", "")))
-        await parts.slack.reply(asking.where, switched_note(found), replace=click.container.is_ephemeral)
+        found = await resume(ctx, requester, seen=float(seen), reason=str(value.get("why", "")))
+        await ctx.slack.reply(requester.where, switched_note(found), replace=click.container.is_ephemeral)
 
 
-async def _menu(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
+async def _menu(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
     operation, _, server = click.actions[0].chosen_value.partition(" ")
     wanted = wanted_of({"op": operation, "args": {"server": server}}, replace=False)
     if wanted is not None:
-        await run(parts, asking, wanted)
+        await run(ctx, requester, wanted)
 
 
-async def _plan(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
+async def _plan(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
     if click.view is not None:
-        await redraw_create(parts, asking, click.view)
+        await redraw_create(ctx, requester, click.view)
 
 
-async def _new(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
-    await open_create(parts, asking, click.trigger_id, OpenCreate())
+async def _new(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
+    await open_create(ctx, requester, click.trigger_id, OpenCreate())
 
 
-async def _setting(parts: Parts, asking: Asking, _click: BlockActions, value: Mapping[str, Any]) -> None:
-    await set_one(parts, asking, value)
+async def _setting(ctx: BotContext, requester: Requester, _click: BlockActions, value: Mapping[str, Any]) -> None:
+    await set_one(ctx, requester, value)
 
 
-async def _pause(parts: Parts, asking: Asking, _click: BlockActions, _value: Mapping[str, Any]) -> None:
-    await pause(parts, asking)
+async def _pause(ctx: BotContext, requester: Requester, _click: BlockActions, _value: Mapping[str, Any]) -> None:
+    await pause(ctx, requester)
 
 
-async def _go_on(parts: Parts, asking: Asking, _click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _go_on(ctx: BotContext, requester: Requester, _click: BlockActions, value: Mapping[str, Any]) -> None:
     seen = value.get("at")
-    await resume(parts, asking, seen=float(seen) if isinstance(seen, int | float) else 0.0)
+    await resume(ctx, requester, seen=float(seen) if isinstance(seen, int | float) else 0.0)
 
 
-async def _refresh(parts: Parts, _asking: Asking, _click: BlockActions, _value: Mapping[str, Any]) -> None:
+async def _refresh(ctx: BotContext, _asking: Requester, _click: BlockActions, _value: Mapping[str, Any]) -> None:
     """Home is drawn anew after every click; this one wants the servers looked at as well."""
-    parts.homes.shelf.old()
+    ctx.homes.shelf.old()
 
 
-async def _act(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+async def _act(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
     wanted = wanted_of(value, replace=True)
     if wanted is not None and click.view is not None:
-        await act_on(parts, asking, click.view, wanted)
+        await act_on(ctx, requester, click.view, wanted)
 
 
-async def _pick(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
+async def _pick(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
     if click.view is not None:
-        await picked(parts, asking, click.view, click.actions[0].chosen_value)
+        await picked(ctx, requester, click.view, click.actions[0].chosen_value)
 
 
 ACTS: Final[Mapping[str, Act]] = {

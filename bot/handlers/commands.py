@@ -20,7 +20,7 @@ from vpsops.bot.commands.parser import (
     WatchServer,
     parse_command,
 )
-from vpsops.bot.context.bot_context import Asking, Parts, known_actor
+from vpsops.bot.context.bot_context import BotContext, Requester, known_actor
 from vpsops.bot.features.modals import open_create
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operations import Wanted, run
@@ -46,25 +46,25 @@ class Typed:
     replace: bool = False
 
 
-async def on_command(parts: Parts, delivery: InboxDelivery) -> None:
+async def on_command(ctx: BotContext, delivery: InboxDelivery) -> None:
     """Read what was typed and do it; answers are for the person alone."""
     command = SlashCommand.model_validate(delivery.payload)
-    await obey(parts, asking_of(command, delivery.key), Typed(command.text, command.trigger_id))
+    await obey(ctx, asking_of(command, delivery.key), Typed(command.text, command.trigger_id))
 
 
-async def obey(parts: Parts, asking: Asking, typed: Typed) -> None:
+async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
     """Do what was typed; raises what its doing raises."""
     command = parse_command(typed.text)
     match command:
         case RunOperation():
             wanted = Wanted(command.operation, command.arguments, command.reason, typed.replace)
-            await run(parts, asking, wanted)
+            await run(ctx, requester, wanted)
         case OpenCreate():
-            await open_create(parts, asking, typed.trigger, command)
+            await open_create(ctx, requester, typed.trigger, command)
         case ShowChanges() | ShowAudit() | ShowReport():
-            await show(parts, asking, viewed(command), Showing(replace=typed.replace))
+            await show(ctx, requester, viewed(command), Showing(replace=typed.replace))
         case _:
-            await parts.slack.reply(asking.where, await answer(parts, asking, command), replace=typed.replace)
+            await ctx.slack.reply(requester.where, await answer(ctx, requester, command), replace=typed.replace)
 
 
 def viewed(command: ShowChanges | ShowAudit | ShowReport) -> PageQuery:
@@ -78,46 +78,46 @@ def viewed(command: ShowChanges | ShowAudit | ShowReport) -> PageQuery:
             return PageQuery("report", {})
 
 
-async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
+async def answer(ctx: BotContext, requester: Requester, command: Command) -> Post:
     """Do what needs no page of its own, and return what to say of it."""
     match command:
         case ShowHelp():
-            return await _help(parts, asking, command.topic)
+            return await _help(ctx, requester, command.topic)
         case ShowCard():
-            return await card_post(parts, asking, command)
+            return await card_post(ctx, requester, command)
         case CancelChange():
             change = await withdraw(
-                parts, asking, await parts.core.changes.get(command.change, scope=parts.core.scope), command.reason
+                ctx, requester, await ctx.core.changes.get(command.change, scope=ctx.core.scope), command.reason
             )
             return note(f"{change.id} is withdrawn and will not run.")
         case PauseAgents():
-            return switched_note(await pause(parts, asking, command.reason))
+            return switched_note(await pause(ctx, requester, command.reason))
         case ResumeAgents():
-            return await paused_note(parts, command.reason)
+            return await paused_note(ctx, command.reason)
         case UnclearCommand():
             return command_suggestions(command.message, command.hint, command.near)
         case _:
-            return await _subscribe(parts, asking, command)
+            return await _subscribe(ctx, requester, command)
 
 
-async def _subscribe(parts: Parts, asking: Asking, command: Command) -> Post:
+async def _subscribe(ctx: BotContext, requester: Requester, command: Command) -> Post:
     match command:
         case WatchServer():
-            return await watch(parts, asking, command)
+            return await watch(ctx, requester, command)
         case ManageSubscriptions():
-            return await notify(parts, asking, command.words)
+            return await notify(ctx, requester, command.words)
         case _:
             return note("Nothing was done.")
 
 
-async def _help(parts: Parts, asking: Asking, topic: str) -> Post:
+async def _help(ctx: BotContext, requester: Requester, topic: str) -> Post:
     """Say what there is and, for each operation, what this person may do from here."""
-    actor = await known_actor(parts, asking)
-    found = rights(parts.core.policy.latest(), actor, asking.origin.front, parts.core.clock.now())
+    actor = await known_actor(ctx, requester)
+    found = rights(ctx.core.policy.latest(), actor, requester.origin.front, ctx.core.clock.now())
     return help_page(topic, {name: right_words(one) for name, one in found.items()})
 
 
-def asking_of(command: SlashCommand, key: str) -> Asking:
+def asking_of(command: SlashCommand, key: str) -> Requester:
     """Return who asks, and where."""
     where = ReplyTarget(command.user_id, command.channel_id, command.response_url)
-    return Asking(command.user_id, command.user_name, command.team_id, where, key)
+    return Requester(command.user_id, command.user_name, command.team_id, where, key)

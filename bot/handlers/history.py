@@ -8,7 +8,7 @@ from typing import Any, Final
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.commands.parser import ShowCard
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.features.operations import patiently
 from vpsops.bot.features.report import report
@@ -41,16 +41,16 @@ class Showing:
     everyone: bool = False
 
 
-async def show(parts: Parts, asking: Asking, viewed: PageQuery, showing: Showing) -> None:
+async def show(ctx: BotContext, requester: Requester, viewed: PageQuery, showing: Showing) -> None:
     """Draw an answer and tell it; raises what its reading raises."""
     draw = VIEWS.get(viewed.name)
     if draw is None:
         raise VpsopsError("This control is from another version of me.", hint="Type the command again.")
-    post = await patiently(parts, asking, partial(draw, parts, asking, viewed.arguments, showing.everyone))
+    post = await patiently(ctx, requester, partial(draw, ctx, requester, viewed.arguments, showing.everyone))
     if post is not None and showing.everyone:
-        post = shared_copy(post, user_mention(asking.user, asking.name))
+        post = shared_copy(post, user_mention(requester.user, requester.name))
     if post is not None:
-        await parts.slack.reply(asking.where, post, replace=showing.replace, everyone=showing.everyone)
+        await ctx.slack.reply(requester.where, post, replace=showing.replace, everyone=showing.everyone)
 
 
 def viewed_of(value: Mapping[str, Any]) -> PageQuery | None:
@@ -59,11 +59,11 @@ def viewed_of(value: Mapping[str, Any]) -> PageQuery | None:
     return PageQuery(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
 
 
-async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
+async def _changes(ctx: BotContext, requester: Requester, arguments: Mapping[str, Any], everyone: bool) -> Post:
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
-    person = asking.user if scope == "mine" else ""
+    person = requester.user if scope == "mine" else ""
     query = ChangeQuery(open_only=scope == "open", person=person, server=server, after=_position(before), limit=PAGE)
-    page = await parts.core.changes.page(query, scope=parts.core.scope)
+    page = await ctx.core.changes.page(query, scope=ctx.core.scope)
     title = f"Changes of {one_line(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
     asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
     turns = PageLinks(
@@ -71,7 +71,7 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], e
         PageQuery("changes", asked) if before else None,
         PageQuery("changes", asked | {"before": page.next.cursor}) if page.next else None,
     )
-    post = changes_page(title, page.changes, await links_to(parts, asking, page.changes), turns, everyone=everyone)
+    post = changes_page(title, page.changes, await links_to(ctx, requester, page.changes), turns, everyone=everyone)
     return with_unreadable(post, [row.id for row in page.unreadable])
 
 
@@ -83,12 +83,12 @@ def _position(cursor: str) -> ChangePosition | None:
         return None
 
 
-async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
-    await parts.membership.require_full_member(asking.user)
+async def _audit(ctx: BotContext, requester: Requester, arguments: Mapping[str, Any], everyone: bool) -> Post:
+    await ctx.membership.require_full_member(requester.user)
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
-    found = await parts.core.database.read(
-        partial(pages.page, record_filter=RecordFilter(**asked, teams=parts.core.teams), before=before, limit=PAGE),
+    found = await ctx.core.database.read(
+        partial(pages.page, record_filter=RecordFilter(**asked, teams=ctx.core.teams), before=before, limit=PAGE),
     )
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),
@@ -96,23 +96,23 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
         PageQuery("audit", asked | {"before": found.before}) if found.before else None,
     )
     title = "The audit trail" + "".join(f", {name} {one_line(word, 80)}" for name, word in asked.items())
-    changes = await _of_records(parts, {record.change_id for record in found.records if record.change_id})
-    links = await links_to(parts, asking, changes)
+    changes = await _of_records(ctx, {record.change_id for record in found.records if record.change_id})
+    links = await links_to(ctx, requester, changes)
     return (audit_page_for_everyone if everyone else audit_page)(title, found.records, links, turns)
 
 
-async def _of_records(parts: Parts, ids: set[str]) -> Sequence[Change]:
-    return await parts.core.changes.by_ids(sorted(ids), scope=parts.core.scope)
+async def _of_records(ctx: BotContext, ids: set[str]) -> Sequence[Change]:
+    return await ctx.core.changes.by_ids(sorted(ids), scope=ctx.core.scope)
 
 
-async def _report(parts: Parts, asking: Asking, _arguments: Mapping[str, Any], everyone: bool) -> Post:
-    return await report(parts, asking, everyone=everyone)
+async def _report(ctx: BotContext, requester: Requester, _arguments: Mapping[str, Any], everyone: bool) -> Post:
+    return await report(ctx, requester, everyone=everyone)
 
 
-async def card_post(parts: Parts, asking: Asking, wanted: ShowCard) -> Post:
+async def card_post(ctx: BotContext, requester: Requester, wanted: ShowCard) -> Post:
     """Say where one change's card is. A verdict is never taken from text: it is given on what the card shows."""
-    change = await parts.core.changes.get(wanted.change, scope=parts.core.scope)
-    return card_page(change, await links_to(parts, asking, [change]), wanted.verdict)
+    change = await ctx.core.changes.get(wanted.change, scope=ctx.core.scope)
+    return card_page(change, await links_to(ctx, requester, [change]), wanted.verdict)
 
 
 def _word(arguments: Mapping[str, Any], name: str) -> str:
@@ -124,5 +124,5 @@ def _number(arguments: Mapping[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-Draw = Callable[[Parts, Asking, Mapping[str, Any], bool], Awaitable[Post]]
+Draw = Callable[[BotContext, Requester, Mapping[str, Any], bool], Awaitable[Post]]
 VIEWS: Final[Mapping[str, Draw]] = {"changes": _changes, "audit": _audit, "report": _report}

@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.bot_context import BotContext, Requester
 from vpsops.bot.context.home_state import Home, Viewer
 from vpsops.bot.features.home_query import asking_for, drawn
 from vpsops.bot.protocol.payloads import EventCallback
@@ -34,23 +34,23 @@ LOOK_SECONDS: Final = 60.0
 AT_ONCE: Final = 4
 CONFLICT: Final = "hash_conflict"
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Act = Callable[[], Awaitable[None]]
 
 
-async def on_event(parts: Parts, delivery: InboxDelivery) -> None:
+async def on_event(ctx: BotContext, delivery: InboxDelivery) -> None:
     """Show their Home to whoever opened it."""
     happened = EventCallback.model_validate(delivery.payload)
     viewer = _viewer(happened)
     if viewer is None:
         return
-    home = parts.homes.opened(viewer, parts.core.clock.monotonic())
+    home = ctx.homes.opened(viewer, ctx.core.clock.monotonic())
     known = happened.event.get("view")
     home.hash = str(known.get("hash", "")) if isinstance(known, dict) else ""
     home.drawn = []
     if not home.hash:
-        await _put(parts, home, plain_home("Reading what there is for you …"))
-    await publish(parts, viewer)
+        await _put(ctx, home, plain_home("Reading what there is for you …"))
+    await publish(ctx, viewer)
 
 
 def _viewer(happened: EventCallback) -> Viewer | None:
@@ -60,12 +60,12 @@ def _viewer(happened: EventCallback) -> Viewer | None:
     return Viewer(event["user"], happened.team_id)
 
 
-def asking_of(happened: EventCallback, key: str) -> Asking:
+def asking_of(happened: EventCallback, key: str) -> Requester:
     """Return who opened their Home; answers go to their direct messages."""
     return replace(asking_for(Viewer(str(happened.event.get("user", "")), happened.team_id)), key=key)
 
 
-async def at_home(parts: Parts, asking: Asking, act: Act) -> None:
+async def at_home(ctx: BotContext, requester: Requester, act: Act) -> None:
     """Do what a control on Home says, then show what is so now; what went wrong stands at the top."""
     notice = ""
     try:
@@ -73,76 +73,76 @@ async def at_home(parts: Parts, asking: Asking, act: Act) -> None:
     except StorageError:
         raise
     except VpsopsError as error:
-        log.info("refused", error=error.message, error_id=error.error_id)
+        logger.info("refused", error=error.message, error_id=error.error_id)
         notice = f"{error} ({error.error_id})"
-    viewer = Viewer(asking.user, asking.team, asking.name)
-    parts.homes.opened(viewer, parts.core.clock.monotonic())
-    await publish(parts, viewer, notice, anyway=True)
+    viewer = Viewer(requester.user, requester.team, requester.name)
+    ctx.homes.opened(viewer, ctx.core.clock.monotonic())
+    await publish(ctx, viewer, notice, anyway=True)
 
 
-async def set_one(parts: Parts, asking: Asking, value: Mapping[str, Any]) -> None:
+async def set_one(ctx: BotContext, requester: Requester, value: Mapping[str, Any]) -> None:
     """Turn one setting on or off; raises `InvalidInputError` for one there is none of."""
     name, wanted = str(value.get("set", "")), value.get("to")
     if name not in SETTINGS or not isinstance(wanted, bool):
         raise InvalidInputError("There is no such setting any more.", hint="Nothing was set.")
-    await set_preferences(parts.core.database, parts.core.clock, (asking.team, asking.user), **{name: wanted})
+    await set_preferences(ctx.core.database, ctx.core.clock, (requester.team, requester.user), **{name: wanted})
 
 
-async def keep_current(parts: Parts) -> None:
+async def keep_current(ctx: BotContext) -> None:
     """Draw the Homes that are open anew when something happened, by whatever process; a few at a time."""
     while True:
-        await parts.homes.somebody()
+        await ctx.homes.somebody()
         async with anyio.create_task_group() as group:
-            news = partial(follow, parts.core.database, parts.core.clock, parts.homes.told, anyio.Event())
-            parts.core.supervisor.start("home_news", news, group=group)
-            await _rounds(parts)
+            news = partial(follow, ctx.core.database, ctx.core.clock, ctx.homes.told, anyio.Event())
+            ctx.core.supervisor.start("home_news", news, group=group)
+            await _rounds(ctx)
             group.cancel_scope.cancel()
 
 
-async def _rounds(parts: Parts) -> None:
-    clock = parts.core.clock
-    while homes := parts.homes.current(clock.monotonic()):
-        if not await parts.homes.news(LOOK_SECONDS):
+async def _rounds(ctx: BotContext) -> None:
+    clock = ctx.core.clock
+    while homes := ctx.homes.current(clock.monotonic()):
+        if not await ctx.homes.news(LOOK_SECONDS):
             continue
         await clock.sleep(SETTLE_SECONDS)
         room = anyio.CapacityLimiter(AT_ONCE)
         async with anyio.create_task_group() as group:
             for home in homes:
-                group.start_soon(_draw_anew, parts, home.viewer, room)
+                group.start_soon(_draw_anew, ctx, home.viewer, room)
         await clock.sleep(max(PAUSE_SECONDS, EACH_SECONDS * len(homes)))
 
 
-async def _draw_anew(parts: Parts, viewer: Viewer, room: anyio.CapacityLimiter) -> None:
+async def _draw_anew(ctx: BotContext, viewer: Viewer, room: anyio.CapacityLimiter) -> None:
     """Draw one open Home; one that cannot be drawn, or only slowly, is no reason to leave the others as they are."""
     async with room:
         try:
-            await publish(await parts.at(viewer.team), viewer)
+            await publish(await ctx.at(viewer.team), viewer)
         except NotInstalledError as error:
-            log.info("Home not drawn", error=error.message)
+            logger.info("Home not drawn", error=error.message)
         except StorageError as error:
-            log.error("Home not drawn", error=error.message, error_id=error.error_id)
+            logger.error("Home not drawn", error=error.message, error_id=error.error_id)
         except Exception:
-            log.exception("Home not drawn", user=viewer.user)
+            logger.exception("Home not drawn", user=viewer.user)
 
 
-async def publish(parts: Parts, viewer: Viewer, notice: str = "", *, anyway: bool = False) -> None:
+async def publish(ctx: BotContext, viewer: Viewer, notice: str = "", *, anyway: bool = False) -> None:
     """Show somebody what is so now; where that stands there already, nothing is sent unless `anyway`."""
-    home = parts.homes.opened_by(viewer)
+    home = ctx.homes.opened_by(viewer)
     async with home.lock:
-        view = await drawn(parts, viewer, notice)
+        view = await drawn(ctx, viewer, notice)
         if not anyway and comparable_blocks(view) == home.drawn:
             return
-        if not await _put(parts, home, view):
+        if not await _put(ctx, home, view):
             home.hash = ""
-            await _put(parts, home, await drawn(parts, viewer, notice))
+            await _put(ctx, home, await drawn(ctx, viewer, notice))
 
 
-async def _put(parts: Parts, home: Home, view: Block) -> bool:
+async def _put(ctx: BotContext, home: Home, view: Block) -> bool:
     """Publish; say False where another process published meanwhile."""
     try:
-        shown = await parts.slack.publish_view(home.viewer.user, view, home.hash)
+        shown = await ctx.slack.publish_view(home.viewer.user, view, home.hash)
     except SlackError as error:
-        log.info("Home not published", error=str(error))
+        logger.info("Home not published", error=str(error))
         return error.code != CONFLICT
     home.hash, home.drawn = shown.hash, comparable_blocks(view)
     return True

@@ -7,7 +7,7 @@ import anyio
 import structlog
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
+from vpsops.bot.context.bot_context import BotContext, Requester, catalogue, request_of
 from vpsops.bot.ingress.admission import admit, claims_of
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import BlockSuggestion
@@ -19,40 +19,38 @@ from vpsops.core.common.errors import NotAllowedError, VpsopsError
 SECONDS: Final = 2.0
 """Slack waits for three."""
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-async def options_for(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
+async def options_for(ctx: BotContext, suggestion: BlockSuggestion) -> list[Block]:
     """Return at most a hundred entries; none where the provider is down, for the form says so itself."""
     user = suggestion.user
     team = suggestion.team.id if suggestion.team else user.team_id
-    asking = Asking(user.id, user.username or user.name, team, ReplyTarget(user.id), "")
+    requester = Requester(user.id, user.username or user.name, team, ReplyTarget(user.id), "")
     try:
         with anyio.move_on_after(SECONDS):
             claims = claims_of(suggestion)
-            here = await parts.at(claims.office)
+            here = await ctx.at(claims.office)
             tenant = await admit(here.membership, claims)
-            return (await _offers(here, replace(asking, team=tenant.team), suggestion))[:MAX_OPTIONS]
+            return (await _offers(here, replace(requester, team=tenant.team), suggestion))[:MAX_OPTIONS]
     except NotAllowedError as error:
-        log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
+        logger.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
         return []
     except VpsopsError as error:
-        log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
-    stale = parts.shelf.catalogue
+        logger.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
+    stale = ctx.shelf.catalogue
     if suggestion.action_id in MENUS and stale.plans:  # what was on offer last: the price is looked at again
         return menu_options(stale, suggestion.action_id, suggestion.value)[:MAX_OPTIONS]
     return []
 
 
-async def _offers(parts: Parts, asking: Asking, suggestion: BlockSuggestion) -> list[Block]:
+async def _offers(ctx: BotContext, requester: Requester, suggestion: BlockSuggestion) -> list[Block]:
     if suggestion.action_id in MENUS:
-        return menu_options(await catalogue(parts, asking), suggestion.action_id, suggestion.value)
+        return menu_options(await catalogue(ctx, requester), suggestion.action_id, suggestion.value)
     if suggestion.action_id == action_ids.PICK:
-        listing, request = parts.core.servers, await request_of(parts, asking, "list", {})
+        listing, request = ctx.core.servers, await request_of(ctx, requester, "list", {})
         if not listing.may_read(request):
             return []
-        servers = await parts.homes.shelf.servers(
-            parts.core.clock, lambda: listing.list_all(request, scope=parts.core.scope)
-        )
+        servers = await ctx.homes.shelf.servers(ctx.core.clock, lambda: listing.list_all(request, scope=ctx.core.scope))
         return server_options(servers, suggestion.value)
     return []

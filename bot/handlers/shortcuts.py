@@ -9,7 +9,7 @@ import structlog
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.commands.server_mentions import mentioned_servers, message_text
-from vpsops.bot.context.bot_context import Asking, Parts, request_of
+from vpsops.bot.context.bot_context import BotContext, Requester, request_of
 from vpsops.bot.features.modals import open_create, show
 from vpsops.bot.features.operations import Wanted, outcome_post
 from vpsops.bot.messages.ephemeral import note
@@ -27,92 +27,92 @@ from vpsops.core.wayscloud.answers.models import Server
 NONE: Final = "No server of this account is named in that message. Choose one:"
 WHICH: Final = "Nothing is done before you confirm it on its card."
 
-log = structlog.get_logger(__name__)
-Act = Callable[[Parts, Asking, ShortcutPayload], Awaitable[None]]
+logger = structlog.get_logger(__name__)
+Act = Callable[[BotContext, Requester, ShortcutPayload], Awaitable[None]]
 
 
-async def on_shortcut(parts: Parts, delivery: InboxDelivery) -> None:
+async def on_shortcut(ctx: BotContext, delivery: InboxDelivery) -> None:
     """Do what the shortcut says, for whoever used it."""
     shortcut = ShortcutPayload.model_validate(delivery.payload)
     act = ACTS.get(shortcut.callback_id)
-    asking = asking_of(shortcut, delivery.key)
+    requester = asking_of(shortcut, delivery.key)
     if act is not None:
-        await act(parts, asking, shortcut)
+        await act(ctx, requester, shortcut)
     else:
-        await parts.slack.reply(asking.where, note("This shortcut is from another version of me. Nothing was done."))
+        await ctx.slack.reply(requester.where, note("This shortcut is from another version of me. Nothing was done."))
 
 
-def asking_of(shortcut: ShortcutPayload, key: str) -> Asking:
+def asking_of(shortcut: ShortcutPayload, key: str) -> Requester:
     """Return who used it; what came from no channel is answered in their direct messages."""
     user = shortcut.user
     channel = shortcut.channel.id if shortcut.channel else ""
     team = shortcut.team.id if shortcut.team else user.team_id
     where = ReplyTarget(user.id, channel or user.id, shortcut.response_url)
-    return Asking(user.id, user.username or user.name, team, where, key)
+    return Requester(user.id, user.username or user.name, team, where, key)
 
 
-async def _new_server(parts: Parts, asking: Asking, shortcut: ShortcutPayload) -> None:
-    await open_create(parts, asking, shortcut.trigger_id, OpenCreate())
+async def _new_server(ctx: BotContext, requester: Requester, shortcut: ShortcutPayload) -> None:
+    await open_create(ctx, requester, shortcut.trigger_id, OpenCreate())
 
 
-async def _act_on(parts: Parts, asking: Asking, shortcut: ShortcutPayload) -> None:
-    metadata = {"ch": asking.where.channel}
+async def _act_on(ctx: BotContext, requester: Requester, shortcut: ShortcutPayload) -> None:
+    metadata = {"ch": requester.where.channel}
     try:
-        shown = await parts.slack.open_view(shortcut.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
+        shown = await ctx.slack.open_view(shortcut.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
     except SlackError as error:
-        log.info("form not opened", error=str(error))
-        await parts.slack.reply(asking.where, note("The form could not be opened in time.", "Use the shortcut again."))
+        logger.info("form not opened", error=str(error))
+        await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Use the shortcut again."))
         return
-    await show(parts, shown, await _found(parts, asking, shortcut.message or MessageContent(), metadata))
+    await show(ctx, shown, await _found(ctx, requester, shortcut.message or MessageContent(), metadata))
 
 
-async def _found(parts: Parts, asking: Asking, said: MessageContent, metadata: Mapping[str, Any]) -> Block:
+async def _found(ctx: BotContext, requester: Requester, said: MessageContent, metadata: Mapping[str, Any]) -> Block:
     try:
-        found = mentioned_servers(message_text(said), await _servers(parts, asking))
+        found = mentioned_servers(message_text(said), await _servers(ctx, requester))
         words = WHICH if found else NONE
-        return act_view(ServerChoice(found, await _may(parts, asking, found), words), metadata)
+        return act_view(ServerChoice(found, await _may(ctx, requester, found), words), metadata)
     except StorageError:
         raise
     except VpsopsError as error:
         return act_view(ServerChoice(words=f"{error} ({error.error_id})"), metadata)
 
 
-async def picked(parts: Parts, asking: Asking, view: ViewPayload, value: str) -> None:
+async def picked(ctx: BotContext, requester: Requester, view: ViewPayload, value: str) -> None:
     """Show what may be done with the server that was chosen from the menu."""
     metadata = metadata_of(view.model_dump())
     try:
-        found = [one for one in await _servers(parts, asking) if encode_option(one.id) == value][:1]
+        found = [one for one in await _servers(ctx, requester) if encode_option(one.id) == value][:1]
         words = WHICH if found else "That server is not there any more. Choose another:"
-        drawn = act_view(ServerChoice(found, await _may(parts, asking, found), words), metadata)
+        drawn = act_view(ServerChoice(found, await _may(ctx, requester, found), words), metadata)
     except StorageError:
         raise
     except VpsopsError as error:
         drawn = act_view(ServerChoice(words=f"{error} ({error.error_id})"), metadata)
-    await show(parts, ViewHandle(view.id, view.hash), drawn)
+    await show(ctx, ViewHandle(view.id, view.hash), drawn)
 
 
-async def act_on(parts: Parts, asking: Asking, view: ViewPayload, wanted: Wanted) -> None:
+async def act_on(ctx: BotContext, requester: Requester, view: ViewPayload, wanted: Wanted) -> None:
     """Ask the gate for what was pressed, and say in the form what came of it."""
     metadata = metadata_of(view.model_dump())
-    await show(parts, ViewHandle(view.id, ""), busy_view(TITLE, "Asking …", metadata))
-    post = await outcome_post(parts, asking, wanted)
+    await show(ctx, ViewHandle(view.id, ""), busy_view(TITLE, "Asking …", metadata))
+    post = await outcome_post(ctx, requester, wanted)
     drawn = outcome_view(post or note("Done."), metadata)
-    if not await show(parts, ViewHandle(view.id, ""), drawn):
-        await parts.slack.reply(asking.where, post or note("Done."))
+    if not await show(ctx, ViewHandle(view.id, ""), drawn):
+        await ctx.slack.reply(requester.where, post or note("Done."))
 
 
-async def _servers(parts: Parts, asking: Asking) -> Sequence[Server]:
-    request = await request_of(parts, asking, "list", {})
-    return await parts.core.servers.list_all(request, scope=parts.core.scope)
+async def _servers(ctx: BotContext, requester: Requester) -> Sequence[Server]:
+    request = await request_of(ctx, requester, "list", {})
+    return await ctx.core.servers.list_all(request, scope=ctx.core.scope)
 
 
-async def _may(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Mapping[str, Sequence[str]]:
+async def _may(ctx: BotContext, requester: Requester, servers: Sequence[Server]) -> Mapping[str, Sequence[str]]:
     """Return which operations fit a server's state and are not refused to this person, by the server's id."""
-    request = await request_of(parts, asking, "list", {})
+    request = await request_of(ctx, requester, "list", {})
 
     def allowed(server: Server, name: str) -> bool:
         target = Target(server.id, server.hostname, server.state, server.region or "")
-        return parts.core.servers.may_request(replace(request, operation=name), target)
+        return ctx.core.servers.may_request(replace(request, operation=name), target)
 
     return {one.id: [name for name in fitting(one) if allowed(one, name)] for one in servers[:SHOWN]}
 

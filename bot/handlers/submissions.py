@@ -5,7 +5,7 @@ from typing import Final
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.blocks.labels import change_title
-from vpsops.bot.context.bot_context import Asking, Parts, catalogue, submit
+from vpsops.bot.context.bot_context import BotContext, Requester, catalogue, submit
 from vpsops.bot.features.approvals import IN_SLACK, named, noted
 from vpsops.bot.features.modals import draft_of, show
 from vpsops.bot.features.operations import card_words
@@ -22,60 +22,60 @@ from vpsops.core.common.errors import VpsopsError
 from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.policy.decision import Decision
 
-Act = Callable[[Parts, Asking, ViewPayload], Awaitable[None]]
+Act = Callable[[BotContext, Requester, ViewPayload], Awaitable[None]]
 TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}
 
 
-async def on_submission(parts: Parts, delivery: InboxDelivery) -> None:
+async def on_submission(ctx: BotContext, delivery: InboxDelivery) -> None:
     """Do what the form says, for whoever sent it."""
     submission = ViewSubmission.model_validate(delivery.payload)
     act = ACTS.get(submission.view.callback_id)
     if act is not None:
-        await act(parts, asking_of(submission, delivery.key), submission.view)
+        await act(ctx, asking_of(submission, delivery.key), submission.view)
 
 
-def asking_of(submission: ViewSubmission, key: str) -> Asking:
+def asking_of(submission: ViewSubmission, key: str) -> Requester:
     """Return who sent a form, and the channel it was opened from."""
     user = submission.user
     team = submission.team.id if submission.team else user.team_id
     channel = str(metadata_of(submission.view.model_dump()).get("ch", "")) or user.id
-    return Asking(user.id, user.username or user.name, team, ReplyTarget(user.id, channel), key)
+    return Requester(user.id, user.username or user.name, team, ReplyTarget(user.id, channel), key)
 
 
-async def _create(parts: Parts, asking: Asking, view: ViewPayload) -> None:
+async def _create(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
     try:
-        stock = await catalogue(parts, asking)
+        stock = await catalogue(ctx, requester)
     except VpsopsError as error:
-        await close_with(parts, asking, view, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
+        await close_with(ctx, requester, view, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
         return
     draft = draft_of(view, stock)
     try:
-        await _make(parts, asking, view, draft)
+        await _make(ctx, requester, view, draft)
     except VpsopsError as error:
-        await _again(parts, asking, view, stock, draft, str(error))
+        await _again(ctx, requester, view, stock, draft, str(error))
 
 
-async def _make(parts: Parts, asking: Asking, view: ViewPayload, draft: CreateDraft) -> None:
-    outcome = await submit(parts, asking, "create", arguments_of(draft.values), draft.values.get("reason", ""))
+async def _make(ctx: BotContext, requester: Requester, view: ViewPayload, draft: CreateDraft) -> None:
+    outcome = await submit(ctx, requester, "create", arguments_of(draft.values), draft.values.get("reason", ""))
     if isinstance(outcome, Refused):
-        await close_with(parts, asking, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
+        await close_with(ctx, requester, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
         return
     change = outcome.change
     if change is not None:
-        change = await _confirm_if_shown(parts, asking, change, str(metadata_of(view.model_dump()).get("price", "")))
-        where, hint = await card_words(parts, asking, change)
-        await close_with(parts, asking, view, f"{_told(change)} {where} {hint}")
+        change = await _confirm_if_shown(ctx, requester, change, str(metadata_of(view.model_dump()).get("price", "")))
+        where, hint = await card_words(ctx, requester, change)
+        await close_with(ctx, requester, view, f"{_told(change)} {where} {hint}")
 
 
-async def _confirm_if_shown(parts: Parts, asking: Asking, change: Change, price: str) -> Change:
+async def _confirm_if_shown(ctx: BotContext, requester: Requester, change: Change, price: str) -> Change:
     """The form showed the server, its effect and its price, and its button said "Create server".
 
     So sending it is the confirmation, if the price that was shown is the one that holds now; otherwise the card asks.
     """
     held = change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
     if held and price and price == change.cost:
-        return await parts.core.gate.confirm(
-            change.id, asking.actor, change.digest, evidence=IN_SLACK, scope=parts.core.scope
+        return await ctx.core.gate.confirm(
+            change.id, requester.actor, change.digest, evidence=IN_SLACK, scope=ctx.core.scope
         )
     return change
 
@@ -95,53 +95,53 @@ def _told(change: Change) -> str:
     return f"{change.target.hostname} is being made."
 
 
-async def close_with(parts: Parts, asking: Asking, view: ViewPayload, words: str) -> None:
+async def close_with(ctx: BotContext, requester: Requester, view: ViewPayload, words: str) -> None:
     """End on a last word in the form; where the form is gone, in the channel, for the person alone."""
     title = TITLES.get(view.callback_id, "New server")
-    if not await show(parts, ViewHandle(view.id, ""), busy_view(title, words)):
-        await parts.slack.reply(asking.where, note(words))
+    if not await show(ctx, ViewHandle(view.id, ""), busy_view(title, words)):
+        await ctx.slack.reply(requester.where, note(words))
 
 
 async def _again(  # noqa: PLR0913 - the form and what goes back into it
-    parts: Parts, asking: Asking, view: ViewPayload, stock: OrderOptions, draft: CreateDraft, wrong: str
+    ctx: BotContext, requester: Requester, view: ViewPayload, stock: OrderOptions, draft: CreateDraft, wrong: str
 ) -> None:
     form: Block = create_view(stock, CreateDraft(draft.values, draft.channel, wrong))
-    if not await show(parts, ViewHandle(view.id, ""), form):
-        await close_with(parts, asking, view, wrong)
+    if not await show(ctx, ViewHandle(view.id, ""), form):
+        await close_with(ctx, requester, view, wrong)
 
 
-async def _deny(parts: Parts, asking: Asking, view: ViewPayload) -> None:
+async def _deny(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
     metadata = metadata_of(view.model_dump())
     try:
-        change = await parts.core.changes.get(str(metadata.get("c", "")), scope=parts.core.scope)
-        await cast(parts, asking, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
+        change = await ctx.core.changes.get(str(metadata.get("c", "")), scope=ctx.core.scope)
+        await cast(ctx, requester, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
     except VpsopsError as error:
-        await close_with(parts, asking, view, f"{error} ({error.error_id})")
+        await close_with(ctx, requester, view, f"{error} ({error.error_id})")
         return
-    await close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
+    await close_with(ctx, requester, view, "It was denied. The asker reads your reason on the card.")
 
 
 def _reason(view: ViewPayload) -> str:
     return str(view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
 
 
-async def _noted(parts: Parts, asking: Asking, view: ViewPayload) -> None:
+async def _noted(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
     try:
-        change = await noted(parts, asking, metadata_of(view.model_dump()), _reason(view))
+        change = await noted(ctx, requester, metadata_of(view.model_dump()), _reason(view))
     except VpsopsError as error:
-        await close_with(parts, asking, view, f"{error} ({error.error_id})")
+        await close_with(ctx, requester, view, f"{error} ({error.error_id})")
         return
-    await close_with(parts, asking, view, f"{change_title(change)}. Your note is on its card.")
+    await close_with(ctx, requester, view, f"{change_title(change)}. Your note is on its card.")
 
 
-async def _named(parts: Parts, asking: Asking, view: ViewPayload) -> None:
+async def _named(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
     typed = typed_name(view.state.values)
     try:
-        change = await named(parts, asking, metadata_of(view.model_dump()), typed, _reason(view))
+        change = await named(ctx, requester, metadata_of(view.model_dump()), typed, _reason(view))
     except VpsopsError as error:
-        await close_with(parts, asking, view, f"{error} ({error.error_id})")
+        await close_with(ctx, requester, view, f"{error} ({error.error_id})")
         return
-    await close_with(parts, asking, view, f"{change_title(change)}. Its card follows it.")
+    await close_with(ctx, requester, view, f"{change_title(change)}. Its card follows it.")
 
 
 ACTS: Final[Mapping[str, Act]] = {

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.parser import WatchServer
-from vpsops.bot.context.bot_context import Asking, Parts, only_members, read
+from vpsops.bot.context.bot_context import BotContext, Requester, only_members, read
 from vpsops.bot.features.notify import subscribe
 from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note
 from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError
@@ -23,14 +23,14 @@ from vpsops.core.wayscloud.answers.models import Server
 EVENTS = WITHOUT_THRESHOLD - {SubscriptionEvent.PROVIDER}
 
 
-async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
+async def watch(ctx: BotContext, requester: Requester, wanted: WatchServer) -> Post:
     """Begin or end a watch; a name that means several servers, or none, is asked about and never guessed."""
-    await only_members(parts, asking)
-    subscriptions = Subscriptions(parts.core.database, parts.core.clock)
+    await only_members(ctx, requester)
+    subscriptions = Subscriptions(ctx.core.database, ctx.core.clock)
     if wanted.lasts is None:
-        return await _stop(subscriptions, asking, wanted.server)
+        return await _stop(subscriptions, requester, wanted.server)
     try:
-        server: Server = await read(parts, asking, "get", {"server": wanted.server})
+        server: Server = await read(ctx, requester, "get", {"server": wanted.server})
     except AmbiguousServerError as error:
         twice = len({name for _, name in error.candidates}) < len(error.candidates)
         named = [ident if twice else name for ident, name in error.candidates]
@@ -38,28 +38,28 @@ async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
     except UnknownServerError as error:
         near = [_again(name, wanted.lasts) for name in error.nearest]
         return command_suggestions(error.message, error.hint, near) if near else error_note(error)
-    until = parts.core.clock.now() + wanted.lasts
+    until = ctx.core.clock.now() + wanted.lasts
     asked = Subscription(
-        id=subscription_id(asking.key),
-        team=asking.team,
-        channel=asking.where.channel,
+        id=subscription_id(requester.key),
+        team=requester.team,
+        channel=requester.where.channel,
         events=EVENTS,
         servers=(server.id if is_glob(server.hostname) else server.hostname,),
         options=SubscriptionOptions(until=until, watch=True),
     )
-    await subscribe(parts, asking, asked)
+    await subscribe(ctx, requester, asked)
     lasts = duration(wanted.lasts.total_seconds())
     return note(
         f"Watching {server.hostname} for {lasts} in this channel.", f"/vps watch {server.hostname} stop ends it before."
     )
 
 
-async def _stop(subscriptions: Subscriptions, asking: Asking, name: str) -> Post:
+async def _stop(subscriptions: Subscriptions, requester: Requester, name: str) -> Post:
     """The server may be gone by now, so its name is looked for among what is watched."""
-    there = await subscriptions.of_channel(asking.team, asking.where.channel)
+    there = await subscriptions.of_channel(requester.team, requester.where.channel)
     meant = [one for one in there if one.options.watch and _named(one, name.lower().rstrip("."))]
     for one in meant:
-        await subscriptions.remove(asking.team, asking.where.channel, one.id, asking.actor)
+        await subscriptions.remove(requester.team, requester.where.channel, one.id, requester.actor)
     if not meant:
         return note(f"This channel does not watch {name}.", "/vps notify shows its subscriptions.")
     return note(f"This channel no longer watches {', '.join(server for one in meant for server in one.servers)}.")

@@ -19,7 +19,7 @@ SLOW_SECONDS: Final = 0.01
 """Between two steps of work that waited long while acknowledgements keep coming: about a tenth of the processor."""
 
 
-class Courtesy:
+class AckScheduler:
     """Gives out turns, the urgent first, then the oldest; `give` is the loop that does so."""
 
     def __init__(self, clock: Clock) -> None:
@@ -31,7 +31,7 @@ class Courtesy:
         self._wanted = anyio.Event()
 
     @contextmanager
-    def first(self) -> Iterator[None]:
+    def acknowledging(self) -> Iterator[None]:
         """Mark an acknowledgement as under way."""
         self._under_way += 1
         try:
@@ -40,14 +40,14 @@ class Courtesy:
             self._under_way -= 1
             self._ended_at = self._clock.monotonic()
 
-    async def turn(self, *, urgent: bool = False) -> None:
+    async def slot(self, *, urgent: bool = False) -> None:
         """Wait for a turn: until nothing has to be acknowledged, or for half a second and those who wait longer."""
         turn = anyio.Event()
         (self._urgent if urgent else self._queue).append((self._clock.monotonic(), turn))
         self._wanted.set()
         await turn.wait()
 
-    async def give(self) -> None:
+    async def run(self) -> None:
         """Give out turns until cancelled."""
         while True:
             while not (self._urgent or self._queue):

@@ -40,7 +40,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     SHORTCUT: ShortcutPayload,
 }
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class ElsewhereError(NotAllowedError):

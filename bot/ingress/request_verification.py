@@ -20,7 +20,7 @@ from vpsops.core.server.rejections import Rejections
 FRESH_SECONDS: Final = timings.SIGNED_SECONDS
 """Slack: refuse what is older than five minutes."""
 TIMESTAMP_DIGITS: Final = 12
-CHECKED: Final = "vpsops.checked"
+PARSED_PAYLOAD: Final = "vpsops.checked"
 """Under this name the request's scope holds the payload, read and checked."""
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class _Seconds(SlackClock):
         return self._clock.now().timestamp()
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a failure
+class RequestRejectedError(Exception):
     """An answer that ends the request before Bolt sees it."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -46,7 +46,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a failure
         self.why = why
 
 
-class Guard:
+class SlackRequestVerifier:
     """ASGI middleware before Bolt's endpoint."""
 
     def __init__(self, app: ASGIApp, signing_secret: str, clock: Clock | None = None) -> None:
@@ -62,7 +62,7 @@ class Guard:
             return
         try:
             body = await self._admit(scope, receive)
-        except Refusal as refusal:
+        except RequestRejectedError as refusal:
             if refusal.why:
                 self._rejections.count(refusal.why.replace(" ", "_"))
             await _answer(send, refusal.status, refusal.why)
@@ -71,30 +71,30 @@ class Guard:
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
         if scope["method"] != "POST":
-            raise Refusal(405, "use POST")
+            raise RequestRejectedError(405, "use POST")
         headers = headers_of(scope)
         body = await _read(headers, receive)
         if "x-slack-signature" not in headers and is_ssl_check(body):
-            raise Refusal(200, "")
+            raise RequestRejectedError(200, "")
         self._check_signature(headers, body)
         try:
-            scope[CHECKED] = parse_body(body, headers.get("content-type", ""))
+            scope[PARSED_PAYLOAD] = parse_body(body, headers.get("content-type", ""))
         except MalformedPayloadError as malformed:
             log.warning("signed request refused: %s (%d bytes)", malformed, len(body))
-            raise Refusal(400, str(malformed)) from None
+            raise RequestRejectedError(400, str(malformed)) from None
         return body
 
     def _check_signature(self, headers: Mapping[str, str], body: bytes) -> None:
         timestamp = headers.get("x-slack-request-timestamp", "")
         signature = headers.get("x-slack-signature", "")
         if not self._fresh(timestamp) or not signature.isascii():
-            raise Refusal(401, "not signed")
+            raise RequestRejectedError(401, "not signed")
         try:
             valid = self._verifier.is_valid(body, timestamp, signature)
         except ValueError:  # the SDK signs text, so a body that is none has no signature
             valid = False
         if not valid:
-            raise Refusal(401, "not signed")
+            raise RequestRejectedError(401, "not signed")
 
     def _fresh(self, timestamp: str) -> bool:
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= TIMESTAMP_DIGITS):
@@ -116,16 +116,16 @@ def headers_of(scope: Scope) -> Mapping[str, str]:
 async def _read(headers: Mapping[str, str], receive: Receive) -> bytes:
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length[:12]) > MAX_BYTES:
-        raise Refusal(413, "too large")
+        raise RequestRejectedError(413, "too large")
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            raise Refusal(400, "cut short")
+            raise RequestRejectedError(400, "cut short")
         size += len(message.get("body", b""))
         if size > MAX_BYTES:
-            raise Refusal(413, "too large")
+            raise RequestRejectedError(413, "too large")
         parts.append(message.get("body", b""))
         if not message.get("more_body"):
             return b"".join(parts)

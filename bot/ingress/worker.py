@@ -12,7 +12,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from vpsops.bot.ingress.ack_scheduler import Courtesy
+from vpsops.bot.ingress.ack_scheduler import AckScheduler
 from vpsops.bot.protocol.payloads import BlockActions, EventCallback, ShortcutPayload, ViewSubmission
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
@@ -34,12 +34,12 @@ SWEEP_SECONDS: Final = timings.SWEEP_SECONDS
 LONGEST_KEY: Final = 200
 INBOX: Final = "inbox"
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Work = Callable[[InboxDelivery], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Queue:
     """What waits of one kind, and the room there is for it."""
 
     room: anyio.Semaphore
@@ -60,21 +60,21 @@ class _Lane:
         return self._line.popleft()
 
 
-class Intake:
+class InboxWorker:
     """Takes deliveries in. `accept` is all that happens before the acknowledgement."""
 
     def __init__(
-        self, inbox: Inbox, clock: Clock, work: Work, courtesy: Courtesy, supervisor: Supervisor | None = None
+        self, inbox: Inbox, clock: Clock, work: Work, ack_scheduler: AckScheduler, supervisor: Supervisor | None = None
     ) -> None:
         self._supervisor = supervisor or Supervisor(clock)
         self._inbox = inbox
         self._clock = clock
         self._work = work
-        self._courtesy = courtesy
+        self._ack_scheduler = ack_scheduler
         self._busy: set[str] = set()
         self._idle = anyio.Event()
         self._idle.set()
-        self._lanes = {kind: _Lane(anyio.Semaphore(most), urgent=kind != COMMAND) for kind, most in AT_ONCE.items()}
+        self._lanes = {kind: _Queue(anyio.Semaphore(most), urgent=kind != COMMAND) for kind, most in AT_ONCE.items()}
 
     @property
     def busy(self) -> int:
@@ -83,9 +83,9 @@ class Intake:
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Any]) -> bool:
         """Store a delivery and put it in line; say False when it was here before. Raises `StorageError`."""
-        with self._courtesy.first():
+        with self._ack_scheduler.acknowledging():
             if not await self._inbox.accept(key, kind, payload):
-                log.info("delivery again", kind=kind)
+                logger.info("delivery again", kind=kind)
                 return False
             self.take_up(InboxDelivery(key, kind, self._inbox.redactor.json(payload), self._clock.now()))
             return True
@@ -102,26 +102,26 @@ class Intake:
     async def run(self) -> None:
         """Work off what was accepted, and what others left, until cancelled."""
         async with anyio.create_task_group() as group:
-            self._supervisor.start("turns", self._courtesy.give, group=group)
+            self._supervisor.start("turns", self._ack_scheduler.run, group=group)
             self._supervisor.start(INBOX, self._sweep, group=group)
             for kind, lane in self._lanes.items():
                 self._supervisor.start(f"{INBOX}:{kind}", partial(self._work_off, lane, group), group=group)
 
-    async def _work_off(self, lane: "_Lane", group: TaskGroup) -> None:
+    async def _work_off(self, lane: "_Queue", group: TaskGroup) -> None:
         while True:
             delivery = await lane.take()
-            await self._courtesy.turn(urgent=lane.urgent)
+            await self._ack_scheduler.slot(urgent=lane.urgent)
             self._supervisor.start_once("delivery", partial(self._run, delivery, lane), group=group)
 
-    async def _run(self, delivery: InboxDelivery, lane: "_Lane") -> None:
+    async def _run(self, delivery: InboxDelivery, lane: "_Queue") -> None:
         try:
             await self._work(delivery)
             await self._inbox.done(delivery.key)
         except StorageError as error:  # left unfinished: the sweep takes it up again
-            log.error("delivery not finished", kind=delivery.kind, error=error.message, error_id=error.error_id)
+            logger.error("delivery not finished", kind=delivery.kind, error=error.message, error_id=error.error_id)
         except Exception as error:
             fault = VpsopsError("a delivery could not be worked off")
-            log.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id, error=type(error).__name__)
+            logger.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id, error=type(error).__name__)
             await self._give_up(delivery)
         finally:
             lane.room.release()
@@ -134,7 +134,7 @@ class Intake:
         try:
             await self._inbox.done(delivery.key)
         except StorageError as error:
-            log.error("delivery not settled", error=error.message, error_id=error.error_id)
+            logger.error("delivery not settled", error=error.message, error_id=error.error_id)
 
     async def _sweep(self) -> None:
         """Take up what a process that ended has left, now and every few seconds, and keep what is in hand here."""
@@ -146,11 +146,11 @@ class Intake:
                 last = now
                 for delivery in await self._inbox.unfinished(older_than=LEFT_BEHIND, kinds=tuple(AT_ONCE), along=True):
                     if delivery.key not in self._busy:
-                        log.info("delivery taken up again", kind=delivery.kind)
+                        logger.info("delivery taken up again", kind=delivery.kind)
                         self.take_up(delivery)
                 self._supervisor.record_round(INBOX)
             except StorageError as error:
-                log.error("deliveries cannot be read", error=error.message, error_id=error.error_id)
+                logger.error("deliveries cannot be read", error=error.message, error_id=error.error_id)
             await self._clock.sleep(SWEEP_SECONDS)
 
     async def drain(self, seconds: float) -> bool:

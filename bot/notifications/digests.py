@@ -31,7 +31,7 @@ Failed = Callable[[list[int], int, SlackError], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PendingNotification:
     """One stored thing to tell, its number in its row, and what it was subscribed by."""
 
     row: int
@@ -52,17 +52,17 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeliveryPlan:
     """What to do with the messages in hand: forget, hold until a time, tell together, tell now."""
 
     dropped: Sequence[int]
     held: Mapping[datetime, Sequence[int]]
-    late: Sequence[Told]
-    fresh: Sequence[Told]
+    late: Sequence[PendingNotification]
+    fresh: Sequence[PendingNotification]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class DigestTarget:
     """Where a channel's news go: its days' zone, and who is told instead if the channel is closed."""
 
     channel: str
@@ -70,12 +70,12 @@ class Desk:
     instead: str = ""
 
 
-def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription], now: datetime) -> Plan:
+def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription], now: datetime) -> DeliveryPlan:
     """Sort what waits for one channel by what its subscriptions say now; pure."""
     dropped: list[int] = []
     held: dict[datetime, list[int]] = {}
-    late: list[Told] = []
-    fresh: list[Told] = []
+    late: list[PendingNotification] = []
+    fresh: list[PendingNotification] = []
     for message in messages:
         its = [wanted[one] for one in message.payload.get("subs", ()) if one in wanted]
         urgent = bool(message.payload.get("urgent"))
@@ -87,7 +87,7 @@ def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription
         else:
             night = not urgent and quiet_until(its, message.created_at) is not None
             (late if night else fresh).extend(_told(message, urgent))
-    return Plan(dropped, held, late, fresh)
+    return DeliveryPlan(dropped, held, late, fresh)
 
 
 def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
@@ -97,10 +97,13 @@ def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
     return min(known) if known and len(known) == len(ends) else None
 
 
-def _told(message: OutboxMessage, urgent: bool) -> list[Told]:
+def _told(message: OutboxMessage, urgent: bool) -> list[PendingNotification]:
     items = message.payload.get("items", ())
     at = message.created_at.timestamp()
-    return [Told(message.id, number, NotificationItem.of(one), urgent, at) for number, one in enumerate(items)]
+    return [
+        PendingNotification(message.id, number, NotificationItem.of(one), urgent, at)
+        for number, one in enumerate(items)
+    ]
 
 
 def topics_of(item: NotificationItem, at: datetime, zone: ZoneInfo) -> list[str]:
@@ -120,7 +123,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-class Newsroom:
+class DigestSender:
     """One process's; a channel's news are with one process at a time."""
 
     def __init__(self, core: Core, send: Send, failed: Failed) -> None:
@@ -179,7 +182,7 @@ class Newsroom:
         subs = {one.id: set(one.payload.get("subs", ())) for one in messages}
         return [ident for ident, its in subs.items() if its & theirs and not its & wanted.keys()]
 
-    async def _tell(self, desk: Desk, plan: Plan, left: set[int]) -> None:
+    async def _tell(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
         """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""
         for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
             servers, night = {one.item.key for one in some}, draw is summary_post
@@ -197,12 +200,12 @@ class Newsroom:
         await self._core.outbox.done(sorted(rows))
         left -= rows
 
-    async def _list(self, desk: Desk, some: Sequence[Told], post: Post) -> None:
+    async def _list(self, desk: DigestTarget, some: Sequence[PendingNotification], post: Post) -> None:
         names = ",".join(one.name for one in some)
         place = Place("", desk.channel, instead=desk.instead)
         await self._send(place, post, f"list/{_hash(names)}")
 
-    async def _one(self, desk: Desk, told: Told) -> None:
+    async def _one(self, desk: DigestTarget, told: PendingNotification) -> None:
         """Tell one thing: in the thread of its server's day, or as that thread's first message."""
         box = self._core.outbox
         topics = topics_of(told.item, self._core.clock.now(), desk.zone)
@@ -223,11 +226,11 @@ class Newsroom:
             await box.remember(topics[0], told.purpose, channel, ts)
 
 
-def desk_of(topic: str, its: Sequence[Subscription]) -> Desk:
+def desk_of(topic: str, its: Sequence[Subscription]) -> DigestTarget:
     """Return where a channel's news go; pure."""
     zone = next((one.options.zone for one in its), "UTC")
     makers = (str(one.by.get("id", "")) for one in its)
-    return Desk(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_user_id(one)), ""))
+    return DigestTarget(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_user_id(one)), ""))
 
 
 def told_now(news: Sequence[ChannelNews], wanted: Sequence[Subscription], now: datetime) -> list[str]:
@@ -241,5 +244,5 @@ def told_now(news: Sequence[ChannelNews], wanted: Sequence[Subscription], now: d
     return loud
 
 
-def _urgent_first(some: Sequence[Told]) -> list[Told]:
+def _urgent_first(some: Sequence[PendingNotification]) -> list[PendingNotification]:
     return sorted(some, key=lambda one: not one.urgent)

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
 
 
-class Personal:
+class DirectMessenger:
     """One process's; what was sent is remembered among the change's copies, so that nobody hears it twice."""
 
     def __init__(self, core: Core, slack: SlackClient, send: Send) -> None:

@@ -16,8 +16,8 @@ from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.change_card import IN_PROGRESS, Audience, change_card, typical_duration_text
 from vpsops.bot.messages.notices import change_notice, reminder, service_notice
 from vpsops.bot.notifications.destinations import Place, audience_of, card_places, notice_places
-from vpsops.bot.notifications.digests import NO_THREAD, Newsroom, told_now
-from vpsops.bot.notifications.direct_messages import Personal
+from vpsops.bot.notifications.digests import NO_THREAD, DigestSender, told_now
+from vpsops.bot.notifications.direct_messages import DirectMessenger
 from vpsops.bot.notifications.events import of_change, of_event, spread
 from vpsops.bot.slack_api.client import (
     APP_REMOVED_CODES,
@@ -64,19 +64,19 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Health:
+class DeliveryHealth:
     """Whether messages get out; `why` is Slack's word when they do not."""
 
     why: str = ""
 
 
-class Deliverer:
+class OutboxWorker:
     """Turns outbox rows into messages. One process's; several may run beside each other."""
 
     def __init__(self, core: Core, slack: SlackClient, offices: WorkspaceSessions | None = None) -> None:
         self._core = core
         self._offices = offices
-        self._twins: dict[str, tuple[SlackClient, Deliverer]] = {}
+        self._twins: dict[str, tuple[SlackClient, OutboxWorker]] = {}
         self._slack = slack
         self._pace = MessageRateLimiter(core.clock)
         self._drawn: LRUCache[tuple[str, str], Post] = LRUCache(DRAWN_KEPT)
@@ -87,9 +87,9 @@ class Deliverer:
         self._finishing = False
         self._usual = TypicalDurations(core.database, core.clock)
         self._group: TaskGroup | None = None
-        self.newsroom = Newsroom(core, self._post, self._failed)
-        self._personal = Personal(core, slack, self._post)
-        self.health = Health()
+        self.newsroom = DigestSender(core, self._post, self._failed)
+        self._personal = DirectMessenger(core, slack, self._post)
+        self.health = DeliveryHealth()
 
     async def run(self) -> None:
         """Deliver until told to finish; nothing that goes wrong ends it, and no slow channel holds up another."""
@@ -196,7 +196,7 @@ class Deliverer:
         """The token that it speaks with."""
         return self._slack.client.token or ""
 
-    async def _at(self, team: str) -> "Deliverer":
+    async def _at(self, team: str) -> "OutboxWorker":
         """Return this deliverer as it is for one workspace; raises `NotInstalledError`, `StorageError`."""
         if self._offices is None or not self._core.workspaces.several:
             return self
@@ -211,8 +211,8 @@ class Deliverer:
     def move_to(self, office: WorkspaceSession) -> None:
         """Speak in a workspace from now on; locks, pace and what was drawn stay shared."""
         self._core, self._slack = office.core, office.slack
-        self.newsroom = Newsroom(office.core, self._post, self._failed)
-        self._personal = Personal(office.core, office.slack, self._post)
+        self.newsroom = DigestSender(office.core, self._post, self._failed)
+        self._personal = DirectMessenger(office.core, office.slack, self._post)
 
     async def _deliver_topic(self, topic: str, messages: list[OutboxMessage]) -> None:
         """Deliver one topic's messages: the card once, then what is to be told, each settled for itself."""

@@ -16,7 +16,7 @@ from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.outbox import Outbox
 
 if TYPE_CHECKING:
-    from vpsops.bot.notifications.outbox_worker import Health
+    from vpsops.bot.notifications.outbox_worker import DeliveryHealth
 
 CHECK_SECONDS: Final = timings.TOKEN_CHECK_SECONDS
 REFUSED_SECONDS: Final = timings.TOKEN_REFUSED_SECONDS
@@ -32,7 +32,7 @@ class TokenCheck:
     slack: SlackClient
     outbox: Outbox
     clock: Clock
-    health: "Health"
+    health: "DeliveryHealth"
 
     async def run(self) -> None:
         """Check until cancelled."""

@@ -25,7 +25,7 @@ async def redelivered(here: World, payload: Mapping[str, Any], kind: str, key: s
     row = {"key": key, "kind": kind, "payload": payload, "received_at": at, "arrived_at": at}
     await here.core.database.transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
     for delivery in await here.core.inbox.unfinished(older_than=age - 1):
-        here.bot.intake.take_up(delivery)
+        here.bot.inbox_worker.take_up(delivery)
     await here.settled()
 
 
@@ -91,7 +91,7 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
         await here.core.inbox.keep(["kept"], LATE - 30)
         (delivery,) = await here.core.inbox.unfinished(older_than=20)
         assert isinstance(delivery, InboxDelivery)
-        here.bot.intake.take_up(delivery)
+        here.bot.inbox_worker.take_up(delivery)
         assert (await here.held()).votes == ()
 
 

@@ -39,7 +39,7 @@ class World:
 
     async def settled(self) -> None:
         """Wait until the bot has nothing in hand."""
-        assert await self.bot.intake.drain(60.0)
+        assert await self.bot.inbox_worker.drain(60.0)
 
     async def held(self) -> Change:
         """Return the change, which must have run nowhere."""

@@ -93,7 +93,7 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
         await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))
         await world.slack.wait_for(lambda: world.slack.calls("chat.postMessage"))
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not bot.parts.deliverer.health.why:
+            while not bot.context.outbox_worker.health.why:
                 await core.outbox.wait(0.1)
         assert world.slack.messages("ops") == []
         assert (await health(bot)).status_code == 503

@@ -46,7 +46,7 @@ async def ask(world: Stage, core: Core) -> None:
 
 
 def check_of(bot: Bot, clock: FakeClock) -> TokenCheck:
-    return TokenCheck(bot.parts.slack, bot.parts.core.outbox, clock, bot.parts.deliverer.health)
+    return TokenCheck(bot.context.slack, bot.context.core.outbox, clock, bot.context.outbox_worker.health)
 
 
 @pytest.mark.requirement("health-names-what-is-red")
@@ -68,7 +68,7 @@ async def test_a_token_that_is_right_again_is_used_within_seconds(tmp_path: Path
     async with stage(tmp_path) as world, world.bot() as (bot, core):
         world.slack.refuse_token("invalid_auth")
         await ask(world, core)
-        await eventually(lambda: bool(bot.parts.deliverer.health.why))
+        await eventually(lambda: bool(bot.context.outbox_worker.health.why))
         assert "slack_token" in await red(bot)
         clock = FakeClock()
         async with anyio.create_task_group() as group:
@@ -91,7 +91,7 @@ async def test_slack_that_cannot_be_reached_says_nothing_of_the_token(tmp_path: 
             world.slack.refuse_token(None)
             world.slack.faults.fail_next("auth.test", status=503)
             await check_of(bot, FakeClock()).check()
-            assert bot.parts.deliverer.health.why == error
+            assert bot.context.outbox_worker.health.why == error
 
 
 def test_a_line_that_was_open_a_minute_ago_is_not_red() -> None:

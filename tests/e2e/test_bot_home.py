@@ -91,7 +91,7 @@ async def test_one_delivery_three_times_is_one_look(tmp_path: Path) -> None:
         await on.slack.open_home("alice", duplicates=2)
         await home(on, "alice", lambda words: "As of" in words)
         await on.slack.event({"type": "app_home_opened", "user": "U0ALICE", "channel": "D0ALICE", "tab": "messages"})
-        assert await bot.intake.drain(5)
+        assert await bot.inbox_worker.drain(5)
         assert len(on.slack.calls("views.publish")) == 2
 
 

@@ -176,7 +176,7 @@ async def test_a_person_who_ends_only_their_own_token_removes_nothing(both: Stag
 
 async def test_a_late_word_of_an_old_removal_does_not_undo_a_new_installation(both: Stage) -> None:
     """Slack repeats events for minutes; what was installed since then stays."""
-    installations = both.bot.parts.offices
+    installations = both.bot.context.sessions
     await installations.removed("T0BETA", both.core.clock.now().timestamp() - 60)
     await both.slack["T0BETA"].command(ZOE, "ops", "/vps", "show web01")
     await both.private("T0BETA", ZOE, "web01.example.com")
@@ -184,7 +184,7 @@ async def test_a_late_word_of_an_old_removal_does_not_undo_a_new_installation(bo
 
 async def test_a_refused_old_token_does_not_undo_a_new_installation(both: Stage) -> None:
     """A message that left with the token of before is refused after the app was installed anew: the new one stays."""
-    offices = both.bot.parts.offices
+    offices = both.bot.context.sessions
     now = (await offices.of("T0BETA")).slack.client.token or ""
     assert not await offices.gone("T0BETA", "xoxb-of-before")
     assert (await offices.of("T0BETA")).slack.client.token == now
@@ -287,10 +287,10 @@ async def test_a_restarted_bot_knows_its_workspaces(both: Stage) -> None:
         open_core(both.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
         open_bot(core) as bot,
     ):
-        office = await bot.parts.offices.of("T0BETA")
+        office = await bot.context.sessions.of("T0BETA")
         assert (await office.slack.get("auth.test", {}))["team_id"] == "T0BETA"
         with pytest.raises(NotInstalledError):
-            await bot.parts.offices.of("T0GAMMA")
+            await bot.context.sessions.of("T0GAMMA")
 
 
 async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stage) -> None:
@@ -301,16 +301,16 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stag
     beta.desk.state.token_refused = "account_inactive"
     change = (await both.core.changes.list())[0]
     await both.core.gate.cancel(change.id, change.actor)
-    offices = both.bot.parts.offices
+    offices = both.bot.context.sessions
     clock = VirtualClock()
     with anyio.fail_after(PATIENCE_SECONDS):
         while await _installed(offices, "T0BETA"):
             await clock.sleep(0.02)
     assert await _installed(offices, "T0ACME")
-    assert both.bot.parts.deliverer.health.why == ""
+    assert both.bot.context.outbox_worker.health.why == ""
 
 
-async def _installed(offices: WorkspaceSessions, team: str) -> bool:
+async def _installed(sessions: WorkspaceSessions, team: str) -> bool:
     try:
         await offices.of(team)
     except NotInstalledError:

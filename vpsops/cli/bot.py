@@ -121,26 +121,26 @@ async def serve_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, sta
             sys.stdout.write("bot: connected to Slack by Socket Mode\n")
             sys.stdout.flush()
             logger.info("slack_socket_connected")
-            bot.parts.core.supervisor.start("line_status", partial(line.observe, status), group=group)
+            bot.context.core.supervisor.start("line_status", partial(line.observe, status), group=group)
             await stop.wait()
         group.cancel_scope.cancel()
 
 
 def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: TaskGroup) -> None:
     """Serve Slack over Socket Mode in the background; a token that is no good ends the group."""
-    status = ConnectionStatus(bot.parts.core.clock)
-    bot.parts.core.readiness.add("slack_line", status.fault)
+    status = ConnectionStatus(bot.context.core.clock)
+    bot.context.core.readiness.add("slack_line", status.fault)
     work = partial(serve_socket_mode, bot, settings, stop, status)
-    bot.parts.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))
+    bot.context.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))
 
 
 async def check_token(bot: Bot) -> None:
     """Ask Slack once who we are: a wrong token ends the start, an unreachable Slack does not."""
-    if bot.parts.core.workspaces.several:
-        logger.info("several_workspaces", where=bot.parts.core.settings.slack_url + INSTALL_PATH)
+    if bot.context.core.workspaces.several:
+        logger.info("several_workspaces", where=bot.context.core.settings.slack_url + INSTALL_PATH)
         return
     try:
-        answer = await bot.parts.slack.client.auth_test()
+        answer = await bot.context.slack.client.auth_test()
     except SlackApiError as error:
         code = str(error.response.get("error", ""))
         if code in {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}:

@@ -7,7 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from tests.fakes.clock import FakeClock
-from vpsops.bot.ingress.ack_scheduler import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
+from vpsops.bot.ingress.ack_scheduler import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, AckScheduler
 
 BOUND = PATIENCE_SECONDS
 
@@ -15,12 +15,12 @@ BOUND = PATIENCE_SECONDS
 class Steps:
     """Steps that wait for their turns, and which of them had one."""
 
-    def __init__(self, courtesy: Courtesy) -> None:
-        self.courtesy = courtesy
+    def __init__(self, ack_scheduler: AckScheduler) -> None:
+        self.ack_scheduler = ack_scheduler
         self.taken: list[int] = []
 
     async def step(self, number: int, urgent: bool = False) -> None:
-        await self.courtesy.turn(urgent=urgent)
+        await self.ack_scheduler.slot(urgent=urgent)
         self.taken.append(number)
 
 
@@ -36,10 +36,10 @@ async def bounded_group() -> AsyncIterator[TaskGroup]:
 async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
     """None begins during an acknowledgement, nor right after it; then all do, oldest first."""
     clock = FakeClock()
-    steps = Steps(Courtesy(clock))
+    steps = Steps(AckScheduler(clock))
     async with bounded_group() as group:
-        group.start_soon(steps.courtesy.give)
-        with steps.courtesy.first():
+        group.start_soon(steps.ack_scheduler.run)
+        with steps.ack_scheduler.acknowledging():
             for number in range(3):
                 group.start_soon(steps.step, number)
             await anyio.wait_all_tasks_blocked()
@@ -54,10 +54,10 @@ async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
 async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None:
     """Under a load that never ends the steps go on after half a second, one every few milliseconds."""
     clock = FakeClock()
-    steps = Steps(Courtesy(clock))
+    steps = Steps(AckScheduler(clock))
     async with bounded_group() as group:
-        group.start_soon(steps.courtesy.give)
-        with steps.courtesy.first():
+        group.start_soon(steps.ack_scheduler.run)
+        with steps.ack_scheduler.acknowledging():
             for number in range(2):
                 group.start_soon(steps.step, number)
             await anyio.wait_all_tasks_blocked()
@@ -71,16 +71,16 @@ async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None
 async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
     """A step that is cancelled while it waits is passed over."""
     clock = FakeClock()
-    steps = Steps(Courtesy(clock))
+    steps = Steps(AckScheduler(clock))
     gone = anyio.CancelScope()
 
     async def leave() -> None:
         with gone:
-            await steps.courtesy.turn()
+            await steps.ack_scheduler.slot()
 
     async with bounded_group() as group:
-        group.start_soon(steps.courtesy.give)
-        with steps.courtesy.first():
+        group.start_soon(steps.ack_scheduler.run)
+        with steps.ack_scheduler.acknowledging():
             group.start_soon(leave)
             await anyio.wait_all_tasks_blocked()
             group.start_soon(steps.step, 1)
@@ -96,15 +96,15 @@ async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
 async def test_urgent_steps_overtake() -> None:
     """What people decide by is not kept waiting by what they look at."""
     clock = FakeClock()
-    steps = Steps(Courtesy(clock))
+    steps = Steps(AckScheduler(clock))
     async with bounded_group() as group:
-        with steps.courtesy.first():
+        with steps.ack_scheduler.acknowledging():
             group.start_soon(steps.step, 0)
             group.start_soon(steps.step, 1)
             await anyio.wait_all_tasks_blocked()
             group.start_soon(steps.step, 2, True)
             await anyio.wait_all_tasks_blocked()
         clock.advance(QUIET_SECONDS)
-        group.start_soon(steps.courtesy.give)
+        group.start_soon(steps.ack_scheduler.run)
         await anyio.wait_all_tasks_blocked()
     assert steps.taken == [2, 0, 1]

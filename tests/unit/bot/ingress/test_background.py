@@ -11,7 +11,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import Bot, open_bot
-from vpsops.bot.notifications.outbox_worker import Deliverer
+from vpsops.bot.notifications.outbox_worker import OutboxWorker
 from vpsops.core.app import open_core
 from vpsops.core.common.supervision import TaskStatus
 from vpsops.core.config.settings import Settings
@@ -40,7 +40,7 @@ async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> 
     """Return a task's status once it has finished a round, if asked for, and failed as often as asked for."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
-            result = next((item for item in bot.parts.core.supervisor.statuses() if item.name == name), None)
+            result = next((item for item in bot.context.core.supervisor.statuses() if item.name == name), None)
             if result and result.failures >= failures and (result.last_round is not None or not rounds):
                 return result
             await VirtualClock().sleep(0.01)
@@ -52,7 +52,7 @@ async def test_the_engines_and_the_bots_loops_can_be_seen(tmp_path: Path) -> Non
         for name in ("heartbeat", "reconciler", "retention", "inbox", "outbox"):
             results = await status(bot, name, rounds=1)
             assert (results.running, results.failures, results.last_error_id) == (True, 0, "")
-        names = [item.name for item in bot.parts.core.supervisor.statuses()]
+        names = [item.name for item in bot.context.core.supervisor.statuses()]
         assert {"signals", "deliveries", "cards", "homes", "turns"} <= set(names)
         assert len(names) == len(set(names))
 
@@ -61,10 +61,10 @@ async def test_the_engines_and_the_bots_loops_can_be_seen(tmp_path: Path) -> Non
 async def test_a_loop_of_the_bot_that_breaks_ends_neither_it_nor_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_: Deliverer) -> None:
+    async def broken(_: OutboxWorker) -> None:
         raise TypeError("a row of a newer version")
 
-    monkeypatch.setattr(Deliverer, "refresh", broken)
+    monkeypatch.setattr(OutboxWorker, "refresh", broken)
     async with running_bot(tmp_path) as bot:
         results = await status(bot, "cards", failures=2)
         assert results.last_error_id.startswith("err_")

@@ -18,9 +18,9 @@ from tests.fakes.clock import START, FakeClock
 from tests.fakes.databases import migrated
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.blocks.elements import Block, Post, actions, context, header, option, plain, section
-from vpsops.bot.ingress.ack_scheduler import Courtesy
-from vpsops.bot.ingress.request_verification import Guard, headers_of
-from vpsops.bot.ingress.worker import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
+from vpsops.bot.ingress.ack_scheduler import AckScheduler
+from vpsops.bot.ingress.request_verification import SlackRequestVerifier, headers_of
+from vpsops.bot.ingress.worker import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, InboxWorker, _Queue, command_key, event_key
 from vpsops.bot.protocol.payloads import EventCallback
 from vpsops.bot.protocol.text_normalization import (
     abbreviate,
@@ -48,7 +48,7 @@ async def behind(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def status(body: bytes, *headers: tuple[str, str], path: str = "/slack/events") -> int:
     """Return how a guard answers."""
-    guard = Guard(behind, SECRET, FakeClock())
+    guard = SlackRequestVerifier(behind, SECRET, FakeClock())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://bot.test") as client:
         return (await client.post(path, content=body, headers=[("Content-Type", FORM), *headers])).status_code
 
@@ -82,14 +82,14 @@ async def test_a_signature_is_fresh_for_five_minutes_and_not_for_hours(at: int, 
 )
 def test_a_timestamp_is_checked_here_and_not_by_the_sdk_alone(timestamp: str, *, fresh: bool) -> None:
     """The SDK's own check is behind this one, and may go with a version of it."""
-    guard = Guard(behind, SECRET, FakeClock())
+    guard = SlackRequestVerifier(behind, SECRET, FakeClock())
     assert guard._fresh(str(int(START.timestamp()) + int(timestamp))) is fresh
 
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "-1", "1e9", " 1", "\u0661", "9" * 12, "9" * 13, "9" * 5000])
 def test_a_timestamp_is_a_few_digits(timestamp: str) -> None:
     """Anything else is not even read as a number."""
-    assert not Guard(behind, SECRET, FakeClock())._fresh(timestamp)
+    assert not SlackRequestVerifier(behind, SECRET, FakeClock())._fresh(timestamp)
 
 
 async def test_a_signature_header_that_comes_twice_counts_as_none() -> None:
@@ -137,7 +137,7 @@ def test_so_much_is_in_hand_at_once() -> None:
 
 async def test_a_lane_hands_out_no_more_than_there_is_room_for() -> None:
     """The next in line waits until one is done."""
-    lane = _Lane(anyio.Semaphore(1), urgent=True)
+    lane = _Queue(anyio.Semaphore(1), urgent=True)
     for number in range(2):
         lane.put(InboxDelivery(f"k{number}", "click", {}, START))
     taken: list[str] = []
@@ -354,7 +354,7 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
         await go.wait()
 
     async with open_database(migrated(tmp_path / "one.sqlite3"), clock) as database:
-        intake = Intake(Inbox(database, clock), clock, work, Courtesy(clock))
+        intake = InboxWorker(Inbox(database, clock), clock, work, AckScheduler(clock))
         ended: list[bool] = []
         over = anyio.Event()
 
@@ -380,7 +380,7 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
 @pytest.mark.parametrize(("size", "connection"), [(10, None), (1_000_001, "close")])
 async def test_a_connection_ends_where_its_body_is_not_read(size: int, connection: str | None) -> None:
     """The rest would be taken for another request; of a short one there is no rest."""
-    guard = Guard(behind, SECRET, FakeClock())
+    guard = SlackRequestVerifier(behind, SECRET, FakeClock())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://bot.test") as client:
         answer = await client.post("/slack/events", content=b"x" * size, headers={"Content-Type": FORM})
     assert answer.status_code in {401, 413}

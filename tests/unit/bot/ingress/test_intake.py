@@ -10,8 +10,8 @@ import anyio
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.bot.ingress.ack_scheduler import Courtesy
-from vpsops.bot.ingress.worker import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
+from vpsops.bot.ingress.ack_scheduler import AckScheduler
+from vpsops.bot.ingress.worker import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, InboxWorker
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.inbox import Inbox, InboxDelivery
@@ -43,12 +43,12 @@ class Work:
 
 
 @asynccontextmanager
-async def working(folder: Path) -> AsyncIterator[tuple[Intake, Work, Inbox]]:
+async def working(folder: Path) -> AsyncIterator[tuple[InboxWorker, Work, Inbox]]:
     """Run an intake on a database of its own."""
     clock, work = VirtualClock(), Work()
     async with open_database(f"sqlite:///{folder / 'one.sqlite3'}", clock) as database:
         inbox = Inbox(database, clock)
-        intake = Intake(inbox, clock, work, Courtesy(clock))
+        intake = InboxWorker(inbox, clock, work, AckScheduler(clock))
         with anyio.fail_after(BOUND):
             async with anyio.create_task_group() as group:
                 group.start_soon(intake.run)
@@ -119,7 +119,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
     async with open_database(f"sqlite:///{tmp_path / 'one.sqlite3'}", clock) as database:
         inboxes = [Watched(database, clock), Watched(database, clock)]
         first, second = (
-            Intake(box, clock, do, Courtesy(clock)) for box, do in zip(inboxes, (work, other), strict=True)
+            InboxWorker(box, clock, do, AckScheduler(clock)) for box, do in zip(inboxes, (work, other), strict=True)
         )
 
         async def run_first() -> None:

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.fakes.clock import START, FakeClock
 from tests.harness.profiles import examples
-from vpsops.bot.ingress.request_verification import Guard
+from vpsops.bot.ingress.request_verification import SlackRequestVerifier
 from vpsops.bot.protocol.payloads import MAX_BYTES
 from vpsops.playground.slack.workspace.protocol import signature
 
@@ -63,7 +63,7 @@ def signed(body: bytes, timestamp: str | None = None, secret: str = SECRET) -> d
 
 async def post(behind: Behind, body: bytes, headers: Mapping[str, str], method: str = "POST") -> httpx.Response:
     """Send something to a guard."""
-    guard = Guard(behind, SECRET, FakeClock())
+    guard = SlackRequestVerifier(behind, SECRET, FakeClock())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://bot.test") as client:
         return await client.request(method, "/slack/events", content=body, headers=dict(headers))
 
@@ -176,7 +176,7 @@ async def test_only_posts_are_taken(method: str) -> None:
 async def test_a_body_that_grows_over_the_limit_is_cut_off() -> None:
     """A body of unknown length is read no further than the limit."""
     behind = Behind()
-    guard = Guard(behind, SECRET, FakeClock())
+    guard = SlackRequestVerifier(behind, SECRET, FakeClock())
 
     async def endless() -> Any:
         while True:
@@ -189,7 +189,7 @@ async def test_a_body_that_grows_over_the_limit_is_cut_off() -> None:
 
 async def test_a_repeated_signature_header_is_none() -> None:
     """Two signatures are not one valid one."""
-    guard = Guard(Behind(), SECRET, FakeClock())
+    guard = SlackRequestVerifier(Behind(), SECRET, FakeClock())
     headers = [*signed(GOOD).items(), ("X-Slack-Signature", "v0=" + "0" * 64)]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://bot.test") as client:
         assert (await client.post("/slack/events", content=GOOD, headers=headers)).status_code == 401
@@ -209,7 +209,7 @@ async def test_no_body_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 async def test_no_bytes_from_strangers_break_the_guard(body: bytes, header: str) -> None:
     """Any body with any header value is answered with 4xx."""
     behind = Behind()
-    guard = Guard(behind, SECRET, FakeClock())
+    guard = SlackRequestVerifier(behind, SECRET, FakeClock())
     raw = [
         (b"X-Slack-Request-Timestamp", header.strip().encode("latin-1")),
         (b"X-Slack-Signature", header.strip().encode("latin-1")),

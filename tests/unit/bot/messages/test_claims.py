@@ -6,7 +6,7 @@ from aiohttp import ClientSession
 
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.bot.notifications.outbox_worker import Deliverer
+from vpsops.bot.notifications.outbox_worker import OutboxWorker
 from vpsops.bot.slack_api.client import SlackClient
 from vpsops.core.app import open_core
 from vpsops.core.common import timings
@@ -20,11 +20,11 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
     """Slack takes four times as long as a claim holds: the other process is given nothing of the topic."""
     begun, done = anyio.Event(), anyio.Event()
 
-    async def slow(_deliverer: Deliverer, _topic: str, _messages: list[OutboxMessage]) -> None:
+    async def slow(_deliverer: OutboxWorker, _topic: str, _messages: list[OutboxMessage]) -> None:
         begun.set()
         await done.wait()
 
-    monkeypatch.setattr(Deliverer, "_deliver_topic", slow)
+    monkeypatch.setattr(OutboxWorker, "_deliver_topic", slow)
     settings, clock = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url}), VirtualClock()
     async with open_core(settings, front="slack", clock=clock) as core, ClientSession() as web:
         other = Outbox(core.database, "another-process", clock)
@@ -32,7 +32,7 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
             lambda connection: put(connection, "drift", "event", {"event": "drift", "drifts": []}, clock.now())
         )
         async with anyio.create_task_group() as group:
-            group.start_soon(Deliverer(core, SlackClient(core.settings, web)).run)
+            group.start_soon(OutboxWorker(core, SlackClient(core.settings, web)).run)
             with anyio.fail_after(PATIENCE_SECONDS):
                 await begun.wait()
             for _ in range(4):

@@ -11,7 +11,7 @@ from tests.fakes.clock import FakeClock
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.notifications.destinations import Place
-from vpsops.bot.notifications.digests import Newsroom
+from vpsops.bot.notifications.digests import DigestSender
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core, open_core
 from vpsops.core.config.settings import Settings
@@ -72,7 +72,7 @@ class Desk:
         before = len(self.sent)
         messages = await self.core.outbox.claim()
         if messages:
-            await Newsroom(self.core, self.send, self.fail).deliver("news:C0OPS", messages)
+            await DigestSender(self.core, self.send, self.fail).deliver("news:C0OPS", messages)
         return [text for _, text in self.sent[before:]]
 
     @property
@@ -188,7 +188,7 @@ async def test_a_second_delivery_of_the_same_row_says_nothing(desk: Desk) -> Non
     """The process ended between the message and the note that it was sent: the copy is known."""
     await desk.happens(web(1))
     messages = await desk.core.outbox.claim()
-    newsroom = Newsroom(desk.core, desk.send, desk.fail)
+    newsroom = DigestSender(desk.core, desk.send, desk.fail)
     await newsroom.deliver("news:C0OPS", messages)
     await newsroom.deliver("news:C0OPS", messages)
     assert [text for _, text in desk.sent] == ["web01 stopped."]

@@ -11,7 +11,7 @@ from tests.fakes.clock import FakeClock
 from tests.unit.bot.changes_in_every_state import change
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.notifications.destinations import Place
-from vpsops.bot.notifications.direct_messages import BURST, BURST_SECONDS, MORE, Personal
+from vpsops.bot.notifications.direct_messages import BURST, BURST_SECONDS, MORE, DirectMessenger
 from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State
@@ -27,7 +27,7 @@ class Ends:
     sent: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     count: int = 0
-    personal: Personal | None = None
+    personal: DirectMessenger | None = None
 
     async def send(self, _place: Place, post: Post, _name: str) -> tuple[str, str]:
         """Keep a message, or refuse it as Slack would."""
@@ -55,7 +55,7 @@ async def ends(database_url: str) -> AsyncIterator[Ends]:
         aiohttp.ClientSession() as session,
     ):
         made = Ends(core, clock)
-        made.personal = Personal(core, SlackClient(settings, session), made.send)
+        made.personal = DirectMessenger(core, SlackClient(settings, session), made.send)
         yield made
 
 

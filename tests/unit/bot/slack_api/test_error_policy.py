@@ -19,7 +19,7 @@ from tests.harness.repository import ROOT
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes_in_every_state import change
-from vpsops.bot.notifications.outbox_worker import CLOSED_SECONDS, STOPPED_SECONDS, Deliverer
+from vpsops.bot.notifications.outbox_worker import CLOSED_SECONDS, STOPPED_SECONDS, OutboxWorker
 from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.slack_api.error_policy import ACTION_CODES, ErrorAction, action_for
 from vpsops.core.app import Core, open_core
@@ -45,7 +45,7 @@ class Room:
     core: Core
     slack: Workspace
     clock: FakeClock
-    deliverer: Deliverer
+    outbox_worker: OutboxWorker
 
     async def hold(self, **other: Any) -> Change:
         """Store a change that is held, with its card to be posted."""
@@ -112,7 +112,7 @@ async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) ->
             aiohttp.ClientSession() as session,
             anyio.create_task_group() as group,
         ):
-            deliverer = Deliverer(core, SlackClient(core.settings, session))
+            deliverer = OutboxWorker(core, SlackClient(core.settings, session))
             group.start_soon(deliverer.run)
             yield Room(core, slack, clock, deliverer)
             group.cancel_scope.cancel()
@@ -173,12 +173,12 @@ async def test_a_refused_token_keeps_everything(tmp_path: Path, code: str) -> No
         here.slack.faults.fail_next("chat.postMessage", error=code)
         await here.hold()
         await here.until_rows([("waiting", f"chat.postMessage: {code}")])
-        assert here.deliverer.health.why == code
+        assert here.outbox_worker.health.why == code
         await here.later(STOPPED_SECONDS - 1)
         assert await here.calls("chat.postMessage", 1) == [code]
         await here.later(2)
         await here.until_rows([])
-        assert here.deliverer.health.why == ""
+        assert here.outbox_worker.health.why == ""
 
 
 @pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.FALLBACK_CHANNEL]))

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change
-from vpsops.bot.context.bot_context import Asking, Shelf, catalogue, known_actor, request_of, submit
+from vpsops.bot.context.bot_context import CatalogueCache, Requester, catalogue, known_actor, request_of, submit
 from vpsops.bot.features.votes import cast, settle, withdraw
 from vpsops.bot.slack_api.client import ReplyTarget, SlackError
 from vpsops.bot.views.modals import OrderOptions
@@ -22,7 +22,7 @@ from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.policy.decision import Decision, Ruling
 
 ANN = {"id": "U0ANN", "team_id": "T1", "name": "ann", "profile": {"email": "Ann@Example.com"}}
-ASKING = Asking("U0ANN", "ann", "T1", ReplyTarget("U0ANN", "C0OPS"), "k1")
+ASKING = Requester("U0ANN", "ann", "T1", ReplyTarget("U0ANN", "C0OPS"), "k1")
 AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "ben@example.com")
 GROUP = Approvers(groups=("S0WEB",))
 
@@ -281,7 +281,7 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
 ) -> None:
     """One part that may not be read is enough to refuse; three menus at once are one look."""
     parts = parts_of(membership)
-    parts.core.clock, parts.shelf = clock, Shelf()
+    parts.core.clock, parts.shelf = clock, CatalogueCache()
     allowed, looks = {"plans", "os_templates", "regions"}, list[float]()
 
     async def look(*_: object) -> OrderOptions:
@@ -309,13 +309,13 @@ async def test_a_read_takes_its_turn_after_it_and_nothing_else_does(
     """Many that shared one look do not go on all at once; whoever alters something is not kept waiting."""
     taken: list[str] = []
 
-    async def turn() -> None:
+    async def slot() -> None:
         taken.append("turn")
 
     async def decide(_: object, **__: object) -> Outcome:
         return outcome
 
     parts = parts_of(membership)
-    parts.core.gate.submit, parts.courtesy = decide, SimpleNamespace(turn=turn)
+    parts.core.gate.submit, parts.ack_scheduler = decide, SimpleNamespace(turn=turn)
     assert await submit(parts, ASKING, "list", {}) is outcome
     assert len(taken) == turns
