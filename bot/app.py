@@ -21,45 +21,29 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import BotContext, Requester
-from vpsops.bot.context.freshness import check_age
-from vpsops.bot.handlers.actions import asking_of as asking_of_click
-from vpsops.bot.handlers.actions import on_click
-from vpsops.bot.handlers.commands import asking_of as asking_of_command
-from vpsops.bot.handlers.commands import on_command
-from vpsops.bot.handlers.home import asking_of as asking_of_event
-from vpsops.bot.handlers.home import keep_current, on_event
+from vpsops.bot.context.bot_context import BotContext
+from vpsops.bot.handlers.dispatcher import handle
+from vpsops.bot.handlers.home import keep_current
 from vpsops.bot.handlers.options import options_for
-from vpsops.bot.handlers.shortcuts import asking_of as asking_of_shortcut
-from vpsops.bot.handlers.shortcuts import on_shortcut
-from vpsops.bot.handlers.submissions import asking_of as asking_of_submission
-from vpsops.bot.handlers.submissions import close_with, on_submission
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
-from vpsops.bot.ingress.admission import admitted, claims_in, claims_of, silent
+from vpsops.bot.ingress.interaction import claims_of
 from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD, SlackRequestVerifier
-from vpsops.bot.ingress.worker import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, InboxWorker
+from vpsops.bot.ingress.worker import INBOX, InboxWorker
 from vpsops.bot.listeners import register
-from vpsops.bot.messages.ephemeral import error_note, note
 from vpsops.bot.notifications.outbox_worker import CARDS, OUTBOX, OutboxWorker
 from vpsops.bot.notifications.token_check import TokenCheck
 from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.protocol.payloads import (
-    BlockActions,
     BlockSuggestion,
-    EventCallback,
-    ShortcutPayload,
-    SlashCommand,
-    ViewSubmission,
 )
 from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.workspaces.account_directory import SlackAccounts
 from vpsops.bot.workspaces.membership import Membership
-from vpsops.bot.workspaces.registry import InstalledWorkspaces, NotInstalledError, SingleWorkspace, WorkspaceSession
+from vpsops.bot.workspaces.registry import InstalledWorkspaces, SingleWorkspace, WorkspaceSession
 from vpsops.core.app import Core
 from vpsops.core.common import timings
-from vpsops.core.common.errors import StorageError, VpsopsError
+from vpsops.core.common.errors import VpsopsError
 from vpsops.core.identity.accounts import answer_questions
-from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.server.health_routes import health_routes
 
 PATH: Final = "/slack/events"
@@ -70,13 +54,6 @@ if TYPE_CHECKING:
     from vpsops.bot.workspaces.oauth import InstallService
 
 logger = structlog.get_logger(__name__)
-HANDLERS: Final = {
-    COMMAND: on_command,
-    CLICK: on_click,
-    SUBMISSION: on_submission,
-    EVENT: on_event,
-    SHORTCUT: on_shortcut,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +85,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         )
         ack_scheduler = AckScheduler(core.clock)
         ctx = BotContext(core, slack, office.membership, OutboxWorker(core, slack, offices), ack_scheduler, offices)
-        inbox_worker = InboxWorker(
-            core.inbox, core.clock, partial(process_delivery, ctx), ack_scheduler, core.supervisor
-        )
+        inbox_worker = InboxWorker(core.inbox, core.clock, partial(handle, ctx), ack_scheduler, core.supervisor)
         bolt = build_bolt(ctx, inbox_worker)
         start_loops(ctx, inbox_worker, group)
         if install_service:
@@ -124,7 +99,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
                 [*routes_of(ctx, bolt), *(install_service.routes if install_service else [])],
             )
             if not await inbox_worker.drain(DRAIN_SECONDS):
-                logger.warning("deliveries_left_for_next_start", count=inbox_worker.busy)
+                logger.warning("stopped_with_deliveries_in_hand", count=inbox_worker.busy)
             await ctx.outbox_worker.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
@@ -201,7 +176,7 @@ def routes_of(ctx: BotContext, bolt: AsyncApp) -> list[Route | Mount]:
 
 async def _options(ctx: BotContext, suggestion: BlockSuggestion) -> list[Block]:
     try:
-        return await options_for(await ctx.at(claims_of(suggestion).office), suggestion)
+        return await options_for(await ctx.at(claims_of(suggestion).workspace), suggestion)
     except VpsopsError as error:
         logger.info("menu_options_unavailable", error=error.message, error_id=error.error_id)
         return []
@@ -232,52 +207,3 @@ class _BoltEndpoint:
             logger.warning("signed_request_rejected", error=type(error).__name__)
             response = Response("malformed", status_code=400)
         await response(scope, receive, send)
-
-
-async def process_delivery(ctx: BotContext, delivery: InboxDelivery) -> None:
-    """Process one delivery; errors are reported to the user with an id that the log contains."""
-    handler = HANDLERS.get(delivery.kind)
-    if handler is None:
-        logger.error("delivery_kind_unknown", kind=delivery.kind)
-        return
-    try:
-        ctx = await ctx.at(claims_in(delivery).office)
-    except NotInstalledError as error:  # there is no token to reply with
-        logger.warning("delivery_dropped_not_installed", kind=delivery.kind, error=error.message)
-        return
-    try:
-        delivery = await admitted(ctx.membership, delivery)
-        await check_age(ctx, asking_of(delivery), delivery)
-        await handler(ctx, delivery)
-    except StorageError:
-        raise
-    except VpsopsError as error:
-        logger.info("delivery_refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
-        if not silent(delivery, error):
-            await _refuse(ctx, delivery, error)
-    except Exception:
-        fault = VpsopsError("An internal error occurred.", hint="An administrator can find it in the log by this id.")
-        logger.exception("delivery_failed", kind=delivery.kind, error_id=fault.error_id)
-        await ctx.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
-
-
-async def _refuse(ctx: BotContext, delivery: InboxDelivery, error: VpsopsError) -> None:
-    """Report why something was not done: in the form that was sent, or else privately."""
-    if delivery.kind == SUBMISSION:
-        view = ViewSubmission.model_validate(delivery.payload).view
-        await close_with(ctx, asking_of(delivery), view, f"{error} ({error.error_id})")
-        return
-    await ctx.slack.reply(asking_of(delivery).where, error_note(error))
-
-
-def asking_of(delivery: InboxDelivery) -> Requester:
-    """Return the requester of a delivery."""
-    if delivery.kind == COMMAND:
-        return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)
-    if delivery.kind == CLICK:
-        return asking_of_click(BlockActions.model_validate(delivery.payload), delivery.key)
-    if delivery.kind == EVENT:
-        return asking_of_event(EventCallback.model_validate(delivery.payload), delivery.key)
-    if delivery.kind == SHORTCUT:
-        return asking_of_shortcut(ShortcutPayload.model_validate(delivery.payload), delivery.key)
-    return asking_of_submission(ViewSubmission.model_validate(delivery.payload), delivery.key)

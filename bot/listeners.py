@@ -13,13 +13,9 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.features.validation import create_errors, deny_errors, name_errors
 from vpsops.bot.handlers.home import OPENED
+from vpsops.bot.ingress.interaction import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION
 from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD
 from vpsops.bot.ingress.worker import (
-    CLICK,
-    COMMAND,
-    EVENT,
-    SHORTCUT,
-    SUBMISSION,
     InboxWorker,
     click_key,
     command_key,
@@ -86,7 +82,7 @@ async def _unknown_event(body: Body) -> None:
 async def _broken(error: Exception) -> BoltResponse:
     """Respond for a listener that raised; Bolt's own error text would contain the payload."""
     if isinstance(error, MalformedPayloadError):
-        logger.warning("delivery_dropped", error=str(error))
+        logger.warning("delivery_dropped", why=str(error))
         return BoltResponse(status=200, body="")
     logger.error("listener_failed", error=type(error).__name__)
     return BoltResponse(status=500, body="")
@@ -96,7 +92,7 @@ def _command(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_command(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         command = _read(SlashCommand, body, context)
         try:
-            await inbox_worker.accept(command_key(command.trigger_id), COMMAND, command.model_dump())
+            await inbox_worker.accept(command_key(command.trigger_id), COMMAND, command)
         except StorageError as error:
             logger.error("command_not_stored", error=error.message, error_id=error.error_id)
             await ack(text=f"{NOT_STORED} ({error.error_id})")
@@ -110,7 +106,7 @@ def _click(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_click(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         click = _read(BlockActions, body, context)
         try:
-            await inbox_worker.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
+            await inbox_worker.accept(click_key(click), CLICK, without_secrets(click))
         except StorageError as error:  # without an acknowledgement, Slack shows a warning
             logger.error("click_not_stored", error=error.message, error_id=error.error_id)
             raise
@@ -127,7 +123,7 @@ def _submission(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
             await ack(response_action="errors", errors=dict(wrong))
             return
         try:
-            await inbox_worker.accept(submission_key(submission), SUBMISSION, submission.model_dump())
+            await inbox_worker.accept(submission_key(submission), SUBMISSION, submission)
         except StorageError as error:
             logger.error("submission_not_stored", error=error.message, error_id=error.error_id)
             await ack(response_action="update", view=busy_view("Not done", f"{NOT_STORED} ({error.error_id})"))
@@ -153,7 +149,7 @@ def _event(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
         """What is not stored is not acknowledged either, so that Slack sends it again."""
         event = _read(EventCallback, body, context)
         if event.event.get("tab", "home") == "home":
-            await inbox_worker.accept(event_key(event), EVENT, event.model_dump())
+            await inbox_worker.accept(event_key(event), EVENT, event)
 
     return on_event
 
@@ -174,7 +170,7 @@ def _shortcut(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     async def on_shortcut(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         shortcut = _read(ShortcutPayload, body, context)
         try:
-            await inbox_worker.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
+            await inbox_worker.accept(shortcut_key(shortcut), SHORTCUT, shortcut)
         except StorageError as error:  # without an acknowledgement, Slack shows a warning
             logger.error("shortcut_not_stored", error=error.message, error_id=error.error_id)
             raise
@@ -190,13 +186,15 @@ def _options(suggest: Suggest) -> Callable[..., Awaitable[None]]:
     return on_options
 
 
-def without_secrets(click: Body) -> Body:
-    """Return a click for storage, without text in the SSH key field that is not a public key."""
-    values = (click.get("view") or {}).get("state", {}).get("values", {})
+def without_secrets(click: BlockActions) -> BlockActions:
+    """Return a click as it is stored: text in a form's field for public keys that is no public key stays out."""
+    values = click.view.state.values if click.view else {}
     typed = read_values(values).get("ssh_keys", "")
-    if typed and create_errors({"hostname": "a.example", "ssh_keys": typed}):
-        values["ssh_keys"] = {}
-    return click
+    if not typed or not create_errors({"hostname": "a.example", "ssh_keys": typed}):
+        return click
+    body = click.model_dump()
+    body["view"]["state"]["values"]["ssh_keys"] = {}
+    return BlockActions.model_validate(body)
 
 
 def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
@@ -207,8 +205,8 @@ def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
     if submission.view.callback_id == action_ids.DENY_FORM:
         return deny_errors(values)
     if submission.view.callback_id == action_ids.NAME_FORM:
-        expected = str(metadata_of(submission.view.model_dump()).get("n", ""))
-        return name_errors(typed_name(submission.view.state.values), expected)
+        wanted = str(metadata_of(submission.view).get("n", ""))
+        return name_errors(typed_name(submission.view.state.values), wanted)
     return {}
 
 

@@ -8,12 +8,16 @@ import aiohttp
 import anyio
 import structlog
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import send_async_response
+from slack_bolt.adapter.socket_mode.internals import build_headers
+from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from vpsops.bot.app import Bot
+from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD
 from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.protocol.payloads import parse_payload
 from vpsops.core.common import timings
@@ -52,17 +56,25 @@ class ConnectionStatus:
         return f"the line to Slack (Socket Mode) has not been open for {seconds:.0f} s"
 
 
-class _ValidatingHandler(AsyncSocketModeHandler):
-    """Bolt's handler, which acknowledges and drops malformed payloads; otherwise Slack would redeliver them."""
+class _SocketModeHandler(AsyncSocketModeHandler):
+    """Bolt's handler with the payload parsed before it: what is malformed is dropped, or it would come again."""
+
+    def __init__(self, bot: Bot, app_token: str) -> None:
+        client = bot.context.slack.client
+        super().__init__(bot.bolt, app_token, logger=slack_logger, web_client=client, ping_interval=PING_SECONDS)
+        self._clock = bot.context.core.clock
 
     async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
-        """Hand an envelope to Bolt."""
+        """Parse an envelope's payload, hand both to Bolt, and answer."""
         try:
-            parse_payload(req.payload)
-            await super().handle(client, req)
-        except (aiohttp.ClientError, OSError):  # connection lost: Slack redelivers on the next one
+            begun = self._clock.now().timestamp()
+            context = {PARSED_PAYLOAD: parse_payload(req.payload)}
+            headers = build_headers(req)
+            request = AsyncBoltRequest(mode="socket_mode", body=req.payload, headers=headers, context=context)
+            await send_async_response(client, req, await self.app.async_dispatch(request), begun)
+        except (aiohttp.ClientError, OSError):  # the line is gone: Slack sends it again on the next one
             raise
-        except Exception as error:  # noqa: BLE001 - the same payload would fail again
+        except Exception as error:  # noqa: BLE001 - whatever a payload breaks, it would break again
             logger.warning("delivery_dropped", error=type(error).__name__)
             await client.send_socket_mode_response(SocketModeResponse(req.envelope_id))
 
@@ -72,9 +84,7 @@ class SocketModeConnection:
 
     def __init__(self, bot: Bot, app_token: str) -> None:
         self._bot = bot
-        self._handler = _ValidatingHandler(
-            bot.bolt, app_token, logger=slack_logger, web_client=bot.context.slack.client, ping_interval=PING_SECONDS
-        )
+        self._handler = _SocketModeHandler(bot, app_token)
 
     async def connect(self, stop: anyio.Event) -> bool:
         """Connect, retrying until success or `stop`; raises `ConfigurationError` on an invalid token."""

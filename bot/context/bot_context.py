@@ -8,8 +8,9 @@ import anyio
 
 from vpsops.bot.context.home_state import Homes
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.notifications.outbox_worker import OutboxWorker
-from vpsops.bot.slack_api.client import ReplyTarget, SlackClient
+from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.views.modals import OrderOptions
 from vpsops.bot.workspaces.membership import Membership
 from vpsops.bot.workspaces.registry import WorkspaceSessions
@@ -17,7 +18,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.common.json_types import Json
-from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.identity.actors import Actor
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 
@@ -51,28 +52,6 @@ class BotContext:
         """Return the ctx as they are for one workspace; raises `NotInstalledError`, `StorageError`."""
         office = await self.sessions.of(team)
         return replace(self, core=office.core, slack=office.slack, membership=office.membership)
-
-
-@dataclass(frozen=True, slots=True)
-class Requester:
-    """A person who asks, from where, and the key of the delivery they ask by."""
-
-    user: str
-    name: str
-    team: str
-    where: ReplyTarget
-    key: str
-    thread: str = ""
-
-    @property
-    def actor(self) -> Actor:
-        """The person, as the core knows people."""
-        return Actor(ActorKind.PERSON, self.user, self.name, self.user, account=self.user)
-
-    @property
-    def origin(self) -> Origin:
-        """Where answers find their way back to."""
-        return Origin("slack", self.team, self.where.channel, self.thread)
 
 
 async def known_actor(ctx: BotContext, requester: Requester, *, fresh: bool = False) -> Actor:

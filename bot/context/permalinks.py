@@ -5,7 +5,8 @@ from typing import Final
 
 import anyio
 
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.notifications.destinations import asker_of
 from vpsops.core.changes.model import Change

@@ -8,9 +8,10 @@ from typing import Any, Final
 import structlog
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.validation import same_name
 from vpsops.bot.features.votes import cast
+from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.modals import name_view, note_view
@@ -62,12 +63,12 @@ async def agree_with_note(ctx: BotContext, requester: Requester, trigger: str, a
     await _ask(ctx, requester, trigger, agreed, name_view if destroys(agreed.change.operation) else note_view)
 
 
-async def noted(ctx: BotContext, requester: Requester, metadata: Mapping[str, Any], note: str) -> Change:
+async def noted(ctx: BotContext, form: Interaction[Any], note: str) -> Change:
     """Take an approval that came with a note; raises what the gate raises."""
-    change = await ctx.core.changes.get(str(metadata.get("c", "")), scope=ctx.core.scope)
+    change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
     if destroys(change.operation):
         raise NotAllowedError("This needs the server's name to be typed.", hint="Press Approve on its card.")
-    return await count(ctx, requester, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
+    return await count(ctx, form.requester, Agreed(change, form.digest, Yes.APPROVE, note))
 
 
 async def _ask(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed, draw: Draw) -> None:
@@ -77,7 +78,7 @@ async def _ask(ctx: BotContext, requester: Requester, trigger: str, agreed: Agre
     try:
         await ctx.slack.open_view(trigger, draw(change, metadata))
     except SlackError as error:
-        logger.info("form not opened", error=str(error))
+        logger.info("form_not_opened", error=str(error))
         await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press the button again."))
 
 
@@ -102,12 +103,10 @@ async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change
     )
 
 
-async def named(
-    ctx: BotContext, requester: Requester, metadata: Mapping[str, Any], typed: str, note: str = ""
-) -> Change:
-    """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
-    change = await ctx.core.changes.get(str(metadata.get("c", "")), scope=ctx.core.scope)
+async def named(ctx: BotContext, form: Interaction[Any], typed: str, note: str = "") -> Change:
+    """Take an agreement that came with a typed name, checked against the change; raises what the gate raises."""
+    change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
     if not same_name(typed, change.target.hostname):
         raise InvalidInputError("That is not the server's name.", hint="Nothing was done.")
-    yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM
-    return await count(ctx, requester, Agreed(change, str(metadata.get("d", "")), yes, note))
+    yes = Yes.APPROVE if form.value.get("as") == Yes.APPROVE.value else Yes.CONFIRM
+    return await count(ctx, form.requester, Agreed(change, form.digest, yes, note))

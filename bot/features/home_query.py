@@ -7,9 +7,10 @@ from typing import Any, Final
 import anyio
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import BotContext, Requester, request_of
+from vpsops.bot.context.bot_context import BotContext, request_of
 from vpsops.bot.context.home_state import Viewer
 from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.home import (
     OPEN_SHOWN,

@@ -7,7 +7,8 @@ import structlog
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
-from vpsops.bot.context.bot_context import BotContext, Requester, catalogue
+from vpsops.bot.context.bot_context import BotContext, catalogue
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.bot.slack_api.client import SlackError, ViewHandle
@@ -39,7 +40,7 @@ async def open_create(ctx: BotContext, requester: Requester, trigger: str, typed
     try:
         shown = await ctx.slack.open_view(trigger, busy_view(TITLE, "Reading plans, systems and regions …"))
     except SlackError as error:
-        logger.info("form not opened", error=str(error))
+        logger.info("form_not_opened", error=str(error))
         words = "The form could not be opened in time." if error.code in TOO_LATE else "Slack did not open the form."
         await ctx.slack.reply(requester.where, note(words, "Ask for it again."))
         return
@@ -57,7 +58,7 @@ def draft_of(view: ViewPayload, stock: OrderOptions) -> CreateDraft:
     """Read a form back into what can be drawn again."""
     values = read_values(view.state.values)
     menus: dict[str, str] = {name: stock.decode(name, values[name]) for name in MENUS if name in values}
-    return CreateDraft(values | menus, str(metadata_of(view.model_dump()).get("ch", "")))
+    return CreateDraft(values | menus, str(metadata_of(view).get("ch", "")))
 
 
 async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change: Change, digest: str) -> None:
@@ -70,7 +71,7 @@ async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change:
     try:
         await ctx.slack.open_view(trigger, deny_view(change, metadata))
     except SlackError as error:
-        logger.info("form not opened", error=str(error))
+        logger.info("form_not_opened", error=str(error))
         await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press Deny again."))
 
 
@@ -79,7 +80,7 @@ async def show(ctx: BotContext, shown: ViewHandle, view: Block) -> bool:
     try:
         await ctx.slack.update_view(shown, view)
     except SlackError as error:
-        logger.info("form not redrawn", error=str(error))
+        logger.info("form_not_redrawn", error=str(error))
         return False
     return True
 

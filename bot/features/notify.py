@@ -2,8 +2,9 @@
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.notify_parser import AddSubscription, RemoveSubscription, ShowSubscriptions, parse_subscription
-from vpsops.bot.context.bot_context import BotContext, Requester, only_members
+from vpsops.bot.context.bot_context import BotContext, only_members
 from vpsops.bot.context.bot_context import read as ask
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.subscriptions import subscription_added, subscription_text, subscriptions_page
 from vpsops.bot.notifications.events import DEFAULT, with_defaults

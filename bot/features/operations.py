@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.text import user_mention
-from vpsops.bot.context.bot_context import BotContext, Requester, read, submit
+from vpsops.bot.context.bot_context import BotContext, read, submit
 from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from vpsops.bot.blocks.elements import Post, actions, button
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.membership import MembershipUnreadableError

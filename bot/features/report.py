@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Final
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.context.bot_context import BotContext, Requester, catalogue, request_of
+from vpsops.bot.context.bot_context import BotContext, catalogue, request_of
 from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
 from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery
 from vpsops.core.common.errors import VpsopsError

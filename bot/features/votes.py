@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.core.changes.approvals import settlers
 from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.identity.actors import Approvers, union_of
@@ -20,7 +21,7 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
             change.id, requester.actor, verdict, digest, reason=reason, scope=ctx.core.scope
         )
     approvers = change.ruling.approvers
-    standing = await ctx.membership.verify_approver(requester.user, approvers)
+    standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
     known_as = await _named_by_email(ctx, requester, approvers)
     voter = replace(requester.actor, groups=standing.groups, aliases=known_as)
     evidence = standing.evidence or "named in the rule by e-mail address"
@@ -41,7 +42,8 @@ async def settle(ctx: BotContext, requester: Requester, change: Change, *, happe
     gate, actor = ctx.core.gate, requester.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
-        standing = await ctx.membership.verify_approver(requester.user, union_of(settlers(change, ctx.core.stewards)))
+        approvers = union_of(settlers(change, ctx.core.stewards))
+        standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
         actor, evidence = replace(actor, groups=standing.groups), standing.evidence
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=ctx.core.scope)
 

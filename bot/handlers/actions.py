@@ -1,12 +1,12 @@
-"""What a click does, once it is stored and acknowledged."""
+"""Handles clicks on the controls of messages, forms and App Home."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from vpsops.bot.blocks.elements import unpack
+from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.parser import OpenCreate
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_note
 from vpsops.bot.features.modals import open_create, open_deny, redraw_create
 from vpsops.bot.features.notify import stop_one
@@ -17,6 +17,7 @@ from vpsops.bot.handlers.commands import Typed, obey
 from vpsops.bot.handlers.history import Showing, show, viewed_of
 from vpsops.bot.handlers.home import at_home, set_one
 from vpsops.bot.handlers.shortcuts import act_on, picked
+from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
@@ -25,241 +26,208 @@ from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.modals import metadata_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
-from vpsops.core.messaging.inbox import InboxDelivery
-from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.messaging.outbox import PostedMessage, topic_of
 
-Act = Callable[[BotContext, Requester, BlockActions, Mapping[str, Any]], Awaitable[None]]
+Click = Interaction[BlockActions]
+Act = Callable[[BotContext, Click], Awaitable[None]]
+Decide = Callable[[BotContext, Click, Change], Awaitable[object]]
 CHANGE_ID: Final = 80
+VOTES: Final = frozenset({action_ids.APPROVE, action_ids.APPROVE_NOTE, action_ids.DENY})
 
 
-async def on_click(ctx: BotContext, delivery: InboxDelivery) -> None:
-    """Do what the control says, for whoever used it."""
-    click = BlockActions.model_validate(delivery.payload)
-    requester = asking_of(click, delivery.key)
-    kind = action_ids.base_action_id(click.actions[0].action_id)
-    act = ACTS.get(kind)
-    if act is not None and click.at_home:
-        await at_home(ctx, requester, partial(act, ctx, requester, click, unpack(click.actions[0].chosen_value)))
+async def handle_click(ctx: BotContext, click: Click) -> None:
+    """Do what the control names."""
+    act = ACTS.get(_control(click))
+    if act is not None and click.payload.at_home:
+        await at_home(ctx, click.requester, partial(act, ctx, click))
     elif act is not None:
-        await act(ctx, requester, click, unpack(click.actions[0].chosen_value))
-    elif click.view is None:
-        await ctx.slack.reply(requester.where, note("This control is from an older version of me. Nothing was done."))
+        await act(ctx, click)
+    elif click.payload.view is None:
+        await _answer(ctx, click, note("This control is from an older version of me. Nothing was done."))
 
 
-def asking_of(click: BlockActions, key: str) -> Requester:
+def requester_from(payload: BlockActions, key: str) -> Requester:
     """Return who clicked, and where."""
-    channel = (click.channel.id if click.channel else "") or click.container.channel_id
-    if click.view is not None:
-        channel = str(metadata_of(click.view.model_dump()).get("ch", "")) or click.user.id
-    team = click.team.id if click.team else click.user.team_id
-    where = ReplyTarget(click.user.id, channel, click.response_url)
-    name = click.user.username or click.user.name
-    return Requester(click.user.id, name, team, where, key, click.container.thread_ts)
+    user = payload.user
+    channel = (payload.channel.id if payload.channel else "") or payload.container.channel_id
+    if payload.view is not None:
+        channel = str(metadata_of(payload.view).get("ch", "")) or user.id
+    team = payload.team.id if payload.team else user.team_id
+    where = ReplyTarget(user.id, channel, payload.response_url)
+    return Requester(user.id, user.username or user.name, team, where, key, payload.container.thread_ts)
 
 
-async def _confirm(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    async def decide(change: str, digest: str) -> None:
-        found = await ctx.core.changes.get(change, scope=ctx.core.scope)
-        await agree(ctx, requester, click.trigger_id, Agreed(found, digest, Yes.CONFIRM))
-
-    await _on_card(ctx, requester, click, value, decide)
+def _control(click: Click) -> str:
+    return action_ids.base_action_id(click.payload.actions[0].action_id)
 
 
-async def _cancel(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    async def decide(change: str, _digest: str) -> None:
-        await withdraw(ctx, requester, await ctx.core.changes.get(change, scope=ctx.core.scope))
-
-    await _on_card(ctx, requester, click, value, decide)
+async def _answer(ctx: BotContext, click: Click, post: Post) -> None:
+    """Answer in private; over the message clicked on if that was private as well."""
+    await ctx.slack.reply(click.requester.where, post, replace=click.payload.container.is_ephemeral)
 
 
-async def _approve(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    async def decide(change: str, digest: str) -> None:
-        found = await ctx.core.changes.get(change, scope=ctx.core.scope)
-        await agree(ctx, requester, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
-
-    await _on_card(ctx, requester, click, value, decide)
+async def _confirm(ctx: BotContext, click: Click, change: Change) -> None:
+    await agree(ctx, click.requester, click.payload.trigger_id, Agreed(change, click.digest, Yes.CONFIRM))
 
 
-async def _approve_noting(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    async def decide(change: str, digest: str) -> None:
-        found = await ctx.core.changes.get(change, scope=ctx.core.scope)
-        await agree_with_note(ctx, requester, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
-
-    await _on_card(ctx, requester, click, value, decide)
+async def _approve(ctx: BotContext, click: Click, change: Change) -> None:
+    await agree(ctx, click.requester, click.payload.trigger_id, Agreed(change, click.digest, Yes.APPROVE))
 
 
-async def _notify_off(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    await stop_one(ctx, requester, str(value.get("id", "")), replace=click.container.is_ephemeral)
+async def _approve_with_note(ctx: BotContext, click: Click, change: Change) -> None:
+    await agree_with_note(ctx, click.requester, click.payload.trigger_id, Agreed(change, click.digest, Yes.APPROVE))
 
 
-async def _deny(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    async def decide(change: str, digest: str) -> None:
-        await open_deny(
-            ctx, requester, click.trigger_id, await ctx.core.changes.get(change, scope=ctx.core.scope), digest
-        )
-
-    await _on_card(ctx, requester, click, value, decide)
+async def _cancel(ctx: BotContext, click: Click, change: Change) -> None:
+    await withdraw(ctx, click.requester, change)
 
 
-async def _settle(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    happened = action_ids.base_action_id(click.actions[0].action_id) == action_ids.HAPPENED
-
-    async def decide(change: str, _digest: str) -> None:
-        await settle(ctx, requester, await ctx.core.changes.get(change, scope=ctx.core.scope), happened=happened)
-
-    await _on_card(ctx, requester, click, value, decide)
+async def _deny(ctx: BotContext, click: Click, change: Change) -> None:
+    await open_deny(ctx, click.requester, click.payload.trigger_id, change, click.digest)
 
 
-async def _on_card(
-    ctx: BotContext,
-    requester: Requester,
-    click: BlockActions,
-    value: Mapping[str, Any],
-    decide: Callable[[str, str], Awaitable[None]],
-) -> None:
-    """Decide something on a card; a refusal is told in private, and the card is brought to what is true now."""
-    ident, digest = str(value.get("c", ""))[:CHANGE_ID], str(value.get("d", ""))
-    change = await _known(ctx, requester, ident)
-    await _adopt(ctx, click, change)
+async def _settle(ctx: BotContext, click: Click, change: Change) -> None:
+    await settle(ctx, click.requester, change, happened=_control(click) == action_ids.HAPPENED)
+
+
+async def _decide(decide: Decide, ctx: BotContext, click: Click) -> None:
+    """Decide about a change, loaded once with its copies; a refusal is raised after the card was redrawn."""
     try:
-        await decide(ident, digest)
-    except (StaleChangeError, NotAllowedError):
-        await ctx.outbox_worker.redraw(await ctx.core.changes.get(ident, scope=ctx.core.scope))
-        raise
-
-
-async def _known(ctx: BotContext, requester: Requester, ident: str) -> Change:
-    """Return the change of a card; one of another installation or workspace is not decided here."""
-    try:
-        change = await ctx.core.changes.get(ident, scope=ctx.core.scope)
+        change, copies = await ctx.core.changes.get_with_copies(click.change_id[:CHANGE_ID], scope=ctx.core.scope)
     except UnknownChangeError:
         hint = "Its buttons do nothing here. Ask again for what is still wanted."
         what = "This card is of a change that I do not know: of another set-up, or long ago."
         raise UnknownChangeError(what, hint=hint) from None
-    if change.origin.team and requester.team and change.origin.team != requester.team:
+    team = click.requester.team
+    if change.origin.team and team and change.origin.team != team:
         raise NotAllowedError("This card is of another workspace, so nobody can decide on it here.")
-    return change
+    await _adopt(ctx, click, change, copies)
+    try:
+        await decide(ctx, click, change)
+    except (StaleChangeError, NotAllowedError):
+        await ctx.outbox_worker.redraw(await ctx.core.changes.get(change.id, scope=ctx.core.scope))
+        raise
 
 
-async def _adopt(ctx: BotContext, click: BlockActions, change: Change) -> None:
-    """Remember a copy that was posted and never noted (the process ended in between), so that it is edited too."""
-    where = click.container
-    if where.is_ephemeral or not where.message_ts or not where.channel_id:
+async def _adopt(ctx: BotContext, click: Click, change: Change, copies: Sequence[PostedMessage]) -> None:
+    """Remember a card that was posted and never noted, because its process ended, so that it is edited too."""
+    container = click.payload.container
+    if container.is_ephemeral or not container.message_ts or not container.channel_id:
         return
+    if (container.channel_id, container.message_ts) in {(copy.channel, copy.ts) for copy in copies}:
+        return
+    purpose = Audience.VOTERS if _control(click) in VOTES else Audience.ASKER
     topic = topic_of(change.id)
-    known = {(one.channel, one.ts) for one in await ctx.core.outbox.copies(topic)}
-    if (where.channel_id, where.message_ts) in known:
-        return
-    votes = action_ids.base_action_id(click.actions[0].action_id) in {
-        action_ids.APPROVE,
-        action_ids.APPROVE_NOTE,
-        action_ids.DENY,
-    }
-    purpose = Audience.VOTERS if votes else Audience.ASKER
-    await ctx.core.outbox.remember(topic, purpose.value, where.channel_id, where.message_ts)
+    await ctx.core.outbox.remember(topic, purpose.value, container.channel_id, container.message_ts)
     if change.state is not State.HELD:
         await ctx.outbox_worker.redraw(change)
 
 
-async def _run(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    wanted = wanted_of(value, replace=click.container.is_ephemeral)
+async def _stop_notify(ctx: BotContext, click: Click) -> None:
+    ident, replace = str(click.value.get("id", "")), click.payload.container.is_ephemeral
+    await stop_one(ctx, click.requester, ident, replace=replace)
+
+
+async def _run(ctx: BotContext, click: Click) -> None:
+    wanted = wanted_of(click.value, replace=click.payload.container.is_ephemeral)
     if wanted is not None:
-        await run(ctx, requester, wanted)
+        await run(ctx, click.requester, wanted)
 
 
-async def _share(ctx: BotContext, requester: Requester, _click: BlockActions, value: Mapping[str, Any]) -> None:
-    viewed, wanted = viewed_of(value), wanted_of(value, replace=False, everyone=True)
+async def _share(ctx: BotContext, click: Click) -> None:
+    viewed, wanted = viewed_of(click.value), wanted_of(click.value, replace=False, everyone=True)
     if viewed is not None:
-        await show(ctx, requester, viewed, Showing(everyone=True))
+        await show(ctx, click.requester, viewed, Showing(everyone=True))
     elif wanted is not None:
-        await run(ctx, requester, wanted)
+        await run(ctx, click.requester, wanted)
 
 
-async def _view(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    viewed = viewed_of(value)
+async def _view(ctx: BotContext, click: Click) -> None:
+    viewed = viewed_of(click.value)
     if viewed is not None:
-        await show(ctx, requester, viewed, Showing(replace=click.container.is_ephemeral))
+        await show(ctx, click.requester, viewed, Showing(replace=click.payload.container.is_ephemeral))
 
 
-async def _typed(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    text = value.get("t")
+async def _type(ctx: BotContext, click: Click) -> None:
+    text, payload = click.value.get("t"), click.payload
     if isinstance(text, str):
-        await obey(ctx, requester, Typed(text, click.trigger_id, click.container.is_ephemeral))
+        await obey(ctx, click.requester, Typed(text, payload.trigger_id, payload.container.is_ephemeral))
 
 
-async def _resume(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    seen = value.get("at")
-    if isinstance(seen, int | float):
-        found = await resume(ctx, requester, seen=float(seen), reason=str(value.get("why", "")))
-        await ctx.slack.reply(requester.where, switched_note(found), replace=click.container.is_ephemeral)
+async def _resume(ctx: BotContext, click: Click) -> None:
+    paused_at = click.value.get("at")
+    if isinstance(paused_at, int | float):
+        reason = str(click.value.get("why", ""))
+        state = await resume(ctx, click.requester, seen=float(paused_at), reason=reason)
+        await _answer(ctx, click, switched_note(state))
 
 
-async def _menu(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
-    operation, _, server = click.actions[0].chosen_value.partition(" ")
+async def _menu(ctx: BotContext, click: Click) -> None:
+    operation, _, server = click.payload.actions[0].chosen_value.partition(" ")
     wanted = wanted_of({"op": operation, "args": {"server": server}}, replace=False)
     if wanted is not None:
-        await run(ctx, requester, wanted)
+        await run(ctx, click.requester, wanted)
 
 
-async def _plan(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
-    if click.view is not None:
-        await redraw_create(ctx, requester, click.view)
+async def _plan(ctx: BotContext, click: Click) -> None:
+    if click.payload.view is not None:
+        await redraw_create(ctx, click.requester, click.payload.view)
 
 
-async def _new(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
-    await open_create(ctx, requester, click.trigger_id, OpenCreate())
+async def _new(ctx: BotContext, click: Click) -> None:
+    await open_create(ctx, click.requester, click.payload.trigger_id, OpenCreate())
 
 
-async def _setting(ctx: BotContext, requester: Requester, _click: BlockActions, value: Mapping[str, Any]) -> None:
-    await set_one(ctx, requester, value)
+async def _setting(ctx: BotContext, click: Click) -> None:
+    await set_one(ctx, click.requester, click.value)
 
 
-async def _pause(ctx: BotContext, requester: Requester, _click: BlockActions, _value: Mapping[str, Any]) -> None:
-    await pause(ctx, requester)
+async def _pause(ctx: BotContext, click: Click) -> None:
+    await pause(ctx, click.requester)
 
 
-async def _go_on(ctx: BotContext, requester: Requester, _click: BlockActions, value: Mapping[str, Any]) -> None:
-    seen = value.get("at")
-    await resume(ctx, requester, seen=float(seen) if isinstance(seen, int | float) else 0.0)
+async def _resume_at_home(ctx: BotContext, click: Click) -> None:
+    paused_at = click.value.get("at")
+    await resume(ctx, click.requester, seen=float(paused_at) if isinstance(paused_at, int | float) else 0.0)
 
 
-async def _refresh(ctx: BotContext, _asking: Requester, _click: BlockActions, _value: Mapping[str, Any]) -> None:
-    """Home is drawn anew after every click; this one wants the servers looked at as well."""
+async def _refresh(ctx: BotContext, _click: Click) -> None:
+    """Home is redrawn after every click; this one has the servers read again as well."""
     ctx.homes.shelf.old()
 
 
-async def _act(ctx: BotContext, requester: Requester, click: BlockActions, value: Mapping[str, Any]) -> None:
-    wanted = wanted_of(value, replace=True)
-    if wanted is not None and click.view is not None:
-        await act_on(ctx, requester, click.view, wanted)
+async def _act(ctx: BotContext, click: Click) -> None:
+    wanted = wanted_of(click.value, replace=True)
+    if wanted is not None and click.payload.view is not None:
+        await act_on(ctx, click.requester, click.payload.view, wanted)
 
 
-async def _pick(ctx: BotContext, requester: Requester, click: BlockActions, _value: Mapping[str, Any]) -> None:
-    if click.view is not None:
-        await picked(ctx, requester, click.view, click.actions[0].chosen_value)
+async def _pick(ctx: BotContext, click: Click) -> None:
+    if click.payload.view is not None:
+        await picked(ctx, click.requester, click.payload.view, click.payload.actions[0].chosen_value)
 
 
 ACTS: Final[Mapping[str, Act]] = {
-    action_ids.CONFIRM: _confirm,
-    action_ids.CANCEL: _cancel,
-    action_ids.APPROVE: _approve,
-    action_ids.APPROVE_NOTE: _approve_noting,
-    action_ids.DENY: _deny,
-    action_ids.NOTIFY_OFF: _notify_off,
-    action_ids.HAPPENED: _settle,
-    action_ids.NOT_HAPPENED: _settle,
+    action_ids.CONFIRM: partial(_decide, _confirm),
+    action_ids.CANCEL: partial(_decide, _cancel),
+    action_ids.APPROVE: partial(_decide, _approve),
+    action_ids.APPROVE_NOTE: partial(_decide, _approve_with_note),
+    action_ids.DENY: partial(_decide, _deny),
+    action_ids.HAPPENED: partial(_decide, _settle),
+    action_ids.NOT_HAPPENED: partial(_decide, _settle),
+    action_ids.NOTIFY_OFF: _stop_notify,
     action_ids.RUN: _run,
     action_ids.MENU: _menu,
     action_ids.SHARE: _share,
     action_ids.VIEW: _view,
-    action_ids.TYPED: _typed,
+    action_ids.TYPED: _type,
     action_ids.RESUME: _resume,
     action_ids.PLAN: _plan,
     action_ids.NEW: _new,
     action_ids.REFRESH: _refresh,
     action_ids.SETTING: _setting,
     action_ids.HOME_PAUSE: _pause,
-    action_ids.HOME_RESUME: _go_on,
+    action_ids.HOME_RESUME: _resume_at_home,
     action_ids.ACT: _act,
     action_ids.PICK: _pick,
 }

@@ -1,4 +1,4 @@
-"""What a slash command does, once it is stored and acknowledged."""
+"""Handles slash commands."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from vpsops.bot.commands.parser import (
     WatchServer,
     parse_command,
 )
-from vpsops.bot.context.bot_context import BotContext, Requester, known_actor
+from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operations import Wanted, run
@@ -29,12 +29,12 @@ from vpsops.bot.features.permissions import right_words, rights
 from vpsops.bot.features.votes import withdraw
 from vpsops.bot.handlers.history import Showing, card_post, show
 from vpsops.bot.handlers.watching import watch
+from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import command_suggestions, note
 from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.lists import PageQuery
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.bot.slack_api.client import ReplyTarget
-from vpsops.core.messaging.inbox import InboxDelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,19 @@ class Typed:
     replace: bool = False
 
 
-async def on_command(ctx: BotContext, delivery: InboxDelivery) -> None:
-    """Read what was typed and do it; answers are for the person alone."""
-    command = SlashCommand.model_validate(delivery.payload)
-    await obey(ctx, asking_of(command, delivery.key), Typed(command.text, command.trigger_id))
+async def handle_command(ctx: BotContext, command: Interaction[SlashCommand]) -> None:
+    """Parse the text of a slash command and execute it; answers are private."""
+    await obey(ctx, command.requester, Typed(command.payload.text, command.payload.trigger_id))
+
+
+def requester_from(payload: SlashCommand, key: str) -> Requester:
+    """Return who typed a command, and where."""
+    where = ReplyTarget(payload.user_id, payload.channel_id, payload.response_url)
+    return Requester(payload.user_id, payload.user_name, payload.team_id, where, key)
 
 
 async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
-    """Do what was typed; raises what its doing raises."""
+    """Execute the command text. Propagates handler errors."""
     command = parse_command(typed.text)
     match command:
         case RunOperation():
@@ -115,9 +120,3 @@ async def _help(ctx: BotContext, requester: Requester, topic: str) -> Post:
     actor = await known_actor(ctx, requester)
     found = rights(ctx.core.policy.latest(), actor, requester.origin.front, ctx.core.clock.now())
     return help_page(topic, {name: right_words(one) for name, one in found.items()})
-
-
-def asking_of(command: SlashCommand, key: str) -> Requester:
-    """Return who asks, and where."""
-    where = ReplyTarget(command.user_id, command.channel_id, command.response_url)
-    return Requester(command.user_id, command.user_name, command.team_id, where, key)

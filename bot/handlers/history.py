@@ -8,10 +8,11 @@ from typing import Any, Final
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.commands.parser import ShowCard
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.features.operations import patiently
 from vpsops.bot.features.report import report
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.lists import (
     PageLinks,
     PageQuery,

@@ -13,15 +13,15 @@ import anyio
 import structlog
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import BotContext, Requester
+from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.context.home_state import Home, Viewer
 from vpsops.bot.features.home_query import asking_for, drawn
+from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.protocol.payloads import EventCallback
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.home import SETTINGS, comparable_blocks, plain_home
 from vpsops.bot.workspaces.registry import NotInstalledError
 from vpsops.core.common.errors import InvalidInputError, StorageError, VpsopsError
-from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.core.monitoring.change_feed import follow
 
@@ -38,14 +38,15 @@ logger = structlog.get_logger(__name__)
 Act = Callable[[], Awaitable[None]]
 
 
-async def on_event(ctx: BotContext, delivery: InboxDelivery) -> None:
-    """Show their Home to whoever opened it."""
-    happened = EventCallback.model_validate(delivery.payload)
-    viewer = _viewer(happened)
-    if viewer is None:
+async def handle_event(ctx: BotContext, opened: Interaction[EventCallback]) -> None:
+    """Show their Home to the user who opened it."""
+    event = opened.payload.event
+    is_home = event.get("type") == OPENED and event.get("tab", "home") == "home"
+    if not is_home or not isinstance(event.get("user"), str):
         return
+    viewer = Viewer(event["user"], opened.requester.team)
     home = ctx.homes.opened(viewer, ctx.core.clock.monotonic())
-    known = happened.event.get("view")
+    known = event.get("view")
     home.hash = str(known.get("hash", "")) if isinstance(known, dict) else ""
     home.drawn = []
     if not home.hash:
@@ -53,27 +54,20 @@ async def on_event(ctx: BotContext, delivery: InboxDelivery) -> None:
     await publish(ctx, viewer)
 
 
-def _viewer(happened: EventCallback) -> Viewer | None:
-    event = happened.event
-    if event.get("type") != OPENED or event.get("tab", "home") != "home" or not isinstance(event.get("user"), str):
-        return None
-    return Viewer(event["user"], happened.team_id)
-
-
-def asking_of(happened: EventCallback, key: str) -> Requester:
+def requester_from(payload: EventCallback, key: str) -> Requester:
     """Return who opened their Home; answers go to their direct messages."""
-    return replace(asking_for(Viewer(str(happened.event.get("user", "")), happened.team_id)), key=key)
+    return replace(asking_for(Viewer(str(payload.event.get("user", "")), payload.team_id)), key=key)
 
 
 async def at_home(ctx: BotContext, requester: Requester, act: Act) -> None:
-    """Do what a control on Home says, then show what is so now; what went wrong stands at the top."""
+    """Do what a control on Home names, then publish the current view, with what went wrong at the top."""
     notice = ""
     try:
         await act()
     except StorageError:
         raise
     except VpsopsError as error:
-        logger.info("refused", error=error.message, error_id=error.error_id)
+        logger.info("interaction_refused", error=error.message, error_id=error.error_id)
         notice = f"{error} ({error.error_id})"
     viewer = Viewer(requester.user, requester.team, requester.name)
     ctx.homes.opened(viewer, ctx.core.clock.monotonic())
@@ -118,15 +112,15 @@ async def _draw_anew(ctx: BotContext, viewer: Viewer, room: anyio.CapacityLimite
         try:
             await publish(await ctx.at(viewer.team), viewer)
         except NotInstalledError as error:
-            logger.info("Home not drawn", error=error.message)
+            logger.info("home_not_drawn", error=error.message)
         except StorageError as error:
-            logger.error("Home not drawn", error=error.message, error_id=error.error_id)
+            logger.error("home_not_drawn", error=error.message, error_id=error.error_id)
         except Exception:
-            logger.exception("Home not drawn", user=viewer.user)
+            logger.exception("home_not_drawn", user=viewer.user)
 
 
 async def publish(ctx: BotContext, viewer: Viewer, notice: str = "", *, anyway: bool = False) -> None:
-    """Show somebody what is so now; where that stands there already, nothing is sent unless `anyway`."""
+    """Publish the current Home view; skip if unchanged unless `anyway`."""
     home = ctx.homes.opened_by(viewer)
     async with home.lock:
         view = await drawn(ctx, viewer, notice)
@@ -142,7 +136,7 @@ async def _put(ctx: BotContext, home: Home, view: Block) -> bool:
     try:
         shown = await ctx.slack.publish_view(home.viewer.user, view, home.hash)
     except SlackError as error:
-        logger.info("Home not published", error=str(error))
+        logger.info("home_not_published", error=str(error))
         return error.code != CONFLICT
     home.hash, home.drawn = shown.hash, comparable_blocks(view)
     return True

@@ -7,8 +7,9 @@ import anyio
 import structlog
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import BotContext, Requester, catalogue, request_of
-from vpsops.bot.ingress.admission import admit, claims_of
+from vpsops.bot.context.bot_context import BotContext, catalogue, request_of
+from vpsops.bot.ingress.admission import admit
+from vpsops.bot.ingress.interaction import Requester, claims_of
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import BlockSuggestion
 from vpsops.bot.slack_api.client import ReplyTarget
@@ -30,14 +31,14 @@ async def options_for(ctx: BotContext, suggestion: BlockSuggestion) -> list[Bloc
     try:
         with anyio.move_on_after(SECONDS):
             claims = claims_of(suggestion)
-            here = await ctx.at(claims.office)
-            tenant = await admit(here.membership, claims)
+            here = await ctx.at(claims.workspace)
+            tenant = (await admit(here.membership, claims)).tenant
             return (await _offers(here, replace(requester, team=tenant.team), suggestion))[:MAX_OPTIONS]
     except NotAllowedError as error:
-        logger.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
+        logger.info("menu_options_unavailable", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
         return []
     except VpsopsError as error:
-        logger.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
+        logger.info("menu_options_unavailable", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
     stale = ctx.shelf.catalogue
     if suggestion.action_id in MENUS and stale.plans:  # what was on offer last: the price is looked at again
         return menu_options(stale, suggestion.action_id, suggestion.value)[:MAX_OPTIONS]

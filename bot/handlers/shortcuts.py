@@ -1,4 +1,4 @@
-"""What a shortcut does, once it is stored and acknowledged: something is shown at once, the rest follows."""
+"""Handles shortcuts: a form is opened at once, and filled afterwards."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,9 +9,10 @@ import structlog
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.commands.server_mentions import mentioned_servers, message_text
-from vpsops.bot.context.bot_context import BotContext, Requester, request_of
+from vpsops.bot.context.bot_context import BotContext, request_of
 from vpsops.bot.features.modals import open_create, show
 from vpsops.bot.features.operations import Wanted, outcome_post
+from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import MessageContent, ShortcutPayload, ViewPayload
@@ -19,7 +20,6 @@ from vpsops.bot.slack_api.client import ReplyTarget, SlackError, ViewHandle
 from vpsops.bot.views.modals import busy_view, encode_option, metadata_of
 from vpsops.bot.views.shortcuts import SHOWN, TITLE, ServerChoice, act_view, outcome_view
 from vpsops.core.common.errors import StorageError, VpsopsError
-from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import Server
@@ -28,42 +28,43 @@ NONE: Final = "No server of this account is named in that message. Choose one:"
 WHICH: Final = "Nothing is done before you confirm it on its card."
 
 logger = structlog.get_logger(__name__)
-Act = Callable[[BotContext, Requester, ShortcutPayload], Awaitable[None]]
+Shortcut = Interaction[ShortcutPayload]
+Act = Callable[[BotContext, Shortcut], Awaitable[None]]
 
 
-async def on_shortcut(ctx: BotContext, delivery: InboxDelivery) -> None:
-    """Do what the shortcut says, for whoever used it."""
-    shortcut = ShortcutPayload.model_validate(delivery.payload)
-    act = ACTS.get(shortcut.callback_id)
-    requester = asking_of(shortcut, delivery.key)
+async def handle_shortcut(ctx: BotContext, shortcut: Shortcut) -> None:
+    """Do what the shortcut names."""
+    act = ACTS.get(shortcut.payload.callback_id)
     if act is not None:
-        await act(ctx, requester, shortcut)
+        await act(ctx, shortcut)
     else:
-        await ctx.slack.reply(requester.where, note("This shortcut is from another version of me. Nothing was done."))
+        answer = note("This shortcut is from another version of me. Nothing was done.")
+        await ctx.slack.reply(shortcut.requester.where, answer)
 
 
-def asking_of(shortcut: ShortcutPayload, key: str) -> Requester:
-    """Return who used it; what came from no channel is answered in their direct messages."""
-    user = shortcut.user
-    channel = shortcut.channel.id if shortcut.channel else ""
-    team = shortcut.team.id if shortcut.team else user.team_id
-    where = ReplyTarget(user.id, channel or user.id, shortcut.response_url)
+def requester_from(payload: ShortcutPayload, key: str) -> Requester:
+    """Return who used a shortcut; what came from no channel is answered in their direct messages."""
+    user = payload.user
+    channel = payload.channel.id if payload.channel else ""
+    team = payload.team.id if payload.team else user.team_id
+    where = ReplyTarget(user.id, channel or user.id, payload.response_url)
     return Requester(user.id, user.username or user.name, team, where, key)
 
 
-async def _new_server(ctx: BotContext, requester: Requester, shortcut: ShortcutPayload) -> None:
-    await open_create(ctx, requester, shortcut.trigger_id, OpenCreate())
+async def _new_server(ctx: BotContext, shortcut: Shortcut) -> None:
+    await open_create(ctx, shortcut.requester, shortcut.payload.trigger_id, OpenCreate())
 
 
-async def _act_on(ctx: BotContext, requester: Requester, shortcut: ShortcutPayload) -> None:
+async def _act_on(ctx: BotContext, shortcut: Shortcut) -> None:
+    requester, payload = shortcut.requester, shortcut.payload
     metadata = {"ch": requester.where.channel}
     try:
-        shown = await ctx.slack.open_view(shortcut.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
+        shown = await ctx.slack.open_view(payload.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
     except SlackError as error:
-        logger.info("form not opened", error=str(error))
+        logger.info("form_not_opened", error=str(error))
         await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Use the shortcut again."))
         return
-    await show(ctx, shown, await _found(ctx, requester, shortcut.message or MessageContent(), metadata))
+    await show(ctx, shown, await _found(ctx, requester, payload.message or MessageContent(), metadata))
 
 
 async def _found(ctx: BotContext, requester: Requester, said: MessageContent, metadata: Mapping[str, Any]) -> Block:
@@ -79,7 +80,7 @@ async def _found(ctx: BotContext, requester: Requester, said: MessageContent, me
 
 async def picked(ctx: BotContext, requester: Requester, view: ViewPayload, value: str) -> None:
     """Show what may be done with the server that was chosen from the menu."""
-    metadata = metadata_of(view.model_dump())
+    metadata = metadata_of(view)
     try:
         found = [one for one in await _servers(ctx, requester) if encode_option(one.id) == value][:1]
         words = WHICH if found else "That server is not there any more. Choose another:"
@@ -93,7 +94,7 @@ async def picked(ctx: BotContext, requester: Requester, view: ViewPayload, value
 
 async def act_on(ctx: BotContext, requester: Requester, view: ViewPayload, wanted: Wanted) -> None:
     """Ask the gate for what was pressed, and say in the form what came of it."""
-    metadata = metadata_of(view.model_dump())
+    metadata = metadata_of(view)
     await show(ctx, ViewHandle(view.id, ""), busy_view(TITLE, "Asking …", metadata))
     post = await outcome_post(ctx, requester, wanted)
     drawn = outcome_view(post or note("Done."), metadata)

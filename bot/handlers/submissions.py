@@ -1,16 +1,17 @@
-"""What a form does once it is sent, stored and acknowledged. Until then it shows that it is being worked on."""
+"""Handles forms that were sent. Until then they show that they are being worked on."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.blocks.labels import change_title
-from vpsops.bot.context.bot_context import BotContext, Requester, catalogue, submit
+from vpsops.bot.context.bot_context import BotContext, catalogue, submit
 from vpsops.bot.features.approvals import IN_SLACK, named, noted
 from vpsops.bot.features.modals import draft_of, show
 from vpsops.bot.features.operations import card_words
 from vpsops.bot.features.validation import keys_of
 from vpsops.bot.features.votes import cast
+from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload, ViewSubmission
@@ -19,58 +20,58 @@ from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
-from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.policy.decision import Decision
 
-Act = Callable[[BotContext, Requester, ViewPayload], Awaitable[None]]
+Form = Interaction[ViewSubmission]
+Act = Callable[[BotContext, Form], Awaitable[None]]
 TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}
 
 
-async def on_submission(ctx: BotContext, delivery: InboxDelivery) -> None:
-    """Do what the form says, for whoever sent it."""
-    submission = ViewSubmission.model_validate(delivery.payload)
-    act = ACTS.get(submission.view.callback_id)
+async def handle_submission(ctx: BotContext, form: Form) -> None:
+    """Do what the form asks for."""
+    act = ACTS.get(form.payload.view.callback_id)
     if act is not None:
-        await act(ctx, asking_of(submission, delivery.key), submission.view)
+        await act(ctx, form)
 
 
-def asking_of(submission: ViewSubmission, key: str) -> Requester:
+def requester_from(payload: ViewSubmission, key: str) -> Requester:
     """Return who sent a form, and the channel it was opened from."""
-    user = submission.user
-    team = submission.team.id if submission.team else user.team_id
-    channel = str(metadata_of(submission.view.model_dump()).get("ch", "")) or user.id
+    user = payload.user
+    team = payload.team.id if payload.team else user.team_id
+    channel = str(metadata_of(payload.view).get("ch", "")) or user.id
     return Requester(user.id, user.username or user.name, team, ReplyTarget(user.id, channel), key)
 
 
-async def _create(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
+async def _create(ctx: BotContext, form: Form) -> None:
     try:
-        stock = await catalogue(ctx, requester)
+        stock = await catalogue(ctx, form.requester)
     except VpsopsError as error:
-        await close_with(ctx, requester, view, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
+        await _close(ctx, form, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
         return
-    draft = draft_of(view, stock)
+    draft = draft_of(form.payload.view, stock)
     try:
-        await _make(ctx, requester, view, draft)
+        await _submit_create(ctx, form, draft)
     except VpsopsError as error:
-        await _again(ctx, requester, view, stock, draft, str(error))
+        await _reopen(ctx, form, stock, draft, str(error))
 
 
-async def _make(ctx: BotContext, requester: Requester, view: ViewPayload, draft: CreateDraft) -> None:
+async def _submit_create(ctx: BotContext, form: Form, draft: CreateDraft) -> None:
+    requester = form.requester
     outcome = await submit(ctx, requester, "create", arguments_of(draft.values), draft.values.get("reason", ""))
     if isinstance(outcome, Refused):
-        await close_with(ctx, requester, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
+        await _close(ctx, form, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
         return
     change = outcome.change
     if change is not None:
-        change = await _confirm_if_shown(ctx, requester, change, str(metadata_of(view.model_dump()).get("price", "")))
+        change = await _confirm_if_shown(ctx, requester, change, str(form.value.get("price", "")))
         where, hint = await card_words(ctx, requester, change)
-        await close_with(ctx, requester, view, f"{_told(change)} {where} {hint}")
+        await _close(ctx, form, f"{_state_words(change)} {where} {hint}")
 
 
 async def _confirm_if_shown(ctx: BotContext, requester: Requester, change: Change, price: str) -> Change:
-    """The form showed the server, its effect and its price, and its button said "Create server".
+    """Take sending the form as the confirmation, if the price that it showed is the one that holds now.
 
-    So sending it is the confirmation, if the price that was shown is the one that holds now; otherwise the card asks.
+    The form showed the server, its effect and its price, and its button said "Create server"; otherwise the card asks.
     """
     held = change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
     if held and price and price == change.cost:
@@ -87,7 +88,7 @@ def arguments_of(values: Mapping[str, str]) -> Mapping[str, object]:
     return {**arguments, "ssh_keys": list(keys)} if keys else arguments
 
 
-def _told(change: Change) -> str:
+def _state_words(change: Change) -> str:
     if change.state is State.HELD:
         return f"{change.target.hostname} waits for an answer on its card."
     if change.state.final:  # the policy got stricter between the form and its confirmation
@@ -96,57 +97,62 @@ def _told(change: Change) -> str:
 
 
 async def close_with(ctx: BotContext, requester: Requester, view: ViewPayload, words: str) -> None:
-    """End on a last word in the form; where the form is gone, in the channel, for the person alone."""
+    """Replace a form by a last message; if it is closed already, answer in the channel in private."""
     title = TITLES.get(view.callback_id, "New server")
     if not await show(ctx, ViewHandle(view.id, ""), busy_view(title, words)):
         await ctx.slack.reply(requester.where, note(words))
 
 
-async def _again(  # noqa: PLR0913 - the form and what goes back into it
-    ctx: BotContext, requester: Requester, view: ViewPayload, stock: OrderOptions, draft: CreateDraft, wrong: str
-) -> None:
-    form: Block = create_view(stock, CreateDraft(draft.values, draft.channel, wrong))
-    if not await show(ctx, ViewHandle(view.id, ""), form):
-        await close_with(ctx, requester, view, wrong)
+async def _close(ctx: BotContext, form: Form, words: str) -> None:
+    await close_with(ctx, form.requester, form.payload.view, words)
 
 
-async def _deny(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
-    metadata = metadata_of(view.model_dump())
+async def _reopen(ctx: BotContext, form: Form, stock: OrderOptions, draft: CreateDraft, problem: str) -> None:
+    view: Block = create_view(stock, CreateDraft(draft.values, draft.channel, problem))
+    if not await show(ctx, ViewHandle(form.payload.view.id, ""), view):
+        await _close(ctx, form, problem)
+
+
+async def _deny(ctx: BotContext, form: Form) -> None:
+    async def deny() -> str:
+        change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
+        await cast(ctx, form.requester, change, Verdict.DENY, form.digest, _reason(form))
+        return "It was denied. The asker reads your reason on the card."
+
+    await _close_with_outcome(ctx, form, deny)
+
+
+async def _approve_with_note(ctx: BotContext, form: Form) -> None:
+    async def approve() -> str:
+        return f"{change_title(await noted(ctx, form, _reason(form)))}. Your note is on its card."
+
+    await _close_with_outcome(ctx, form, approve)
+
+
+async def _agree_by_name(ctx: BotContext, form: Form) -> None:
+    async def agree() -> str:
+        typed = typed_name(form.payload.view.state.values)
+        return f"{change_title(await named(ctx, form, typed, _reason(form)))}. Its card follows it."
+
+    await _close_with_outcome(ctx, form, agree)
+
+
+async def _close_with_outcome(ctx: BotContext, form: Form, decide: Callable[[], Awaitable[str]]) -> None:
+    """Decide about a change, and show in the form what came of it."""
     try:
-        change = await ctx.core.changes.get(str(metadata.get("c", "")), scope=ctx.core.scope)
-        await cast(ctx, requester, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
+        words = await decide()
     except VpsopsError as error:
-        await close_with(ctx, requester, view, f"{error} ({error.error_id})")
-        return
-    await close_with(ctx, requester, view, "It was denied. The asker reads your reason on the card.")
+        words = f"{error} ({error.error_id})"
+    await _close(ctx, form, words)
 
 
-def _reason(view: ViewPayload) -> str:
-    return str(view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
-
-
-async def _noted(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
-    try:
-        change = await noted(ctx, requester, metadata_of(view.model_dump()), _reason(view))
-    except VpsopsError as error:
-        await close_with(ctx, requester, view, f"{error} ({error.error_id})")
-        return
-    await close_with(ctx, requester, view, f"{change_title(change)}. Your note is on its card.")
-
-
-async def _named(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
-    typed = typed_name(view.state.values)
-    try:
-        change = await named(ctx, requester, metadata_of(view.model_dump()), typed, _reason(view))
-    except VpsopsError as error:
-        await close_with(ctx, requester, view, f"{error} ({error.error_id})")
-        return
-    await close_with(ctx, requester, view, f"{change_title(change)}. Its card follows it.")
+def _reason(form: Form) -> str:
+    return str(form.payload.view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
 
 
 ACTS: Final[Mapping[str, Act]] = {
     action_ids.CREATE_FORM: _create,
     action_ids.DENY_FORM: _deny,
-    action_ids.NAME_FORM: _named,
-    action_ids.NOTE_FORM: _noted,
+    action_ids.NAME_FORM: _agree_by_name,
+    action_ids.NOTE_FORM: _approve_with_note,
 }

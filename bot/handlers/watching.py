@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.parser import WatchServer
-from vpsops.bot.context.bot_context import BotContext, Requester, only_members, read
+from vpsops.bot.context.bot_context import BotContext, only_members, read
 from vpsops.bot.features.notify import subscribe
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note
 from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError
 from vpsops.core.common.text import duration

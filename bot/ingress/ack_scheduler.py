@@ -1,6 +1,6 @@
-"""Acknowledgements go first: work in the background begins its steps when none is under way, or when it waited long.
+"""Schedules background work behind acknowledgements: it begins while none is under way, or after waiting long.
 
-Both run on one loop, and Slack counts the milliseconds of the acknowledgement only.
+Both run on one event loop, and Slack limits the time of the acknowledgement only.
 """
 
 from collections import deque
@@ -13,14 +13,14 @@ import anyio
 from vpsops.core.common.clock import Clock
 
 QUIET_SECONDS: Final = 0.003
-"""So long after the last acknowledgement nothing more is expected to come at once."""
+"""After so long without an acknowledgement none is expected to follow at once."""
 PATIENCE_SECONDS: Final = 0.5
 SLOW_SECONDS: Final = 0.01
-"""Between two steps of work that waited long while acknowledgements keep coming: about a tenth of the processor."""
+"""Between two steps of work that waited long while acknowledgements continue: about a tenth of the processor."""
 
 
 class AckScheduler:
-    """Gives out turns, the urgent first, then the oldest; `give` is the loop that does so."""
+    """Grants slots, the urgent first, then the oldest; `run` is the loop that does so."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -41,14 +41,14 @@ class AckScheduler:
             self._ended_at = self._clock.monotonic()
 
     async def slot(self, *, urgent: bool = False) -> None:
-        """Wait for a turn: until nothing has to be acknowledged, or for half a second and those who wait longer."""
-        turn = anyio.Event()
-        (self._urgent if urgent else self._queue).append((self._clock.monotonic(), turn))
+        """Wait until nothing has to be acknowledged, or for half a second and those who wait longer."""
+        slot = anyio.Event()
+        (self._urgent if urgent else self._queue).append((self._clock.monotonic(), slot))
         self._wanted.set()
-        await turn.wait()
+        await slot.wait()
 
     async def run(self) -> None:
-        """Give out turns until cancelled."""
+        """Grant slots until cancelled."""
         while True:
             while not (self._urgent or self._queue):
                 self._wanted = anyio.Event()
@@ -60,7 +60,7 @@ class AckScheduler:
             await anyio.lowlevel.checkpoint()  # one step, then whatever has come meanwhile
 
     async def _quiet(self, until: float) -> bool:
-        """Wait for quiet, at most until some time; say whether it is quiet."""
+        """Wait until no acknowledgement is under way, at most until a time; return whether that was reached."""
         while (left := until - self._clock.monotonic()) > 0:
             still = self._ended_at + QUIET_SECONDS - self._clock.monotonic()
             if not self._under_way and still <= 0:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from vpsops.bot.blocks.elements import Block, context, field_sections, option, pack, plain, section, unpack
 from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import price
 from vpsops.core.common.hostnames import lookalike_warning
@@ -218,9 +219,9 @@ def typed_name(state: Mapping[str, Any]) -> str:
     return str(state.get("name", {}).get("name", {}).get("value") or "")
 
 
-def metadata_of(view: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a view's private_metadata."""
-    return unpack(str(view.get("private_metadata", "")))
+def metadata_of(view: ViewPayload) -> dict[str, Any]:
+    """Unpack what we put into a view to find the way back. Not trusted."""
+    return unpack(view.private_metadata)
 
 
 def _text_input(name: str, label: str, draft: CreateDraft, *, placeholder: str = "", **more: Any) -> Block:

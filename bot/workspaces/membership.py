@@ -4,7 +4,7 @@ Decisions always read fresh data; displays may use data up to `CACHE_SECONDS` ol
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ PAGE_SIZE: Final = 200
 
 _IDENT: Final = re.compile(r"[SCG][A-Z0-9]{2,20}")
 Read = Callable[[str], Awaitable[frozenset[str]]]
+Account = Mapping[str, Any]
+"""An active account of the workspace, as `users.info` describes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +74,29 @@ class Membership:
             self._tenant = matched
         return self._tenant
 
-    async def admit(self, user: str) -> None:
-        """Admit an account of this workspace, including guests; cached for `CACHE_SECONDS`.
+    async def admit(self, user: str) -> Account | None:
+        """Admit an account of this workspace, a guest's too; return it if it was read now.
 
-        Raises `ForeignAccountError`; `NotAllowedError` for another workspace's or a closed account;
-        `MembershipUnreadableError` if Slack does not answer.
+        An admission holds for half a minute. Raises `ForeignAccountError`, `NotAllowedError` for a colleague's or a
+        closed account, `MembershipUnreadableError` if Slack does not answer.
         """
         now = self._clock.monotonic()
-        self._admitted = {account: at for account, at in self._admitted.items() if now - at <= CACHE_SECONDS}
-        if user not in self._admitted:
-            await self._account(user)
-            self._admitted[user] = now
+        self._admitted = {known: at for known, at in self._admitted.items() if now - at <= CACHE_SECONDS}
+        if user in self._admitted:
+            return None
+        account = await self._account(user)
+        self._admitted[user] = now
+        return account
 
-    async def verify_approver(self, user: str, approvers: Approvers) -> ApproverEvidence:
-        """Return the evidence that a user is among the approvers, from fresh data.
+    async def verify_approver(
+        self, user: str, approvers: Approvers, account: Account | None = None
+    ) -> ApproverEvidence:
+        """Find a user among the approvers, as of now; `account` is what Slack said of them for this interaction.
 
-        Raises `NotAllowedError` unless the user is an active full member, if the only matching channel or group is one
-        that people can join by themselves, and if the deciding channel or group cannot be read.
+        Raises `NotAllowedError` for all but active full members, if only a channel or group decides that others can
+        add themselves to, and if what decides the matter cannot be read.
         """
-        await self.require_full_member(user)
+        await self.require_full_member(user, account)
         named = user.lower() in {person.lower() for person in approvers.people}
         matched: list[str] = []
         evidence = ["named in the rule"] if named else []
@@ -131,19 +137,19 @@ class Membership:
             matched += [ident] if user in members.people else []
         return tuple(matched)
 
-    async def require_full_member(self, user: str) -> Member:
-        """Return the person's name and e-mail; raises `NotAllowedError` unless an active full member.
+    async def require_full_member(self, user: str, account: Account | None = None) -> Member:
+        """Return an active full member; `account` is what Slack said of them for this interaction.
 
-        Raises `MembershipUnreadableError` if Slack does not answer.
+        Raises `NotAllowedError` for all others, `MembershipUnreadableError` if Slack does not answer.
         """
-        account = await self._account(user)
+        account = await self._account(user) if account is None else account
         if any(account.get(name) for name in LESS_THAN_MEMBERS):
             raise NotAllowedError("Only full, active members of this workspace can ask for a change, or decide.")
         profile: dict[str, Any] = account.get("profile") or {}
         return Member(str(account.get("name", "")), str(profile.get("email", "")))
 
-    async def _account(self, user: str) -> dict[str, Any]:
-        """Return an active account of this workspace, including guests; raises as `admit` does."""
+    async def _account(self, user: str) -> Account:
+        """Return an active account of this workspace, be it a guest's; raises as `admit` does."""
         tenant = await self.tenant()
         try:
             account: dict[str, Any] = (await self._slack.get("users.info", {"user": user})).get("user", {})

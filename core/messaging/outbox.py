@@ -318,7 +318,7 @@ class Outbox:
         """
 
         def work(connection: Connection) -> tuple[list[PostedMessage], T]:
-            return _copies(connection, topic), also(connection)
+            return copies_in(connection, topic), also(connection)
 
         self._held[topic], posted = await self._database.read(work)
         return posted
@@ -330,7 +330,7 @@ class Outbox:
     async def copies(self, topic: str) -> list[PostedMessage]:
         """Return what was posted of a topic, oldest first."""
         held = self._held.get(topic)
-        return list(held) if held is not None else await self._database.read(partial(_copies, topic=topic))
+        return list(held) if held is not None else await self._database.read(partial(copies_in, topic=topic))
 
     async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[PostedMessage]]:
         """Return what was posted of some topics, oldest first."""
@@ -367,7 +367,8 @@ class Outbox:
             self._held[topic] = [item for item in self._held[topic] if (item.channel, item.ts) != (channel, ts)]
 
 
-def _copies(connection: Connection, topic: str) -> list[PostedMessage]:
+def copies_in(connection: Connection, topic: str) -> list[PostedMessage]:
+    """Return what was posted of a topic, oldest first, in the caller's transaction."""
     query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
     return [PostedMessage(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
 

@@ -34,6 +34,15 @@ class ChangeQueries:
         reader = ChangeReader(scope, self._backend.workspaces)
         return await self._backend.database.read(lambda connection: reader.load(connection, change_id))
 
+    async def get_with_copies(
+        self, change_id: str, *, scope: Scope = OPERATOR
+    ) -> tuple[Change, Sequence[outbox.PostedMessage]]:
+        """Return a change and where its messages are posted, as of one moment; raises `UnknownChangeError`."""
+        reader, topic = ChangeReader(scope, self._backend.workspaces), outbox.topic_of(change_id)
+        return await self._backend.database.read(
+            lambda connection: (reader.load(connection, change_id), outbox.copies_in(connection, topic))
+        )
+
     async def page(self, query: ChangeQuery, *, scope: Scope = OPERATOR) -> ChangePage:
         """Return a page of changes, newest first; it may be short although more pages follow."""
         visibility = self._backend.visibility(scope)

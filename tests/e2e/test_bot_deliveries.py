@@ -13,7 +13,8 @@ from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
-from vpsops.bot.ingress.worker import COMMAND, command_key
+from vpsops.bot.ingress.interaction import COMMAND
+from vpsops.bot.ingress.worker import command_key
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Request

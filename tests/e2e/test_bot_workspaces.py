@@ -310,7 +310,7 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stag
     assert both.bot.context.outbox_worker.health.why == ""
 
 
-async def _installed(sessions: WorkspaceSessions, team: str) -> bool:
+async def _installed(offices: WorkspaceSessions, team: str) -> bool:
     try:
         await offices.of(team)
     except NotInstalledError:

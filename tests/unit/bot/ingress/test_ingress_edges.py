@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -20,7 +21,16 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.blocks.elements import Block, Post, actions, context, header, option, plain, section
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
 from vpsops.bot.ingress.request_verification import SlackRequestVerifier, headers_of
-from vpsops.bot.ingress.worker import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, InboxWorker, _Queue, command_key, event_key
+from vpsops.bot.ingress.worker import (
+    AT_ONCE,
+    LEFT_BEHIND,
+    SWEEP_SECONDS,
+    InboxWorker,
+    QueuedDelivery,
+    _Queue,
+    command_key,
+    event_key,
+)
 from vpsops.bot.protocol.payloads import EventCallback
 from vpsops.bot.protocol.text_normalization import (
     abbreviate,
@@ -135,22 +145,22 @@ def test_so_much_is_in_hand_at_once() -> None:
     assert (LEFT_BEHIND, SWEEP_SECONDS) == (20.0, 10.0)
 
 
-async def test_a_lane_hands_out_no_more_than_there_is_room_for() -> None:
+async def test_a_queue_hands_out_no_more_than_it_has_slots_for() -> None:
     """The next in line waits until one is done."""
-    lane = _Queue(anyio.Semaphore(1), urgent=True)
+    queue = _Queue(anyio.Semaphore(1), urgent=True)
     for number in range(2):
-        lane.put(InboxDelivery(f"k{number}", "click", {}, START))
+        queue.put(QueuedDelivery(InboxDelivery(f"k{number}", "click", {}, START)))
     taken: list[str] = []
 
     async def take() -> None:
-        taken.append((await lane.take()).key)
+        taken.append((await queue.take()).delivery.key)
 
     async with anyio.create_task_group() as group:
         group.start_soon(take)
         group.start_soon(take)
         await anyio.wait_all_tasks_blocked()
         assert taken == ["k0"]
-        lane.room.release()
+        queue.slots.release()
     assert taken == ["k0", "k1"]
 
 
@@ -350,7 +360,7 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
     """And for no longer: it is over once the last of it is done."""
     clock, go = FakeClock(), anyio.Event()
 
-    async def work(_: InboxDelivery) -> None:
+    async def work(_: InboxDelivery, _payload: BaseModel | None) -> None:
         await go.wait()
 
     async with open_database(migrated(tmp_path / "one.sqlite3"), clock) as database:

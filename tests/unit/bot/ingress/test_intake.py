@@ -6,18 +6,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from pydantic import BaseModel
 
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
-from vpsops.bot.ingress.worker import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, InboxWorker
+from vpsops.bot.ingress.interaction import CLICK, COMMAND
+from vpsops.bot.ingress.worker import AT_ONCE, SWEEP_SECONDS, InboxWorker
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.inbox import Inbox, InboxDelivery
 from vpsops.core.storage import Database, open_database
 
 BOUND = PATIENCE_SECONDS
+
+
+class Payload(BaseModel):
+    """What is delivered: how its handling goes wrong, and words of somebody's."""
+
+    away: bool = False
+    broken: bool = False
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -29,13 +39,13 @@ class Work:
     let: anyio.Event = field(default_factory=anyio.Event)
     clicked: anyio.Event = field(default_factory=anyio.Event)
 
-    async def __call__(self, delivery: InboxDelivery) -> None:
+    async def __call__(self, delivery: InboxDelivery, _payload: BaseModel | None) -> None:
         self.begun.append(delivery.key)
         if delivery.kind == COMMAND:
             await self.let.wait()
-        if "away" in delivery.payload:
+        if delivery.payload.get("away"):
             raise StorageError("The database did not answer.")
-        if "broken" in delivery.payload:
+        if delivery.payload.get("broken"):
             raise ValueError("a fault of ours")
         self.done.append(delivery.key)
         if delivery.kind == CLICK:
@@ -61,8 +71,8 @@ async def test_a_click_does_not_wait_behind_commands(tmp_path: Path) -> None:
     async with working(tmp_path) as (intake, work, _):
         async with anyio.create_task_group() as group:
             for number in range(AT_ONCE[COMMAND] + 10):
-                group.start_soon(intake.accept, f"command-{number}", COMMAND, {})
-        await intake.accept("click", CLICK, {})
+                group.start_soon(intake.accept, f"command-{number}", COMMAND, Payload())
+        await intake.accept("click", CLICK, Payload())
         await work.clicked.wait()
         assert work.done == ["click"]
         assert len(work.begun) <= AT_ONCE[COMMAND] + 1
@@ -77,7 +87,7 @@ async def test_a_delivery_that_comes_three_times_at_once_is_worked_off_once(tmp_
         first: list[bool] = []
 
         async def accept(key: str) -> None:
-            first.append(await intake.accept(key, CLICK, {}))
+            first.append(await intake.accept(key, CLICK, Payload()))
 
         async with anyio.create_task_group() as group:
             for key in ("a", "b") * 3:
@@ -91,8 +101,8 @@ async def test_a_delivery_that_comes_three_times_at_once_is_worked_off_once(tmp_
 async def test_what_breaks_is_not_done_again_and_what_was_not_stored_is(tmp_path: Path) -> None:
     """A fault of ours would come again, so it is given up; where the database was away the next sweep takes it up."""
     async with working(tmp_path) as (intake, _, inbox):
-        await intake.accept("broken", CLICK, {"broken": True})
-        await intake.accept("away", CLICK, {"away": True})
+        await intake.accept("broken", CLICK, Payload(broken=True))
+        await intake.accept("away", CLICK, Payload(away=True))
         assert await intake.drain(BOUND)
         assert [item.key for item in await inbox.unfinished(older_than=0)] == ["away"]
 
@@ -132,7 +142,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
                 group.start_soon(second.run)
                 for box in inboxes:
                     await box.looked.acquire()
-                await first.accept("command", COMMAND, {})
+                await first.accept("command", COMMAND, Payload())
                 for _ in range(6):
                     await anyio.wait_all_tasks_blocked()  # both wait for the clock now
                     clock.advance(SWEEP_SECONDS)
@@ -153,7 +163,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
 async def test_what_is_in_hand_at_the_end_is_waited_for_and_no_longer(tmp_path: Path) -> None:
     """Draining says whether all was done in its time, what still waits in line included."""
     async with working(tmp_path) as (intake, work, _):
-        await intake.accept("command", COMMAND, {})
+        await intake.accept("command", COMMAND, Payload())
         assert not await intake.drain(0.05)
         assert intake.busy == 1
         work.let.set()

@@ -9,8 +9,9 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change
-from vpsops.bot.context.bot_context import CatalogueCache, Requester, catalogue, known_actor, request_of, submit
+from vpsops.bot.context.bot_context import CatalogueCache, catalogue, known_actor, request_of, submit
 from vpsops.bot.features.votes import cast, settle, withdraw
+from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.slack_api.client import ReplyTarget, SlackError
 from vpsops.bot.views.modals import OrderOptions
 from vpsops.bot.workspaces.membership import ForeignAccountError, Membership, MembershipUnreadableError
@@ -316,6 +317,6 @@ async def test_a_read_takes_its_turn_after_it_and_nothing_else_does(
         return outcome
 
     parts = parts_of(membership)
-    parts.core.gate.submit, parts.ack_scheduler = decide, SimpleNamespace(turn=turn)
+    parts.core.gate.submit, parts.ack_scheduler = decide, SimpleNamespace(slot=slot)
     assert await submit(parts, ASKING, "list", {}) is outcome
     assert len(taken) == turns
