@@ -162,27 +162,42 @@ class ChangePoller:
             await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one poll
 
     async def _mine(self) -> PollTargets:
-        def work(connection: Connection) -> PollTargets:
-            tick = self.database.tick(connection)
-            if not leases.acquire_lease(connection, LEASE, self.process.id, tick):
-                return PollTargets()
-            if is_outranked(connection, leases.alive(connection, tick) - {self.process.id}, WATCHED):
-                leases.release_lease(
-                    connection, LEASE, self.process.id
-                )  # one of a newer version watches what both know
-                return PollTargets()
-            now = self.clock.now()
-            subscriptions = [
-                subscription
-                for subscription in all_subscriptions(connection)
-                if subscription.alive(now) and subscription.looks
-            ]
-            due = PollTargets(watched(connection), subscriptions, self.always or bool(subscriptions))
-            if due.nothing:
-                leases.release_lease(connection, LEASE, self.process.id)
-            return due
+        """Return what there is to look for, or nothing if another process looks. Raises `StorageError`.
 
-        return await self.database.transact(work, durable=False, wake=False)
+        While this process holds the lease, a round reads; it writes to take the lease, and to give it up.
+        """
+        due = await self.database.read(self._held)
+        if not due.nothing:
+            return due
+        return await self.database.transact(self._take, durable=False, wake=False)
+
+    def _held(self, connection: Connection) -> PollTargets:
+        """Return what there is to look for under a lease that this process holds already."""
+        mine = leases.lease_holder(connection, LEASE) == self.process.id and not self._is_outranked(connection)
+        return self._due(connection) if mine else PollTargets()
+
+    def _take(self, connection: Connection) -> PollTargets:
+        """Take or keep the lease, and return what there is to look for; without anything it is given up."""
+        if not leases.acquire_lease(connection, LEASE, self.process.id, self.database.tick(connection)):
+            return PollTargets()
+        due = PollTargets() if self._is_outranked(connection) else self._due(connection)
+        if due.nothing:
+            leases.release_lease(connection, LEASE, self.process.id)
+        return due
+
+    def _is_outranked(self, connection: Connection) -> bool:
+        """Say whether one of a newer version is there to watch what both know."""
+        others = leases.alive(connection, self.database.tick(connection)) - {self.process.id}
+        return is_outranked(connection, others, WATCHED)
+
+    def _due(self, connection: Connection) -> PollTargets:
+        now = self.clock.now()
+        wanted = [
+            subscription
+            for subscription in all_subscriptions(connection)
+            if subscription.alive(now) and subscription.looks
+        ]
+        return PollTargets(watched(connection), wanted, self.always or bool(wanted))
 
     async def _look(self) -> FleetSnapshot | None:
         try:
