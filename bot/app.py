@@ -30,7 +30,8 @@ from vpsops.bot.ingress.interaction import claims_of
 from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD, SlackRequestVerifier
 from vpsops.bot.ingress.worker import INBOX, InboxWorker
 from vpsops.bot.listeners import register
-from vpsops.bot.notifications.outbox_worker import CARDS, OUTBOX, OutboxWorker
+from vpsops.bot.notifications.card_sync import CARDS, CardRefresher
+from vpsops.bot.notifications.outbox_worker import OUTBOX, OutboxWorker
 from vpsops.bot.notifications.token_check import TokenCheck
 from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.protocol.payloads import (
@@ -84,7 +85,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
             InstalledWorkspaces(core, session, install_service.kept) if install_service else SingleWorkspace(office)
         )
         ack_scheduler = AckScheduler(core.clock)
-        ctx = BotContext(core, slack, office.membership, OutboxWorker(core, slack, offices), ack_scheduler, offices)
+        ctx = BotContext(core, slack, office.membership, OutboxWorker(core, offices), ack_scheduler, offices)
         inbox_worker = InboxWorker(core.inbox, core.clock, partial(handle, ctx), ack_scheduler, core.supervisor)
         bolt = build_bolt(ctx, inbox_worker)
         start_loops(ctx, inbox_worker, group)
@@ -107,10 +108,10 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
 
 def start_loops(ctx: BotContext, inbox_worker: InboxWorker, group: TaskGroup) -> None:
     """Start the background tasks."""
-    supervisor, deliverer = ctx.core.supervisor, ctx.outbox_worker
+    supervisor, worker = ctx.core.supervisor, ctx.outbox_worker
     supervisor.start("deliveries", inbox_worker.run, group=group)
-    supervisor.start(OUTBOX, deliverer.run, group=group, ends=True)
-    supervisor.start(CARDS, deliverer.refresh, group=group)
+    supervisor.start(OUTBOX, worker.run, group=group, ends=True)
+    supervisor.start(CARDS, CardRefresher(ctx.core, worker.redraw).run, group=group)
     supervisor.start("homes", partial(keep_current, ctx), group=group)
     core = ctx.core
     directory = SlackAccounts(ctx.sessions, core.workspaces)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -12,12 +12,12 @@ from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
 from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.notifications.destinations import Place
-from vpsops.bot.notifications.events import DEFAULT, with_defaults
+from vpsops.bot.notifications.subscribers import Subscribers
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core
 from vpsops.core.common import timings
 from vpsops.core.messaging.outbox import QUIET, ChannelNews, OutboxMessage
-from vpsops.core.messaging.subscriptions import Subscription, Subscriptions
+from vpsops.core.messaging.subscriptions import Subscription
 
 GROUP_ABOVE: Final = 5
 """So many servers at once are told one by one; more are one list."""
@@ -130,33 +130,13 @@ class DigestSender:
         self._core = core
         self._send = send
         self._failed = failed
-        self._store = Subscriptions(core.database, core.clock)
-
-    async def wanted(self) -> list[Subscription]:
-        """Return every subscription, those of the settings among them."""
-        stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.scope.team
-        if not spaces.several:
-            return with_defaults(self._core.settings, stored)
-        teams = [team] if team else sorted({one.team for one in stored} | {one.team for one in spaces.known})
-        return [one for each in teams for one in self._of_team(each, [sub for sub in stored if sub.team == each])]
-
-    def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
-        settings = self._core.workspaces.settings_of(self._core.settings, team)
-        wanted = with_defaults(settings, stored)
-        return [one if one.team else replace(one, id=f"{one.id}:{team}", team=team) for one in wanted]
-
-    async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
-        """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
-        if not self._core.workspaces.several:
-            return ""
-        subs = {one for message in messages for one in message.payload.get("subs", ())}
-        return next((one.team for one in await self.wanted() if one.id in subs), "")
+        self.subscribers = Subscribers(core)
 
     async def deliver(self, topic: str, claimed: Sequence[OutboxMessage]) -> None:
         """Tell a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
-        wanted, now = {one.id: one for one in await self.wanted()}, self._core.clock.now()
-        others = await self._others(messages, wanted)
+        wanted, now = {one.id: one for one in await self.subscribers.wanted()}, self._core.clock.now()
+        others = await self.subscribers.others(messages, wanted)
         if others:
             await self._core.outbox.retry(others, after=0.0, error="another workspace's")
         plan = plan_of([one for one in messages if one.id not in others], wanted, now)
@@ -171,16 +151,6 @@ class DigestSender:
             await self._tell(desk, plan, left)
         except SlackError as error:
             await self._failed(sorted(left), max(one.attempts for one in messages), error)
-
-    async def _others(self, messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription]) -> list[int]:
-        """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
-        spaces = self._core.workspaces
-        if not spaces.several:
-            return []
-        known = {one.id for one in await self._store.all()} | {f"{DEFAULT}:{one.team}" for one in spaces.known}
-        theirs = known - wanted.keys()
-        subs = {one.id: set(one.payload.get("subs", ())) for one in messages}
-        return [ident for ident, its in subs.items() if its & theirs and not its & wanted.keys()]
 
     async def _tell(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
         """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""

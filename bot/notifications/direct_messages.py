@@ -1,4 +1,4 @@
-"""Direct messages: to the person who asked, when it ended; to those a rule names, while their vote is missing."""
+"""Direct messages: to the requester when their change ends; to named approvers while they have not voted."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -12,11 +12,11 @@ from vpsops.bot.blocks.elements import Post
 from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.notices import change_notice, reminder
+from vpsops.bot.notifications.change_topic import ChangeTopic
 from vpsops.bot.notifications.destinations import Place, asker_of
-from vpsops.bot.slack_api.client import SlackClient, SlackError
+from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
-from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.messaging.preferences import Preferences, preferences_of
 
 ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
@@ -28,84 +28,81 @@ BURST: Final = 5
 BURST_SECONDS: Final = 60.0
 MORE: Final = "More of your changes have ended."
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
 
 
 class DirectMessenger:
-    """One process's; what was sent is remembered among the change's copies, so that nobody hears it twice."""
+    """One workspace's; what was sent is remembered among the change's copies, so that it is sent once."""
 
-    def __init__(self, core: Core, slack: SlackClient, send: Send) -> None:
+    def __init__(self, core: Core, membership: Membership, send: Send) -> None:
         self._core = core
-        self._slack = slack
+        self._membership = membership
         self._send = send
-        self._team = ""
-        self._told: LRUCache[str, deque[float]] = LRUCache(KNOWN)
+        self._sent: LRUCache[str, deque[float]] = LRUCache(KNOWN)
 
-    async def tell(self, change: Change, event: str) -> None:
-        """Tell the person who asked, or for whom an agent did, unless they see the card in a direct message."""
-        if event not in ENDED:
+    async def tell(self, topic: ChangeTopic, event: str) -> None:
+        """Tell the requester, or the human behind an agent, unless the card is in their direct messages already."""
+        change = topic.change
+        who = asker_of(change) if event in ENDED else ""
+        if not who or any(card.channel.startswith("D") for card in topic.cards):
             return
-        who = asker_of(change)
-        if not who or not (await self._wishes(change, who)).dm_settled:
-            return
-        copies = await self._core.outbox.copies(topic_of(change.id))
-        if any(one.channel.startswith("D") and not one.purpose.startswith("told:") for one in copies):
+        if not (await self._preferences(change, who)).dm_settled:
             return
         notice = change_notice(change, event, self._core.clock.now())
         if event in GRAVE:
-            await self._message(change, who, event, notice)
+            await self._message(topic, who, event, notice)
             return
-        told = self._lately(who)
-        if len(told) > BURST:
+        sent = self._lately(who)
+        if len(sent) > BURST:
             return
         at = self._core.clock.monotonic()
-        told.append(at)  # before it is sent: several topics are in hand at once
+        sent.append(at)  # before it is sent: several topics are in hand at once
         try:
-            if len(told) <= BURST:
-                await self._message(change, who, event, notice)
+            if len(sent) <= BURST:
+                await self._message(topic, who, event, notice)
             else:
-                await self._message(change, who, "more", note(MORE, "/vps changes mine lists them; so does App Home."))
+                await self._message(topic, who, "more", note(MORE, "/vps changes mine lists them; so does App Home."))
         except BaseException:  # it comes again, and must not find itself counted
             with suppress(ValueError):  # a minute may have passed
-                told.remove(at)
+                sent.remove(at)
             raise
 
     def _lately(self, who: str) -> deque[float]:
-        """Return when somebody was told of an end in the last minute: five ends, and once that there are more.
+        """Return when somebody was sent an end in the last minute: five ends, and once that there are more.
 
         A message a second is all that Slack takes for one person: a fleet's worth of them would hold up every card.
         """
-        told = self._told.setdefault(who, deque())
-        while told and self._core.clock.monotonic() - told[0] > BURST_SECONDS:
-            told.popleft()
-        return told
+        sent = self._sent.setdefault(who, deque())
+        while sent and self._core.clock.monotonic() - sent[0] > BURST_SECONDS:
+            sent.popleft()
+        return sent
 
-    async def remind(self, change: Change) -> None:
+    async def remind(self, topic: ChangeTopic) -> None:
         """Remind the people whom a rule names as approvers and who have not voted."""
-        voted = {one for vote in change.votes for one in vote.voter.identities} | change.actor.humans
+        change = topic.change
+        voted = {identity for vote in change.votes for identity in vote.voter.identities} | change.actor.humans
         rules = change.ruling.requirements or (change.ruling.approvers,)
-        named = dict.fromkeys(one.upper() for rule in rules for one in rule.people)
-        missing = [one for one in named if is_user_id(one) and one.lower() not in voted]
+        named = dict.fromkeys(person.upper() for rule in rules for person in rule.people)
+        missing = [person for person in named if is_user_id(person) and person.lower() not in voted]
         for who in missing[:REMINDED]:
-            if (await self._wishes(change, who)).dm_reminders:
-                await self._message(change, who, f"reminder:{who}"[:30], reminder(change))
+            if (await self._preferences(change, who)).dm_reminders:
+                await self._message(topic, who, f"reminder:{who}"[:30], reminder(change))
 
-    async def _message(self, change: Change, who: str, event: str, post: Post) -> None:
-        topic, purpose = topic_of(change.id), f"told:dm:{event}"
-        if any(one.purpose == purpose for one in await self._core.outbox.copies(topic)):
+    async def _message(self, topic: ChangeTopic, who: str, event: str, post: Post) -> None:
+        purpose = f"told:dm:{event}"
+        if any(copy.purpose == purpose for copy in topic.copies):
             return
-        channel, ts = await self._send(Place("", who), post, f"{change.id}/{purpose}")
+        channel, ts = await self._send(Place("", who), post, f"{topic.change.id}/{purpose}")
         if ts:  # a person who cannot be written to keeps nobody else from being told
-            await self._core.outbox.remember(topic, purpose, channel, ts)
+            topic.note(purpose, channel, ts)
 
-    async def _wishes(self, change: Change, who: str) -> Preferences:
+    async def _preferences(self, change: Change, who: str) -> Preferences:
         return await preferences_of(self._core.database, change.origin.team or await self._own_team(), who)
 
     async def _own_team(self) -> str:
-        if not self._team:
-            try:
-                self._team = str((await self._slack.get("auth.test", {})).get("team_id", ""))
-            except SlackError as error:
-                log.info("the workspace's id cannot be read", code=error.code)
-        return self._team
+        try:
+            return (await self._membership.tenant()).team
+        except MembershipUnreadableError as error:
+            logger.info("workspace_id_unreadable", why=error.message)
+            return ""

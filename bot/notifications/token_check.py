@@ -5,24 +5,57 @@ right again: its messages would wait for their next try.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
-from vpsops.bot.slack_api.client import TOKEN_CODES, SlackClient, SlackError
+from vpsops.bot.slack_api.client import NO_OPEN_CHANNEL, TOKEN_CODES, SlackClient, SlackError
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.outbox import Outbox
 
-if TYPE_CHECKING:
-    from vpsops.bot.notifications.outbox_worker import DeliveryHealth
-
 CHECK_SECONDS: Final = timings.TOKEN_CHECK_SECONDS
 REFUSED_SECONDS: Final = timings.TOKEN_REFUSED_SECONDS
 TASK: Final = "slack_token"
+RETRY_SECONDS: Final = timings.MESSAGE_RETRY_SECONDS
+STOPPED_SECONDS: Final = timings.STOPPED_SECONDS
+"""A message that the one token could not send: the check of the token releases it as soon as that is right again."""
+SEVERAL_STOPPED_SECONDS: Final = timings.SEVERAL_STOPPED_SECONDS
+"""The same for one of several workspaces, whose tokens are not checked."""
+CLOSED_SECONDS: Final = timings.CLOSED_SECONDS
+"""How often a post is tried again to a channel that the app was not in."""
 
 logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class DeliveryHealth:
+    """Whether messages get out; `why` is Slack's word if they do not."""
+
+    why: str = ""
+
+    def failed(self, error: SlackError, attempts: int, *, several: bool) -> float:
+        """Note a message that was not delivered, and return the seconds to its next try.
+
+        With `several` workspaces the token of one says nothing about the others.
+        """
+        after = error.retry_after or RETRY_SECONDS[min(max(attempts - 1, 0), len(RETRY_SECONDS) - 1)]
+        if error.code == NO_OPEN_CHANNEL:
+            return CLOSED_SECONDS
+        if error.code not in TOKEN_CODES:
+            logger.warning("message_not_delivered", error=str(error), again_in=after)
+            return after
+        if self.why != error.code:
+            logger.error("token_refused", code=error.code, hint="Messages are kept. Check SLACK_BOT_TOKEN.")
+        self.why = "" if several else error.code
+        return SEVERAL_STOPPED_SECONDS if several else STOPPED_SECONDS
+
+    def recovered(self) -> None:
+        """Note a message that was delivered."""
+        if self.why:
+            logger.warning("messages_delivered_again")
+            self.why = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +65,7 @@ class TokenCheck:
     slack: SlackClient
     outbox: Outbox
     clock: Clock
-    health: "DeliveryHealth"
+    health: DeliveryHealth
 
     async def run(self) -> None:
         """Check until cancelled."""

@@ -65,6 +65,16 @@ class SingleWorkspace:
         logger.error("workspace_uninstalled", team=team, hint="Install it again and set SLACK_BOT_TOKEN.")
 
 
+def single_workspace(core: Core, slack: SlackClient) -> SingleWorkspace:
+    """Return the sessions of a bot with one token."""
+    return SingleWorkspace(WorkspaceSession(core, slack, membership_of(core, slack)))
+
+
+def membership_of(core: Core, slack: SlackClient) -> Membership:
+    """Return who people are in a workspace, as its settings accept approvers."""
+    return Membership(slack, core.clock, lambda: core.settings.accepted_approvers)
+
+
 class TokenStore(Protocol):
     """Stores the tokens of workspaces."""
 
@@ -111,4 +121,4 @@ class InstalledWorkspaces:
     def _opened(self, team: str, token: str) -> WorkspaceSession:
         core = self._core.within(team)
         slack = SlackClient(core.settings, self._session, token)
-        return WorkspaceSession(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))
+        return WorkspaceSession(core, slack, membership_of(core, slack))

@@ -1,11 +1,8 @@
 """Which changes are under way, for those who keeps their cards fresh; one process at a time does."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.messaging.outbox import Outbox, topic_of
+from vpsops.core.messaging.outbox import Outbox, PostedMessage, topic_of
 from vpsops.core.storage.database import Connection, Database
 from vpsops.core.storage.leases import acquire_lease
 
@@ -30,18 +27,12 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
     return changes if mine else []
 
 
-@asynccontextmanager
-async def in_hand(outbox: Outbox, change_id: str) -> AsyncIterator[Change]:
-    """Read a change and what was posted of it at once; the latter is known while the block runs.
+async def load_with_copies(outbox: Outbox, change_id: str) -> tuple[Change, list[PostedMessage]]:
+    """Load a change and where its messages are posted, oldest first, as of one moment.
 
-    Raises `UnknownChangeError`, `StorageError`.
+    Raises `UnknownChangeError`, `UnreadableRowError`, `StorageError`.
     """
-    topic = topic_of(change_id)
-    change = await outbox.hold(topic, lambda connection: repository.load(connection, change_id))
-    try:
-        yield change
-    finally:
-        outbox.let_go(topic)
+    return await outbox.with_copies(topic_of(change_id), lambda connection: repository.load(connection, change_id))
 
 
 def next_ones(under_way: list[Change], refreshed: dict[str, float], most: int) -> list[Change]:

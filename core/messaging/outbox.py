@@ -123,7 +123,6 @@ class Outbox:
         self._clock = clock
         self._looked = database.signals.mark(commit_notifier.OUTBOX)
         self._left: dict[str, float] = {}
-        self._held: dict[str, list[PostedMessage]] = {}
 
     async def claim(self, limit: int = 20) -> list[OutboxMessage]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
@@ -188,10 +187,13 @@ class Outbox:
         self._left = {topic: until for topic, until in self._left.items() if until > now}
         return list(self._left)
 
-    async def done(self, ids: Sequence[int]) -> None:
-        """Settle messages that were delivered; they are not kept."""
+    async def done(self, ids: Sequence[int], copies: Sequence[PostedMessage] = ()) -> None:
+        """Settle messages that were delivered, which are not kept, and store the copies that were posted for them."""
+        at = self._clock.now().timestamp()
 
         def work(connection: Connection) -> bool:
+            for copy in copies:
+                _insert_copy(connection, copy, at)
             connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
             return self._more(connection)
 
@@ -202,14 +204,18 @@ class Outbox:
         """Return whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
         return bool(self._due(connection, self._database.tick(connection), 1))
 
-    async def spread(self, ids: Sequence[int], news: Sequence[ChannelNews], *, after: float) -> None:
-        """Replace messages by those for each channel, to be claimed after some seconds.
+    async def spread(
+        self, ids: Sequence[int], news: Sequence[ChannelNews], *, after: float, copies: Sequence[PostedMessage] = ()
+    ) -> None:
+        """Replace messages by those for each channel, to be claimed after some seconds; store what was posted for them.
 
         Both or neither, so a channel is notified once; messages that another process claimed since are left to it.
         """
         now = self._clock.now()
 
         def work(connection: Connection) -> bool:
+            for copy in copies:
+                _insert_copy(connection, copy, now.timestamp())
             mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)
             if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount:
                 due = self._database.tick(connection) + after
@@ -311,26 +317,13 @@ class Outbox:
         """Wake this process's deliverer: what it could not have before may be had now."""
         self._database.signals.notify({commit_notifier.OUTBOX})
 
-    async def hold(self, topic: str, also: Callable[[Connection], T]) -> T:
-        """Read something together with what was posted of a topic, and know the latter until `let_go`.
-
-        For who has the topic in hand, and is so the only one to post of it.
-        """
-
-        def work(connection: Connection) -> tuple[list[PostedMessage], T]:
-            return copies_in(connection, topic), also(connection)
-
-        self._held[topic], posted = await self._database.read(work)
-        return posted
-
-    def let_go(self, topic: str) -> None:
-        """Have the next caller read again what was posted of a topic."""
-        self._held.pop(topic, None)
+    async def with_copies(self, topic: str, read: Callable[[Connection], T]) -> tuple[T, list[PostedMessage]]:
+        """Read something together with where a topic's messages are posted, oldest first."""
+        return await self._database.read(lambda connection: (read(connection), copies_in(connection, topic)))
 
     async def copies(self, topic: str) -> list[PostedMessage]:
         """Return what was posted of a topic, oldest first."""
-        held = self._held.get(topic)
-        return list(held) if held is not None else await self._database.read(partial(copies_in, topic=topic))
+        return await self._database.read(partial(copies_in, topic=topic))
 
     async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[PostedMessage]]:
         """Return what was posted of some topics, oldest first."""
@@ -343,28 +336,28 @@ class Outbox:
 
     async def remember(self, topic: str, purpose: str, channel: str, ts: str, *, audited: str = "") -> None:
         """Remember a posted copy, with `audited` as an event of its change; one that is known stays as it is."""
-        known = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
-        at = self._clock.now().timestamp()
+        at, copy = self._clock.now().timestamp(), PostedMessage(topic, purpose, channel, ts)
 
         def work(connection: Connection) -> None:
-            if connection.execute(sa.select(COPIES.c.ts).where(known)).first() is None:
-                connection.execute(
-                    sa.insert(COPIES).values(topic=topic, purpose=purpose, channel=channel, ts=ts, at=at)
-                )
-                if audited:
-                    chain.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
+            if _insert_copy(connection, copy, at) and audited:
+                chain.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
 
         await self._database.transact(work, wake=False)
-        held, copy = self._held.get(topic), PostedMessage(topic, purpose, channel, ts)
-        if held is not None and not any((item.channel, item.ts) == (channel, ts) for item in held):
-            held.append(copy)
 
     async def forget(self, topic: str, channel: str, ts: str) -> None:
         """Forget a copy that is gone from the channel."""
         gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
         await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
-        if topic in self._held:
-            self._held[topic] = [item for item in self._held[topic] if (item.channel, item.ts) != (channel, ts)]
+
+
+def _insert_copy(connection: Connection, copy: PostedMessage, at: float) -> bool:
+    """Store a copy, and say whether it was not known."""
+    known = (COPIES.c.topic == copy.topic) & (COPIES.c.channel == copy.channel) & (COPIES.c.ts == copy.ts)
+    if connection.execute(sa.select(COPIES.c.ts).where(known)).first() is not None:
+        return False
+    values = {"topic": copy.topic, "purpose": copy.purpose, "channel": copy.channel, "ts": copy.ts, "at": at}
+    connection.execute(sa.insert(COPIES).values(**values))
+    return True
 
 
 def copies_in(connection: Connection, topic: str) -> list[PostedMessage]:

@@ -11,7 +11,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import Bot, open_bot
-from vpsops.bot.notifications.outbox_worker import OutboxWorker
+from vpsops.bot.notifications.card_sync import CardRefresher
 from vpsops.core.app import open_core
 from vpsops.core.common.supervision import TaskStatus
 from vpsops.core.config.settings import Settings
@@ -61,10 +61,10 @@ async def test_the_engines_and_the_bots_loops_can_be_seen(tmp_path: Path) -> Non
 async def test_a_loop_of_the_bot_that_breaks_ends_neither_it_nor_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_: OutboxWorker) -> None:
+    async def broken(_: CardRefresher) -> None:
         raise TypeError("a row of a newer version")
 
-    monkeypatch.setattr(OutboxWorker, "refresh", broken)
+    monkeypatch.setattr(CardRefresher, "run", broken)
     async with running_bot(tmp_path) as bot:
         results = await status(bot, "cards", failures=2)
         assert results.last_error_id.startswith("err_")

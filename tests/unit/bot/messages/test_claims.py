@@ -8,6 +8,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.notifications.outbox_worker import OutboxWorker
 from vpsops.bot.slack_api.client import SlackClient
+from vpsops.bot.workspaces.registry import single_workspace
 from vpsops.core.app import open_core
 from vpsops.core.common import timings
 from vpsops.core.config.settings import Settings
@@ -32,7 +33,7 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
             lambda connection: put(connection, "drift", "event", {"event": "drift", "drifts": []}, clock.now())
         )
         async with anyio.create_task_group() as group:
-            group.start_soon(OutboxWorker(core, SlackClient(core.settings, web)).run)
+            group.start_soon(OutboxWorker(core, single_workspace(core, SlackClient(core.settings, web))).run)
             with anyio.fail_after(PATIENCE_SECONDS):
                 await begun.wait()
             for _ in range(4):

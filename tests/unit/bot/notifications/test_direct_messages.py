@@ -10,9 +10,11 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from tests.unit.bot.changes_in_every_state import change
 from vpsops.bot.blocks.elements import Post
+from vpsops.bot.notifications.change_topic import ChangeTopic
 from vpsops.bot.notifications.destinations import Place
 from vpsops.bot.notifications.direct_messages import BURST, BURST_SECONDS, MORE, DirectMessenger
 from vpsops.bot.slack_api.client import SlackClient, SlackError
+from vpsops.bot.workspaces.membership import Membership
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State
 from vpsops.core.config.settings import Settings
@@ -42,7 +44,8 @@ class Ends:
         assert self.personal is not None
         for _ in range(number):
             self.count += 1
-            await self.personal.tell(change(state, id=f"chg_{self.count:012}"), event)
+            topic = ChangeTopic(self.core.outbox, change(state, id=f"chg_{self.count:012}"), [])
+            await self.personal.tell(topic, event)
         return self.sent[before:]
 
 
@@ -55,7 +58,7 @@ async def ends(database_url: str) -> AsyncIterator[Ends]:
         aiohttp.ClientSession() as session,
     ):
         made = Ends(core, clock)
-        made.personal = DirectMessenger(core, SlackClient(settings, session), made.send)
+        made.personal = DirectMessenger(core, Membership(SlackClient(settings, session), clock), made.send)
         yield made
 
 

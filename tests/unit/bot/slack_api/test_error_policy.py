@@ -19,9 +19,11 @@ from tests.harness.repository import ROOT
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes_in_every_state import change
-from vpsops.bot.notifications.outbox_worker import CLOSED_SECONDS, STOPPED_SECONDS, OutboxWorker
+from vpsops.bot.notifications.outbox_worker import OutboxWorker
+from vpsops.bot.notifications.token_check import CLOSED_SECONDS, STOPPED_SECONDS
 from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.slack_api.error_policy import ACTION_CODES, ErrorAction, action_for
+from vpsops.bot.workspaces.registry import single_workspace
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -112,7 +114,7 @@ async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) ->
             aiohttp.ClientSession() as session,
             anyio.create_task_group() as group,
         ):
-            deliverer = OutboxWorker(core, SlackClient(core.settings, session))
+            deliverer = OutboxWorker(core, single_workspace(core, SlackClient(core.settings, session)))
             group.start_soon(deliverer.run)
             yield Room(core, slack, clock, deliverer)
             group.cancel_scope.cancel()

@@ -42,7 +42,7 @@ AWAITED = {
     ("core/changes/choices.py", "check_choices"): "a fan-out whose caller waits for all of it",
     ("core/operations/server_lists.py", "read_in_full"): "a fan-out whose caller waits for all of it",
     ("bot/notifications/outbox_worker.py", "_in_hand"): "keeps the claim on one message, and ends with its delivery",
-    ("bot/notifications/outbox_worker.py", "refresh"): "a fan-out whose caller waits for all of it",
+    ("bot/notifications/card_sync.py", "run"): "a fan-out whose caller waits for all of it",
     ("bot/handlers/home.py", "_rounds"): "a fan-out whose caller waits for all of it",
     ("bot/context/permalinks.py", "links_to"): "a fan-out whose caller waits for all of it",
     ("bot/context/bot_context.py", "_read_catalogue"): "a fan-out whose caller waits for all of it",

@@ -1,0 +1,90 @@
+"""A change whose messages are being delivered, with where they are posted: loaded once for all of them."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+
+from vpsops.core.changes.model import Change
+from vpsops.core.execution.card_refresh import load_with_copies
+from vpsops.core.messaging.outbox import Outbox, PostedMessage, topic_of
+
+NOTICE: Final = "told:"
+"""How the purposes of all copies begin that are no cards; stored."""
+LOCKS_KEPT: Final = 2000
+
+
+@dataclass(slots=True)
+class ChangeTopic:
+    """One change with the copies of its messages, kept up to date while this process has the topic in hand."""
+
+    outbox: Outbox
+    change: Change
+    copies: list[PostedMessage]
+    unsaved: list[PostedMessage] = field(default_factory=list)
+    """Notices that were posted and are stored with the end of the message that they came from."""
+
+    @property
+    def name(self) -> str:
+        """The topic's name in the outbox."""
+        return topic_of(self.change.id)
+
+    @property
+    def cards(self) -> list[PostedMessage]:
+        """The copies of the card, oldest first."""
+        return [copy for copy in self.copies if not copy.purpose.startswith(NOTICE)]
+
+    async def remember(self, purpose: str, channel: str, ts: str, *, audited: str = "") -> PostedMessage:
+        """Store a card that was posted, at once: its buttons work from now on. Raises `StorageError`."""
+        await self.outbox.remember(self.name, purpose, channel, ts, audited=audited)
+        copy = PostedMessage(self.name, purpose, channel, ts)
+        if copy not in self.copies:
+            self.copies.append(copy)
+        return copy
+
+    async def forget(self, copy: PostedMessage) -> None:
+        """Forget a copy that is gone from its channel. Raises `StorageError`."""
+        await self.outbox.forget(self.name, copy.channel, copy.ts)
+        self.copies = [known for known in self.copies if (known.channel, known.ts) != (copy.channel, copy.ts)]
+
+    def note(self, purpose: str, channel: str, ts: str) -> None:
+        """Keep a notice that was posted, to be stored by whoever takes `unsaved`.
+
+        A process that dies before finds the post again by its name.
+        """
+        copy = PostedMessage(self.name, purpose, channel, ts)
+        self.copies.append(copy)
+        self.unsaved.append(copy)
+
+    def take_unsaved(self) -> list[PostedMessage]:
+        """Return the notices to store, once."""
+        unsaved, self.unsaved = self.unsaved, []
+        return unsaved
+
+
+@dataclass(slots=True)
+class TopicBatch:
+    """A topic in hand: its change, loaded once, and the messages that were delivered and are not settled yet."""
+
+    topic: str
+    change: ChangeTopic | None = None
+    delivered: list[int] = field(default_factory=list)
+
+
+class TopicLocks:
+    """One lock for each topic: what is posted of one is posted by one task at a time."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, anyio.Lock] = {}
+
+    def of(self, topic: str) -> anyio.Lock:
+        """Return a topic's lock."""
+        if len(self._locks) > LOCKS_KEPT:
+            self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
+        return self._locks.setdefault(topic, anyio.Lock())
+
+
+async def load_topic(outbox: Outbox, change_id: str) -> ChangeTopic:
+    """Load a change and its copies in one transaction; raises `UnknownChangeError`, `StorageError`."""
+    change, copies = await load_with_copies(outbox, change_id)
+    return ChangeTopic(outbox, change, copies)

@@ -1,0 +1,47 @@
+"""Which channels subscribed to what: stored subscriptions and those of the settings, by workspace."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from vpsops.bot.notifications.events import DEFAULT, with_defaults
+from vpsops.core.app import Core
+from vpsops.core.messaging.outbox import OutboxMessage
+from vpsops.core.messaging.subscriptions import Subscription, Subscriptions
+
+
+class Subscribers:
+    """Reads the subscriptions of one workspace, or of all."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._store = Subscriptions(core.database, core.clock)
+
+    async def wanted(self) -> list[Subscription]:
+        """Return every subscription, those of the settings among them."""
+        stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.scope.team
+        if not spaces.several:
+            return with_defaults(self._core.settings, stored)
+        teams = [team] if team else sorted({one.team for one in stored} | {one.team for one in spaces.known})
+        return [one for each in teams for one in self._of_team(each, [sub for sub in stored if sub.team == each])]
+
+    def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
+        settings = self._core.workspaces.settings_of(self._core.settings, team)
+        wanted = with_defaults(settings, stored)
+        return [one if one.team else replace(one, id=f"{one.id}:{team}", team=team) for one in wanted]
+
+    async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
+        """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
+        if not self._core.workspaces.several:
+            return ""
+        subs = {one for message in messages for one in message.payload.get("subs", ())}
+        return next((one.team for one in await self.wanted() if one.id in subs), "")
+
+    async def others(self, messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription]) -> list[int]:
+        """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
+        spaces = self._core.workspaces
+        if not spaces.several:
+            return []
+        known = {one.id for one in await self._store.all()} | {f"{DEFAULT}:{one.team}" for one in spaces.known}
+        theirs = known - wanted.keys()
+        subs = {one.id: set(one.payload.get("subs", ())) for one in messages}
+        return [ident for ident, its in subs.items() if its & theirs and not its & wanted.keys()]

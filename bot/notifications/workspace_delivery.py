@@ -1,0 +1,56 @@
+"""What delivers messages in one workspace, with that one's token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from cachetools import LRUCache
+
+from vpsops.bot.notifications.card_sync import CardSync, DrawnCards
+from vpsops.bot.notifications.change_topic import ChangeTopic
+from vpsops.bot.notifications.digests import DigestSender, Failed
+from vpsops.bot.notifications.direct_messages import DirectMessenger
+from vpsops.bot.notifications.message_sender import MessageSender
+from vpsops.bot.notifications.notices import NoticeSender
+from vpsops.bot.slack_api.rate_limiter import MessageRateLimiter
+from vpsops.bot.workspaces.registry import WorkspaceSession
+from vpsops.core.app import Core
+from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
+from vpsops.core.outcomes.typical_durations import TypicalDurations
+
+DRAWN_KEPT: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class SharedState:
+    """What the deliveries of all workspaces in one process share."""
+
+    rate_limiter: MessageRateLimiter
+    usual: TypicalDurations
+    drawn: DrawnCards = field(default_factory=lambda: LRUCache(DRAWN_KEPT))
+    warned: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, core: Core) -> Self:
+        """Return a process's state before its first message."""
+        return cls(MessageRateLimiter(core.clock), TypicalDurations(core.database, core.clock))
+
+
+class WorkspaceDelivery:
+    """Cards, notices and digests of one workspace."""
+
+    def __init__(self, session: WorkspaceSession, shared: SharedState, failed: Failed) -> None:
+        core = session.core
+        sender = MessageSender(session.slack, shared.rate_limiter, shared.warned)
+        direct = DirectMessenger(core, session.membership, sender.post)
+        self.session = session
+        self.cards = CardSync(core, sender, shared.drawn, shared.usual)
+        self.digests = DigestSender(core, sender.post, failed)
+        self.notices = NoticeSender(core, sender, self.cards, self.digests.subscribers, direct)
+
+    async def deliver(self, topic: ChangeTopic, message: OutboxMessage, *, again: bool) -> Sequence[ChannelNews]:
+        """Bring a change's cards to its state or send a notice; return what subscribers are to be sent of it."""
+        if message.kind == "card":
+            await self.cards.sync(topic, again=again)
+            return ()
+        return await self.notices.notify(topic, str(message.payload.get("event", "")))
