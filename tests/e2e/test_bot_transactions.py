@@ -1,13 +1,19 @@
-"""How many transactions the bot makes: for a whole change, and while nothing happens."""
+"""How many transactions the bot makes: for a whole change, for one click, and while nothing happens."""
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import anyio
 import pytest
 
-from tests.fakes.slack_bot import Scene, shown, stage
+from tests.fakes.databases import migrated
+from tests.fakes.slack_bot import Scene, Stage, shown, stage
 from tests.fakes.transactions import counted
+from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
+from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.timings import DEFAULT_TIMING
@@ -55,3 +61,64 @@ async def test_an_idle_process_makes_a_transaction_a_second(tmp_path: Path, data
             await anyio.sleep(IDLE_SECONDS)
     assert counts == Counter({"write Process._beat": counts.total()})
     assert IDLE_SECONDS / 2 < counts.total() <= IDLE_SECONDS
+
+
+HEARTBEAT: Final = "write Process._beat"
+"""Made every second with or without a click, so it is no cost of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How many of each; `slack` names the methods called."""
+
+    reads: int
+    writes: int
+    slack: Counter[str]
+
+    @property
+    def calls(self) -> int:
+        """Calls of Slack's Web API."""
+        return self.slack.total()
+
+
+def cost_of(transactions: Counter[str], methods: list[str]) -> Cost:
+    """Sort what was counted."""
+    reads = sum(count for name, count in transactions.items() if name.startswith("read "))
+    writes = sum(count for name, count in transactions.items() if name.startswith("write ") and name != HEARTBEAT)
+    return Cost(reads, writes, Counter(methods))
+
+
+async def approve(world: Stage, core: Core) -> tuple[Cost, Cost]:
+    """Have an agent ask for a reboot and somebody approve it; return the cost until "done", and of all that follows.
+
+    What follows is the reply in the card's thread and the direct message to the human behind the agent.
+    """
+    asked = await core.gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), reason="it hangs"))
+    assert isinstance(asked, Held)
+    card = await world.card("approvals", words="waiting for approval")
+    await VirtualClock().sleep(5)
+    before = len(world.slack.log)
+
+    def methods() -> list[str]:
+        return [call.method for call in world.slack.log[before:]]
+
+    with counted() as transactions:
+        await world.slack.click("bob", card, "vps:approve")
+        await world.card("approvals", words="done")
+        done = cost_of(transactions, methods())
+        await eventually(lambda: methods().count("chat.postMessage") == 2)
+        await VirtualClock().sleep(3)
+    return done, cost_of(transactions, methods())
+
+
+@pytest.mark.requirement("click-cost")
+async def test_an_approve_click_costs_little_until_its_card_says_done(tmp_path: Path) -> None:
+    """At most 15 reads, 12 writes and 6 calls of Slack; after that each who is sent a message costs one call."""
+    async with stage(tmp_path, scene(migrated(tmp_path / "cost.sqlite3"))) as world, world.bot() as (_, core):
+        done, whole = await approve(world, core)
+    assert done.reads <= 15, done
+    assert done.writes <= 12, done
+    assert done.calls <= 6, done
+    assert whole.reads <= 15, whole
+    assert whole.writes <= 15, whole
+    assert whole.slack == done.slack + Counter({"chat.postMessage": 2}), whole
