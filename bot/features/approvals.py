@@ -16,6 +16,7 @@ from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.modals import name_view, note_view
 from vpsops.core.authorization.change_reader import stale
+from vpsops.core.changes.approvals import check_confirmer, check_not_asker
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.operations import OPERATIONS, Risk
@@ -87,11 +88,10 @@ def _may(requester: Requester, agreed: Agreed) -> None:
     change = agreed.change
     if change.state is not State.HELD:
         raise stale(change)
-    own = requester.actor.same_human(change.actor)
-    if agreed.yes is Yes.CONFIRM and not own:
-        raise NotAllowedError(f"Only {change.actor.cited} can confirm this change.")
-    if agreed.yes is Yes.APPROVE and own:
-        raise NotAllowedError("You asked for this, yourself or through an agent, so others must decide.")
+    if agreed.yes is Yes.CONFIRM:
+        check_confirmer(change, requester.actor)
+    else:
+        check_not_asker(change, requester.actor)
 
 
 async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change:

@@ -15,12 +15,11 @@ from vpsops.core.changes import approvals, repository
 from vpsops.core.changes.audit_entries import clean_actor, person, worded
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import NotAllowedError, StaleChangeError
+from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.messaging import outbox
-from vpsops.core.policy.decision import Decision
 
 MIN_DIGEST = 16
 
@@ -49,10 +48,7 @@ class Votes:
         """Record the yes of the asker's own human."""
         change = self._held(connection, change_id, word.digest)
         agent_pause.check(connection, change.actor)
-        if change.ruling.decision is not Decision.CONFIRM:
-            raise NotAllowedError("This change needs other people's approval.", hint="It cannot be confirmed.")
-        if not word.actor.same_human(change.actor):
-            raise NotAllowedError(f"Only {change.actor.cited} can confirm this change.")
+        approvals.check_confirmer(change, word.actor)
         now = self.clock.now()
         note = self.recheck.at_last_yes(connection, change, now)
         if note:
@@ -102,8 +98,7 @@ class Votes:
     def cancel(self, connection: Connection, change_id: str, word: Statement) -> Change:
         """Withdraw one's own change before it is sent."""
         change = self.changes.load(connection, change_id, lock=True)
-        if not word.actor.same_human(change.actor):
-            raise NotAllowedError(f"Only {change.actor.cited} can cancel this change.")
+        approvals.check_canceller(change, word.actor)
         if change.state not in {State.HELD, State.APPROVED}:
             raise stale(change)
         body = {"by": self._person(word.actor), "reason": self._words(word.reason)}

@@ -1,4 +1,4 @@
-"""Who may vote on a hold, and what the votes come to."""
+"""Who may confirm, vote on and settle a change, why not, and what the votes come to."""
 
 from datetime import datetime
 
@@ -20,15 +20,36 @@ def check(change: Change, voter: Actor) -> None:
             f"Nobody found out whose account is behind {change.actor.cited} when this was asked for.",
             hint="Nothing was decided. It expires by itself; its asker may cancel it and ask again.",
         )
+    check_not_asker(change, voter)
+    if any(voter.same_human(vote.voter) for vote in change.votes):
+        raise NotAllowedError("You have voted on this change already.")
+    if not eligible(change, voter):
+        raise NotAllowedError("You are not among those who may decide this change.")
+
+
+def check_not_asker(change: Change, voter: Actor) -> None:
+    """Raise `NotAllowedError` for the human who requested a change, also where an agent did so for them."""
     own = bool(change.actor.account) and change.actor.account in {voter.account, voter.id}
     if own or voter.same_human(change.actor):
         raise NotAllowedError(
             f"You asked for this change, yourself or through {change.actor.cited}: others must decide."
         )
-    if any(voter.same_human(vote.voter) for vote in change.votes):
-        raise NotAllowedError("You have voted on this change already.")
-    if not eligible(change, voter):
-        raise NotAllowedError("You are not among those who may decide this change.")
+
+
+def check_confirmer(change: Change, actor: Actor) -> None:
+    """Raise `NotAllowedError` unless the change needs its asker's confirmation and this person may give it."""
+    if change.ruling.decision is not Decision.CONFIRM:
+        raise NotAllowedError("This change needs other people's approval.", hint="It cannot be confirmed.")
+    if not actor.same_human(change.actor):
+        raise NotAllowedError(f"Only {change.actor.cited} can confirm this change.")
+
+
+def check_canceller(change: Change, actor: Actor) -> None:
+    """Raise `NotAllowedError` unless this is the human who requested the change, or an agent of theirs."""
+    if not actor.same_human(change.actor):
+        raise NotAllowedError(
+            f"Only {change.actor.cited} can cancel this change.", hint="Its approvers can deny it in Slack."
+        )
 
 
 def eligible(change: Change, voter: Actor) -> bool:

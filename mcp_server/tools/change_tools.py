@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import ChangePage, ChangeQuery, position_from, position_of
-from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.text import moment
 from vpsops.core.operations.registry import Arguments
 from vpsops.mcp_server.presenters import results
@@ -159,12 +158,7 @@ async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Cancel a change that this asker asked for and that was not sent yet."""
     wanted = parse_arguments(CancelArguments, call)
     actor = ctx.actor(call)
-    change = await ctx.core.changes.get(wanted.change, scope=ctx.scope)
-    if not change.actor.same_human(actor):
-        raise NotAllowedError(
-            "Only who asked for a change can cancel it here.", hint="Its approvers can deny it in Slack."
-        )
-    cancelled = await ctx.core.gate.cancel(change.id, actor, reason=wanted.reason, scope=ctx.scope)
+    cancelled = await ctx.core.gate.cancel(wanted.change, actor, reason=wanted.reason, scope=ctx.scope)
     return results.change_tool_result(cancelled, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
 
