@@ -1,4 +1,4 @@
-"""Which changes are under way, for those who keeps their cards fresh; one process at a time does."""
+"""Changes in progress, for the process that refreshes their cards; one process at a time does."""
 
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -36,5 +36,5 @@ async def load_with_copies(outbox: Outbox, change_id: str) -> tuple[Change, list
 
 
 def next_ones(under_way: list[Change], refreshed: dict[str, float], most: int) -> list[Change]:
-    """Return those whose turn it is: the ones that waited longest, so that of many none is left out."""
+    """Return the cards to refresh next: those that waited longest, so that none of many is left out."""
     return sorted(under_way, key=lambda change: refreshed.get(change.id, float("-inf")))[:most]

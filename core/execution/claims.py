@@ -1,4 +1,4 @@
-"""Which changes this process may claim: those whose operation and format it knows, the oldest first."""
+"""The changes this process may claim: those with an operation and format it supports, the oldest first."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -36,7 +36,7 @@ def needs(connection: Connection, *states: State) -> frozenset[Need]:
 
 
 def is_outranked(connection: Connection, others: AbstractSet[str], states: Sequence[State]) -> bool:
-    """Return whether another living process can do all that this one can, and some of what waits besides."""
+    """Return whether another living process supports all that this one does, and some of what waits besides."""
     own = own_capability()
     beyond = {need for need in needs(connection, *states) if not own.covers(need)}
     if not beyond:

@@ -1,7 +1,7 @@
-"""Changes that wait because the provider asked to: approved, nothing sent, until that time or until their yes lapses.
+"""Changes deferred at the provider's request: approved, nothing sent, until that time or until the approval lapses.
 
-A yes counts for as long as the question for it may be open, and for a quarter of an hour at least: no one wants a
-server stopped hours after saying so. What the provider wants to wait for longer ends at once.
+An approval counts for as long as its request may be open, and for a quarter of an hour at least: a server must not be
+stopped hours after the approval. A change with a longer requested wait ends at once.
 """
 
 import math
@@ -24,12 +24,12 @@ from vpsops.core.wayscloud.requests.error_mapping import may_follow_effect
 YES_EVENTS: Final = ("requested", "confirmed", "approved")
 MINUTE: Final = 60
 UNASKED_GAPS: Final = 20
-"""A 429 that says no time is waited for as long as so many gaps between writes."""
+"""The wait after a 429 without a time, in gaps between writes."""
 WAITS: Final = "the provider asks to wait until {until} with {what}"
 
 
 class LapsedError(Exception):
-    """The yes to a change is too old to send it by; the text says so to people."""
+    """The approval of a change is too old to send it; the text, for users, gives the reason."""
 
 
 def is_due(now: float) -> sa.ColumnElement[bool]:
@@ -69,7 +69,7 @@ def defer(connection: Connection, change: Change, wish: HoldOff, now: datetime, 
 
 
 def doubt(connection: Connection, change: Change, error: ProviderRefusedError, now: datetime, timing: Timing) -> Change:
-    """Have polls verify a provider's refusal, and honour its Retry-After."""
+    """Have polls verify a refusal by the provider, and keep to the wait that it asks for."""
     again = error.again and change.sends < timing.sends
     if isinstance(error, RateLimitedError):
         seconds = error.retry_after or timing.write_gap * UNASKED_GAPS
@@ -91,7 +91,7 @@ def _waiting(change: Change, asked: str) -> str:
 
 
 def clock_time(moment: float, now: datetime) -> str:
-    """Say a moment that is near, rounded up: to the minute, or to the second where it is a matter of those."""
+    """Format a moment that is near, rounded up: to the minute, or to the second within the next two minutes."""
     unit = MINUTE if moment - now.timestamp() > 2 * MINUTE else 1
     rounded = datetime.fromtimestamp(math.ceil(moment / unit) * unit, UTC)
     return f"{rounded:%H:%M} UTC" if unit == MINUTE else f"{rounded:%H:%M:%S} UTC"

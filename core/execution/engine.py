@@ -39,9 +39,9 @@ POLLER: Final = "poller"
 
 
 class Engine:
-    """Started on the first change, or at once by a process that serves others.
+    """Runs changes; started on the first change, or at once by a process that serves others.
 
-    With `always` the provider is polled even without a change in progress, for channels that subscribed.
+    With `always` the provider is polled even while nothing is being changed: a channel subscribes to its events.
     """
 
     def __init__(  # noqa: PLR0913 - a composition: each part is made elsewhere and handed in
@@ -90,7 +90,7 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        """Return whether this process runs changes, and therefore beats."""
+        """Return whether this process runs changes, and therefore sends heartbeats."""
         return self._running
 
     async def start(self) -> None:
@@ -149,7 +149,7 @@ class Engine:
             logger.error("storage_failed", change=change_id, error=error.message, error_id=error.error_id)
 
     def look_soon(self) -> None:
-        """Watch, and poll soon."""
+        """Start the poller, and have it poll soon."""
         self._watcher.nudge()
         self.watch()
 

@@ -27,7 +27,7 @@ DOUBTED: Final = (
 
 
 def not_sent(change: Change, rest: str) -> str:
-    """Report that a write stayed here, and begin `rest` after that; what an earlier one came to is said too."""
+    """State that a write was not sent, then `rest`; the result of an earlier send is stated too."""
     if not change.sends:
         return f"{NOTHING_SENT}{rest}"
     refusal = change.refusal or Refusal("The provider refused it.", again=False)
@@ -35,12 +35,12 @@ def not_sent(change: Change, rest: str) -> str:
 
 
 def before(sending: Change) -> Change:
-    """Return a change whose write stayed here as it was before its intention was stored."""
+    """Return an unsent change as it was before its intention was stored."""
     return replace(sending, sends=max(sending.sends - 1, 0))
 
 
 def difference(change: Change, seen: Preview) -> str:
-    """Describe what is not as it was shown."""
+    """Describe how the target differs from the preview that was shown."""
     target, now = change.target, seen.target
     names = ("hostname", "state", "region", "address", "plan", "system")
     parts = [

@@ -42,11 +42,11 @@ REFUSED_WAIT: Final = timing.REFUSED_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class PollTargets:
-    """What a poll is for: changes in progress, and the subscriptions of channels."""
+    """What to poll for: changes, and the events that channels subscribe to."""
 
     changes: Sequence[Change] = ()
     wanted: Sequence[Subscription] = ()
-    standing: bool = False  # someone wants a poll even while nothing is being changed
+    standing: bool = False  # a subscription needs polls even while nothing is being changed
 
     @property
     def nothing(self) -> bool:
@@ -67,14 +67,14 @@ def interval(changes: Sequence[Change], snapshot: FleetSnapshot | None, timing: 
 
 @dataclass(slots=True)
 class ChangePoller:
-    """Looks at the fleet while there is something to wait for."""
+    """Polls the fleet while there is something to wait for."""
 
     database: Database
     api: Wayscloud
     clock: Clock
     process: Process
     timing: Timing
-    fleet: ServerFeed | None = None  # whose followers hear of each poll
+    fleet: ServerFeed | None = None  # its followers get each poll's servers
     always: bool = False  # a channel that the settings name wants to hear of everything
     record_round: RoundRecorder = no_record  # called after each poll, before the pause
     _nudged: anyio.Event = field(default_factory=anyio.Event)
@@ -92,18 +92,18 @@ class ChangePoller:
         self._settlement = Settlement(self.database, self.api, self.clock, self.timing)
 
     def nudge(self) -> None:
-        """Ask for a poll soon; many nudges are one."""
+        """Ask for a poll soon; nudges before it are merged."""
         self._nudged.set()
 
     def hear(self, newest: float) -> None:
-        """Poll soon if a change was sent, by any process, after all those watched so far."""
+        """Poll soon if a change was sent, perhaps by another process, that is younger than all polled for so far."""
         if newest > self._newest:
             self.nudge()
 
     async def watch(self) -> None:
         """Poll until nothing is left to poll for, if this process gets the lease."""
         failure: BaseException | None = None
-        async with anyio.create_task_group() as group:  # reads that take longer than a poll go on in it
+        async with anyio.create_task_group() as group:  # for reads that take longer than a poll
             try:
                 await self._watch_on(group)
             except anyio.get_cancelled_exc_class():
@@ -143,7 +143,7 @@ class ChangePoller:
         await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
 
     async def _measure(self, snapshot: FleetSnapshot, subscriptions: Sequence[Subscription]) -> None:
-        """Read the figures that someone has a threshold on, while polls go on."""
+        """Read the usage figures that have thresholds, while polls continue."""
         try:
             await self._lookout.measure(snapshot.servers, subscriptions)
         except StorageError as error:
@@ -162,7 +162,7 @@ class ChangePoller:
             await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one poll
 
     async def _mine(self) -> PollTargets:
-        """Return what there is to look for, or nothing if another process looks. Raises `StorageError`.
+        """Return what to poll for, or nothing if another process polls. Raises `StorageError`.
 
         While this process holds the lease, a round reads; it writes to take the lease, and to give it up.
         """
@@ -172,12 +172,12 @@ class ChangePoller:
         return await self.database.transact(self._take, durable=False, wake=False)
 
     def _held(self, connection: Connection) -> PollTargets:
-        """Return what there is to look for under a lease that this process holds already."""
+        """Return what to poll for under a lease that this process holds already."""
         mine = leases.lease_holder(connection, LEASE) == self.process.id and not self._is_outranked(connection)
         return self._due(connection) if mine else PollTargets()
 
     def _take(self, connection: Connection) -> PollTargets:
-        """Take or keep the lease, and return what there is to look for; without anything it is given up."""
+        """Take or keep the lease, and return what to poll for; without anything it is given up."""
         if not leases.acquire_lease(connection, LEASE, self.process.id, self.database.tick(connection)):
             return PollTargets()
         due = PollTargets() if self._is_outranked(connection) else self._due(connection)
@@ -186,7 +186,7 @@ class ChangePoller:
         return due
 
     def _is_outranked(self, connection: Connection) -> bool:
-        """Say whether one of a newer version is there to watch what both know."""
+        """Return whether a process of a newer version can watch what both support."""
         others = leases.alive(connection, self.database.tick(connection)) - {self.process.id}
         return is_outranked(connection, others, WATCHED)
 
@@ -226,13 +226,13 @@ def sent(change: Change) -> float:
 
 
 def away(changes: Sequence[Change], snapshot: FleetSnapshot) -> set[str]:
-    """Return the changes whose server has been seen down or on its way since they were sent, now or before."""
+    """Return the changes with a server seen off or pending since they were sent, now or before."""
     down = {server.id for server in snapshot.servers if server.off or server.pending}
     return {change.id for change in changes if change.id in snapshot.away or change.target.id in down}
 
 
 def moved(changes: Sequence[Change], snapshot: FleetSnapshot) -> set[str]:
-    """Return the changes whose server's `status` has been another than in order since they were sent."""
+    """Return the changes with a server `status` other than in order since they were sent."""
     other = {server.id for server in snapshot.servers if not server.in_order}
     return {change.id for change in changes if change.id in snapshot.moved or change.target.id in other}
 

@@ -39,7 +39,7 @@ BATCH = 100
 LEAST = 5
 """So many runs are taken up in a round however many this process has in hand."""
 REST_SECONDS: Final = timing.REST_SECONDS
-"""A change whose step broke is tried again after this, so that many of them keep no one else waiting."""
+"""A change is retried this long after a failed step, so that many of them do not keep others waiting."""
 WATCHED = (State.WATCHING, State.UNKNOWN)
 WATCHER = "watcher"
 UNANSWERED = "unanswered"
@@ -47,20 +47,20 @@ UNANSWERED = "unanswered"
 
 @dataclass(frozen=True, slots=True)
 class ReconcilerWork:
-    """The work that one query of the table finds."""
+    """The work that one read of the table finds."""
 
     expired: list[Change]
     to_remind: list[Change]
-    to_run: bool  # there is something approved that no one runs
+    to_run: bool  # something approved has no process that runs it
     orphaned: list[Change]
-    newest: float  # when the last of those to watch was sent; 0 when there is none
-    standing: bool  # a subscription needs the provider polled, and no process does
+    newest: float  # when the last of those to watch was sent; 0 without any
+    standing: bool  # a channel wants the provider polled, and no process does
     view: StoreView | None = None  # whether the database is still the one that was seen before
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Looks for what is due and does it."""
+    """Finds due work and does it."""
 
     database: Database
     clock: Clock
@@ -71,10 +71,10 @@ class Reconciler:
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name wants to hear of everything
     continuity: ContinuityMonitor | None = None
-    broken: dict[str, float] = field(default_factory=dict)  # changes whose step broke, and when it is tried again
+    broken: dict[str, float] = field(default_factory=dict)  # changes with a failed step, and when it is retried
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
-        """Keep on until cancelled; an unreachable database is logged once and tried again."""
+        """Run rounds until cancelled; log an unavailable database once, and retry."""
         failing = False
         while True:
             try:
@@ -89,7 +89,7 @@ class Reconciler:
 
     @property
     def _rides(self) -> bool:
-        """Return whether a query can wait for a heartbeat."""
+        """Return whether a read of the table can wait for a heartbeat."""
         return self.timing.keep_seconds >= 2 * BEAT_SECONDS
 
     async def round(self) -> None:
@@ -142,13 +142,13 @@ class Reconciler:
         return (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
 
     def _unowned(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
-        """Changes that no process runs; one that moved a moment ago is left to the process that moved it."""
+        """Select what no process runs; what moved a moment ago is left to the process that moved it."""
         now, moment = self.clock.now().timestamp(), self.timing.keep_seconds / 2
         recent = CHANGES.c.updated_at.between(now - moment, now + moment)
         return self._masterless(others, running) & ~recent & is_due(now)
 
     async def _claim(self) -> list[str]:
-        """Take the oldest of what no one runs, as many as there is room for here; the rest is for other processes."""
+        """Claim the oldest of what no process runs, as many as there is room for here; others take the rest."""
         running = self.running()
         room = max(BATCH - len(running), LEAST)
 
@@ -177,16 +177,16 @@ class Reconciler:
 
 
 def expire(connection: Connection, change: Change, clock: Clock) -> Change:
-    """End a hold that no one answered in time."""
+    """End a hold that was not answered in time."""
     note = "Nobody answered in time. Nothing was done."
     outbox.put_notice(connection, change.id, "expired", clock.now())
     return repository.step(connection, change, State.EXPIRED, clock.now(), event="expired", note=note)
 
 
 def attend(connection: Connection, change: Change, clock: Clock, timing: Timing) -> Change:
-    """Bring a hold to people's attention: to more of them while no one has voted, and once more before it expires.
+    """Remind people of a hold: more of them while it has no votes, and once more before it expires.
 
-    Where no process was there at the first time, both are due at once.
+    If no process was running at the first time, both are due at once.
     """
     now, last = clock.now(), last_attention(change, timing)
     due = connection.scalars(repository.column(CHANGES.c.remind_at, change.id)).one()

@@ -1,9 +1,9 @@
-"""One run of an approved change: claim, check again, connect, store the intention, send once, record what came back.
+"""One run of an approved change: claim, check again, connect, store the intention, send once, record the answer.
 
 Every step is a transaction with compare-and-set, so a process that was taken for dead finds its next step refused.
-The write itself is fenced in time: on a connection that is open already it leaves within two seconds of the stored
-intention, by a process that no one can have given up yet, or not at all. A write that this process was too slow for
-is no failure of the change, which is tried again.
+The write itself is fenced in time: on an open connection it leaves within two seconds of the stored intention, by a
+process that no other can have given up yet, or not at all. A write that this process was too slow for is no failure
+of the change, which is tried again.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class Runner:
     continuity: ContinuityMonitor | None = None
 
     async def run(self, change_id: str, claim: ClaimedChange | None = None) -> None:
-        """Take a change as far as the provider's answer; another person's change is left alone.
+        """Take a change as far as the provider's answer; a change of another process is left alone.
 
         `claim` is what `claim_in` returned in the transaction that let it run.
         """
@@ -221,7 +221,7 @@ class Runner:
         return self.recheck.policy.timing_from(self.timing)
 
     async def _check(self, change: Change) -> SendCheck | None:
-        """Look again at what was shown; a difference supersedes the change."""
+        """Check again what was shown; a difference supersedes the change."""
         operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
             seen = await look_again(self.api, operation, change.arguments)
@@ -245,7 +245,7 @@ class Runner:
         return SendCheck(seen, account, begun)
 
     async def _supersede(self, change: Change, why: str) -> None:
-        """End a change whose server is no longer as it was shown, unless an earlier send of it may be the reason."""
+        """End a change if its server differs from what was shown, unless an earlier send of it may be the reason."""
         if not change.sends:
             note = f"Nothing was sent. What was shown has changed: {why}"
             await self._end(change, State.SUPERSEDED, "superseded", note)
@@ -256,7 +256,7 @@ class Runner:
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
 
     async def _intend(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
-        """Store that the write leaves now, on the connection that is open; the previewed state still holds."""
+        """Store that the write leaves now, on the open connection; what was checked is unchanged."""
         now = self.clock.now()
 
         def work(connection: Connection) -> tuple[Change, float]:
@@ -286,7 +286,7 @@ class Runner:
         return sending, SendDeadline(self.process, self.clock, stored + self.timing.send_window)
 
     async def _uptime(self, change: Change, server_id: str) -> int | None:
-        """Return a server's uptime before its reboot, if it can be read soon; a younger one serves as well."""
+        """Return a server's uptime before its reboot, if read in time; otherwise a low later one proves it."""
         if change.operation != "reboot":
             return None
         with anyio.move_on_after(self.timing.uptime_wait):
@@ -325,7 +325,7 @@ class Runner:
         return None
 
     async def _prepare(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
-        """Store the intention; where connecting took too long, check the server again first."""
+        """Store the intention, after another check where connecting took so long that the last one is old."""
         if self.clock.monotonic() - checked.at > self.timing.look_age:
             again = await self._check(change)
             if again is None:
@@ -334,9 +334,9 @@ class Runner:
         return await self._intend(change, checked, uptime)
 
     async def _refused(self, sending: WriteHook, error: provider_errors.ProviderRefusedError) -> None:
-        """Have polls verify a refusal: a proxy may have repeated the request, or answered after the effect.
+        """Have polls verify a refusal: a proxy may have repeated the request, or have refused it after the effect.
 
-        A key that is refused is the exception: it is refused before anything is done, and cannot be used for a poll.
+        A rejected key is the exception: it is refused before anything is done, and cannot be used for polls.
         """
         if sending.fence is None:
             await self._not_sent(sending.change, f". {error.message}")
@@ -357,7 +357,7 @@ class Runner:
         await self._back(sending.change, "not_processed", why, why)
 
     async def _held_back(self, change: Change, why: str) -> Change | None:
-        """Back to approved, as nothing left and no one but this process was the reason; not for ever."""
+        """Return to approved, as nothing left and only this process was the reason; not indefinitely."""
         try:
             begun = await self.database.read(partial(attempted_since, change))
         except UnauthorizedError as error:

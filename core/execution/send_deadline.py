@@ -10,7 +10,7 @@ from vpsops.core.storage.leases import Process
 
 
 class LateError(Exception):
-    """This process was too slow, or others may count it as dead: the write stayed here. The text says which."""
+    """This process was too slow, or others may count it as dead: the write was not sent. The text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)

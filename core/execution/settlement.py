@@ -1,7 +1,7 @@
-"""The settlement of a poll: what the list says ends changes at once, the rest is read beside, each for itself.
+"""The settlement of a poll: what the list proves ends changes at once; other servers are read besides, each on its own.
 
-A server that does not answer holds up its own change and no other. Its read is given up within the poll's budget at
-first; after that it is read apart from the polls, with more patience each time.
+A server that does not answer holds up its own change and no other. Its first read is limited to the poll's budget;
+later ones run apart from the polls, with a longer timeout each time.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -64,7 +64,7 @@ class ChangeReading:
 
 @dataclass(slots=True)
 class Settlement:
-    """Settles changes by what polls find, and remembers of each how its server answered."""
+    """Settles changes by the results of polls, and remembers of each how its server answered."""
 
     database: Database
     api: Wayscloud
@@ -82,13 +82,13 @@ class Settlement:
 
     @property
     def waits_for_another_look(self) -> bool:
-        """Return whether a poll found a success that the next one has to find again."""
+        """Return whether a poll found a success that the next one has to confirm."""
         return bool(self._since)
 
     async def settle(self, changes: Sequence[Change], snapshot: FleetSnapshot, group: TaskGroup) -> None:
-        """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`.
+        """Settle what the list and quick reads settle; slow reads continue in `group`. Raises `StorageError`.
 
-        Changes whose server is not listed come last, and wait for reads by their ids.
+        Changes of servers that are not listed come last, and wait for reads by their ids.
         """
         kept = {change.id for change in changes}
         self._forget(kept)
@@ -128,7 +128,7 @@ class Settlement:
                 self._read_apart(change, finding, snapshot, group)
 
     def _judge(self, change: Change, snapshot: FleetSnapshot) -> OutcomeFinding | None:
-        """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
+        """Return what the list alone proves of a change; None where this fails, which affects that change alone."""
         try:
             return determine_outcome(change, snapshot, None, self.timing)
         except Exception as error:  # as in `_each`
@@ -141,7 +141,7 @@ class Settlement:
                 del memory[change_id]
 
     async def _read_quickly(self, to_read: Sequence[tuple[Change, OutcomeFinding]], snapshot: FleetSnapshot) -> None:
-        """Read servers at once, all within the poll's budget; whose turn does not come is first at the next poll."""
+        """Read servers at once, all within the poll's budget; those it does not reach are first at the next poll."""
         limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.look_budget
 
         async def read(change: Change, finding: OutcomeFinding) -> None:
@@ -155,7 +155,7 @@ class Settlement:
                 reads.start_soon(read, change, finding)
 
     def _read_apart(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot, group: TaskGroup) -> None:
-        """Read a server that was slow before while polls go on, unless that is under way."""
+        """Read a server that was slow before while polls continue, unless such a read is in progress."""
         if change.id in self._apart or len(self._apart) >= APART:
             return
         patience = min(self.timing.look_budget * 2 ** self._misses[change.id], self.timing.look_patience)
@@ -170,7 +170,7 @@ class Settlement:
         group.start_soon(read)
 
     async def _read(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot, patience: float) -> None:
-        """Read a change's server within `patience` seconds, and settle the change with or without the result."""
+        """Read a change's server within `patience`, and settle the change with or without the result."""
         end = anyio.current_time() + patience
         if patience > 0:
             self._tried[change.id] = self.clock.monotonic()
@@ -197,7 +197,7 @@ class Settlement:
         return None if full is None else replace(reading, snapshot=reading.snapshot.with_full(full))
 
     async def _told(self, change: Change, read: Awaitable[T | None], patience: float) -> T | None:
-        """Return the result of a read of a change's server, or None after the time limit."""
+        """Return the result of a read of a change's server if it arrives in time, else None."""
         begun = anyio.current_time()
         with anyio.move_on_after(patience) as scope:
             response = await read
@@ -228,10 +228,10 @@ class Settlement:
             return None
 
     def _agreed(self, change: Change, finding: OutcomeFinding) -> bool:
-        """Return whether a create was found done by two polls, one after the other, that are a while apart.
+        """Return whether two consecutive polls, some time apart, found a create done.
 
-        A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots
-        one that exists is settled by one poll of two sources, the list and the server itself.
+        A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots an
+        existing one is settled by one poll of two sources, the list and the server itself.
         """
         if finding.finding is not OutcomeKind.SUCCEEDED or change.operation != "create":
             return True
@@ -256,11 +256,11 @@ class Settlement:
             if not passing:
                 raise
             logger.error("change_not_settled", change=change.id, error=error.message, error_id=error.error_id)
-        except Exception:  # a bug that one change meets must not keep the others; the next poll tries again
+        except Exception:  # a bug in one change must not delay the others; the next poll tries again
             logger.exception("settlement_failed", change=change.id)
 
     async def _show_phase(self, change: Change, snapshot: FleetSnapshot) -> None:
-        """Store where the provider says that the server is, when that is another word than before: cards show it."""
+        """Store the server's status at the provider when it differs from the one before: cards show it."""
         server = next((item for item in snapshot.servers if item.id == wanted_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
             return
@@ -276,7 +276,7 @@ class Settlement:
 
 
 def unreadable(change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
-    """Return what follows for a change where its server's usage is missing."""
+    """Return the outcome of a change if its server's usage could not be read."""
     late = elapsed(change, snapshot) > timing.power_lookup
     if change.state is State.UNKNOWN and late:
         what = "the server" if finding.finding is OutcomeKind.NEEDS_SERVER else "the server's uptime"
@@ -289,7 +289,7 @@ def unreadable(change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot,
 
 
 def apply_outcome(connection: Connection, change: Change, finding: OutcomeFinding, clock: Clock) -> Change:
-    """Store what a poll found, in the caller's transaction."""
+    """Store the result of a poll, in the caller's transaction."""
     now = clock.now()
     result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
     if finding.server is not None:

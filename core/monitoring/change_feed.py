@@ -1,7 +1,7 @@
-"""What has happened since, read off the audit trail: the changes of every process, in the order they were stored.
+"""Events read off the audit trail: the changes of every process, in the order they were stored.
 
-The trail's numbers are given under one lock, so none appears after a higher one was read. No one polls:
-a follower waits for the database's signal.
+The trail's numbers are assigned under one lock, so none appears after a higher one was read. There is no polling:
+followers wait for the database's signal.
 """
 
 import json
@@ -30,7 +30,7 @@ from vpsops.core.storage.tables import AUDIT, CHANGES
 logger = structlog.get_logger(__name__)
 PAGE = 500
 FALL_BACK: Final = timings.NEWS_SECONDS
-TOGETHER = 0.05  # a burst of commits is one poll
+TOGETHER = 0.05  # a burst of commits is one read
 AWAY: Final = timings.SIGNAL_AWAY_SECONDS
 BROKEN: Final = timings.NEWS_BROKEN_SECONDS
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
@@ -78,7 +78,7 @@ def _target(row: sa.RowMapping) -> Target:
 def _drifted(text: str) -> Target | None:
     try:
         body: Json = json.loads(text)
-    except (ValueError, RecursionError):  # someone altered it; that it shows is the audit's business
+    except (ValueError, RecursionError):  # altered from outside; the audit reports that
         return None
     ident = body.get("server") if isinstance(body, dict) else None
     return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident and isinstance(ident, str) else None
@@ -87,7 +87,7 @@ def _drifted(text: str) -> Target | None:
 async def follow(
     database: Database, clock: Clock, listener: Callable[[Sequence[ChangeEvent]], None], ready: anyio.Event
 ) -> None:
-    """Tell all that is stored from now on, by any process, until cancelled; `ready` is set once nothing is missed."""
+    """Pass on all that any process stores from now on, until cancelled; `ready` is set once nothing is missed."""
     seq = -1
     while True:
         mark = database.signals.mark(commit_notifier.AUDIT)
@@ -95,12 +95,12 @@ async def follow(
             if seq < 0:
                 seq, _ = await database.read(chain.head)
                 ready.set()
-            news = await database.read(lambda connection: after(connection, seq))  # noqa: B023 - run before it goes on
+            news = await database.read(lambda connection: after(connection, seq))  # noqa: B023 - run at once
         except StorageError as error:
             logger.warning("change_feed_unavailable", error=error.message, error_id=error.error_id)
             await clock.sleep(AWAY)
             continue
-        except Exception:  # a bug must not end those who follow; what was read so far is not delivered twice
+        except Exception:  # a bug must not end the followers; what was read so far is not repeated
             logger.exception("change_feed_failed")
             await clock.sleep(BROKEN)
             continue

@@ -1,4 +1,4 @@
-"""A server that changed state, came or went although no one here asked for it."""
+"""A server that changed state, came or went although it was not requested here."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,9 +48,9 @@ def drifts(
 
 
 def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: bool) -> dict[str, Server]:
-    """Return what the next poll is compared with: where a server last stood, while it is on its way or not read.
+    """Return what the next poll is compared with: a server's last settled state, while it is pending or not read.
 
-    A server that the very first poll finds on its way was there before; one that comes later is new.
+    A server that the very first poll finds pending was there before; one that comes later is new.
     """
     first = not before
     kept = {server.id: _last_stand(before.get(server.id), server, first=first) for server in now}
@@ -65,7 +65,7 @@ def _last_stand(before: Server | None, now: Server, *, first: bool) -> Server | 
 
 
 def _untold(old: Server | None, new: Server | None) -> bool:
-    """Return whether two polls differ only in that one of them lacks the power state."""
+    """Return whether two polls differ only in that one of them did not report the power."""
     if old is None or new is None or not (old.power_unknown or new.power_unknown):
         return False
     return old.in_order and new.in_order

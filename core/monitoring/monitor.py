@@ -1,7 +1,7 @@
-"""What the poller notices besides its changes: drift, the provider's absence, figures over a threshold.
+"""What the poller monitors besides its changes: drift, provider outages, figures over a threshold.
 
-Only the process that has the poller's lease uses it, and what was notified is stored with the
-notification, so that another process or the next start goes on from there.
+Only the process that holds the poller's lease uses it. What was notified is stored with the notice, so that another
+process or the next start continues from there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class FleetMonitor:
         self._measured = {}
 
     async def failed(self, error: provider_errors.WayscloudError) -> None:
-        """Tell people once that the provider cannot be read: at once for a refused key, else after a while."""
+        """Notify people once that the provider cannot be read: at once for a refused key, else after a while."""
         now = self.clock.monotonic()
         if self._failing_since is None:
             self._failing_since = now
@@ -105,7 +105,7 @@ class FleetMonitor:
         await self.database.transact(work)
 
     async def looked(self, snapshot: FleetSnapshot, *, keep: bool) -> None:
-        """Tell what changed since the last poll although no one here asked; with `keep`, remember it for others."""
+        """Notify what changed since the last poll without a request from here; with `keep`, store it for others."""
         before = self._fleet
         self._fleet = monitor_state.FleetState(
             baseline(before.servers, snapshot.servers, complete=snapshot.complete), snapshot.now
@@ -128,7 +128,7 @@ class FleetMonitor:
         self._stored_at = self.clock.monotonic() if keep else self._stored_at
 
     async def measure(self, servers: Sequence[Server], subscriptions: Sequence[Subscription]) -> None:
-        """Read the usage of the servers that someone has a threshold on: a bounded number of them at a time."""
+        """Read the usage of the servers that have a threshold: a bounded number of them at a time."""
         by_server: dict[str, list[Gauge]] = {}
         for gauge in gauges(subscriptions, servers):
             by_server.setdefault(gauge.server_id, []).append(gauge)
@@ -190,7 +190,7 @@ class FleetMonitor:
 def drifted(
     connection: Connection, before: monitor_state.FleetState, snapshot: FleetSnapshot, timing: Timing
 ) -> list[Drift]:
-    """Return the drift since a poll, without what our own changes did meanwhile or shortly before."""
+    """Return the drift since a poll, without what our own changes did since then or shortly before."""
     since = max(0.0, (snapshot.now - before.at).total_seconds()) if before.at else 0.0
     ours = repository.touched(connection, snapshot.now, since + timing.power_limit)
     now = {server.id: server for server in snapshot.servers}

@@ -1,4 +1,4 @@
-"""State of the poller that outlives its process: the servers' states, and what was notified.
+"""Monitor state that survives its process: the servers' states, and what people were notified of.
 
 Each is one row of the switches, which hold a JSON value by name.
 """
@@ -23,14 +23,14 @@ FLEET: Final = "seen_fleet"
 AWAY: Final = "seen_away"
 ALARMS: Final = "seen_alarms"
 KEEP_SECONDS: Final = timings.FLEET_KEPT_SECONDS
-"""A fleet that was not polled for longer is not compared: what happened since is no news."""
+"""A fleet that was not polled for longer is not compared with: what happened since is not reported."""
 FRESH_SECONDS: Final = timings.FLEET_FRESH_SECONDS
 """The row of a fleet that stays as it is gets a new time no more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class FleetState:
-    """Where the servers stood at the last poll."""
+    """The servers' states at the last poll."""
 
     servers: Mapping[str, Server] = field(default_factory=dict)
     at: datetime | None = None

@@ -1,7 +1,7 @@
-"""The state of the servers, for the followers in this process: one slow poll serves all.
+"""The servers' state, for followers in this process: one slow poll serves all.
 
-It polls while someone follows and not otherwise. A poll of the poller, which is faster while a change is
-under way, counts as one. Differences between two polls are delivered; nothing is stored.
+It polls only while it has followers. A poll for changes, which is faster while a change is under way, counts as one.
+The differences between two polls are passed on; nothing is stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A server that came, went or is not as it was at the poll before."""
+    """A server that came, went or differs from the poll before."""
 
     server: Server  # as it is now, or was last
     listed: bool  # the list itself is another: the server came or went
@@ -50,13 +50,13 @@ def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list
 
 
 def known_after(before: Mapping[str, Server], seen: ProviderList[Server]) -> dict[str, Server]:
-    """Return what is known after a poll: who is missing from a list that lacks entries is not gone."""
+    """Return what is known after a poll: a server missing from an incomplete list is not gone."""
     now = {server.id: server for server in seen}
     return now if seen.complete else {**before, **now}
 
 
 class ServerFeed:
-    """The servers as this process saw them last, kept while someone follows them and until the next poll is due."""
+    """The servers as this process last saw them, kept while they are followed and until the next poll is due."""
 
     def __init__(
         self, api: Wayscloud, clock: Clock, timing: Timing, group: TaskGroup, supervisor: Supervisor | None = None
@@ -79,7 +79,7 @@ class ServerFeed:
         self._seen_at = float("-inf")
 
     def follow(self, listener: Told) -> Callable[[], None]:
-        """Call `listener` with every difference until the returned function is called; it must not raise."""
+        """Call `listener` with every difference from now on, until the result is called; it must not raise."""
         token = object()
         self._listeners[token] = listener
         if not self._looking:
@@ -102,13 +102,13 @@ class ServerFeed:
         return self._known
 
     async def look_again(self) -> None:
-        """Look now, unless that was tried a moment ago."""
+        """Poll now, unless that was tried a moment ago."""
         async with self._lock:
             if self._clock.monotonic() - self._tried_at >= SOONEST:
                 await self._look()
 
     def saw(self, seen: ProviderList[Server]) -> None:
-        """Take a poll that was made anyway."""
+        """Take the result of a poll that was made anyway."""
         if not self._looking:
             return
         before, self._known = self._known, known_after(self._known or {}, seen)
@@ -135,7 +135,7 @@ class ServerFeed:
         self._forget()
 
     async def _look(self) -> float:
-        """Look once, and return the seconds to the next."""
+        """Poll once, and return the seconds to the next."""
         self._tried_at = self._clock.monotonic()
         try:
             self.saw(await self._api.list_servers())

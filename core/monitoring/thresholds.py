@@ -1,4 +1,4 @@
-"""Alarms on thresholds: raised once a figure stayed above for a while, ended once it is well below."""
+"""A figure over its threshold: reported once it stayed there for a while, and again once it is well below."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent,
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 BELOW: Final = 5.0
-"""Points below the threshold at which an alarm is over, so that a figure on the edge causes no series of notices."""
+"""Points below the threshold at which an alarm is over, so that a figure on the edge is not reported repeatedly."""
 GAP_SECONDS: Final = timings.GAP_SECONDS
 """After so long without a figure it is not known what was between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Since when a figure has been above its threshold, when it was seen last, and whether it was notified."""
+    """Since when a figure has been above its threshold, when it was seen last, and whether that was reported."""
 
     since: float
     seen: float
@@ -54,7 +54,7 @@ class Gauge:
 
 
 def gauges(subscriptions: Sequence[Subscription], servers: Sequence[Server]) -> Iterator[Gauge]:
-    """Yield every figure that someone watches, of the servers that are up."""
+    """Yield every figure with a threshold, of the servers that are up."""
     for item in subscriptions:
         if SubscriptionEvent.USAGE in item.events:
             for server in servers:

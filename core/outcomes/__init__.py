@@ -1,1 +1,1 @@
-"""What the provider's state says about a change that was sent."""
+"""What the provider's state proves about a change that was sent."""

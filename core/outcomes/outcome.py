@@ -1,8 +1,8 @@
-"""Determines the outcome of a sent change from a poll of the provider.
+"""What a poll of the provider proves about a change that was sent.
 
-A change that was clearly accepted is watched until it settles. One whose answer never came, or was a
-refusal, is searched for: found done, found under way, or, after a settling time, found not done. Where the
-poll is inconclusive, a person is asked. Only what the provider refused for now, and what polls find no trace
+A change that was clearly accepted is watched until it settles. One without an answer, or with a refusal, is
+looked up: found done, found under way, or, after a settling time, found not done. Where the poll is
+inconclusive, a person is asked. Only what the provider refused for now, and what polls find no trace
 of, is sent again.
 
 A list that does not have a server proves nothing by itself: the server is read by its id
@@ -45,24 +45,24 @@ class OutcomeFinding:
     finding: OutcomeKind
     server: Server | None = None
     note: str = ""
-    unseen: bool = False  # it was accepted, and nothing in the API shows whether it was done
+    unseen: bool = False  # it was accepted, and no field of the API shows whether it was done
 
 
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
-    """One poll of the whole fleet. `complete` says that every entry was received and read.
+    """One poll of the whole fleet. `complete` means that every entry was received and read.
 
-    `absent` holds the changes whose server is not listed and answers 404 by its id, with the seconds that it has done
-    so. One that is neither listed nor absent could not be read.
+    `absent` holds the changes with a server that is not listed and answers 404 by its id, with the seconds that it has
+    done so. One that is neither listed nor absent could not be read.
     """
 
     servers: Sequence[Server]
     complete: bool
     now: datetime
-    away: frozenset[str] = frozenset()  # changes whose server an earlier poll saw down or on its way
-    moved: frozenset[str] = frozenset()  # those of which an earlier poll saw that in the `status`
+    away: frozenset[str] = frozenset()  # changes with a server that an earlier poll saw off or pending
+    moved: frozenset[str] = frozenset()  # those for which an earlier poll saw that in the `status`
     full: frozenset[str] = frozenset()  # servers that were read by themselves
-    waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was polled, by a steady clock
+    waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was polled for, by a steady clock
     absent: Mapping[str, float] = field(default_factory=dict)
     ours: frozenset[str] = frozenset()  # ids and hostnames that our changes are about; read for unclear creates alone
 
@@ -73,7 +73,7 @@ class FleetSnapshot:
 
 
 def determine_outcome(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
-    """Return what a poll means for a change that is being watched or searched for."""
+    """Return what a poll means for a change that is being watched or looked up."""
     if change.state is State.UNKNOWN:
         return _look_up(change, snapshot, usage, timing)
     return _watch(change, snapshot, usage, timing)
@@ -87,7 +87,7 @@ def age(change: Change, now: datetime) -> float:
 def elapsed(change: Change, snapshot: FleetSnapshot) -> float:
     """Return the seconds that the change was waited for.
 
-    A time of day that jumps must not end anyone's patience: it counts no more than was really waited here.
+    A time of day that jumps must not end a wait: it counts for no more than was really waited here.
     """
     seconds = age(change, snapshot.now)
     return min(seconds, snapshot.waited.get(change.id, seconds))
@@ -131,7 +131,7 @@ def wanted_id(change: Change) -> str:
 
 
 def is_about(change: Change, server: Server) -> bool:
-    """Return whether a server with the id that a change is about can be its server: of a create, by its name too."""
+    """Return whether a server with the id of a change can be its server: for a create, the name must match too."""
     return change.operation != "create" or same_hostname(server.hostname, change.target.hostname)
 
 
@@ -151,7 +151,7 @@ def _named(change: Change, snapshot: FleetSnapshot, timing: Timing) -> list[Serv
 
 
 def _missing(change: Change, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
-    """Return what follows where a watched server is not listed: only an id that answers 404 for long is gone."""
+    """Return the outcome where a watched server is not listed: only an id that answers 404 for long is gone."""
     creates = change.operation == "create"
     patience = timing.create_limit if creates else timing.missing_limit
     stranger = next((server for server in snapshot.servers if server.id == wanted_id(change)), None)
@@ -291,10 +291,10 @@ def _look_up_power(change: Change, snapshot: FleetSnapshot, usage: Usage | None,
 
 
 def _patience(change: Change, server: Server | None, timing: Timing) -> float:
-    """Return how long an effect may take to show.
+    """Return the seconds that an effect may take to show.
 
-    A refusal is believed soon where the way to an effect is seen: not for a reboot, which shows once it is over, and
-    not where `active` is all that is known of a server that is on, off or between them.
+    A refusal is believed soon where an effect in progress would be seen: not for a reboot, which shows once it is over,
+    and not where `active` is the only status reported of a server that is on, off or between them.
     """
     shows = server is None or (change.operation != "reboot" and server.status != LIFE_CYCLE)
     return timing.refusal_lookup if change.refusal is not None and shows else timing.power_lookup
@@ -339,8 +339,8 @@ def _untold(change: Change, server: Server) -> OutcomeFinding:
 def _begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot) -> bool:
     """Return whether a server came up after its reboot was sent, by the time of day.
 
-    Polls may have missed the time when its uptime was below the earlier one. A date that was set shows the same,
-    so this counts only where patience is over.
+    Possibly no poll ran while its uptime was below the one before. Setting the server's date has the same effect,
+    so this counts only after the time limit.
     """
     uptime = usage.uptime_seconds if usage is not None and change.operation == "reboot" else None
     return uptime is not None and uptime < age(change, snapshot.now)

@@ -1,7 +1,7 @@
-"""Servers that a create whose answer was lost may have made under a name that the provider chose.
+"""Servers that a create without an answer may have made under a name that the provider chose.
 
-Before a create leaves, which servers there are is kept with it, in few bytes. A server that came since, fits the plan
-and the region as far as they are known, and is no other change's, may be the one that was ordered.
+Before a create leaves, the existing servers are kept with it, in few bytes. A server that came since, fits the plan
+and the region as far as these are reported, and belongs to no other change, may be the one that was ordered.
 """
 
 import hashlib

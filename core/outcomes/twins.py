@@ -1,6 +1,6 @@
 """Creates of one hostname: a second one waits until the first is settled, and until the provider's list may show it.
 
-A list may lag behind, or show a server only once it is ready, so that the poll before a create proves little alone.
+A list may lag behind, or show a server only once it is ready, so that the check before a create proves little alone.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Typical durations of operations, measured on the changes that succeeded."""
+"""How long an operation usually takes here, from the changes that succeeded."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class TypicalDuration:
 
 
 def typical_duration(seconds: list[float]) -> TypicalDuration | None:
-    """Return the range of some runs; of fewer than three nothing can be said."""
+    """Return the range of some durations, or None for fewer than three."""
     known = sorted(second for second in seconds if second >= 0)
     if len(known) < ENOUGH:
         return None
@@ -32,7 +32,7 @@ def typical_duration(seconds: list[float]) -> TypicalDuration | None:
 
 
 class TypicalDurations:
-    """Looks the times up, at most once a minute for each operation."""
+    """Reads the durations, at most once a minute for each operation."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
