@@ -12,7 +12,7 @@ import pytest
 from mcp import types as t
 from mcp.shared.exceptions import MCPError
 
-from tests.adversary.world import AGENT, World
+from tests.adversary.world import AGENT, AdversaryEnvironment
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.http_harness import http_client, serving
@@ -45,7 +45,7 @@ LONGEST_REASON = 480
 class Sweep:
     """A world, what is planted in it, and what came back."""
 
-    here: World
+    here: AdversaryEnvironment
     secrets: tuple[str, ...]
     answers: list[str] = field(default_factory=list)
 
@@ -92,7 +92,7 @@ def read(text: str) -> str:
     return text + re.sub(r"\\u([0-9a-fA-F]{4})", lambda escape: chr(int(escape[1], 16)), text)
 
 
-async def held(here: World, key: str) -> tuple[Change, Message]:
+async def held(here: AdversaryEnvironment, key: str) -> tuple[Change, Message]:
     """Have an agent ask for a reboot of db01 that waits for votes; return it and its card."""
     request = Request("reboot", {"server": "db01"}, AGENT, Origin("mcp"), key=key)
     outcome = await here.core.gate.submit(request)
@@ -102,7 +102,7 @@ async def held(here: World, key: str) -> tuple[Change, Message]:
     return outcome.change, card
 
 
-def _card_of(here: World, change_id: str) -> Message | None:
+def _card_of(here: AdversaryEnvironment, change_id: str) -> Message | None:
     cards = [message for message in here.stage.slack.messages("approvals") if change_id in json.dumps(message.blocks)]
     return cards[-1] if cards else None
 
@@ -145,7 +145,7 @@ async def by_mcp(sweep: Sweep) -> None:
         await _raw(sweep, site.local, words)
 
 
-async def _withdrawn(here: World, words: str) -> None:
+async def _withdrawn(here: AdversaryEnvironment, words: str) -> None:
     """Withdraw what an agent of Alice's asked for last."""
     change = next(item for item in await here.core.changes.list(open_only=True) if item.id != here.change)
     await here.core.gate.cancel(change.id, change.actor, reason=words)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.adversary.world import APPROVALS, PRIVATE
-from tests.fakes.slack_bot import Scene, Stage, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, shown, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
@@ -104,7 +104,7 @@ async def ask(core: Core, caller: Caller, server: str = "web01") -> Outcome:
     return await core.gate.submit(replace(request, named_in=caller.named_in))
 
 
-async def refused_to_alice(world: Stage, core: Core, change: str) -> None:
+async def refused_to_alice(world: BotHarness, core: Core, change: str) -> None:
     """Have Alice click on the card of a change: it is not hers to decide."""
     card = await world.card("approvals", words="waiting for approval")
     assert "<@U0ALICE>" in shown(card)
@@ -223,7 +223,7 @@ async def test_while_slack_is_mute_nothing_waits_for_votes(tmp_path: Path) -> No
         assert "Slack did not say whose account this is" in outcome.reason
 
 
-def _mcp(world: Stage) -> Any:
+def _mcp(world: BotHarness) -> Any:
     settings = world.settings.model_copy(update={"slack_bot_token": None, "slack_app_token": None})
     return open_core(settings, front="mcp", clock=VirtualClock(), timing=QUICK)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.adversary.world import PRIVATE_SCENE, with_settings
-from tests.fakes.slack_bot import Stage, shown, stage
+from tests.fakes.slack_bot import BotHarness, shown, stage
 from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import http_client, serving
 from vpsops.bot.messages.change_card import change_card
@@ -76,7 +76,7 @@ async def recorded(core: Core, change: Change) -> tuple[list[Any], str]:
 
 
 @asynccontextmanager
-async def renamed(folder: Path, **settings: str) -> AsyncIterator[tuple[Stage, Core, str]]:
+async def renamed(folder: Path, **settings: str) -> AsyncIterator[tuple[BotHarness, Core, str]]:
     """Run a bot with a server of that name; yield the server's id too."""
     scene = with_settings(PRIVATE_SCENE, VPSOPS_ACTOR="slack:U0ALICE", VPSOPS_CHANNEL="C0OPS", **settings)
     async with stage(folder, scene) as made, made.bot() as (_, core):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.adversary.shapes import COMMANDS, EVENTS, INFOS, INTERACTIONS, reshape
-from tests.adversary.world import PRIVATE, PRIVATE_SCENE, SHARED_SCENE, World, world
+from tests.adversary.world import PRIVATE, PRIVATE_SCENE, SHARED_SCENE, AdversaryEnvironment, world
 from tests.fakes.slack_bot import shown
 from vpsops.core.changes.model import State
 from vpsops.playground.slack.protocol.serializers import user_body
@@ -92,11 +92,11 @@ async def test_their_shortcuts_open_nothing(tmp_path: Path, shape: str) -> None:
         await _untouched(here)
 
 
-def _refusals(here: World) -> int:
+def _refusals(here: AdversaryEnvironment) -> int:
     return sum(REFUSAL in shown(message) for message in here.stage.slack.ephemerals("eve"))
 
 
-async def _untouched(here: World) -> None:
+async def _untouched(here: AdversaryEnvironment) -> None:
     assert "web01" not in here.told("eve")
     assert REFUSAL in here.told("eve")
     assert here.stage.slack.modal("eve") is None
@@ -127,7 +127,7 @@ async def test_their_forms_and_menus_are_dead(tmp_path: Path, shape: str) -> Non
         assert [change.id for change in await here.core.changes.list()] == [here.change]
 
 
-def _ready(here: World) -> object:
+def _ready(here: AdversaryEnvironment) -> object:
     view = here.stage.slack.modal("alice")
     return view if view is not None and "Total" in str(view.blocks) else None
 
@@ -194,7 +194,7 @@ async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: P
         slack = here.stage.slack
         slack.faults.fail_next("bots.info", 1000, "internal_error")
         async with here.stage.bot() as (bot, core):  # another process, which has to ask
-            again = World(here.stage, bot, core, card, change)
+            again = AdversaryEnvironment(here.stage, bot, core, card, change)
             await slack.click("bob", card, "vps:approve")
             assert (await again.held()).votes == ()
             assert "Slack did not return which workspace" in again.told("bob")

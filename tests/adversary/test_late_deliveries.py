@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.adversary.world import PRIVATE_SCENE, World, world
+from tests.adversary.world import PRIVATE_SCENE, AdversaryEnvironment, world
 from vpsops.bot.context.freshness import MEANT_SECONDS
 from vpsops.core.audit import queries
 from vpsops.core.changes.model import State
@@ -19,7 +19,9 @@ from vpsops.playground.slack.rendering.elements import element_in
 LATE = MEANT_SECONDS + 60
 
 
-async def redelivered(here: World, payload: Mapping[str, Any], kind: str, key: str, *, age: float) -> None:
+async def redelivered(
+    here: AdversaryEnvironment, payload: Mapping[str, Any], kind: str, key: str, *, age: float
+) -> None:
     """Leave a delivery in the database as a process that died some time ago would have, and wait for its end."""
     at = here.core.clock.now().timestamp() - age
     row = {"key": key, "kind": kind, "payload": payload, "received_at": at, "arrived_at": at}
@@ -95,7 +97,7 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
         assert (await here.held()).votes == ()
 
 
-def _click(here: World, action: str) -> dict[str, Any]:
+def _click(here: AdversaryEnvironment, action: str) -> dict[str, Any]:
     slack = here.stage.slack
     block, element = element_in(here.card.blocks, action, "")
     place = Place(message=here.card, values={})

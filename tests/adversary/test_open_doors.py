@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.adversary.world import AGENT, APPROVALS, PRIVATE, PRIVATE_SCENE, World, with_settings, world
+from tests.adversary.world import AGENT, APPROVALS, PRIVATE, PRIVATE_SCENE, AdversaryEnvironment, with_settings, world
 from tests.fakes.slack_bot import Scene
 from tests.harness.virtual_time import VirtualClock
 from vpsops.bot.diagnostics.approvers import check_approvers
@@ -123,6 +123,6 @@ async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -
         assert "anyone can join it" in here.told("dave")
 
 
-async def _failed(here: World) -> list[str]:
+async def _failed(here: AdversaryEnvironment) -> list[str]:
     findings = await check_approvers(here.stage.settings, VirtualClock())
     return [item.what for item in findings if item.level is Level.FAIL]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tests.fakes.slack_bot import Scene, Stage, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, shown, stage
 from vpsops.bot.app import Bot
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
@@ -28,10 +28,10 @@ AGENT: Final = Actor(ActorKind.AGENT, "mcp:helper", "helper", "slack:U0ALICE")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class AdversaryEnvironment:
     """What a test acts on, with one change that waits for votes."""
 
-    stage: Stage
+    stage: BotHarness
     bot: Bot
     core: Core
     card: Message
@@ -54,13 +54,17 @@ class World:
 
 
 @asynccontextmanager
-async def world(directory: Path, scene: Scene = SHARED_SCENE, agent: Actor = AGENT) -> AsyncIterator[World]:
+async def world(
+    directory: Path, scene: Scene = SHARED_SCENE, agent: Actor = AGENT
+) -> AsyncIterator[AdversaryEnvironment]:
     """Have an agent of Alice's ask for a reboot, and wait for its card."""
     async with stage(directory, scene) as made, made.bot() as (bot, core):
         asked = Request("reboot", {"server": "web01"}, agent, Origin("mcp"), key="k1")
         outcome = await core.gate.submit(asked)
         assert isinstance(outcome, Held), outcome
-        yield World(made, bot, core, await made.card("approvals", words="waiting for approval"), outcome.change.id)
+        yield AdversaryEnvironment(
+            made, bot, core, await made.card("approvals", words="waiting for approval"), outcome.change.id
+        )
 
 
 def with_settings(scene: Scene, **settings: str) -> Scene:

@@ -8,9 +8,9 @@ import mcp.types as t
 from mcp.server.context import HandlerResult
 from mcp.server.lowlevel import Server
 
-from tests.conformance.asking import ASKING, prompt
-from tests.conformance.kept import KeptTasks, kept_tools
-from tests.conformance.plain import PLAIN, PNG, Fixture, embedded, image, text
+from tests.conformance.baseline import BaselineTasks, kept_tools
+from tests.conformance.elicitation_client import ASKING, prompt
+from tests.conformance.plain_client import PLAIN, PNG, Fixture, embedded, image, text
 from vpsops.mcp_server.protocol.sdk_compat import Context
 from vpsops.mcp_server.protocol.tasks import TaskStore, serve_tasks
 
@@ -30,7 +30,7 @@ Mine = Callable[[Context, Any], Awaitable[HandlerResult]]
 
 def add_fixtures(server: Server[Any], tasks: TaskStore) -> None:
     """Add the suite's tools, resources and prompts to a server, and its tasks to those it has."""
-    kept = KeptTasks(tasks)
+    kept = BaselineTasks(tasks)
     serve_tasks(server, kept)
     tools = {item.name: item for item in (*PLAIN, *ASKING, *kept_tools(kept))}
     _add_tools(server, tools)

@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 
 from tests.crash.run import Result, Run, describe, play
-from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, Outcome, wrong
+from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, ScenarioOutcome, wrong
 from tests.fakes.postgres import PostgresServer, running_postgres
 
-Play = Callable[[Path], Awaitable[Outcome]]
+Play = Callable[[Path], Awaitable[ScenarioOutcome]]
 
 
 def main() -> int:
@@ -60,7 +60,9 @@ def _scenarios(database: str) -> int:
     return 1 if faults else 0
 
 
-async def _on_own_server(scenario: Callable[[PostgresServer, Path], Awaitable[Outcome]], folder: Path) -> Outcome:
+async def _on_own_server(
+    scenario: Callable[[PostgresServer, Path], Awaitable[ScenarioOutcome]], folder: Path
+) -> ScenarioOutcome:
     with running_postgres() as server:
         return await scenario(server, folder)
 

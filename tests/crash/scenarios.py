@@ -38,7 +38,7 @@ STILL_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ScenarioOutcome:
     """What came of a scenario: effects at the provider, the change's last state, and what was found."""
 
     effects: int
@@ -48,7 +48,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class ScenarioContext:
     """One database address, one provider, and the folder for everything else."""
 
     url: str
@@ -126,18 +126,18 @@ class Scene:
             with anyio.CancelScope(shield=True):
                 await process.wait()
 
-    async def outcome_at_second(self, change_id: str, machine: str = "one") -> Outcome:
+    async def outcome_at_second(self, change_id: str, machine: str = "one") -> ScenarioOutcome:
         """Run another worker until a person is needed, and say what came of it."""
         async with self.worker("second", machine):
             await self.reach(change_id, State.NEEDS_PERSON)
             return await self.outcome(change_id)
 
-    async def outcome(self, change_id: str) -> Outcome:
+    async def outcome(self, change_id: str) -> ScenarioOutcome:
         """Wait whether anything more happens, and say what came of it."""
         await CLOCK.sleep(STILL_SECONDS)
         state, findings = await self.look(change_id)
         log = "".join(path.read_text(encoding="utf-8") for path in self.folder.glob("*.log"))
-        return Outcome(self.effects, state, findings, log)
+        return ScenarioOutcome(self.effects, state, findings, log)
 
     async def accept(self) -> int:
         """Accept the database as it is, as a person at a terminal does."""
@@ -151,13 +151,13 @@ class Scene:
 
 
 @asynccontextmanager
-async def staged(url: str, folder: Path) -> AsyncIterator[Scene]:
+async def staged(url: str, folder: Path) -> AsyncIterator[ScenarioContext]:
     """Set a scene with a simulated provider."""
     async with running_simulator() as provider:
-        yield Scene(url, provider, folder)
+        yield ScenarioContext(url, provider, folder)
 
 
-async def moved_file(folder: Path) -> Outcome:
+async def moved_file(folder: Path) -> ScenarioOutcome:
     """Move a SQLite file under a worker and put an older copy in its place, in which a change is approved.
 
     The worker keeps the moved file open; a second one starts on what is at the path.
@@ -186,7 +186,7 @@ def _put_back(path: Path, old: Path) -> None:
     _copy(old / path.name, path.parent)
 
 
-async def restored_backup(folder: Path) -> Outcome:
+async def restored_backup(folder: Path) -> ScenarioOutcome:
     """Put a backup in place while nothing runs: the next start on this machine remembers."""
     path = folder / "db.sqlite3"
     async with staged(f"sqlite:///{path}", folder) as scene:
@@ -201,7 +201,7 @@ async def restored_backup(folder: Path) -> Outcome:
         return outcome
 
 
-async def promoted_standby(server: PostgresServer, folder: Path) -> Outcome:
+async def promoted_standby(server: PostgresServer, folder: Path) -> ScenarioOutcome:
     """Fail over to a standby that lags: a change that was sent since is approved in it.
 
     The first worker has seen what was lost. The second one, of another machine, has seen nothing of it.
@@ -217,7 +217,7 @@ async def promoted_standby(server: PostgresServer, folder: Path) -> Outcome:
                 return outcome
 
 
-async def promoted_before_strangers(server: PostgresServer, folder: Path) -> Outcome:
+async def promoted_before_strangers(server: PostgresServer, folder: Path) -> ScenarioOutcome:
     """The same, and nobody is left who has seen what was lost: the new timeline alone tells."""
     async with staged(server.database(), folder) as scene:
         change = await scene.approved()
@@ -260,17 +260,17 @@ def _fail_over(server: PostgresServer, standby: PostgresServer) -> None:
     standby.promote()
 
 
-ON_SQLITE: Mapping[str, Callable[[Path], Awaitable[Outcome]]] = {
+ON_SQLITE: Mapping[str, Callable[[Path], Awaitable[ScenarioOutcome]]] = {
     "a moved file": moved_file,
     "a backup put back": restored_backup,
 }
-ON_POSTGRES: Mapping[str, Callable[[PostgresServer, Path], Awaitable[Outcome]]] = {
+ON_POSTGRES: Mapping[str, Callable[[PostgresServer, Path], Awaitable[ScenarioOutcome]]] = {
     "a promoted lagging copy": promoted_standby,
     "the same, known to nobody": promoted_before_strangers,
 }
 
 
-def wrong(outcome: Outcome) -> list[str]:
+def wrong(outcome: ScenarioOutcome) -> list[str]:
     """Return what is not as it should be."""
     results = [] if outcome.effects == 1 else [f"the provider did it {outcome.effects} times"]
     if outcome.state is not State.NEEDS_PERSON:

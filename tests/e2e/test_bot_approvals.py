@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Refused, Request
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
@@ -25,7 +25,7 @@ SCENE = Scene(
 @asynccontextmanager
 async def asked(
     directory: Path, scene: Scene = SCENE, agent: Actor = AGENT
-) -> AsyncIterator[tuple[Stage, Core, Message, str]]:
+) -> AsyncIterator[tuple[BotHarness, Core, Message, str]]:
     """Have an agent ask for a reboot for alice, and wait for the card."""
     async with stage(directory, scene) as world, world.bot() as (_, core):
         request = Request("reboot", {"server": "web01"}, agent, Origin("mcp"), reason="it hangs", key="k1")

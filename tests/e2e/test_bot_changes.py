@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
+from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, playing, shown
 from tests.fakes.slack_bot import stage as set_up
 from tests.harness.waiting import eventually
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.playground.slack.rendering.elements import NotOnScreen
 
 
-async def held(stage: Stage, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:
+async def held(stage: BotHarness, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:
     """Ask for a change and return its id."""
     await stage.slack.command("alice", channel, "/vps", text)
     card = await stage.card(channel, words="waiting for confirmation")

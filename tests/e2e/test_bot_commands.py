@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
@@ -25,7 +25,7 @@ SCENE = Scene(workspace=WORKSPACE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPRO
 
 
 @asynccontextmanager
-async def playing(directory: Path, scene: Scene = SCENE) -> AsyncIterator[tuple[Stage, Core]]:
+async def playing(directory: Path, scene: Scene = SCENE) -> AsyncIterator[tuple[BotHarness, Core]]:
     async with stage(directory, scene) as world, world.bot() as (_, core):
         yield world, core
 
@@ -38,14 +38,14 @@ async def agent_asks(core: Core, server: str = "web01") -> Change:
     return outcome.change
 
 
-async def say(world: Stage, who: str, text: str, words: str, channel: str = "ops") -> Message:
+async def say(world: BotHarness, who: str, text: str, words: str, channel: str = "ops") -> Message:
     """Type a command and wait for the private answer that holds these words."""
     delivery = await world.slack.command(who, channel, "/vps", text)
     assert delivery.error is None
     return await world.private(who, words)
 
 
-async def press(world: Stage, who: str, message: Message, words: str) -> None:
+async def press(world: BotHarness, who: str, message: Message, words: str) -> None:
     """Press the button that has these words on it."""
     action_ids = [
         element["action_id"]

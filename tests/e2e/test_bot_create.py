@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.fakes.slack_bot import Scene, Stage, playing, shown, words_of
+from tests.fakes.slack_bot import BotHarness, Scene, playing, shown, words_of
 from tests.fakes.timing import QUICK
 from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -12,14 +12,14 @@ FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
 TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})
 
 
-async def opened(stage: Stage, text: str = "create web09.example.com") -> View:
+async def opened(stage: BotHarness, text: str = "create web09.example.com") -> View:
     """Open the form and wait until it can be filled in."""
     await stage.slack.command("alice", "ops", "/vps", text)
     await stage.slack.wait_for(lambda: (view := stage.slack.modal("alice")) and view.callback_id == "vps:create")
     return current(stage)
 
 
-def current(stage: Stage) -> View:
+def current(stage: BotHarness) -> View:
     """Return the form on the screen."""
     view = stage.slack.modal("alice")
     assert view is not None
@@ -31,14 +31,14 @@ def said(view: View) -> str:
     return " ".join(words_of(list(view.blocks)))
 
 
-async def looked_up(stage: Stage, view: View) -> View:
+async def looked_up(stage: BotHarness, view: View) -> View:
     """Have the menus filled by the app, as a client does when they are opened."""
     for name in FILLED:
         await stage.slack.options("alice", view, name)
     return current(stage)
 
 
-async def priced(stage: Stage, view: View) -> View:
+async def priced(stage: BotHarness, view: View) -> View:
     """Choose a plan and wait for its price."""
     await looked_up(stage, view)
     await stage.slack.select("alice", view, "plan", FILLED["plan"])

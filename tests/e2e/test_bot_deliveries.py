@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, playing, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
@@ -144,7 +144,7 @@ async def test_a_lost_answer_of_slack_does_not_post_the_card_twice(tmp_path: Pat
         assert world.effects("reboot") == 1
 
 
-def cards(world: Stage) -> list[Message]:
+def cards(world: BotHarness) -> list[Message]:
     """Return the cards in the channel."""
     return [
         message for message in world.slack.messages("ops") if not message.thread_ts or message.thread_ts == message.ts

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
 from tests.fakes.timing import QUICK
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
@@ -45,7 +45,7 @@ async def asked(core: Core, key: str = "k1") -> str:
     return outcome.change.id
 
 
-async def closed(world: Stage, words: str) -> None:
+async def closed(world: BotHarness, words: str) -> None:
     """Wait until both copies say how it ended, without a button."""
     for channel in ("approvals", "general"):
         card = await world.card(channel, words=words)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.slack_bot import Scene, Stage, stage
+from tests.fakes.slack_bot import BotHarness, Scene, stage
 from tests.harness.heartbeats import beat_for
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
@@ -39,7 +39,7 @@ async def ready(bot: Bot) -> None:
     assert green
 
 
-async def ask(world: Stage, core: Core) -> None:
+async def ask(world: BotHarness, core: Core) -> None:
     """Ask for something that a card in a channel is about."""
     origin = Origin("slack", channel=world.slack.channel_id("ops"))
     await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))

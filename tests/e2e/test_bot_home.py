@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
+from tests.fakes.slack_bot import BotHarness, Scene, playing, stage, words_of
 from tests.fakes.slack_many import stage as several
 from vpsops.bot.handlers.home import CONFLICT
 from vpsops.core.changes.model import Change, State
@@ -35,7 +35,7 @@ def said(view: View | None) -> str:
     return " ".join(words_of(list(view.blocks))) if view else ""
 
 
-async def home(on: Stage, user: str, so: Callable[[str], bool]) -> View:
+async def home(on: BotHarness, user: str, so: Callable[[str], bool]) -> View:
     """Wait until somebody's Home says something; return it."""
     await on.slack.wait_for(lambda: so(said(on.slack.home(user))))
     view = on.slack.home(user)
@@ -43,7 +43,7 @@ async def home(on: Stage, user: str, so: Callable[[str], bool]) -> View:
     return view
 
 
-async def opened(on: Stage, user: str) -> View:
+async def opened(on: BotHarness, user: str) -> View:
     """Open Home and wait until it is drawn."""
     await on.slack.open_home(user)
     return await home(on, user, lambda words: "As of" in words)

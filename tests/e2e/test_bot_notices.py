@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.app import Core
@@ -25,7 +25,7 @@ SCENE = Scene(
 )
 
 
-def turn(world: Stage, hostname: str, state: Really) -> None:
+def turn(world: BotHarness, hostname: str, state: Really) -> None:
     """Let a server be in another state without anybody's asking here."""
     simulated = world.provider.simulator.world
     result = simulated.find(hostname)
@@ -33,7 +33,7 @@ def turn(world: Stage, hostname: str, state: Really) -> None:
     simulated.override(result, state, None, None)
 
 
-async def looked(world: Stage) -> None:
+async def looked(world: BotHarness) -> None:
     """Wait for a look at the fleet that began after now, and its end."""
     entries = world.provider.simulator.journal.entries
     begun = len(entries(operation="list"))
@@ -42,7 +42,7 @@ async def looked(world: Stage) -> None:
             await VirtualClock().sleep(0.02)  # what the simulator received tells nobody; bounded
 
 
-async def in_thread(world: Stage, parent: Message, words: str) -> Message:
+async def in_thread(world: BotHarness, parent: Message, words: str) -> Message:
     """Wait for words in a message's thread."""
     result = await world.slack.wait_for(
         lambda: next(
@@ -54,7 +54,7 @@ async def in_thread(world: Stage, parent: Message, words: str) -> Message:
     return result
 
 
-async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> None:
+async def reboot(world: BotHarness, channel: str = "ops", user: str = "alice") -> None:
     """Ask for a reboot and confirm it."""
     await world.slack.command(user, channel, "/vps", "reboot web01")
     if channel == "nobot":
@@ -65,7 +65,7 @@ async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> Non
     await world.slack.click(user, card, "vps:confirm")
 
 
-async def direct(world: Stage, user: str, words: str) -> Message:
+async def direct(world: BotHarness, user: str, words: str) -> Message:
     """Wait for a direct message that holds these words."""
     result = await world.slack.wait_for(
         lambda: next((message for message in world.slack.direct_messages(user) if words in shown(message)), None), 10

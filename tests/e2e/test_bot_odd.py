@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.fakes.slack_bot import Scene, Stage, Transport, playing
+from tests.fakes.slack_bot import BotHarness, Scene, Transport, playing
 from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.playground.slack.workspace.log import Delivery
@@ -15,7 +15,7 @@ SECRET = "hunter2"
 UNKNOWN_EVENT = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "reaction_added", "text": SECRET}}
 
 
-async def interact(world: Stage, **payload: Any) -> Delivery:
+async def interact(world: BotHarness, **payload: Any) -> Delivery:
     """Deliver an interaction of our own making."""
     kind = str(payload["type"])
     body = {"team": {"id": "T0ACME"}, "user": {"id": "U0ALICE"}, "trigger_id": "1.2.3", "api_app_id": "A0VPSOPS"}

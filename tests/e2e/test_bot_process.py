@@ -12,7 +12,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from tests.fakes.slack_bot import Scene, Stage, stage
+from tests.fakes.slack_bot import BotHarness, Scene, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops import bot
 
@@ -21,7 +21,7 @@ BOT = (sys.executable, "-m", "vpsops", "bot")
 BOUND = PATIENCE_SECONDS
 
 
-def environ(world: Stage | None, **other: str) -> dict[str, str]:
+def environ(world: BotHarness | None, **other: str) -> dict[str, str]:
     """Return what a process is told."""
     told = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bot.__file__).resolve().parent.parent)}
     if world is not None:

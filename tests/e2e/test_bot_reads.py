@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
+from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, playing, shown
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
@@ -64,7 +64,7 @@ async def test_a_list_of_a_thousand_is_turned_in_place_and_shared_without_contro
         assert "shared by" in shown(shared).lower()
 
 
-def said(stage: Stage, count: int) -> bool:
+def said(stage: BotHarness, count: int) -> bool:
     return len(stage.slack.messages("ops")) == count
 
 

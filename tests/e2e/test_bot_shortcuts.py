@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage, words_of
+from tests.fakes.slack_bot import BotHarness, Scene, playing, shown, stage, words_of
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.operations import OPERATIONS, Risk
@@ -45,7 +45,7 @@ def said(view: View | None) -> str:
     return " ".join(words_of(list(view.blocks))) if view else ""
 
 
-async def form(on: Stage, so: Callable[[str], bool], user: str = "alice") -> View:
+async def form(on: BotHarness, so: Callable[[str], bool], user: str = "alice") -> View:
     """Wait until the form in front of somebody says something; return it."""
     await on.slack.wait_for(lambda: so(said(on.slack.modal(user))))
     view = on.slack.modal(user)
@@ -53,7 +53,7 @@ async def form(on: Stage, so: Callable[[str], bool], user: str = "alice") -> Vie
     return view
 
 
-async def on_message(on: Stage, text: str, user: str = "alice", channel: str = "ops") -> Delivery:
+async def on_message(on: BotHarness, text: str, user: str = "alice", channel: str = "ops") -> Delivery:
     """Use the shortcut on a message of this text."""
     return await on.slack.message_shortcut(user, on.slack.say("bob", channel, text), "vps:act_on")
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.fakes.databases import migrated
-from tests.fakes.slack_bot import Scene, Stage, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, shown, stage
 from tests.fakes.transactions import counted
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
@@ -88,7 +88,7 @@ def cost_of(transactions: Counter[str], methods: list[str]) -> Cost:
     return Cost(reads, writes, Counter(methods))
 
 
-async def approve(world: Stage, core: Core) -> tuple[Cost, Cost]:
+async def approve(world: BotHarness, core: Core) -> tuple[Cost, Cost]:
     """Have an agent ask for a reboot and somebody approve it; return the cost until "done", and of all that follows.
 
     What follows is the reply in the card's thread and the direct message to the human behind the agent.

@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 
 from tests.fakes.clock import START
-from tests.fakes.slack_bot import Stage, shown, stage
+from tests.fakes.slack_bot import BotHarness, shown, stage
 from tests.unit.core.sample import change, put
 from tests.unit.mcp_server.harness import client_of, text
 from vpsops.cli import changes as cli
@@ -45,7 +45,7 @@ def store(connection: Connection) -> None:
     connection.execute(unlocked)
 
 
-async def in_slack(world: Stage, words: str) -> list[str]:
+async def in_slack(world: BotHarness, words: str) -> list[str]:
     """Type the command and return the ids of its answer."""
     before = len(world.slack.ephemerals("alice"))
     delivery = await world.slack.command("alice", "ops", "/vps", f"changes {words}".strip())

@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.fakes.slack_bot import Scene, Stage, buttons, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import call, http_client, post
@@ -45,7 +45,7 @@ def scene(transport: str) -> Scene:
     return Scene("socket" if transport == "socket" else "http", WORKSPACE)
 
 
-def environ(world: Stage, **more: str) -> dict[str, str]:
+def environ(world: BotHarness, **more: str) -> dict[str, str]:
     """Return what a process is told: the stage, tokens, and a channel for approvals."""
     path = world.directory / "tokens.toml"
     path.write_text(TOKENS, encoding="utf-8")
@@ -92,7 +92,7 @@ async def _drain(process: Process, said: list[bytes]) -> None:
     said.extend([chunk async for chunk in process.stderr])
 
 
-async def approve(world: Stage) -> None:
+async def approve(world: BotHarness) -> None:
     """Have alice be told no, and bob say yes."""
     card = await world.card("approvals", words="waiting for approval")
     await world.slack.click("alice", card, "vps:approve")
@@ -100,7 +100,7 @@ async def approve(world: Stage) -> None:
     await world.slack.click("bob", card, "vps:approve")
 
 
-async def deny(world: Stage) -> None:
+async def deny(world: BotHarness) -> None:
     """Have bob say no, with a reason."""
     card = await world.card("approvals", words="waiting for approval")
     assert buttons(card)
@@ -134,7 +134,7 @@ async def test_an_agent_asks_and_slack_decides_while_its_call_waits(tmp_path: Pa
             assert (world.effects("reboot"), world.effects("stop")) == (1, 0)
 
 
-async def _while(world: Stage, decide: Json, ask: Json, tool: str, arguments: dict[str, str]) -> Json:
+async def _while(world: BotHarness, decide: Json, ask: Json, tool: str, arguments: dict[str, str]) -> Json:
     """Ask while people decide."""
     async with anyio.create_task_group() as group:
         group.start_soon(decide, world)

@@ -19,7 +19,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.e2e.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
-from tests.fakes.slack_bot import Stage, stage
+from tests.fakes.slack_bot import BotHarness, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import text
 from tests.unit.mcp_server.http_harness import ENVELOPE, NEW, http_client
@@ -87,13 +87,13 @@ async def eventually(condition: Callable[[], bool]) -> None:
             await anyio.sleep(0.05)
 
 
-async def asked(world: Stage, count: int = 1) -> list[str]:
+async def asked(world: BotHarness, count: int = 1) -> list[str]:
     """Wait until so many changes are stored, and return their ids."""
     await eventually(lambda: len(_changes(world)) >= count)
     return _changes(world)
 
 
-def _changes(world: Stage) -> list[str]:
+def _changes(world: BotHarness) -> list[str]:
     with closing(sqlite3.connect(world.directory / "bot.sqlite3")) as connection:
         return [str(row[0]) for row in connection.execute("SELECT id FROM changes")]
 

@@ -13,7 +13,7 @@ import anyio
 import structlog
 
 from tests.evals.model import Model, Program, Scripted
-from tests.evals.play import FLEET, Report, play_all
+from tests.evals.runner import FLEET, Report, play_all
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from tests.evals.environment import Setting
 from tests.evals.grading import Grader
 from tests.evals.model import ModelToolCall, Script, Turn
-from tests.evals.world import Setting
 
 WEB: Final = "web01.example.com"
 DB: Final = "db01.example.com"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.evals.model import Final, ModelToolCall, NotUnderstood, Scripted, understood
-from tests.evals.play import FLEET, play
+from tests.evals.runner import FLEET, play
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.evals.model import Program
-from tests.evals.play import FLEET, play_all
+from tests.evals.runner import FLEET, play_all
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS

@@ -44,7 +44,7 @@ class Scene:
 
 
 @dataclass(slots=True)
-class Stage:
+class BotHarness:
     """Two simulators, and bots between them."""
 
     scene: Scene
@@ -132,7 +132,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[Stage]:
+async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[BotHarness]:
     """Set a stage without a bot."""
     scene = scene or Scene()
     async with (
@@ -141,11 +141,11 @@ async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[St
     ):
         if not (directory / "bot.sqlite3").exists():  # a second stage in one folder is a restart
             migrated(directory / "bot.sqlite3")
-        yield Stage(scene, directory, slack, provider)
+        yield BotHarness(scene, directory, slack, provider)
 
 
 @asynccontextmanager
-async def playing(directory: Path, scene: Scene | None = None) -> AsyncIterator[Stage]:
+async def playing(directory: Path, scene: Scene | None = None) -> AsyncIterator[BotHarness]:
     """Set a stage with one bot on it."""
     async with stage(directory, scene) as set_stage, set_stage.bot():
         yield set_stage

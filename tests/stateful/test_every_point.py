@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stateful.mortals import Mortal, Stop
-from tests.stateful.scene import LOOKED_UP, TAKEN_OVER, Scene
+from tests.stateful.crashable_process import CrashableProcess, StopPoint
+from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
 from vpsops.core.changes.model import State
 from vpsops.playground.wayscloud import faults
 from vpsops.playground.wayscloud.hardware.model import State as Really
@@ -17,22 +17,22 @@ POINTS = 18  # more than a run has
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    made = Scene(fleet=30)
+def scene() -> Iterator[StatefulHarness]:
+    made = StatefulHarness(fleet=30)
     try:
         yield made
     finally:
         made.close()
 
 
-def hostnames(scene: Scene, operation: str) -> list[str]:
+def hostnames(scene: StatefulHarness, operation: str) -> list[str]:
     """Return a server for each point."""
     if operation == "create":
         return [f"new{number}.example.com" for number in range(POINTS)]
     return [server.hostname for server in scene.world.servers() if server.state is Really.RUNNING][:POINTS]
 
 
-def interrupted(scene: Scene, change_id: str, left: int, stop: Stop) -> Mortal:
+def interrupted(scene: StatefulHarness, change_id: str, left: int, stop: StopPoint) -> CrashableProcess:
     """Let a process run a change and be stopped after some points."""
     process = scene.started()
     scene.call(process.do("run", change_id, left, stop))
@@ -40,26 +40,30 @@ def interrupted(scene: Scene, change_id: str, left: int, stop: Stop) -> Mortal:
 
 
 @pytest.mark.parametrize("operation", ["reboot", "create"])
-@pytest.mark.parametrize("stop", [Stop.DIE, Stop.FAIL])
+@pytest.mark.parametrize("stop", [StopPoint.DIE, StopPoint.FAIL])
 @pytest.mark.requirement("sent-once")
-def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(scene: Scene, operation: str, stop: Stop) -> None:
+def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(
+    scene: StatefulHarness, operation: str, stop: StopPoint
+) -> None:
     """Dead or without its database: another one, or the same, takes up what is left, and never sends again."""
     other = scene.started()
     for left, hostname in enumerate(hostnames(scene, operation)):
         process = interrupted(scene, scene.approve(operation, hostname), left, stop)
-        scene.come_to_rest(other if stop is Stop.DIE else process)
+        scene.come_to_rest(other if stop is StopPoint.DIE else process)
     scene.check_end()
-    ends = {State.SUCCEEDED, State.FAILED} if stop is Stop.DIE else {State.SUCCEEDED}
+    ends = {State.SUCCEEDED, State.FAILED} if stop is StopPoint.DIE else {State.SUCCEEDED}
     assert {item.state for item in scene.stored().values()} == ends
 
 
 @pytest.mark.parametrize("operation", ["reboot", "create"])
 @pytest.mark.parametrize("asleep", [TAKEN_OVER, LOOKED_UP])
-def test_a_process_that_is_woken_late_anywhere_does_nothing_more(scene: Scene, operation: str, asleep: float) -> None:
+def test_a_process_that_is_woken_late_anywhere_does_nothing_more(
+    scene: StatefulHarness, operation: str, asleep: float
+) -> None:
     """Frozen before or after any commit or byte, and woken when another has taken over, or looked it up."""
     other = scene.started()
     for left, hostname in enumerate(hostnames(scene, operation)):
-        frozen = interrupted(scene, scene.approve(operation, hostname), left, Stop.FREEZE)
+        frozen = interrupted(scene, scene.approve(operation, hostname), left, StopPoint.FREEZE)
         for seconds in (TAKEN_OVER, asleep - TAKEN_OVER):
             scene.pass_time(seconds, [other])
             scene.do_everything(other)
@@ -68,9 +72,11 @@ def test_a_process_that_is_woken_late_anywhere_does_nothing_more(scene: Scene, o
     scene.check_end()
 
 
-@pytest.mark.parametrize("stop", list(Stop))
+@pytest.mark.parametrize("stop", list(StopPoint))
 @pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
-def test_a_look_up_that_is_stopped_anywhere_comes_to_the_same_end(scene: Scene, kind: str, stop: Stop) -> None:
+def test_a_look_up_that_is_stopped_anywhere_comes_to_the_same_end(
+    scene: StatefulHarness, kind: str, stop: StopPoint
+) -> None:
     """An unclear outcome is looked up by whoever lives, however often the look is broken off."""
     for left, hostname in enumerate(hostnames(scene, "reboot")[:10]):
         match = {"operation": "reboot", "hostname": hostname}

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy.exc import IntegrityError
 
 from tests.harness.profiles import examples
-from tests.stateful.mortals import Stop
-from tests.stateful.scene import Scene
+from tests.stateful.crashable_process import StopPoint
+from tests.stateful.harness import StatefulHarness
 from vpsops.core.changes.model import STEPS, Change, State
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import WayscloudError
@@ -22,7 +22,7 @@ from vpsops.playground.wayscloud import faults
 
 SLOTS = st.integers(0, 2)
 POINTS = st.one_of(st.none(), st.integers(0, 15), st.integers(0, 15))  # a run has fifteen or so
-STOPS = st.sampled_from(Stop)
+STOPS = st.sampled_from(StopPoint)
 WRITE: dict[str, Any] = {"match": {"method": "POST"}, "times": 1}
 FAULTS: tuple[dict[str, Any], ...] = (
     {"kind": "drop_before", **WRITE},
@@ -49,7 +49,7 @@ class Runs(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scene = Scene()
+        self.scene = StatefulHarness()
         self.slots = [self.scene.started() for _ in range(3)]
         self.known: dict[str, Change] = {}
 
@@ -61,14 +61,14 @@ class Runs(RuleBasedStateMachine):
             self.scene.approve(operation, hostname)
 
     @rule(slot=SLOTS, number=st.integers(0, 3), left=POINTS, stop=STOPS)
-    def run(self, slot: int, number: int, left: int | None, stop: Stop) -> None:
+    def run(self, slot: int, number: int, left: int | None, stop: StopPoint) -> None:
         """Let a process run what was approved, whoever runs it already, and stop it somewhere on the way."""
         approved = [name for name, entry in sorted(self.known.items()) if entry.state is State.APPROVED]
         if self.slots[slot].free and approved:
             self.scene.call(self.slots[slot].do("run", approved[number % len(approved)], left, stop))
 
     @rule(slot=SLOTS, what=st.sampled_from(["keep", "look"]), left=POINTS, stop=STOPS)
-    def keep_or_look(self, slot: int, what: str, left: int | None, stop: Stop) -> None:
+    def keep_or_look(self, slot: int, what: str, left: int | None, stop: StopPoint) -> None:
         """Let a process do what it does now and then, and stop it somewhere on the way."""
         if self.slots[slot].free:
             self.scene.call(self.slots[slot].do(what, "", left, stop))

@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 import structlog
 
-from tests.transcripts.plays import pages
+from tests.transcripts.scenarios import pages
 
 PLACE: Final = Path(__file__).parents[2] / "docs" / "transcripts"
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.__main__ import PLACE
-from tests.transcripts.plays import KINDS, told
 from tests.transcripts.record import Record
+from tests.transcripts.scenarios import KINDS, told
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 

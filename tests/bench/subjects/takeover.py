@@ -42,7 +42,7 @@ class Kills:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class TakeoverSetup:
     """What there is at the moment of the kill."""
 
     there: Provider
@@ -104,7 +104,7 @@ async def kill(plan: Plan, url: str, kills: Kills, luck: random.Random, others: 
         for server in servers[:UNANSWERED]:
             await there.fault(kind="slow", match={"operation": "stop", "server": server}, seconds=60, after_effect=True)
         env = environment(plan.folder, **there.told(url))
-        victim = await stack.enter_async_context(running(module("doer", *servers), env))
+        victim = await stack.enter_async_context(running(module("victim_process", *servers), env))
         for _ in range(others):
             other = await stack.enter_async_context(running(vpsops("worker"), env))
             await other.line("worker:")
@@ -112,10 +112,10 @@ async def kill(plan: Plan, url: str, kills: Kills, luck: random.Random, others: 
         await victim.line("approved all")
         await SystemClock().sleep(luck.uniform(0, 1))
         with anyio.fail_after(KILL_LIMIT * 2):
-            await _follow(Scene(there, watching, victim), kills)
+            await _follow(TakeoverSetup(there, watching, victim), kills)
 
 
-async def _follow(scene: Scene, kills: Kills) -> None:
+async def _follow(scene: TakeoverSetup, kills: Kills) -> None:
     clock, changes = SystemClock(), scene.watching.changes
     before = await changes.list(limit=CHANGES)
     await scene.victim.kill()
@@ -148,11 +148,11 @@ def _not_sending(change: Change) -> bool:
     return change.state is not State.SENDING
 
 
-async def _took_effect(scene: Scene, change: Change) -> bool:
+async def _took_effect(scene: TakeoverSetup, change: Change) -> bool:
     return ("stop", change.target.id) in await scene.there.effects()
 
 
-async def _judge(scene: Scene, kills: Kills, ended: Sequence[Change]) -> None:
+async def _judge(scene: TakeoverSetup, kills: Kills, ended: Sequence[Change]) -> None:
     """Count what did not succeed or did so without an effect, and what the provider did more than once."""
     effects = Counter(server for operation, server in await scene.there.effects() if operation == "stop")
     kills.lost += sum(change.state is not State.SUCCEEDED or not effects[change.target.id] for change in ended)

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.evals.environment import BOB, CAROL, YES, EvalEnvironment, Setting, approve, deny
 from tests.evals.grading import (
     asked_for,
     called_once,
@@ -16,7 +17,6 @@ from tests.evals.grading import (
 )
 from tests.evals.model import ModelToolCall, Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
-from tests.evals.world import BOB, CAROL, YES, Setting, World, approve, deny
 from vpsops.playground.wayscloud.hardware.model import State
 
 CHANGE: Final = "change"
@@ -35,7 +35,7 @@ votes = 2
 """
 
 
-async def stop_db(world: World) -> None:
+async def stop_db(world: EvalEnvironment) -> None:
     world.provider.simulator.world.override(world.server(DB), State.STOPPED, None, None)
 
 

@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from tests.evals.environment import Setting, approve
 from tests.evals.grading import asked_for, called_once, effects, ended, looked, nothing, recorded, says, says_not, sent
 from tests.evals.model import Script, call
 from tests.evals.scenario import WEB, Scenario, calls, says_without_looking, tells
 from tests.evals.scenarios.changing import NEW, order
-from tests.evals.world import Setting, approve
 
 RECOVER: Final = "recover"
 REBOOT: Final = call("vps_reboot", server="web01", reason="It hangs.")

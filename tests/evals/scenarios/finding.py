@@ -2,16 +2,16 @@
 
 from typing import Final
 
+from tests.evals.environment import EvalEnvironment, Setting
 from tests.evals.grading import asked_for, looked, nothing, says, within
 from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
-from tests.evals.world import Setting, World
 from vpsops.playground.wayscloud.hardware.model import State
 
 FIND: Final = "find"
 
 
-async def stop_db(world: World) -> None:
+async def stop_db(world: EvalEnvironment) -> None:
     world.provider.simulator.world.override(world.server(DB), State.STOPPED, None, None)
 
 

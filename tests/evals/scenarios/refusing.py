@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from tests.evals.environment import BOB, NO, EvalEnvironment, Setting, approve
 from tests.evals.grading import asked_for, called_once, ended, nothing, recorded, says, says_not, within
 from tests.evals.model import Script, call
 from tests.evals.scenario import Scenario, calls, says_without_looking, tells
 from tests.evals.scenarios.changing import NEW, order
-from tests.evals.world import BOB, NO, Setting, World, approve
 
 REFUSE: Final = "refuse"
 STOP_DB: Final = call("vps_stop", server="db01", reason="Maintenance.")
@@ -42,7 +42,7 @@ protected_from_agents = ["db*"]
 """
 
 
-async def pause(world: World) -> None:
+async def pause(world: EvalEnvironment) -> None:
     await world.core.gate.pause_agents(BOB, paused=True, reason="We are in an incident.")
 
 

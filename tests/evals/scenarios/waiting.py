@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from tests.evals.environment import ALICE, BOB, CHANNEL, EvalEnvironment, Setting, approve
 from tests.evals.grading import asked_for, called_once, effects, ended, looked, nothing, recorded, says, says_not
 from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, tells
-from tests.evals.world import ALICE, BOB, CHANNEL, Setting, World, approve
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Origin
 
@@ -14,7 +14,7 @@ SHORT: Final = 0.1
 STOP: Final = call("vps_stop", server="web01", reason="For the night.")
 
 
-async def alice_wants_a_reboot(world: World) -> None:
+async def alice_wants_a_reboot(world: EvalEnvironment) -> None:
     """Alice asks in Slack for the same server, and has not confirmed yet."""
     request = Request(
         operation="reboot",
@@ -27,7 +27,7 @@ async def alice_wants_a_reboot(world: World) -> None:
     await world.core.gate.submit(request)
 
 
-async def rename_meanwhile(world: World) -> None:
+async def rename_meanwhile(world: EvalEnvironment) -> None:
     """The server is another one by the time bob says yes."""
     change = await world.held()
     simulated = world.provider.simulator.world

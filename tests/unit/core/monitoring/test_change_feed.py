@@ -27,7 +27,7 @@ CLOCK = VirtualClock()
 
 
 @dataclass
-class Ear:
+class NewsListener:
     """Whoever follows the news."""
 
     heard: list[ChangeEvent] = field(default_factory=list)
@@ -46,8 +46,8 @@ class Ear:
 
 
 @asynccontextmanager
-async def following(database: Database) -> AsyncIterator[Ear]:
-    ear, ready = Ear(), anyio.Event()
+async def following(database: Database) -> AsyncIterator[NewsListener]:
+    ear, ready = NewsListener(), anyio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(change_feed.follow, database, CLOCK, ear, ready)
         with anyio.fail_after(PATIENCE_SECONDS):

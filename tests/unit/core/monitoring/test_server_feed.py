@@ -26,7 +26,7 @@ def listed(*servers: dict[str, str]) -> Reply:
 
 
 @dataclass
-class Ear:
+class DifferenceListener:
     """Whoever follows."""
 
     heard: list[Difference] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Ear:
 
 
 @dataclass
-class Stage:
+class FeedHarness:
     """A fleet on a provider in this process, whose clock the test moves."""
 
     provider: Provider
@@ -62,11 +62,11 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(*replies: Reply) -> AsyncIterator[Stage]:
+async def staged(*replies: Reply) -> AsyncIterator[FeedHarness]:
     provider, clock = Provider(), FakeClock()
     provider.on("GET", SERVERS, *replies)
     async with provider.client(clock=clock) as api, anyio.create_task_group() as group:
-        yield Stage(provider, clock, ServerFeed(api, clock, DEFAULT_TIMING, group))
+        yield FeedHarness(provider, clock, ServerFeed(api, clock, DEFAULT_TIMING, group))
         group.cancel_scope.cancel()
 
 
@@ -82,7 +82,7 @@ async def servers_of(fleet: ServerFeed) -> list[str]:
 async def test_all_who_follow_share_one_look() -> None:
     """Two followers cost one call at a time, and both are told what differs."""
     async with staged(listed(ONE), listed({**ONE, "status": "stopped"})) as stage:
-        ears = Ear(), Ear()
+        ears = DifferenceListener(), DifferenceListener()
         for ear in ears:
             stage.fleet.follow(ear)
         await stage.fleet.known()
@@ -102,7 +102,7 @@ async def test_nobody_looks_for_nobody() -> None:
     """When the last follower has left, no look follows and what was seen is let go."""
     async with staged(listed(ONE)) as stage:
         assert stage.looks() == 0
-        leave = [stage.fleet.follow(Ear()) for _ in range(2)]
+        leave = [stage.fleet.follow(DifferenceListener()) for _ in range(2)]
         await stage.fleet.known()
         for item in leave:
             item()
@@ -117,7 +117,7 @@ async def test_coming_and_going_costs_no_looks() -> None:
     """One who follows again and again within the pace is served by one look."""
     async with staged(listed(ONE)) as stage:
         for _ in range(5):
-            leave = stage.fleet.follow(Ear())
+            leave = stage.fleet.follow(DifferenceListener())
             await stage.fleet.known()
             leave()
         assert stage.looks() == 1
@@ -127,7 +127,7 @@ async def test_a_look_can_be_asked_for_now_and_then() -> None:
     """Who looks for a server that has just come gets a new look, once in a while for all who ask."""
     two = {**ONE, "id": "s2", "hostname": "new.example.com"}
     async with staged(listed(ONE), listed(ONE, two)) as stage:
-        ear = Ear()
+        ear = DifferenceListener()
         stage.fleet.follow(ear)
         await stage.fleet.known()
         await stage.fleet.look_again()
@@ -143,7 +143,7 @@ async def test_a_look_can_be_asked_for_now_and_then() -> None:
 async def test_a_look_that_was_made_anyway_counts() -> None:
     """What the watcher sees is told at once, and the next look of our own waits for its turn."""
     async with staged(listed(ONE)) as stage:
-        ear = Ear()
+        ear = DifferenceListener()
         stage.fleet.follow(ear)
         await stage.fleet.known()
         stage.clock.advance(PACE - 1)
@@ -157,7 +157,7 @@ async def test_a_look_that_was_made_anyway_counts() -> None:
 async def test_a_provider_that_is_away_is_told_and_tried_again() -> None:
     """Whoever asks gets the error; once the provider is back the servers are there."""
     async with staged(Reply(404, {"detail": "no"}), listed(ONE)) as stage:
-        ear = Ear()
+        ear = DifferenceListener()
         stage.fleet.follow(ear)
         with pytest.raises(WayscloudError):
             await stage.fleet.known()
@@ -169,7 +169,7 @@ async def test_a_provider_that_is_away_is_told_and_tried_again() -> None:
 async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
     """A key that does not work is looked with every five minutes only."""
     async with staged(Reply(401, {"detail": "no"})) as stage:
-        stage.fleet.follow(Ear())
+        stage.fleet.follow(DifferenceListener())
         with pytest.raises(NotAuthenticatedError):
             await stage.fleet.known()
         seen = stage.looks()
@@ -182,7 +182,7 @@ async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
 async def test_a_bug_of_one_is_not_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """A listener that raises against its word keeps nobody else from hearing."""
     async with staged(listed(ONE), listed({**ONE, "status": "stopped"})) as stage:
-        ear, broken = Ear(), Ear()
+        ear, broken = DifferenceListener(), DifferenceListener()
         monkeypatch.setattr(broken, "heard", None)
         stage.fleet.follow(broken)
         stage.fleet.follow(ear)

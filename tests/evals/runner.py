@@ -9,11 +9,11 @@ from typing import Any, Final
 import anyio
 import mcp.types as t
 
+from tests.evals.environment import EvalEnvironment, world_of
 from tests.evals.grading import Played
 from tests.evals.model import Final as Said
 from tests.evals.model import Model, ModelToolCall, NotUnderstood, Transcript, Turn
 from tests.evals.scenario import Scenario
-from tests.evals.world import World, world_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.audit import chain
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -58,7 +58,7 @@ async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> R
     return Report(scenario, complaints, len(turns), CLOCK.monotonic() - began, said)
 
 
-async def _converse(scenario: Scenario, model: Model, world: World) -> tuple[str, tuple[Turn, ...]]:
+async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) -> tuple[str, tuple[Turn, ...]]:
     tools = [_shown(tool) for tool in (await world.client.list_tools()).tools]
     transcript = Transcript(world.client.instructions or "", scenario.request)
     for _ in range(MOST_TURNS):
@@ -73,7 +73,7 @@ async def _converse(scenario: Scenario, model: Model, world: World) -> tuple[str
     return "(it did not come to an end)", transcript.turns
 
 
-async def _called(world: World, wanted: ModelToolCall) -> Turn:
+async def _called(world: EvalEnvironment, wanted: ModelToolCall) -> Turn:
     world.called.append(wanted.tool)
     try:
         result = await world.client.call_tool(wanted.tool, dict(wanted.arguments))
@@ -88,7 +88,7 @@ def _shown(tool: t.Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
 
 
-async def _left(world: World, said: str, turns: tuple[Turn, ...]) -> Played:
+async def _left(world: EvalEnvironment, said: str, turns: tuple[Turn, ...]) -> Played:
     trail = await world.core.database.read(lambda connection: chain.read(connection, limit=MOST_TRAIL))
     simulator = world.provider.simulator
     return Played(

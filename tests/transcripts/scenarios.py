@@ -11,7 +11,7 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.record import Json, Record, page
-from tests.transcripts.wires import NEW, OLD, Speaker, Wire, begin, pipes, posts
+from tests.transcripts.wire_recorder import NEW, OLD, Speaker, Wire, begin, pipes, posts
 from tests.unit.mcp_server.http_harness import ANN_TOKEN, BOB_TOKEN, serving, with_tokens
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, Verdict

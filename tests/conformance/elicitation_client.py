@@ -9,7 +9,7 @@ import mcp.types as t
 from mcp.server.context import HandlerResult
 from mcp.shared.message import ServerMessageMetadata
 
-from tests.conformance.plain import Fixture, Json, Run, fixture, says, text
+from tests.conformance.plain_client import Fixture, Json, Run, fixture, says, text
 from vpsops.mcp_server.protocol.sdk_compat import Context
 
 Asked = t.ElicitRequest | t.CreateMessageRequest | t.ListRootsRequest

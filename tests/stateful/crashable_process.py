@@ -46,7 +46,7 @@ class HastyClock(FakeClock):
         await anyio.lowlevel.checkpoint()
 
 
-class Stop(StrEnum):
+class StopPoint(StrEnum):
     """What happens to a process at the point where it is stopped."""
 
     DIE = "die"
@@ -59,12 +59,12 @@ class Life:
     """Where a process is stopped next: after `left` more points."""
 
     left: int | None = None
-    stop: Stop = Stop.DIE
+    stop: StopPoint = StopPoint.DIE
     dead: bool = False
     paused: bool = False
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def point(self, *stops: Stop) -> None:
+    async def point(self, *stops: StopPoint) -> None:
         """Pass a point before or after a commit, a request or an answer, where some stops are possible."""
         if self.left is not None and not self.dead:
             self.left -= 1
@@ -76,18 +76,18 @@ class Life:
 
     async def _stop(self) -> None:
         match self.stop:
-            case Stop.DIE:
+            case StopPoint.DIE:
                 self.dead = True
-            case Stop.FAIL:
+            case StopPoint.FAIL:
                 raise StorageError("The database stayed locked by another process.")
-            case Stop.FREEZE:
+            case StopPoint.FREEZE:
                 self.paused = True
                 self.woken.clear()
                 await self.woken.wait()
                 self.paused = False
 
 
-class MortalDatabase(Database):
+class CrashableDatabase(Database):
     """A way into the database that ends with its process."""
 
     def __init__(self, pools: Pools, clock: FakeClock, life: Life) -> None:
@@ -98,13 +98,13 @@ class MortalDatabase(Database):
         self, work: Callable[[Connection], T], *, durable: bool = True, wake: bool = True, heart: bool = False
     ) -> T:
         """Commit, if the process lives that long."""
-        await self._life.point(*Stop)
+        await self._life.point(*StopPoint)
         done = await super().transact(work, durable=durable, wake=wake, heart=heart)
-        await self._life.point(Stop.DIE, Stop.FREEZE)
+        await self._life.point(StopPoint.DIE, StopPoint.FREEZE)
         return done
 
 
-class MortalTransport(httpx.ASGITransport):
+class CrashableTransport(httpx.ASGITransport):
     """A way to the provider that ends with its process."""
 
     def __init__(self, app: SimulatorApp, life: Life) -> None:
@@ -114,42 +114,42 @@ class MortalTransport(httpx.ASGITransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send and receive, if the process lives that long."""
         # A write on its way has passed the fence: frozen there and woken late it would go out, whoever watched.
-        await self._life.point(*((Stop.DIE, Stop.FREEZE) if request.method == "GET" else (Stop.DIE,)))
+        await self._life.point(*((StopPoint.DIE, StopPoint.FREEZE) if request.method == "GET" else (StopPoint.DIE,)))
         answer = await super().handle_async_request(request)
-        await self._life.point(Stop.DIE, Stop.FREEZE)
+        await self._life.point(StopPoint.DIE, StopPoint.FREEZE)
         return answer
 
 
-class Looked(BaseException):
+class PollEndedError(BaseException):
     """A look is over."""
 
 
-class Glance(ChangePoller):
+class SinglePoll(ChangePoller):
     """A watcher that looks once."""
 
     async def _pause(self, seconds: float) -> None:
-        raise Looked(seconds)
+        raise PollEndedError(seconds)
 
 
-class Mortal:
+class CrashableProcess:
     """One process: the test lets it do one thing at a time, and stops it in the middle."""
 
     def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, version: str) -> None:
         self.life = Life()
-        self.database = MortalDatabase(pools, clock, self.life)
+        self.database = CrashableDatabase(pools, clock, self.life)
         self.api = Wayscloud(
             Credentials(KEY),
             base_url="http://provider.test",
             clock=clock,
             settings=PROMPT,
-            http_transport=MortalTransport(app, self.life),
+            http_transport=CrashableTransport(app, self.life),
         )
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
         self.wanted: list[str] = []  # what its keeper asked it to run
         recheck = Recheck(PolicyInForce(Policy((Rule("all", RuleConditions(), Decision.ALLOW),), version)), timing)
         self.runner = Runner(self.database, self.api, clock, self.process, timing, recheck, lambda: None)
-        self.watcher = Glance(self.database, self.api, clock, self.process, timing)
+        self.watcher = SinglePoll(self.database, self.api, clock, self.process, timing)
         self.keeper = Reconciler(
             self.database, clock, self.process, timing, self.wanted.append, lambda: self.running, lambda _: None
         )
@@ -160,7 +160,9 @@ class Mortal:
         """Say whether it is not stopped in the middle of something."""
         return self.task is None and not self.life.dead
 
-    async def do(self, what: str, change_id: str = "", left: int | None = None, stop: Stop = Stop.DIE) -> None:
+    async def do(
+        self, what: str, change_id: str = "", left: int | None = None, stop: StopPoint = StopPoint.DIE
+    ) -> None:
         """Do a thing to its end, or to the point where the process stops: `beat`, `keep`, `look` or `run`."""
         self.life.left, self.life.stop = left, stop
         self.task = asyncio.create_task(self._do(what, change_id))
@@ -178,7 +180,7 @@ class Mortal:
                     await self.watcher.watch()
                 case _:
                     await self.runner.run(change_id)
-        except (Killed, Looked, StorageError):
+        except (Killed, PollEndedError, StorageError):
             return
         except BaseExceptionGroup as group:  # the reads of one look are tasks of their own
             if group.split((Killed, StorageError))[1] is not None:

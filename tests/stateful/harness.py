@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from tests.stateful.mortals import HastyClock, Mortal
+from tests.stateful.crashable_process import CrashableProcess, HastyClock
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain as audit
 from vpsops.core.authorization.discrepancies import discrepancies
@@ -46,7 +46,7 @@ def template() -> bytes:
         return path.read_bytes()
 
 
-class Scene:
+class StatefulHarness:
     """What the processes share, and a view from outside."""
 
     def __init__(self, fleet: int = 6) -> None:
@@ -70,11 +70,11 @@ class Scene:
         """Let something happen while everything else stands still."""
         return self.loop.run(work)
 
-    def process(self) -> Mortal:
+    def process(self) -> CrashableProcess:
         """Make a process, which does not beat yet."""
-        return Mortal(self.pools, self.app, self.clock, DEFAULT_TIMING, POLICY)
+        return CrashableProcess(self.pools, self.app, self.clock, DEFAULT_TIMING, POLICY)
 
-    def started(self) -> Mortal:
+    def started(self) -> CrashableProcess:
         """Start a process."""
         made = self.process()
         self.call(made.do("beat"))
@@ -115,21 +115,21 @@ class Scene:
         """Count what the provider did."""
         return Counter((item.operation, item.hostname) for item in self.world.counted())
 
-    def pass_time(self, seconds: float, processes: Iterable[Mortal]) -> None:
+    def pass_time(self, seconds: float, processes: Iterable[CrashableProcess]) -> None:
         """Let time pass; who is neither frozen nor dead beats."""
         self.clock.advance(seconds)
         for item in processes:
             if item.free:
                 self.call(item.do("beat"))
 
-    def do_everything(self, mortal: Mortal) -> None:
+    def do_everything(self, mortal: CrashableProcess) -> None:
         """Let a process keep, run what its keeper wants run, and look."""
         self.call(mortal.do("keep"))
         while mortal.wanted:
             self.call(mortal.do("run", mortal.wanted.pop()))
         self.call(mortal.do("look"))
 
-    def come_to_rest(self, mortal: Mortal) -> None:
+    def come_to_rest(self, mortal: CrashableProcess) -> None:
         """Let a process go on until nothing is left to do, which takes half an hour at most."""
         for seconds in (TAKEN_OVER, *[LOOKED_UP] * 10):
             self.pass_time(seconds, [mortal])

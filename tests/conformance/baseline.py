@@ -11,8 +11,8 @@ import mcp.types as t
 from mcp.server.context import HandlerResult
 from mcp.server.mcpserver import require_client_extension
 
-from tests.conformance.asking import NAME, form
-from tests.conformance.plain import CLOCK, Fixture, Json, Run, fixture, says
+from tests.conformance.elicitation_client import NAME, form
+from tests.conformance.plain_client import CLOCK, Fixture, Json, Run, fixture, says
 from vpsops.mcp_server.protocol.sdk_compat import Context
 from vpsops.mcp_server.protocol.tasks import EXTENSION, McpTask, McpTaskStatus, TaskStore, takes_tasks, task_result
 
@@ -22,7 +22,7 @@ BROKEN: Final[Json] = {"error": {"code": t.INTERNAL_ERROR, "message": "It broke,
 
 
 @dataclass
-class Kept:
+class Baseline:
     """A task that is over when its time has come and its questions are answered."""
 
     began: datetime
@@ -33,13 +33,13 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptTasks:
+class BaselineTasks:
     """The suite's tasks, and behind them those of the server."""
 
     server: TaskStore
-    kept: dict[str, Kept] = field(default_factory=dict)
+    kept: dict[str, Baseline] = field(default_factory=dict)
 
-    def start(self, task: Kept) -> dict[str, Any]:
+    def start(self, task: Baseline) -> dict[str, Any]:
         """Keep a task and return the answer to the call that became it."""
         ident = f"fixture_{secrets.token_hex(8)}"
         self.kept[ident] = task
@@ -78,7 +78,7 @@ class KeptTasks:
         return True
 
 
-def _status(task: Kept) -> McpTaskStatus:
+def _status(task: Baseline) -> McpTaskStatus:
     if task.status is not McpTaskStatus.WORKING:
         return task.status
     if task.asks:
@@ -88,7 +88,7 @@ def _status(task: Kept) -> McpTaskStatus:
     return McpTaskStatus.FAILED if "error" in task.payload else McpTaskStatus.COMPLETED
 
 
-def kept_tools(tasks: KeptTasks) -> tuple[Fixture, ...]:
+def kept_tools(tasks: BaselineTasks) -> tuple[Fixture, ...]:
     """Return the tools that become tasks of these."""
     asks_once = {"confirm-1": _wire(CONFIRM)}
     asks_twice = {"first": _wire(NAME), "second": _wire(NAME)}
@@ -102,33 +102,33 @@ def kept_tools(tasks: KeptTasks) -> tuple[Fixture, ...]:
     )
 
 
-def _becomes(tasks: KeptTasks, payload: Json, asks: Json | None = None) -> Run:
+def _becomes(tasks: BaselineTasks, payload: Json, asks: Json | None = None) -> Run:
     async def run(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
         del params
         require_client_extension(context, EXTENSION)
-        return tasks.start(Kept(CLOCK.now(), 0.2, payload, dict(asks or {})))
+        return tasks.start(Baseline(CLOCK.now(), 0.2, payload, dict(asks or {})))
 
     return run
 
 
-def _slow(tasks: KeptTasks) -> Run:
+def _slow(tasks: BaselineTasks) -> Run:
     async def run(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
         seconds = float((params.arguments or {}).get("seconds", 0))
         if takes_tasks(context) and seconds:
-            return tasks.start(Kept(CLOCK.now(), seconds, _over("Computed.")))
+            return tasks.start(Baseline(CLOCK.now(), seconds, _over("Computed.")))
         await CLOCK.sleep(seconds)
         return says("Computed.")
 
     return run
 
 
-def _asks_first(tasks: KeptTasks) -> Run:
+def _asks_first(tasks: BaselineTasks) -> Run:
     async def run(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
         require_client_extension(context, EXTENSION)
         given = (params.input_responses or {}).get("user_name")
         if not isinstance(given, t.ElicitResult):
             return t.InputRequiredResult(input_requests={"user_name": NAME}, request_state="asked")
-        return tasks.start(Kept(CLOCK.now(), 0.2, _over(f"Hello, {json.dumps(given.content)}")))
+        return tasks.start(Baseline(CLOCK.now(), 0.2, _over(f"Hello, {json.dumps(given.content)}")))
 
     return run
 

@@ -34,7 +34,7 @@ NO: Final = t.ElicitResult(action="decline")
 
 
 @dataclass
-class World:
+class EvalEnvironment:
     """Everything a scenario's people can touch and its graders look at."""
 
     core: Core
@@ -64,7 +64,7 @@ class World:
             await self.core.clock.sleep(0.01)
 
 
-People = Callable[[World], Coroutine[Any, Any, None]]
+People = Callable[[EvalEnvironment], Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Setting:
 
 
 @asynccontextmanager
-async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path) -> AsyncIterator[World]:
+async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path) -> AsyncIterator[EvalEnvironment]:
     """Open a world on a provider that is put back to its start."""
     provider.simulator.reset()
     settings = _settings(setting, provider, directory)
@@ -104,7 +104,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
         async with Client(
             server, mode=ERA, client_info=info, elicitation_callback=may_ask, read_timeout_seconds=10
         ) as client:
-            world = World(core, provider, client, asked=asked)
+            world = EvalEnvironment(core, provider, client, asked=asked)
             if setting.arrange is not None:
                 await setting.arrange(world)
             provider.simulator.faults.add(parse([dict(fault) for fault in setting.faults]))
@@ -128,7 +128,7 @@ def _settings(setting: Setting, provider: SimulatorHandle, directory: Path) -> S
 def votes(*said: tuple[Actor, Verdict, str], after: str = "") -> People:
     """Return people who vote on the first change that is held, once the agent has called a tool where one is named."""
 
-    async def people(world: World) -> None:
+    async def people(world: EvalEnvironment) -> None:
         if after:
             await world.calls(after)
         change = await world.held()
