@@ -48,7 +48,7 @@ ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U1")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"V{n}", f"voter{n}", f"V{n}", groups=("S_OPS",)) for n in range(4))
 SLACK = Origin("slack", "T1", "C1")
-# Short enough to wait for, long enough that a busy machine does not look like a silent provider.
+# Short enough to wait for, long enough that a busy machine does not resemble a silent provider.
 BRISK = TransportSettings(
     connect_seconds=2,
     read_seconds=2,
@@ -183,7 +183,7 @@ class Stage:
         return " ".join(record.event for record in records)
 
     async def told(self) -> list[Mapping[str, Any]]:
-        """Return what people are to be told besides cards, in its order."""
+        """Return the notices to people besides cards, in order."""
         query = OUTBOX.select().where(OUTBOX.c.kind != "card").order_by(OUTBOX.c.id)
         rows = await self.database.read(lambda connection: connection.execute(query).mappings().all())
         return [row["payload"] for row in rows]

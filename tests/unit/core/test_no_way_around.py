@@ -103,7 +103,7 @@ def test_queries_run_reads_only() -> None:
 
 @pytest.mark.requirement("gate-no-way-around")
 async def test_a_change_submitted_as_a_read_is_refused(database_url: str, provider: SimulatorHandle) -> None:
-    """The service for reads runs no operation that changes a server, whoever asks it to."""
+    """The service for reads runs no operation that changes a server, for any caller."""
     async with staged(database_url, provider) as stage:
         for name, operation in OPERATIONS.items():
             if not operation.reads:
@@ -118,7 +118,7 @@ def test_only_the_runner_stores_an_intention() -> None:
     assert entering == {
         "core/execution/runner.py:_intend",
         "core/execution/runner.py:work",  # its transaction
-        "core/execution/reconciler.py:_due",  # looks for those whose process died
+        "core/execution/reconciler.py:_due",  # checks for those of dead processes
     }
 
 

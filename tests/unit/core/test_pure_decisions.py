@@ -1,4 +1,4 @@
-"""The pure parts of a change's life: its table, its votes, what a look at the provider means, drift and pace."""
+"""The pure parts of a change's life: its table, its votes, what a check of the provider means, drift and pace."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -108,7 +108,7 @@ def test_a_digest_is_of_what_was_shown_whatever_its_order(order: list[str]) -> N
 )
 @pytest.mark.requirement("asker-never-votes")
 def test_who_may_not_vote_is_told_why(who: Actor, why: str) -> None:
-    """Never the requester, never the human behind the agent, never somebody the rules do not name."""
+    """Never the requester, never the human behind the agent, never a person the rules do not name."""
     with pytest.raises(NotAllowedError, match=why):
         check(change(state=State.HELD), who)
 

@@ -43,6 +43,6 @@ def altered(line: str, **fields: Any) -> str:
 
 
 def rewritten(line: str, **fields: Any) -> str:
-    """Return a line whose record was replaced by another one, with the hash that fits it."""
+    """Return a line with its record replaced and the hash that fits the new record."""
     content = json.loads(altered(line, **fields))
     return json.dumps({**content, "hash": audit.record_hash(content["previous"], content["record"])})

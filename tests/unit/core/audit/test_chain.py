@@ -65,7 +65,7 @@ def test_an_altered_letter_names_its_record(place: tuple[list[str], int], data: 
 
 @given(place=places(), other=st.integers(1, 50))
 def test_another_number_names_the_record(place: tuple[list[str], int], other: int) -> None:
-    """A record that was given another number is told as the one that it was made as."""
+    """A renumbered record is reported under its original number."""
     lines, number = place
     lines[number] = altered(lines[number], seq=number + other)
     assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.COLUMNS)]
@@ -90,7 +90,7 @@ def test_a_record_rewritten_from_nothing_is_told(place: tuple[list[str], int]) -
 
 @given(place=places())
 def test_a_removed_record_is_named(place: tuple[list[str], int]) -> None:
-    """A gap in the middle, at the beginning and at the end is told by the number that is not there."""
+    """A gap in the middle, at the beginning or at the end is reported by the missing number."""
     lines, number = place
     del lines[number]
     assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.REMOVED)]
@@ -98,7 +98,7 @@ def test_a_removed_record_is_named(place: tuple[list[str], int]) -> None:
 
 @given(place=places(), count=st.integers(1, LONGEST))
 def test_a_removed_stretch_is_one_fault(place: tuple[list[str], int], count: int) -> None:
-    """Several that are gone in a row are told as from and to."""
+    """Consecutive missing records are reported as one range."""
     lines, number = place
     kept = [*lines[:number], *lines[number + count : -1], lines[-1]]
     assert {(fault.seq, fault.kind) for fault in faults(kept)} == {(number, ChainFaultKind.REMOVED)}
@@ -106,7 +106,7 @@ def test_a_removed_stretch_is_one_fault(place: tuple[list[str], int], count: int
 
 @given(place=places(), data=st.data())
 def test_swapped_records_are_out_of_order(place: tuple[list[str], int], data: st.DataObject) -> None:
-    """Two that changed places are told as being out of order, with none but those between them."""
+    """Two swapped records are reported as out of order, with only the records between them."""
     lines, number = place
     other = data.draw(st.integers(1, len(lines) - 2).filter(lambda other: other != number))
     lines[number], lines[other] = lines[other], lines[number]
@@ -118,7 +118,7 @@ def test_swapped_records_are_out_of_order(place: tuple[list[str], int], data: st
 
 @given(place=places())
 def test_a_repeated_record_is_named(place: tuple[list[str], int]) -> None:
-    """One that stands there twice is told."""
+    """A repeated record is reported."""
     lines, number = place
     lines.insert(number + 1, lines[number])
     assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.REPEATED)]
@@ -140,7 +140,7 @@ def test_a_file_without_its_beginning_is_not_whole(place: tuple[list[str], int])
 
 @given(place=places(), line=st.text() | st.sampled_from(['{"end":{}}', "[]", "null", "[" * 5000, '{"seq":1}']))
 def test_what_is_no_record_is_told_by_its_line(place: tuple[list[str], int], line: str) -> None:
-    """Something else among the lines is told, whatever it is, and breaks nothing."""
+    """A line that is no record is reported, whatever it is, and verification continues."""
     lines, number = place
     lines.insert(number, line)
     assert [(fault.seq, fault.what) for fault in faults(lines)] == [
@@ -168,7 +168,7 @@ def test_lines_after_the_end_are_told(place: tuple[list[str], int]) -> None:
 
 @given(lines=st.lists(st.text() | st.sampled_from([*WHOLE[3], *WHOLE[5]])))
 def test_any_lines_can_be_verified(lines: list[str]) -> None:
-    """Whatever a file holds, verification comes to an end and tells only a whole one whole."""
+    """Verification terminates on any file and reports only a complete one as whole."""
     assert (faults(lines) == []) == (lines in (WHOLE[3], WHOLE[5]))
 
 
@@ -196,7 +196,7 @@ def test_a_trail_from_its_start_begins_with_nothing() -> None:
 
 @pytest.mark.requirement("audit-shows-tampering")
 def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
-    """Who writes the whole chain anew makes it fit itself, but not what somebody wrote down before."""
+    """A chain rewritten from the start is consistent in itself, but does not match a head noted earlier."""
     true, forged = chain(6), chain(6, digest=GENESIS)
     noted = (4, true[3].hash)
     assert faults(export(true), noted) == []
@@ -221,7 +221,7 @@ def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
 
 
 def test_what_stands_beyond_the_head_was_added() -> None:
-    """A record put behind the last one without the head is told."""
+    """A record appended after the head is reported."""
     records = chain(5)
     assert [(item.seq, item.kind) for item in audit.verify(records, (3, records[2].hash))] == [
         (4, ChainFaultKind.ADDED)
@@ -243,7 +243,7 @@ def test_an_altered_head_is_told(head: tuple[int, str], results: tuple[int, Chai
 
 
 def test_a_head_of_nothing_is_the_first_hash() -> None:
-    """An empty trail is whole only while the head says that nothing came yet."""
+    """An empty trail is whole only while the head states that nothing was recorded yet."""
     assert list(audit.verify([], (0, GENESIS))) == []
     assert [fault.kind for fault in audit.verify([], (2, OTHER_HASH))] == [ChainFaultKind.REMOVED]
     assert [fault.kind for fault in audit.verify([], (0, OTHER_HASH))] == [ChainFaultKind.ALTERED]
@@ -261,7 +261,7 @@ def test_faults_are_told_in_words() -> None:
 
 @given(body=st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.text())))
 def test_every_record_that_can_be_made_is_whole(body: dict[str, Any]) -> None:
-    """Whatever a record says, even names that the chain itself uses, it is verified as it was written."""
+    """Any record verifies as it was written, even one that uses the chain's own field names."""
     text = audit.canonical(1, 1.5, "requested", "chg_1", body)
     record = TrailRecord(1, 1.5, "requested", "chg_1", text, GENESIS, audit.record_hash(GENESIS, text))
     assert list(audit.verify([record], (1, record.hash))) == []
@@ -282,7 +282,7 @@ def test_keys_never_reach_the_trail(keys: list[str], around: str) -> None:
 
 
 def test_a_single_hidden_value_is_not_counted() -> None:
-    """What is no list is only said to be hidden."""
+    """A hidden value that is no list is reported only as hidden."""
     assert audit.redacted({"ssh_keys": "ssh-ed25519 AAAA"}) == {"ssh_keys": "(hidden)"}
 
 

@@ -55,7 +55,7 @@ async def test_who_takes_ones_name_is_somebody_else(database: Database) -> None:
 
 
 async def test_only_the_last_are_returned(database: Database) -> None:
-    """So many and no more, the newest of them; somebody who did nothing has none."""
+    """At most the newest N are returned; an actor without records gets none."""
     await database.transact(fill)
     last = await database.read(lambda connection: newest_of(connection, ME, 2))
     assert [item.event for item in last] == ["voted", "failed"]
@@ -63,7 +63,7 @@ async def test_only_the_last_are_returned(database: Database) -> None:
 
 
 async def test_the_search_ends_somewhere(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's records from long ago are not looked for: a read stays a small one."""
+    """Very old records of a person are not searched: the read stays bounded."""
     monkeypatch.setattr(queries, "PAGE", 4)
     monkeypatch.setattr(queries, "FURTHEST", 8)
     await database.transact(fill)

@@ -1,4 +1,4 @@
-"""A record is whole when its text has its hash and its columns say what the text says: each column by itself."""
+"""A record is whole when its text matches its hash and each column matches the text, checked column by column."""
 
 from dataclasses import replace
 from typing import Any

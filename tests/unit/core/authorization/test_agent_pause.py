@@ -45,7 +45,7 @@ def guarded(stage: Stage) -> Gate:
 
 
 async def test_nobody_paused_agents_to_begin_with(stage: Stage) -> None:
-    """Without a row in the table agents are not paused, and nobody is named."""
+    """Without a row in the table agents are not paused, and no person is named."""
     assert await stage.changes.agents_paused() == agent_pause.Pause()
 
 
@@ -65,7 +65,7 @@ async def test_a_paused_agent_is_refused_before_the_provider_is_asked(stage: Sta
 
 
 async def test_reads_and_people_go_on_while_agents_are_paused(stage: Stage) -> None:
-    """An agent still looks, and a person's change is held and runs."""
+    """While agents are paused an agent can still read, and a person's change is held and runs."""
     await stage.gate.pause_agents(BOB, paused=True)
     looked = await stage.gate.submit(Request("get", {"server": "web01"}, AGENT, SLACK))
     assert isinstance(looked, Done)
@@ -103,7 +103,7 @@ def _give_to(connection: Connection, change: Change, actor: Actor) -> None:
 
 @pytest.mark.requirement("pause-stops-agents")
 async def test_what_was_approved_and_not_sent_is_cancelled(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pause that comes while the runner looks at the server for the last time keeps the write from leaving."""
+    """A pause that arrives during the runner's last check of the server prevents the write."""
     look = Runner._check
 
     async def looked_at(runner: Runner, change: Change) -> Any:
@@ -181,7 +181,7 @@ async def test_what_was_sent_is_watched_to_its_end(stage: Stage) -> None:
 
 
 async def test_no_agent_throws_the_switch(stage: Stage) -> None:
-    """Neither way, whatever it says of itself; nothing is written down of it as done."""
+    """An agent can neither pause nor resume, whatever it claims to be; nothing is recorded as done."""
     everywhere = replace(AGENT, groups=("C_OPS",))
     for paused in (True, False):
         with pytest.raises(NotAllowedError, match="Only a person"):
@@ -206,7 +206,7 @@ async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) ->
 
 
 async def test_the_switch_is_thrown_once(stage: Stage) -> None:
-    """A second pause keeps the first one's name and reason, and is neither audited nor told."""
+    """A second pause keeps the first one's name and reason, and is neither audited nor announced."""
     await stage.gate.pause_agents(ALICE, paused=True, reason="first")
     again = await stage.gate.pause_agents(BOB, paused=True, reason="second")
     assert (again.by, again.reason) == (ALICE, "first")

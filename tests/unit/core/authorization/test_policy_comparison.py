@@ -129,7 +129,7 @@ def recheck(*given: Rule, limits: Limits | None = None, workspaces: Workspaces |
 
 
 def noted(asked: Recheck, **more: Any) -> str:
-    """Return what the last yes is answered with, for a change of which a test says more."""
+    """Return the answer to the last yes, for a change that a test describes further."""
     made = change(ruling=Ruling(Decision.CONFIRM), **more)
     with sa.create_engine("sqlite://").connect() as connection:
         return asked.at_last_yes(connection, made, made.created_at + timedelta(seconds=1))

@@ -22,7 +22,7 @@ async def refusals(stage: Stage) -> list[tuple[str, str, str]]:
 
 
 async def test_a_read_that_the_policy_refuses_is_on_record(database_url: str, provider: SimulatorHandle) -> None:
-    """As a change is: somebody looked where they may not."""
+    """A refused read is audited as a refused change is."""
     async with staged(database_url, provider, Setup(policy=NO_READS)) as stage:
         refused = await stage.gate.submit(Request("list", {}, AGENT, SLACK))
         assert isinstance(refused, Refused)

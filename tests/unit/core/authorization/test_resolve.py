@@ -1,4 +1,4 @@
-"""Settling what no look-up could: the asker's human may, and whoever may approve the change; nobody else."""
+"""Settling an unknown outcome: the asker's human and eligible approvers may; no other person may."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 
 async def unclear(stage: Stage, actor: Actor) -> Change:
-    """A change of somebody's of which nobody can tell what became."""
+    """A person's change with an unknown outcome."""
     held = await stage.ask("reboot", actor, server="web01")
     values = {"state": State.NEEDS_PERSON.value}
     query = sa.update(CHANGES).where(CHANGES.c.id == held.id).values(**values)
@@ -35,7 +35,7 @@ async def unclear(stage: Stage, actor: Actor) -> Change:
 
 @pytest.mark.requirement("person-settles")
 async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
-    """Yourself or through an agent, it is yours to say: the agent's human is the account that its address led to."""
+    """The asker settles it, in person or through an agent: the human is the account that the agent's address led to."""
     mine = await unclear(stage, replace(AGENT, human="alice@acme.example"))
     known = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
     settled = await stage.gate.resolve(mine.id, known, happened=False, evidence="the human who asked")
@@ -45,7 +45,7 @@ async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
 
 
 async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
-    """A member of the rule's group as read at the click may say it; one who is in no group may not."""
+    """A member of the rule's group, as read at the click, may settle it; a person in no group may not."""
     change = await unclear(stage, AGENT)
     with pytest.raises(NotAllowedError, match="not among those"):
         await stage.gate.resolve(change.id, BOB, happened=True)
@@ -56,7 +56,7 @@ async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
 
 
 async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage: Stage) -> None:
-    """Where the asker has left, a member of the approval channel frees the server; without such a channel nobody."""
+    """Where the asker has left, a member of the approval channel frees the server; without such a channel no one."""
     change = await unclear(stage, ALICE)
     member = replace(BOB, groups=("C_OPS",))
     with pytest.raises(NotAllowedError):
@@ -70,7 +70,7 @@ async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage
 
 @pytest.mark.requirement("person-settles")
 async def test_no_agent_settles_anything(stage: Stage) -> None:
-    """Not even its own human's change, and whatever groups it says it is in."""
+    """No agent settles, not even its own human's change, whatever groups it claims."""
     change = await unclear(stage, AGENT)
     with pytest.raises(NotAllowedError, match="Only a person"):
         await stage.gate.resolve(change.id, replace(AGENT, groups=("S_OPS",)), happened=True)

@@ -65,7 +65,7 @@ def test_the_table_has_these_steps_and_no_others() -> None:
 @pytest.mark.parametrize(("before", "after"), ILLEGAL)
 @pytest.mark.requirement("steps-by-the-table")
 def test_a_step_that_is_not_written_here_raises(before: str, after: str) -> None:
-    """A denied change is not approved, an unclear one is not sent anew, and nothing leaves an end."""
+    """A denied change is not approved, an unclear one is not sent again, and no state follows an end."""
     with pytest.raises(IllegalStepError):
         check_step(State(before), State(after))
 
@@ -83,7 +83,7 @@ def test_these_states_are_ends_and_all_others_are_open(state: str) -> None:
 )
 @pytest.mark.requirement("steps-by-the-table")
 async def test_no_row_takes_a_step_that_is_not_written_here(database: Database, before: str, after: str) -> None:
-    """The store asks the table, and what the row says of it: row, version and trail stay as they were."""
+    """The store checks the table and the row's state: row, version and trail stay as they were."""
     await database.transact(lambda connection: put(connection, change(state=State(before))))
     was = await row(database)
     with pytest.raises(IllegalStepError):
@@ -97,7 +97,7 @@ async def test_no_row_takes_a_step_that_is_not_written_here(database: Database, 
 
 @pytest.mark.parametrize("after", ["succeeded", "failed"])
 async def test_an_end_lets_go_of_the_server_and_of_the_process(database: Database, after: str) -> None:
-    """What is over is nobody's, and the next change on its server may begin."""
+    """A change that is over has no owner, and the next change on its server may begin."""
     await database.transact(lambda connection: put(connection, change(), owner="slack-1-here"))
     assert ((await row(database))["lock"], (await row(database))["owner"]) == ("server:s1", "slack-1-here")
     await database.transact(
@@ -120,7 +120,7 @@ async def test_a_step_between_open_states_keeps_the_server_and_the_process(datab
 
 
 async def test_a_step_from_an_older_look_is_refused(database: Database) -> None:
-    """Two saw the same version: the second is told, and what the first stored stays."""
+    """Two read the same version: the second is refused, and what the first stored stays."""
     await database.transact(lambda connection: put(connection, change()))
     old = await database.read(lambda connection: repository.load(connection, "chg_1"))
     await database.transact(
@@ -179,7 +179,7 @@ async def test_a_step_that_somebody_took_first_leaves_no_record(database: Databa
 async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
     database: Database, event: str, records: int, cards: int
 ) -> None:
-    """With its card; what nobody has to hear of leaves neither."""
+    """The alteration is recorded with its card; one that needs no notice leaves neither."""
     await database.transact(lambda connection: put(connection, change()))
     told = await everything(database)
 
@@ -196,7 +196,7 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
 
 
 async def everything(database: Database) -> tuple[dict[str, Any], list[chain.TrailRecord], list[Any]]:
-    """Return a change's row, the trail and what waits to be told."""
+    """Return a change's row, the trail and the pending notices."""
     cards = await database.read(lambda connection: connection.execute(sa.select(OUTBOX)).all())
     return await row(database), list(await database.read(chain.read)), list(cards)
 
@@ -221,7 +221,7 @@ async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> 
 
 
 async def test_a_reminder_that_another_process_gave_first_is_stale_and_not_broken(database: Database) -> None:
-    """Its time is gone from the row by then: the second of two rounds is told so, and tells nobody."""
+    """The row's time is cleared by then: the second of two rounds is refused as stale, and sends nothing."""
     ruling = Ruling(Decision.APPROVE, votes=1)
     held = change(state=State.HELD, sent_at=None, expires_at=LATER, ruling=ruling)
     await database.transact(lambda connection: put(connection, held, remind_at=START))

@@ -42,7 +42,7 @@ def test_every_key_that_gets_in_is_shown_before_anybody_agrees(keys: list[str]) 
 
 
 def test_what_makes_no_server_is_made_from_nothing() -> None:
-    """Other changes, and orders without keys, say nothing of it."""
+    """Other changes, and orders without keys, have no such field."""
     reboot = change(arguments={"server": "1", "ssh_keys": [KEY], "os_template": "x", "display_name": "x"})
     assert (system_of(reboot), label_of(reboot), key_words(reboot)) == ("", "", "")
     assert key_words(create()) == key_words(create(ssh_keys="x")) == ""

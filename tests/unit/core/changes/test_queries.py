@@ -1,4 +1,4 @@
-"""Changes and the trail a page at a time: everything once, in order, whoever and whatever is asked for."""
+"""Changes and the trail, page by page: every record once, in order, for any reader and any filter."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -76,7 +76,7 @@ async def ids(database: Database, wanted: ChangeQuery, limit: int = 10) -> list[
     ],
 )
 async def test_what_is_asked_for_is_listed_newest_first(stored: Database, wanted: ChangeQuery, expected: str) -> None:
-    """Open ones, somebody's and their agents', a server's by its name before by the beginning of one, recent ones."""
+    """Filters: open, by person with their agents, by server (exact name before prefix), recent."""
     assert await ids(stored, wanted) == expected.split()
 
 
@@ -150,7 +150,7 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
 
 
 async def test_one_look_at_the_trail_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filter that fits nothing ends after so many records and says where to go on."""
+    """A filter that matches nothing ends after a bounded number of records and returns where to continue."""
     monkeypatch.setattr(pages, "BATCH", 10)
     monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)

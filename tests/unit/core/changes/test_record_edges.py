@@ -45,7 +45,7 @@ def test_a_decided_request_is_kept_with_all_that_was_shown_and_decided() -> None
 
 
 def test_a_request_that_was_not_looked_at_is_kept_as_it_was_asked() -> None:
-    """Without the keys that somebody wants on a server."""
+    """The record omits the keys requested for a server."""
     assert asked_for(asking(server="web\x00", ssh_keys=["ssh-ed25519 A"], limit=3)) == {
         "actor": WHO,
         "origin": "slack",
@@ -83,7 +83,7 @@ def test_words_are_kept_without_what_cannot_be_seen(text: str, kept: str) -> Non
 
 @pytest.mark.parametrize(("team", "more"), [("", {}), ("T1", {"team": "T1"})])
 def test_a_decision_of_somebody_who_may_not_is_kept_with_its_id(team: str, more: dict[str, str]) -> None:
-    """About which change, why not, and the id that they were told."""
+    """The record has the change, the reason of the refusal, and the id that the person got."""
     error = NotAllowedError("You may\x07 not.")
     assert not_allowed("c" * 61, ANN, team, error) == {
         "by": WHO,

@@ -30,7 +30,7 @@ class Desk:
 
 
 class Answers:
-    """What those who asked were told."""
+    """The answers that the callers got."""
 
     def __init__(self, together: Batcher[int, int]) -> None:
         self._together = together
@@ -61,7 +61,7 @@ async def test_what_comes_meanwhile_is_the_next_batch() -> None:
 
 
 async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
-    """Everybody of the batch is told of the failure; the next batch is done as ever."""
+    """Each caller of the failed batch gets the failure; the next batch runs as usual."""
     desk = Desk()
     answers = Answers(Batcher(desk.work, 2))
     with anyio.fail_after(BOUND):
@@ -150,7 +150,7 @@ class Provider:
 
 
 async def test_those_who_want_the_same_share_one_call() -> None:
-    """Twenty ask for one thing and one for another: two calls; whoever asks afterwards gets a new one."""
+    """Twenty callers with one key and one with another make two calls; a later caller gets a new one."""
     provider, shared = Provider(), SingleFlight(60, 2)
     told: list[int] = []
 
@@ -168,7 +168,7 @@ async def test_those_who_want_the_same_share_one_call() -> None:
 
 
 async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_more() -> None:
-    """With no call young enough each asks anew, up to the most at once; further ones join the newest."""
+    """With no call young enough each caller starts a new one, up to the limit; further callers join the newest."""
     provider, shared = Provider(), SingleFlight(-1, 2)
     told: list[int] = []
 
@@ -207,7 +207,7 @@ async def test_what_the_call_raises_is_raised_for_all() -> None:
 
 
 async def test_a_call_that_is_given_up_is_made_again_by_those_who_still_want_it() -> None:
-    """The one who made the call is cancelled: another makes it anew, and one who leaves while waiting harms nobody."""
+    """When the caller that made the call is cancelled, another repeats it; a waiter that leaves affects no other."""
     provider, shared = Provider(), SingleFlight(60, 2)
     told: list[int] = []
     maker, waiter = anyio.CancelScope(), anyio.CancelScope()

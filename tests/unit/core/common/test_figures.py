@@ -23,7 +23,7 @@ from vpsops.core.common.text import duration, moment, money, monthly
     ],
 )
 def test_a_span_has_its_two_largest_units(seconds: float, words: str) -> None:
-    """Two units say enough; what has not passed is not counted."""
+    """Two units suffice; a span that has not passed is not counted."""
     assert duration(seconds) == words
 
 
@@ -45,5 +45,5 @@ def test_a_price_has_decimals_where_it_needs_them(amount: float | None, currency
 
 
 def test_a_moment_is_in_utc_to_the_minute() -> None:
-    """And says so."""
+    """The text names the zone."""
     assert moment(datetime(2026, 1, 2, 3, 4, 59, tzinfo=UTC)) == "2026-01-02 03:04 UTC"

@@ -42,7 +42,7 @@ def test_a_refusal_takes_nothing() -> None:
 
 
 def test_reserved_turns_are_a_gap_apart_after_the_burst() -> None:
-    """Each is told how long to wait for its own."""
+    """Each caller gets the wait for its own turn."""
     limiter, rate = RateLimiter[str](), Rate(1.5, 2)
     assert [limiter.reserve("key", rate, 10.0) for _ in range(4)] == [0, 0, 1.5, 3.0]
     assert limiter.reserve("other", rate, 10.0) == 0

@@ -67,7 +67,7 @@ AWAITED = {
 
 @dataclass
 class Loop:
-    """A task that breaks as often as told, and runs on after that."""
+    """A task that fails a given number of times, then keeps running."""
 
     breaks: int
     error: Exception = field(default_factory=lambda: RuntimeError("boom"))

@@ -37,7 +37,7 @@ ELSEWHERE: Final = {
     "mcp_server/resources/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
     "mcp_server/server.py": {"LIST_TTL_MS"},
     "vpsops/cli/token.py": {"MOST_DAYS"},  # what may be typed
-    # Not a time of ours: what the kernel does with connections that nobody uses.
+    # Not one of our limits: how the kernel handles idle connections.
     "core/storage/engines.py": {"PG_PATIENCE"},
     "core/server/rejections.py": {"EVERY_SECONDS"},  # of log lines
     # The pace that Slack documents for one channel.
@@ -45,13 +45,13 @@ ELSEWHERE: Final = {
     # How the event loop is shared within a process, in thousandths.
     "bot/ingress/ack_scheduler.py": {"QUIET_SECONDS", "PATIENCE_SECONDS", "SLOW_SECONDS"},
     "core/server/event_loop.py": {"SWITCH_SECONDS"},
-    # What an HTTP server says to a client, and how it closes a socket.
+    # What an HTTP server sends to a client, and how it closes a socket.
     "core/server/http_server.py": {"CLOSE_SECONDS", "RETRY_SECONDS"},
 }
 
 
 def written_here(path: Path) -> Iterator[str]:
-    """Yield the module-level names of times whose value is written as a number."""
+    """Yield the module-level names of times that are written as a number."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
@@ -88,7 +88,7 @@ def test_a_relation_that_does_not_hold_is_noticed() -> None:
 
 
 def test_no_limit_is_forgotten() -> None:
-    """Each limit on how the engine, the provider and Slack wait for each other is in some relation, or says why not."""
+    """Each limit on how the engine, the provider and Slack wait for each other has a relation, or a reason for none."""
     alone = {
         "timing.write_burst", "timing.sends", "timing.poll_idle", "timing.poll_jitter", "timing.outage_seconds",
         "timing.breaks", "timing.escalate_share", "timing.remind_share", "timing.clock_skew",
@@ -126,7 +126,7 @@ def test_every_relation_says_why() -> None:
 
 
 def test_the_tests_own_limits_are_in_proportion() -> None:
-    """What concerns the order of a write, an end and a look-up holds for shortened times as well."""
+    """The relations on the order of write, end and query hold for shortened times as well."""
     kept = {"timing.look_budget", "timing.poll_young", "timing.poll_grown", "timing.late_pause"}
     broken = [
         relation
@@ -137,6 +137,6 @@ def test_the_tests_own_limits_are_in_proportion() -> None:
 
 
 def test_days_count_as_days() -> None:
-    """A name says its unit."""
+    """A name includes its unit."""
     assert seconds_of("HOLD_DAYS") == 7 * timings.DAY_SECONDS
     assert seconds_of("MESSAGE_RETRY_SECONDS") == max(timings.MESSAGE_RETRY_SECONDS)

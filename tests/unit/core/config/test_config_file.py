@@ -1,4 +1,4 @@
-"""`vpsops.toml` is read once, and every part says what is wrong with it in the same way."""
+"""`vpsops.toml` is read once, and every section reports its errors in the same form."""
 
 from pathlib import Path
 from typing import Any

@@ -147,7 +147,7 @@ def _plain(text: str) -> list[str]:
 def test_a_line_that_cannot_be_written_does_not_show_its_arguments(
     capfd: pytest.CaptureFixture[str], form: str
 ) -> None:
-    """A call with wrong arguments is told by its place, without the arguments and without a traceback."""
+    """A call with wrong arguments is logged with its location, without the arguments and without a traceback."""
     configured(VPSOPS_LOG_FORMAT=form)
     secret = VALUES["WAYSCLOUD_TOKEN"]
     logging.getLogger("theirs").warning("%d", secret)
@@ -158,7 +158,7 @@ def test_a_line_that_cannot_be_written_does_not_show_its_arguments(
 
 
 def test_a_closed_stream_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where standard error is gone, or was closed, the process goes on."""
+    """The process continues where standard error is absent or closed."""
 
     def gone(_: str) -> int:
         raise BrokenPipeError
@@ -217,7 +217,7 @@ def test_without_configuration_nothing_goes_to_standard_output(way: str) -> None
 
 
 def test_a_program_that_configured_logging_first_keeps_its_own() -> None:
-    """The core does not take logging over from whoever loads it."""
+    """The core keeps the logging configuration of the program that imports it."""
     code = (
         "import structlog; structlog.configure(processors=[]); import core; print(structlog.get_config()['processors'])"
     )

@@ -30,7 +30,7 @@ def refused(environ: Mapping[str, str]) -> ConfigurationError:
 
 
 def test_nothing_set_is_a_whole_set_of_defaults() -> None:
-    """A process starts without any setting, and says later what it lacks."""
+    """A process starts without any setting, and reports later what it lacks."""
     settings = load_settings({})
     assert (settings.api_key, settings.token, settings.slack_bot_token) == (None, None, None)
     assert settings.api_url == "https://api.wayscloud.services"
@@ -72,7 +72,7 @@ def values(settings: Settings) -> dict[str, str]:
 
 
 def test_a_secret_file_wins_over_the_configuration_file(tmp_path: Path) -> None:
-    """What the environment names is nearer than what the file says."""
+    """A value from the environment overrides the file's."""
     (tmp_path / "key").write_text(SECRET, encoding="utf-8")
     environ = config(tmp_path, '[settings]\nWAYSCLOUD_API_KEY = "other-key"\n')
     assert (
@@ -82,14 +82,14 @@ def test_a_secret_file_wins_over_the_configuration_file(tmp_path: Path) -> None:
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
-    """Which of the two was meant nobody can know."""
+    """It is ambiguous which of the two was meant."""
     (tmp_path / "key").write_text("other", encoding="utf-8")
     error = refused({"WAYSCLOUD_TOKEN": SECRET, "WAYSCLOUD_TOKEN_FILE": str(tmp_path / "key")})
     assert error.message == "WAYSCLOUD_TOKEN and WAYSCLOUD_TOKEN_FILE are both set."
 
 
 def test_a_secret_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
-    """Absent, empty, a folder, no text: each is told with the variable and the path, not with what is in it."""
+    """Absent, empty, a folder, no text: each error names the variable and the path, not the content."""
     (tmp_path / "empty").write_text("\n", encoding="utf-8")
     (tmp_path / "bytes").write_bytes(b"\xff" + SECRET.encode())
     words = {"absent": "cannot be read", "empty": "is empty", ".": "cannot be read", "bytes": "is not text"}
@@ -105,7 +105,7 @@ def test_a_secret_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
     ["ann", "@ann", "Ann Example", "ann@", "local:ann", "C0ANN", "U0ANN", "slack:ann", "a@b", "a@b@c.example"],
 )
 def test_an_actor_that_slack_cannot_know_is_refused(name: str) -> None:
-    """It would be nobody's name there, so whoever it is could approve what their own agent asks for."""
+    """Slack could not identify that actor, so a person could approve their own agent's request."""
     error = refused({"VPSOPS_ACTOR": name})
     assert error.message.startswith("VPSOPS_ACTOR: ")
     assert load_settings({"VPSOPS_ACTOR": " Ann@Example.com "}).actor == "ann@example.com"
@@ -158,13 +158,13 @@ def test_a_choice_is_told_in_words() -> None:
 
 
 def test_a_secret_of_the_wrong_type_is_not_shown(tmp_path: Path) -> None:
-    """A number or a list in place of a secret is told without repeating it."""
+    """The error for a number or a list in place of a secret does not repeat the value."""
     error = refused(config(tmp_path, f'[settings]\nSLACK_BOT_TOKEN = ["{SECRET}"]\n'))
     assert error.message.startswith(f"{tmp_path / 'vpsops.toml'}:2: SLACK_BOT_TOKEN: ")
 
 
 def test_an_unknown_key_of_the_file_is_refused_with_its_line(tmp_path: Path) -> None:
-    """What is not known in [settings] is told with file and line and the nearest name."""
+    """An unknown key in [settings] is reported with file, line and the nearest known name."""
     error = refused(config(tmp_path, '# ours\n[settings]\nVPSOPS_CHANNEL = "C1"\nVPSOPS_CHANEL = "C2"\n'))
     assert error.message == f"{tmp_path / 'vpsops.toml'}:4: unknown setting VPSOPS_CHANEL in [settings]."
     assert error.hint == "Did you mean VPSOPS_CHANNEL?"
@@ -172,18 +172,18 @@ def test_an_unknown_key_of_the_file_is_refused_with_its_line(tmp_path: Path) -> 
 
 
 def test_the_file_cannot_name_another_file(tmp_path: Path) -> None:
-    """Which file holds the policy is told from outside only."""
+    """Only the environment can name the policy file."""
     assert "unknown setting VPSOPS_CONFIG" in refused(config(tmp_path, '[settings]\nVPSOPS_CONFIG = "x"\n')).message
 
 
 @pytest.mark.parametrize("text", ["settings = 1\n", "[[settings]]\n", "\nsettings = []\n"])
 def test_settings_must_be_a_table(tmp_path: Path, text: str) -> None:
-    """Another shape is told with its line."""
+    """Any other shape is reported with its line."""
     assert "[settings] must be a table" in refused(config(tmp_path, text)).message
 
 
 def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path) -> None:
-    """Absent, too large, not TOML, not UTF-8: each is told, a syntax error with its line."""
+    """Absent, too large, not TOML, not UTF-8: each is reported, a syntax error with its line."""
     path = tmp_path / "vpsops.toml"
     assert "cannot be read" in refused({"VPSOPS_CONFIG": str(tmp_path / "absent")}).message
     assert "line 2" in refused(config(tmp_path, f'[settings]\nWAYSCLOUD_TOKEN = "{SECRET}\n')).message

@@ -1,4 +1,4 @@
-"""Lines are found as TOML counts them, whatever strings and comments look like."""
+"""Line numbers match TOML's own count, whatever strings and comments contain."""
 
 import tomllib
 

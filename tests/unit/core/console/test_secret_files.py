@@ -1,4 +1,4 @@
-"""What doctor says of the files that secrets are in: every configured one, its owner, its mode and its folder."""
+"""Doctor's report on secret files: every configured file, its owner, its mode and its folder."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ ME = ProcessUser(os.geteuid(), {os.getegid()})
 
 
 def looked_at(folder: Path, mode: int, reader: ProcessUser = ME, *, secret: bool = True) -> list[DoctorFinding]:
-    """Return what is said of a file of this mode in a folder of one's own."""
+    """Return the report on a file of this mode in a private folder."""
     file = folder / "key"
     file.write_text("k", encoding="utf-8")
     file.chmod(mode)
@@ -35,7 +35,7 @@ def looked_at(folder: Path, mode: int, reader: ProcessUser = ME, *, secret: bool
 @pytest.mark.requirement("secret-files-checked")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o606, 0o610, 0o601, 0o666, 0o700 | 0o040])
 def test_a_secret_that_others_can_open_fails(tmp_path: Path, mode: int) -> None:
-    """Its group counts as others; the line says what to type."""
+    """The file's group counts as others; the report has the command that mends it."""
     (result,) = looked_at(tmp_path, mode)
     assert (result.level, result.todo) == (Level.FAIL, f"chmod go= {tmp_path / 'key'}")
     assert "WAYSCLOUD_API_KEY_FILE" in result.what
@@ -51,7 +51,7 @@ def test_a_secret_of_ones_own_is_well(tmp_path: Path, mode: int) -> None:
 
 
 def status_of(mode: int, uid: int, gid: int) -> os.stat_result:
-    """Return what the machine says of a file."""
+    """Return the operating system's status of a file."""
     return os.stat_result((mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))
 
 
@@ -130,7 +130,7 @@ def test_every_configured_file_is_looked_at(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("secret-files-checked")
 async def test_doctor_has_the_check(tmp_path: Path) -> None:
-    """It looks at what the process itself was given."""
+    """It checks the settings that the process itself got."""
     path = tmp_path / "v.sqlite3"
     path.touch(mode=0o644)
     path.chmod(0o644)

@@ -84,7 +84,7 @@ async def findings(database: Database) -> list[str]:
 
 
 async def watching(database: Database, name: str = "p1", kept: HeadFile | None = None) -> ContinuityMonitor:
-    """The memory of one process, which has looked once."""
+    """The memory of one process that has checked once."""
     made = ContinuityMonitor(database, CLOCK, name, kept)
     await made.open()
     return made
@@ -94,7 +94,7 @@ async def watching(database: Database, name: str = "p1", kept: HeadFile | None =
 async def test_what_was_approved_before_the_database_went_back_needs_a_person(
     database_url: str, provider: SimulatorHandle
 ) -> None:
-    """It is not sent by any process, people are told, and the trail stays whole."""
+    """No process sends it, people are notified, and the trail stays whole."""
     async with staged(database_url, provider) as stage:
         stage.server("cont01.example.com")
         change_id = await approved(stage)
@@ -127,7 +127,7 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
 async def test_the_transaction_that_stores_an_intention_looks_itself(
     database_url: str, provider: SimulatorHandle
 ) -> None:
-    """Between two looks of the reconciler lies time enough to send."""
+    """Between two checks of the reconciler a write could leave."""
     async with staged(database_url, provider) as stage:
         stage.server("cont01.example.com")
         await stage.engine.start()
@@ -214,7 +214,7 @@ async def test_it_shows_after_a_restart_too(database_url: str, tmp_path: Path) -
 async def test_an_empty_database_at_the_same_address_is_noticed_and_at_another_is_not(
     tmp_path: Path, database_url: str
 ) -> None:
-    """Whoever begins anew on purpose accepts it; another database is another story."""
+    """Deliberately starting with an empty database requires acceptance; another address is a different database."""
     kept = HeadFile(tmp_path / "state", database_url)
     async with open_database(database_url, CLOCK) as database:
         empty = await Copy.of(database)
@@ -228,7 +228,7 @@ async def test_an_empty_database_at_the_same_address_is_noticed_and_at_another_i
 
 
 async def test_another_server_is_noticed_by_a_process_that_remembers_nothing(database_url: str) -> None:
-    """What the server says of itself is kept in the database: a standby or a restored dump brings another one."""
+    """The server's own identity is kept in the database: a standby or a restored dump has another one."""
     async with open_database(database_url, CLOCK) as database:
         await watching(database)
         stored = sa.update(SWITCHES).where(SWITCHES.c.name == continuity_monitor.NAME)
@@ -270,7 +270,7 @@ async def test_ordinary_concurrency_is_no_finding(database_url: str) -> None:
 
 
 async def test_a_late_answer_from_before_does_not_count(database_url: str) -> None:
-    """A look that began before the database went back ends after that was dealt with."""
+    """A check that began before the database went back ends after the rollback was handled."""
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
         copy = await Copy.of(database)
@@ -306,7 +306,7 @@ async def test_a_row_that_this_version_cannot_read_is_held_back_too(
 async def test_a_person_accepts_it_and_doctor_is_content(
     database_url: str, capsys: pytest.CaptureFixture[str], state_home: Path
 ) -> None:
-    """Doctor names it before anybody has looked and after; the typed number accepts it, on record."""
+    """Doctor names it before and after the first check; the typed number accepts it, on record."""
     del state_home
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url, "VPSOPS_ACTOR": "ann@example.com"})
     kept = head_file_of(settings)

@@ -28,11 +28,11 @@ def test_the_newest_head_of_a_database_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_finding_makes_a_lower_head_the_newer_one(tmp_path: Path) -> None:
-    """After a database went back its trail begins anew from where it is."""
+    """After a database went back its trail restarts from its present head."""
     kept = HeadFile(tmp_path, URL)
     kept.write(Mark(100, "h100"), 1.0)
     kept.write(Mark(93, "h93", ("f1",)), 2.0)
-    kept.write(Mark(101, "h101"), 3.0)  # a process that has not looked yet
+    kept.write(Mark(101, "h101"), 3.0)  # a process that has not checked yet
     assert kept.read() == Mark(93, "h93", ("f1",))
 
 
@@ -52,7 +52,7 @@ def test_a_password_is_no_part_of_the_name() -> None:
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
-    """Where databases are is nobody else's business."""
+    """The file with the databases' locations is private to its owner."""
     kept = HeadFile(tmp_path / "vpsops", URL)
     kept.write(Mark(1, "h"), 1.0)
     assert kept.path.stat().st_mode & 0o077 == 0
@@ -70,7 +70,7 @@ def test_it_does_not_grow_for_ever(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"x": 1}', "\x00" * 300_000])
 def test_what_cannot_be_read_counts_as_nothing_seen(tmp_path: Path, text: str) -> None:
-    """And is written anew."""
+    """The file is then rewritten."""
     kept = HeadFile(tmp_path, URL)
     kept.path.write_text(text)
     with capture_logs() as logs:

@@ -28,7 +28,7 @@ async def fill(database: Database, *ones: Change) -> None:
 
 
 async def test_one_living_process_refreshes(database_url: str) -> None:
-    """The other one has nothing to do until the first is dead; nothing under way is nobody's."""
+    """The other process takes over only when the first is dead; without work under way no process is needed."""
     clock = FakeClock()
     async with open_database(database_url, clock) as database:
         for name in ("slack-1", "slack-2"):
@@ -62,7 +62,7 @@ def test_of_many_each_has_its_turn() -> None:
     ],
 )
 def test_how_long_it_takes_is_told_by_a_few_runs(seconds: list[float], usual: TypicalDuration | None) -> None:
-    """Two say nothing, one slow run in ten is no rule, and a clock that went back is left out."""
+    """Two runs prove nothing, one slow run in ten is no rule, and a clock that went back is left out."""
     assert typical_duration(seconds) == usual
 
 

@@ -1,4 +1,4 @@
-"""What a process takes for its own, what a store that went back leaves, and what the trail must say: at the edge."""
+"""Edge cases: which runs a process claims, what a rolled-back store leaves, and what the trail must record."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -29,7 +29,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 
 def test_a_process_answers_for_what_is_approved_and_not_at_its_end() -> None:
-    """A hold is nobody's, and what needs a person is a person's."""
+    """A hold has no process, and a change that needs a person waits for one."""
     assert set(claims.AFTER_HOLD) == {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN}
 
 
@@ -66,7 +66,7 @@ def test_a_finding_names_twenty_changes_and_counts_the_rest(count: int, said: st
 
 
 async def test_what_is_held_back_is_a_step_like_any_other(stage: Stage) -> None:
-    """Its version is the next one, and its record says where it led, why, and by which finding."""
+    """Its version is the next one, and its record has the new state, the reason and the finding."""
     ready = await approved(stage)
     finding = RollbackFinding("f_1", "it lags", 0.0, "p1", 7)
     moved = await stage.database.transact(lambda conn: continuity_monitor._hold_back(conn, finding, VirtualClock()))
@@ -102,7 +102,7 @@ async def test_how_the_askers_own_human_said_yes_is_kept(stage: Stage) -> None:
 
 @pytest.mark.parametrize("state", [State.APPROVED, State.CANCELLED])
 async def test_a_run_that_is_over_wakes_the_watcher(stage: Stage, state: State) -> None:
-    """Whatever came of it: what was sent is looked at soon, not at the next round."""
+    """Whatever the outcome: a sent write is checked soon, not at the next round."""
     woken: list[bool] = []
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     if state is State.APPROVED:
@@ -114,7 +114,7 @@ async def test_a_run_that_is_over_wakes_the_watcher(stage: Stage, state: State) 
 
 
 async def test_who_paused_agents_is_on_record(stage: Stage) -> None:
-    """All that tells one person from another."""
+    """All fields that distinguish one person from another."""
     await stage.gate.pause_agents(ALICE, paused=True, reason="it hangs")
     records = await stage.database.read(chain.read)
     (paused,) = [record.body for record in records if record.event == "agents_paused"]

@@ -1,4 +1,4 @@
-"""Claims are oldest first, shared between processes, and a backlog keeps nobody waiting for ever."""
+"""Claims are oldest first, shared between processes, and a backlog starves no change."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
@@ -115,7 +115,7 @@ async def test_what_cannot_be_read_is_passed_over_however_much_of_it_is_there(da
         await keeper_of(database, ran).round()
         assert ran == [ids[-1]]
         free = sa.update(CHANGES).values(owner=None, updated_at=0.0)
-        await database.transact(lambda connection: connection.execute(free))  # noqa: B023 - run before it goes on
+        await database.transact(lambda connection: connection.execute(free))  # noqa: B023 - run before it continues
     versions = sa.select(sa.func.max(CHANGES.c.version)).where(CHANGES.c.id != ids[-1])
     assert await database.read(lambda connection: connection.scalar(versions)) == 1
 

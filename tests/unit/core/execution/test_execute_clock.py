@@ -27,7 +27,7 @@ class ShakyClock(VirtualClock):
         self.slept = 0.0
 
     def now(self) -> datetime:
-        """Return the date as somebody set it."""
+        """Return the date as the test set it."""
         return super().now() + self.ahead
 
     def monotonic(self) -> float:
@@ -65,7 +65,7 @@ async def test_a_date_set_in_the_middle_of_a_run_is_no_matter(stage: Stage, cloc
 
 @JUMPS
 async def test_an_unclear_outcome_is_found_under_any_date(stage: Stage, clock: ShakyClock, jump: timedelta) -> None:
-    """What was done is found done, whatever the date says of its age."""
+    """A completed write is recognised whatever age the date implies."""
     server = stage.server("web.example.com")
     stage.fault("slow", "stop", seconds=0.2, after_effect=True)
     stage.fault("drop_after", "stop")
@@ -86,7 +86,7 @@ async def test_a_date_that_is_set_kills_no_process(stage: Stage, clock: ShakyClo
 
 
 async def test_a_hold_whose_time_is_over_by_the_date_cannot_be_confirmed(stage: Stage, clock: ShakyClock) -> None:
-    """Set forward, the date ends holds early: nothing is done, and whoever clicks is told to ask again."""
+    """Set forward, the date ends holds early: nothing is done, and a click is answered with "ask again"."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     clock.ahead = HOUR
     with pytest.raises(StaleChangeError):
@@ -96,7 +96,7 @@ async def test_a_hold_whose_time_is_over_by_the_date_cannot_be_confirmed(stage: 
 
 
 async def test_a_hold_lives_longer_by_what_the_date_was_set_back(stage: Stage, clock: ShakyClock) -> None:
-    """Set back, the date ends holds late: they can still be confirmed, on the second look as always."""
+    """Set back, the date ends holds late: they can still be confirmed, with the second check as always."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     clock.ahead = -HOUR
     await stage.gate.confirm(held.id, ALICE, held.digest)
@@ -107,7 +107,7 @@ async def test_a_hold_lives_longer_by_what_the_date_was_set_back(stage: Stage, c
 async def test_a_machine_that_slept_before_a_send_tries_again_at_once(
     stage: Stage, clock: ShakyClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asleep between the intention and the send: held back, a beat, a second look, and one write."""
+    """Asleep between the intention and the send: held back, a heartbeat, a second check, and one write."""
     intend = Runner._intend
 
     async def slept(

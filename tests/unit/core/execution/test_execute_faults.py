@@ -30,7 +30,7 @@ class Case:
 
     @property
     def end(self) -> tuple[str, int, str]:
-        """What is looked at."""
+        """The state that the test compares."""
         return self.state.value, self.effects, f"requested confirmed sending {self.events}"
 
 
@@ -42,9 +42,9 @@ UNDONE = "outcome_unknown failed"
 VERIFIED = "outcome_unknown refused"
 AGAIN = "outcome_unknown not_processed sending"
 REFUSED = (
-    status(401, State.FAILED, 0, "refused"),  # before anything is done, and with that key no look is possible
+    status(401, State.FAILED, 0, "refused"),  # before anything is done, and with that key no check is possible
     *(status(code, State.FAILED, 0, VERIFIED) for code in (400, 403, 409, 422)),
-)  # a clear no is the end of it, once looks find no trace of an effect
+)  # a clear no is final once checks find no trace of an effect
 BEFORE = (
     *(status(code, State.FAILED, 0, UNDONE) for code in (408, 500, 502, 503, 504)),
     status(503, State.FAILED, 0, UNDONE, retry_after=0.1),
@@ -98,14 +98,14 @@ async def ends(stage: Stage, operation: str, cases: tuple[Case, ...]) -> list[tu
 
 
 async def test_every_fault_of_a_reboot_has_its_end(stage: Stage) -> None:
-    """A clear no fails, an unclear answer is looked up by the uptime, and nothing is ever done twice."""
+    """A clear no fails, an unclear answer is checked by the uptime, and nothing is ever done twice."""
     cases = (*REFUSED, *BEFORE, *after("outcome_unknown succeeded"))
     assert await ends(stage, "reboot", cases) == [case.end for case in cases]
 
 
 @pytest.mark.requirement("never-repeated")
 async def test_every_fault_of_a_create_has_its_end(stage: Stage) -> None:
-    """An unclear create is looked up by its hostname: found is adopted and watched, not found was not made."""
+    """An unclear create is checked by its hostname: found is adopted and watched, not found was not made."""
     cases = (*REFUSED, *BEFORE, *after("outcome_unknown adopted succeeded"))
     assert await ends(stage, "create", cases) == [case.end for case in cases]
 
@@ -113,7 +113,7 @@ async def test_every_fault_of_a_create_has_its_end(stage: Stage) -> None:
 @pytest.mark.parametrize("operation", ["reboot", "create"])
 @pytest.mark.parametrize("code", [404, 405])
 async def test_an_absent_route_is_tried_in_its_other_form_and_no_more(stage: Stage, operation: str, code: int) -> None:
-    """After looks, once; what the other form answers is the end of it."""
+    """After checks, once; the other form's answer is final."""
     case = status(code, State.FAILED, 0, f"{AGAIN} {VERIFIED}")
     assert await ends(stage, operation, (case,)) == [case.end]
 

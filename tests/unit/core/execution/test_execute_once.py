@@ -131,7 +131,7 @@ async def test_the_same_request_in_the_same_instant_is_one_change(two: Two) -> N
 
 
 async def test_an_unreachable_provider_fails_before_anything_is_sent(stage: Stage) -> None:
-    """Without a second look nothing leaves."""
+    """Without a second check nothing is sent."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     stage.fault("drop_before", "get")
     await stage.gate.confirm(held.id, ALICE, held.digest)
@@ -143,7 +143,7 @@ async def test_an_unreachable_provider_fails_before_anything_is_sent(stage: Stag
 @pytest.mark.parametrize("really", [Really.STOPPED, Really.ERROR, Really.TERMINATED])
 @pytest.mark.requirement("stale-is-superseded")
 async def test_a_server_in_another_state_supersedes(stage: Stage, really: Really) -> None:
-    """What was agreed to was about a running server; the note says what is there now."""
+    """The approval was for a running server; the note states the present state."""
     server = stage.server("web.example.com")
     held = await stage.ask("reboot", server=server.id)
     stage.provider.simulator.world.override(server, really, None, None)
@@ -185,10 +185,10 @@ async def test_a_hostname_taken_meanwhile_supersedes_a_create(stage: Stage) -> N
 
 
 async def test_two_new_servers_of_one_name_are_shown_to_a_person(stage: Stage) -> None:
-    """An unclear create that finds two servers adopts neither, and a person can say what became of it."""
+    """An unclear create that finds two servers adopts neither, and a person can settle it."""
     held = await stage.ask("create", ALICE, **NEW)
     stage.fault("drop_after", "create")
-    stage.fault("slow", "list", seconds=0.5, after=1, times=1)  # the look after the answer was lost
+    stage.fault("slow", "list", seconds=0.5, after=1, times=1)  # the check after the answer was lost
     await stage.gate.confirm(held.id, ALICE, held.digest)
     await until(lambda: stage.effects("create", "new.example.com") == 1)
     stage.provider.simulator.world.create(Order("new.example.com", "by hand", "vps-4gb-2cpu", "NO", "debian-12"))
@@ -203,7 +203,7 @@ async def test_two_new_servers_of_one_name_are_shown_to_a_person(stage: Stage) -
 
 @asynccontextmanager
 async def closing_door(port: int) -> AsyncIterator[tuple[str, Callable[[], Awaitable[None]]]]:
-    """A way to the provider whose door can be shut: who is inside stays connected, who comes is refused."""
+    """A route to the provider that can be closed: open connections stay, new ones are refused."""
     (door,) = (await anyio.create_tcp_listener(local_host="127.0.0.1")).listeners
     assert isinstance(door, SocketListener)
 
@@ -230,7 +230,7 @@ async def closing_door(port: int) -> AsyncIterator[tuple[str, Callable[[], Await
 
 
 async def test_a_refused_connection_is_no_send(database_url: str, provider: SimulatorHandle) -> None:
-    """A write that found no way to the provider has surely not happened: failed, and no look-up."""
+    """A write that could not connect to the provider was certainly not sent: failed, without a query."""
     async with (
         closing_door(provider.port) as (url, shut),
         staged(database_url, provider, url=url) as stage,
@@ -275,7 +275,7 @@ async def left_sending(stage: Stage, change: Change) -> None:
 async def test_what_a_dead_process_was_sending_is_looked_up(
     database_url: str, provider: SimulatorHandle, operation: str, *, done: bool
 ) -> None:
-    """Nobody knows whether it left: it is looked up and not sent again."""
+    """It is unknown whether it was sent: it is queried and not sent again."""
     async with staged(database_url, provider) as stage:
         server = stage.server("web.example.com")
         held = await (stage.ask("stop", server=server.id) if operation == "stop" else stage.ask("create", ALICE, **NEW))
@@ -295,7 +295,7 @@ async def test_what_a_dead_process_was_sending_is_looked_up(
 
 
 async def test_what_a_dead_process_was_about_to_run_is_run(two: Two) -> None:
-    """Nothing had left: whoever lives runs it."""
+    """Nothing had been sent: a living process runs it."""
     first, _ = two
     held = await first.ask("stop", server=first.server("web.example.com").id)
 
@@ -323,7 +323,7 @@ async def freeze(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.requirement("late-process-sends-nothing")
 async def test_a_frozen_process_that_wakes_up_late_sends_nothing(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frozen between the intention and the send: another process has looked it up when it wakes, and it stays here."""
+    """Frozen between the intention and the send: another process has queried it by the time it wakes: not sent."""
     frozen, other = two
     intended, woken = anyio.Event(), anyio.Event()
     intend = Runner._intend
@@ -353,7 +353,7 @@ async def test_a_frozen_process_that_wakes_up_late_sends_nothing(two: Two, monke
 async def test_an_uncertain_process_holds_its_writes_back(
     database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a stored beat it may count as dead: it tries for as long as is sensible, and then says why it did not."""
+    """Without a stored heartbeat it may count as dead: it retries for a bounded time, then reports the reason."""
     async with staged(database_url, provider, Setup(replace(QUICK, late_limit=0.5))) as stage:
         await stage.engine.start()
         await freeze(stage, monkeypatch)
@@ -364,7 +364,7 @@ async def test_an_uncertain_process_holds_its_writes_back(
 
 
 async def test_a_write_that_is_always_late_ends_with_the_reason(database_url: str, provider: SimulatorHandle) -> None:
-    """Held back again and again, after longer and longer pauses: the end says that nothing left, and by how much."""
+    """Held back repeatedly with growing pauses: the end states that nothing was sent, and by how much it was late."""
     timing = replace(QUICK, send_window=-1.0, late_limit=0.5)
     async with staged(database_url, provider, Setup(timing)) as stage:
         ended = await stage.done("stop", server=stage.server("web.example.com").id)
@@ -376,7 +376,7 @@ async def test_a_write_that_is_always_late_ends_with_the_reason(database_url: st
 async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ended in good order between the intention and the first byte: nothing left, so it is run and not looked up."""
+    """Shut down in good order between the intention and the first byte: not sent, so it is run and not queried."""
     first, second = two
     scope, intend = anyio.CancelScope(), Runner._intend
 

@@ -1,4 +1,4 @@
-"""The database locked, full, or started anew in the middle of a run: nothing more is sent, and nothing is lost."""
+"""The database locked, full, or restarted during a run: nothing more is sent, and nothing is lost."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -93,7 +93,7 @@ async def all_goes_on(stage: Stage, held: Change, before: Change, after: Change)
 
 
 async def test_a_locked_database_sends_nothing_and_loses_nothing(provider: SimulatorHandle, database_url: str) -> None:
-    """Who clicks is told; what was approved runs when the lock is gone; an answer not stored is looked up."""
+    """The clicker is notified; the approved change runs once the lock is released; an unstored answer is queried."""
     async with staged(database_url, provider, IMPATIENT) as stage:
         held = await stage.ask("stop", server=stage.server("third.example.com").id)
         before, after = await two_on_their_way(stage)
@@ -105,7 +105,7 @@ async def test_a_locked_database_sends_nothing_and_loses_nothing(provider: Simul
 
 @pytest.mark.requirement("storage-full")
 async def test_a_full_disk_sends_nothing_and_loses_nothing(provider: SimulatorHandle, tmp_path: Path) -> None:
-    """Without room for the intention nothing leaves; with room again everything goes on by itself."""
+    """Without room for the intention nothing is sent; with room again everything resumes by itself."""
     async with staged(f"sqlite:///{tmp_path / 'v.sqlite3'}", provider, IMPATIENT) as stage:
         held = await stage.ask("stop", server=stage.server("third.example.com").id)
         before, after = await two_on_their_way(stage)

@@ -1,4 +1,4 @@
-"""A process or a network that is slow costs time and no change: what did not leave is tried again, and says why."""
+"""A slow process or network costs time and no change: an unsent write is retried, with the reason reported."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ BOUND = PATIENCE_SECONDS
 async def by_name(
     database_url: str, provider: SimulatorHandle, setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Stage, anyio.Event, anyio.Event]]:
-    """Reach the provider by a name: the events tell that a write wants it resolved, and let it be."""
+    """Reach the provider by a name: the events show that a write wants it resolved, and let it be."""
     asked, resolved = anyio.Event(), anyio.Event()
     async with staged(database_url, provider, setup, url=f"http://{NAME}:{provider.port}") as stage:
 
@@ -83,7 +83,7 @@ async def test_a_name_that_resolves_after_the_window_costs_no_change(
 async def test_a_name_that_does_not_resolve_ends_as_not_sent(
     database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No intention is stored for what never could leave; the reason is told."""
+    """No intention is stored for a write that could never be sent; the reason is reported."""
 
     async def fail() -> None:
         raise OSError(-2, "Name or service not known")
@@ -100,7 +100,7 @@ async def test_a_name_that_does_not_resolve_ends_as_not_sent(
 async def test_a_server_that_changed_while_a_write_was_connected_supersedes(
     database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look that is old by the time the connection is open is repeated before anything is stored."""
+    """A check that is old by the time the connection is open is repeated before anything is stored."""
     setup = Setup(replace(QUICK, look_age=0.0))
     async with by_name(database_url, provider, setup, monkeypatch) as (stage, asked, resolved):
         server = stage.server("web.example.com")
@@ -176,7 +176,7 @@ async def test_held_back_again_and_again_it_is_still_sent_once(
 
 
 async def test_a_held_back_change_says_by_how_much(database_url: str, provider: SimulatorHandle) -> None:
-    """Meanwhile it is approved as before, and whoever looks reads that nothing left and that it goes on."""
+    """Meanwhile it is approved as before, and readers see that nothing was sent and that it is retried."""
     timing = replace(QUICK, send_window=-1.0, late_pause=BOUND, late_pause_most=BOUND)
     async with staged(database_url, provider, Setup(timing)) as stage:
         held = await stage.confirmed("stop", server=stage.server("web.example.com").id)
@@ -188,7 +188,7 @@ async def test_a_held_back_change_says_by_how_much(database_url: str, provider: 
 
 
 def test_pauses_grow_and_stay_bounded() -> None:
-    """A process that is always late is no hot loop, and one that was late once goes on soon."""
+    """A process that is always late does not spin, and one that was late once resumes soon."""
     pauses = [pause_after(n, DEFAULT_TIMING.late_pause, DEFAULT_TIMING.late_pause_most) for n in range(1, 100)]
     assert pauses[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
     assert max(pauses) == DEFAULT_TIMING.late_pause_most

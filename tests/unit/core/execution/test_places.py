@@ -87,7 +87,7 @@ async def test_a_password_in_a_refused_url_is_not_shown() -> None:
 
 @pytest.mark.requirement("storage-private")
 async def test_folder_and_files_are_their_owners_alone(tmp_path: Path) -> None:
-    """People's reasons are in the file, so that nobody else on the machine can read it or its journal."""
+    """The file holds people's reasons, so no other user of the machine can read it or its journal."""
     path = tmp_path / "state" / "vpsops" / "v.sqlite3"
     async with open_database(f"sqlite:///{path}", VirtualClock()):
         modes = {item.name: stat.S_IMODE(item.stat().st_mode) for item in path.parent.iterdir()}
@@ -140,7 +140,7 @@ async def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
 
 
 async def test_looking_makes_nothing(tmp_path: Path) -> None:
-    """A mistyped path is said to be empty, instead of becoming a new and empty trail."""
+    """A mistyped path is reported as empty, instead of becoming a new and empty trail."""
     path = tmp_path / "nowhere" / "v.sqlite3"
     with pytest.raises(ConfigurationError, match="There is no database"):
         async with open_database(f"sqlite:///{path}", VirtualClock(), make=False):
@@ -149,7 +149,7 @@ async def test_looking_makes_nothing(tmp_path: Path) -> None:
 
 
 async def test_looking_at_an_empty_database_makes_no_tables(empty_database_url: str) -> None:
-    """Nor does a look bring tables into a database that has none."""
+    """A read creates no tables in a database that has none."""
     engines.open_pools(empty_database_url).close()
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="The database is empty"):
@@ -158,7 +158,7 @@ async def test_looking_at_an_empty_database_makes_no_tables(empty_database_url: 
 
 
 async def test_a_server_that_is_not_there_is_a_storage_error() -> None:
-    """Where nobody listens, the message says where to look, not how psycopg failed."""
+    """Where no server listens, the message states what to check, not how psycopg failed."""
     with pytest.raises(StorageError, match="did not answer") as caught:
         async with open_database("postgresql://me:s3cret-word@127.0.0.1:1/none", VirtualClock()):
             pass
@@ -166,7 +166,7 @@ async def test_a_server_that_is_not_there_is_a_storage_error() -> None:
 
 
 def test_a_start_beside_another_that_makes_the_file_waits_for_it(tmp_path: Path) -> None:
-    """SQLite refuses the switch to its write-ahead log at once where somebody writes: two first starts met there."""
+    """SQLite refuses the switch to WAL at once during another write: two first starts collided there."""
     path = tmp_path / "v.sqlite3"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("CREATE TABLE made (first)")

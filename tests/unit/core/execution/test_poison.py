@@ -46,7 +46,7 @@ async def ended(stage: Stage, change_id: str) -> Change:
 async def test_a_run_that_breaks_before_its_sending_ends_after_three_tries(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Failed, nothing sent; told and audited with an id that is in the log; the server is free again."""
+    """Failed, nothing sent; notified and audited with an id that is in the log; the server is free again."""
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -137,7 +137,7 @@ async def beats(database: Database, name: str, can: Capability) -> None:
 @pytest.mark.requirement("unknown-left-to-others")
 @pytest.mark.parametrize("newer", ["operation", "format"])
 async def test_what_this_version_does_not_know_is_left_alone(database: Database, newer: str) -> None:
-    """It is not claimed, not counted as broken, and told by doctor as long as no living process knows it."""
+    """It is not claimed, not counted as broken, and reported by doctor while no living process knows it."""
     unknown = foreign(State.APPROVED, sent_at=None)
     if newer == "format":
         unknown = replace(unknown, operation="stop")
@@ -158,7 +158,7 @@ async def test_what_this_version_does_not_know_is_left_alone(database: Database,
 
 
 async def test_what_a_newer_version_sent_is_watched_by_it(database: Database) -> None:
-    """An older process does not look at it, and lets go of the watch where the newer one can do all of it."""
+    """An older process does not check it, and releases the watch where the newer one can do all of it."""
     await has(database, foreign(State.WATCHING), change(id="chg_old", target=replace(change().target, id="s2")))
     assert [item.id for item in await database.read(watched)] == ["chg_old"]
     assert not await is_outranked_by(database, "slack-9-newer")
@@ -183,7 +183,7 @@ async def test_a_run_of_an_unknown_operation_is_not_begun(stage: Stage) -> None:
 
 
 async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a look says of one change is told of that one."""
+    """An error while checking one change affects that change only."""
     sound = outcome.determine_outcome
 
     def judge(current: Change, *rest: Any) -> Any:

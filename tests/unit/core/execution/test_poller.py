@@ -1,4 +1,4 @@
-"""Watching: one list call for any number of changes, from the first to the last; outages and drift are told once."""
+"""Watching: one list call for any number of changes until the last ends; outages and drift are announced once."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -27,7 +27,7 @@ ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 
 @pytest.fixture
 async def slow() -> AsyncIterator[SimulatorHandle]:
-    """A provider whose servers take so long that a watch stays one for the whole test."""
+    """A provider so slow that a watch lasts for the whole test."""
     async with running_simulator(SimulatorConfig(speed=1.0, fleet=160, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
@@ -48,7 +48,7 @@ def count(provider: SimulatorHandle, operation: str) -> int:
 async def until(seen: Callable[[], bool]) -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
         while not seen():
-            await VirtualClock().sleep(0.01)  # what the simulator received tells nobody; bounded
+            await VirtualClock().sleep(0.01)  # the simulator signals nothing that it received; bounded
 
 
 async def start(core: Core, hostname: str) -> Change:
@@ -64,7 +64,7 @@ async def events(core: Core) -> list[str]:
 
 
 async def told(core: Core, *expected: str) -> None:
-    """Wait until people were told exactly this, in this order."""
+    """Wait until people got exactly these notices, in this order."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while await events(core) != list(expected):
             await core.database.signals.wait(0.2)
@@ -72,7 +72,7 @@ async def told(core: Core, *expected: str) -> None:
 
 @pytest.mark.parametrize("watches", [1, 12])
 async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandle, watches: int) -> None:
-    """The number of looks follows the clock and not the number of changes, and ends with the last of them."""
+    """The number of polls depends on the clock and not on the number of changes, and stops with the last of them."""
     stopped = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][
         :watches
     ]
@@ -120,7 +120,7 @@ async def test_a_refused_key_stops_the_looks_and_is_told(core: Core, slow: Simul
 
 
 async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: SimulatorHandle) -> None:
-    """While something is watched, a state nobody here asked for is told, with the server's name."""
+    """While something is watched, a state that no change caused is announced, with the server's name."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     await start(core, hostname)
     looked = count(slow, "list")
@@ -135,7 +135,7 @@ async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: Simulat
 
 
 async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: SimulatorHandle) -> None:
-    """Overdue is no end: the server is free for another change, and the slow watch goes on until it settles."""
+    """Overdue is no end: the server is free for another change, and the slow watch continues until it settles."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     late = await core.changes.wait(change.id, seconds=QUICK.power_limit + 3)
@@ -162,7 +162,7 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
 
 
 async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow: SimulatorHandle) -> None:
-    """While a change is under way its server's state is kept with it, and its card drawn anew when that is another."""
+    """While a change is under way its server's state is stored with it, and its card redrawn when that differs."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     seen = await core.changes.wait(change.id, seconds=5, until=lambda current: "status" in current.result)

@@ -1,4 +1,4 @@
-"""The keeper's rounds: what is due is done once, and what was broken off is taken up, whatever the date says."""
+"""The reconciler's rounds: due work is done once, and interrupted work is resumed, whatever the date."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -58,7 +58,7 @@ class Kept:
         return await self.database.read(lambda connection: repository.load(connection, change_id))
 
     async def notices(self) -> list[str]:
-        """Return what people are told."""
+        """Return the notices to people."""
         query = sa.select(OUTBOX.c.payload).where(OUTBOX.c.kind == "notice").order_by(OUTBOX.c.id)
         rows = await self.database.read(lambda connection: connection.scalars(query).all())
         return [row["event"] for row in rows]
@@ -80,7 +80,7 @@ def held(seconds: float = 900.0, **more: Any) -> Change:
 
 @pytest.mark.requirement("hold-expires")
 async def test_a_hold_expires_when_its_time_is_over_and_not_before(kept: Kept) -> None:
-    """Nobody answered: it ends, people are told once, and the server is free for the next."""
+    """Without an answer it ends, people are notified once, and the server is free for the next."""
     await kept.has(held(900))
     kept.clock.advance(899)
     await kept.keeper.round()
@@ -127,7 +127,7 @@ async def test_a_hold_with_a_vote_asks_nobody_else(kept: Kept) -> None:
 
 @pytest.mark.requirement("escalation")
 async def test_what_was_missed_while_nobody_kept_is_made_up_for(kept: Kept) -> None:
-    """Both times passed while no process was there: both are told at once, each once."""
+    """Both times passed without a running process: both notices are sent at once, each once."""
     await kept.has(held(900, ruling=APPROVE), remind_in=450.0)
     kept.clock.advance(800)
     await kept.keeper.round()
@@ -173,7 +173,7 @@ async def test_a_living_process_keeps_its_runs(kept: Kept) -> None:
 
 
 async def test_ones_own_runs_are_taken_up_when_they_broke_off(kept: Kept) -> None:
-    """A run that runs is left alone; one that ended without its end is begun again, or looked up."""
+    """A live run is left alone; one that stopped before its end is restarted, or queried."""
     await kept.has(change(state=State.APPROVED, sent_at=None), owner="cli-1-here")
     await kept.has(change(id="chg_2", state=State.SENDING, target=replace(held().target, id="s2")), owner="cli-1-here")
     kept.running.update({"chg_1", "chg_2"})
@@ -186,7 +186,7 @@ async def test_ones_own_runs_are_taken_up_when_they_broke_off(kept: Kept) -> Non
 
 
 async def test_a_date_set_back_keeps_nothing_waiting(kept: Kept) -> None:
-    """What was approved an hour ahead of the present date runs at once; what is sending is looked up."""
+    """A change approved an hour ahead of the present date runs at once; one that is being sent is queried."""
     await kept.has(change(state=State.APPROVED, sent_at=None, updated_at=START + HOUR))
     late = change(id="chg_2", state=State.SENDING, target=replace(held().target, id="s2"), updated_at=START + HOUR)
     await kept.has(late, owner="slack-2-gone")

@@ -1,4 +1,4 @@
-"""What people read of a write that the provider refused, while looks verify it and where it is not sent again."""
+"""Texts about a write that the provider refused, while checks verify it and where it is not sent again."""
 
 from tests.unit.core.sample import change
 from vpsops.bot.blocks.labels import state_label
@@ -10,7 +10,7 @@ STORED = {REFUSAL: Refusal("WAYSCloud would not stop the server: slow down (429)
 
 
 def test_a_refusal_that_is_verified_is_no_missing_answer() -> None:
-    """In Slack and for models: the provider said no, and that is being looked at."""
+    """In Slack and for models: the provider refused, and the refusal is being verified."""
     refused = change("stop", State.UNKNOWN, result=STORED)
     unclear = change("stop", State.UNKNOWN)
     assert (state_label(refused).words, state_label(unclear).words) == ("refused, being verified", "no clear answer")

@@ -84,7 +84,7 @@ async def test_what_a_dead_process_or_nobody_runs_is_claimed(stage: Stage, owner
 
 
 async def test_what_this_process_left_broken_off_is_claimed_again(stage: Stage) -> None:
-    """Its own name on the row keeps nobody out who bears it."""
+    """The process's own name on the row does not keep it from claiming the change."""
     await stage.engine.start()
     left = await approved(stage, owner=stage.process.id)
     await runner_of(stage).run(left.id)
@@ -115,7 +115,7 @@ async def test_a_server_protected_since_the_hold_is_not_changed(
 async def test_a_price_that_changed_since_the_hold_supersedes(
     stage: Stage, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was agreed to cost less: nothing is made, and the note says both prices."""
+    """The approved price was lower: nothing is made, and the note has both prices."""
     held = await stage.ask("create", ALICE, **NEW)
     dialect = provider.simulator.dialect
     plans = {code: replace(plan, price=plan.price + 1) for code, plan in dialect.catalogue.plans.items()}
@@ -134,7 +134,7 @@ async def test_a_429_holds_back_also_where_it_says_no_time(
     asked: dict[str, Any],
     seconds: float,
 ) -> None:
-    """As long as the provider says, else twenty gaps between writes; then it is sent, once."""
+    """As long as the provider asks, else twenty gaps between writes; then it is sent, once."""
     hold_off, waits = hold_offs.hold_off, list[float]()
 
     def noted(connection: sa.Connection, told: Change, now: float, wait: float) -> hold_offs.HoldOff:
@@ -149,7 +149,7 @@ async def test_a_429_holds_back_also_where_it_says_no_time(
 
 
 async def cancelled_while_sending(stage: Stage, change: Change) -> Change:
-    """Run a change, tell its process to stop while the provider has the write, and return what is stored."""
+    """Run a change, stop its process while the provider has the write, and return what is stored."""
     stage.engine._runs.add(change.id)  # as the engine notes what it runs: its rounds leave it alone
     async with anyio.create_task_group() as group:
         group.start_soon(runner_of(stage).run, change.id)
@@ -160,7 +160,7 @@ async def cancelled_while_sending(stage: Stage, change: Change) -> Change:
 
 @pytest.mark.requirement("never-repeated")
 async def test_what_is_told_to_stop_after_its_write_has_left_is_unclear(stage: Stage) -> None:
-    """The provider has it: it is looked up, and never approved anew, which would send it twice."""
+    """The provider has it: it is queried, and never approved again, which would send it twice."""
     await stage.process.beat()
     stage.fault("slow", "stop", seconds=1.0, after_effect=False)
     left = await cancelled_while_sending(stage, await approved(stage))
@@ -269,7 +269,7 @@ async def paused_and_run(stage: Stage, change: Change, runner: Runner) -> Change
 
 
 async def test_a_change_of_an_agent_is_not_begun_while_agents_are_paused(stage: Stage) -> None:
-    """Approved before, paused since: cancelled, with who paused them, and the provider is not even looked at."""
+    """Approved before the pause: cancelled, naming who paused agents, and the provider is not even queried."""
     held = await stage.ask("stop", AGENT, server="web01")
     await stage.gate.pause_agents(ALICE, paused=True, reason="drill")
     looks = stage.asked("get")
@@ -340,7 +340,7 @@ async def test_attempts_are_counted_from_the_first_of_those_in_a_row(stage: Stag
 
 @pytest.mark.parametrize("more", [False, True])
 async def test_a_change_of_too_many_records_has_no_first_attempt(stage: Stage, more: bool) -> None:
-    """A part of its records says nothing of the rest; a change has about ten."""
+    """A part of its records proves nothing about the rest; a change has about ten."""
     held = await stage.ask("stop", server="web01")
     row = {"at": 3.0, "event": "held_back", "change_id": held.id, "record": "{}", "previous": "", "hash": ""}
     rows = [row | {"seq": seq} for seq in range(1, 1_001 + more)]

@@ -1,4 +1,4 @@
-"""Servers that do not answer hold up their own changes, and no look, no end and no write of any other."""
+"""Servers that do not answer delay their own changes, and no check, end or write of any other."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ BOUND = PATIENCE_SECONDS
 PATIENT = replace(
     stages.BRISK, read_seconds=FOREVER, attempt_seconds=FOREVER, total_seconds=FOREVER, change_seconds=FOREVER
 )
-"""No limit of the client's own: whoever waits for a server that hangs would wait longer than a test."""
+"""No limit on the client side: waiting for a server that hangs would outlast a test."""
 TIMING = replace(
     QUICK,
     look_budget=0.2,
@@ -39,7 +39,7 @@ TIMING = replace(
 
 @pytest.fixture
 async def slow_provider() -> AsyncIterator[SimulatorHandle]:
-    """A provider whose stops take half a second, so that a look comes before their end."""
+    """A provider where a stop takes half a second, so that a check comes before its end."""
     async with running_simulator(SimulatorConfig(dialect="seed", speed=20.0, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
@@ -77,7 +77,7 @@ async def test_servers_whose_status_hangs_delay_no_other_end(stage: Stage, hangi
 
 
 async def test_a_server_that_cannot_be_shown_in_full_ends_with_what_the_list_says(stage: Stage) -> None:
-    """The list has said that it stopped; what else is known of it does not hold up its end for long."""
+    """The list reported the stop; reading further details does not delay the end for long."""
     change = await sent(stage, "stop", "web.example.com")
     stage.fault("slow", "get", "web*", seconds=FOREVER)
     settled = await ended(stage, change)
@@ -86,7 +86,7 @@ async def test_a_server_that_cannot_be_shown_in_full_ends_with_what_the_list_say
 
 @pytest.mark.parametrize("seconds", [0.3, 0.7])
 async def test_a_server_that_answers_slowly_is_still_read(stage: Stage, seconds: float) -> None:
-    """What takes longer than a look's budget is read apart from the looks, with more patience each time."""
+    """A server that exceeds a poll's budget is read apart from the polls, with a longer limit each time."""
     stage.fault("slow", "status", "web*", seconds=seconds)
     change = await sent(stage, "reboot", "web.example.com")
     assert (await ended(stage, change)).state is State.SUCCEEDED
@@ -94,19 +94,19 @@ async def test_a_server_that_answers_slowly_is_still_read(stage: Stage, seconds:
 
 @pytest.mark.requirement("hanging-servers-hold-up-nobody")
 async def test_servers_that_hang_before_their_changes_are_sent_delay_no_write(stage: Stage) -> None:
-    """Approved changes whose second look hangs, more of them than people may ask at once: another one leaves."""
+    """More approved changes hang in their second check than reads may run at once: another change is still sent."""
     held = [await stage.ask("stop", server=stage.server(f"hung{n}.example.com").id) for n in range(20)]
     stage.fault("slow", "get", "hung*", seconds=FOREVER)
     for item in held:
         await stage.gate.confirm(item.id, ALICE, item.digest)
-    await eventually(lambda: stage.asked("get") >= 2 * len(held))  # each was looked at when asked for, and hangs now
+    await eventually(lambda: stage.asked("get") >= 2 * len(held))  # each was readable when asked for, and hangs now
     assert (await ended(stage, await sent(stage, "stop", "web.example.com"))).state is State.SUCCEEDED
     assert stage.asked("stop") == 1
 
 
 async def test_changes_that_only_wait_cost_no_transaction_each(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at many changes of which nothing is new takes as many transactions as a look at one."""
-    stage.fault("drop_before", "reboot")  # never carried out, and nobody knows: they are looked up for long
+    """A check of many changes without news takes as many transactions as a check of one."""
+    stage.fault("drop_before", "reboot")  # never carried out, and the outcome is unknown: they are queried for long
     for n in range(20):
         await sent(stage, "reboot", f"web{n}.example.com")
     counted: list[str] = []

@@ -1,4 +1,4 @@
-"""Several processes, many changes, one watch: whoever has it serves them all with one list call at a time."""
+"""Several processes, many changes, one watch: its holder serves them all with one list call at a time."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ Two = tuple[Stage, Stage]
 
 @pytest.fixture
 async def slow() -> AsyncIterator[SimulatorHandle]:
-    """A provider whose servers take seconds for what they are asked."""
+    """A provider where servers take seconds for an operation."""
     async with running_simulator(SimulatorConfig(speed=0.5, fleet=130, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
@@ -61,7 +61,7 @@ def settle(stage: Stage, hostname: str) -> None:
 
 
 async def test_who_watches_hears_of_what_another_process_sent(two: Two) -> None:
-    """A watch that has become slow looks soon again, and the new change settles in its own time."""
+    """A watch that has become slow polls soon again, and the new change settles in its own time."""
     first, second = two
     await grow_old(first, await watched(first, "old.example.com"))
     new = await watched(second, "new.example.com")
@@ -109,7 +109,7 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
 
 
 async def test_a_server_that_vanished_is_lost(database_url: str, slow: SimulatorHandle) -> None:
-    """Not in the list, and 404 by its id for a while: the change fails, and people are told so once."""
+    """Not in the list, and 404 by its id for a while: the change fails, and people are notified once."""
     async with staged(database_url, slow, Setup(replace(QUICK, missing_limit=0.3))) as stage:
         entry = await watched(stage, "web.example.com")
         server = slow.simulator.world.find("web.example.com")
@@ -122,7 +122,7 @@ async def test_a_server_that_vanished_is_lost(database_url: str, slow: Simulator
 
 
 async def test_an_outage_is_logged_once_and_its_end_once(database_url: str, slow: SimulatorHandle) -> None:
-    """However often the look fails, the log says it when it begins and when it is over."""
+    """However often the poll fails, the log has one entry when it begins and one when it is over."""
     async with staged(database_url, slow) as stage:
         with capture_logs() as logs:
             candidate = await watched(stage, "web.example.com")

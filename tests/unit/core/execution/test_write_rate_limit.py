@@ -45,7 +45,7 @@ def sums(pauses: Sequence[float], start: float = 1000.0) -> list[float]:
 @settings(max_examples=examples(40))
 @given(PAUSES)
 def test_no_stretch_of_time_has_more_than_a_burst_and_the_rate(pauses: list[float]) -> None:
-    """Between any two writes there is room for those between them, and nobody goes out before arriving."""
+    """The limit holds between any two writes, and no write leaves before it arrives."""
     arrivals = sums(pauses)
     with table() as connection:
         times = sent(connection, arrivals)

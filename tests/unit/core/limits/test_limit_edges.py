@@ -48,7 +48,7 @@ def test_what_is_allowed_may_be_spent_and_not_more(spend: float, *, fits: bool) 
 
 @pytest.mark.parametrize(("currency", "fits"), [("nok", True), ("NOK", True), (None, False), ("eur", False)])
 def test_a_currency_is_the_same_in_any_case(currency: str | None, *, fits: bool) -> None:
-    """A server's own price in it is added to the plans'; another currency, or one that is not told, is not."""
+    """A server's own price is added to the plans'; a price in another or an unknown currency is not."""
     priced = Server(id="s3", hostname="d", status="running", monthly_price=1.0, currency=currency)
     account = AccountSnapshot((LIVE, priced), plans=PLANS)
     assert (too_dear(Limits(max_monthly_spend=101.0, currency="NOK"), account, []) is None) is fits
@@ -74,7 +74,7 @@ def test_a_price_that_is_none_is_not_known(price: float) -> None:
     ],
 )
 def test_so_many_an_hour_and_not_one_more(limit: int | None, times: list[float], hint: str) -> None:
-    """The hour ends with its last second; the hint says when the first of them no longer counts."""
+    """The hour ends with its last second; the hint states when the first of them no longer counts."""
     result = too_often(Limits(max_changes_per_hour=limit), times, times[-1])
     assert (result.hint if result else "") == hint
 
@@ -84,7 +84,7 @@ def test_so_many_an_hour_and_not_one_more(limit: int | None, times: list[float],
     [(0.0, "1 s"), (0.2, "1 s"), (59.1, "60 s"), (60.0, "60 s"), (60.1, "2 min"), (120.0, "2 min")],
 )
 def test_a_wait_is_rounded_up(seconds: float, words: str) -> None:
-    """Whoever waits so long is not told again to wait."""
+    """A caller that waits the stated time is not asked to wait again."""
     assert worded_wait(seconds) == words
 
 
@@ -107,7 +107,7 @@ def test_a_bucket_holds_a_minutes_calls_and_fills_evenly() -> None:
 
 
 def test_of_many_callers_those_that_are_idle_are_forgotten() -> None:
-    """A thousand are kept; whoever is not full yet keeps the count against them."""
+    """A thousand are kept; a caller that is below its full rate keeps its count."""
     buckets, limits = CallBuckets(), Limits(calls_per_minute=1)
     people = [replace(ALICE, id=f"U{number}", human=f"U{number}") for number in range(1001)]
     for person in people[:1000]:
@@ -122,7 +122,7 @@ def test_of_many_callers_those_that_are_idle_are_forgotten() -> None:
 
 
 def test_whom_a_rate_counts_for() -> None:
-    """A person by every id, agents by their human, an agent of nobody's by its own name in any case."""
+    """A person by every id, agents by their human, an agent without a human by its own name in any case."""
     assert principal(ALICE) == ("person", frozenset({"u1"}))
     assert principal(AGENT) == ("agent", frozenset({"slack:u1"}))
     assert principal(replace(AGENT, human="", account="U1")) == ("agent", frozenset({"slack:u1"}))
@@ -183,7 +183,7 @@ def test_each_narrowing_says_what_it_keeps_away(narrowing: Restriction, limit: s
 
 @pytest.mark.parametrize(("pattern", "means"), [("vps_list", True), ("vps_*", True), ("vps_lis", False), ("*", True)])
 def test_a_pattern_means_a_tool_there_is(pattern: str, *, means: bool) -> None:
-    """One that means none is a mistake of whoever wrote it."""
+    """A pattern that matches no tool is a configuration error."""
     assert matched(pattern) is means
 
 
@@ -207,7 +207,7 @@ def test_a_limit_is_written_within_these_bounds(name: str, least: Any, most: Any
 
 @pytest.mark.parametrize(("others", "left"), [(999, 1_000), (1_000, 1)])
 def test_a_thousand_who_called_are_remembered_and_then_the_idle_are_forgotten(others: int, left: int) -> None:
-    """Only those whose bucket is full again: forgetting one of them changes nothing."""
+    """Only callers with a full bucket are forgotten, which changes nothing."""
     buckets, limits = CallBuckets(), Limits(calls_per_minute=1)
     for number in range(others):
         buckets.take(limits, replace(AGENT, human=f"slack:U{number}"), 0.0)

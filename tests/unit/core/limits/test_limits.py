@@ -1,4 +1,4 @@
-"""Limits in the core, on the simulated provider: whoever asks, from wherever, and however many at once."""
+"""Limits in the core, on the simulated provider: for every caller and front end, and any number at once."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -70,7 +70,7 @@ async def test_a_server_protected_from_agents_is_changed_by_people(
 async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
     database_url: str, provider: SimulatorHandle
 ) -> None:
-    """Neither the one whose price is not known, nor those that are protected as well."""
+    """The refusal omits the server without a known price, and protected servers as well."""
     protected = frozenset({"web01", "db01.example.com", "vault-*"})
     async with limited(database_url, provider, max_monthly_spend=1e9, protected=protected) as stage:
         stage.fault("status", "plans", status=404)
@@ -113,7 +113,7 @@ async def test_a_create_that_takes_too_long_counts_on(database_url: str, provide
 
 
 async def test_what_all_would_cost_is_limited(database_url: str, provider: SimulatorHandle) -> None:
-    """Servers that the list shows without price or plan are looked at one by one."""
+    """Servers that the list shows without price or plan are read one by one."""
     prices = {plan.code: plan.price for plan in provider.simulator.world.catalogue.plans.values()}
     spent = sum(prices[server.plan] for server in provider.simulator.world.servers())
     one_more = spent + prices[PLAN["plan"]]
@@ -126,7 +126,7 @@ async def test_what_all_would_cost_is_limited(database_url: str, provider: Simul
 
 
 async def test_a_price_that_cannot_be_read_refuses(database_url: str, provider: SimulatorHandle) -> None:
-    """Without the catalogue nobody knows what the servers cost, so nothing is made."""
+    """Without the catalogue the cost is unknown, so nothing is made."""
     async with limited(database_url, provider, max_monthly_spend=1e9) as stage:
         stage.fault("status", "plans", status=404)
         refused = await create(stage, "app01.example.com")
@@ -158,7 +158,7 @@ async def test_of_many_creates_at_once_only_those_that_fit_are_taken(
 async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
     database_url: str, provider: SimulatorHandle
 ) -> None:
-    """Both were stored while there was room; then somebody made a server elsewhere, and one of them must stay."""
+    """Both were stored while there was room; then a server was made elsewhere, and one of them must stay."""
     there = len(provider.simulator.world.servers())
     async with limited(database_url, provider, max_servers=there + 2) as stage:
         held = [await create(stage, f"app{number}.example.com") for number in (1, 2)]
@@ -175,7 +175,7 @@ async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
 
 
 async def test_changes_of_one_principal_are_counted_by_the_hour(database_url: str, provider: SimulatorHandle) -> None:
-    """An agent under another name counts as before, its human apart from it; the refusal tells when to ask again."""
+    """An agent under another name counts as before, its human apart from it; the refusal states when to ask again."""
     other = Actor(AGENT.kind, "mcp:renamed", "renamed", AGENT.human)
     async with limited(database_url, provider, max_changes_per_hour=1) as stage:
         assert isinstance(await ask(stage, "stop", "web01", AGENT), Held)
@@ -230,7 +230,7 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
         )
         assert isinstance(refused, Refused)
         assert "could not be seen here" in refused.reason
-        with pytest.raises(InvalidInputError):  # it is there, and may be said to be
+        with pytest.raises(InvalidInputError):  # it is there, and may be named
             await stage.gate.submit(
                 Request("create", {"hostname": "web01.example.com", **PLAN}, ALICE, SLACK), scope=narrow
             )

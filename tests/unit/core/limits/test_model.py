@@ -1,4 +1,4 @@
-"""What limits say: money and counts over servers, plans and creates; rates; what may be seen."""
+"""The limits: money and counts over servers, plans and creates; rates; what may be seen."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ NEW = PlannedCreate("app01", "S")
 def test_servers_that_are_there_and_coming_are_counted(
     limit: int | None, creates: list[PlannedCreate], refused: str
 ) -> None:
-    """A create whose server shows already is counted once."""
+    """A create with its server already listed is counted once."""
     result = too_many(Limits(max_servers=limit), TWO, creates)
     assert refused in (result.text if result else "")
     assert (result is None) is (refused == "")
@@ -146,7 +146,7 @@ def test_principals_that_are_done_calling_are_forgotten() -> None:
     ],
 )
 def test_protected_servers_are_left_alone(hostname: str, actor: Actor, limit: str) -> None:
-    """By anybody, or by agents; a server whose name is not known counts as protected."""
+    """By any actor, or by agents; a server without a known name counts as protected."""
     limits = Limits(protected=frozenset({"db*"}), protected_from_agents=frozenset({"web*"}))
     result = limits.protects(Target("id-1", hostname), actor)
     assert (result.limit if result else "") == limit
@@ -167,7 +167,7 @@ def test_narrowings_never_widen(narrowings: list[Restriction]) -> None:
 
 
 def test_a_server_is_seen_where_every_narrowing_has_it() -> None:
-    """By hostname in any case, or by id; one whose name is not known is not seen."""
+    """By hostname in any case, or by id; a server without a known name is not seen."""
     sight = ServerFilter((ServerPatterns.of(["web*"]), ServerPatterns.of(["*.example.com", "id-9"])))
     assert sight.sees("id-1", "WEB01.example.com")
     assert not sight.sees("id-1", "web01.example.org")

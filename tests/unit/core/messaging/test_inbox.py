@@ -87,7 +87,7 @@ async def test_finishing_what_was_never_here_is_nothing(inbox: Inbox) -> None:
 async def test_triples_that_come_within_one_transaction_are_each_accepted_once(
     inbox: Inbox, database: Database
 ) -> None:
-    """Slack's three deliveries of many clicks, all at once: one of each three is told that it is the first."""
+    """Slack's three deliveries of many clicks, all at once: of each three exactly one is accepted as the first."""
     accepted: dict[str, list[bool]] = {}
 
     async def accept(key: str) -> None:
@@ -123,7 +123,7 @@ async def test_two_processes_accept_a_triple_once(database_url: str, clock: Fake
 
 
 async def test_a_row_that_cannot_be_written_fails_alone(inbox: Inbox) -> None:
-    """What no database takes is told to whoever brought it; the rest of the same transaction is stored."""
+    """A row that no database takes is reported to its caller; the rest of the same transaction is stored."""
     told: dict[str, str] = {}
 
     async def accept(key: str, payload: dict[str, Any]) -> None:
@@ -141,7 +141,7 @@ async def test_a_row_that_cannot_be_written_fails_alone(inbox: Inbox) -> None:
 
 
 async def test_a_database_that_is_away_fails_every_caller(database_url: str, clock: FakeClock) -> None:
-    """Nobody is told that a delivery is stored, or a repetition, when nothing could be written."""
+    """When nothing could be written no caller gets "stored" or "repeated"."""
     told: list[str] = []
 
     async def accept(inbox: Inbox, number: int) -> None:
@@ -163,7 +163,7 @@ async def test_a_database_that_is_away_fails_every_caller(database_url: str, clo
 
 
 async def test_what_is_in_hand_stays_young(inbox: Inbox, clock: FakeClock) -> None:
-    """A process keeps its own from being taken for left behind, in their order; what nobody keeps grows old."""
+    """A process keeps its own from being taken as abandoned, in their order; what no process keeps grows old."""
     for key in ("env-1", "env-2", "env-3"):
         await inbox.accept(key, "command", {})
         clock.advance(1)

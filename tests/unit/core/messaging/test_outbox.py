@@ -18,7 +18,7 @@ BOUND = PATIENCE_SECONDS
 
 @pytest.fixture
 def boxes(database: Database, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> tuple[Outbox, Outbox]:
-    """Two deliverers whose lease clock the test moves, on either database."""
+    """Two deliverers on a lease clock that the test moves, on either database."""
     monkeypatch.setattr(database, "tick", lambda _: clock.monotonic())
     return Outbox(database, "ann", clock), Outbox(database, "ben", clock)
 
@@ -53,7 +53,7 @@ def ids(messages: list[OutboxMessage]) -> list[int]:
 async def test_a_message_is_stored_with_its_effect_or_not_at_all(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """Where the transaction fails, nobody is told of what did not happen."""
+    """Where the transaction fails, no message about it is sent."""
 
     def work(connection: Connection) -> None:
         outbox.put_card(connection, "chg_1", clock.now())
@@ -150,7 +150,7 @@ async def test_a_failed_delivery_is_tried_again_later(
 async def test_no_wait_is_longer_than_the_clock_can_tell(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """A rest of an hour becomes nine minutes: a later tick would look like one from before a reboot."""
+    """A rest of an hour becomes nine minutes: a later tick would be taken for one from before a reboot."""
     await put(database, clock, "a")
     await boxes[0].retry(ids(await boxes[0].claim()), after=3600, error="busy")
     clock.advance(539)
@@ -175,7 +175,7 @@ async def test_what_can_never_be_delivered_is_kept_but_not_tried(
 async def test_ticks_from_before_a_reboot_hold_nothing_back(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """The lease clock starts anew with the machine: claims and rests of its former life are void."""
+    """The lease clock restarts with the machine: claims and rests from before are void."""
     await put(database, clock, "claimed", "resting")
     await database.transact(
         lambda connection: connection.execute(
@@ -212,7 +212,7 @@ async def test_many_deliverers_share_the_work(database: Database, clock: FakeClo
 async def test_a_new_message_wakes_the_deliverer(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """Whoever found nothing and waits is woken, even by what came between the look and the wait."""
+    """An idle deliverer is woken, even by a message that came between its check and its wait."""
     assert await boxes[0].claim() == []
     await put(database, clock, "a")
     with anyio.fail_after(BOUND):
@@ -253,7 +253,7 @@ async def test_a_dead_deliverers_claim_is_taken_over_before_it_ends(
 async def test_what_channels_are_told_takes_the_place_of_its_cause(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """Both or neither: whoever lost the message to another puts nothing in its place."""
+    """Both or neither: a deliverer that lost the message to another replaces nothing."""
     ann, ben = boxes
     await put(database, clock, "a")
     (message,) = await ann.claim()

@@ -21,7 +21,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def test_who_never_set_anything_has_the_defaults(database: Database) -> None:
-    """Direct messages are on until somebody turns them off, and asking stores nothing."""
+    """Direct messages are on until a person turns them off, and reading stores nothing."""
     assert await preferences_of(database, *ANNA) == Preferences(dm_settled=True, dm_reminders=True)
     count = sa.select(sa.func.count()).select_from(PREFERENCES)
     assert await database.read(lambda connection: connection.execute(count).scalar_one()) == 0
@@ -49,7 +49,7 @@ async def test_two_settings_set_at_once_both_hold(database: Database) -> None:
 
 
 async def test_what_cannot_be_read_counts_as_never_set(database: Database) -> None:
-    """A value of another version or of the wrong kind does not keep anybody's messages from them."""
+    """A value of another version or of the wrong kind does not suppress a person's messages."""
     odd = {"dm_settled": "no", "dm_reminders": False, "dm_of_a_later_version": True}
     row = sa.insert(PREFERENCES).values(team="T1", person="UANNA", value=odd, at=0.0)
     await database.transact(lambda connection: connection.execute(row))

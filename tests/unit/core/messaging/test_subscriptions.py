@@ -74,13 +74,13 @@ def test_a_weekend_is_quiet_until_monday() -> None:
 
 @pytest.mark.parametrize("quiet", ["25:00-26:00", "Mon-Sun", "sometimes", "07:00-07:00"])
 def test_quiet_hours_that_make_no_sense_are_refused(quiet: str) -> None:
-    """Nonsense, and a week that is all quiet, are told with an example."""
+    """Nonsense, and a week that is all quiet, are refused with an example."""
     with pytest.raises(InvalidInputError, match="quiet hours"):
         SubscriptionOptions(quiet=(quiet,))
 
 
 def test_an_unknown_zone_is_refused_without_quiet_hours_too() -> None:
-    """The zone also says when a day begins."""
+    """The zone also determines when a day begins."""
     with pytest.raises(InvalidInputError, match="not a time zone"):
         SubscriptionOptions(zone="Mars/Base")
 

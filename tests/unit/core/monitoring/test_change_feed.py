@@ -63,7 +63,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def test_another_processs_steps_are_heard(database: Database, database_url: str) -> None:
-    """A change stored and moved by another process is told with its server; only what was sent can alter that."""
+    """A change stored and moved by another process is reported with its server; only a sent write can alter that."""
     held = change(state=State.HELD)
     async with following(database) as ear, open_database(database_url, CLOCK) as other:
         await other.transact(lambda connection: put(connection, held))
@@ -78,7 +78,7 @@ async def test_another_processs_steps_are_heard(database: Database, database_url
 
 
 async def test_what_was_before_is_not_news(database: Database) -> None:
-    """Only what is stored after the beginning is told."""
+    """Only what is stored after the start is reported."""
     await database.transact(lambda connection: put(connection, change(state=State.HELD)))
     async with following(database) as ear:
         await database.transact(lambda c: chain.append(c, 1.0, "refused", None, {}))
@@ -105,7 +105,7 @@ async def test_a_made_server_and_a_drifted_one_are_named(database: Database) -> 
 
 
 async def test_a_page_of_news_is_followed_by_the_next(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More records than fit a page are told all, in their order."""
+    """More records than fit a page are all reported, in order."""
     monkeypatch.setattr(change_feed, "PAGE", 2)
 
     def work(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Drift over many looks: what nobody asked for is told once, and a gap in the list is no drift."""
+"""Drift over many polls: an unrequested difference is reported once, and a gap in the list is no drift."""
 
 from collections.abc import Mapping, Sequence
 
@@ -39,7 +39,7 @@ def test_a_gap_in_the_list_is_no_drift(fleet: Fleet, gaps: list[set[str]]) -> No
 
 @given(fleets, st.lists(st.sampled_from(["stopping", "starting", "rebooting"]), max_size=4))
 def test_a_server_on_its_way_is_told_where_it_arrives(fleet: Fleet, ways: list[str]) -> None:
-    """What lies between two lasting states is not told; the arrival is, once."""
+    """States between two lasting ones are not reported; the arrival is, once."""
     start = {**fleet, "s9": "running"}
     looks = [start, *({**fleet, "s9": way} for way in ways), {**fleet, "s9": "stopped"}, {**fleet, "s9": "stopped"}]
     assert [(item.server_id, item.before, item.after) for item in told([(listed(each), True) for each in looks])] == [
@@ -49,7 +49,7 @@ def test_a_server_on_its_way_is_told_where_it_arrives(fleet: Fleet, ways: list[s
 
 @given(fleets, fleets)
 def test_each_difference_is_told_once(before: Fleet, after: Fleet) -> None:
-    """Between two complete looks every server that differs is told, and no other."""
+    """Between two complete polls every server that differs is reported, and no other."""
     old, new = {"s9": "running", **before}, {"s9": "running", **after}
     looks = [(listed(old), True), (listed(new), True), (listed(new), True)]
     words = {"running": "running", "stopped": "stopped", "error": "failed"}
@@ -61,7 +61,7 @@ def test_each_difference_is_told_once(before: Fleet, after: Fleet) -> None:
 
 
 def test_a_server_that_was_on_its_way_at_the_first_look_did_not_come_from_nowhere() -> None:
-    """It is told from where it arrived on, and a server that begins to be made later is new when it is up."""
+    """It is reported from its arrival on, and a server that begins to be made later is new when it is up."""
     begin, up, down = (listed({"s1": state}) for state in ("rebooting", "running", "stopped"))
     assert told([(begin, True), (up, True)]) == []
     assert [item.after for item in told([(begin, True), (up, True), (down, True)])] == ["stopped"]

@@ -1,4 +1,4 @@
-"""Standing looks: drift, outages and usage are noticed for those who want to hear of them, and by one process."""
+"""The monitor: drift, outages and usage are noticed for their subscribers, by one process."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -48,7 +48,7 @@ async def subscribe(stage: Stage, *events: SubscriptionEvent, options: Subscript
 
 
 async def looks(stage: Stage, more: int = 2) -> None:
-    """Wait for some more looks at the fleet."""
+    """Wait for further polls of the fleet."""
     seen_now = stage.asked("list")
     await until(lambda: stage.asked("list") >= seen_now + more)
 
@@ -62,12 +62,12 @@ def turn(stage: Stage, hostname: str, state: Really) -> None:
 
 
 async def drift(stage: Stage) -> list[str]:
-    """Return the drift that was told."""
+    """Return the reported drift."""
     return [item["text"] for told in await stage.told() if told.get("event") == "drift" for item in told["drifts"]]
 
 
 async def told(stage: Stage, count: int) -> list[str]:
-    """Wait until so many events were told, and return what they are."""
+    """Wait until so many events were reported, and return them."""
     while len(results := [str(item.get("event")) for item in await stage.told()]) < count:
         await looks(stage, 1)
     return results
@@ -83,7 +83,7 @@ async def test_nobody_subscribed_means_no_look_at_all(database_url: str, provide
 
 
 async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, provider: SimulatorHandle) -> None:
-    """A server that stopped by itself is told once, with a record in the trail; the first look tells nothing."""
+    """A server that stopped by itself is reported once, with a record in the trail; the first poll reports nothing."""
     async with staged(database_url, provider, SETUP) as stage:
         stage.server("web90.example.com")
         await stage.engine.start()
@@ -99,7 +99,7 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
 
 @pytest.mark.requirement("own-change-is-no-drift")
 async def test_what_our_own_change_did_is_no_drift(database_url: str, provider: SimulatorHandle) -> None:
-    """A stop that was asked for here is told as a change and not again as drift."""
+    """A requested stop is reported as a change and not again as drift."""
     async with staged(database_url, provider, SETUP) as stage:
         mine = stage.server("web90.example.com")
         await stage.engine.start()
@@ -112,14 +112,14 @@ async def test_what_our_own_change_did_is_no_drift(database_url: str, provider: 
 
 
 async def test_drift_during_a_restart_is_told_by_the_next_process(database_url: str, provider: SimulatorHandle) -> None:
-    """Where the servers stood is stored: what happened while nobody looked is told, what we did is not."""
+    """The servers' states are stored: what happened between processes is reported, our own acts are not."""
     async with staged(database_url, provider, SETUP) as stage:
         ours = stage.server("web91.example.com")
         stage.server("web90.example.com")
         await stage.engine.start()
         await subscribe(stage, SubscriptionEvent.DRIFT)
         await looks(stage)
-    async with staged(database_url, provider, Setup(front="worker")) as between:  # one that does not look around
+    async with staged(database_url, provider, Setup(front="worker")) as between:  # one that does not monitor
         await between.database.transact(lambda c: c.execute(SWITCHES.update().values(at=SWITCHES.c.at - 60.0)))
         assert (await between.done("stop", server=ours.id)).state is State.SUCCEEDED
         turn(between, "web90.example.com", Really.STOPPED)
@@ -132,7 +132,7 @@ async def test_drift_during_a_restart_is_told_by_the_next_process(database_url: 
 async def test_a_fleet_that_nobody_looked_at_for_long_is_not_compared_with(
     database_url: str, provider: SimulatorHandle
 ) -> None:
-    """After more than an hour a first look tells nothing: what happened since is no news."""
+    """After more than an hour a first poll reports nothing: what happened since is no news."""
     async with staged(database_url, provider, SETUP) as stage:
         stage.server("web90.example.com")
         await subscribe(stage, SubscriptionEvent.DRIFT)
@@ -189,7 +189,7 @@ async def test_a_fleet_that_moves_as_a_whole_is_a_few_messages(database_url: str
 async def test_an_outage_is_told_once_over_a_restart_and_its_end_too(
     database_url: str, provider: SimulatorHandle
 ) -> None:
-    """The process that told of it dies; the next one does not tell again, and tells when it is over."""
+    """The process that reported it dies; the next one does not repeat it, and reports when it is over."""
     async with staged(database_url, provider, SETUP) as stage:
         await subscribe(stage, SubscriptionEvent.PROVIDER)
         await stage.engine.start()
@@ -198,7 +198,7 @@ async def test_an_outage_is_told_once_over_a_restart_and_its_end_too(
         assert await told(stage, 1) == ["provider_unreachable"]
     async with staged(database_url, provider, SETUP) as stage:
         await stage.engine.start()
-        await looks(stage, 12)  # longer than an outage lasts until it is told
+        await looks(stage, 12)  # longer than an outage lasts until it is reported
         assert await told(stage, 1) == ["provider_unreachable"]
         provider.simulator.faults.clear()
         assert await told(stage, 2) == ["provider_unreachable", "provider_back"]
@@ -219,7 +219,7 @@ async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: s
 
 
 class Figures(Wayscloud):
-    """A provider of which only the usage is asked, and remembered whose."""
+    """A provider that is asked for usage only, recording for which servers."""
 
     cpu = 97.0
 
@@ -234,7 +234,7 @@ class Figures(Wayscloud):
 
 
 async def test_a_high_figure_is_told_once_over_a_restart_and_its_end_too(database_url: str) -> None:
-    """Twenty servers a round take turns; what was told is stored, so the next process only tells the end."""
+    """Twenty servers a round take turns; reports are stored, so the next process only reports the end."""
     clock, fleet = FakeClock(), [server("running", f"s{n:02}", f"web{n:02}.example.com") for n in range(30)]
     usage = SubscriptionOptions(usage=(Threshold("cpu", 90, 3),))
     wanted = [Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage)]

@@ -1,4 +1,4 @@
-"""Following the servers: one look serves all who follow, what differs is told, and nothing runs for nobody."""
+"""Following the servers: one poll serves all followers, differences are reported, and nothing runs without one."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -44,7 +44,7 @@ class DifferenceListener:
 
 @dataclass
 class FeedHarness:
-    """A fleet on a provider in this process, whose clock the test moves."""
+    """A fleet on a provider in this process, with a clock that the test moves."""
 
     provider: Provider
     clock: FakeClock
@@ -54,7 +54,7 @@ class FeedHarness:
         return len(self.provider.received)
 
     async def look(self, seconds: float = PACE) -> None:
-        """Let time pass until the next look was made."""
+        """Let time pass until the next poll is done."""
         before = self.looks()
         self.clock.advance(seconds)
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -80,7 +80,7 @@ async def servers_of(fleet: ServerFeed) -> list[str]:
 
 
 async def test_all_who_follow_share_one_look() -> None:
-    """Two followers cost one call at a time, and both are told what differs."""
+    """Two followers cost one call at a time, and both get the differences."""
     async with staged(listed(ONE), listed({**ONE, "status": "stopped"})) as stage:
         ears = DifferenceListener(), DifferenceListener()
         for ear in ears:
@@ -99,7 +99,7 @@ async def rest() -> None:
 
 
 async def test_nobody_looks_for_nobody() -> None:
-    """When the last follower has left, no look follows and what was seen is let go."""
+    """When the last follower has left, no poll follows and the stored state is dropped."""
     async with staged(listed(ONE)) as stage:
         assert stage.looks() == 0
         leave = [stage.fleet.follow(DifferenceListener()) for _ in range(2)]
@@ -114,7 +114,7 @@ async def test_nobody_looks_for_nobody() -> None:
 
 
 async def test_coming_and_going_costs_no_looks() -> None:
-    """One who follows again and again within the pace is served by one look."""
+    """A follower that returns repeatedly within the interval is served by one poll."""
     async with staged(listed(ONE)) as stage:
         for _ in range(5):
             leave = stage.fleet.follow(DifferenceListener())
@@ -124,7 +124,7 @@ async def test_coming_and_going_costs_no_looks() -> None:
 
 
 async def test_a_look_can_be_asked_for_now_and_then() -> None:
-    """Who looks for a server that has just come gets a new look, once in a while for all who ask."""
+    """A request for a server that has just appeared triggers a poll, at most once per interval for all callers."""
     two = {**ONE, "id": "s2", "hostname": "new.example.com"}
     async with staged(listed(ONE), listed(ONE, two)) as stage:
         ear = DifferenceListener()
@@ -141,7 +141,7 @@ async def test_a_look_can_be_asked_for_now_and_then() -> None:
 
 
 async def test_a_look_that_was_made_anyway_counts() -> None:
-    """What the watcher sees is told at once, and the next look of our own waits for its turn."""
+    """The watcher's list is reported at once, and the next poll of the feed waits for its turn."""
     async with staged(listed(ONE)) as stage:
         ear = DifferenceListener()
         stage.fleet.follow(ear)
@@ -167,7 +167,7 @@ async def test_a_provider_that_is_away_is_told_and_tried_again() -> None:
 
 
 async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
-    """A key that does not work is looked with every five minutes only."""
+    """A refused key is tried every five minutes only."""
     async with staged(Reply(401, {"detail": "no"})) as stage:
         stage.fleet.follow(DifferenceListener())
         with pytest.raises(NotAuthenticatedError):
@@ -180,7 +180,7 @@ async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
 
 
 async def test_a_bug_of_one_is_not_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listener that raises against its word keeps nobody else from hearing."""
+    """A listener that raises against its contract keeps no other from hearing."""
     async with staged(listed(ONE), listed({**ONE, "status": "stopped"})) as stage:
         ear, broken = DifferenceListener(), DifferenceListener()
         monkeypatch.setattr(broken, "heard", None)
@@ -200,7 +200,7 @@ def test_what_came_went_and_changed_is_told_apart() -> None:
 
 
 def test_who_is_missing_from_half_a_list_is_not_gone() -> None:
-    """A list that lacks entries tells nothing of who is not in it."""
+    """An incomplete list proves nothing about a server that is missing from it."""
     before = {"s1": server(), "s2": server(ident="s2")}
     half = ProviderList([server("stopped")], total=2)
     assert [

@@ -1,4 +1,4 @@
-"""Thresholds: told once when a figure stayed above for its time, and once when it is well below again."""
+"""Thresholds: reported once when a figure stayed above for its time, and once when it is well below again."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,7 @@ def test_it_is_told_once_after_its_time_and_once_when_it_is_over() -> None:
 
 
 def test_a_short_peak_is_not_told() -> None:
-    """One figure at or below the threshold begins the time anew."""
+    """One figure at or below the threshold restarts the time."""
     assert run([95.0] * 9 + [90.0] + [95.0] * 9) == []
 
 
@@ -41,7 +41,7 @@ def test_a_figure_on_the_edge_is_told_once() -> None:
 
 
 def test_a_gap_begins_the_time_anew() -> None:
-    """What was between two figures far apart is not known; an alarm that was told stays one."""
+    """The value between two distant figures is unknown; a reported alarm stays one."""
     assert run([95.0, 95.0], seconds=GAP_SECONDS + 1) == []
     told = Alarm(0.0, 0.0, told=True)
     assert step(told, 95.0, CPU, GAP_SECONDS * 10)[1] is None
@@ -49,7 +49,7 @@ def test_a_gap_begins_the_time_anew() -> None:
 
 
 def test_a_clock_that_went_back_raises_nothing_early() -> None:
-    """After a restart of the machine the steady clock begins anew."""
+    """After a restart of the machine the steady clock restarts."""
     alarm, said = step(Alarm(5000.0, 5000.0), 95.0, CPU, 10.0)
     assert said is None
     assert alarm == Alarm(10.0, 10.0)
@@ -63,7 +63,7 @@ def test_raised_and_ended_take_turns(figures: list[float], above: float, minutes
 
 
 def test_only_servers_that_are_up_and_meant_are_measured() -> None:
-    """A stopped server has no figures, and nobody looks where no threshold is set."""
+    """A stopped server has no figures, and without a threshold no figure is read."""
     usage = SubscriptionOptions(usage=(CPU, Threshold("disk", 80, 5)))
     wanted = [
         Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage),

@@ -41,7 +41,7 @@ def test_an_id_means_its_server_in_any_case_and_before_any_name() -> None:
 
 
 def test_a_display_name_means_its_server_before_a_beginning_does() -> None:
-    """Whole names win; two servers by one name are told apart by nobody but the asker."""
+    """Whole names win; only the asker can choose between two servers of one name."""
     shop = server(ident="id-9", hostname="shop-two.example.com")
     named = server(ident="id-8", hostname="x.example.com", display_name="shop")
     assert find_server("shop", [shop, named]) is named
@@ -100,7 +100,7 @@ def test_a_reference_is_one_line_of_at_most_253_characters(text: str, *, fits: b
     ],
 )
 def test_a_word_for_a_state_means_these_servers(word: str, names: str) -> None:
-    """Each word that people and models use, and any that the provider says itself."""
+    """Each word that people and models use, and any that the provider itself uses."""
     fleet = {"web": WEB, "db": DB, "app": APP, "bad": server("error", "id-4"), "new": server("provisioning", "id-5")}
     assert [name for name, value in fleet.items() if in_state(value, word)] == names.split()
 
@@ -159,7 +159,7 @@ def test_a_stop_is_settled_by_a_server_that_is_off(status: str, progress: str) -
 
 
 class Provider(SimpleNamespace):
-    """As much of the client as a look before a create asks."""
+    """The part of the client that a check before a create uses."""
 
     servers: Sequence[Server]
     plans: Sequence[Plan]

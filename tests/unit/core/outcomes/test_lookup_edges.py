@@ -56,7 +56,7 @@ def test_the_providers_clock_may_be_two_minutes_behind(older: int, finding: Outc
 
 
 def test_a_server_of_unknown_age_counts_as_young() -> None:
-    """Where the API tells no time, the name alone has to do: there was none by it when this was sent."""
+    """Where the API returns no time, the name alone decides: no server had it when this was sent."""
     sent = change("create", UNKNOWN)
     assert determine_outcome(sent, look(server()), None, DEFAULT_TIMING).finding is OutcomeKind.ADOPTED
     made = (START - timedelta(days=9)).isoformat()
@@ -73,10 +73,10 @@ def test_a_change_without_a_time_of_sending_is_as_old_as_its_last_step() -> None
 @pytest.mark.parametrize(
     ("before", "now", "sent", "progress"),
     [
-        (900, 899, 10, Progress.PENDING),  # two nodes may tell figures that are seconds apart
+        (900, 899, 10, Progress.PENDING),  # two nodes may report figures that are seconds apart
         (900, 780, 10, Progress.PENDING),  # as old as a copy may be
         (900, 779, 10, Progress.SETTLED),  # older than any copy is
-        (900, 25, 10, Progress.SETTLED),  # no older than the request, as nearly as clocks tell
+        (900, 25, 10, Progress.SETTLED),  # no older than the request, as nearly as clocks show
         (60, 25, 10, Progress.SETTLED),
         (60, 26, 10, Progress.PENDING),
         (35, 25, 10, Progress.PENDING),  # it fell by no more than two nodes are apart
@@ -101,7 +101,7 @@ def test_a_reboot_is_proved_by_what_a_reboot_alone_explains(
     ("up", "finding"), [(299, OutcomeKind.SUCCEEDED), (301, OutcomeKind.OVERDUE), (302, OutcomeKind.OVERDUE)]
 )
 def test_a_late_reboot_is_told_by_an_uptime_younger_than_the_request(up: int, finding: OutcomeKind) -> None:
-    """An uptime as old as the request, or older, tells nothing."""
+    """An uptime as old as the request, or older, proves nothing."""
     sent = change("reboot", WATCHING, 301, last_uptime=3)
     assert determine_outcome(sent, look(server()), usage(up), DEFAULT_TIMING).finding is finding
 

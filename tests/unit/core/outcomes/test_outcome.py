@@ -1,4 +1,4 @@
-"""What a look means, for any list, age and usage: every finding is a legal step, and every unclear outcome ends."""
+"""What a check means, for any list, age and usage: every finding is a legal step, and every unclear outcome ends."""
 
 from datetime import timedelta
 
@@ -57,7 +57,7 @@ timings = st.sampled_from([DEFAULT_TIMING, QUICK])
 def test_every_finding_is_a_step_of_the_table(
     what: Change, look: FleetSnapshot, used: Usage | None, timing: Timing
 ) -> None:
-    """Whatever is seen, it means to stay or to take a step that there is, and nobody is notified late twice."""
+    """Any observation means to stay or to take an existing step, and no person is notified late twice."""
     finding = determine_outcome(what, look, used, timing).finding
     assert finding in STAYS or STATE_OF[finding] in STEPS[what.state]
     assert finding is not OutcomeKind.OVERDUE or (what.state is State.WATCHING and not what.overdue)
@@ -87,7 +87,7 @@ unclear = st.builds(
 @given(unclear, looks, usages)
 @pytest.mark.requirement("unknown-is-looked-up")
 def test_every_unclear_outcome_ends(what: Change, look: FleetSnapshot, used: Usage | None) -> None:
-    """Once the settling time is over, a look that could be read tells, or hands over to a person."""
+    """Once the settling time is over, a readable check decides, or hands over to a person."""
     finding = determine_outcome(what, look, used, DEFAULT_TIMING).finding
     if used is None and what.operation == "reboot":
         assert finding in {*STATE_OF, OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE}
@@ -100,7 +100,7 @@ def test_every_unclear_outcome_ends(what: Change, look: FleetSnapshot, used: Usa
 
 @given(st.lists(servers, max_size=4, unique_by=lambda entry: entry.id), st.floats(0, 1e5), st.booleans())
 def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server], age: float, complete: bool) -> None:
-    """`failed` says that it was not made: never beside a server of that name, never after an incomplete list."""
+    """`failed` means that it was not made: never beside a server of that name, never after an incomplete list."""
     outcome = determine_outcome(
         change("create", State.UNKNOWN, age), FleetSnapshot(seen, complete, START), None, DEFAULT_TIMING
     )
@@ -111,7 +111,7 @@ def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server]
 
 @pytest.mark.parametrize(("age", "finding"), [(599.0, OutcomeKind.WAIT), (601.0, OutcomeKind.NEEDS_PERSON)])
 def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: OutcomeKind) -> None:
-    """It may be this one after all, under a clock that is wrong: nobody is told that nothing was made."""
+    """It may be this one after all, under a wrong clock: it is not reported as not made."""
     old = server(created_at=(START - timedelta(hours=1)).isoformat())
     outcome = determine_outcome(
         change("create", State.UNKNOWN, age), FleetSnapshot([old], True, START), None, DEFAULT_TIMING
@@ -147,7 +147,7 @@ def test_a_reboot_nobody_looked_at_is_not_denied(gap: float, share: float) -> No
 
 @given(GAP)
 def test_a_date_that_is_set_makes_no_reboot(ahead: float) -> None:
-    """As long as there is patience by the steady clock, a count that goes on is no reboot, whatever the date says."""
+    """Within the patience of the steady clock, an uptime that keeps counting is no reboot, whatever the date."""
     look = FleetSnapshot([server()], True, START, waited={"chg_1": 20.0})
     going_on = usage(110)
     for state in (State.WATCHING, State.UNKNOWN):

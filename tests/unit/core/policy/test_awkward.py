@@ -1,4 +1,4 @@
-"""What editors and slips of the pen put into a policy: words that look right, and would never match."""
+"""What editors and slips of the pen put into a policy: words that seem right, and would never match."""
 # ruff: noqa: E501 - a row of the table is easier to read whole
 
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_patterns_with_ranges_match_in_any_case() -> None:
 
 
 def test_ids_with_a_line_end_are_refused() -> None:
-    """They look right, and nobody would be found by them."""
+    """They seem right, and would match no person."""
     for key, word in (("groups", "S1"), ("people", "U1"), ("people", "a@example.com"), ("channels", "C1")):
         said = refused(f'{APPROVED}approvers.{key} = "{word}\\n"\n')
         assert said.startswith(f"vpsops.toml:4: rule one: approvers.{key}: '{word}\\n' is not ")

@@ -23,7 +23,7 @@ APP = Target("", "app01", region="")
 
 
 def test_an_unknown_fact_counts_for_what_is_stricter() -> None:
-    """A price that is not known might be high: the rule for dear servers speaks, and says so."""
+    """An unknown price might be high: the rule for expensive servers applies, and states so."""
     policy = rules(
         Rule("any", CREATES, Decision.CONFIRM),
         Rule("dear", DEAR, Decision.DENY, reason="Dear servers are not made here."),
@@ -69,7 +69,7 @@ def test_an_unknown_fact_allows_nothing() -> None:
 def test_an_asker_who_is_not_known_passes_no_rule_that_denies(
     match: RuleConditions, known: Actor, unknown: Actor
 ) -> None:
-    """An agent without its human, an asker without groups, or known by another kind of id, might be whom it means."""
+    """An agent without its human, an asker without groups, or with another kind of id, might match the rule."""
     policy = rules(Rule("all", RuleConditions(), Decision.ALLOW), Rule("not-they", match, Decision.DENY))
     assert policy.decide(asked(actor=known)).decision is Decision.ALLOW
     assert policy.decide(asked(actor=unknown)).decision is Decision.DENY
@@ -95,7 +95,7 @@ def test_every_operation_with_a_plan_has_a_price() -> None:
 
 
 def test_rules_that_ask_people_pass_reads_by() -> None:
-    """The natural rule "databases need an approval" does not keep anybody from looking at a database."""
+    """The natural rule "databases need an approval" does not prevent reading a database."""
     db = RuleConditions(server=frozenset({"db*"}))
     policy = rules(
         Rule("all", RuleConditions(), Decision.ALLOW), Rule("db", db, Decision.APPROVE, 1, Approvers(groups=("S1",)))
@@ -149,7 +149,7 @@ def test_the_embedded_policy(operation: str, actor: Actor, channel: str, decisio
 
 @pytest.mark.parametrize(("channel", "decision"), [("", Decision.DENY), ("C1", Decision.APPROVE)])
 def test_what_destroys_needs_an_approval_always(channel: str, decision: Decision) -> None:
-    """Where nobody can approve, nobody can destroy: not even a person who would confirm."""
+    """Without an eligible approver nothing is destroyed, not even by a person who would confirm."""
     for actor in (PERSON, AGENT):
         facts = replace(asked(actor=actor), operation="delete", risk=Risk.DESTRUCTIVE)
         assert policy_of(default_rules(channel)).decide(facts).decision is decision
@@ -191,7 +191,7 @@ def test_servers_are_meant_by_name_pattern_or_exact_id(word: str, target: Target
 
 
 def test_a_server_whose_name_is_not_known_might_be_the_one() -> None:
-    """Only its exact id tells it for certain."""
+    """Only its exact id identifies it for certain."""
     nameless = Target("id-1", "")
     policy = parse_policy('[[rule]]\nid = "x"\nserver = ["db*", "id-1"]\ndecision = "allow"\n', "f")
     assert policy.decide(asked(target=nameless)).decision is Decision.ALLOW
@@ -210,7 +210,7 @@ def test_regions_mean_the_same_in_any_spelling() -> None:
 
 
 def test_a_time_without_a_zone_is_no_time() -> None:
-    """Hours could not be told from it."""
+    """Without a zone the hours cannot be checked."""
     with pytest.raises(ValueError, match="no time zone"):
         PolicyContext("stop", asked().risk, AGENT, "mcp", datetime(2026, 11, 24, 12))  # noqa: DTZ001 - that is the point
     assert NOON.tzinfo is not None

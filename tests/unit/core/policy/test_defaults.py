@@ -18,7 +18,7 @@ DESTRUCTIVE = ("default-destructive", {"destructive"}, None)
     [("C1", (Decision.APPROVE, 1), (Decision.APPROVE, 1)), ("", (Decision.CONFIRM, 0), (Decision.DENY, 0))],
 )
 def test_it_is_these_four_rules(channel: str, agents: tuple[Decision, int], destructive: tuple[Decision, int]) -> None:
-    """One person of the approval channel decides; where there is no channel, nobody can."""
+    """One person of the approval channel decides; without a channel no one can."""
     rules = default_rules(channel)
     votes = [rule.votes if rule.decision is Decision.APPROVE else 0 for rule in rules]
     results = [

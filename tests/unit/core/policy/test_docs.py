@@ -1,4 +1,4 @@
-"""The policy page: its example loads, and decides and is explained as the page says."""
+"""The policy page: its example loads, and decides and is explained as documented."""
 
 import re
 import shlex

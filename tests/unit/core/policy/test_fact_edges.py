@@ -44,7 +44,7 @@ def test_which_servers_words_mean(words: str, hostname: str, *, meant: bool) -> 
 
 @pytest.mark.parametrize(("words", "meant"), [("*", True), ("s1", True), ("web*", None), ("", None)])
 def test_a_server_without_a_name_is_known_by_its_id_alone(words: str, *, meant: bool | None) -> None:
-    """Whatever else a word says cannot be told."""
+    """Anything else about the server is unknown."""
     assert ServerPatterns.of(words.split()).hold("s1", "") is meant
     assert ServerPatterns.of(["s1"]).hold("", "") is None
 

@@ -56,7 +56,7 @@ def test_both_passes_of_the_hour_that_autumn_repeats_count(when: str, expected: 
 
 
 def test_the_hour_that_spring_skips_has_no_minute() -> None:
-    """From 01:59 the clock goes on with 03:00."""
+    """From 01:59 the clock continues with 03:00."""
     night = [datetime(2027, 3, 28, 0, 0, tzinfo=UTC) + timedelta(minutes=minute) for minute in range(180)]
     within = Hours.parse(["02:00-03:00"], [], OSLO)
     assert not any(within.hold(moment) for moment in night)

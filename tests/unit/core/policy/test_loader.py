@@ -30,7 +30,7 @@ def refused(text: str, channel: str = "") -> str:
 
 
 def told(texts: list[str]) -> dict[str, str]:
-    """Return what is said of each text, which is shortened to what is wrong in it."""
+    """Return the errors of each text, which is shortened to its mistake."""
     return {" | ".join(text.removeprefix('[[rule]]\nid = "one"\n').splitlines())[:70]: refused(text) for text in texts}
 
 
@@ -65,7 +65,7 @@ WRONG = [
 
 @pytest.mark.requirement("policy-loads-strictly")
 def test_a_wrong_key_or_word_is_named_with_its_line() -> None:
-    """Each mistake says where it is and what to do."""
+    """Each error names the place and the correction."""
     assert told(WRONG) == snapshot(
         {
             'decison = "deny"': "vpsops.toml:3: rule one: unknown key decison. Did you mean decision?",
@@ -132,7 +132,7 @@ MISFITS = [
 
 
 def test_keys_that_do_not_fit_together_are_refused() -> None:
-    """A rule that could never match, never be met, or that says something without effect is a mistake."""
+    """A rule that could never match, never be met, or that sets something without effect is a mistake."""
     assert told(MISFITS) == snapshot(
         {
             'operation = "list" | risk = "change" | decision = "deny"': "vpsops.toml:4: rule one: list has the risk read, so it never matches. Leave out the one or the other.",
@@ -199,7 +199,7 @@ def test_what_is_wrong_with_the_file_is_named_too() -> None:
 
 @pytest.mark.requirement("policy-loads-strictly")
 def test_a_rule_that_can_never_matter_is_refused() -> None:
-    """A rule covered by a stricter one, wherever it stands, is a mistake somebody should see."""
+    """A rule covered by a stricter one, wherever it stands, is a mistake that should be reported."""
     covered = rule('operation = "stop"', 'actor = "agent"', 'decision = "confirm"')
     stricter = rule(DENY, 'actor = "agent"', ident="all")
     assert refused(stricter + covered) == snapshot(

@@ -36,7 +36,7 @@ HOURS = [
 TARGETS = [
     DB,
     Target("id-1", "", region=""),
-    Target("db01", "web01", region="SE"),  # an id that looks like a hostname
+    Target("db01", "web01", region="SE"),  # an id that resembles a hostname
     Target("", "db01", region="oslo"),
     Target("web-9", "db0.db01.org", region=""),
 ]

@@ -130,7 +130,7 @@ def test_explaining_comes_to_the_same_as_deciding(drawn: list[Rule], facts: Poli
 @given(any_rules(), FACTS, st.randoms(use_true_random=False))
 @pytest.mark.requirement("strictest-wins")
 def test_order_never_matters(drawn: list[Rule], facts: PolicyContext, dice: Random) -> None:
-    """The same rules in another order are the same policy, and say the same to the last word."""
+    """The same rules in another order are the same policy, with the same texts."""
     shuffled = list(drawn)
     dice.shuffle(shuffled)
     assert rules(*drawn).decide(facts) == rules(*shuffled).decide(facts)
@@ -174,7 +174,7 @@ def unknown_and_known(draw: st.DrawFn) -> tuple[PolicyContext, PolicyContext]:
 def test_what_is_unknown_is_decided_as_strictly_as_whatever_it_may_be(
     drawn: list[Rule], pair: tuple[PolicyContext, PolicyContext]
 ) -> None:
-    """Hiding a fact never gains anybody anything."""
+    """Hiding a fact never gains a caller anything."""
     unknown, known = pair
     assert at_least_as_strict(rules(*drawn).decide(unknown), rules(*drawn).decide(known))
 

@@ -1,4 +1,4 @@
-"""What `vpsops doctor` says of the policy in force, and of processes that were started with another."""
+"""`vpsops doctor` on the policy in force, and on processes that were started with another."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -77,7 +77,7 @@ async def test_a_set_up_with_another_policy_is_told(database: Database, own: Set
 
 
 async def test_a_file_that_is_wrong_hides_no_other_line(database: Database, own: Settings, tmp_path: Path) -> None:
-    """Another line tells of the file; who lives under which policy is told all the same."""
+    """The file has a line of its own; which process runs under which policy is reported all the same."""
     applied = await put_in_force(database, own)
     await living(database, "worker-1", applied.version)
     await anyio.Path(tmp_path / "vpsops.toml").write_text(RULES.replace("allow", "perhaps"))

@@ -80,7 +80,7 @@ decision = "allow"
 
 
 def test_other_approvers_are_neither_milder_nor_stricter() -> None:
-    """As many votes of others are said to be just that."""
+    """An equal number of votes from other people is reported as exactly that."""
     other = Document(rules=(READS, {**AGENTS, "approvers": {"groups": ["S2"]}}), limits=BEFORE.limits, holds=HOLDS)
     assert meaning_lines(BEFORE, other) == [
         "Decided by others, or in another time:",
@@ -89,7 +89,7 @@ def test_other_approvers_are_neither_milder_nor_stricter() -> None:
 
 
 def test_many_combinations_are_bounded_and_said() -> None:
-    """A policy that tells very many requests apart is compared in part, which is said."""
+    """A policy that distinguishes very many requests is compared in part, and the report states so."""
     rules = tuple(
         {"id": f"r{n}", "decision": "allow", "server": [f"web{n}*"], "person": [f"u{n}"], "region": [f"r{n}"]}
         for n in range(40)
@@ -100,7 +100,7 @@ def test_many_combinations_are_bounded_and_said() -> None:
 
 
 def test_a_summary_fits_into_a_record() -> None:
-    """The trail says what was changed, in a line."""
+    """The trail has the difference in one line."""
     assert summary_of(BEFORE, AFTER).startswith("~ rule agents: votes 2 -> 1; + rule people")
     assert summary_of(BEFORE, AFTER).endswith("; and 3 more")
     assert summary_of(None, BEFORE) == "the first one: 2 rules"

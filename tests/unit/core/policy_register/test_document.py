@@ -1,4 +1,4 @@
-"""What decides, as one document: one text and version for what decides the same, and a file that says it again."""
+"""The policy as one document: equal decisions have one text and version, and a file that states the same."""
 
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ def test_a_document_is_applied_as_its_file_is(tmp_path: Path) -> None:
 
 
 def test_what_is_shown_can_be_applied_again(tmp_path: Path) -> None:
-    """The file that `policy show` prints says exactly what is in force."""
+    """The file that `policy show` prints is exactly what is in force."""
     for text in (
         CHANNEL + RULES,
         RULES.replace('decision = "approve"\nexpires = "2h"', 'decision = "confirm"'),
@@ -134,7 +134,7 @@ def test_the_embedded_default_is_written_out(tmp_path: Path) -> None:
 
 
 def test_what_is_not_said_is_what_is_in_force(tmp_path: Path) -> None:
-    """A process without a file, or whose file only sets addresses, agrees with any policy."""
+    """A process without a file, or with a file that only sets addresses, agrees with any policy."""
     base = declared(tmp_path, CHANNEL + RULES)
     assert declared(tmp_path, base=base) == base
     assert declared(tmp_path, '[settings]\nVPSOPS_LOG_LEVEL = "debug"\n', base=base) == base
@@ -216,7 +216,7 @@ def test_workspaces_are_part_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_decides_nothing(text: str) -> None:
-    """A text of another release, or of nobody, is no policy."""
+    """A text of another release, or of unknown origin, is no policy."""
     with pytest.raises(ConfigurationError, match="cannot be read by this version"):
         document_from(text)
 

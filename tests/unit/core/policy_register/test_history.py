@@ -1,4 +1,4 @@
-"""Policies that were applied: kept, on record, one after the other, and useless once somebody alters them."""
+"""Applied policies: kept, on record, one after the other, and unusable once altered."""
 
 import threading
 from collections.abc import AsyncIterator

@@ -76,7 +76,7 @@ async def test_the_policy_of_the_database_decides_whatever_a_process_was_started
 
 @pytest.mark.requirement("policy-differs-refused")
 async def test_a_process_with_another_policy_changes_nothing_until_both_agree(strict: Settings, lax: Settings) -> None:
-    """It says which versions, which file and which commands; reads go on; it serves again without a restart."""
+    """It names the versions, the file and the commands; reads continue; it serves again without a restart."""
     async with opened(strict) as first, opened(lax) as other:
         refused = await other.gate.submit(reboot(server="db01"))
         assert isinstance(refused, Refused)
@@ -164,7 +164,7 @@ async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Sett
 
 
 async def test_nothing_configured_means_the_embedded_default_and_the_database_says_so(settings: Settings) -> None:
-    """Whatever a later release embeds, this is in force until somebody applies another."""
+    """Whatever a later release embeds, this is in force until another is applied."""
     async with opened(settings) as core:
         in_force = await core.database.read(history.in_force)
         assert in_force is not None
@@ -207,7 +207,7 @@ async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
 
 
 async def test_an_idle_process_takes_a_policy_with_its_heartbeat(settings: Settings, strict: Settings) -> None:
-    """What help and menus show follows within seconds, though nobody asks that process for anything."""
+    """Help and menus follow within seconds, even in a process without requests."""
     async with opened(settings) as first, opened(settings, "worker") as idle:
         assert idle.policy.latest_limits().protected == frozenset()
         await put_in_force(first.database, strict)

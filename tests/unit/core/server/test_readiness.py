@@ -261,7 +261,7 @@ async def test_a_reconciler_that_makes_no_rounds_is_red(
 
 
 async def test_a_task_that_is_needed_and_not_there_is_red(database_url: str) -> None:
-    """What a front end needs beside the core, and what it says itself."""
+    """What a front end needs beside the core, and what it reports itself."""
     async with worker(database_url) as (core, _):
         core.readiness.need("outbox")
         words = [""]
@@ -272,7 +272,7 @@ async def test_a_task_that_is_needed_and_not_there_is_red(database_url: str) -> 
 
 
 async def test_other_tasks_that_break_are_named_and_not_red(database_url: str) -> None:
-    """A list of cards that is not refreshed keeps nobody from approving."""
+    """A list of cards that is not refreshed prevents no approval."""
 
     async def breaks() -> None:
         raise RuntimeError("boom")
@@ -302,7 +302,7 @@ async def test_without_a_connection_slot_it_is_red(postgres: PostgresServer) -> 
         with ExitStack() as stack:
             control = stack.enter_context(psycopg.connect(url, autocommit=True))
             others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            for _ in range(3):  # it connects anew as long as there is a slot
+            for _ in range(3):  # it reconnects as long as there is a slot
                 control.execute(f"SELECT pg_terminate_backend(pid) {others}")
                 while (taken := connected(postgres)) is not None:
                     stack.enter_context(taken)

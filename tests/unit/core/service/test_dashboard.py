@@ -1,4 +1,4 @@
-"""One look at what concerns a person: holds first to expire first, their own and their agents' changes, their trail."""
+"""A person's dashboard: holds first to expire first, their own and their agents' changes, their trail."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -39,7 +39,7 @@ async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(s
 
 
 async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone(stage: Stage) -> None:
-    """What is decided, or past its time, waits for nobody."""
+    """A change that is decided, or past its time, waits for no one."""
     for name in ("a.example.com", "b.example.com"):
         stage.server(name)
     first = await stage.ask("reboot", AGENT, server="a.example.com")
@@ -52,7 +52,7 @@ async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone
 
 
 async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -> None:
-    """The account that an address led to when it was asked for sees it, and nobody else by that address."""
+    """The account that an address led to when it was asked for sees it, and no other person by that address."""
     stage.server("a.example.com")
     agent = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@Example.com")
     change = await stage.ask("reboot", agent, server="a.example.com")

@@ -173,7 +173,7 @@ async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) 
 async def test_a_policy_that_changed_since_is_asked_again(
     core: Core, settings: Settings, provider: SimulatorHandle, tmp_path: Path, decision: str, state: State
 ) -> None:
-    """A confirmation under stricter rules sends nothing, and the change says why; milder ones change nothing."""
+    """A confirmation under stricter rules sends nothing, and the change has the reason; milder ones change nothing."""
     held = await core.gate.submit(asked("stop", server="web01"))
     assert isinstance(held, Held)
     config = tmp_path / "vpsops.toml"
@@ -187,7 +187,7 @@ async def test_a_policy_that_changed_since_is_asked_again(
 
 
 async def test_words_that_no_database_takes_are_kept_without_what_breaks_them(core: Core) -> None:
-    """A NUL, a half character or a bell in a reason costs nobody the change."""
+    """A NUL, a half character or a bell in a reason does not lose the change."""
     request = Request(
         "stop", {"server": "web01"}, ALICE, SLACK, reason="disk\x00 swap\ud800\x07 \u202etoday" + "x" * 900
     )

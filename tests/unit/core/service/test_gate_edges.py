@@ -118,7 +118,7 @@ async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_no
 @pytest.mark.parametrize(("seconds", "late"), [(899.0, False), (900.0, True), (901.0, True)])
 @pytest.mark.requirement("hold-expires")
 async def test_a_hold_is_over_at_the_very_second(stage: Stage, clock: FakeClock, seconds: float, *, late: bool) -> None:
-    """Whoever clicks then is told, also before any round has ended it."""
+    """A late click is answered, also before any round has ended the hold."""
     held = await stage.ask("stop", ALICE, server="web01")
     clock.advance(seconds)
     if late:
@@ -129,7 +129,7 @@ async def test_a_hold_is_over_at_the_very_second(stage: Stage, clock: FakeClock,
 
 
 async def test_a_vote_after_the_end_of_a_hold_is_refused(stage: Stage, clock: FakeClock) -> None:
-    """An hour where the rule says nothing; a vote in its last second counts."""
+    """An hour where the rule sets nothing; a vote in its last second counts."""
     held = await stage.ask("stop", AGENT, server="web01")
     clock.advance(3599)
     assert (await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)).approvals == 1
@@ -139,7 +139,7 @@ async def test_a_vote_after_the_end_of_a_hold_is_refused(stage: Stage, clock: Fa
 
 
 async def test_a_rules_own_expiry_holds(database_url: str, provider: SimulatorHandle, clock: FakeClock) -> None:
-    """Five minutes, to the second: said on the change, and kept."""
+    """Five minutes, to the second: shown on the change, and kept."""
     setup = Setup(clock=clock, policy=parse_policy(RULES, "vpsops.toml"))
     async with staged(database_url, provider, setup) as stage:
         held = await stage.ask("stop", AGENT, server="web01")
@@ -161,13 +161,13 @@ async def test_a_rules_own_expiry_holds(database_url: str, provider: SimulatorHa
     ],
 )
 def test_how_long_a_hold_waits(decision: Decision, own: float, seconds: float) -> None:
-    """A quarter of an hour for the asker, an hour for others, or what the rule says."""
+    """A quarter of an hour for the asker, an hour for others, or what the rule sets."""
     assert hold_seconds(Ruling(decision, expires=own), DEFAULT_TIMING) == seconds
 
 
 @pytest.mark.requirement("escalation")
 async def test_a_request_stores_when_more_people_are_asked(stage: Stage) -> None:
-    """Half-way for what waits for votes; never for what its own asker confirms or nobody has to agree to."""
+    """Half-way for a change that waits for votes; never for one its asker confirms or that needs no agreement."""
     voted = await stage.ask("stop", AGENT, server="web01")
     assert await stored(stage, voted, CHANGES.c.remind_at) == (voted.created_at + timedelta(minutes=30)).timestamp()
     confirmed = await stage.ask("stop", ALICE, server="db01")
@@ -192,7 +192,7 @@ async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -
 async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the key was free when it was looked up, and taken in the instant of the storing."""
+    """Also where the key was free when it was checked, and taken in the instant of the storing."""
     other = await stage.ask("stop", server="db01", key="trigger-1")
     request = Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     with pytest.raises(UnknownChangeError):
@@ -219,7 +219,7 @@ def _blind_once() -> Any:
 async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A redelivery that overtook the first look is answered with the change there is."""
+    """A redelivery that overtook the first check is answered with the existing change."""
     first = await stage.ask("stop", server="web01", key="trigger-1")
     monkeypatch.setattr("vpsops.core.changes.repository.by_key", _blind_once())
     again = await stage.gate.submit(
@@ -230,7 +230,7 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 
 
 async def test_a_change_of_another_workspace_in_the_way_is_not_named(stage: Stage) -> None:
-    """Where there are several workspaces only that something is first is said."""
+    """Where there are several workspaces only the presence of an earlier change is disclosed."""
     first = await stage.ask("stop", server="web01")
     request = Request("reboot", {"server": "web01"}, ALICE, replace(SLACK, team="T2"))
     refused = await several(stage).gate.submit(request, scope=Scope("T2"))
@@ -240,7 +240,7 @@ async def test_a_change_of_another_workspace_in_the_way_is_not_named(stage: Stag
 
 @pytest.mark.parametrize("state", ["sending", "watching", "unknown", "needs_person", "succeeded", "denied"])
 async def test_what_has_left_or_is_over_cannot_be_withdrawn(stage: Stage, state: str) -> None:
-    """Cancelling is for what still waits; whoever tries it later is told where it stands."""
+    """A waiting change can be cancelled; a later attempt is answered with its state."""
     held = await stage.ask("stop", server="web01")
     moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state=state)
     await stage.database.transact(lambda connection: connection.execute(moved))
@@ -275,7 +275,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
     ],
 )
 def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None, *, can_confirm: bool) -> None:
-    """Refused by the policy, by a client that cannot ask, or for an agent of nobody's."""
+    """Refused by the policy, by a client that cannot ask, or for an agent without a human."""
     refusal = refusal_of(ruling, IdentifiedRequest(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
     assert (refusal is None) is (said is None)
     if refusal is not None and said is not None:
@@ -283,7 +283,7 @@ def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None
 
 
 async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage: Stage) -> None:
-    """Whose it is, and on which server, cannot be told: neither a narrowed gate nor one workspace hears of it."""
+    """Its owner and server are unknown: neither a narrowed gate nor a workspace hears of it."""
     held = await stage.ask("stop", server="db01")
     spoilt = CHANGES.update().where(CHANGES.c.id == held.id).values(ruling={"decision": "perhaps"})
     await stage.database.transact(lambda connection: connection.execute(spoilt))

@@ -53,7 +53,7 @@ async def ride(database: Database, process: Process, *works: object) -> list[obj
 
 
 async def test_without_a_heart_a_read_waits_for_nobody(database: Database) -> None:
-    """A process that runs no changes looks at once."""
+    """A process that runs no changes reads at once."""
     assert await database.read_along(processes) == []
 
 
@@ -77,7 +77,7 @@ async def test_what_breaks_is_told_to_whom_it_belongs(database: Database) -> Non
 
 
 async def test_a_table_that_is_locked_holds_up_no_heartbeat(postgres: PostgresServer, clock: FakeClock) -> None:
-    """What wants to read it is told so soon, and the process lives."""
+    """A read of the locked table fails soon, and the process stays alive."""
     url = postgres.database()
     async with open_database(url, clock, busy=BOUND) as database:
         process = Process(database, clock, "worker")
@@ -92,7 +92,7 @@ async def test_a_table_that_is_locked_holds_up_no_heartbeat(postgres: PostgresSe
 
 
 async def test_a_heartbeat_that_is_not_stored_fails_its_riders(database: Database) -> None:
-    """They hear why, and look again when it is their time."""
+    """They get the reason, and read again when it is their time."""
     process = Process(database, database.clock, "worker")
     database.heart_beats = True
     await database.transact(PROCESSES.drop)

@@ -1,4 +1,4 @@
-"""The wake: whoever waits hears of a commit, of this process or another, and misses none."""
+"""The wake: a waiter hears of every commit, of this process or another, and misses none."""
 
 import sqlite3
 import sys
@@ -67,7 +67,7 @@ async def test_a_commit_of_another_process_wakes(database_url: str) -> None:
 
 
 async def test_a_commit_between_a_look_and_the_wait_wakes(database_url: str) -> None:
-    """What is committed after somebody looked and before they wait is news, wherever it was committed."""
+    """A commit between a read and the following wait is news, wherever it was made."""
     clock = VirtualClock()
     async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
         for number, committer in enumerate((other, database, other)):
@@ -79,7 +79,7 @@ async def test_a_commit_between_a_look_and_the_wait_wakes(database_url: str) -> 
 
 
 async def test_no_commit_is_missed_between_two_waits(database_url: str) -> None:
-    """However fast commits follow each other, whoever looks, waits and looks again sees the last one."""
+    """However fast commits follow each other, a loop of read and wait sees the last one."""
     clock = VirtualClock()
     async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -90,7 +90,7 @@ async def test_no_commit_is_missed_between_two_waits(database_url: str) -> None:
 
 
 async def test_a_wait_ends_by_itself(database: Database) -> None:
-    """Without a commit a wait returns after its time, at once where there is none left."""
+    """Without a commit a wait returns after its time, at once where none is left."""
     with anyio.fail_after(BOUND):
         await database.signals.wait(0.01)
         await database.signals.wait(0)
@@ -98,7 +98,7 @@ async def test_a_wait_ends_by_itself(database: Database) -> None:
 
 
 async def test_nobody_waiting_costs_no_connection(postgres: PostgresServer, clock: FakeClock) -> None:
-    """A process that only looks things up holds no listening session at the server."""
+    """A process that only reads holds no listening session at the server."""
     url = postgres.database()
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
     async with open_database(url, clock) as database:
@@ -109,7 +109,7 @@ async def test_nobody_waiting_costs_no_connection(postgres: PostgresServer, cloc
 
 @pytest.mark.real_time  # the server is another process
 async def test_the_wake_survives_a_restarted_server(postgres: PostgresServer) -> None:
-    """After the server was away, whoever waits hears of commits again."""
+    """After the server was away, waiters hear of commits again."""
     url, clock = postgres.database(), VirtualClock()
     async with open_database(url, clock) as database, open_database(url, clock) as other:
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -169,7 +169,7 @@ async def test_a_commit_wakes_only_who_waits_for_what_it_touched(database: Datab
 
 @pytest.mark.real_time  # the server is another process
 async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServer) -> None:
-    """On PostgreSQL the wake names it, so that a commit about one change costs the other processes no look."""
+    """On PostgreSQL the wake names it, so that a commit about one change costs the other processes no read."""
     url, clock = postgres.database(), VirtualClock()
     async with open_database(url, clock) as database, open_database(url, clock) as other:
         async with anyio.create_task_group() as group:
@@ -193,7 +193,7 @@ async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServ
 
 
 async def looked(clock: FakeClock) -> None:
-    """Let the look at the file, which is all that sleeps here, be made once more."""
+    """Let the check of the file, which is all that sleeps here, be made once more."""
     with anyio.fail_after(BOUND):
         for seconds in (commit_notifier.LOOK_SECONDS, 0):
             await eventually(lambda: bool(clock._sleepers))
@@ -201,7 +201,7 @@ async def looked(clock: FakeClock) -> None:
 
 
 async def test_ones_own_commits_and_heartbeats_wake_once(tmp_path: Path) -> None:
-    """On SQLite the look at the file does not take what this process stored, or a heartbeat, for somebody's news."""
+    """On SQLite the check of the file does not take this process's own writes, or a heartbeat, for news."""
     url, clock = f"sqlite:///{tmp_path / 'v.sqlite3'}", FakeClock()
     async with (
         open_database(url, clock) as database,

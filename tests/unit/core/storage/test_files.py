@@ -1,4 +1,4 @@
-"""A SQLite database that is moved, replaced or deleted while it is open: noticed at once, told once, and for good."""
+"""A SQLite database that is moved, replaced or deleted while open: noticed at once, reported once, and for good."""
 
 import shutil
 from collections.abc import Callable
@@ -75,7 +75,7 @@ async def test_nothing_is_read_or_stored_in_a_file_that_others_do_not_find(
 
 @pytest.mark.requirement("database-in-place")
 async def test_a_write_does_not_leave_once_the_file_was_moved(path: Path) -> None:
-    """The fence looks itself: the last beat may be a moment younger than the move."""
+    """The fence checks itself: the last heartbeat may be a moment younger than the move."""
     clock = FakeClock()
     async with open_database(f"sqlite:///{path}", clock) as database:
         process = Process(database, clock, "cli")
@@ -90,7 +90,7 @@ async def test_a_write_does_not_leave_once_the_file_was_moved(path: Path) -> Non
 
 
 async def test_a_file_that_is_put_back_is_not_trusted_again(path: Path) -> None:
-    """Another process may have made a file at the path meanwhile, and acted by it: only a restart looks anew."""
+    """Another process may have made a file at the path meanwhile, and acted by it: only a restart reopens it."""
     async with _opened(path) as database:
         await database.transact(_insert)
         _move(path)
@@ -118,11 +118,11 @@ async def test_it_is_logged_once_with_what_to_do(path: Path) -> None:
 
 
 async def test_a_deleted_file_is_not_made_anew_by_the_process_that_lost_it(path: Path) -> None:
-    """An empty file at the path would look to the next start like a first one; the wake's own connection counts too."""
+    """To the next start an empty file at the path would be a first one; the wake's own connection counts too."""
     async with _opened(path) as database:
         await database.transact(_insert)
         _delete(path)
-        database._pools.close()  # every connection would be opened anew
+        database._pools.close()  # every connection would be reopened
         with pytest.raises(StoreMovedError):
             await database.transact(_insert)
         await database.signals.wait(0.6)

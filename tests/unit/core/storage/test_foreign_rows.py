@@ -259,7 +259,7 @@ async def test_home_and_the_cards_have_the_others(database: Database, clock: Fak
 
 @pytest.mark.parametrize("column", ["origin", "actor", "ruling"])
 async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClock, column: str) -> None:
-    """A condition on a text in it is not met; the others are looked at as if it were not there."""
+    """A condition on a text in it is not met; the others are evaluated as if it were absent."""
     own = Origin("slack", "T1", "C1")
     await stored(database, pair(State.HELD, actor=ALICE, origin=own, expires_at=START + timedelta(hours=1)))
     if database.sqlite:
@@ -275,7 +275,7 @@ async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClo
 
 
 async def test_a_server_is_ours_although_its_change_cannot_be_read(database: Database) -> None:
-    """Its lock says which: what happens to it is no drift."""
+    """Its lock identifies the server: what happens to it is no drift."""
     await stored(database, pair(State.WATCHING))
     names = await database.read(lambda connection: repository.touched(connection, START, 60.0))
     assert {"s1", "s2", "s3", "web02.example.com"} <= names

@@ -81,7 +81,7 @@ async def test_one_that_falls_silent_is_dead_after_five_seconds(
 
 
 async def test_a_machine_whose_clock_stood_still_catches_up(pair: tuple[Process, Process]) -> None:
-    """One that was suspended, and does not know it, takes nobody for dead and is not ahead of anybody afterwards."""
+    """A process that was suspended unknowingly takes no other for dead and is not ahead of any afterwards."""
     first, other = pair
     asleep = FakeClock()
     other.database.clock = other.clock = asleep
@@ -119,7 +119,7 @@ async def test_it_goes_on_within_a_transaction_and_begins_with_the_servers_date(
 
 
 async def test_who_only_looks_sees_whether_anybody_beats(pair: tuple[Process, Process], clock: FakeClock) -> None:
-    """The clock stands still while nobody lives, so a doctor waits for two heartbeats before it says who does."""
+    """The clock stands still while no process lives, so a doctor waits for two heartbeats before reporting who does."""
     first, other = pair
     url = str(first.database._pools.url.render_as_string(hide_password=False))
     clock.advance(HOUR)

@@ -23,7 +23,7 @@ NOW = 1000.0
 
 @pytest.fixture
 def processes(database: Database, monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> tuple[Process, Process]:
-    """Two processes whose lease clock the test moves, on either database."""
+    """Two processes on a lease clock that the test moves, on either database."""
     monkeypatch.setattr(database, "tick", lambda _: clock.monotonic())
     return Process(database, clock, "slack"), Process(database, clock, "mcp")
 
@@ -40,14 +40,14 @@ async def alive(database: Database) -> set[str]:
 
 
 async def test_a_process_is_alive_for_five_seconds_after_its_beat(database: Database) -> None:
-    """Older beats are of the dead, and far younger ones of those who died before the machine was started anew."""
+    """Older heartbeats are of dead processes, and far younger ones of those that died before the machine restarted."""
     await database.transact(lambda c: beats(c, just=NOW, old=NOW - 4.9, dead=NOW - 5.1, future=NOW + 4.9, reboot=9e6))
     result = await database.read(lambda connection: leases.alive(connection, NOW))
     assert result == {"just", "old", "future"}
 
 
 async def test_a_front_end_is_known_by_its_living_processes(database: Database) -> None:
-    """Whether a bot can ask people is told by a beat, not by a row."""
+    """A heartbeat, not a row, shows that a bot can ask people."""
     await database.transact(lambda connection: beats(connection, mcp=NOW, bot=NOW - 60))
     fronts = await database.read(
         lambda connection: [leases.front_alive(connection, NOW, front) for front in ("mcp", "bot", "cli")]
@@ -56,7 +56,7 @@ async def test_a_front_end_is_known_by_its_living_processes(database: Database) 
 
 
 async def test_a_tick_from_before_a_reboot_lies_not_ahead(database: Database) -> None:
-    """The lease clock starts anew with the machine: what lies beyond ten minutes was never meant for now."""
+    """The lease clock restarts with the machine: what lies beyond ten minutes was never meant for now."""
 
     def work(connection: Connection) -> list[str]:
         stored = {"past": 999.0, "near": 1001.0, "far": 1600.0, "reboot": 1601.0}
@@ -150,7 +150,7 @@ async def test_the_first_writes_of_all_processes_are_spaced(database_url: str, c
 async def test_a_beating_process_is_certain_until_others_may_doubt(
     database: Database, clock: FakeClock, processes: tuple[Process, Process]
 ) -> None:
-    """It stops counting itself alive well before anybody else may take over."""
+    """It stops counting itself alive well before any other process may take over."""
     mine, other = processes
     assert not mine.certain
     await mine.beat()

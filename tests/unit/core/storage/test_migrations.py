@@ -76,7 +76,7 @@ def test_an_ordinary_start_knows_the_newest_version() -> None:
 
 
 def test_a_process_on_sqlite_loads_neither_alembic_nor_psycopg(tmp_path: Path) -> None:
-    """Opening a database whose schema is current costs no memory for what is not needed then."""
+    """Opening a database with a current schema loads nothing that is not needed then."""
     url = f"sqlite:///{tmp_path / 'one.sqlite3'}"
     with engine_of(url) as engine:
         upgrade(engine)
@@ -198,7 +198,7 @@ def test_a_slow_migration_is_not_taken_for_a_frozen_process(empty_database_url: 
 
 @pytest.mark.requirement("storage-newer-schema")
 async def test_a_newer_schema_is_refused(empty_database_url: str, tmp_path: Path) -> None:
-    """A version that does not know the schema must not touch it, neither to serve nor to look."""
+    """A version that does not know the schema must not touch it, neither to serve nor to read."""
     with engine_of(empty_database_url) as engine:
         upgrade(engine, "head", future(tmp_path))
     for make in (True, False):
@@ -209,7 +209,7 @@ async def test_a_newer_schema_is_refused(empty_database_url: str, tmp_path: Path
 
 
 def test_standing_says_how_a_schema_relates_to_the_code(engine: sa.Engine, tmp_path: Path) -> None:
-    """Absent, current, older and newer are told apart."""
+    """Absent, current, older and newer are distinguished."""
     scripts = future(tmp_path)
 
     def stands(known: Path = schema.MIGRATIONS) -> SchemaStatus:
@@ -243,7 +243,7 @@ def test_threads_upgrade_at_once(empty_database_url: str) -> None:
             with engine_of(empty_database_url) as engine:
                 ready.wait(BOUND)
                 upgrade(engine)
-        except BaseException as error:  # noqa: BLE001 - told to the test below
+        except BaseException as error:  # noqa: BLE001 - reported to the test below
             broken.append(error)
 
     threads = [threading.Thread(target=start) for _ in range(TOGETHER)]
@@ -266,7 +266,7 @@ def test_two_databases_upgrade_at_once(tmp_path: Path) -> None:
             with engine_of(url) as engine:
                 ready.wait(BOUND)
                 upgrade(engine)
-        except BaseException as error:  # noqa: BLE001 - told to the test below
+        except BaseException as error:  # noqa: BLE001 - reported to the test below
             broken.append(error)
 
     threads = [threading.Thread(target=start, args=(url,)) for url in urls]

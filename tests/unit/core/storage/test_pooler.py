@@ -89,7 +89,7 @@ async def test_a_wait_is_woken_through_the_servers_own_address(postgres: Postgre
 async def test_doctor_says_whether_a_process_hears_of_the_others(
     postgres: PostgresServer, pooler: Pooler, listens_at: str
 ) -> None:
-    """A pooler takes LISTEN and delivers nothing: that works, and is slow, and nobody would notice."""
+    """A pooler accepts LISTEN and delivers nothing: that works, slowly, and would go unnoticed."""
     direct = postgres.database()
     gone = f"postgresql://vpsops@127.0.0.1:{free_port()}/vpsops"
     options = {"the pooler": "", "the server": direct, "an address where nothing listens": gone}[listens_at]
@@ -176,7 +176,7 @@ async def test_a_process_keeps_within_its_connections(postgres: PostgresServer) 
 
 @pytest.mark.requirement("connection-budget")
 async def test_a_heartbeat_waits_for_nobody(postgres: PostgresServer) -> None:
-    """While every other connection of a process waits for a lock, it still tells that it lives."""
+    """While every other connection of a process waits for a lock, its heartbeat is still stored."""
     url = postgres.database()
     async with open_database(url, VirtualClock(), options=PostgresOptions(connections=3)) as database:
         process = Process(database, database.clock, "worker")

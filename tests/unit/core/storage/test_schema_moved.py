@@ -43,7 +43,7 @@ async def test_a_process_stops_writing_at_its_next_heartbeat(database: Database,
 
 
 async def test_what_beats_no_heart_stops_too(database: Database, clock: FakeClock) -> None:
-    """Within a second: each transaction that writes looks, where the last look is that old."""
+    """Within a second: each writing transaction checks, where the last check is that old."""
     await database.transact(migrate)
     clock.advance(SECOND)
     with pytest.raises(MovedOnError):

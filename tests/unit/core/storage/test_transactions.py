@@ -71,7 +71,7 @@ async def test_an_exception_leaves_nothing(database: Database) -> None:
 
 
 async def test_a_taken_key_is_the_callers_business(database: Database) -> None:
-    """A duplicate raises IntegrityError, for the caller to tell a repetition by, and leaves nothing."""
+    """A duplicate raises IntegrityError, by which the caller recognises a repetition, and leaves nothing."""
     await database.transact(put("one"))
 
     def work(connection: Connection) -> None:
@@ -195,7 +195,7 @@ async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, clock: Fak
 
 
 async def test_a_frozen_process_does_not_hold_the_others(server_url: str) -> None:
-    """PostgreSQL ends a transaction that its process left standing, so that a paused one blocks nobody for long."""
+    """PostgreSQL ends a transaction that its process left open, so that a paused one blocks no other for long."""
     locked, thawed = threading.Event(), threading.Event()
     attempts: list[int] = []
 
@@ -224,7 +224,7 @@ async def test_a_frozen_process_does_not_hold_the_others(server_url: str) -> Non
 
 
 async def test_a_server_restarted_between_transactions_is_no_matter(postgres: PostgresServer) -> None:
-    """The next transaction and the next read work, on new connections, without anybody's doing."""
+    """The next transaction and the next read work, on new connections, without intervention."""
     async with open_database(postgres.database(), VirtualClock()) as database:
         await database.transact(put("before"))
         await to_thread.run_sync(postgres.stop)
@@ -283,7 +283,7 @@ async def test_a_server_that_stays_away_is_a_storage_error(server_url: str, cloc
 
 
 async def test_a_connection_lost_in_the_commit_is_told_as_unknown(server_url: str) -> None:
-    """Nobody can tell whether it was stored, so it is not tried again and the message says so."""
+    """It is unknown whether it was stored, so it is not tried again and the message states so."""
     attempts: list[int] = []
 
     def work(connection: Connection) -> None:

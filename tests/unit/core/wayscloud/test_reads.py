@@ -66,7 +66,7 @@ async def test_a_server_in_place_of_the_plans_is_not_taken_for_them() -> None:
 
 
 async def test_plans_that_are_nowhere_a_list_are_reported_as_the_wrong_shape() -> None:
-    """When neither form gives a list, the first one's failing is told."""
+    """When neither form gives a list, the first one's failure is reported."""
     provider = Provider().on("GET", "/v1/vps/plans/", Reply(200, SERVER)).on("GET", "/v1/vps/plans", Reply(422))
     async with provider.client() as client:
         with pytest.raises(WrongShapeError, match="not a list"):
@@ -96,7 +96,7 @@ async def test_a_slash_redirect_is_followed_and_remembered() -> None:
     ],
 )
 async def test_a_missing_list_of_regions_is_no_obstacle(reply: Reply) -> None:
-    """Where the API has no such route, whatever it says instead, the error says how to go on."""
+    """Where the API has no such route, whatever it answers instead, the error states what to do."""
     provider = Provider().on("GET", "/v1/vps/regions", reply).on("GET", "/v1/vps/regions/", reply)
     async with provider.client() as client:
         with pytest.raises(NotOfferedError, match=r"list the regions.*name the region"):
@@ -113,7 +113,7 @@ async def test_a_troubled_list_of_regions_is_not_called_missing() -> None:
 
 
 async def test_a_server_that_is_not_there_is_not_found() -> None:
-    """A 404 in both forms is about the server; once the route is known, one request is enough to say so."""
+    """A 404 in both forms is about the server; once the route is known, one request suffices for that."""
     provider = Provider().on("GET", GET, Reply(200, SERVER))
     async with provider.client() as client:
         with pytest.raises(NotFoundError, match="Not Found"):

@@ -135,7 +135,7 @@ async def test_a_power_operation_sends_no_body(operation: str) -> None:
     ("status", "body"), [(200, b""), (202, b""), (204, b""), (200, {}), (202, {"ok": True}), (200, b" \n")]
 )
 async def test_an_empty_or_plain_yes_is_accepted(status: int, body: Any) -> None:
-    """Any 2xx with nothing, or with an object that does not say no, is a yes."""
+    """Any 2xx with nothing, or with an object that does not refuse, is a yes."""
     provider = Provider().on("POST", STOP_PATH, Reply(status, body))
     async with provider.client() as client:
         assert (await client.stop_server(SERVER_ID)).ok
@@ -213,7 +213,7 @@ async def test_a_create_that_tells_no_id_is_unknown(body: bytes) -> None:
     ],
 )
 async def test_a_clear_no_is_a_clear_no(status: int, kind: type[ProviderRefusedError], write: Write) -> None:
-    """A refusal is told with its reason, and not asked again, not even after 429."""
+    """A refusal is reported with its reason, and not sent again, not even after 429."""
     no = raw(f"{status} No", b'{"detail": "because"}', "Retry-After: 0")
     async with wire(answers(no)) as server, server.client() as client:
         with pytest.raises(kind, match="because") as caught:
@@ -233,7 +233,7 @@ async def test_a_missing_server_and_a_missing_route_are_told_apart() -> None:
 
 @every_write
 async def test_the_other_slash_form_is_never_tried_for_a_write(write: Write) -> None:
-    """Only reads look around."""
+    """Only reads try other forms."""
     provider = Provider()
     async with provider.client() as client:
         with pytest.raises(ProviderRefusedError):

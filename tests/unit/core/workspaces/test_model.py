@@ -134,7 +134,7 @@ async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None
 
 
 async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word_about_it(core: Core) -> None:
-    """One change at a time holds for all workspaces; whose it is, and what, is not told to the others."""
+    """One change at a time holds for all workspaces; its owner and content are not shown to the others."""
     first = await ask(core, "T1")
     request = Request("reboot", {"server": "web01"}, BEN, Origin("slack", "T2", "C2"), can_confirm=True)
     outcome = await core.gate.submit(request, scope=Scope("T2"))
@@ -146,7 +146,7 @@ async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word
 
 
 async def test_the_same_key_from_another_workspace_is_not_the_same_change(core: Core) -> None:
-    """A key that is taken elsewhere hands nobody a change of another workspace."""
+    """A key that is taken elsewhere discloses no change of another workspace."""
     await ask(core, "T1", key="k1")
     with pytest.raises(UnknownChangeError):
         await ask(core, "T2", key="k1")
@@ -165,7 +165,7 @@ async def test_who_approves_is_where_the_change_was_asked_for(core: Core) -> Non
 
 
 async def test_a_workspace_without_an_approval_channel_cannot_have_what_needs_approval(core: Core) -> None:
-    """It is refused, with the reason, rather than held where nobody sees it."""
+    """It is refused, with the reason, rather than held where no one sees it."""
     request = Request("stop", {"server": "web01"}, ANN, Origin("slack", "T3", "C9"), can_confirm=True)
     outcome = await core.gate.submit(request, scope=Scope("T3"))
     assert isinstance(outcome, Refused)
@@ -183,7 +183,7 @@ async def test_an_agents_change_belongs_to_the_workspace_that_decides_for_agents
 
 
 async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: Settings, tmp_path: Path) -> None:
-    """Without `agents = true` nobody could approve, so nothing is held."""
+    """Without `agents = true` no one could approve, so nothing is held."""
     without = environment(
         tmp_path,
         TABLES.replace("agents = true", ""),
@@ -238,7 +238,7 @@ def refused_in(team: str) -> Request:
 
 
 def test_one_workspace_stays_as_it_was() -> None:
-    """Without a client id the settings' channels hold, and changes without a workspace are for everybody."""
+    """Without a client id the settings' channels hold, and changes without a workspace are visible to all."""
     workspaces = load_workspaces(load_settings({"VPSOPS_APPROVAL_CHANNEL": "C1"}))
     settings = load_settings({"VPSOPS_APPROVAL_CHANNEL": "C1"})
     assert workspaces == Workspaces()
@@ -247,7 +247,7 @@ def test_one_workspace_stays_as_it_was() -> None:
 
 
 def test_a_workspaces_settings_hold_its_own_channels_and_no_others() -> None:
-    """What another workspace's table says never leaks into a workspace without one."""
+    """Another workspace's table never affects a workspace without one."""
     workspaces = Workspaces(several=True, known=(Workspace("T1", "CA", "CB"),))
     settings = Settings()
     assert workspaces.settings_of(settings, "T1").approval_channel == "CA"
@@ -326,7 +326,7 @@ def test_the_embedded_policy_asks_people_where_there_are_several_workspaces(tmp_
 async def test_a_process_is_bound_to_the_workspace_that_decided_for_agents_at_its_start(
     core: Core, settings: Settings, tmp_path: Path
 ) -> None:
-    """A process that says nothing of workspaces takes those in force; once another one decides, it wants a restart."""
+    """A process without workspace settings takes those in force; once another one decides, it wants a restart."""
     plain = load_settings(
         {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": settings.api_url, "VPSOPS_DATABASE_URL": settings.database_url}
     )

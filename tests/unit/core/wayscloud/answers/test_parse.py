@@ -1,4 +1,4 @@
-"""Every name that any source uses for a field, and what is done with the ones nobody knows."""
+"""Every name that any source uses for a field, and the handling of unknown ones."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -96,7 +96,7 @@ def test_a_time_without_an_offset_is_utc() -> None:
 
 
 def test_extras_are_kept_and_not_serialised() -> None:
-    """Unknown fields are there for whoever looks, and stay out of a dump."""
+    """Unknown fields are available to readers, and stay out of a dump."""
     server = parse.server("1")({"id": "1", "Provider_VM": "vm-1", "tags": ["a"]})
     assert server.extra == {"Provider_VM": "vm-1", "tags": ["a"]}
     assert "extra" not in server.model_dump()
@@ -115,7 +115,7 @@ def test_a_numeric_id_is_text() -> None:
 
 
 def test_a_label_never_stands_in_for_a_hostname() -> None:
-    """Rules match on hostnames, so a missing one becomes the id, not whatever somebody typed as a label."""
+    """Rules match on hostnames, so a missing one becomes the id, not a label typed by a person."""
     server = parse.server("17")({"id": "17", "hostname": None, "display_name": "db01.example.com"})
     assert (server.hostname, server.status) == ("17", "unknown")
 
@@ -170,7 +170,7 @@ def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any) -> None:
 
 
 def test_one_bad_entry_hides_neither_the_rest_nor_itself() -> None:
-    """The readable servers are listed; the list says what it lacks and that it is not complete."""
+    """The readable servers are listed; the list states what it lacks and that it is not complete."""
     servers = parse.servers({"instances": [{"id": "1"}, {"hostname": "ghost"}, "junk"], "total": 3})
     assert [server.id for server in servers] == ["1"]
     assert servers.unreadable == ("entry 1: it lacks 'id'", "entry 2: it is not an object")
@@ -232,7 +232,7 @@ def test_create_fills_in_the_hostname_it_was_given() -> None:
 
 
 def test_windows_is_seen_in_each_dialect() -> None:
-    """A template is Windows by flag, by platform or by family; without any word nobody knows."""
+    """A template is Windows by flag, by platform or by family; without any of them it is unknown."""
     entries: list[Any] = [
         {"id": "a", "is_windows": True},
         {"slug": "b", "family": "Windows", "platform": "windows"},

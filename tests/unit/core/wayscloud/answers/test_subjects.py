@@ -1,4 +1,4 @@
-"""An answer is about what was asked: whoever it names is compared with whom it was asked about."""
+"""An answer must be about its request: the server it names is compared with the one that was asked about."""
 
 from typing import Any
 

@@ -212,7 +212,7 @@ async def test_a_connection_that_ended_while_the_intention_was_stored_is_replace
 
 
 async def test_a_server_that_always_hangs_up_is_sent_nothing() -> None:
-    """A few connections are tried; the reason is told, and nothing left on any of them."""
+    """A few connections are tried; the reason is reported, and nothing was sent on any of them."""
     async with door() as server, server.client(replace(PATIENT, max_reconnects=2)) as client:
         steps = Steps(server.hang_up)
         with pytest.raises(NotSentError, match="closed before the request could be sent"):
@@ -221,7 +221,7 @@ async def test_a_server_that_always_hangs_up_is_sent_nothing() -> None:
 
 
 async def test_an_answer_that_came_before_the_request_is_not_taken_for_its_answer() -> None:
-    """What a server says unasked is about something else: a 400 would read as a refusal of what was carried out."""
+    """An unsolicited answer is about something else: a 400 would read as a refusal of a write that was carried out."""
     greeting = raw("400 Bad Request", b"{}")
     async with door(greeting=greeting) as server, server.client(replace(PATIENT, max_reconnects=0)) as client:
         with pytest.raises(NotSentError):
@@ -231,7 +231,7 @@ async def test_an_answer_that_came_before_the_request_is_not_taken_for_its_answe
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])
 async def test_over_tls_a_write_leaves_on_the_connection_it_has(trusted: Path, version: ssl.TLSVersion) -> None:
-    """Session tickets that nobody read yet are no end of a connection."""
+    """Unread session tickets are no end of a connection."""
     context = server_context(trusted)
     context.minimum_version = context.maximum_version = version
     async with door(context) as server, server.client(scheme="https") as client:
@@ -313,7 +313,7 @@ async def test_a_write_cancelled_while_its_intention_is_stored_does_not_leave() 
 
 @pytest.mark.requirement("writes-do-not-queue-behind-reads")
 async def test_hanging_questions_keep_neither_a_write_nor_a_look() -> None:
-    """Every slot for questions hangs; a change is looked at and sent at once."""
+    """Every slot for reads hangs; a change is checked and sent at once."""
     stuck = 8
     paths: list[str] = []
 
@@ -338,7 +338,7 @@ async def test_hanging_questions_keep_neither_a_write_nor_a_look() -> None:
 
 
 async def test_an_answer_is_waited_for_from_the_first_byte_over_every_hop() -> None:
-    """A redirect that is answered does not begin the time anew."""
+    """An answered redirect does not restart the time."""
     crossing = RequestDeparture(answer_seconds=2.0)
     with anyio.CancelScope() as first:
         crossing.begin_hop(first)

@@ -82,7 +82,7 @@ async def test_retry_after_is_waited_for_in_both_forms(form: str) -> None:
 
 
 async def test_a_date_too_far_away_is_not_waited_for() -> None:
-    """A date beyond the cap gives up at once and tells the seconds."""
+    """A date beyond the cap gives up at once and reports the seconds."""
     clock = FakeClock()
     header = format_datetime(clock.now() + timedelta(seconds=3600), usegmt=True)
     provider = Provider().on("GET", "/v1/vps", Reply(503, headers={"Retry-After": header}))
@@ -94,7 +94,7 @@ async def test_a_date_too_far_away_is_not_waited_for() -> None:
 
 
 async def test_all_attempts_together_are_bounded_in_time() -> None:
-    """However long the provider asks to wait, the whole read ends; the last trouble is what is told."""
+    """However long the provider asks to wait, the whole read ends; the last error is reported."""
     settings = replace(QUICK, total_seconds=0.3)
     provider = Provider().on("GET", "/v1/vps", Reply(503, {"detail": "later"}, {"Retry-After": "10"}))
     async with provider.client(settings) as client:
@@ -103,7 +103,7 @@ async def test_all_attempts_together_are_bounded_in_time() -> None:
 
 
 async def test_silence_ends_in_time() -> None:
-    """A provider that takes the request and says nothing is given up."""
+    """A provider that takes the request and never answers is given up."""
     async with wire(silent) as server, server.client(replace(QUICK, attempt_seconds=0.1, attempts=1)) as client:
         with anyio.fail_after(BOUND), pytest.raises(UnreachableError, match="TimeoutError"):
             await client.get_server(SERVER_ID)
@@ -184,7 +184,7 @@ async def test_reads_that_people_look_at_share_a_call() -> None:
 
 
 async def test_what_is_shared_fails_for_all() -> None:
-    """A refused key is told to everybody who shared the call."""
+    """Every caller that shared the call gets the refusal of the key."""
     provider = Provider().on("GET", "/v1/vps", Reply(401, {"detail": "no"}))
     told: list[str] = []
 

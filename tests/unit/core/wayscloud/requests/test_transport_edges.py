@@ -49,7 +49,7 @@ async def test_a_write_follows_no_redirect_and_learns_from_it(status: int, locat
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.requirement("writes-leave-once")
 async def test_a_redirect_between_both_forms_or_to_itself_leaves_the_outcome_unknown(status: int) -> None:
-    """Such an answer says nothing about the effect, and nothing is sent again for it."""
+    """Such an answer proves nothing about the effect, and nothing is sent again for it."""
     provider = Provider().on("POST", "/v1/vps", Reply(status, headers={"Location": "/v1/vps/"}))
     provider.on("POST", "/v1/vps/", Reply(status, headers={"Location": "/v1/vps"}))
     stop = f"/v1/vps/{SERVER_ID}/stop"
@@ -109,7 +109,7 @@ def broken(error: Exception) -> Wayscloud:
     "error", [httpx.ReadError("x"), httpx.ReadTimeout("x"), OSError("x"), RuntimeError("a bug"), ValueError("a bug")]
 )
 async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exception) -> None:
-    """Also what is no fault of the network: nobody may take it for not sent."""
+    """Also errors that are no fault of the network: they must not count as not sent."""
     async with broken(error) as client:
         with pytest.raises(OutcomeUnknownError):
             await client.create_server(NEW)
@@ -117,7 +117,7 @@ async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exceptio
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")])
 async def test_what_never_had_a_connection_was_not_sent(error: Exception) -> None:
-    """That is told as it is."""
+    """That is reported as it is."""
     async with broken(error) as client:
         with pytest.raises(NotSentError):
             await client.create_server(NEW)
@@ -125,7 +125,7 @@ async def test_what_never_had_a_connection_was_not_sent(error: Exception) -> Non
 
 @pytest.mark.parametrize(("error", "raised"), [(RuntimeError("a bug"), RuntimeError), (OSError("x"), UnreachableError)])
 async def test_a_bug_in_a_read_is_a_bug(error: Exception, raised: type[Exception]) -> None:
-    """Nothing was altered, so nothing has to be looked up."""
+    """Nothing was altered, so nothing has to be checked."""
     async with broken(error) as client:
         with pytest.raises(raised):
             await client.list_servers()
@@ -153,7 +153,7 @@ def made(url: str) -> Transport:
     ],
 )
 def test_where_the_key_may_go_at_all(url: str, *, fits: bool) -> None:
-    """Over https, or in the clear to this machine; blanks around an address are nobody's intention."""
+    """Over https, or in the clear to this machine; blanks around an address are a slip."""
     make: Callable[[str], Transport] = made
     if fits:
         assert make(url)._base.host in {"127.0.0.1", "localhost", "::1"}
@@ -169,7 +169,7 @@ def test_any_2xx_is_a_yes(status: int, *, fine: bool) -> None:
 
 
 def test_what_is_waited_for_and_read_is_bounded() -> None:
-    """Written out: a bound that nobody measures is a comment."""
+    """Written out: an unmeasured bound is a comment."""
     bounds = TransportSettings()
     assert (bounds.connect_seconds, bounds.read_seconds, bounds.write_seconds) == (5.0, 20.0, 10.0)
     assert (bounds.attempts, bounds.max_redirects, bounds.max_body_bytes) == (3, 3, 8_388_608)

@@ -80,7 +80,7 @@ async def test_a_write_learns_from_an_absent_route(status: int) -> None:
 
 
 async def test_a_power_operation_takes_the_form_of_its_servers_path() -> None:
-    """A service whose server answers only with a slash is likely to want one after the operation too."""
+    """A service that answers only with a slash is likely to want one after the operation too."""
     provider = Provider().on("GET", f"/v1/vps/{SERVER_ID}/", Reply(200, SERVER)).on("POST", f"{STOP}/", Reply(200, {}))
     async with provider.client() as client:
         await client.get_server(SERVER_ID)

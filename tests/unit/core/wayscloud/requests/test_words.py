@@ -1,4 +1,4 @@
-"""What the provider said, in each error shape, and nothing secret in it."""
+"""The provider's message, in each error shape, and nothing secret in it."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -88,7 +88,7 @@ def test_a_hundred_complaints_are_bounded() -> None:
 
 
 def test_a_body_that_did_not_arrive_says_nothing() -> None:
-    """A refusal whose body was lost is still a refusal, without words."""
+    """A refusal with a lost body is still a refusal, without words."""
     assert parse_error_body(Body(flaw="the body was cut short"), KEY) == ErrorDetail()
 
 
@@ -106,7 +106,7 @@ SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8
 @given(before=st.text(), secret=SECRETS, after=st.text())
 @example(before="", secret=MASK.encode().hex(), after="")
 def test_the_configured_secret_never_survives(before: str, secret: str, after: str) -> None:
-    """Whatever surrounds it, and whatever it looks like, the secret is gone from what is shown."""
+    """Whatever surrounds it, and whatever its form, the secret is removed from what is shown."""
     assert secret not in redact(before + secret + after, secret)
     assert secret not in tidy(before + secret + after, secret)
 
@@ -191,7 +191,7 @@ def test_a_secret_does_not_show_in_a_repr() -> None:
     ],
 )
 def test_retry_after_is_read_in_both_forms(header: str, seconds: float | None) -> None:
-    """Seconds and dates are understood; a date in the past means now, nonsense means nothing was said."""
+    """Seconds and dates are understood; a date in the past means now, nonsense counts as absent."""
     assert seconds_until(header, NOW) == seconds
 
 
