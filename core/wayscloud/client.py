@@ -45,11 +45,11 @@ DEFAULT_URL: Final = "https://api.wayscloud.services"
 
 
 class Wayscloud:
-    """An async context manager over the API; without credentials every call says what to set.
+    """An async context manager over the API; without credentials every call names the missing settings.
 
-    Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise
-    `ProviderRefusedError` when the provider says no, `NotSentError` when nothing left, `OutcomeUnknownError` when the
-    answer is unclear. A write connects first and then asks its `departure`, whose `before_send` is the last
+    Reads are retried where that can help, and raise `WayscloudError`. Writes are sent once: they raise
+    `ProviderRefusedError` when the provider refuses, `NotSentError` when nothing left, `OutcomeUnknownError` when the
+    answer is unclear. A write connects first and then asks its `departure`; its `before_send` is the last
     instant before its first byte leaves. A write that is cancelled may have left: treat it as unknown.
     """
 
@@ -92,7 +92,7 @@ class Wayscloud:
         await self._caller.close()
 
     def holding(self, held: HeldList) -> "Wayscloud":
-        """Return the same API whose list of servers is read once, into `held`, unless it is there already."""
+        """Return a client that reads the list of servers once, into `held`, unless it is there already."""
         other = copy(self)
         other._held = held  # noqa: SLF001 - its own
         return other
@@ -149,7 +149,7 @@ class Wayscloud:
         return ProviderList(seen, unreadable=result.unreadable, total=total, more=result.more)
 
     async def get_server(self, server_id: str) -> Server:
-        """Return one server in full, its power from its figures where it does not say.
+        """Return one server in full, its power from its usage if it does not report it.
 
         Raise NotFoundError without one.
         """
@@ -159,7 +159,7 @@ class Wayscloud:
         return await self._with_power(result) if result.power_unknown else result
 
     async def _with_power(self, server: Server) -> Server:
-        """Return a server with what its figures say of its power, if they say so soon."""
+        """Return a server with the power from its usage, if that is read soon."""
         usage = Usage()
         with anyio.move_on_after(timings.DETAIL_SECONDS):
             try:
@@ -201,11 +201,11 @@ class Wayscloud:
         return await self._caller.write(endpoints.CREATE, parse.created(new), body=body, departure=departure)
 
     async def start_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
-        """Ask for power on; the answer says no more than that it was accepted."""
+        """Request power on; the answer confirms only that it was accepted."""
         return await self._power(endpoints.START, server_id, departure)
 
     async def stop_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
-        """Ask for a graceful shutdown; the answer says no more than that it was accepted."""
+        """Request a graceful shutdown; the answer confirms only that it was accepted."""
         return await self._power(endpoints.STOP, server_id, departure)
 
     async def reboot_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:

@@ -1,9 +1,9 @@
-"""What the provider's API answered, or did not; sorted by what the caller can do about it.
+"""Errors of the provider's API and of reaching it; sorted by what the caller can do about it.
 
     WayscloudError
     ├── UnreachableError              a read got no answer; ask again later
     │   └── NotSentError              nothing left this machine, read or write: safe to ask again
-    ├── ProviderRefusedError          the provider said no; after a sent write, a read verifies that nothing happened
+    ├── ProviderRefusedError          the provider refused; after a sent write, a read verifies that nothing happened
     │   ├── NotAuthenticatedError     401: give another key
     │   ├── NotPermittedError         403: the key is good, but not for this
     │   ├── NotFoundError             404: no such server
@@ -16,10 +16,9 @@
     ├── MalformedAnswerError          a read got something that is not the documented answer
     │   ├── WrongShapeError           it was JSON, but not of the object that was asked for
     │   └── OtherServerError          it was about another server than the one that was asked for
-    └── OutcomeUnknownError           a write was sent and no clear answer came: search for its effect, never send it
-    again
+    └── OutcomeUnknownError           a write was sent without a clear answer: search for its effect, never resend it
 
-A write raises `ProviderRefusedError` (the provider said no), `NotSentError` (surely not done), or
+A write raises `ProviderRefusedError` (the provider refused), `NotSentError` (surely not done), or
 `OutcomeUnknownError`; nothing else of this tree.
 """
 
@@ -27,16 +26,17 @@ from vpsops.core.common.errors import VpsopsError
 
 
 class WayscloudError(VpsopsError):
-    """What went wrong between us and the provider.
+    """An error between this process and the provider.
 
-    `status` is the HTTP code, if one came; `retry_after` seconds, if the provider said when to come back;
-    `operation` the client method; `said` the provider's own words, bounded and without secrets.
+    `status` is the HTTP code, if one came; `retry_after` the provider's delay in seconds, if it named one; `operation`
+    the client method; `said` the provider's own message, bounded and without secrets.
     """
 
     default_hint = ""
     again: bool = False
-    """Of a write: the provider says that it did not take it on, so it may be sent again after a read. Of a read's
-    redirect: the other slash form may be tried."""
+    """Of a write: the provider reports that it did not accept it, so it may be sent again after a read. Of a read's
+    redirect: the other slash form may be tried.
+    """
 
     def __init__(  # noqa: PLR0913 - facts of one answer, all named
         self,
@@ -68,7 +68,7 @@ class NotSentError(UnreachableError):
 
 
 class ProviderRefusedError(WayscloudError):
-    """The provider clearly said no; a proxy may have said it after the effect, so a write is verified all the same."""
+    """The provider clearly refused; a proxy may have refused after the effect, so a write is verified all the same."""
 
 
 class NotAuthenticatedError(ProviderRefusedError):

@@ -86,7 +86,7 @@ def is_active(raw: JSON) -> bool | None:
 
 
 def kroner(raw: JSON) -> str | None:
-    """Read the currency out of a price whose name holds it."""
+    """Read the currency out of a price with a currency in its name."""
     return None if number(raw) is None else "NOK"
 
 

@@ -93,7 +93,7 @@ class Server(_Object):
 
     @property
     def in_order(self) -> bool:
-        """Return whether `status` by itself says that it exists and is up, or may be."""
+        """Return whether `status` by itself means that it exists and is up, or may be."""
         return self._life in {Meaning.ON, Meaning.LIVE}
 
     @property
@@ -117,7 +117,7 @@ class Server(_Object):
             return f"{self.status}, power unknown"
         if self.ready:
             return "running"
-        settled = self._life is not Meaning.OTHER  # then it is the power that is under way, or says the opposite
+        settled = self._life is not Meaning.OTHER  # then it is the power that is changing, or contradicts it
         return f"{self.status}, power {self.power_state}" if settled else self.status
 
 
@@ -206,10 +206,10 @@ class NewServer(BaseModel):
 
 
 class ProviderList(list[T], Generic[T]):
-    """A list that says what it lacks: `unreadable` entries, the `total` the API claims, whether there is `more`.
+    """A list that reports its gaps: `unreadable` entries, the `total` the API claims, whether there is `more`.
 
-    One bad entry does not hide the rest, and is not hidden either. Anyone who concludes from absence (did that create
-    happen?) asks `complete` first.
+    One bad entry does not hide the rest, and is not hidden either. Check `complete` before concluding anything from
+    absence (did that create happen?).
     """
 
     def __init__(
@@ -239,6 +239,6 @@ class ProviderList(list[T], Generic[T]):
 
 @dataclass(slots=True)
 class HeldList:
-    """The account's servers as one reading found them, for all who go on with that; empty until it is read."""
+    """The account's servers as one read returned them, for all later steps of that work; empty until it is read."""
 
     servers: ProviderList[Server] | None = None

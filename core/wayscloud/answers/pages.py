@@ -1,4 +1,4 @@
-"""A list over several answers: the signs in one that it goes on elsewhere, and the way through its pages.
+"""A list over several answers: the signs in one that the list continues, and the way through its pages.
 
 No source documents pages for this API. The forms below are those of other clouds and of the frameworks in use: where
 one of them appears it is followed, and any other sign of more makes the list incomplete.
@@ -36,11 +36,11 @@ MAX_PAGES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class NextPage:
-    """What an answer says of the rest of its list: all there is in all, and where the next page is, if there is one."""
+    """What an answer states of the rest of its list: the total, and where the next page is, if any."""
 
     total: int | None = None
     more: bool = False
-    query: Query | None = None  # of the next page; None where there is none, or none in a form that is known
+    query: Query | None = None  # of the next page; None without one, or if its form is not known
 
 
 def next_page_of(json: JSON, link: str, path: str, asked: Query) -> NextPage:
@@ -107,7 +107,7 @@ def _with(asked: Query, name: str, value: str) -> Query:
 
 @dataclass(frozen=True, slots=True)
 class ListPage(Generic[T]):
-    """One page of a list, and what it says of the rest."""
+    """One page of a list, and its sign of the rest."""
 
     entries: ProviderList[T]
     sign: NextPage
@@ -116,7 +116,7 @@ class ListPage(Generic[T]):
 async def collect(
     first: ListPage[T], read: Callable[[Query], Awaitable[ListPage[T]]], name: Callable[[T], str], seconds: float
 ) -> ProviderList[T]:
-    """Return a whole list from its first page on, entries of one name once; what cannot be followed, it says.
+    """Return a whole list from its first page on, entries of one name once, and the parts that could not be followed.
 
     A page that fails, leads back, or is one too many ends it: the list is incomplete then, and no error.
     """

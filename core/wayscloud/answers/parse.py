@@ -46,7 +46,7 @@ class MismatchedServerError(UnreadableAnswerError):
 
 
 class DeclinedError(ValueError):
-    """The answer says `success: false` or `ok: false`; `answer` holds it."""
+    """The answer has `success: false` or `ok: false`; `answer` holds it."""
 
     def __init__(self, answer: Object) -> None:
         super().__init__("the answer says that it was not done")
@@ -146,7 +146,7 @@ def accepted(server_id: str) -> Callable[[JSON], AcceptedOperation]:
 
 
 def _check_taken(theirs: Object) -> None:
-    """Raise Unreadable for a power answer that says what is wrong, under a code that says that nothing is."""
+    """Raise Unreadable for a power answer that reports an error under a success code."""
     lower = {key.lower(): value for key, value in theirs.items()}
     if field_readers.flag(lower.get("success")) or field_readers.flag(lower.get("ok")):
         return

@@ -1,8 +1,8 @@
 """The meaning of the provider's words for a server's state: open lists, of which an unknown word is none.
 
 Sources name `provisioning, running, active, stopped, terminated, error` and `on, off` as power; other clouds' words of
-the same meaning are taken too, for no source is complete. `active` and its like say that a server exists and is in
-order: they are a life cycle and say nothing of power.
+the same meaning are taken too, for no source is complete. `active` and its like mean that a server exists and is in
+order: they are a life cycle and state nothing about power.
 """
 
 from enum import StrEnum
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Meaning(StrEnum):
-    """What one word says."""
+    """The meaning of one word."""
 
     FAILED = "failed"
     OFF = "off"
@@ -29,7 +29,7 @@ LIVE: Final = frozenset({"active", "ready", "available", "ok"})
 
 @lru_cache(maxsize=256)
 def meaning_of_status(word: str) -> Meaning:
-    """Return what a `status` says; a compound such as `build_failed` is the failure that it ends in."""
+    """Return the meaning of a `status`; a compound such as `build_failed` is the failure that it ends in."""
     parts = word.strip().lower().replace("-", "_").replace(" ", "_").split("_")
     if parts[-1] in FAILURES:
         return Meaning.FAILED
@@ -41,7 +41,7 @@ def meaning_of_status(word: str) -> Meaning:
 
 
 def meaning_of_power(word: str) -> Meaning:
-    """Return what a `power_state` says: on, off or other. A failure named here is no state that lasts."""
+    """Return the meaning of a `power_state`: on, off or other. A failure named here is no state that lasts."""
     meaning = meaning_of_status(word)
     if meaning is Meaning.LIVE:
         return Meaning.ON

@@ -1,4 +1,4 @@
-"""What the provider said when it said no: the sentence inside whichever error shape it used."""
+"""The provider's message in an error answer: the sentence inside the known error shapes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class _HtmlText(HTMLParser):
 
 
 def text_of_html(page: str) -> str:
-    """Return what a page says; a proxy's error page names itself in its title and heading, once here."""
+    """Return the text of a page; a proxy's error page names itself in its title and heading, once here."""
     reader = _HtmlText()
     reader.feed(page)
     reader.close()
@@ -100,7 +100,7 @@ def _place(theirs: Mapping[str, JSON]) -> str:
 
 
 def _names_fields(json: JSON) -> bool:
-    """Return whether some error item in here says which field it means."""
+    """Return whether some error item in here names the field it means."""
     if isinstance(json, dict):
         return bool(_place(json)) or any(_names_fields(json.get(key)) for key in KEYS)
     return isinstance(json, list) and any(_names_fields(item) for item in json[:MAX_ITEMS])

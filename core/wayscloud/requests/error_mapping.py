@@ -26,14 +26,14 @@ from vpsops.core.wayscloud.requests.error_bodies import ErrorDetail
 
 SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
 UNCLEAR: Final = frozenset({408, 425, 499})
-"""Said by proxies: the service behind was slow, the request came early, the client hung up."""
+"""Sent by proxies: the service behind was slow, the request came early, the client hung up."""
 HANDLED: Final = frozenset({409, 422, 423})
-"""Said by an operation itself, and not by what stands before it: its path is served."""
+"""Sent by an operation itself, and not by what stands before it: its path is served."""
 NOT_SERVED: Final = frozenset({404, 405})
 NOT_IMPLEMENTED: Final = 501
 OK: Final = 200
 ABOUT_REQUEST: Final = frozenset({402, 406, 411, 412, 413, 414, 415, 428, 431, 451})
-"""Said of a request or an account, before anything is done."""
+"""About a request or an account, sent before anything is done."""
 DONE_ALREADY: Final = re.compile(
     r"\b(already|exists?|taken|in use|duplicate|unique|busy|locked|in progress|under way|provisioning"
     r"|(re)?(boot|start|stopp)ing)\b",
@@ -67,10 +67,10 @@ def clearly_refused(status: int) -> bool:
 
 
 def may_follow_effect(error: ProviderRefusedError) -> bool:
-    """Tell whether a refusal is what a write is answered that was done already: a proxy may have repeated it.
+    """Return whether a refusal may be the answer to a write that was done already: a proxy may have repeated it.
 
-    What is said of the arguments, of the account or of a quota is said before anything is done. A name that is taken,
-    a server that is busy, and a code or place that an operation does not answer with, may be said after.
+    Refusals about the arguments, the account or a quota come before anything is done. A name that is taken, a server
+    that is busy, and a code or place that an operation does not answer with, may come after.
     """
     if isinstance(error, UntrustedRedirectError | NotFoundError):
         return True

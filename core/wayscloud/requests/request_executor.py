@@ -52,7 +52,7 @@ E = TypeVar("E")
 
 LONG_BYTES: Final = 200_000
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
-# What the other slash form may say that matters more than the documented path's "no such route".
+# Errors of the other slash form that matter more than the documented path's "no such route".
 WITHOUT_REGIONS: Final = "Creating a server is still possible: name the region."
 WEIGHTY: Final = (UnreachableError, ProviderFaultError, RateLimitedError, NotAuthenticatedError, NotPermittedError)
 
@@ -84,7 +84,7 @@ class RequestExecutor:
         raise UnreachableError(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
 
     async def read_page(self, route: Route, parse: Callable[[JSON], ProviderList[E]], lane: RequestLane) -> ListPage[E]:
-        """Return one page of a list and what it says of the rest, as `read` does."""
+        """Return one page of a list and its sign of the rest, as `read` does."""
 
         def page(json: JSON, answer: ProviderResponse) -> ListPage[E]:
             return ListPage(parse(json), next_page_of(json, answer.link, route.url_path, route.query))
@@ -283,7 +283,7 @@ class RequestExecutor:
         return safe
 
     def _pause(self, error: Exception) -> bool | float:
-        """Return whether to try again, and after how many seconds if the provider said so."""
+        """Return whether to try again, and after how many seconds if the provider named a delay."""
         if isinstance(error, UnreachableError):
             return True
         if not isinstance(error, WayscloudError) or error.status not in TRANSIENT:

@@ -19,7 +19,7 @@ SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Bytes as they came; `flaw` says in a few words why they are not all there, and is empty when they are."""
+    """Bytes as they came; `flaw` states in a few words why they are incomplete, and is empty when they are not."""
 
     content: bytes = b""
     flaw: str = ""
@@ -31,7 +31,7 @@ class Body:
         return not self.flaw and not self.content.strip()
 
     def json(self) -> JSON:
-        """Return what the bytes say; raise ValueError, with a reason for people, when they are not JSON."""
+        """Return the parsed bytes; raise ValueError, with a reason for people, when they are not JSON."""
         if self.flaw:
             raise ValueError(self.flaw)
         if not self.content.strip():

@@ -1,8 +1,8 @@
 """The instant at which a request leaves: its connection is open, its sender agrees, and no byte was written.
 
-httpcore reports each of its steps through the documented `trace` extension, and waits for the function that hears of
-it. So a write connects first (name, TCP, a proxy's CONNECT, TLS), stops before its first byte while its sender stores
-the intention, and goes on only if the connection is still open and the sender still agrees.
+httpcore reports each of its steps through the documented `trace` extension, and waits for the traced function.
+So a write connects first (name, TCP, a proxy's CONNECT, TLS), stops before its first byte while its sender stores
+the intention, and continues only if the connection is still open and the sender still agrees.
 """
 
 import math

@@ -52,7 +52,7 @@ class ProviderResponse:
     retry_after: str = ""
     lead: RedirectKind | None = None
     target: str = ""  # the host of a redirect
-    link: str = ""  # where a list goes on, and other places
+    link: str = ""  # where a list continues, and other places
     date: str = ""  # by its own clock, which a date in Retry-After is meant by
 
     @property
