@@ -1,7 +1,7 @@
-"""The switch that keeps agents from changing anything. People throw it; no agent can.
+"""The switch that stops agents from changing anything. Only people can set it; no agent can.
 
-Anyone who relies on it asks inside the transaction that has the effect: what `check` finds holds until
-that transaction ends. A write whose sending was recorded before may still leave, within its window of two seconds.
+Check it inside the transaction that has the effect: what `check` finds holds until that transaction ends. A write
+with a stored sending may still leave, within its window of two seconds.
 """
 
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ BARRIER = 1987080195
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Whether agents are paused; who said so last, when and why. Without a time no one ever did."""
+    """Whether agents are paused; who set that last, when and why. Without a time it was never set."""
 
     paused: bool = False
     by: Actor | None = None
@@ -37,7 +37,7 @@ class Pause:
 
     @property
     def words(self) -> str:
-        """Say in one sentence who paused agents, when and why."""
+        """Return one sentence: who paused agents, when and why."""
         who = self.by.shown if self.by else "somebody"
         when = f" at {moment(self.at)}" if self.at else ""
         return f"Agents are paused: {who} paused them{when}{f', because {self.reason}' if self.reason else ''}."
@@ -99,10 +99,10 @@ class PauseSwitch:
 
 
 def switch_pause(connection: Connection, asked: PauseSwitch, stewards: Approvers) -> Pause:
-    """Throw the switch, with its audit record and the news of it; what is so already stays as it is.
+    """Set the switch, with its audit record and its notices; an unchanged value stays as it is.
 
-    Raises `NotAllowedError` for an agent, and for those who may not let agents go on; `StaleChangeError` when the
-    pause is another one than was seen.
+    Raises `NotAllowedError` for an agent, and for those who may not resume agents; `StaleChangeError` when the pause
+    differs from the one that was seen.
     """
     _may(asked.wanted, stewards)
     _keep_still(connection, "pg_advisory_xact_lock")

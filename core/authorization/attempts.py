@@ -41,7 +41,7 @@ class WriteTurn:
     """A place among all writes."""
 
     at: float = 0.0  # when it comes, by the steady clock
-    barrier: Exception | None = None  # why there is none; raised where it is waited for
+    barrier: Exception | None = None  # why the barrier is missing; raised where it is waited for
 
 
 @dataclass(frozen=True, slots=True)

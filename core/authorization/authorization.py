@@ -1,4 +1,4 @@
-"""What the audit trail says of a change: its latest state, and whether it carries the approval to send it.
+"""The state of a change by the audit trail, and whether the trail carries the approval to send it.
 
 An approval is records in the trail, not a word in a row: the runner counts them again in the transaction that stores
 `sending`, and `vpsops audit verify` compares every row with them.
@@ -89,7 +89,7 @@ def check_authorized(connection: Connection, change: Change) -> None:
 
 
 def row_differences(change: Change, trail: Trail) -> Iterator[str]:
-    """Yield what the row of a change says otherwise than its trail; what no record holds is not compared."""
+    """Yield the differences between the row of a change and its trail; what no record holds is not compared."""
     if trail.state != change.state.value:
         yield f"by the audit trail it is {trail.state.replace('_', ' ')}, and its row says {change.state.value}"
     request = trail.request or {}
@@ -113,7 +113,7 @@ NAMES: Final = {"approvers": "list of approvers", "votes": "number of votes", "t
 
 
 def _row(change: Change) -> Mapping[str, Json]:
-    """Return what the row of a change says, as the record of its request has it."""
+    """Return the contents of the row of a change, in the form of its request's record."""
     ruling, origin, target = change.ruling, change.origin, change.target
     kept = chain.redacted({"arguments": dict(change.arguments)})
     return {
@@ -135,7 +135,7 @@ def _known_as(actor: Actor) -> tuple[str, ...]:
 
 
 def _digest(change: Change) -> str:
-    """Return the digest of what a row says would run; another text where its own column says otherwise."""
+    """Return the digest of what a row would run; empty where its own column differs."""
     own = digest_of(change.operation, change.arguments, change.target, [change.cost], change.ruling.policy)
     return own if own == change.digest else ""
 

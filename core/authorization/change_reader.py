@@ -35,7 +35,7 @@ class ChangeReader:
 
 
 def at_rest(change: Change) -> bool:
-    """Say whether nothing more happens to a change soon without a person."""
+    """Return whether a change stays as it is for some time without a person."""
     return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
 
 

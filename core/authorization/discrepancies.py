@@ -1,7 +1,7 @@
-"""Where the rows of changes and the audit trail say different things, for `vpsops audit verify` and doctor.
+"""Differences between the rows of changes and the audit trail, for `vpsops audit verify` and doctor.
 
 The chain shows what happened to records; this shows what happened to rows: one that was altered behind the trail, a
-send whose approval the trail does not carry, and a trail that was cut under its rows.
+send without its approval in the trail, and a trail that was cut under its rows.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -27,19 +27,19 @@ SENDING: Final = "sending"
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """A change of which row and trail say different things, and in words what."""
+    """A change with different row and trail, and a description of the difference."""
 
     change_id: str
     what: str
 
     def __str__(self) -> str:
-        """Say it in one line."""
+        """Return it as one line."""
         return f"{self.change_id}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
 class DiscrepancyPage:
-    """Some changes in the order of their ids, those of them that were left alone meanwhile, and where to go on."""
+    """Some changes in the order of their ids, those that stayed unchanged during the read, and where to continue."""
 
     found: Sequence[Discrepancy]
     after: str
@@ -67,7 +67,7 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
     trails = _trails(connection, ids)
     newest = connection.scalar(sa.select(AUDIT.c.at).order_by(AUDIT.c.seq.desc()).limit(1)) or 0.0
     versions = dict(connection.execute(sa.select(CHANGES.c.id, CHANGES.c.version).where(CHANGES.c.id.in_(ids))).all())
-    settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped meanwhile
+    settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped during the read
     result = [
         Discrepancy(change.id, what)
         for change in sorted(settled, key=lambda change: change.id)
@@ -94,7 +94,7 @@ def _trails(connection: Connection, ids: Sequence[str]) -> Mapping[str, Sequence
 
 
 def compared(change: Change, records: Sequence[TrailRecord] | None, newest: float) -> Iterator[str]:
-    """Yield in words what row and records of a change say differently; `newest` is the time of the trail's head."""
+    """Yield descriptions of how row and records of a change differ; `newest` is the time of the trail's head."""
     if records is None:
         yield f"the trail holds more than {MOST_RECORDS:,} records of it"
         return
@@ -126,7 +126,7 @@ def _is_cut(change: Change, trail: Trail) -> bool:
 
 
 def _unapproved(trail: Trail, change: Change | None = None) -> Iterator[str]:
-    """Yield each sending of a change whose approval does not stand before it in the trail."""
+    """Yield each sending of a change without its approval before it in the trail."""
     for index, body in enumerate(trail.bodies):
         if body["event"] != SENDING:
             continue

@@ -1,6 +1,6 @@
-"""The provider's wishes to wait (429 with Retry-After), each for what it concerns; every process keeps to them.
+"""The provider's requests to wait (429 with Retry-After), each for what it concerns; every process keeps to them.
 
-A 429 does not say whether a server, a kind of call or the whole account is limited. So it holds back the server that
+A 429 does not show whether a server, a kind of call or the whole account is limited. So it holds back the server that
 it was about, or all creates; one that comes from elsewhere while another is in force, or soon after, widens to all
 writes, for no longer than both asked for. Times are UTC: a wish may outlast a boot, and a date that is set costs at
 most one more 429.
@@ -69,7 +69,7 @@ def widened(known: Sequence[HoldOff], newest: HoldOff) -> HoldOff | None:
 
 
 def hold_off(connection: Connection, change: Change, now: float, seconds: float) -> HoldOff:
-    """Store a wish to wait, and return what it means for the change whose write met it."""
+    """Store a wish to wait, and return what it means for the change that met it."""
     newest = HoldOff(scope_of(change), now, now + min(seconds, HOLD_OFF_LONGEST_SECONDS))
     _lock(connection)
     unrelated = HOLD_OFFS.c.until < now - HOLD_OFF_RELATED_SECONDS

@@ -1,6 +1,6 @@
-"""Policy and limits, asked again about a stored change in the transaction that would let it go on.
+"""Policy and limits, checked again for a stored change in the transaction that would let it continue.
 
-Nothing here asks the provider: its live state is that of the preview.
+Nothing here queries the provider: its live state is that of the preview.
 """
 
 from dataclasses import dataclass

@@ -64,5 +64,5 @@ def refusal_of(ruling: Ruling, identified: IdentifiedRequest) -> Refused | None:
 
 
 def paused_refusal(error: AgentsPausedError) -> Refused:
-    """Say to an agent that agents are paused."""
+    """Return the refusal for an agent while agents are paused."""
     return Refused(f"{error.message} Nothing was done.", hint=error.hint, error_id=error.error_id)

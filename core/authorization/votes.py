@@ -1,4 +1,4 @@
-"""What people say of a change: they confirm, vote, withdraw, and settle what is unclear.
+"""People's decisions about a change: they confirm, vote, withdraw, and settle what is unclear.
 
 Each is a step within the caller's transaction.
 """

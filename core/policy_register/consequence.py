@@ -1,8 +1,8 @@
 """What another policy would mean: the same requests decided by both, over everything that their rules distinguish.
 
-A rule-by-rule comparison does not say whether agents may do more than before. Here made-up requests are decided by
-both policies, one for each combination of operation, asker, server, region, price, place and hour that any of their
-rules distinguishes, and the decisions that differ are put together.
+A rule-by-rule comparison does not show whether agents may do more than before. Here made-up requests are decided by
+both policies, one for each combination of operation, requester, server, region, price, place and hour that any of
+their rules distinguishes, and the decisions that differ are put together.
 """
 
 from collections import defaultdict
@@ -65,7 +65,7 @@ class Consequence:
 
     @property
     def lines(self) -> list[str]:
-        """Say it, one line for each kind of request."""
+        """Return one line for each kind of request."""
         return [f"{_said(point)}: {self.before} -> {self.after}" for point in self.points]
 
 

@@ -1,7 +1,7 @@
-"""What a process or a file says of the policy: its rules, limits, workspaces and deciding settings, in one spelling.
+"""The policy declared by a process or a file: its rules, limits, workspaces and deciding settings, in one spelling.
 
-What is not said is taken from what is in force. So a process without a file runs under the policy of its database,
-and one that says something else than that is noticed.
+What is not declared is taken from the policy in force. So a process without a file runs under the policy of its
+database, and one with a different declaration is noticed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from vpsops.core.wayscloud.answers.models import canonical_region
 from vpsops.core.workspaces.loader import load_workspaces
 
 SECTIONS: Final = ("rule", "limits", "workspace")
-"""The sections of `vpsops.toml` that decide. A file with none of them says nothing of the policy."""
+"""The sections of `vpsops.toml` that decide. A file with none of them declares no policy."""
 LISTS: Final = frozenset({"VPSOPS_ACCEPT_APPROVERS", "VPSOPS_SLACK_TEAMS"})
 LOWERED: Final = frozenset({"server", "group", "person"})
 SETS: Final = LOWERED | {"operation", "risk", "actor", "origin", "region"}
@@ -33,7 +33,7 @@ SETS: Final = LOWERED | {"operation", "risk", "actor", "origin", "region"}
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a process or a file says of what decides; None, or a name that is left out, where it says nothing."""
+    """What a process or a file declares; None, or a name that is left out, where it declares nothing."""
 
     source: str = ""
     rules: tuple[Table, ...] | None = None
@@ -81,15 +81,15 @@ def _settings(values: Mapping[str, str], *, several: bool) -> dict[str, str]:
 
 
 def holds_of(timing: Timing) -> dict[str, float]:
-    """Return how many seconds a hold waits, unless its rule says otherwise."""
+    """Return how many seconds a hold waits, unless its rule sets another time."""
     return {"confirm": float(timing.confirm_seconds), "approve": float(timing.approve_seconds)}
 
 
 def declaration_of(settings: Settings, base: Document | None = None, *, whole: bool = False) -> Declaration:
-    """Return what a process says of what decides, validated; raises `ConfigurationError` with file and line.
+    """Return the declaration of a process, validated; raises `ConfigurationError` with file and line.
 
-    Settings that are not said are those of `base`. With `whole`, a file without rules and limits says that there are
-    none, as one does that is applied.
+    Undeclared settings are those of `base`. With `whole`, a file without rules and limits declares that it has none, as
+    a file to be applied does.
     """
     _validate(settings, base)
     content = settings.config_file.data
@@ -114,7 +114,7 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
 
 
 def _validate(settings: Settings, base: Document | None) -> None:
-    """Load all of it as a start does; where the approval channel is not said it is the one in force."""
+    """Load all of it as a start does; an undeclared approval channel is the one in force."""
     known = base.settings if base is not None and not base.several else {}
     declared = _declared_settings(settings)
     inherited = {setting: known[name] for name, setting in DECIDING.items() if name in known and name not in declared}
@@ -124,7 +124,7 @@ def _validate(settings: Settings, base: Document | None) -> None:
 
 
 def content_of(declared: Declaration) -> dict[str, Any]:
-    """Return what is said, as data."""
+    """Return the declared contents, as data."""
     content = {"rules": declared.rules, "limits": declared.limits, "workspaces": declared.workspaces}
     return {**content, "settings": declared.settings}
 

@@ -122,7 +122,7 @@ class Ruleset:
         return self.document.version
 
     def stewards_of(self, team: str) -> Approvers:
-        """Return who may let agents go on and settle what is unclear, for one workspace."""
+        """Return who may resume agents and settle what is unclear, for one workspace."""
         return self.workspaces.stewards_of(team) if self.workspaces.several and team else self.stewards
 
     def settings_from(self, own: Settings) -> Settings:

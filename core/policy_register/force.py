@@ -38,7 +38,7 @@ class PolicyInForce:
         return self.loaded_workspaces
 
     def read_stewards(self, connection: Connection, team: str) -> Approvers:
-        """Return who may let agents go on and settle what is unclear, for one workspace."""
+        """Return who may resume agents and settle what is unclear, for one workspace."""
         return _stewards(self.read_workspaces(connection), self.loaded_stewards, team)
 
     def latest(self) -> Policy:
@@ -54,7 +54,7 @@ class PolicyInForce:
         return self.loaded_workspaces
 
     def latest_stewards(self, team: str) -> Approvers:
-        """Return who may let agents go on and settle what is unclear, as this process read it last."""
+        """Return who may resume agents and settle what is unclear, as this process read it last."""
         return _stewards(self.latest_workspaces(), self.loaded_stewards, team)
 
     def check(self, connection: Connection) -> None:

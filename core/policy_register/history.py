@@ -1,6 +1,7 @@
 """The policies that were applied to a database, in their order: the last one is in force.
 
-Each is a row that names its audit record. A row whose text or record is not as it was stored decides nothing.
+Each is a row that names its audit record. A row with a text or record that differs from what was stored decides
+nothing.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Revision:
 
     @property
     def document(self) -> Document:
-        """What it says; raises `ConfigurationError` where this version does not understand it."""
+        """The parsed document; raises `ConfigurationError` where this version does not understand it."""
         return document_from(self.text)
 
     @property
@@ -79,7 +80,7 @@ def _lock(connection: Connection, function: str) -> None:
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return the number and version of the policy in force; 0 and an empty text where there is none yet."""
+    """Return the number and version of the policy in force; 0 and an empty text before the first."""
     newest = sa.select(POLICIES.c.number, POLICIES.c.version).order_by(POLICIES.c.number.desc()).limit(1)
     row = connection.execute(newest).one_or_none()
     return (0, "") if row is None else (row.number, row.version)
@@ -108,7 +109,7 @@ def history(connection: Connection, limit: int = 50) -> list[Revision]:
 
 
 def named(connection: Connection, name: str) -> Revision:
-    """Return the newest policy whose version begins like this, or whose number it is; raises `InvalidInputError`."""
+    """Return the newest policy by the start of its version, or by its number; raises `InvalidInputError`."""
     if name.isascii() and name.isdigit() and len(name) < 10:  # noqa: PLR2004 - a number that the database can hold
         query = sa.select(POLICIES).where(POLICIES.c.number == int(name))
     else:
@@ -125,7 +126,7 @@ def named(connection: Connection, name: str) -> Revision:
 
 
 def checked(connection: Connection, candidate: Revision) -> Revision:
-    """Return a policy that is as it was applied; raises `PolicyBrokenError` where its text or record says otherwise."""
+    """Return a policy that is as it was applied; raises `PolicyBrokenError` where its text or record differs."""
     row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == candidate.record)).one_or_none()
     record = chain.record_from_row(row) if row is not None else None
     body = record.body if record is not None and chain.is_whole(record) and record.event == EVENT else {}
@@ -142,7 +143,7 @@ def checked(connection: Connection, candidate: Revision) -> Revision:
 
 
 def apply(connection: Connection, application: Application) -> Revision:
-    """Put a document in force, on record; raises `StaleChangeError` where something else was applied meanwhile."""
+    """Put a document in force, on record; raises `StaleChangeError` if another was applied since it was read."""
     _lock(connection, "pg_advisory_xact_lock")
     number, version = head(connection)
     if number != application.over:

@@ -1,4 +1,4 @@
-"""What `vpsops policy explain` says of the humans behind agents: which account each has, and who has none."""
+"""The part of `vpsops policy explain` about the humans behind agents: the account of each, and who has none."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ def human_named(text: str) -> str:
 
 
 async def with_account(actor: Actor, settings: Settings, clock: Clock) -> tuple[Actor, str]:
-    """Return an agent with the account of its human, and what there is to say of that; nothing without a human."""
+    """Return an agent with the account of its human, and a note on that; nothing without a human."""
     if actor.kind is not ActorKind.AGENT or not actor.human:
         return actor, ""
     who = f"human {actor.human}"

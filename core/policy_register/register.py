@@ -42,7 +42,7 @@ class PolicyDiffersError(NotAllowedError):
 
 @dataclass(frozen=True, slots=True)
 class PolicyReading:
-    """A policy as it was read: what it says, and the version that this process's own declaration amounts to."""
+    """A policy as it was read: its contents, and the version that this process's own declaration amounts to."""
 
     revision: Revision
     ruleset: Ruleset
@@ -148,7 +148,7 @@ class PolicyRegister(PolicyInForce):
         return self._deciding(connection).workspaces
 
     def read_stewards(self, connection: Connection, team: str) -> Approvers:
-        """Return who may let agents go on and settle what is unclear, for one workspace."""
+        """Return who may resume agents and settle what is unclear, for one workspace."""
         return self._deciding(connection).stewards_of(team)
 
     @property
@@ -172,7 +172,7 @@ class PolicyRegister(PolicyInForce):
         return self._now.workspaces
 
     def latest_stewards(self, team: str) -> Approvers:
-        """Return who may let agents go on and settle what is unclear, as this process read it last."""
+        """Return who may resume agents and settle what is unclear, as this process read it last."""
         return self._now.stewards_of(team)
 
     def settings_from(self, own: Settings) -> Settings:

@@ -16,7 +16,7 @@ from vpsops.core.common.errors import StorageError
 
 T = TypeVar("T")
 BOARD: Final = "SAVEPOINT riders; SET LOCAL lock_timeout = '300ms'"
-"""A heartbeat waits for no one's lock: what its riders want to read may be locked for long."""
+"""A heartbeat does not wait for locks: what its riders want to read may be locked for long."""
 DROP: Final = "ROLLBACK TO SAVEPOINT riders"
 
 
@@ -37,7 +37,7 @@ class Rider(Generic[T]):
         return self._answers[0]
 
     def read(self, connection: Connection) -> bool:
-        """Read in the heartbeat's transaction; say whether that went well. Raises where the connection is lost."""
+        """Read in the heartbeat's transaction; return whether that succeeded. Raises where the connection is lost."""
         self._answers, self._error = [], None
         try:
             self._answers.append(self._work(connection))
@@ -57,7 +57,7 @@ class Rider(Generic[T]):
 
 
 def carry(connection: Connection, riders: Sequence[Rider[Any]]) -> None:
-    """Read for all of them in the caller's transaction; what one of them breaks is no one else's."""
+    """Read for all of them in the caller's transaction; a failure of one does not affect the others."""
     savepoint = connection.dialect.name == "postgresql" and bool(riders)
     if savepoint:
         connection.execute(sa.text(BOARD))

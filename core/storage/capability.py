@@ -41,7 +41,7 @@ class Capability:
 
 
 def capabilities(connection: Connection, ids: set[str]) -> Mapping[str, Capability]:
-    """Return what some processes can run; of one whose row cannot be read nothing is known."""
+    """Return what some processes can run; a process with an unreadable row is left out."""
     query = sa.select(PROCESSES.c.id, PROCESSES.c.format, PROCESSES.c.operations).where(PROCESSES.c.id.in_(ids))
     return dict(rows.read(connection, query, PROCESSES.c.id, _capability).rows)
 

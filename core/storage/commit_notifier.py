@@ -77,7 +77,7 @@ class Signals:
         return event
 
     def stamp(self, connection: Connection, topics: Collection[str]) -> int:
-        """Tell the other processes in the caller's transaction, as its last statement; they hear of its commit.
+        """Notify the other processes in the caller's transaction, as its last statement; its commit wakes them.
 
         Returns a number to hand to `committed` where that is how the database signals.
         """
@@ -89,7 +89,7 @@ class Signals:
         return version
 
     def payload(self, topics: Collection[str]) -> str:
-        """Return what NOTIFY says: who commits, and about what."""
+        """Return the payload of NOTIFY: who commits, and about what."""
         names = sorted(topics)
         text = " ".join([self._token, *names])
         return text if len(text) < PAYLOAD_BYTES and all(map(PLAIN.fullmatch, names)) else self._token
@@ -113,7 +113,7 @@ class Signals:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Listen for other processes as long as the block runs, from the first time that someone waits."""
+        """Listen for other processes as long as the block runs, from the first wait on."""
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
             work = self._look_at_file if self._pools.sqlite else self._listen
@@ -215,5 +215,5 @@ def _data_version(connection: sqlite3.Connection) -> int:
 
 
 def _user_version(connection: sqlite3.Connection) -> int:
-    """Return the number that every commit counts up that someone is to hear of."""
+    """Return the number that every commit with a notification counts up."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])

@@ -89,7 +89,7 @@ class Database:
 
         `heart` takes the connection that is kept for heartbeats, which must not queue behind other work. Raises
         `StorageError` where the database is locked for long, full or not reachable; nothing was stored then,
-        except where the message says that it is not known.
+        except where the message states that it is not known.
         """
         engine = self._pools.heart if heart else self._pools.durable if durable else self._pools.quick
         limiter = self._hearts if heart else self._writers
@@ -131,7 +131,7 @@ class Database:
     def tick(self, connection: Connection) -> float:
         """Return the lease clock in seconds.
 
-        SQLite serves one machine, whose processes share the clock since boot; on PostgreSQL they keep one together.
+        SQLite serves one machine with one clock since boot for all processes; on PostgreSQL they keep one together.
         """
         return self.clock.monotonic() if self.sqlite else self.lease_clock.read(connection)
 
@@ -168,7 +168,7 @@ class Database:
             return done, topics, version
 
     def _verify_schema(self, connection: Connection) -> None:
-        """Look once a second, in a transaction that is made anyway: a newer version may have migrated the schema."""
+        """Check once a second, in a transaction that is made anyway: a newer version may have migrated the schema."""
         now = self.clock.monotonic()
         if self.outdated.is_set() or now - self._schema_seen >= SCHEMA_SECONDS:
             schema.verify(connection)
@@ -249,7 +249,7 @@ def _prepare(pools: engines.Pools, make: bool) -> None:
             current = schema.schema_status(connection) is schema.SchemaStatus.CURRENT
             if not make:
                 schema.check(connection)
-        if not current:  # a start must not wait for a writer just to find that there is nothing to do
+        if not current:  # a start must not wait for a writer just to find that the schema is current
             schema.upgrade(pools.durable)
     except DBAPIError as error:
         raise _storage_error(error) from error

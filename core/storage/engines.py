@@ -262,7 +262,7 @@ def _write_ahead(cursor: DBAPICursor) -> None:
         try:
             cursor.execute(WRITE_AHEAD)
         except sqlite3.OperationalError:
-            cursor.execute("BEGIN IMMEDIATE")  # waits, and says what is wrong where waiting does not help
+            cursor.execute("BEGIN IMMEDIATE")  # waits, and raises where waiting does not help
             cursor.execute("ROLLBACK")
         else:
             return

@@ -1,6 +1,6 @@
 """The files of a SQLite database: whether the path still leads to those that this process has open.
 
-A process that goes on in a deleted or moved file shares its locks, leases and history with no one: another one
+A process that continues in a deleted or moved file shares its locks, leases and history with no other: another one
 makes a new file at the path and acts on the same servers. SQLite itself does not check
 (https://www.sqlite.org/howtocorrupt.html, section 2.5), so every transaction does, and every write that leaves.
 """
@@ -38,7 +38,7 @@ class FileIdentity:
 
 
 def identity_at(path: str) -> FileIdentity | None:
-    """Return the identity of the file at a path, or nothing where there is none or it cannot be read."""
+    """Return the identity of the file at a path, or None if it is missing or cannot be read."""
     try:
         status = os.stat(path)  # noqa: PTH116 - twice as fast as Path, and asked before every transaction
     except OSError:
@@ -117,7 +117,7 @@ class StoreFiles:
                 self._refuse(f"{self._path}{suffix}", identity)
 
     def _verify_file(self) -> None:
-        if self._problem:  # once is enough: meanwhile another process may have worked in another file
+        if self._problem:  # once is enough: by now another process may have worked in another file
             raise StoreMovedError(self._problem, hint=HINT)
         identity = identity_at(self._path)
         if identity != self._identity:

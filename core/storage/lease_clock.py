@@ -1,10 +1,10 @@
-"""The lease clock of a database that serves several machines: it goes on and never jumps.
+"""The lease clock of a database that serves several machines: it never stops while used, and never jumps.
 
 No machine's date can be trusted for it, the database server's included: an hour forward would make every living
-process appear dead to the others. So the clock is kept by those who use it. Each heartbeat stores its time; anyone who
-reads the clock takes the latest stored one, or what its own steady clock says has passed since it read last,
-whichever is later. The times of all processes so stay together, whatever is done to anyone's date. No one to
-take it over from: it begins with the server's date. While no process lives it stands still.
+process appear dead to the others. So the clock is kept by those who use it. Each heartbeat stores its time; a reader
+of the clock takes the latest stored one, or what has passed since its last read by its own steady clock, whichever is
+later. The times of all processes so stay together, whatever happens to any date. Without a process to take it over
+from, it begins with the server's date. While no process lives it stands still.
 """
 
 import threading

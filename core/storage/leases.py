@@ -87,7 +87,7 @@ def lock_lease(connection: Connection, name: str) -> sa.Row[tuple[str, str, floa
 
 
 def acquire_lease(connection: Connection, name: str, owner: str, tick: float) -> bool:
-    """Take or keep the lease `name`; say False while another living process holds it."""
+    """Take or keep the lease `name`; return False while another living process holds it."""
     row = lock_lease(connection, name)
     if row.owner != owner and row.owner in alive(connection, tick):
         return False
@@ -116,7 +116,7 @@ class Process:
     last_beat: float = float("-inf")
     can: Capability = field(default_factory=Capability)
     policy: Callable[[Connection], tuple[str, str]] = lambda _: ("", "")
-    """Says which policy this process was started with, by version, and where that is from."""
+    """Returns the version of the policy that this process was started with, and its source."""
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{self.front}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -142,7 +142,7 @@ def note(row: UnreadableRow) -> None:
 
 
 class JsonText(FunctionElement[str]):
-    """The text under a key of a column; NULL where there is none."""
+    """The text under a key of a column; NULL without the key."""
 
     name = "json_text"
     type = sa.Text()

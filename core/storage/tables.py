@@ -12,7 +12,7 @@ METADATA = sa.MetaData()
 OPEN_STATES = ("held", "approved", "sending", "watching", "unknown", "needs_person")
 
 EXACT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Text whose order is that of its characters, so that an index finds what begins with something."""
+"""Text ordered by its characters, so that an index finds what begins with something."""
 
 OPEN = sa.text("lock IS NOT NULL")
 
@@ -150,7 +150,7 @@ PROCESSES = sa.Table(
     sa.Column(
         "policy", sa.String(80), nullable=False, server_default=""
     ),  # the version that its own settings amount to
-    sa.Column("policy_source", sa.Text, nullable=False, server_default=""),  # the file that says so
+    sa.Column("policy_source", sa.Text, nullable=False, server_default=""),  # the file that declares it
 )
 
 POLICIES = sa.Table(

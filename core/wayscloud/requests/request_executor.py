@@ -131,7 +131,7 @@ class RequestExecutor:
         return error
 
     def _redirected_write(self, route: Route, answer: ProviderResponse) -> WayscloudError:
-        """Judge a redirect: to the other slash form it says that this one is not served; it is never followed here."""
+        """Judge a redirect: one to the other slash form means that this one is not served; none is followed here."""
         if answer.lead is RedirectKind.OTHER_FORM and self._forms.refuse(route, answer.path):
             return redirected(route, answer, "it redirects to the other form of its own path")
         if answer.lead in {RedirectKind.OTHER_FORM, RedirectKind.SAME_ORIGIN}:

@@ -26,7 +26,7 @@ def upgrade() -> None:
 
 
 def _value(column: str, key: str) -> str:
-    """Return the expression for a text in a stored object, empty where there is none."""
+    """Return the expression for a text in a stored object, empty without it."""
     if op.get_bind().dialect.name == "postgresql":
         return f"coalesce({column} ->> '{key}', '')"
     return f"CASE WHEN json_valid({column}) THEN coalesce(json_extract({column}, '$.{key}'), '') ELSE '' END"

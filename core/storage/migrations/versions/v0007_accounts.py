@@ -1,4 +1,4 @@
-"""Who is behind an agent, asked by any process and answered by the Slack bot; how somebody confirmed."""
+"""Who is behind an agent, asked by any process and answered by the Slack bot; how a change was confirmed."""
 
 import sqlalchemy as sa
 from alembic import op

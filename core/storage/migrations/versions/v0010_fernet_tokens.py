@@ -1,6 +1,6 @@
 """No table changes: code of schema 0009 reads no token that Fernet encrypted, and drops the workspace's messages.
 
-Tokens are encrypted anew by the bot, which has the key, when it starts; this version reads both formats.
+The bot, which has the key, encrypts all tokens again when it starts; this version reads both formats.
 """
 
 revision = "0010"
