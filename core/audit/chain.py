@@ -158,7 +158,7 @@ class ChainVerifier:
 
     seq: int = 0  # the highest number so far
     hash: str = GENESIS
-    noted: tuple[int, str] | None = None  # a number and hash that someone wrote down earlier
+    noted: tuple[int, str] | None = None  # a number and hash that were written down earlier
     anchors: Mapping[int, str] = field(default_factory=dict)  # likewise, once a day
     carried: int = 0  # how many of the anchors are records of the trail
     _first: int | None = None
@@ -293,7 +293,7 @@ def _columns_agree(record: TrailRecord) -> bool:
 
 
 def is_whole(record: TrailRecord) -> bool:
-    """Return whether a record's text has its hash, and its columns say what its text says."""
+    """Return whether a record's text has its hash, and its columns agree with its text."""
     return record_hash(record.previous, record.text) == record.hash and _columns_agree(record)
 
 

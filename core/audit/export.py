@@ -1,6 +1,6 @@
 """The audit trail as JSON Lines, and its verification without the database.
 
-The first line says after which record it begins, the last one where the trail's head was: so a file
+The first line names the record after which it begins, the last one where the trail's head was: so a file
 that was cut at either end shows. Each line between holds one record with the text that was hashed:
 `hash` is SHA-256 of `previous`, a line feed and `record`, in UTF-8.
 """

@@ -15,7 +15,7 @@ LOOKED_THROUGH = 5000
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Some records, newest first; `before` is where the next page goes on, and None where the trail begins."""
+    """Some records, newest first; `before` is where the next page continues, and None where the trail begins."""
 
     records: tuple[TrailRecord, ...]
     before: int | None

@@ -1,4 +1,4 @@
-"""Records of the trail for people: which of them someone asked for, and one line for each; pure but for one query."""
+"""Queries for the trail's records, and one line for people for each record."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ FURTHEST = 5_000  # how many records are searched for those of a person
 
 @dataclass(frozen=True, slots=True)
 class RecordSubject:
-    """Whom and what a record is about, in lower case; `ids` are the people without what they call themselves."""
+    """The server and people that a record is about, in lower case; `ids` are the people without self-chosen names."""
 
     servers: frozenset[str] = frozenset()
     people: frozenset[str] = frozenset()
@@ -39,13 +39,13 @@ NOBODY = RecordSubject()
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """What someone wants to see; what is empty does not matter."""
+    """A filter for records; empty fields do not matter."""
 
     server: str = ""
     person: str = ""
     change: str = ""
     teams: frozenset[str] = frozenset()
-    """The workspaces whose records may be seen; empty for all."""
+    """The workspaces to show the records of; empty for all."""
 
     def sieve(self, connection: Connection, records: Sequence[TrailRecord]) -> list[TrailRecord]:
         """Return the records that fit."""
@@ -81,10 +81,7 @@ def of_teams(connection: Connection, records: Sequence[TrailRecord], teams: froz
 def newest_of(
     connection: Connection, people: frozenset[str], limit: int, teams: frozenset[str] = frozenset()
 ) -> list[TrailRecord]:
-    """Return the last records of someone, by all the ids they have (in lower case): their changes and their deeds.
-
-    Oldest of them first; the search ends after a few thousand records.
-    """
+    """Return the last records of a person, by all their ids (in lower case): their changes and their actions."""
     collected: list[TrailRecord] = []
     before: int | None = None
     for _ in range(FURTHEST // PAGE):
@@ -115,7 +112,7 @@ def _subject(row: sa.RowMapping) -> tuple[str, RecordSubject]:
 
 
 def subject_of(body: Mapping[str, Json]) -> RecordSubject:
-    """Return what a record says itself of its server and its people."""
+    """Return what a record itself states of its server and its people."""
     servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
     known, named = (
         frozenset(_texts([_part(body, person, key) for person in PEOPLE for key in keys])) for keys in (IDS, NAME)

@@ -111,7 +111,7 @@ def _insert(connection: Connection, wish: HoldOff) -> sqlite.Insert | postgresql
 
 
 def _put(connection: Connection, wish: HoldOff) -> None:
-    """Store a wish; a shorter one that comes later lets no one through earlier, unless the date was set back."""
+    """Store a wish; a shorter one that comes later does not end the wait earlier, unless the date was set back."""
     insert = _insert(connection, wish)
     shorter = (HOLD_OFFS.c.until < wish.until) | (HOLD_OFFS.c.until > wish.asked_at + HOLD_OFF_LONGEST_SECONDS)
     update = {"asked_at": insert.excluded.asked_at, "until": insert.excluded.until}

@@ -1,7 +1,7 @@
 """Anchors: the audit trail's head, left once a day where a writer of the database cannot reach it.
 
-Each place (a Slack channel, a file, a webhook) gets one a day for each database, whichever of its processes is first.
-What a place got is remembered in the database; one that failed, or whose process died, is tried again.
+Each place (a Slack channel, a file, a webhook) gets one a day for each database, from the first of its processes.
+What a place got is stored in the database; one that failed, or was left by a process that died, is tried again.
 """
 
 import hashlib
@@ -93,14 +93,14 @@ class AnchorPublisher:
     places: AnchorTargets
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
-        """Look every minute whether a place has to get today's head, until cancelled."""
+        """Check every minute whether a place is due for today's head, until cancelled."""
         while True:
             if await self.leave():
                 record_round()
             await self.clock.sleep(timings.ANCHOR_LOOK_SECONDS)
 
     async def leave(self) -> bool:
-        """Leave the head wherever it is due; say whether nothing failed."""
+        """Leave the head wherever it is due; return whether nothing failed."""
         well = True
         for kind in self.places.named:
             try:
@@ -222,9 +222,9 @@ def last_days(connection: Connection, kinds: Iterable[str]) -> Mapping[str, str]
 
 
 def read_anchors(lines: Iterable[str], name: str) -> Mapping[int, str]:
-    """Return the anchors in a text, whatever stands around them: pasted from Slack, a file's lines, JSON of a webhook.
+    """Return the anchors in a text, with anything around them: pasted from Slack, a file's lines, JSON of a webhook.
 
-    Raises `InvalidInputError` where there are none, too many, or two that contradict each other.
+    Raises `InvalidInputError` where there are too few, too many, or two that contradict each other.
     """
     anchors: dict[int, str] = {}
     for line in lines:

@@ -1,8 +1,8 @@
 """Continuity of the database: whether it still holds everything that this machine has seen in it.
 
 A lagging standby that takes over, a backup that is put in place or a copy that is swapped in forgets what was
-sent since. What is approved there may have been sent already, so none of it is sent by itself: anyone who notices
-first records a finding in the database, in whose transaction every approved change becomes one for a person.
+sent since. What is approved there may have been sent already, so none of it is sent by itself: the first process to
+notice records a finding in the database; in the same transaction every approved change becomes one for a person.
 
 A view is compared with the mark that was stored before the read began, so that ordinary concurrency is no finding.
 """
@@ -53,7 +53,7 @@ class StoreWentBackError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class RollbackFinding:
-    """A time that the database went back: how it shows, who noticed, and whether someone accepted it since."""
+    """A time that the database went back: how it shows, who noticed, and whether it was accepted since."""
 
     id: str
     what: str
@@ -71,7 +71,7 @@ class StoreView:
     mark: Mark | None  # what was known before the read began
     seq: int
     hash: str
-    at_mark: str  # the hash of the record that the mark names; empty where there is none
+    at_mark: str  # the hash of the record that the mark names; empty without a mark
     lineage: Lineage
     known_lineage: Lineage
     findings: tuple[RollbackFinding, ...] = ()
@@ -116,11 +116,11 @@ class ContinuityMonitor:
 
     @property
     def knows_server(self) -> bool:
-        """Return whether a standby that takes over, or another cluster, shows by what the server says of itself."""
+        """Return whether the server's own facts show a standby that takes over, or another cluster."""
         return self._database.sqlite or (lineage.SYSTEM | lineage.TIMELINE).items() <= self._expressions.items()
 
     async def look(self, mark: Mark | None) -> StoreView:
-        """Look once and change nothing; raises `StorageError`."""
+        """Read the state once and change nothing; raises `StorageError`."""
         self._expressions = await lineage.readable(self._database)
         return await self._database.read(lambda connection: self.view(connection, mark))
 
@@ -142,7 +142,7 @@ class ContinuityMonitor:
         _write(connection, {**view.lineage, **known}, findings, self._clock.now().timestamp())
 
     async def check(self) -> StoreView:
-        """Look at the database, and record a finding where it went back; raises `StorageError`."""
+        """Check the database, and record a finding where it went back; raises `StorageError`."""
         mark = self.mark
         return await self.judge(await self._database.read(lambda connection: self.view(connection, mark)))
 
@@ -164,7 +164,7 @@ class ContinuityMonitor:
                 self._written = seen
 
     def view(self, connection: Connection, mark: Mark | None) -> StoreView:
-        """Look, in the caller's transaction; `mark` is the one from before that began."""
+        """Read the state in the caller's transaction; `mark` is the one from before that began."""
         marked = sa.select(AUDIT.c.hash).where(AUDIT.c.seq == (mark.seq if mark else 0)).scalar_subquery()
         head = sa.select(AUDIT_HEAD.c.seq).scalar_subquery(), sa.select(AUDIT_HEAD.c.hash).scalar_subquery()
         query = sa.select(head[0].label("seq"), head[1].label("hash"), marked.label("at_mark"))

@@ -80,7 +80,7 @@ class HeadFile:
         return None if entry is None else Mark(entry.seq, entry.hash, entry.findings)
 
     def write(self, mark: Mark, at: float) -> bool:
-        """Keep a mark unless a later one is there; say whether the file can be written."""
+        """Keep a mark unless a later one is there; return whether the file can be written."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._locked():

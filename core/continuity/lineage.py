@@ -35,7 +35,7 @@ def columns_of(expressions: Mapping[str, str]) -> list[sa.ColumnElement[str]]:
 
 
 def lineage_of(row: sa.RowMapping) -> dict[str, str]:
-    """Return what such columns said; what is empty is not known."""
+    """Return the values of such columns; what is empty is not known."""
     named = {name: str(row[name]) for name in row if name.startswith("lineage_") and row[name]}
     return {name.removeprefix("lineage_"): value for name, value in named.items()}
 

@@ -1,1 +1,1 @@
-"""What a team limits, beside what its policy decides: servers no one touches, money, counts, rates, and MCP's reach."""
+"""Limits of a team, beside its policy: protected servers, money, counts, rates, and MCP's reach."""

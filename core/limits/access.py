@@ -22,7 +22,7 @@ class Restriction:
     servers: frozenset[str] = frozenset()
 
     def described(self) -> tuple[tuple[str, str], ...]:
-        """Return what it says, as names and values."""
+        """Return its contents, as names and values."""
         named = {"toolsets": self.toolsets, "tools": self.tools, "deny_tools": self.deny_tools, "servers": self.servers}
         described = (("read_only", "true"),) if self.read_only else ()
         return described + tuple((name, _listed(words)) for name, words in named.items() if words)
@@ -42,7 +42,7 @@ class Restriction:
 
 @dataclass(frozen=True, slots=True)
 class DeniedTool:
-    """A tool that may not be used: by which limit of which place, and what it says."""
+    """A tool that may not be used: by which limit of which place, and the limit's value."""
 
     where: str
     limit: str

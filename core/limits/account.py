@@ -14,15 +14,15 @@ from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 AT_ONCE = 8
-MOST_LOOKS = 200  # servers whose price takes a read each; of more the sum stays unknown
+MOST_LOOKS = 200  # servers with a price that takes a read each; of more the sum stays unknown
 
 
 async def read_account(
     api: Wayscloud, limits: Limits, operation: Operation, *, named: ServerFilter | None = None
 ) -> AccountSnapshot | None:
-    """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`.
+    """Return the account as it is now, or None where no limit is about this operation; raises `WayscloudError`.
 
-    What is said of it may name the servers in `named`, and none without it.
+    Texts about it may name the servers in `named`, and none without it.
     """
     if operation.name not in BILLED or not limits.about_creates:
         return None

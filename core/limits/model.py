@@ -1,4 +1,4 @@
-"""The limits that hold for everyone, and what they say of a change.
+"""The limits that hold for everyone, and what they mean for a change.
 
 What cannot be known is held against a change: a server of unknown price may cost anything, and a list that is
 not complete may hide any number of servers.
@@ -44,7 +44,7 @@ class Limits:
         return self.max_servers is not None or self.max_monthly_spend is not None
 
     def protects(self, target: Target, actor: Actor) -> "Exceeded | None":
-        """Return the refusal of any change on a protected server; one whose name is not known counts as protected."""
+        """Return the refusal of any change on a protected server; one of unknown name counts as protected."""
         if self.protected and _means(self._protected, target):
             return _protected("protected", self.protected, target, "Nobody changes it through vpsops.")
         if self.protected_from_agents and actor.kind is ActorKind.AGENT and _means(self._from_agents, target):
@@ -74,7 +74,7 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A limit that says no: its name and value, what that means here, and what to do next."""
+    """A limit that refuses: its name and value, what that means here, and what to do next."""
 
     limit: str
     value: str
@@ -83,7 +83,7 @@ class Exceeded:
 
     @property
     def text(self) -> str:
-        """Say it in one or two sentences."""
+        """Return it in one or two sentences."""
         return f"The limit {self.limit} ({self.value}) forbids it: {self.why}"
 
 
@@ -105,7 +105,7 @@ class AccountSnapshot:
     servers: Sequence[Server]
     complete: bool = True
     plans: Sequence[Plan] = ()
-    named: ServerFilter | None = None  # None: what is said may be read by people who see no server at all
+    named: ServerFilter | None = None  # None: people who see no server at all may read the texts
 
     def name(self, ident: str, hostname: str) -> str:
         """Return what a refusal may call a server; nothing for one that its reader may not know of."""
@@ -229,7 +229,7 @@ def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded
 
 
 def worded_wait(seconds: float) -> str:
-    """Say a wait in words, rounded up."""
+    """Return a wait in words, rounded up."""
     if seconds <= 60:  # noqa: PLR2004 - a minute
         return f"{max(math.ceil(seconds), 1)} s"
     return f"{math.ceil(seconds / 60)} min"

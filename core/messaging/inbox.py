@@ -57,7 +57,7 @@ class Inbox:
         self._insert = _unless_there(database.sqlite)
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> bool:
-        """Store a delivery; say False when it was here before. Raises `StorageError`."""
+        """Store a delivery; return False when it was here before. Raises `StorageError`."""
         return await self._writes.ask(InboxDelivery(key, kind, self.redactor.json(payload), self._clock.now()))
 
     async def done(self, key: str) -> None:
@@ -82,7 +82,7 @@ class Inbox:
     async def _alone(self, item: InboxDelivery | _FinishedDelivery) -> bool | Exception:
         try:
             return (await self._transact([item]))[0]
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+        except Exception as error:  # noqa: BLE001 - handed to the caller
             return error
 
     async def _transact(self, items: Sequence[InboxDelivery | _FinishedDelivery]) -> Sequence[bool]:
@@ -104,7 +104,7 @@ class Inbox:
         return [isinstance(item, InboxDelivery) and item.key in stored and new[item.key] is item for item in items]
 
     def _insert_all(self, connection: Connection, deliveries: Sequence[InboxDelivery]) -> set[str]:
-        """Insert those whose key is not there, and return their keys."""
+        """Insert those with a new key, and return their keys."""
         if not deliveries:
             return set()
         new = [_row(delivery) for delivery in deliveries]
@@ -152,7 +152,7 @@ KEEP: Final = (
 
 
 def _unless_there(on_sqlite: bool) -> sa.Executable:
-    """Insert rows, and return the keys of those whose key was not there."""
+    """Insert the rows with new keys, and return these keys."""
     if on_sqlite:
         return sqlite.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 2 MiB that a process on SQLite does without

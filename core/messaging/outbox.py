@@ -143,7 +143,7 @@ class Outbox:
         return list(connection.scalars(query))
 
     def _claim(self, connection: Connection, limit: int) -> list[OutboxMessage]:
-        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for no one
+        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for no lock
             return []
         if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
@@ -201,7 +201,7 @@ class Outbox:
             self.look_again()
 
     def _more(self, connection: Connection) -> bool:
-        """Return whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
+        """Return whether something can be claimed: messages of a topic in hand that came since could not."""
         return bool(self._due(connection, self._database.tick(connection), 1))
 
     async def spread(
@@ -241,7 +241,7 @@ class Outbox:
         return await self._database.transact(work, wake=False)
 
     async def retry(self, ids: Sequence[int], *, after: float, error: str) -> None:
-        """Put messages back, to be taken again after some seconds; what another took over meanwhile is left alone."""
+        """Put messages back, to be taken again after some seconds; what another took over since then is left alone."""
 
         def work(connection: Connection) -> None:
             again = self._database.tick(connection) + min(after, LONGEST_SECONDS)
@@ -351,7 +351,7 @@ class Outbox:
 
 
 def _insert_copy(connection: Connection, copy: PostedMessage, at: float) -> bool:
-    """Store a copy, and say whether it was not known."""
+    """Store a copy, and return whether it is new."""
     known = (COPIES.c.topic == copy.topic) & (COPIES.c.channel == copy.channel) & (COPIES.c.ts == copy.ts)
     if connection.execute(sa.select(COPIES.c.ts).where(known)).first() is not None:
         return False

@@ -63,7 +63,7 @@ def _stored(connection: Connection, team: str, person: str, *, lock: bool) -> di
 async def set_preferences(database: Database, clock: Clock, whose: tuple[str, str], **changed: bool) -> Preferences:
     """Set some of a person's settings, named by `whose` = (team, person); return all of them.
 
-    Two at once both hold. Raises `TypeError` for a setting there is none of, `StorageError`.
+    Two at once both hold. Raises `TypeError` for an unknown setting, `StorageError`.
     """
     now = clock.now().timestamp()
     insert = sqlite.insert if database.sqlite else postgresql.insert

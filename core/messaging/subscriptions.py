@@ -38,7 +38,7 @@ class SubscriptionEvent(StrEnum):
     PROVISIONED = "provisioned"  # a create that ended, well or not
     SETTLED = "settled"  # a change succeeded, failed, takes too long or needs a person
     WITHHELD = "withheld"  # a change was not run: denied, expired, out of date
-    DRIFT = "drift"  # a server changed state and no one here asked
+    DRIFT = "drift"  # a server changed state without a request from here
     USAGE = "usage"  # a figure stayed over a threshold
     PROVIDER = "provider"  # the provider is unreachable, refuses the key, or is back
 
@@ -199,7 +199,7 @@ class Subscriptions:
     clock: Clock
 
     async def add(self, subscription: Subscription, by: Actor) -> Subscription:
-        """Store a subscription; one whose id is there already is returned as it is.
+        """Store a subscription; one with a known id is returned as it is.
 
         A watch takes the place of an earlier one of the same server in the same channel. Raises
         `InvalidInputError` for one that is none or one too many, and `StorageError`.

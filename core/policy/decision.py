@@ -7,7 +7,7 @@ from vpsops.core.identity.actors import Approvers
 
 
 class Decision(StrEnum):
-    """What policy says of a request, mildest first; the strictest rule that matches wins."""
+    """A policy's decision about a request, mildest first; the strictest rule that matches wins."""
 
     ALLOW = "allow"
     CONFIRM = "confirm"
@@ -32,4 +32,4 @@ class Ruling:
     policy: str = ""  # the policy's version
     requirements: tuple[Approvers, ...] = ()  # a voter is among the approvers of each
     expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
-    monthly: float | None = None  # the month's price that it was decided on; None where there is none, or none is known
+    monthly: float | None = None  # the month's price that it was decided on; None without one, or without a known one

@@ -51,7 +51,7 @@ def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
 
 
 def _risks(rule: WrittenRule) -> Iterator[ConfigProblem]:
-    """An operation none of whose risks is named, or a risk that none of the operations has, never matches."""
+    """An operation without any of its risks named, or a risk of none of the operations, never matches."""
     if not (rule.operation and rule.risk):
         return
     for name in rule.operation:
@@ -122,7 +122,7 @@ def makes_pointless(cover: Rule, rule: Rule) -> bool:
     """Return whether a rule changes nothing beside another one, which matches whenever it does.
 
     A stricter one always does that. One as strict does where it asks for no less (votes, approvers,
-    expiry) and the rule has no reason of its own to show; of two that say the same, the later is pointless.
+    expiry) and the rule has no reason of its own to show; of two equal ones, the later is pointless.
     """
     if RANK[cover.decision] < RANK[rule.decision] or not _covers(cover, rule):
         return False

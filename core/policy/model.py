@@ -36,7 +36,7 @@ class Rule:
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
-        """Return all that must hold, by name: reads ask no one, so a rule that asks passes them by."""
+        """Return all that must hold, by name: reads need no approval, so a rule that requires one skips them."""
         asks: tuple[tuple[str, Check], ...] = (("risk", _changes),) if self.decision in ASKING else ()
         return asks + self.match.checks()
 
@@ -78,7 +78,7 @@ class Policy:
 
     @property
     def by_email(self) -> bool:
-        """Return whether a rule's condition names someone by an e-mail address."""
+        """Return whether a rule's condition names a person by an e-mail address."""
         return any(EMAIL.fullmatch(item) for rule in self.rules for item in rule.match.person)
 
     def decide(self, facts: PolicyContext) -> Ruling:
@@ -166,7 +166,7 @@ DOUBTS = {
 
 
 def policy_of(rules: Sequence[Rule]) -> Policy:
-    """Return a policy of rules, with the version that follows from what they say; lines and order aside."""
+    """Return a policy of rules, with the version that follows from their contents; lines and order aside."""
     canonical = json.dumps(
         sorted((_canonical(rule) for rule in rules), key=lambda canonical_rule: str(canonical_rule["id"])),
         sort_keys=True,

@@ -172,7 +172,7 @@ def _opened_files(path: Path, *, make: bool) -> StoreFiles:
 
 
 def _touch(path: Path, *, make: bool, flags: int = os.O_RDWR) -> FileIdentity:
-    """Open the file once and say which it is; made, with its folder, for its owner alone: people's reasons are in it.
+    """Open the file once and return its identity; made, with its folder, for its owner alone: it holds private reasons.
 
     The files that SQLite puts beside it follow its mode.
     """

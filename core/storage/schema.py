@@ -92,7 +92,7 @@ def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATION
     """
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            for bound in ("lock_timeout", "idle_in_transaction_session_timeout"):  # alembic is imported in parallel
+            for bound in ("lock_timeout", "idle_in_transaction_session_timeout"):  # alembic is imported in between
                 connection.execute(sa.text(f"SET LOCAL {bound} = '{UPGRADE_PATIENCE}'"))
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         match schema_status(connection, scripts):
