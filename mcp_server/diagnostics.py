@@ -1,4 +1,4 @@
-"""What `vpsops doctor` looks at for MCP: tokens, the issuer's keys, whether Slack knows each configured human."""
+"""The MCP checks of `vpsops doctor`: tokens, the issuer's keys, whether Slack knows each configured human."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ AREA: Final = "mcp"
 
 
 async def check_mcp(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Look at what is configured; raises `ConfigurationError` where the file of tokens cannot be used."""
+    """Check the configuration; raises `ConfigurationError` when the file of tokens cannot be used."""
     findings: list[DoctorFinding] = []
     if settings.oauth_issuer:
         findings.append(await _issuer(settings.oauth_issuer, clock))
@@ -54,7 +54,7 @@ async def _issuer(issuer: str, clock: Clock) -> DoctorFinding:
 
 
 async def check_humans(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Ask Slack, through the bot, for the account of each human that is configured; without a bot say so once."""
+    """Query Slack, through the bot, for the account of each configured human; without a bot report that once."""
     humans = configured_humans(settings)
     if not humans or not settings.slack_configured:
         return []

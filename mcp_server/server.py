@@ -125,7 +125,7 @@ def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any
 
 
 def is_listed(tool: t.Tool, caller: Caller) -> bool:
-    """Return whether a caller may use a tool, as far as limits and scopes say."""
+    """Return whether limits and scopes allow a caller to use a tool."""
     return caller.reach.allows(tool.name) and is_granted(tool, caller)
 
 

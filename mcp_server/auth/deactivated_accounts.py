@@ -31,7 +31,7 @@ class _AccountCheck:
 
 
 class ActiveAccountVerifier(Verifier):
-    """Wraps a verifier and rejects tokens of humans whose Slack account is deactivated."""
+    """Wraps a verifier and rejects tokens of humans with a deactivated Slack account."""
 
     def __init__(self, verifier: Verifier, accounts: AccountDirectory, clock: Clock) -> None:
         self._verifier = verifier

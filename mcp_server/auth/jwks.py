@@ -49,9 +49,9 @@ class IssuerKeys:
         self._tried_at = float("-inf")
 
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-        """Return the key of an algorithm by its id, or the only one where a token names none.
+        """Return the key with this id and algorithm, or the only key when the token names none.
 
-        A key that is not known is looked for once more at the issuer. Raises `KeysUnavailableError`.
+        An unknown key id triggers one more fetch from the issuer. Raises `KeysUnavailableError`.
         """
         if self._age() > FRESH_SECONDS:
             await self._refresh(self._read_at)
@@ -101,7 +101,7 @@ class IssuerKeys:
         return [key for jwk in listed[:MAX_KEYS] if (key := usable_key(jwk)) is not None]
 
     async def _discover(self) -> str:
-        """Return the address of the key set, from the document that says it is this issuer's."""
+        """Return the key set's address from this issuer's discovery document; raises `ValueError` without one."""
         for address in discovery_addresses(self._issuer):
             try:
                 metadata = await self._get(address)

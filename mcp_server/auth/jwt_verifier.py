@@ -47,7 +47,7 @@ class IssuerConfig:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """What a token says: who calls, by which client of the issuer."""
+    """The claims of a token: the caller and the issuer's client."""
 
     caller: Caller
     client: str

@@ -121,7 +121,7 @@ async def open_verifier(access: AuthConfig, clock: Clock) -> AsyncIterator[Verif
 
 
 class BearerAuthMiddleware:
-    """Admits requests whose bearer token grants the read scope, and answers the others 401, 403 or 503."""
+    """Admits requests with a bearer token that grants the read scope, and answers the others 401, 403 or 503."""
 
     def __init__(
         self, app: ASGIApp, verifier: Verifier, metadata: str, rejections: Rejections, requests: OpenRequests
@@ -186,14 +186,14 @@ class LoopbackOnlyMiddleware:
 
 
 def unauthorized_response(metadata: str, error: str = "", description: str = "") -> Response:
-    """Return a 401 that says how to get a token (RFC 6750, RFC 9728); without a token given, no error is named."""
+    """Return a 401 that explains how to get a token (RFC 6750, RFC 9728); no error is named when no token was sent."""
     words = {"error": error, "error_description": description, "scope": " ".join(SCOPES), "resource_metadata": metadata}
     said = {"error": error or "invalid_request", "error_description": description or "A bearer token is needed."}
     return JSONResponse(said, status_code=401, headers={"WWW-Authenticate": _bearer(words)})
 
 
 def insufficient_scope_response(metadata: str, scope: str) -> Response:
-    """Return a 403 that says which scope is missing, so that a client can ask its human for it."""
+    """Return a 403 that names the missing scope, so that a client can ask its human for it."""
     wanted = " ".join(SCOPES) if scope == WRITE else scope
     description = f"The token lacks the scope {scope}."
     words = {

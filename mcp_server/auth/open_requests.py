@@ -1,7 +1,7 @@
-"""Requests that a token let in, as long as they are open: a stream ends once its token is taken no more.
+"""Requests admitted by a token, tracked while they are open: a stream ends once its token is no longer valid.
 
-A stream of news may stay open for an hour, and a call that waits for people for minutes. What ended meanwhile (a token
-was taken back or expired, its human's account was deactivated) ends them too; a change that was asked for goes on.
+A notification stream may stay open for an hour, and a call that waits for people for minutes. They end when their
+token is revoked or expires, or when its human's account is deactivated; a requested change continues.
 """
 
 from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ class OpenRequest:
 
 
 class OpenRequests:
-    """Runs requests, and looks at the tokens of those that stay open."""
+    """Runs requests, and verifies the tokens of open requests again."""
 
     def __init__(self, verify: Verify) -> None:
         self._verify = verify

@@ -20,11 +20,11 @@ TOOLSET_SCOPES = {f"vps:{name}": name for name in TOOLSETS}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose session or request it is, and what it was granted.
+    """The caller of a session or request, and its grants.
 
     `subject` is the subject of the token, empty on stdio, where only the local user calls.
     `human` is the person behind it: an e-mail address, `slack:U…`, or a user of this machine. `aliases` are other names
-    of the same person, `named_in` says where they are set.
+    of the same person, `named_in` is the setting that lists them.
     """
 
     human: str

@@ -1,7 +1,7 @@
-"""Asks for more scope at the moment it is needed: a change called with a reader's access token is answered 403.
+"""Asks for more scope when it is needed: a change called with a reader's access token is answered 403.
 
-A client that knows OAuth asks its human for the missing scope then and calls again (MCP's authorization, "Scope
-Challenge Handling"). The server behind refuses such a call as well; this only says so where clients act on it.
+An OAuth client then asks its human for the missing scope and calls again (MCP's authorization, "Scope Challenge
+Handling"). The server behind refuses such a call as well; this answer is the one that clients act on.
 """
 
 import json
@@ -18,7 +18,7 @@ MAX_BODY: Final = 1_000_000
 
 
 class ScopeChallengeMiddleware:
-    """Looks at what a reader with an access token calls; `changing` are the tools that need more."""
+    """Inspects the calls of readers with an access token; `changing` are the tools that need more scope."""
 
     def __init__(self, app: ASGIApp, changing: Collection[str], metadata: str) -> None:
         self._app = app

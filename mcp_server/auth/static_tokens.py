@@ -80,7 +80,7 @@ class TokenEntry(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The human's names, the one to be called by first: a word that merely looks like a Slack id is none."""
+        """The human's names, the display name first; a word that only resembles a Slack id is excluded."""
         others = (_alias(alias) for alias in self.aliases)
         return tuple(dict.fromkeys(name for name in (self.human, self.slack_user, *others) if name))
 

@@ -25,7 +25,7 @@ OTHERS: Final = 0o007
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a token is to say."""
+    """The claims of a new token."""
 
     subject: str
     human: str
@@ -54,9 +54,9 @@ def add_token(path: Path, token: NewToken, secret: str) -> int:
 
 
 def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
-    """Take the tokens of a name back, or all but the newest; return how many went, and how many the file has left.
+    """Remove the tokens of a name, or all but the newest; return the number removed and the number left in the file.
 
-    Raises `InvalidInputError` where there is none to take back, `ConfigurationError` where the file cannot be used.
+    Raises `InvalidInputError` when the name has none to remove, `ConfigurationError` when the file cannot be used.
     """
     with _locked(path):
         before = _text(path)

@@ -25,7 +25,7 @@ __all__ = ["Handover", "answer_early", "answer_pending", "open_streams", "store_
 
 
 def open_streams(handover: Handover) -> tuple[io.TextIOWrapper, DeduplicatedOutput]:
-    """Return standard input and output for the SDK, which goes on where the early answers ended."""
+    """Return standard input and output for the SDK, continuing after the early answers."""
     from vpsops.mcp_server.fast_start import snapshot  # noqa: PLC0415
 
     return snapshot.open_streams(handover)

@@ -1,10 +1,10 @@
-"""The start-up front of `vpsops mcp` on stdio: answers what every host asks first, before anything heavy is loaded.
+"""The start-up front of `vpsops mcp` on stdio: answers every host's first requests before anything heavy is loaded.
 
 Hosts start all their servers and ask for the tools; the first call comes seconds later, or never. The
 answers are the real server's own bytes, kept in `early.json` and, for other configurations, in the
 state directory (`mcp_server/fast_start/snapshot.py` makes them, tests hold them equal). The first message that is
-not among them loads the SDK, which is told what was answered and takes over. VPSOPS_MCP_FRONT=off
-turns this off. Only light modules of the standard library are imported here: each costs its time.
+not among them loads the SDK, which receives what was answered and takes over. VPSOPS_MCP_FRONT=off
+turns this off. Only light modules of the standard library are imported here: each costs start-up time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SWITCH = "VPSOPS_MCP_FRONT"
 NAMES = ("VPSOPS_CONFIG", "VPSOPS_CHANNEL", "VPSOPS_APPROVAL_CHANNEL")
-"""The settings that may change what the server says of itself."""
+"""The settings that may change how the server describes itself."""
 
 META = "io.modelcontextprotocol/"
 ENVELOPE = {f"{META}protocolVersion": str, f"{META}clientInfo": dict, f"{META}clientCapabilities": dict}
@@ -40,7 +40,7 @@ PERSON = (
 
 
 class Handover:
-    """What the SDK must be told: lines to read first, and the ids that were answered already."""
+    """The hand-over to the SDK: lines to read first, and the ids that are already answered."""
 
     def __init__(self) -> None:
         self.answered: list[bytes] = []
@@ -160,7 +160,7 @@ def _handshake(snapshot: Mapping[str, Any], params: Any) -> str | None:
 
 
 def _plain_client(client: Any) -> bool:
-    """Return whether a client's name and version are what the SDK accepts without a second look."""
+    """Return whether the SDK accepts a client's name and version without further validation."""
     names = {"name", "version", "title"}
     return (
         isinstance(client, dict)
@@ -170,7 +170,7 @@ def _plain_client(client: Any) -> bool:
 
 
 def find_snapshot(words: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return the snapshot of this configuration, or nothing where there is none that fits."""
+    """Return the snapshot of this configuration, or None when none fits."""
     if environ.get(SWITCH, "on").lower() != "on":
         return None
     described = describe_configuration(words, environ)

@@ -31,7 +31,7 @@ NEWEST = MODERN_PROTOCOL_VERSIONS[-1]
 
 
 async def take_snapshot(server: Server[Any], configuration: str) -> dict[str, Any]:
-    """Return what a server says of itself, as the exact text of each result."""
+    """Return the server's self-description, as the exact text of each result."""
     handshake = {}
     for version in HANDSHAKE_PROTOCOL_VERSIONS:
         answers = await _converse(server, [_initialize(version)])

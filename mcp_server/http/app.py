@@ -1,7 +1,7 @@
-"""MCP over Streamable HTTP: one server object for both protocol eras, mounted beside whatever else is served.
+"""MCP over Streamable HTTP: one server object for both protocol eras, mounted beside other routes.
 
-The handshake era has sessions, so that a question can be pushed to its client; they belong to whoever opened
-them. The new era is stateless: with the same VPSOPS_STATE_KEY any process answers any request of it.
+The handshake era has sessions, so that a question can be pushed to the client; a session belongs to the caller that
+opened it. The new era is stateless: with the same VPSOPS_STATE_KEY any process answers any request of it.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -52,7 +52,7 @@ SHOWN_TO_PAGES: Final = ("Mcp-Session-Id", "WWW-Authenticate")
 
 @dataclass(frozen=True, slots=True)
 class McpHttp:
-    """A running server: `routes` to be served, beside others or alone; `endpoint` to be told of the end."""
+    """A running server: `routes` to serve, beside others or alone; `endpoint` receives the shutdown."""
 
     routes: list[BaseRoute]
     endpoint: "McpEndpoint"
@@ -90,7 +90,7 @@ async def open_mcp(core: Core, site: HttpConfig, options: ServerOptions | None =
 
 @asynccontextmanager
 async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
-    """Look at the tokens of open requests for as long as the block runs."""
+    """Verify the tokens of open requests for as long as the block runs."""
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         core.supervisor.start("open_requests", partial(requests.watch, core.clock), group=group)
@@ -104,7 +104,7 @@ async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
 
 
 def reject_deactivated_accounts(verifier: Verifier, core: Core) -> Verifier:
-    """Return a verifier that rejects tokens of humans whose Slack account is deactivated."""
+    """Return a verifier that rejects tokens of humans with a deactivated Slack account."""
     return ActiveAccountVerifier(verifier, core.accounts, core.clock)
 
 

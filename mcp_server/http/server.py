@@ -41,7 +41,7 @@ async def _main(settings: Settings, site: HttpConfig, sock: socket.socket, optio
 
 
 def announce(site: HttpConfig) -> None:
-    """Say on standard output where MCP is served; without authentication the log says that too."""
+    """Print where MCP is served; without authentication log that too."""
     sys.stdout.write(f"mcp: {site.local}\n")
     sys.stdout.flush()
     logger.info("mcp_http_listening", address=site.local, public=site.url, authentication=site.access.required)

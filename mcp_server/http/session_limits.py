@@ -126,7 +126,7 @@ class CallerLimits:
         principal = caller_key(scope)
         taken = self._taken.get(principal, CallerUsage())
         session = taken.sessions.pop(ident, None)
-        if session is None:  # the SDK says that there is none
+        if session is None:  # the SDK reports no session
             await self._app(scope, receive, send)
             return
         taken.sessions[ident] = session  # the last in the order of use

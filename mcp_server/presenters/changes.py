@@ -1,4 +1,4 @@
-"""How a change is told to a model: as structured content, in a line or two, and what to do next."""
+"""Presents a change to a model: structured content, a text of one or two lines, and the next step."""
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -64,7 +64,7 @@ def listed_change(change: Change) -> ListedChange:
 
 
 def change_result(change: Change, *, tools: bool) -> ChangeResult:
-    """Return a change as structured content; `tools` says that the model has the tools on changes."""
+    """Return a change as structured content; `tools` is true when the model has the change tools."""
     return ChangeResult(
         change=change.id,
         state=change.state,

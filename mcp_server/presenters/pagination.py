@@ -28,7 +28,7 @@ from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, ROWS, Content, Re
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, table
 
 USUAL: Final = ("state", "region", "plan", "ipv4")
-KEPT: Final = frozenset({"id", "hostname", "status", "power_state", "extra"})  # what tells a server and its state
+KEPT: Final = frozenset({"id", "hostname", "status", "power_state", "extra"})  # identify a server and its state
 SERVERS: Final = "servers"
 WALK: Final = "~"
 WALKED: Final = re.compile(r"([0-9a-f]{8})~(?=[=-])")
@@ -71,7 +71,7 @@ def size_limit_for(asked: ReadArguments) -> SizeLimit:
 
 
 def walk_in(cursor: Json) -> str:
-    """Return which kept list a cursor goes on with; raises `InvalidInputError` for one that is none of servers."""
+    """Return the id of the kept list that a cursor continues, or "". Raises `InvalidInputError` for another cursor."""
     known = WALKED.match(decode_cursor(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
     return known[1] if known else ""
 
@@ -181,7 +181,7 @@ def server_page(server: Server, view: Projection) -> ResultPage:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSection:
-    """A part of the catalogue: its name, its order, and how some of it is told."""
+    """A section of the catalogue: its name, its order, and the texts of its entries."""
 
     name: str
     order: Callable[[BaseModel], str]

@@ -19,7 +19,7 @@ from vpsops.mcp_server.protocol.text import join_nonempty, quote
 LONGEST_SAID = 500
 
 ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
-"""The last is a task, as it goes on the wire."""
+"""The last is a task, in its wire form."""
 
 
 def text_result(
@@ -43,7 +43,7 @@ def read_result(result: BaseModel, asked: ReadArguments) -> t.CallToolResult:
 
 
 def change_tool_result(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:
-    """Return where a change is; one that ended without its effect is a failure. `before` is said first."""
+    """Return a change's state; a change that ended without its effect is a failure. `before` precedes the text."""
     text = join_nonempty((before, change_text(of, tools=tools)), "\n")
     return text_result(text, change_content(of, tools=tools), failed=of.state in NOT_DONE)
 
@@ -55,7 +55,7 @@ def change_content(of: Change, *, tools: bool) -> dict[str, JsonValue]:
 
 
 def not_confirmed_result(of: Change, why: str, *, tools: bool) -> t.CallToolResult:
-    """Return that a human did not say yes; `why` is how."""
+    """Return the result of a change that a human did not confirm; `why` is the reason."""
     what = f"Not confirmed, so nothing was done: {title(of)} ({of.id}). {why}"
     return text_result(
         f"{what}\nDo not ask again unless your human wants it.", change_content(of, tools=tools), failed=True

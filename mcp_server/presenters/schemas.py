@@ -17,9 +17,9 @@ OBVIOUS = ({"minimum": 1}, {"minimum": 0})  # that one asks for something needs 
 
 
 def input_schema(arguments: type[Arguments], view: type[Arguments] = NoArguments, *, reason: bool) -> Schema:
-    """Return what a tool takes: its operation's arguments, those of the view, and the words an approver gets to read.
+    """Return a tool's input schema: its operation's arguments, those of the view, and the note for an approver.
 
-    That other arguments are refused is not said: it would be six tokens a tool, and the refusal names those there are.
+    `additionalProperties` is left out: it costs six tokens a tool, and the refusal names the arguments that exist.
     """
     raw = _raw(arguments, "validation")
     properties = {**_properties(raw), **_properties(_raw(view, "validation"))}
@@ -46,7 +46,7 @@ def output_schema(result: type[BaseModel]) -> Schema:
 
 
 def chosen_schema(result: type[BaseModel], always: Sequence[str], inside: str = "") -> Schema:
-    """Return the same of a result whose fields are chosen: `always` are there, in each item of the list `inside`."""
+    """Return the output schema with chosen fields: only `always` are required, in each item of the list `inside`."""
     schema = output_schema(result)
     if not inside:
         return {**schema, "required": list(always)}

@@ -86,7 +86,7 @@ def structured_content(result: BaseModel) -> dict[str, JsonValue]:
 
 
 def result_text(result: BaseModel) -> str:
-    """Return the short text of a read; a result without a renderer is told by its structured content."""
+    """Return the short text of a read; a result without a renderer is described by its structured content."""
     render = RENDERERS.get(type(result))
     return render(result) if render else "See the structured result."
 

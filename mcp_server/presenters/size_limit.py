@@ -13,7 +13,7 @@ LONG_RESULT_BYTES: Final = 10_000
 """Of a list that was asked for with a limit."""
 SHORTER: Final = (250, 120, 60, 30, 12)
 SHORTEST_BYTES: Final = 40
-"""A shorter text says nothing."""
+"""A shorter text is useless."""
 TAIL: Final = 120
 """Characters of a cut text's end: an error's id stands there."""
 GAP: Final = " … "
@@ -33,12 +33,12 @@ def cost(text: str, content: Mapping[str, JsonValue] | None = None) -> int:
 
 
 def compact(content: Mapping[str, JsonValue]) -> str:
-    """Return structured content as it goes on the wire."""
+    """Return structured content in its wire form."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def rows_cost(text: str, content: Mapping[str, JsonValue] | None = None) -> int:
-    """Return the bytes of a result whose rows stand in both: a host hands a model one of them, so they count once."""
+    """Return the bytes of a result with its rows in both parts: a host gives a model only one, so they count once."""
     return max(size_of(text), size_of(compact(content)) if content is not None else 0)
 
 
@@ -57,7 +57,7 @@ class SizeLimit:
 RESULT: Final = SizeLimit()
 ROWS: Final = SizeLimit(RESULT_BYTES, rows_cost)
 LONG_ROWS: Final = SizeLimit(LONG_RESULT_BYTES, rows_cost)
-"""Of a list whose length the caller chose."""
+"""For a list with a length that the caller chose."""
 
 
 def fit_rows(count: int, page: Callable[[int], ResultPage], bound: SizeLimit = RESULT) -> ResultPage:

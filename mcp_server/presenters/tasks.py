@@ -1,6 +1,6 @@
-"""A change as a task: its id is the change's, and all that is told is read from the change, so a restart loses none.
+"""A change as a task: its id is the change's, and its state is read from the change, so it survives a restart.
 
-Pure, but for the wire forms of what is shown.
+Pure, except for the wire forms.
 """
 
 from datetime import datetime

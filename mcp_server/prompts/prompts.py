@@ -1,6 +1,6 @@
 """Prompts: work that a person starts with one word, with the live facts it needs embedded as data.
 
-A prompt is given even where the facts cannot be read: it then says so.
+A prompt is returned even when the facts cannot be read; it then states that.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -135,7 +135,7 @@ async def _plans(reader: ResourceReader) -> list[Plan]:
             result = await reader.read("plans")
             return list(result.plans) if isinstance(result, Plans) else []
     except VpsopsError:
-        return []  # told where the data would stand
+        return []  # reported in place of the data
     return []
 
 
@@ -148,7 +148,7 @@ def _price(plans: list[Plan], code: str) -> str:
 
 
 async def write_incident(ctx: PromptContext, given: Arguments) -> list[t.PromptMessage]:
-    """Write how to look into a server that makes trouble, and what is safe to do."""
+    """Write how to investigate a failing server, and which actions are safe."""
     ref, symptom = given["server"], given.get("symptom", "")
     steps = (
         f"Something is wrong with the server {quote(ref)}. Help me find out what, and what to do.",

@@ -97,7 +97,7 @@ def _title(change: Change) -> str:
 
 
 def is_yes(answer: FormAnswer) -> bool:
-    """Return whether a human agreed: the form was submitted, and its content says true."""
+    """Return whether a human agreed: the form was submitted, and its content is true."""
     return answer.action == "accept" and answer.content.get("confirm") is True
 
 

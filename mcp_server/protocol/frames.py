@@ -39,7 +39,7 @@ class Frame:
 
 
 def read_frame(line: str) -> Frame:
-    """Look at a line of standard input."""
+    """Parse a line of standard input."""
     text = line.strip().lstrip("\ufeff")
     if not text:
         return Frame("")

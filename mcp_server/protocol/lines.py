@@ -54,7 +54,7 @@ class StdinReader:
 
 
 def check_frame(frame: Frame) -> Frame:
-    """Return a frame that the SDK will read, or one that says that it cannot."""
+    """Return a frame that the SDK can read, or one that carries the error for it."""
     if not frame.line:
         return frame
     try:

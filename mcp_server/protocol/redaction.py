@@ -1,4 +1,4 @@
-"""Takes configured secrets out of every request before anything looks at it, and out of the errors that answer one."""
+"""Redacts configured secrets in every request before it is processed, and in the errors that answer one."""
 
 from dataclasses import dataclass, replace
 

@@ -53,7 +53,7 @@ class ToolCall:
 
     @property
     def client_name(self) -> str:
-        """What the client calls itself; empty where it does not say."""
+        """The client's own name; empty when it sends none."""
         return client_name(self.context)
 
     @property
@@ -94,7 +94,7 @@ class ToolCall:
             return None
 
     async def progress(self, now: float, text: str) -> None:
-        """Tell how it stands after the seconds since the call began; no-op unless the client asked to be told."""
+        """Report progress, in seconds since the call began; no-op unless the client requested it."""
         await self.context.session.report_progress(now - self.began, None, text)
 
 
@@ -128,7 +128,7 @@ def form_request(question: ConfirmationForm) -> t.ElicitRequest:
 
 
 def client_name(context: Context) -> str:
-    """Return what the client calls itself; empty where it does not say."""
+    """Return the client's own name; empty when it sends none."""
     params = context.session.client_params
     return params.client_info.name if params else ""
 
@@ -184,7 +184,7 @@ def resource_not_found_error(context: Context, uri: str, why: str = "") -> MCPEr
 
 
 def unreadable_error(uri: str, why: str) -> MCPError:
-    """Return the protocol error for a resource that is there and cannot be read now; `why` is told."""
+    """Return the protocol error for a resource that exists and cannot be read now; `why` is included."""
     return MCPError(t.INTERNAL_ERROR, why, {"uri": uri[:LONGEST_URI]})
 
 

@@ -57,7 +57,7 @@ class Shutdown:
 
     @contextmanager
     def wait(self) -> Iterator[anyio.CancelScope]:
-        """Enclose what can be given up at any moment; the scope tells whether it was."""
+        """Enclose work that can be abandoned at any moment; the scope records whether it was."""
         with anyio.CancelScope() as scope:
             self._waits.add(scope)
             if self.begun:

@@ -17,7 +17,7 @@ THOUSAND = 1000
 
 
 def sanitize(value: object, longest: int = LONGEST_VALUE) -> str:
-    """Return a value as outside text on one line, bounded for a model unless `longest` says otherwise."""
+    """Return a value as outside text on one line, bounded for a model unless `longest` is set."""
     return one_line(str(value), longest)
 
 

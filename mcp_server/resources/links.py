@@ -13,7 +13,7 @@ SINCE: Final = "2025-06-18"  # revisions before it have no links; they compare a
 
 
 def add_change_link(result: ToolResult, version: str) -> ToolResult:
-    """Return a result with a link to its open change, for a client whose revision has links."""
+    """Return a result with a link to its open change, for a client with a revision that has links."""
     if not isinstance(result, t.CallToolResult) or version < SINCE:
         return result
     content = result.structured_content or {}

@@ -37,9 +37,9 @@ class ResourceReader:
         return Request(operation=operation, arguments=arguments, actor=self.actor, origin=ORIGIN)
 
     async def read(self, operation: str, **arguments: Json) -> BaseModel:
-        """Return what a read finds.
+        """Return the result of a read.
 
-        Raises `NotAllowedError` where the scope or the policy says no, and as the gate does.
+        Raises `NotAllowedError` when the scope or the policy denies it, and as the gate does.
         """
         self.check(operation)
         outcome = await self.core.gate.submit(self.request(operation, arguments), scope=self.scope)
@@ -68,7 +68,7 @@ class ResourceReader:
             raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
 
     def check(self, tool: str = "") -> None:
-        """Raise `NotAllowedError` for a caller without the read scope, or whose access excludes the tool."""
+        """Raise `NotAllowedError` for a caller without the read scope, or with access that excludes the tool."""
         if not self.granted:
             raise NotAllowedError(f"The token lacks the scope {READ}.")
         barred = self.caller.reach.barred(f"{PREFIX}{tool}") if tool else None
@@ -93,7 +93,7 @@ class ResourceReader:
 
     @property
     def principal(self) -> str:
-        """Whom bounds count for: the one its token was given to, or its human; a client's name is only its claim."""
+        """The key for rate bounds: the token's subject, or its human; a client's name is only its claim."""
         return self.caller.subject or self.caller.human
 
     @property
@@ -114,7 +114,7 @@ class ResourceReader:
         return in_sight and self.core.servers.may_read(self.request(operation, {}), target)
 
     async def too_fast(self, operation: str) -> bool:
-        """Count a read against the caller's rate, and say whether it is one too many."""
+        """Count a read against the caller's rate, and return whether it exceeds the limit."""
         return await self.core.admission.admit(self.request(operation, {})) is not None
 
     async def servers(self) -> ProviderList[Server]:

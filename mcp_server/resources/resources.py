@@ -163,7 +163,7 @@ async def read_audit(readers: ResourceReaders, reader: ResourceReader, _: Resour
     else:
         people = reader.people
         records = await database.read(lambda connection: newest_of(connection, people, RECORDS, teams))
-    if reader.caller.reach.sight:  # what is about no change cannot be said to be about a server in sight
+    if reader.caller.reach.sight:  # a record about no change cannot be attributed to a server in sight
         shown = {
             read_change.id for read_change in await reader.core.changes.list(limit=SHOWN_CHANGES, scope=reader.scope)
         }

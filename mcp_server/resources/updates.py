@@ -1,7 +1,7 @@
 """Publishes resource updates to the subscribers of this process; runs only while there are any.
 
-Changes come from the audit trail, whichever process made them; servers from the looks of the fleet. What
-is published says only that a resource changed: subscribers read it again, with their own access.
+Changes come from the audit trail, whichever process made them; servers from the polls of the fleet. An
+update states only that a resource changed: subscribers read it again, with their own access.
 """
 
 from collections import Counter
@@ -136,7 +136,7 @@ class UpdatePublisher:
         if address.kind is ResourceKind.CHANGE:
             return f"change:{(await reader.change(address.ref)).id}"
         reader.check()
-        await self.core.engine.fleet.known()  # a first look: what is another after it is told
+        await self.core.engine.fleet.known()  # a first poll: differences after it are published
         if address.kind is ResourceKind.SERVERS:
             allowed, key = reader.may("list"), SERVERS
         else:
@@ -147,7 +147,7 @@ class UpdatePublisher:
         return key
 
     async def _find(self, reader: ResourceReader, ref: str) -> Server:
-        """Find a server among those that are followed; one that is not there may have come since the last look."""
+        """Find a server among the followed ones; a missing one may have appeared since the last poll."""
         try:
             return await self._seen(reader, ref)
         except UnknownServerError:

@@ -230,7 +230,7 @@ async def continue_change(ctx: CallContext, call: ToolCall, change: Change) -> T
 async def follow_change(
     ctx: CallContext, call: ToolCall, change: Change, patience: float | None = None
 ) -> t.CallToolResult:
-    """Wait until a change is where it stays, or as long as a call may take, and tell where it is."""
+    """Wait until a change is quiescent or the call's time is over, and return its state."""
     limit = ctx.patience if patience is None else patience
     where = await _watch(ctx, call, change, limit)
     return results.change_tool_result(where, tools=ctx.change_tools, before=_ended(ctx, where))

@@ -66,7 +66,7 @@ class ChangeTasks:
         return True
 
     async def cancel(self, context: sdk_compat.Context, task_id: str) -> bool:
-        """Withdraw a change that was not sent yet; one that was goes on, which its next look tells."""
+        """Withdraw a change that was not sent yet; one that was sent continues, as its next poll shows."""
         change = await self._own(context, task_id)
         if change is None:
             return False

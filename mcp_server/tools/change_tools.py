@@ -28,7 +28,7 @@ UNREADABLE_SHOWN: Final = 5
 
 
 class ChangesArguments(Arguments):
-    """Which changes to list: without a state only open ones, unless it is said otherwise."""
+    """Which changes to list: without a state only open ones, unless `open_only` is set."""
 
     open_only: bool | None = None
     state: State | None = None
@@ -92,7 +92,7 @@ async def list_changes(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 
 
 def query_from(wanted: ChangesArguments) -> ChangeQuery:
-    """Return which changes to look for; raises `InvalidInputError` for a cursor that is none of this list's."""
+    """Return the query for changes. Raises `InvalidInputError` for a cursor of another list."""
     return ChangeQuery(
         open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
         states=(wanted.state,) if wanted.state else (),
@@ -141,7 +141,7 @@ def _table(found: Sequence[Change]) -> str:
 
 
 async def get_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
-    """Show one change; that it failed is what was asked for, not a failure to tell it."""
+    """Show one change; a failed change is a successful answer here."""
     change = await ctx.core.changes.get(parse_arguments(ChangeArguments, call).change, scope=ctx.scope)
     return results.change_tool_result(change, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
@@ -163,7 +163,7 @@ async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 
 
 def check_tool() -> ChangeTool:
-    """Return the tool that says what a change would come to."""
+    """Return the tool that evaluates a change without requesting it."""
     tool = _tool("vps_check", CHECK, CheckArguments, evaluate_change)
     return replace(tool, tool=tool.tool.model_copy(update={"output_schema": output_schema(CheckResult)}))
 

@@ -11,13 +11,13 @@ from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX
 
 MOST: Final = 20
-"""Servers of a page that are read by themselves; of more, a field that the list lacks is said not to be known."""
+"""Servers of a page that are read one by one; beyond it, a field that the list lacks is reported as not known."""
 
 
 async def fill_fields(
     ctx: CallContext, call: sdk_compat.ToolCall, found: ServerList, fields: Sequence[str]
 ) -> ServerList:
-    """Return a page with the fields that were chosen, looked up for some of its servers, and of how many they lack."""
+    """Return a page with the chosen fields, read for some of its servers, and how many servers lack each."""
     names = [name for name in fields if name != "state"]
 
     def lacks(server: Server) -> bool:

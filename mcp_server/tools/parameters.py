@@ -36,7 +36,7 @@ Params = dict[str, Any]
 
 
 async def read_parameters(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Read a request's parameters before anything else looks at them, and word what is wrong with them."""
+    """Validate a request's parameters before any other handler reads them, and word the errors."""
     if ctx.request_id is None or ctx.method == INITIALIZE:
         return await call_next(ctx)
     try:

@@ -1,4 +1,4 @@
-"""What a tool takes, as its own schema says it: reads arguments however a host spells them, and words what is wrong."""
+"""A tool's arguments, by its own schema: reads them however a host spells them, and words the errors."""
 
 import json
 import math
@@ -252,7 +252,7 @@ def _words(schema: Schema) -> Sequence[str]:
 
 
 def _shown(value: Json) -> str:
-    """Return a value as a refusal quotes it: data, on one line, and not more of it than tells which one is meant."""
+    """Return a value as a refusal quotes it: data, on one line, no longer than identifies the value."""
     if isinstance(value, list | dict):
         return f"a list of {len(value)}" if isinstance(value, list) else "an object"
     if isinstance(value, str):

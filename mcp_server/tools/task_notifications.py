@@ -53,7 +53,7 @@ def serve_task_notifications(server: Server[Any], tasks: TaskStore) -> None:
 
 
 def _wanted(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
-    """Return the tasks that a stream is to tell of; raises the protocol's error for what is no list of them."""
+    """Return the tasks that a stream reports on. Raises the protocol's error unless they are a list of ids."""
     given = (asked.model_extra or {}).get(IDS)
     if given is None:
         return None
@@ -106,7 +106,7 @@ class TaskNotificationSession:
             await send(notification, related_request_id)
 
     async def _tell(self, task_id: str, cause: Any, related: t.RequestId | None) -> None:
-        with suppress(VpsopsError):  # one that cannot be read now is told of next time, and polled meanwhile
+        with suppress(VpsopsError):  # one that cannot be read now is reported next time, and polled meanwhile
             task = await self._tasks.find(self._context, task_id)
             if task is not None:
                 meta: dict[str, Json] = {"_meta": cause.params.meta} if cause.params.meta else {}
