@@ -27,7 +27,7 @@ MAX_TAIL: Final = 10_000
 MAX_FAULTS: Final = 100
 MAX_FAULT: Final = 300
 MOST_SEARCHED: Final = 20_000
-"""Records that one command looks through for a server's or a person's: about a second of work."""
+"""Records that one command searches for a server's or a person's: about a second of work."""
 FOLLOW_SECONDS: Final = 5.0
 NOTED: Final = re.compile(r"^(\d{1,18}):([0-9a-f]{64})$")
 TRAIL_WHOLE, TRAIL_BROKEN = 0, 1
@@ -216,7 +216,7 @@ async def _verify_in(walk: ChainVerifier, database: Database) -> int:
 
 
 class VerificationReport:
-    """Tells faults as they are found, the first hundred of them, and counts all."""
+    """Reports faults as they are found, the first hundred of them, and counts all."""
 
     def __init__(self) -> None:
         self._count = 0

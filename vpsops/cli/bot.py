@@ -1,4 +1,4 @@
-"""`vpsops bot`: reads the settings, opens the bot, stays until told to stop."""
+"""`vpsops bot`: reads the settings, opens the bot, runs until stopped."""
 
 import argparse
 import socket

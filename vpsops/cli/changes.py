@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show a list or a change, or settle one; raises `ConfigurationError`, `StorageError`, and what the gate raises."""
     if arguments.settle:
-        from vpsops.cli import settle  # noqa: PLC0415 - a look needs none of the gate
+        from vpsops.cli import settle  # noqa: PLC0415 - a read needs none of the gate
 
         if not arguments.id:
             raise ConfigurationError("--settle needs a change's id.", hint="`vpsops changes --open` lists them.")
@@ -152,7 +152,7 @@ def detail(change: Change) -> Mapping[str, str]:
 
 
 def state_text(change: Change) -> str:
-    """Return the stored state, with the label of its phase where that says more."""
+    """Return the stored state, with the label of its phase when that adds information."""
     state, phase = change.state.value.replace("_", " "), phase_of(change)
     return state if phase.value == change.state.value else f"{state} ({PHASE_LABELS[phase].label})"
 

@@ -1,4 +1,4 @@
-"""`vpsops doctor`: looks at everything that a process needs and says, line by line, what is wrong and what to do.
+"""`vpsops doctor`: checks everything that a process needs; prints, line by line, each fault and its remedy.
 
 A check takes the settings and a clock and returns findings. Each part of the product brings its own
 in a tuple `CHECKS`; `vpsops/cli/main.py` puts them together. Nothing is made, started or changed.
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def examine(settings: Settings, checks: Sequence[Check], clock: Clock) -> int:
-    """Run checks one after the other, tell each as it ends, and return the exit code."""
+    """Run checks one after the other, print each as it ends, and return the exit code."""
     HIDDEN.set(secrets_of(settings))
     findings: list[DoctorFinding] = []
     for check in checks:

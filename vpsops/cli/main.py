@@ -36,7 +36,7 @@ COMMANDS = {
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
 CHECKS = ("vpsops.cli.doctor", "vpsops.mcp_server.diagnostics", "vpsops.bot.diagnostics.workspace")
-"""The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
+"""The modules with a tuple `CHECKS` of the checks of `vpsops doctor`, in this order."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

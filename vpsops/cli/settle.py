@@ -1,6 +1,7 @@
-"""`vpsops changes ID --settle`: without Slack, the human who asked says at a terminal what became of a change.
+"""`vpsops changes ID --settle`: without Slack, the requester states at a terminal the outcome of a change.
 
-In Slack it is a click on the card, by whom the policy knows; here it is typed, so that no program says it in passing.
+In Slack it is a click on the card, by a person the policy knows; here it is typed, so that no program does it in
+passing.
 """
 
 import argparse
@@ -45,7 +46,7 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
     if settings.slack_configured:
         raise ConfigurationError(IN_SLACK)
     async with open_core(settings, front="cli", clock=clock) as core:
-        if core.settings.slack_configured:  # by the channels in force, whatever this terminal was told
+        if core.settings.slack_configured:  # by the channels in force, whatever this terminal's settings are
             raise ConfigurationError(IN_SLACK)
         change = await _waiting(core, change_id)
         names = [name for name in (change.target.hostname, change.target.id) if name]

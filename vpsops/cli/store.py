@@ -52,7 +52,7 @@ def run(_arguments: argparse.Namespace) -> int:
 async def accept(settings: Settings, clock: Clock, ask: Ask) -> int:
     """Accept once the number of the trail's last record was typed; return 1 when another was.
 
-    Looks first, as a process does at its start, so that it may be the first to notice. Raises `StorageError`.
+    Checks first, as a process does at its start, since it may be the first to notice. Raises `StorageError`.
     """
     HIDDEN.set(secrets_of(settings))
     async with open_database(settings.database, clock, make=False) as database:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Work until told to stop.
+    """Run until stopped.
 
     Raises `ConfigurationError`, `StorageError`, and `NotAuthenticatedError` without a key.
     """

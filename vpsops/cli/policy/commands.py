@@ -1,4 +1,4 @@
-"""`vpsops policy`: does a file load, and what does a policy say of a request; the others are in `force_cli`."""
+"""`vpsops policy`: validates a file, and explains a policy's decision on a request; the others are in `force_cli`."""
 
 import argparse
 import os
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
-    """Print the decision, and the humans without an account, whose requests are refused undecided."""
+    """Print the decision, and the humans without an account: their requests are refused undecided."""
     facts, clock = facts_of(arguments), SystemClock()
     actor, human = await with_account(facts.actor, settings, clock)
     facts = replace(facts, actor=actor)
@@ -110,7 +110,7 @@ async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _explained_by(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> tuple[Policy, Limits]:
-    """Return what this set-up's file says; without one what its database has in force, or would have."""
+    """Return the policy of this set-up's file; without a file the one its database has in force, or would have."""
     if arguments.slack is None and settings.config is None:
         ruleset = await ruleset_of(settings, clock)
         return ruleset.policy, ruleset.limits

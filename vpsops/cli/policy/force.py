@@ -53,7 +53,7 @@ class ForceOptions:
 
 @dataclass(frozen=True, slots=True)
 class ForceState:
-    """What is in force: its number, and what it says as far as that can be read."""
+    """What is in force: its number, and its content as far as that can be read."""
 
     number: int
     revision: Revision | None = None
