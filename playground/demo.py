@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """Play every scene; 1 when one of them did not go as told."""
+    """Play every scene; return 1 when one of them did not end as scripted."""
     stopped = 0
     try:
         anyio.run(play)
@@ -85,7 +85,7 @@ def _card(stage: Stage, channel: str, *words: str) -> Message | None:
 
 
 def _controls(message: Message) -> dict[str, str]:
-    """Return the buttons of a message: what they are called by the app, by what they say."""
+    """Return the buttons of a message: action id by label."""
     results = {}
     for block in message.blocks:
         for element in block.get("elements", []) if block.get("type") == "actions" else []:

@@ -1,4 +1,4 @@
-"""The stage of the story: real processes on loopback sockets, and a transcript of what they say."""
+"""The stage of the story: real processes on loopback sockets, and a transcript of their messages."""
 
 import os
 import sys
@@ -68,7 +68,7 @@ class Stage:
 
     @asynccontextmanager
     async def agent(self, confirm: bool) -> AsyncIterator[Client]:
-        """Start the real MCP server on stdio, with a client whose human answers `confirm` when asked."""
+        """Start the real MCP server on stdio, with a client that answers `confirm` for its human when asked."""
 
         async def asked(context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
             del context

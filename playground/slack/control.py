@@ -81,7 +81,7 @@ class Fill(Person):
 
 
 class Say(Person):
-    """POST /_sim/say: write a message that the app is not told of."""
+    """POST /_sim/say: write a message without an event for the app."""
 
     channel: str
     text: str
@@ -95,7 +95,7 @@ class Close(Person):
 
 
 class Home(Person):
-    """POST /_sim/home: look at the app's home tab."""
+    """POST /_sim/home: open the app's home tab."""
 
 
 class Shortcut(Person):
@@ -184,7 +184,7 @@ async def close(workspace: Workspace, order: Close) -> Json:
 
 
 async def home(workspace: Workspace, order: Home) -> Json:
-    """Look at the home tab."""
+    """Open the home tab."""
     return delivery_body(await workspace.open_home(order.user, duplicates=order.duplicates))
 
 

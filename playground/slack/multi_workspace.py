@@ -69,15 +69,15 @@ class Slack:
         return self.workspaces[team]
 
     def install_anew(self, team: str) -> str:
-        """Return the code of somebody's consent."""
+        """Return the code of a person's consent."""
         code = secrets.token_urlsafe(12)
         self.codes[code] = Code(team, next(iter(self.redirect_uris), ""), self.clock.now() + CODE_LIFE)
         return code
 
     async def uninstall(self, team: str) -> None:
-        """Remove the app from a workspace: its token ends, and the app is told by two events."""
+        """Remove the app from a workspace: its token ends, and the app gets two events."""
         workspace = self.workspaces[team]
-        workspace.desk.state.token_refused = "account_inactive"  # noqa: S105 - what Slack says of one
+        workspace.desk.state.token_refused = "account_inactive"  # noqa: S105 - Slack's error for such a token
         await workspace.event(
             {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [workspace.config.bot_user_id]}}
         )
@@ -96,7 +96,7 @@ async def running_slack(configs: Sequence[WorkspaceConfig], clock: Clock | None 
         made = [_workspace(config, clock, session, group, socket, changes) for config in configs]
         slack = Slack(clock, {item.config.team_id: item for item in made})
         for entry in made:
-            entry.desk.state.token_refused = "invalid_auth"  # noqa: S105 - what Slack says of one
+            entry.desk.state.token_refused = "invalid_auth"  # noqa: S105 - Slack's error for such a token
         runner = web.AppRunner(_application(slack), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -161,7 +161,7 @@ def _owner(slack: Slack, token: str) -> Workspace:
 
 
 def _authorize(slack: Slack, request: web.Request) -> web.StreamResponse:
-    """The page where somebody consents, and has already: `team` says in which workspace."""
+    """The consent page, with the consent already given: `team` is the workspace."""
     asked = request.query
     if asked.get("client_id") != CLIENT_ID:
         return web.Response(status=400, text="Invalid client_id parameter")

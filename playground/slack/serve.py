@@ -71,7 +71,7 @@ def application(workspace: Workspace) -> web.Application:
 
 
 def place(workspace: Workspace, address: tuple[str, int]) -> None:
-    """Tell a workspace the address it is served at."""
+    """Set the address at which a workspace is served."""
     host, port = address[0], address[1]
     workspace.base_url = f"http://{host}:{port}"
     workspace.socket.base_url = f"ws://{host}:{port}"

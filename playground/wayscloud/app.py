@@ -48,7 +48,7 @@ class SimulatorApp:
         self._control = control.application(simulator)
 
     def speak(self, dialect: str) -> None:
-        """Answer in another dialect from now on, in a world begun anew; raises `ConfigurationError`."""
+        """Switch to another dialect, with a fresh world; raises `ConfigurationError`."""
         self.simulator.speak(dialect)
         self._api = api(self.simulator)
 
@@ -62,7 +62,7 @@ class SimulatorApp:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take in one request, note it, answer it, or drop the connection where a fault says so."""
+        """Take in one request, note it, answer it, or drop the connection where a fault demands it."""
         body = await read_body(receive)
         if body is None:
             await refused(413, "Request body too large").response()(scope, receive, send)
@@ -115,7 +115,7 @@ def other_form(path: str) -> str:
 
 
 def described(dialect: Dialect) -> Callable[[Request], Awaitable[Response]]:
-    """Return the handler of the description: what a FastAPI service says of itself, shortened to its routes."""
+    """Return the handler of the description: a FastAPI service's own, shortened to its routes."""
     paths: dict[str, dict[str, object]] = {}
     for name, (method, path) in dialect.paths.items():
         paths.setdefault(path, {})[method.lower()] = {
@@ -207,7 +207,7 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """Return a channel that gives the body once more and then goes on as before."""
+    """Return a channel that replays the body once and then continues as before."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def channel() -> Message:

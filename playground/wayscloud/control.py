@@ -93,7 +93,7 @@ class Control:
         return JSONResponse({"faults": []})
 
     async def presets(self, request: Request) -> Response:
-        """Return the presets by name, with what each says."""
+        """Return the presets by name, with their descriptions."""
         del request
         return JSONResponse({"presets": {name: preset.says for name, preset in faults.PRESETS.items()}})
 

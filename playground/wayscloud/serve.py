@@ -65,7 +65,7 @@ def _reset_on_close(transport: asyncio.Transport) -> None:
 
 
 class QuietServer(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs it."""
+    """A uvicorn server that leaves signals to its caller."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -117,7 +117,7 @@ async def running_simulator(
             log_config=None,
             access_log=False,
             server_header=False,
-            date_header=False,  # the simulator's clock says when
+            date_header=False,  # the simulator's clock sets the date
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

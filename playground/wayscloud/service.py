@@ -85,7 +85,7 @@ def about_another(simulator: Simulator, entry: Entry, query: Mapping[str, str], 
 
 
 def asked(simulator: Simulator, entry: Entry) -> Asked:
-    """Return what fault rules look at: for a create, what it asks for; otherwise what the server has."""
+    """Return the attributes that fault rules match: for a create, the requested ones; otherwise the server's."""
     world = simulator.world
     server = world.get(entry.server_id) if entry.server_id else None
     wanted = create_request.wanted_in(entry.body) if entry.operation == "create" else {}

@@ -23,7 +23,7 @@ class Simulator:
         self._begin(config)
 
     def speak(self, dialect: str) -> None:
-        """Begin anew in another dialect, for its codes are other ones; raises `ConfigurationError`."""
+        """Restart with a fresh world in another dialect, since its codes differ; raises `ConfigurationError`."""
         self._begin(replace(self.config, dialect=dialect, speed=self.world.time.speed))
 
     def _begin(self, config: SimulatorConfig) -> None:

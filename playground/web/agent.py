@@ -1,4 +1,4 @@
-"""The agent's side: a client of the real MCP server over HTTP, whose human sits at the page.
+"""The agent's side: a client of the real MCP server over HTTP, with its human at the page.
 
 Every call has a connection of its own, so that a question is known to belong to it.
 """

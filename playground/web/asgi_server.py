@@ -29,7 +29,7 @@ async def served(ground: Ground, listener: socket.socket) -> AsyncIterator[None]
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = QuietServer(config)
-    # not in a task group: the server ends its own connections when it is told to, and is awaited here
+    # not in a task group: the server ends its own connections on request, and is awaited here
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with attended(ground):

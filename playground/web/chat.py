@@ -14,7 +14,7 @@ CALLS = 40  # of the Web API, newest last
 
 
 def people(workspace: Workspace) -> list[Json]:
-    """Return everybody, the app's own user included, with what they are in the story."""
+    """Return all people, the app's own user included, with their roles in the story."""
     return [
         {"id": each.id, "name": each.name, "real": each.real_name, "bot": each.is_bot, "role": PEOPLE.get(each.id, "")}
         for each in workspace.desk.state.users.values()

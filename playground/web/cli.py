@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         ) from None
     with listener:
         anyio.run(_main, Options(arguments.speed), listener)
-    gc.freeze()  # a second less at the end: the interpreter looks for cycles among all that is left
+    gc.freeze()  # a second less at exit: the final garbage collection skips the objects that are left
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a Slack client knows of the app before anybody talks to it: the manifest's commands, shortcuts and tabs.
+"""What a Slack client knows of the app before any conversation: the manifest's commands, shortcuts and tabs.
 
 Reads the few lines it needs itself, for no YAML reader is among the dependencies; a test holds it against one.
 """
@@ -42,7 +42,7 @@ def shortcuts(manifest: str) -> list[Json]:
 
 
 def has_home(manifest: str) -> bool:
-    """Say whether the app has a home tab."""
+    """Return whether the app has a home tab."""
     return any((name, value) == ("home_tab_enabled", "true") for _, name, value in _pairs(manifest))
 
 

@@ -66,7 +66,7 @@ class Nothing(Order):
 
 
 class Change(Order):
-    """Change a server behind everybody's back, or let it vanish."""
+    """Change a server outside the product, or let it vanish."""
 
     server: str
     status: State | None = None
@@ -114,7 +114,7 @@ def speed(handle: SimulatorHandle, order: Speed) -> None:
 
 
 def speak(handle: SimulatorHandle, order: Speak) -> None:
-    """Switch the dialect; the servers begin anew."""
+    """Switch the dialect; the servers start afresh."""
     handle.app.speak(order.dialect)
 
 

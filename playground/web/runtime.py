@@ -59,7 +59,7 @@ class Ground:
 
 @asynccontextmanager
 async def running_ground(options: Options, clock: Clock | None = None) -> AsyncIterator[Ground]:
-    """Run the two simulators; whoever serves the page sets `url` before `populated` is entered."""
+    """Run the two simulators; the server of the page sets `url` before `populated` is entered."""
     clock = clock or SystemClock()
     simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3)
     with tempfile.TemporaryDirectory(prefix="vpsops-playground-", ignore_cleanup_errors=True) as name:
@@ -136,7 +136,7 @@ async def _hear_workspace(ground: Ground) -> None:
 
 
 async def _look_at_provider(ground: Ground) -> None:
-    """Nothing rings when the world's time passes, so it is looked at while a page is open."""
+    """Poll the provider while a page is open: the passing of the world's time rings no bell."""
     seen: Json = {}
     while True:
         if ground.feed.pages:

@@ -29,7 +29,7 @@ def auth_revoke(desk: Desk, args: Json) -> Json:
     """auth.revoke: the token is worth nothing from now on."""
     test = str(args.get("test", "")).lower() in {"1", "true"}
     if not test:
-        desk.state.token_refused = "token_revoked"  # noqa: S105 - what Slack says of one
+        desk.state.token_refused = "token_revoked"  # noqa: S105 - Slack's error for such a token
     return {"revoked": not test}
 
 
@@ -61,7 +61,7 @@ def users_info(desk: Desk, args: Json) -> Json:
 
 
 def users_list(desk: Desk, args: Json) -> Json:
-    """users.list: everybody, a page at a time."""
+    """users.list: all users, a page at a time."""
     everybody = [user_body(desk.state, each) for each in desk.state.users.values()]
     members, cursor = page(everybody, args)
     return {"members": members, "response_metadata": {"next_cursor": cursor}}

@@ -1,16 +1,16 @@
-"""Telling whoever waits that something in the workspace is different now."""
+"""Wakes waiting tasks when the workspace changes."""
 
 import anyio
 
 
 class Changes:
-    """A bell rung upon every change; no one has to look again on a guess."""
+    """Notification of every change; waiters need not poll."""
 
     def __init__(self) -> None:
         self._rung = anyio.Event()
 
     def ring(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all waiters."""
         self._rung.set()
         self._rung = anyio.Event()
 

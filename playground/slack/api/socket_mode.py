@@ -60,7 +60,7 @@ class SocketLine:
             await self._changes.wait()
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
-        """Tell the app that its oldest WebSocket goes away, as Slack does every few hours, and close it."""
+        """Announce to the app that its oldest WebSocket closes, as Slack does every few hours, and close it."""
         if not self.connections:
             return
         connection = self.connections[0]

@@ -108,7 +108,7 @@ class People(Room):
         return await self.event({**event, "channel": message.channel}, **how)
 
     async def open_home(self, user: str, **how: Unpack[Sending]) -> Delivery:
-        """Look at the app's home tab."""
+        """Open the app's home tab."""
         person = self._person(user)
         event: Json = {"type": "app_home_opened", "user": person.id, "tab": "home"}
         event["channel"] = self.desk.state.dm_with(person.id).id
@@ -117,7 +117,7 @@ class People(Room):
         return await self.event(event, **how)
 
     def say(self, user: str, channel: str, text: str, thread: str | None = None) -> Message:
-        """Write a message that the app is not told of."""
+        """Write a message without an event for the app."""
         place = self._place(user, channel)
         draft = Draft(channel=place.id, user=self._person(user).id, text=text, thread_ts=thread)
         message = self.desk.state.post(draft, self.desk.now())

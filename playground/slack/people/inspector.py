@@ -1,4 +1,4 @@
-"""A workspace as one looks into it: what is there, what the app asked for, and changing its furniture."""
+"""A workspace as tests inspect it: its contents, the app's calls, and changes of its furniture."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -80,7 +80,7 @@ class Room:
         return self.desk.surfaces.stack(self.user_id(user))
 
     def modal(self, user: str) -> View | None:
-        """Return the modal a person looks at."""
+        """Return the modal in front of a person."""
         stack = self.modals(user)
         return stack[-1] if stack else None
 
@@ -93,14 +93,14 @@ class Room:
         return [each for each in self.log if each.method == method]
 
     async def wait_for(self, find: Callable[[], T], limit: float = 60.0) -> T:
-        """Return what `find` returns once it is true, looked at after every change; raises TimeoutError."""
+        """Return the result of `find` once it is true, evaluated after every change; raises TimeoutError."""
         with anyio.fail_after(limit):
             while not (result := find()):
                 await self.dispatcher.changes.wait()
         return result
 
     def changed(self) -> None:
-        """Wake whoever waits for something to be seen."""
+        """Wake all who wait for a visible change."""
         self.dispatcher.changes.ring()
 
     def note(self, call: ApiCall) -> None:

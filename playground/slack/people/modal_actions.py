@@ -63,7 +63,7 @@ class ModalPeople(People):
         return delivery
 
     async def close_view(self, user: str, view: View, **how: Unpack[Sending]) -> list[Delivery]:
-        """Dismiss a modal, and the whole stack if it says `clear_on_close`; tells the app where it asked to be told."""
+        """Dismiss a modal, and the whole stack if it has `clear_on_close`; notify the app where it requested that."""
         seen = self._modal(user, view)
         cleared = bool(seen.body.get("clear_on_close"))
         closing = list(reversed(self.modals(user))) if cleared else [seen]

@@ -69,7 +69,7 @@ class Payloads:
         return {**base, "response_urls": []}
 
     def view_closed(self, user: User, view: View, values: Json, *, cleared: bool) -> Json:
-        """Return the dismissal of a modal that asked to be told."""
+        """Return the dismissal of a modal with `notify_on_close`."""
         base = self._base("view_closed", user, Place(view=view, values=values))
         base.pop("container")
         base.pop("trigger_id")

@@ -9,7 +9,7 @@ from vpsops.playground.slack.workspace.state import Draft
 
 
 def show_reply(desk: Desk, user: str, channel: str, body: Json) -> Message:
-    """Show an answer to the person alone, or to the channel when the app says `in_channel`.
+    """Show an answer to the person alone, or to the channel when the app sends `in_channel`.
 
     Raises `ApiError`: no_text, invalid_blocks.
     """

@@ -1,4 +1,4 @@
-"""How the workspace's things look on the wire."""
+"""Wire forms of the workspace's objects."""
 
 from vpsops.playground.slack.workspace.entities import Channel, Group, Message, User, View
 from vpsops.playground.slack.workspace.protocol import Json
@@ -63,7 +63,7 @@ def user_body(state: State, user: User) -> Json:
 
 
 def _grid_body(state: State, user: User, enterprise: str) -> Json:
-    """Return what Slack tells of somebody in an organisation: which of its workspaces they are in."""
+    """Return Slack's fields for a user in an organisation, with the user's workspaces."""
     teams = list(user.teams) or [user.team or state.config.team_id]
     return {"id": user.id, "enterprise_id": enterprise, "enterprise_name": enterprise, "teams": teams}
 

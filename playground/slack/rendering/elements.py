@@ -1,4 +1,4 @@
-"""How Slack's clients turn what a person picks or types into state values; pure."""
+"""How Slack's clients turn what a person picks or types into state values."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -51,7 +51,7 @@ INITIAL = {
 
 
 class NotOnScreen(Exception):  # noqa: N818 - named for what the person finds
-    """What a person was told to use is not there, or the client does not let them."""
+    """The element that a person is to use is not there, or the client does not allow its use."""
 
 
 def elements_of(blocks: Iterable[Json]) -> list[tuple[Json, Json]]:

@@ -1,4 +1,4 @@
-"""Slack's refusals of messages and views: which limit, where; pure, driven by `limit_tables`."""
+"""Slack's refusals of messages and views: which limit, where; driven by `limit_tables`."""
 
 import json
 from collections import Counter

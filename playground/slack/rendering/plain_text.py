@@ -1,4 +1,4 @@
-"""Slack's text markup as plain text for a terminal; pure."""
+"""Slack's text markup as plain text for a terminal."""
 
 import re
 from datetime import UTC, datetime

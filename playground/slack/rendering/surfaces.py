@@ -20,7 +20,7 @@ OPTIONAL = {
 
 
 class Surfaces:
-    """Every view on somebody's screen."""
+    """Every view on each person's screen."""
 
     def __init__(self, state: State) -> None:
         self._state = state

@@ -80,7 +80,7 @@ OUTSIDERS = (
 COLLEAGUE = User(
     "U0COLE", "cole", "Cole", "cole@acme.example", team="T0SISTER", enterprise="E0ACME", teams=("T0SISTER",)
 )
-"""Somebody of another workspace of the organisation E0ACME."""
+"""A person of another workspace of the organisation E0ACME."""
 
 
 def connected(config: WorkspaceConfig, channel: str, *guests: User) -> WorkspaceConfig:

@@ -58,7 +58,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a message said before an edit, and until when."""
+    """The content of a message before an edit, and the time of that edit."""
 
     text: str
     blocks: tuple[Json, ...]
@@ -95,7 +95,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A modal on somebody's screen, or somebody's home tab; an update makes a new value with a new `hash`."""
+    """A modal on a person's screen, or a person's home tab; an update makes a new value with a new `hash`."""
 
     id: str
     user: str

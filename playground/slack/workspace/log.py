@@ -65,7 +65,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Delivery:
-    """Something a person did, every try to tell the app, and what the person saw of it.
+    """A person's action, every attempt to deliver it to the app, and the result that the person saw.
 
     `error` is the word Slack shows when it failed (`operation_timeout`, `dispatch_failed`,
     `invalid_command_response`, `trouble_connecting`); `confirmed` the dialog the person agreed to.

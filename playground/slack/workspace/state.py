@@ -84,7 +84,7 @@ class State:
             self.history.setdefault(message.channel, {})[message.ts] = message
 
     def edit(self, message: Message, text: str | None, blocks: Iterable[Json] | None, now: datetime) -> Message:
-        """Change what a message says and keep what it said; None leaves a part as it is."""
+        """Change a message's content and keep the earlier version; None leaves a part as it is."""
         earlier = Version(message.text, message.blocks, now)
         edited = replace(
             message,

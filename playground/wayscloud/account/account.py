@@ -155,7 +155,7 @@ class World:
         self._past.setdefault(server.id, []).append((self.time.seconds(), gone))
 
     def items_of(self, server_id: str, family: str) -> dict[str, Item]:
-        """Return what a server has of one family by id, to look at and to change."""
+        """Return a server's items of one family by id; the mapping is mutable."""
         return self._items.setdefault((server_id, family), {})
 
     def count(self, operation: str, server: Server) -> None:

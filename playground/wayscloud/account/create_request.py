@@ -14,7 +14,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class OrderRefused(Exception):  # noqa: N818 - an answer, not a failure
-    """The order is not acceptable; `detail` is what the answer says."""
+    """The order is not acceptable; `detail` is the answer's detail."""
 
     def __init__(self, detail: object) -> None:
         super().__init__("order refused")

@@ -48,7 +48,7 @@ class PolicyBody(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request about a server's things; `item` is the id in the path, empty where there is none."""
+    """One request about a server's resources; `item` is the id in the path, or empty."""
 
     world: World
     server: Server
@@ -89,7 +89,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One operation: the path goes on from the server's; `effect` counts every success."""
+    """One operation: `path` continues the server's; `effect` counts every success."""
 
     method: str
     path: str
@@ -135,7 +135,7 @@ def drawn_id(call: Call) -> str:
 
 
 def with_item(collection: Collection, work: Callable[[Call, Item], Answer]) -> Handler:
-    """Answer about one thing; 404 where there is none."""
+    """Answer about one item; 404 when it does not exist."""
 
     def handle(call: Call) -> Answer:
         item = collection.all(call).get(call.item)

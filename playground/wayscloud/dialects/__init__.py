@@ -1,8 +1,8 @@
-"""How the same servers look on the wire: pure renderers, one class for each set of names that a source uses.
+"""Wire forms of the same servers: renderers, one class for each set of names that a source uses.
 
 `Seed` is the API page to the letter, `Terraform` what the Terraform provider reads, `Sdk` what the official Python
 SDK requests and the command line prints, `Live` what all of them can work with. Where no source shows an answer, the
-class says what it assumes.
+class states its assumption.
 """
 
 from vpsops.playground.wayscloud.dialects.base import Dialect, Json

@@ -1,6 +1,6 @@
 """A service that the API page and every released client of the vendor can work with: the default.
 
-Nobody outside knows which of the competing names the live service uses, so this dialect sends all of them, and
+No public source shows which of the competing names the live service uses, so this dialect sends all of them, and
 answers both slash forms. Codes, places and prices are those of the API page. Assumed: `status` is Terraform's word
 (`active`, `stopped`) with `power_state` beside it, and `starting` and `stopping` as documented.
 """

@@ -32,7 +32,7 @@ class Sdk(Terraform):
         return "active" if server.state is State.RUNNING else server.state.value
 
     def listing(self, servers: Sequence[Server]) -> Json:
-        """Return the list under the key that the SDK looks for."""
+        """Return the list under the key that the SDK reads."""
         entries = [self._entry(server) | {"snapshot_supported": server.location == "NO"} for server in servers]
         return {"vps_instances": entries, "total": len(entries)}
 

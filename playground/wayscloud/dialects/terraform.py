@@ -10,7 +10,7 @@ from vpsops.playground.wayscloud.hardware.model import Power, Server, State
 
 
 class Terraform(Dialect):
-    """The Terraform provider's names: `status` is a life cycle, `power_state` says whether the server runs.
+    """The Terraform provider's names: `status` is a life cycle, `power_state` is whether the server runs.
 
     Neither start, stop nor reboot shows in `status`; start and stop show in `power_state` once done. Assumed: fuller
     list entries (Terraform lists nothing), `ok` in power answers as in its delete answer, the page's status names.

@@ -1,7 +1,7 @@
 """Faults by rule: which requests go wrong, how, and how often; equal seeds give equal faults.
 
-A rule says which requests it matches, when it strikes, and what it does. `kinds` has a row for each thing it can do,
-`views` and `wire` the pure functions that change an answer, `presets` the rules people ask for by name.
+A rule defines which requests it matches, when it strikes, and its effect. `kinds` has a row for each effect,
+`views` and `wire` the functions that change an answer, `presets` the rules people ask for by name.
 """
 
 from vpsops.playground.wayscloud.faults.files import explain, load, parse

@@ -7,10 +7,10 @@ from vpsops.playground.wayscloud.faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class SimulatorConfig:
-    """Everything a simulator is started with; equal configurations on equal clocks behave equally.
+    """A simulator's start configuration; equal configurations on equal clocks behave equally.
 
     `speed` is how many of the world's seconds pass in one real second; `fleet` the total number of servers at the
-    start (never fewer than the two documented ones); `keys` the accepted secrets, empty for any that looks like one.
+    start (never fewer than the two documented ones); `keys` the accepted secrets, empty for any of the right form.
     """
 
     dialect: str = "live"

@@ -35,7 +35,7 @@ def _of_preset(entry: object) -> Sequence[object]:
 
 
 def load(path: Path) -> Sequence[Fault]:
-    """Return the rules of a JSON or TOML file; raises `ConfigurationError` that says where it is wrong."""
+    """Return the rules of a JSON or TOML file; raises `ConfigurationError` that names the fault's place."""
     try:
         text = path.read_text(encoding="utf-8")
         return parse(tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))

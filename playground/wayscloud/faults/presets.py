@@ -18,7 +18,7 @@ AFTER_EFFECT = (202, 204, 303, 400, 404, 408, 409, 422, 425, 429, 499, 500, 502,
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Rules under one name; `says` completes "the provider …"."""
+    """Rules under one name, with a description that completes "the provider …"."""
 
     says: str
     faults: tuple[Fault, ...]

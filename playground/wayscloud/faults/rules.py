@@ -119,7 +119,7 @@ class Fault(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a rule can look at."""
+    """The attributes of a request that a rule can match."""
 
     method: str
     path: str
@@ -142,7 +142,7 @@ class Armed:
     fired: int = 0
 
     def fires(self, asked: Asked, winner: Fault | None) -> bool:
-        """Count a matching request and say whether the rule strikes it; one that gives way to `winner` is not spent."""
+        """Count a matching request and return whether the rule strikes; one that gives way to `winner` is not spent."""
         if not applies(self.fault, asked) or not self._in_force(asked.at - self.since):
             return False
         self.matched += 1

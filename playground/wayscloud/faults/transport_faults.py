@@ -39,6 +39,6 @@ FORMS: Mapping[str, Callable[[bytes], Coded]] = {
 
 
 def encoded(answer: Answer, form: str) -> Answer:
-    """Return an answer whose body is in another encoding."""
+    """Return an answer with its body in another encoding."""
     content, headers = FORMS[form](answer.encoded())
     return replace(answer, content=content, headers={**answer.headers, **headers})

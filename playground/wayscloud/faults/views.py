@@ -21,7 +21,7 @@ ADDRESSES = ("ipv4_address", "ip_address", "ipv4")
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a view can look at besides the answer; `peer` gives the same answer about another server."""
+    """A view's input besides the answer; `peer` gives the same answer about another server."""
 
     fault: Fault
     luck: Random
@@ -152,7 +152,7 @@ def reprice(answer: Answer, sight: Sight) -> Answer:
 
 
 def pages(answer: Answer, sight: Sight) -> Answer:
-    """Send a part of the list, and say so in one of several ways."""
+    """Send a part of the list, and mark that in one of several ways."""
     if not isinstance(answer.body, dict) or not is_listing(answer.body):
         return answer
     fault = sight.fault
@@ -199,7 +199,7 @@ def _marked(answer: Answer, form: str, page: Page) -> Answer:
 
 
 def skew(answer: Answer, sight: Sight) -> Answer:
-    """Tell the time of a clock that is wrong, in the header and in stamps."""
+    """Shift the time by a wrong clock's offset, in the header and in stamps."""
     ahead = timedelta(seconds=sight.fault.seconds)
 
     def change(item: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Who may call: what a request's key says, without ever keeping the secret."""
+"""Authentication: checks a request's key, without ever keeping the secret."""
 
 import hmac
 import re
@@ -40,7 +40,7 @@ def kind(secret: str) -> str:
 def refusal(secrets: Sequence[Presented], accepted: Sequence[str]) -> tuple[int, str] | None:
     """Return status and text of the refusal, or None.
 
-    With `accepted` secrets, one of them must be presented. Without, anything that looks like a WAYSCloud secret
+    With `accepted` secrets, one of them must be presented. Without, any key in the form of a WAYSCloud secret
     passes, and one of another service is refused with 403: a service key reaches only its own service.
     """
     if accepted:

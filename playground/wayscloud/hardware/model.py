@@ -84,7 +84,7 @@ class Server:
 
 
 def settle(server: Server, at: float) -> Server:
-    """Return the server as it is at `at`: a move whose time is over is finished, at the moment it was due."""
+    """Return the server as it is at `at`: a move past its time is finished, at the moment it was due."""
     if server.until is None or at < server.until:
         return server
     if server.state is State.STOPPING:
@@ -103,7 +103,7 @@ def begin(server: Server, state: State, until: float, *, doomed: bool = False) -
 def refusal(server: Server, power: Power, *, strict: bool) -> str | None:
     """Return why the server cannot do this now, or None.
 
-    No source says what the provider answers here. A server between states refuses, as the SDK's "resource busy"
+    No source documents the provider's answer here. A server between states refuses, as the SDK's "resource busy"
     hints; a request for the state it is already in is refused only when `strict`; a server that is off cannot reboot.
     """
     if server.busy:
@@ -123,7 +123,7 @@ def already(server: Server, power: Power) -> bool:
 
 
 def uptime(server: Server, at: float) -> int:
-    """Return the seconds since the last boot, zero when off; during a reboot it goes on until the reboot is over."""
+    """Return the seconds since the last boot, zero when off; a reboot keeps counting until it is over."""
     if server.booted is None or server.state not in UP:
         return 0
     return max(0, int(at - server.booted))

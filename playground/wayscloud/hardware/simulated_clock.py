@@ -42,7 +42,7 @@ class Timeline:
         return self._at(self.seconds() - behind) - self._at(moment)
 
     def _at(self, moment: float) -> float:
-        if moment < 0:  # before the start the world was as old as it says
+        if moment < 0:  # before the start a moment is its own age
             return moment
         start, age, slope = next(each for each in reversed(self._stretches) if each[0] <= moment)
         return age + (moment - start) * slope

@@ -1,4 +1,4 @@
-"""What is so, read from the product's own database through the core's public functions: changes, trail, messages."""
+"""The current state in the product's own database, by the core's public functions: changes, trail, messages."""
 
 from collections.abc import Sequence
 

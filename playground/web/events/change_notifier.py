@@ -1,21 +1,21 @@
-"""Telling every open page that something may be different now."""
+"""Wakes every open page when something may have changed."""
 
 import anyio
 
 
 class Bell:
-    """Rung upon every change; a mark taken before a look misses no ring that came after it."""
+    """Rung upon every change; a mark taken before a read misses no later ring."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
     def ring(self) -> None:
-        """Wake everybody who waits."""
+        """Wake all waiters."""
         event, self._event = self._event, anyio.Event()
         event.set()
 
     def mark(self) -> anyio.Event:
-        """Return what to wait for, to be taken before one looks."""
+        """Return the event to wait for; take it before a read."""
         return self._event
 
     async def wait(self, mark: anyio.Event, seconds: float) -> bool:

@@ -1,4 +1,4 @@
-"""What every open page is told, as server-sent events: whole topics, each sent when it is different from last time."""
+"""Server-sent events for every open page: whole topics, each sent when it differs from the last time."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -7,14 +7,14 @@ from vpsops.core.common.clock import Clock
 from vpsops.playground.slack.workspace.protocol import Json
 from vpsops.playground.web.events.change_notifier import Bell
 
-TOGETHER_SECONDS = 0.03  # what happens within is told at once
-QUIET_SECONDS = 10.0  # a comment now and then shows a page whose server is gone
+TOGETHER_SECONDS = 0.03  # changes within it are sent together
+QUIET_SECONDS = 10.0  # a periodic comment reveals a lost server to the page
 
 Look = Callable[[str], Json]
 
 
 class Feed:
-    """Topics by name; a look is given the person whose page it is."""
+    """Topics by name; a topic's function gets the id of the person at the page."""
 
     def __init__(self, bell: Bell, clock: Clock) -> None:
         self.bell = bell
