@@ -1,4 +1,4 @@
-"""What a payload may say of a person of another workspace: the documented forms, and those that claim more."""
+"""Payloads about a person of another workspace: the documented forms, and those that claim more."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -61,7 +61,7 @@ INFOS: Final[Mapping[str, Shape]] = {
         "enterprise_user": {"id": user["id"], "enterprise_id": "E0RIVAL", "teams": [HOME]},
     },
 }
-"""What `users.info` may say of somebody who is not of the workspace T0ACME."""
+"""What `users.info` may return for a person who is not of the workspace T0ACME."""
 
 
 def reshape(workspace: Workspace, shape: Shape, *kinds: str) -> None:

@@ -68,14 +68,14 @@ class Sweep:
         return texts
 
     def found(self, text: str) -> list[str]:
-        """Return the secrets of which a text holds a long part, were what nobody sees taken out of it."""
+        """Return the secrets of which a text holds a long part, once invisible characters are removed."""
         tight = re.sub(r"[^!-~]+", "", text)
         return [secret for secret in self.secrets if any(part in tight for part in _parts(secret))]
 
 
 def cut(secret: str) -> str:
     """Return a secret with another split after every few of its characters."""
-    split = EVERY.strip() if secret == OWN_TOKEN else EVERY  # it is known by its look, which a space ends
+    split = EVERY.strip() if secret == OWN_TOKEN else EVERY  # it is recognised by its form, which a space ends
     pieces = [secret[at : at + STEP] for at in range(0, len(secret), STEP)]
     return "".join(piece + split[at % len(split)] for at, piece in enumerate(pieces))
 
@@ -125,7 +125,7 @@ async def by_mcp(sweep: Sweep) -> None:
             result = await client.call_tool(name, given)
             sweep.answers.append(result.model_dump_json(by_alias=True))
         for part in sweep.parts():
-            with pytest.raises(MCPError, match="timed out"):  # it waits for votes that nobody casts
+            with pytest.raises(MCPError, match="timed out"):  # it waits for votes that never come
                 await client.call_tool("vps_stop", {"server": "db01", "reason": part})
             await _withdrawn(sweep.here, part)
         reference = t.PromptReference(type="ref/prompt", name=words)

@@ -1,4 +1,4 @@
-"""Heads that left the machine: whoever writes the whole chain anew is found by them."""
+"""Anchors outside the machine: they detect a chain that was rewritten from the start."""
 
 import hashlib
 import hmac
@@ -33,7 +33,7 @@ HASH: Final = "6b" * 32
 
 @dataclass(slots=True)
 class Receiver:
-    """A webhook that answers as it is told, and keeps what it got."""
+    """A webhook with preset answers that keeps what it got."""
 
     url: str = ""
     answers: list[int] = field(default_factory=list)
@@ -77,7 +77,7 @@ async def happen(database: Database, count: int = 1) -> str:
 
 @pytest.mark.requirement("anchors-leave-daily")
 async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(database_url: str, tmp_path: Path) -> None:
-    """Two processes look at the same time; after three days in which none ran it gets one."""
+    """Two processes check at the same time; after three days in which none ran it gets one."""
     file = tmp_path / "anchors.txt"
     async with database_of(database_url) as database, database_of(database_url) as other:
         every = [AnchorPublisher(each, VirtualClock(), AnchorTargets(file=file)) for each in (database, other)]
@@ -104,7 +104,7 @@ async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(databa
 
 @pytest.mark.requirement("anchors-leave-daily")
 async def test_a_webhook_gets_it_signed_and_again_where_it_failed(database_url: str) -> None:
-    """A redirect is a failure as any other: the head goes to no address that nobody configured."""
+    """A redirect is a failure as any other: the head goes to no address that was not configured."""
     async with receiving() as receiver, database_of(database_url) as database:
         receiver.answers = [500, 307]
         anchors = AnchorPublisher(
@@ -148,7 +148,7 @@ async def test_a_webhook_or_a_file_that_is_not_there_is_told(database_url: str, 
 
 @pytest.mark.requirement("anchors-leave-daily")
 async def test_a_channel_gets_it_and_what_is_pasted_from_there_is_read(tmp_path: Path) -> None:
-    """The bot posts what was stored with the day's mark; nobody else is told."""
+    """The bot posts what was stored with the day's mark; no other channel gets it."""
     scene = Scene(workspace=PRIVATE, settings={**APPROVALS, "VPSOPS_AUDIT_ANCHOR_CHANNEL": "C0OPS"})
     async with world(tmp_path, scene) as here:
         await anyio.sleep(ANCHOR_LOOK_SECONDS + 1)

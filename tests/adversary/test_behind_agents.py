@@ -1,4 +1,4 @@
-"""The human behind an agent never decides on what it asks for, however named; who is nobody asks for nothing."""
+"""The human behind an agent never decides on its requests, however named; an unresolved human requests nothing."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -49,7 +49,7 @@ def by_oauth(claims: Mapping[str, Any]) -> Caller:
 
 
 def by_setting(actor: str) -> Caller:
-    """Return whose session a local server is."""
+    """Return the session's human on a local server."""
     return Caller(load_settings({"VPSOPS_ACTOR": actor}).actor, named_in="VPSOPS_ACTOR")
 
 
@@ -162,7 +162,7 @@ async def test_an_address_that_changes_alters_nothing(tmp_path: Path) -> None:
     "actor", ["ursula", "William", "ubuntu", "www", "wilma9", "U0ALICE", "u0alice", "slack:ursula"]
 )
 def test_no_shape_is_an_identity_in_the_settings(actor: str) -> None:
-    """A user name that looks like a Slack id is refused at the start, and so is an id that is not declared."""
+    """A user name in the form of a Slack id is refused at the start, and so is an id that is not declared."""
     with pytest.raises(ConfigurationError, match="VPSOPS_ACTOR"):
         load_settings({"VPSOPS_ACTOR": actor})
 
@@ -188,7 +188,7 @@ def test_no_address_is_taken_that_is_not_plainly_one(tmp_path: Path, email: str)
 
 @pytest.mark.parametrize("verified", [None, False, "true", 1, "yes"])
 def test_an_address_that_is_not_proven_may_only_read(verified: object) -> None:
-    """Absent is not verified: with an issuer whose users edit their address it is anybody's."""
+    """Absent is not verified: with an issuer that lets users edit their address it may be any person's."""
     caller = by_oauth({"email": "bob@acme.example", "email_verified": verified})
     assert (caller.may_change, "bob@acme.example" in (caller.human, *caller.aliases)) == (False, False)
 
@@ -204,7 +204,7 @@ async def test_a_process_without_slack_asks_the_bot_through_the_database(tmp_pat
 
 @pytest.mark.requirement("humans-are-accounts")
 async def test_without_a_bot_nothing_waits_for_votes(tmp_path: Path) -> None:
-    """Nobody could say whose agent asks, so it is refused, with what to start."""
+    """Without a bot the agent's human is unknown, so it is refused, with what to start."""
     async with stage(tmp_path, SCENE) as world, _mcp(world) as agents:
         outcome = await ask(agents, ALICES["setting: her address"](tmp_path))
         assert isinstance(outcome, Refused)

@@ -134,7 +134,7 @@ async def test_sessions_in_use_are_not_taken_away(core: Core, monkeypatch: pytes
 
 @pytest.mark.requirement("mcp-callers-bounded")
 async def test_a_caller_has_so_many_requests_at_once(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more is answered 429 and says what to do; another caller is served meanwhile, and it is again afterwards."""
+    """One more is answered 429 and what to do; another caller is served meanwhile, and it is again afterwards."""
     monkeypatch.setattr(session_limits, "REQUESTS_EACH", 4)
     headers = {**NEW, "Mcp-Method": "subscriptions/listen", "Authorization": f"Bearer {ANN_TOKEN}"}
     async with (

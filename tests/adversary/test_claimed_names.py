@@ -44,7 +44,7 @@ WARNING = "The server's name holds characters that are not shown. Compare its id
 
 
 def read_as_markup(node: Any) -> list[str]:
-    """Return the texts of some blocks in which Slack draws emoji: all but plain text that says it holds none."""
+    """Return the texts of some blocks in which Slack draws emoji: all but plain text that declares it holds none."""
     if isinstance(node, list | tuple):
         return [words for part in node for words in read_as_markup(part)]
     if not isinstance(node, dict):
@@ -87,7 +87,7 @@ async def renamed(folder: Path, **settings: str) -> AsyncIterator[tuple[BotHarne
 
 
 async def call(core: Core, tool: str, human: Human | None = None, **arguments: str) -> str:
-    """Call a tool over HTTP as an agent of that name, and return all that its result says."""
+    """Call a tool over HTTP as an agent of that name, and return its whole result."""
     async with (
         serving(core) as (site, _),
         http_client(site.local, "legacy", name=AGENT, human=human) as client,

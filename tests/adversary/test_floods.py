@@ -1,4 +1,4 @@
-"""Before anybody knows who calls: heads without end, requests without end, and more connections than there is room for.
+"""Floods before authentication: heads without end, requests without end, and more connections than there is room for.
 
 Each attack runs while another caller is served; how fast that is, is measured by `python -m tests.bench front`.
 """
@@ -190,7 +190,7 @@ async def test_half_sent_requests_give_way_to_whole_ones(caplog: pytest.LogCaptu
 
 @pytest.mark.requirement("front-door-bounds")
 async def test_what_is_being_answered_is_not_closed_for_others() -> None:
-    """When every connection waits for its answer a further one is told so, and all of those get theirs."""
+    """When every connection waits for its answer a further one is refused as such, and all of those get theirs."""
     go, working = anyio.Event(), 0
 
     async def answer(_: Request) -> Response:
@@ -217,7 +217,7 @@ async def test_what_is_being_answered_is_not_closed_for_others() -> None:
 
 @pytest.mark.requirement("front-door-bounds")
 async def test_a_connection_between_two_requests_gives_way() -> None:
-    """One that was answered and waits for its next request holds nobody up."""
+    """An answered connection that waits for its next request blocks no other."""
     async with served(PATIENT) as server, AsyncExitStack() as stack:
         for _ in range(PATIENT.connections):
             kept = await server.open(stack, b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -242,7 +242,7 @@ async def test_several_requests_on_one_connection_are_each_within_their_own_boun
 async def test_a_client_that_leaves_before_its_request_is_whole_leaves_no_trace(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is no fault of the application, whose answer nobody would read."""
+    """It is no fault of the application, as the client would not read its answer."""
     with log_of(caplog):
         async with served(PATIENT) as server:
             async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
@@ -267,5 +267,5 @@ async def test_what_is_not_http_is_counted_and_not_told_one_by_one(caplog: pytes
     [(1_024, 768), (65_536, CONNECTIONS), (RESERVED_FILES + CONNECTIONS, CONNECTIONS), (100, 1), (-1, CONNECTIONS)],
 )
 def test_there_are_fewer_connections_than_files(files: int, connections: int) -> None:
-    """What accepts more than it may open resets everybody; -1 stands for no limit."""
+    """A server that accepts more than it may open resets all of them; -1 stands for no limit."""
     assert connections_for(files) == connections

@@ -1,4 +1,4 @@
-"""People of another company in a shared channel: whatever the payload says of them, they see and decide nothing."""
+"""People of another company in a shared channel: whatever a payload claims, they see and decide nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +38,7 @@ async def test_their_clicks_decide_nothing(tmp_path: Path, shape: str) -> None:
 async def test_what_slack_tells_of_them_is_enough_to_refuse(
     tmp_path: Path, info: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A payload that claims the home workspace stands against `users.info`, which says less than one would wish."""
+    """A payload that claims the home workspace stands against `users.info`, which returns less than one would wish."""
     told = user_body
 
     def body(state: Memory, user: User) -> Json:
@@ -55,7 +55,7 @@ async def test_what_slack_tells_of_them_is_enough_to_refuse(
 @pytest.mark.requirement("only-this-workspace")
 @pytest.mark.parametrize("shape", EVENTS)
 async def test_they_have_no_home(tmp_path: Path, shape: str) -> None:
-    """Opening the app's Home publishes nothing to them, and tells them nothing."""
+    """Opening the app's Home publishes nothing to them, and discloses nothing."""
     async with world(tmp_path) as here:
         reshape(here.stage.slack, EVENTS[shape], "event_callback")
         await here.stage.slack.open_home("eve")
@@ -107,7 +107,7 @@ async def _untouched(here: AdversaryEnvironment) -> None:
 @pytest.mark.requirement("only-this-workspace")
 @pytest.mark.parametrize("shape", INTERACTIONS)
 async def test_their_forms_and_menus_are_dead(tmp_path: Path, shape: str) -> None:
-    """A form that somebody of theirs came to hold offers nothing, and sending it makes nothing."""
+    """A form that reached one of them offers nothing, and sending it makes nothing."""
     async with world(tmp_path) as here:
         slack = here.stage.slack
         await slack.command("alice", "approvals", "/vps", "create")
@@ -141,7 +141,7 @@ def _filled() -> dict[str, object]:
 
 @pytest.mark.requirement("only-this-workspace")
 async def test_a_colleague_of_the_organisation_hears_why(tmp_path: Path) -> None:
-    """Somebody of another workspace of one organisation is told so, in private and on Home, and decides nothing."""
+    """Someone of another workspace of the organisation gets the reason, in private and on Home, and decides nothing."""
     config = connected(replace(PRIVATE, enterprise_id="E0ACME"), "approvals", COLLEAGUE)
     async with world(tmp_path, replace(SHARED_SCENE, workspace=config)) as here:
         await here.stage.slack.click("cole", here.card, "vps:approve")
@@ -153,7 +153,7 @@ async def test_a_colleague_of_the_organisation_hears_why(tmp_path: Path) -> None
 
 @pytest.mark.requirement("only-this-workspace")
 async def test_members_of_an_organisations_workspace_decide_from_any_of_its_workspaces(tmp_path: Path) -> None:
-    """Bob is in the app's workspace and a sister's; his click names the sister, and Slack says he is in both."""
+    """Bob is in the app's workspace and a sister's; his click names the sister, and Slack lists him in both."""
     users = tuple(
         replace(user, team="T0SISTER", enterprise="E0ACME", teams=("T0SISTER", "T0ACME"))
         if user.name == "bob"
@@ -188,7 +188,7 @@ async def test_what_is_for_another_app_or_installation_is_not_carried_out(
 
 @pytest.mark.requirement("only-this-workspace")
 async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: Path) -> None:
-    """While Slack does not say whose token it is, nobody is taken for a member; agents can still be paused."""
+    """While the token's workspace is unknown, no person counts as a member; agents can still be paused."""
     async with world(tmp_path, PRIVATE_SCENE) as here:
         card, change = here.card, here.change
         slack = here.stage.slack

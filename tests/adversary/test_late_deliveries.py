@@ -1,4 +1,4 @@
-"""What a person did is not carried out long after, by whatever process takes it up; they are told."""
+"""A person's act is not carried out long after, by whatever process takes it up; they are notified."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ async def redelivered(
 
 @pytest.mark.requirement("late-is-not-done")
 async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
-    """The click is told to its person, the trail has it as refused, and the change still waits."""
+    """The person gets the reason, the trail has the click as refused, and the change still waits."""
     async with world(tmp_path, PRIVATE_SCENE) as here:
         await redelivered(here, _click(here, "vps:approve"), "click", "late", age=LATE)
         change = await here.held()
@@ -69,7 +69,7 @@ async def test_a_late_command_does_nothing(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.requirement("late-is-not-done")
 async def test_a_late_form_makes_no_server(tmp_path: Path) -> None:
-    """The form that said "Working on it" says that nothing was done."""
+    """The form that showed "Working on it" shows that nothing was done."""
     async with world(tmp_path, PRIVATE_SCENE) as here:
         slack = here.stage.slack
         await slack.command("alice", "ops", "/vps", "create")

@@ -1,4 +1,4 @@
-"""`policy explain` and `doctor` say of each human that is named whose account it is, or that it is nobody's."""
+"""`policy explain` and `doctor` report for each named human the account it has, or that it has none."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def written() -> str:
 
 @pytest.mark.requirement("nobody-is-named")
 async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
-    """One that is given with --human, and all that are configured; both commands say the same of them."""
+    """The human given with --human, and all configured ones; both commands report the same of them."""
     (tmp_path / "tokens.toml").write_text(written(), encoding="utf-8")
     more = {"actor": "slack:U0GUEST", "http_tokens_file": tmp_path / "tokens.toml"}
     async with stage(tmp_path, SCENE) as world, world.bot():
@@ -63,7 +63,7 @@ async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("nobody-is-named")
 async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
-    """Without a bot on this database nobody can tell; the decision is explained all the same."""
+    """Without a bot on this database the account is unknown; the decision is explained all the same."""
     async with stage(tmp_path, SCENE) as world:
         actor = Actor(ActorKind.AGENT, "ci", human="alice@acme.example")
         known, said = await with_account(actor, world.settings, VirtualClock())
@@ -78,7 +78,7 @@ async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
 @pytest.mark.requirement("nobody-is-named")
 @pytest.mark.parametrize("name", ["U0ALICE", "alice", "slack:alice", "alice@", "a@b"])
 def test_a_word_that_names_nobody_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A shape is no identity; what is written wrong is said with the name."""
+    """A shape is no identity; the error repeats the malformed name."""
     assert console.main([*EXPLAIN, "--human", name]) == exit_codes.USAGE
     assert f"--human '{name}'" in capsys.readouterr().err
 
@@ -87,7 +87,7 @@ def test_a_word_that_names_nobody_is_refused(name: str, capsys: pytest.CaptureFi
 def test_without_slack_it_is_said_how_much_is_known(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody is looked up, and a yes is the client's word."""
+    """No account is queried, and a yes is the client's word."""
     for name in ("VPSOPS_CONFIG", "VPSOPS_APPROVAL_CHANNEL"):
         monkeypatch.delenv(name, raising=False)
     assert console.main([*EXPLAIN, "--human", "alice@acme.example"]) == exit_codes.GOOD
@@ -110,7 +110,7 @@ decision = "confirm"
 
 @pytest.mark.requirement("nobody-is-named")
 async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
-    """Whom it asks, and who is asked about by it; one that is nobody is named with the rule."""
+    """The people that a rule asks, and those that it is about; one without an account is named with the rule."""
     (tmp_path / "vpsops.toml").write_text(RULES, encoding="utf-8")
     async with stage(tmp_path, SCENE) as world:
         settings = world.settings.model_copy(update={"config": tmp_path / "vpsops.toml"})

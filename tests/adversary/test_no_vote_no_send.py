@@ -29,7 +29,7 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
 
 
 async def force(stage: Stage, held: Change, **values: Any) -> Change:
-    """Set a row to approved behind everybody's back, and return the change at rest."""
+    """Set a row to approved outside the product, and return the change at rest."""
     approved = {"state": State.APPROVED.value, "owner": None, **values}
     statement = CHANGES.update().where(CHANGES.c.id == held.id).values(**approved)
     await stage.change(held.id, lambda connection, _: connection.execute(statement))
@@ -96,7 +96,7 @@ async def test_a_trail_that_was_emptied_approves_nothing(stage: Stage) -> None:
         lambda connection: connection.execute(sa.delete(AUDIT).where(AUDIT.c.change_id == held.id))
     )
     ended = await force(stage, held)
-    # the recount refuses it, or whoever first sees that the trail went back leaves it to people
+    # the recount refuses it, or the first process to see that the trail went back leaves it to people
     assert ended.state in {State.FAILED, State.NEEDS_PERSON}
     assert stage.effects("stop") == 0
 

@@ -56,7 +56,7 @@ def _scene(folder: Path, source: str) -> Scene:
 
 
 def _open(source: str) -> WorkspaceConfig:
-    """Return a workspace whose approvers are a channel or a group that others can let themselves into."""
+    """Return a workspace with a channel or group of approvers that others can join by themselves."""
     changed: dict[str, dict[str, Any]] = {
         "public": {"kind": "public"},
         "shared": {"shared": True},
@@ -83,7 +83,7 @@ OPEN = {
 @pytest.mark.requirement("approvers-are-closed")
 @pytest.mark.parametrize("source", OPEN)
 async def test_an_open_channel_or_group_lets_nobody_decide(tmp_path: Path, source: str) -> None:
-    """Its members' votes are refused, with the reason and the setting; doctor fails and says the same."""
+    """Its members' votes are refused, with the reason and the setting; doctor fails with the same reason."""
     kind, _, why = OPEN[source]
     scene = replace(_scene(tmp_path, kind), workspace=_open(source))
     async with world(tmp_path, scene) as here:
@@ -114,7 +114,7 @@ async def test_a_setting_accepts_what_is_meant_to_be_open(tmp_path: Path, source
 
 @pytest.mark.requirement("approvers-are-closed")
 async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -> None:
-    """It is looked at with each vote: what was private a minute ago may not be now."""
+    """It is checked with each vote: what was private a minute ago may not be now."""
     async with world(tmp_path, replace(PRIVATE_SCENE, settings=APPROVALS)) as here:
         here.stage.slack.open_to_all("approvals")
         here.stage.slack.invite("approvals", "dave")

@@ -36,12 +36,12 @@ Ended = dict[str, float]
 
 @dataclass
 class Directory:
-    """Slack, as the bot asks it: everybody has an account until it is closed."""
+    """Slack, as the bot asks it: every person has an account until it is closed."""
 
     closed: set[str] = field(default_factory=set)
 
     async def find(self, names: Names) -> AccountAnswer:
-        """Return the account of a name, or why there is none."""
+        """Return the account of a name, or why it has none."""
         account = names[0].removeprefix("slack:")
         return (
             AccountAnswer(problem="that account is deactivated") if account in self.closed else AccountAnswer(account)
@@ -68,7 +68,7 @@ async def served(folder: Path) -> AsyncIterator[Door]:
 
 
 async def follow(url: str, name: str, what: str, ended: Ended, core: Core) -> None:
-    """Open a request as somebody and read it to its end, whose time is kept."""
+    """Open a request as a named person and read it to its end, recording when it ended."""
     headers = {"Authorization": f"Bearer {TOKENS[name]}"}
     async with httpx.AsyncClient(trust_env=False, timeout=None, headers=headers) as http:  # noqa: S113 - it is open
         method, sent, body = await _request(http, url, what)
@@ -105,7 +105,7 @@ def take_back(door: Door) -> None:
 @pytest.mark.requirement("streams-end-with-tokens")
 @pytest.mark.parametrize("end", [close_account, pytest.param(take_back, marks=pytest.mark.slow)])
 async def test_what_a_token_opened_ends_within_a_minute_of_it(tmp_path: Path, end: Callable[[Door], None]) -> None:
-    """Both kinds of stream and a call that waits for votes; the change goes on, and so do other people's streams."""
+    """Both kinds of stream and a call that waits for votes; the change and other people's streams continue."""
     ended: Ended = {}
     async with served(tmp_path) as door, anyio.create_task_group() as group:
         for name in TOKENS:
@@ -125,7 +125,7 @@ async def test_what_a_token_opened_ends_within_a_minute_of_it(tmp_path: Path, en
 @pytest.mark.requirement("streams-end-with-tokens")
 @pytest.mark.parametrize("refusal", [TokenNotAcceptedError("it was taken back"), KeysUnavailableError("away"), None])
 async def test_a_request_ends_in_good_order_or_goes_on(refusal: Exception | None) -> None:
-    """One whose answer has not begun is answered 401; while the issuer cannot be asked nothing ends."""
+    """A request without a started answer is answered 401; while the issuer cannot be asked nothing ends."""
     sent: list[Message] = []
 
     async def verify(_: str) -> None:

@@ -1,4 +1,4 @@
-"""A proxy in front of MCP without authentication: it makes everybody look like this machine, whatever it adds."""
+"""A proxy in front of MCP without authentication: every caller seems to be this machine, whatever it adds."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ SEVERAL = {
     ids=["Slack over HTTP", "several workspaces", "several workspaces and Socket Mode"],
 )
 def test_what_a_proxy_must_reach_does_not_start_without_tokens(tmp_path: Path, given: dict[str, str]) -> None:
-    """`vpsops serve` says what to set, and nothing is served."""
+    """`vpsops serve` names the setting, and nothing is served."""
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **given}
     program = [sys.executable, "-m", "vpsops", "serve", "--http", "127.0.0.1:0"]
     ended = subprocess.run(program, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)

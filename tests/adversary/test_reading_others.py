@@ -1,4 +1,4 @@
-"""Who may read whose changes over MCP: one rule, for tools, resources and the trail."""
+"""Reading other people's changes over MCP: one rule, for tools, resources and the trail."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,7 +27,7 @@ WRITTEN = "".join(
 
 @asynccontextmanager
 async def asked(folder: Path) -> AsyncIterator[tuple[Core, str, str]]:
-    """Have somebody's agent ask for a change of web01; yield where MCP is served, and the change's id."""
+    """Let a person's agent ask for a change of web01; yield where MCP is served, and the change's id."""
     async with token_service(folder, WRITTEN, EVERYBODY) as (core, url, _):
         agent = Actor(ActorKind.AGENT, "mcp:ann", "helper", "ann@example.com")
         held = await core.gate.submit(Request("stop", {"server": "web01"}, agent, Origin("mcp"), reason=REASON))

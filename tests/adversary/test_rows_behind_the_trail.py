@@ -67,7 +67,7 @@ def without_row(connection: Connection, change: Change) -> None:
 
 
 def without(*events: str) -> Tamper:
-    """Return work that takes records out of the trail and writes the whole chain anew, as one who has it all can."""
+    """Return work that removes records from the trail and rewrites the whole chain, as full access allows."""
 
     def work(connection: Connection, _: Change) -> None:
         kept = [item for item in chain.read(connection) if item.event not in events]
@@ -109,7 +109,7 @@ async def found(stage: Stage) -> list[str]:
 
 
 async def told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Return what `vpsops audit verify` ends with, and says."""
+    """Return the exit code and the output of `vpsops audit verify`."""
     capsys.readouterr()
     code = await _verify_in(chain.ChainVerifier(), stage.database)
     return code, capsys.readouterr().out
@@ -147,7 +147,7 @@ async def test_a_row_that_the_trail_does_not_carry_is_told(
 async def test_a_send_without_its_approval_is_told(
     stage: Stage, capsys: pytest.CaptureFixture[str], events: tuple[str, ...], what: str
 ) -> None:
-    """Of a chain that is whole again: who wrote it anew had to leave the sending without its yes, or the row alone."""
+    """Of a consistent chain: the forger had to leave the sending without its yes, or the row alone."""
     done = await stage.done("reboot", server=stage.server("web.example.com").id)
     assert await found(stage) == []
     await stage.change(done.id, without(*events))
@@ -173,7 +173,7 @@ async def test_a_row_that_was_altered_is_not_sent(stage: Stage) -> None:
 
 @pytest.mark.requirement("rows-are-verified")
 async def test_many_changes_are_compared_page_by_page(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what has more records than any change may have is told without reading them."""
+    """And what has more records than any change may have is reported without reading them."""
     monkeypatch.setattr(rows, "PAGE", 2)
     monkeypatch.setattr(rows, "MOST_RECORDS", 9)
     ids = [(await stage.ask("stop", AGENT, server=stage.server(f"w{n}.example.com").id)).id for n in range(5)]

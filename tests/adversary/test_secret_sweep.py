@@ -46,7 +46,7 @@ def test_no_split_hides_a_secret(between: list[str], around: str) -> None:
 
 
 def test_a_wide_spelling_is_one_too() -> None:
-    """Letters of another width are the same key to whoever reads them."""
+    """Letters of another width are the same key to a reader."""
     wide = "".join(chr(ord(char) + 0xFEE0) if "!" <= char <= "~" else char for char in "hunter2hunter2")
     assert Redactor(("hunter2hunter2",)).text(f"it is {wide}.") == "it is •••."
 

@@ -71,7 +71,7 @@ async def asked(stage: Stage, actor: Actor, operation: str) -> Change:
 
 
 async def agree(stage: Stage, held: Change, *, dies: bool = False) -> Change:
-    """Let everybody say yes that has to; a process that `dies` records the last yes and does nothing more."""
+    """Let all required people agree; a process that `dies` records the last yes and does nothing more."""
     if held.actor.kind is ALICE.kind:
         if not dies:
             return await stage.gate.confirm(held.id, ALICE, held.digest)
@@ -89,7 +89,7 @@ async def agree(stage: Stage, held: Change, *, dies: bool = False) -> Change:
 
 
 async def superseded(stage: Stage, ended: Change, why: str) -> None:
-    """Assert that nothing was sent, and that the card, channels and the trail say why."""
+    """Assert that nothing was sent, and that the card, channels and the trail have the reason."""
     assert ended.state is State.SUPERSEDED, ended.note
     assert ended.note.startswith("Nothing was sent. ")
     assert why in ended.note
@@ -183,7 +183,7 @@ async def test_a_click_under_a_new_policy_is_answered_in_its_words(tmp_path: Pat
 
 
 def frozen(connection: Connection) -> None:
-    """Put a policy in force that lets nobody reboot anything."""
+    """Put a policy in force that lets no one reboot anything."""
     before = history.in_force(connection)
     assert before is not None
     freeze = {"id": "freeze", "decision": "deny", "operation": ["reboot"], "reason": "No reboots this week."}

@@ -1,4 +1,4 @@
-"""A file of tokens that becomes wrong under a running server, in every way we could think of: nobody gets in."""
+"""A file of tokens that becomes wrong under a running server, in every way we could think of: no caller gets in."""
 
 from collections.abc import Callable
 from pathlib import Path

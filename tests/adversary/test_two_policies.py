@@ -58,7 +58,7 @@ def environment(provider: SimulatorHandle, tmp_path: Path) -> dict[str, str]:
 
 
 async def command(environment: Mapping[str, str], *words: str) -> tuple[int, str]:
-    """Run a command to its end; return its exit code and all it said."""
+    """Run a command to its end; return its exit code and all its output."""
     done = await anyio.run_process([*COMMAND, *words], env=dict(environment), check=False)
     return done.returncode, (done.stdout + done.stderr).decode()
 
@@ -69,7 +69,7 @@ async def yes(_context: ClientRequestContext, _params: t.ElicitRequestParams) ->
 
 
 async def reboot(client: Client, server: str) -> str:
-    """Reboot a server by the tool, and return what the model is told."""
+    """Reboot a server by the tool, and return the tool's result."""
     result = await client.call_tool("vps_reboot", {"server": server})
     first: Any = result.content[0]
     return str(first.text)
@@ -114,7 +114,7 @@ async def test_an_assistant_without_the_teams_file_runs_under_the_teams_policy(
 async def test_a_policy_that_is_applied_reaches_a_running_process(
     provider: SimulatorHandle, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Edited and started anew it is refused with the command; once that ran, the same process serves."""
+    """Restarted after the edit it is refused with the command; once that ran, the same process serves."""
     config = tmp_path / "vpsops.toml"
     config.write_text(TEAM)
     environment["VPSOPS_CONFIG"] = str(config)

@@ -22,7 +22,7 @@ APPROVALS: Final = {"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"}
 SHARED_SCENE: Final = Scene(
     workspace=SHARED, settings={**APPROVALS, "VPSOPS_ACCEPT_APPROVERS": "shared-channels, public-channels"}
 )
-"""The channel is accepted as it is, so that nothing but who somebody is keeps them out."""
+"""The channel is accepted as it is, so that only a person's identity keeps them out."""
 PRIVATE_SCENE: Final = Scene(workspace=PRIVATE, settings=APPROVALS)
 AGENT: Final = Actor(ActorKind.AGENT, "mcp:helper", "helper", "slack:U0ALICE")
 
@@ -48,7 +48,7 @@ class AdversaryEnvironment:
         return await self.core.changes.get(self.change)
 
     def told(self, user: str) -> str:
-        """Return all that somebody was shown in private."""
+        """Return all that a person was shown in private."""
         slack = self.stage.slack
         return " ".join(shown(item) for item in (*slack.ephemerals(user), *slack.direct_messages(user)))
 

@@ -49,7 +49,7 @@ def test_lines_and_hidden_characters_are_taken_out(text: str, shown: str) -> Non
 
 
 def test_only_slacks_own_ids_become_mentions() -> None:
-    """A name that looks like a mention stays a name."""
+    """A name in the form of a mention stays a name."""
     assert user_mention("U0ALICE") == "<@U0ALICE>"
     assert user_mention("local:bob") == "local:bob"
     assert user_mention("U0BOB> <!channel") == "U0BOB&gt; &lt;!channel"

@@ -1,4 +1,4 @@
-"""Who has Home open, and the one look at the servers that serves them all."""
+"""Open Home views, and the one read of the servers that serves them all."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,7 @@ Look = Callable[[], Awaitable[ProviderList[Server]]]
 
 
 def looking(asked: list[int], error: Exception | None = None) -> Look:
-    """Return a look that counts itself, and fails if it should."""
+    """Return a read that counts its calls, and fails if it should."""
 
     async def look() -> ProviderList[Server]:
         asked.append(1)
@@ -27,7 +27,7 @@ def looking(asked: list[int], error: Exception | None = None) -> Look:
 
 
 async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> None:
-    """Within some seconds nobody asks again; a change that touched a server is a reason to."""
+    """Within some seconds there is no second call; a change that touched a server triggers one."""
     clock, homes, asked = FakeClock(), Homes(), [0]
     for _ in range(3):
         assert len(await homes.shelf.servers(clock, looking(asked))) == 1
@@ -44,7 +44,7 @@ async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> No
 
 
 async def test_a_provider_that_is_away_is_not_asked_again_for_a_while() -> None:
-    """Who asks meanwhile hears the same at once; whoever refreshes, or comes later, has it looked at again."""
+    """Requests meanwhile get the same error at once; a refresh, or a later request, reads again."""
     clock, shelf, asked = FakeClock(), Shelf(), [0]
     for _ in range(3):
         with pytest.raises(WayscloudError, match="away"):
@@ -82,7 +82,7 @@ def test_the_newest_homes_of_the_last_hour_are_kept_current() -> None:
 
 
 async def test_many_things_at_once_are_one_reason_to_look() -> None:
-    """News that came before anybody waits is not missed, and is taken once."""
+    """News that came before the wait is not missed, and is taken once."""
     homes = Homes()
     for seq in range(5):
         homes.told([ChangeEvent(seq)])

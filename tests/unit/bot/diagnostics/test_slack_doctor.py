@@ -31,7 +31,7 @@ CHANNELS: Final = {"VPSOPS_CHANNEL": "C0OPS", "VPSOPS_APPROVAL_CHANNEL": "C0APPR
 
 @asynccontextmanager
 async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[Workspace, dict[str, str]]]:
-    """Run a workspace, and say what a bot of it is told."""
+    """Run a workspace, and return the settings of a bot in it."""
     async with running_workspace(config, clock=VirtualClock(), wall=VirtualClock()) as slack:
         yield (
             slack,
@@ -77,7 +77,7 @@ async def test_a_whole_set_up_is_all_ok() -> None:
 
 
 async def test_scopes_are_held_against_the_manifest() -> None:
-    """A missing scope is told with what does not work; one too many is told as well."""
+    """A missing scope is reported with what does not work; a superfluous one as well."""
     config = WorkspaceConfig(scopes=(frozenset(SCOPES) - {"chat:write", "usergroups:read"}) | {"channels:history"})
     async with workspace(config) as (_, told):
         findings = await found(told)
@@ -168,7 +168,7 @@ async def test_a_clock_that_is_off_is_told(seconds: float, level: Level) -> None
 
 
 async def test_a_slack_that_cannot_be_reached_is_told() -> None:
-    """Nobody listens, or it answers 503: the exit code says that it is the network."""
+    """Slack is down, or answers 503: the exit code stands for the network."""
     async with workspace() as (slack, told):
         nowhere = await found(told | {"SLACK_API_URL": f"http://127.0.0.1:{await refused_port()}/api/"})
         slack.faults.ratelimit_next("auth.test")

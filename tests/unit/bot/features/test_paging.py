@@ -105,7 +105,7 @@ def test_a_server_that_goes_meanwhile_shifts_no_page(gone: int) -> None:
 
 
 def test_names_too_long_to_turn_by_are_said_to_be() -> None:
-    """A value that Slack would refuse is left out, and the page says what to do instead."""
+    """A value that Slack would refuse is left out, and the page states what to do instead."""
     servers = [Server(id=f"id-{n}", hostname=f"{'x' * 2500}{n:03}", status="running") for n in range(30)]
     _, post = listed(servers)
     assert list(turns(post)) == ["Last"]
@@ -113,6 +113,6 @@ def test_names_too_long_to_turn_by_are_said_to_be() -> None:
 
 
 def test_a_page_costs_the_schemas_nothing() -> None:
-    """What the buttons need is no part of what a model is told."""
+    """What the buttons need is not sent to models."""
     assert set(ServerList.model_json_schema()["properties"]) == {"servers", "total", "next_cursor"}
     assert set(page(fleet(30), ListArguments(cursor=LAST)).model_dump()) == {"servers", "total", "next_cursor"}

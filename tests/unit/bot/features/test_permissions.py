@@ -1,4 +1,4 @@
-"""Help says what the caller may do here, by the policy alone."""
+"""Help lists what the caller may do here, by the policy alone."""
 
 from datetime import UTC, datetime
 
@@ -90,12 +90,12 @@ def said(policy: Policy = POLICY, actor: Actor = ALICE) -> dict[str, str]:
     ],
 )
 def test_each_operation_says_what_the_caller_may(operation: str, words: str) -> None:
-    """At once, after a word, after votes, for some servers only, or not at all; with the rules that say so."""
+    """At once, after a confirmation or votes, for some servers only, or not at all; with the rules that decide."""
     assert said()[operation] == words
 
 
 def test_groups_that_are_not_known_give_nothing() -> None:
-    """Who is not known to be in the group is told as much as the gate would do: a refusal."""
+    """Without proven membership of the group the answer is the gate's: a refusal."""
     stranger = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")
     assert "refused" in said(actor=stranger)["start"]
 
@@ -138,7 +138,7 @@ WHO = Approvers(people=("u1", "u2"))
 def test_what_help_says_is_what_the_gate_decides(
     written: list[tuple[RuleConditions, Decision]], hostname: str, region: str
 ) -> None:
-    """For whichever server, the decision is the one that help names, or one of those it says hold for some."""
+    """For any server, the decision is the one that help names, or one of those that it lists for some."""
     policy = policy_of(
         [Rule(f"r{number}", match, decision, 2, WHO) for number, (match, decision) in enumerate(written)]
     )

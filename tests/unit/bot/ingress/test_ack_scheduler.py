@@ -94,7 +94,7 @@ async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
 
 
 async def test_urgent_steps_overtake() -> None:
-    """What people decide by is not kept waiting by what they look at."""
+    """Acts that decide are not delayed by reads."""
     clock = FakeClock()
     steps = Steps(AckScheduler(clock))
     async with bounded_group() as group:

@@ -114,7 +114,7 @@ async def test_a_signature_header_that_comes_twice_counts_as_none() -> None:
 
 @pytest.mark.parametrize(("extra", "answer"), [(0, 200), (1, 413)])
 async def test_a_body_holds_a_million_bytes_and_not_one_more(extra: int, answer: int) -> None:
-    """Whether its length is said or not."""
+    """With and without a declared length."""
     body = BODY + b"&x=" + b"y" * (1_000_000 - len(BODY) - 3 + extra)
     assert await status(body, *signed(0, body)) == answer
     assert await status(body, ("Content-Length", "0"), *signed(0, body)) == answer

@@ -23,7 +23,7 @@ BOUND = PATIENCE_SECONDS
 
 
 class Payload(BaseModel):
-    """What is delivered: how its handling goes wrong, and words of somebody's."""
+    """A delivery: how its handling fails, and a text from a person."""
 
     away: bool = False
     broken: bool = False
@@ -82,7 +82,7 @@ async def test_a_click_does_not_wait_behind_commands(tmp_path: Path) -> None:
 
 
 async def test_a_delivery_that_comes_three_times_at_once_is_worked_off_once(tmp_path: Path) -> None:
-    """The redeliveries are told that it was here; nothing is done for them."""
+    """The redeliveries are acknowledged as duplicates; nothing is done for them."""
     async with working(tmp_path) as (intake, work, inbox):
         first: list[bool] = []
 
@@ -108,7 +108,7 @@ async def test_what_breaks_is_not_done_again_and_what_was_not_stored_is(tmp_path
 
 
 class Watched(Inbox):
-    """An inbox that says when somebody looked for what was left behind."""
+    """An inbox that records each search for abandoned deliveries."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, clock)
@@ -161,7 +161,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
 
 
 async def test_what_is_in_hand_at_the_end_is_waited_for_and_no_longer(tmp_path: Path) -> None:
-    """Draining says whether all was done in its time, what still waits in line included."""
+    """Draining returns whether all was done in its time, including what still waits in line."""
     async with working(tmp_path) as (intake, work, _):
         await intake.accept("command", COMMAND, Payload())
         assert not await intake.drain(0.05)

@@ -41,7 +41,7 @@ class Behind:
     bodies: list[bytes] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the body and say yes."""
+        """Note the body and accept the request."""
         self.bodies.append(await Request(scope, receive).body())
         await PlainTextResponse("through")(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""The snapshots of the cards, one file each; `python -m tests.unit.bot.messages.card_snapshots` writes them anew."""
+"""The snapshots of the cards, one file each; `python -m tests.unit.bot.messages.card_snapshots` rewrites them."""
 
 import json
 from collections.abc import Mapping

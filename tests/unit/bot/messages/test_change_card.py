@@ -1,4 +1,4 @@
-"""Cards tell the truth in every state, and what comes from outside stays data."""
+"""Cards are true in every state, and what comes from outside stays data."""
 
 import re
 from typing import Any
@@ -65,7 +65,7 @@ def test_only_a_change_that_waits_for_people_has_buttons(state: State) -> None:
 
 
 def test_the_button_names_the_act_and_carries_only_what_was_shown() -> None:
-    """The button says which server; its value is the change and the beginning of its digest."""
+    """The button names the server; its value is the change and the beginning of its digest."""
     confirm, cancel = controls(change_card(change(), NOW))
     assert confirm["text"]["text"] == "Reboot web01.example.com"
     assert confirm["value"] == '{"c":"chg_0123456789ab","d":"ab12ab12ab12ab12"}'
@@ -84,7 +84,7 @@ def test_voters_vote_and_the_asker_may_only_cancel() -> None:
 
 
 def test_another_digest_is_another_block() -> None:
-    """What is shown anew has a new block id, so an old click is known for one."""
+    """Changed content has a new block id, so an old click is recognised."""
     ids = {block_ids(change_card(change(digest=digest * 16), NOW)) for digest in ("ab12", "cd34")}
     assert len(ids) == 2
 
@@ -98,7 +98,7 @@ def test_a_card_names_all_that_is_decided_on() -> None:
 
 
 def test_an_agent_is_shown_with_the_human_behind_it() -> None:
-    """People see for whom an agent asks."""
+    """The card names the person behind an agent."""
     assert "the agent that calls itself “helper” for <@U0ALICE>" in change_card(change(actor=AGENT), NOW).text
 
 
@@ -123,7 +123,7 @@ def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> Non
 @settings(max_examples=examples(40))
 @given(NASTY)
 def test_an_outside_text_adds_no_line_of_its_own(words: str) -> None:
-    """A reason with line breaks cannot write a line that looks like ours."""
+    """A reason with line breaks cannot forge a line of ours."""
     reason = next(
         str(block["text"]["text"])
         for block in change_card(change(reason=f"x{words}"), NOW).blocks

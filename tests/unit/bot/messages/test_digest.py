@@ -1,4 +1,4 @@
-"""From what happened to what a channel reads: who is told, what waits for the morning, and how it is drawn."""
+"""From events to a channel's message: its receivers, what waits for the morning, and how it is drawn."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,7 @@ def sub(ident: str = "sub_1", channel: str = "C0OPS", *events: SubscriptionEvent
 def message(
     ident: int, subs: Sequence[str], at: datetime = NOW, *, urgent: bool = False, items: int = 1
 ) -> OutboxMessage:
-    """Return a row of what a channel is to be told."""
+    """Return a row of a channel's pending news."""
     drawn = [NotificationItem(f"Thing {n}.", f"s{n}", f"web{n:02}.example.com").value for n in range(items)]
     payload = {"subs": list(subs), "urgent": urgent, "items": drawn}
     return OutboxMessage(ident, "news:C0OPS", "news", payload, 1, at)
@@ -73,7 +73,7 @@ def test_what_is_for_voters_is_for_no_channel(event: str) -> None:
 
 @pytest.mark.requirement("notices-to-subscribers")
 def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
-    """Two subscriptions of one channel are one message; other servers and other events are nobody's."""
+    """Two subscriptions of one channel are one message; other servers and other events go to no channel."""
     wanted = [
         sub("sub_1", "C0OPS", SubscriptionEvent.DRIFT, servers=("web*",)),
         sub("sub_2", "C0OPS", SubscriptionEvent.DRIFT),
@@ -101,7 +101,7 @@ def test_the_provider_concerns_every_server() -> None:
 
 
 def test_an_event_of_another_kind_is_nobodys_subscription() -> None:
-    """A switch that was thrown is told elsewhere."""
+    """The pause of agents is announced elsewhere."""
     assert of_event({"text": "Agents are paused."}) == []
 
 
@@ -129,7 +129,7 @@ def test_the_settings_channel_is_the_simple_default(
 
 @pytest.mark.requirement("quiet-hours")
 def test_quiet_hours_hold_back_all_but_what_is_urgent() -> None:
-    """At night it waits until seven in Oslo; what failed is told at once, and so is what a loud subscription wants."""
+    """At night it waits until seven in Oslo; a failure is sent at once, and so is what a loud subscription wants."""
     wanted = {"sub_1": sub(options=NIGHT), "sub_2": sub("sub_2")}
     rows = [message(1, ["sub_1"]), message(2, ["sub_1"], urgent=True), message(3, ["sub_1", "sub_2"])]
     plan = plan_of(rows, wanted, AT_NIGHT)
@@ -196,7 +196,7 @@ def test_many_at_once_are_one_bounded_list() -> None:
 @settings(max_examples=examples(40))
 @given(NASTY)
 def test_nothing_from_outside_is_read_as_markup(words: str) -> None:
-    """Server names, provider errors and patterns ring nobody in a notice, a list, a summary or a subscription."""
+    """Server names, provider errors and patterns notify no one in a notice, a list, a summary or a subscription."""
     items = [NotificationItem(words, words, words)] * 30
     villain = sub(servers=(words or "x",), by={"id": words, "name": words})
     occasion = of_change(hostile(State.FAILED, words), "failed", NOW)

@@ -39,7 +39,7 @@ def labels(post: Post) -> list[str]:
 
 
 def test_changes_link_to_their_cards_and_turn_the_page() -> None:
-    """A change whose card is known has a link; the buttons carry what was asked."""
+    """A change with a known card has a link; the buttons carry the request."""
     post = changes_page("Your changes", [change(id="chg_1"), change(id="chg_2")], {"chg_1": LINK}, TURNS)
     assert texts(post).count(f"<{LINK}|open card>") == 1
     assert labels(post) == ["Newest", "Older", "Share here"]
@@ -63,7 +63,7 @@ def test_a_list_for_everyone_rings_nobody() -> None:
 
 
 def test_a_channel_is_told_neither_reasons_nor_refusals_of_the_trail() -> None:
-    """What people wrote and what was refused is for who looks; deeds about changes may be shown."""
+    """Reasons and refusals are for the reader alone; acts on changes may be shown."""
     by = {"id": "U0BOB", "name": "bob", "human": "U0BOB", "kind": "person"}
     records = [
         record(1, by=by, verdict="deny", reason="secret plan", evidence="x"),
@@ -101,7 +101,7 @@ def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_typed_verdict_decides_nothing_and_leads_to_the_card(verdict: Verdict) -> None:
-    """The answer says so, has the link, and no button that votes."""
+    """The answer states that, has the link, and no button that votes."""
     post = card_page(change(id="chg_1", ruling=APPROVE, actor=AGENT), {"chg_1": LINK}, verdict)
     assert "Nothing was decided" in post.text
     assert LINK in texts(post)
@@ -118,7 +118,7 @@ def test_a_command_too_long_for_a_button_has_none() -> None:
 
 
 def test_the_report_says_how_everything_stands() -> None:
-    """The fleet by state, costs with what is not known, holds by whom they wait for, the pause, the last day."""
+    """The fleet by state, costs with unknown ones, holds by the person they wait for, the pause, the last day."""
     held = (change(ruling=APPROVE, actor=AGENT, id="chg_1"), change(id="chg_2"), change(State.WATCHING, id="chg_3"))
     fleet = FleetCounts({"running": 9_000, "stopped": 1}, MonthlyCosts({"NOK": 99.5, "EUR": 3.0}, 2))
     standing = StatusReport(
@@ -134,7 +134,7 @@ def test_the_report_says_how_everything_stands() -> None:
 
 
 def test_a_provider_that_is_down_leaves_the_rest_of_the_report() -> None:
-    """What is not known is said in its place."""
+    """An unknown figure is named in its place."""
     said = report_page(StatusReport(NOW, FleetCounts(problem="It is down. (err_1)"), Pause()), {}).text
     assert "Servers: unavailable: It is down. (err_1)" in said
     assert "Agents: active" in said
@@ -153,7 +153,7 @@ def test_costs_come_from_the_server_or_from_its_plan() -> None:
 
 
 def test_one_is_sent_to_the_copy_one_can_open() -> None:
-    """The copy in one's own channel first, else the voters', never somebody else's direct messages."""
+    """The copy in one's own channel first, else the voters', never another person's direct messages."""
     copies = [
         PostedMessage("change:chg_1", "card", "D0BOB", "1"),
         PostedMessage("change:chg_1", "card", "C0OPS", "2"),

@@ -79,7 +79,7 @@ def test_the_form_fits_however_much_is_on_offer(words: str, count: int) -> None:
 
 
 def test_a_choice_runs_exactly_what_is_on_its_button() -> None:
-    """Servers of one name are told apart by id, and each button carries its own."""
+    """Servers of one name are distinguished by id, and each button carries its own."""
     post = server_choice("web", "stop", [("a1", "web.example.com"), ("b2", "web.example.com")])
     row = next(block for block in post.blocks if block["type"] == "actions")["elements"]
     assert [unpack(item["value"]) for item in row] == [
@@ -129,7 +129,7 @@ def test_values_are_read_back_from_a_form() -> None:
 
 
 def test_help_lists_every_command_and_explains_each() -> None:
-    """What help shows can be typed, and every operation says what it does."""
+    """What help shows can be typed, and every operation has a description."""
     everything = str(help_page().blocks)
     for word in LISTED:
         assert f"/vps {word}" in everything
@@ -143,7 +143,7 @@ def test_help_lists_every_command_and_explains_each() -> None:
     "listing", [Plans(plans=[Plan(code="p1")]), Plans(plans=[]), OsTemplates(os_templates=[]), Regions(regions=[])]
 )
 def test_a_catalogue_that_is_not_whole_says_so(listing: Plans | OsTemplates | Regions) -> None:
-    """In Slack as in MCP; one that is whole says nothing."""
+    """In Slack as in MCP; a complete one has no such note."""
     words = "20 of 45 are listed"
     asked = OperationCall("plans", {})
     assert words not in str(result_post(listing, asked).blocks)

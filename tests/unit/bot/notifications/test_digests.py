@@ -37,7 +37,7 @@ SUB = subscription_id("1")
 
 @dataclass
 class Desk:
-    """A newsroom whose messages are kept here."""
+    """A digest sender that keeps its messages here."""
 
     core: Core
     clock: FakeClock
@@ -58,7 +58,7 @@ class Desk:
         await self.core.outbox.retry(ids, after=1.0, error=error.code)
 
     async def happens(self, *items: NotificationItem, urgent: bool = False) -> None:
-        """Let the channel have something to be told."""
+        """Add news for the channel."""
         payload = {"subs": [SUB], "urgent": urgent, "items": [item.value for item in items]}
         now = self.clock.now()
 
@@ -68,7 +68,7 @@ class Desk:
         await self.core.database.transact(work)
 
     async def deliver(self) -> list[str]:
-        """Deliver what is due, and return what was said."""
+        """Deliver what is due, and return the texts that were sent."""
         before = len(self.sent)
         messages = await self.core.outbox.claim()
         if messages:
@@ -111,7 +111,7 @@ async def told(desk: Desk, *items: NotificationItem, urgent: bool = False) -> li
 
 
 async def test_a_server_has_one_thread_a_day(desk: Desk) -> None:
-    """The first notice is the parent of the others; another server and another day begin anew."""
+    """The first notice is the parent of the others; another server and another day start a new thread."""
     await told(desk, web(1))
     await told(desk, web(1, "started"))
     await told(desk, web(2))
@@ -129,12 +129,12 @@ async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: Desk) -> 
     (text,) = await desk.deliver()
     assert text.startswith("6 notices about 6 servers")
     assert len(await told(desk, *(web(number) for number in range(5)))) == 5
-    assert desk.threads == [""] * 6  # a list is nobody's thread
+    assert desk.threads == [""] * 6  # a list has no thread
 
 
 @pytest.mark.requirement("quiet-hours")
 async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
-    """Nothing is said at night but what is urgent; at seven all of it comes as one message, and only once."""
+    """At night only urgent news is sent; at seven all of it comes as one message, and only once."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)  # 23:00
     assert await told(desk, web(1)) == []
@@ -151,7 +151,7 @@ async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
 
 
 async def test_what_waits_for_the_morning_survives_the_process(desk: Desk, database_url: str) -> None:
-    """It is in the database: another process tells it."""
+    """It is in the database: another process sends it."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)
     assert await told(desk, web(1)) == []
@@ -204,7 +204,7 @@ async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: Desk) -> None
 
 
 async def test_what_was_made_today_is_found_by_its_name(desk: Desk) -> None:
-    """A create is told by its name before it has an id: both are one thread."""
+    """A create is announced by its name before it has an id: both are one thread."""
     await told(desk, NotificationItem("web09 takes long.", "", "web09.example.com"))
     await told(desk, NotificationItem("web09 is ready.", "s9", "web09.example.com"))
     assert desk.threads == ["", "1.0"]
@@ -218,7 +218,7 @@ async def rows(desk: Desk) -> int:
 
 
 async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
-    """What happened before its end and is delivered after it is nobody's news."""
+    """An event from before the end that is delivered after it is not sent."""
     store = Subscriptions(desk.core.database, desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
     until = desk.clock.now() + timedelta(hours=1)

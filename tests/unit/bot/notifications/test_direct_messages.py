@@ -1,4 +1,4 @@
-"""Direct messages to whoever asked, when very much ends at once; the rest of it is played in the e2e tests."""
+"""Direct messages to askers when very many changes end at once; the e2e tests cover the rest."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from vpsops.core.config.settings import Settings
 
 @dataclass
 class Ends:
-    """Somebody whose changes end; what they are told is kept here."""
+    """A person's ending changes; their messages are kept here."""
 
     core: Core
     clock: FakeClock
@@ -39,7 +39,7 @@ class Ends:
         return "D1", f"{len(self.sent)}.0"
 
     async def end(self, number: int, event: str = "succeeded", state: State = State.SUCCEEDED) -> list[str]:
-        """Let changes end, and return what was said of them."""
+        """Let changes end, and return the messages about them."""
         before = len(self.sent)
         assert self.personal is not None
         for _ in range(number):
@@ -63,7 +63,7 @@ async def ends(database_url: str) -> AsyncIterator[Ends]:
 
 
 async def test_a_burst_of_ends_is_five_messages_and_a_word_of_the_rest(ends: Ends) -> None:
-    """A fleet that is done does not fill somebody's afternoon, nor the pace that the cards need."""
+    """A large batch neither floods a person's messages nor takes the rate that the cards need."""
     said = await ends.end(40)
     assert len(said) == BURST + 1
     assert said[-1].startswith(MORE)
@@ -71,7 +71,7 @@ async def test_a_burst_of_ends_is_five_messages_and_a_word_of_the_rest(ends: End
 
 
 async def test_what_failed_is_told_one_by_one(ends: Ends) -> None:
-    """However much else ended, nobody learns of a failure from a list."""
+    """However much else ended, each failure has a message of its own."""
     await ends.end(40)
     assert len(await ends.end(3, "failed", State.FAILED)) == 3
     assert await ends.end(1) == []
@@ -87,7 +87,7 @@ async def test_a_minute_later_ends_are_told_again(ends: Ends) -> None:
 
 
 async def test_a_message_that_slack_refused_is_not_counted(ends: Ends) -> None:
-    """The word of the rest comes when it is tried again; without that nobody would hear of the rest."""
+    """The notice of the rest comes with the retry; without it the rest would go unmentioned."""
     await ends.end(BURST)
     ends.refusals.append("internal_error")
     with pytest.raises(SlackError):

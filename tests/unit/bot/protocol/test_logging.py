@@ -1,4 +1,4 @@
-"""What Bolt and the SDK may say."""
+"""What Bolt and the SDK may log."""
 
 import logging
 

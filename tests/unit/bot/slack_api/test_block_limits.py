@@ -113,7 +113,7 @@ def test_a_text_too_long_for_an_edit_is_cut() -> None:
     ],
 )
 def test_a_form_over_a_limit_is_replaced_by_words(view: Block) -> None:
-    """A form that Slack would refuse says so instead of failing."""
+    """A form that Slack would refuse is replaced by a message instead of failing."""
     body = {"type": "modal", **view}
     assert list(view_limit_violations(body))
     assert check_view(body)

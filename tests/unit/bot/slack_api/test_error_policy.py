@@ -56,7 +56,7 @@ class Room:
         return made
 
     async def step(self, made: Change, after: State) -> Change:
-        """Move a change, which asks for its card to be drawn anew."""
+        """Move a change, which requests a redraw of its card."""
         return await self.core.database.transact(
             lambda connection: repository.step(connection, made, after, self.clock.now(), event=after.value)
         )
@@ -170,7 +170,7 @@ async def test_a_lost_answer_posts_no_second_message(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.STOP]))
 async def test_a_refused_token_keeps_everything(tmp_path: Path, code: str) -> None:
-    """Nothing is thrown away and nothing hurries; it goes out once the token is accepted again, and health says so."""
+    """Nothing is discarded or retried early; it is sent once the token is accepted again, and health reports it."""
     async with room(tmp_path) as here:
         here.slack.faults.fail_next("chat.postMessage", error=code)
         await here.hold()
@@ -195,7 +195,7 @@ async def test_a_closed_channel_sends_the_card_to_the_asker(tmp_path: Path, code
 
 
 async def test_a_card_with_no_open_place_waits_for_one(tmp_path: Path) -> None:
-    """Nobody is there to show it to: it is kept, tried each minute, and posted once somebody has let the app in."""
+    """Without a reader it is kept, tried each minute, and posted once the app is admitted."""
     async with room(tmp_path) as here:
         here.slack.faults.fail_next("chat.postMessage", 2, "not_in_channel")
         await here.hold()
@@ -208,7 +208,7 @@ async def test_a_card_with_no_open_place_waits_for_one(tmp_path: Path) -> None:
 
 
 async def test_a_closed_place_is_not_waited_for_after_the_end(tmp_path: Path) -> None:
-    """A change that has ended waits for nobody, so its card is not kept for a channel that never opens."""
+    """A change that has ended waits for no one, so its card is not kept for a channel that never opens."""
     async with room(tmp_path) as here:
         here.slack.faults.fail_next("chat.postMessage", 4, "is_archived")
         made = await here.hold()
@@ -246,7 +246,7 @@ async def test_a_refused_layout_is_drawn_plainer_and_then_given_up(tmp_path: Pat
 
 
 async def test_edits_rest_when_slack_says_so(tmp_path: Path) -> None:
-    """A 429 on an edit holds all edits for as long as Slack says."""
+    """A 429 on an edit holds all edits for as long as Slack asks."""
     async with room(tmp_path) as here:
         made = await here.hold()
         await here.until_rows([])
@@ -308,13 +308,13 @@ async def test_one_channel_gets_a_message_a_second_and_others_do_not_wait(tmp_pa
 
 
 def test_the_page_has_the_table() -> None:
-    """docs/slack.md tells the same of every answer as the code does."""
+    """docs/slack.md and the code agree on every answer."""
     assert table() == {code: name.value for name, codes in ACTION_CODES.items() for code in codes}
     assert action_for("something_new") is ErrorAction.RETRY
 
 
 def table() -> Mapping[str, str]:
-    """Return what the page says is done about each answer to a message."""
+    """Return what the page documents for each answer to a message."""
     text = PAGE.read_text(encoding="utf-8").partition("<!-- remedies -->")[2].partition("<!-- /remedies -->")[0]
     results: dict[str, str] = {}
     for line in text.splitlines():

@@ -71,7 +71,7 @@ def assert_words_stay_words(view: Block) -> None:
 
 
 def words_on(view: Block) -> str:
-    """Return a view's own text, for looking up what it says."""
+    """Return a view's own text, for searching in it."""
     return str(view)
 
 
@@ -108,7 +108,7 @@ def test_the_buttons_carry_exactly_what_is_shown() -> None:
 
 
 def test_own_changes_have_the_askers_buttons_and_ended_ones_have_none() -> None:
-    """A hold of one's own is confirmed or withdrawn; what is over is only told."""
+    """A hold of one's own is confirmed or withdrawn; an ended change is only shown."""
     own = [change(), change(State.SUCCEEDED, id="chg_done")]
     view = home_view(HomePage(NOW, own=own))
     actions = [

@@ -137,7 +137,7 @@ async def test_a_token_in_another_workspaces_row_is_none(desk: Desk) -> None:
 
 
 async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: Desk) -> None:
-    """Slack repeats its events for minutes and tells whole seconds."""
+    """Slack repeats its events for minutes and sends whole seconds."""
     await desk.kept.async_save(installation())
     now = desk.clock.now().timestamp()
     assert not await desk.kept.removed(TEAM, now - 60)
@@ -166,7 +166,7 @@ async def test_what_is_not_wanted_is_refused_with_the_reason(desk: Desk, more: d
 
 
 async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) -> None:
-    """Twenty requests with one state: one of them goes on."""
+    """Twenty requests with one state: one of them continues."""
     states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
     used: list[bool] = []
@@ -181,7 +181,7 @@ async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) 
 
 
 async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk) -> None:
-    """Who reads the database cannot finish somebody's installation; what is too old is removed by the next."""
+    """A reader of the database cannot finish another's installation; what is too old is removed by the next."""
     states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
     stored = await desk.database.read(
@@ -198,7 +198,7 @@ async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk
 async def test_installations_that_are_begun_by_the_million_fill_no_disk(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond a number nobody can begin until some have ended."""
+    """Beyond a number no installation can begin until some have ended."""
     monkeypatch.setattr(installations, "MAX_STATES", 3)
     states = OAuthStates(desk.database, desk.clock)
     for _ in range(3):
@@ -282,7 +282,7 @@ approvers = { channels = ["C0ELSEWHERE"] }
 
 @pytest.mark.requirement("approvers-are-closed")
 async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Desk, tmp_path: Path) -> None:
-    """With its own token: one that anybody may join, that is shared, that is gone. A rule may name another's."""
+    """With its own token: one that is open to join, that is shared, that is gone. A rule may name another's."""
     (tmp_path / "vpsops.toml").write_text(CONFIG, encoding="utf-8")
     private = ACME.with_scopes(*READS)
     async with running_slack([private, BETA.with_scopes(*READS)], clock=VirtualClock()) as slack:

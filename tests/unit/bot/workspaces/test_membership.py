@@ -99,11 +99,11 @@ async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, mem
     with pytest.raises(NotAllowedError):
         await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
     assert parts.core.gate.calls == []
-    assert (await request_of(parts, ASKING, "list", {})).operation == "list"  # they may look
+    assert (await request_of(parts, ASKING, "list", {})).operation == "list"  # they may read
 
 
 async def test_a_member_is_known_by_name_and_address(slack: Answers, membership: Membership) -> None:
-    """As Slack tells them, if it does."""
+    """As Slack reports them, if it does."""
     member = await membership.require_full_member("U0ANN")
     assert (member.name, member.email) == ("ann", "Ann@Example.com")
     slack.answers["users.info"] = {"user": {**ANN, "profile": None}}
@@ -126,7 +126,7 @@ async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership:
 
 
 async def test_another_companys_account_is_foreign(slack: Answers, membership: Membership) -> None:
-    """Whatever else it says of itself."""
+    """Whatever else it claims."""
     slack.answers["users.info"] = {"user": {**ANN, "team_id": "T9"}}
     with pytest.raises(ForeignAccountError):
         await membership.admit("U0ANN")
@@ -160,7 +160,7 @@ async def test_a_decision_reads_anew(slack: Answers, membership: Membership) -> 
 
 
 async def test_what_cannot_be_read_decides_nothing(slack: Answers, membership: Membership) -> None:
-    """One unreadable source among several is no harm to whoever is found in another."""
+    """One unreadable source among several does not affect a person found in another."""
     both = Approvers(groups=("S0WEB",), channels=("C0OPS",))
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
     assert (await membership.verify_approver("U0ANN", both)).groups == ("C0OPS",)
@@ -177,7 +177,7 @@ async def test_what_cannot_be_read_decides_nothing(slack: Answers, membership: M
 async def test_a_channel_is_read_to_its_hundredth_page(
     slack: Answers, membership: Membership, pages: int, *, readable: bool
 ) -> None:
-    """More people than that cannot be told from who is not among them."""
+    """In a larger channel members cannot be distinguished from others."""
 
     def page(params: Mapping[str, Any]) -> dict[str, Any]:
         number = int(params.get("cursor", 1))
@@ -229,18 +229,18 @@ async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
 
 
 async def test_a_vote_carries_what_was_read_at_the_click(slack: Answers, membership: Membership) -> None:
-    """The groups that a person was found in; whose agent asks was found out before."""
+    """The groups in which the person was found; the agent's human was resolved before."""
     parts = parts_of(membership)
     await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
     ((_, voter, evidence),) = parts.core.gate.calls
     assert (voter.groups, voter.aliases) == (("S0WEB",), ())
     assert evidence == "member of user group S0WEB (1 people, read just now)"
-    assert slack.asked.count("users.info") == 1  # nobody's address is asked for where no rule names one
+    assert slack.asked.count("users.info") == 1  # no address is requested where no rule names one
 
 
 @pytest.mark.parametrize(("named", "aliases"), [("ANN@example.com", ("ann@example.com",)), ("zoe@example.com", ())])
 async def test_a_rule_may_name_a_voter_by_address(membership: Membership, named: str, aliases: tuple[str, ...]) -> None:
-    """In any case, and nobody else's."""
+    """In any case, and no other address."""
     parts = parts_of(membership)
     await cast(parts, ASKING, held(approvers=Approvers(people=(named,))), Verdict.APPROVE, "d" * 64)
     ((_, voter, evidence),) = parts.core.gate.calls
@@ -248,7 +248,7 @@ async def test_a_rule_may_name_a_voter_by_address(membership: Membership, named:
 
 
 async def test_the_asker_settles_and_withdraws_by_their_account(slack: Answers, membership: Membership) -> None:
-    """Nothing has to be read for the human behind the agent; anybody else settles by what is read of them."""
+    """Nothing has to be read for the human behind the agent; any other person settles by what is read of them."""
     parts, own = parts_of(membership), held(replace(AGENT, account="U0ANN"))
     await settle(parts, ASKING, own, happened=True)
     await withdraw(parts, ASKING, own)
@@ -264,7 +264,7 @@ async def test_the_asker_settles_and_withdraws_by_their_account(slack: Answers, 
 async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_such(
     slack: Answers, membership: Membership
 ) -> None:
-    """The workspace is a group of everybody in it; nothing is asked where no rule wants it."""
+    """The workspace is a group of all its members; nothing is asked where no rule wants it."""
     parts = parts_of(membership)
     actor = await known_actor(parts, ASKING)
     assert (actor.groups, actor.aliases) == (("T1", "S0WEB"), ("ann@example.com",))
@@ -280,7 +280,7 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
 async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_most(
     membership: Membership, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One part that may not be read is enough to refuse; three menus at once are one look."""
+    """One part that may not be read is enough to refuse; three menus at once are one read."""
     parts = parts_of(membership)
     parts.core.clock, parts.shelf = clock, CatalogueCache()
     allowed, looks = {"plans", "os_templates", "regions"}, list[float]()
@@ -307,7 +307,7 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
 async def test_a_read_takes_its_turn_after_it_and_nothing_else_does(
     membership: Membership, outcome: Outcome, turns: int
 ) -> None:
-    """Many that shared one look do not go on all at once; whoever alters something is not kept waiting."""
+    """Many callers of one shared read do not continue all at once; a request that changes something is not delayed."""
     taken: list[str] = []
 
     async def slot() -> None:

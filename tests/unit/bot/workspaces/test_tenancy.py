@@ -46,7 +46,7 @@ def grid(org: str, teams: Any, team: str = "T2") -> dict[str, Any]:
 def test_an_account_is_of_this_workspace_or_not(
     tenant: Tenant, user: Mapping[str, Any], affiliation: Affiliation
 ) -> None:
-    """What Slack does not tell is foreign."""
+    """An account that Slack does not describe is foreign."""
     assert tenant.affiliation(user) is affiliation
 
 
@@ -102,7 +102,7 @@ OPEN, CLOSED = {"public-channels"}, set[str]()
     ],
 )
 def test_a_channel_is_closed_enough_or_not(about: Mapping[str, Any], accepted: set[str], why: str) -> None:
-    """What is not told counts as open."""
+    """An unknown property counts as open."""
     problem = channel_problem("C1", about, accepted)
     assert why in problem
     assert bool(problem) is bool(why)
@@ -140,7 +140,7 @@ async def unfit(ident: str, accepted: set[str], **group: Any) -> str:
     ],
 )
 async def test_a_group_is_closed_enough_or_not(group: dict[str, Any], why: str) -> None:
-    """By who edited it last; the other groups say nothing of it."""
+    """By its last editor; the other groups are irrelevant."""
     result = await unfit("S2", CLOSED, **group)
     assert why in result
     assert bool(result) is bool(why)
@@ -159,5 +159,5 @@ async def test_a_group_that_is_not_there_cannot_be_read() -> None:
 
 
 def test_as_many_members_of_a_channel_are_read_as_is_said() -> None:
-    """Who is in a channel with more members cannot be said, so nobody of it decides."""
+    """In a channel with more members membership is unknown, so none of them decides."""
     assert membership.PAGE_SIZE * membership.MAX_PAGES == 20_000

@@ -41,7 +41,7 @@ def test_an_encrypted_token_is_worth_nothing_in_another_workspaces_row() -> None
 
 @pytest.mark.requirement("tokens-outlive-keys")
 def test_keys_are_rotated_by_putting_the_new_one_first() -> None:
-    """What the old key encrypted decrypts while it is still named; the new one encrypts, and says which is its own."""
+    """What the old key encrypted decrypts while it is still named; the new one encrypts, and marks which is its own."""
     stored = TokenCipher([OLD]).encrypt(TOKEN, "app/T1")
     both = TokenCipher([NEW, OLD])
     assert both.decrypt(stored, "app/T1") == TOKEN
@@ -76,7 +76,7 @@ def test_what_was_never_encrypted_does_not_decrypt(stored: str) -> None:
 
 @pytest.mark.parametrize("content", [b"xoxb-1", b"[]", b'"app/T1"', b'["app/T1", 7]', b'["app/T1", "a", "b"]', b"\xff"])
 def test_another_text_under_our_key_is_no_token(content: bytes) -> None:
-    """Not even what the right key encrypted, where it does not say what it is about."""
+    """Not even what the right key encrypted, where its context is missing."""
     assert TokenCipher([OLD]).decrypt(Fernet(DERIVED).encrypt(content).decode(), "app/T1") is None
 
 

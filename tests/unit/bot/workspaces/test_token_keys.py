@@ -129,7 +129,7 @@ async def test_two_processes_that_start_at_once_encrypt_each_row_once(desk: Desk
 
 
 async def test_a_process_without_the_key_forgets_no_workspace(desk: Desk) -> None:
-    """Slack refused an older token: the one in the database may be newer, and this process cannot tell."""
+    """Slack refused an older token: the one in the database may be newer, which this process cannot know."""
     await desk.kept.async_save(installation())
     settings = told(desk.settings.database, NEW)
     async with (
