@@ -46,7 +46,7 @@ def record_hash(previous: str, text: str) -> str:
 
 
 def canonical(seq: int, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> str:
-    """Return the one text that stands for a record."""
+    """Return the canonical text of a record."""
     record = {**redacted(body), "seq": seq, "at": at, "event": event, "change": change_id}
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
@@ -130,7 +130,7 @@ class ChainFaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChainFault:
-    """A place where the chain is broken: the record's number, in words what is wrong with it."""
+    """A place where the chain is broken: the record's number, and a description of the fault."""
 
     seq: int
     kind: ChainFaultKind
@@ -150,9 +150,9 @@ def verify(records: Iterable[TrailRecord], expected: tuple[int, str] | None = No
 
 @dataclass(slots=True)
 class ChainVerifier:
-    """Goes along a chain record by record and finds what is wrong with it.
+    """Walks a chain record by record and finds its faults.
 
-    A record is vouched for by the one after it, which holds its hash; the last one by the head. So
+    A record is confirmed by the one after it, which holds its hash; the last one by the head. So
     where two whole records do not fit together, the next one decides which of the two was rewritten.
     """
 
@@ -163,7 +163,7 @@ class ChainVerifier:
     carried: int = 0  # how many of the anchors are records of the trail
     _first: int | None = None
     _last_whole: bool = True
-    _doubt: bool = False  # the last one and the one before it do not fit together
+    _doubt: bool = False  # the last two records do not fit together
     _missing: list[range] = field(default_factory=list)
 
     def step(self, record: TrailRecord) -> Iterator[ChainFault]:
@@ -220,7 +220,7 @@ class ChainVerifier:
                 yield ChainFault(self.seq, ChainFaultKind.ALTERED, what)
 
     def _rewritten(self, *, vouched: bool) -> ChainFault:
-        """Blame the one before the last where the last is vouched for; what the first one follows is given."""
+        """Report the one before the last if the last is confirmed; the predecessor of the first one is given."""
         seq = self.seq - 1 if vouched and self.seq != self._first else self.seq
         return ChainFault(
             seq, ChainFaultKind.ALTERED, f"record {seq} was rewritten: its neighbours were made with another one"
@@ -273,7 +273,7 @@ def _records(gap: range) -> str:
 
 
 def _number(record: TrailRecord, whole: bool) -> int:
-    """Return a record's number: what was hashed is believed before what stands beside it."""
+    """Return a record's number: the hashed one takes precedence over its column."""
     hashed = _body(record).get("seq") if whole else None
     return hashed if type(hashed) is int else record.seq
 

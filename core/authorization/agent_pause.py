@@ -23,7 +23,7 @@ from vpsops.core.storage.tables import CHANGES, SWITCHES
 
 NAME = "agents_paused"
 BARRIER = 1987080195
-"""Names the lock that keeps the switch still under those who rely on it, on a database with many writers."""
+"""The key of the lock that keeps the switch unchanged for those who rely on it, on a database with many writers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def _actor(stored: Json) -> Actor | None:
 
 
 def check(connection: Connection, asker: Actor) -> None:
-    """Raise `AgentsPausedError` when an agent asks while agents are paused; people pass."""
+    """Raise `AgentsPausedError` for an agent's request while agents are paused; people pass."""
     if asker.kind is not ActorKind.AGENT:
         return
     _keep_still(connection, "pg_advisory_xact_lock_shared")
@@ -91,7 +91,7 @@ def check_unlocked(connection: Connection, asker: Actor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PauseSwitch:
-    """Someone wants the switch changed; `seen` is when the pause that they saw was made, if they saw one."""
+    """A request to set the switch; `seen` is the time of the pause that the requester saw, if any."""
 
     wanted: Pause
     evidence: str = ""

@@ -72,7 +72,7 @@ def read_trail(connection: Connection, change_id: str) -> Trail:
 
 
 def _unlinked(connection: Connection, records: Sequence[TrailRecord]) -> TrailRecord | None:
-    """Return a record that the one after it, or the head, does not vouch for."""
+    """Return a record that its successor, or the head, does not confirm."""
     following = sa.select(AUDIT.c.seq, AUDIT.c.previous).where(AUDIT.c.seq.in_([record.seq + 1 for record in records]))
     vouched = {row.seq - 1: row.previous for row in connection.execute(following)}
     seq, digest = chain.head(connection)
@@ -153,9 +153,9 @@ def missing_authorization(change: Change, trail: Trail) -> str:
 
 
 def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
-    """Return what a trail lacks of the approval that its own request asks for; empty where it lacks nothing.
+    """Return what a trail lacks of the approval that its own request requires; empty where it lacks nothing.
 
-    `ruling` stands for what records of earlier versions do not hold: how many votes, and from which people.
+    `ruling` replaces what records of earlier versions do not hold: how many votes, and from which people.
     """
     request = trail.request
     if request is None:

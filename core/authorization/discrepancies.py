@@ -120,7 +120,7 @@ def _later(change: Change, newest: float) -> bool:
 def _is_cut(change: Change, trail: Trail) -> bool:
     """Return whether a row holds a sending that the trail does not.
 
-    Only what surely did not leave goes back from it.
+    Only a change that surely did not leave returns from `sending`.
     """
     return change.sent_at is not None and not any(body["event"] == SENDING for body in trail.bodies)
 

@@ -99,7 +99,7 @@ def _read(connection: Connection, *scopes: str) -> list[HoldOff]:
 
 
 def _lock(connection: Connection) -> None:
-    """Let two answers that come at once see each other: both lock the wish that may become theirs."""
+    """Serialise two answers that arrive at once: both lock the wish that may become theirs."""
     free = _insert(connection, HoldOff(ALL_WRITES, 0.0, 0.0)).on_conflict_do_nothing()
     connection.execute(free)
     connection.execute(sa.select(HOLD_OFFS.c.scope).where(HOLD_OFFS.c.scope == ALL_WRITES).with_for_update())

@@ -1,6 +1,6 @@
-"""Whether a policy asks more of a change now than when it was asked for.
+"""Whether a policy requires more of a change now than when it was requested.
 
-What got milder changes nothing: people were asked under the stricter rule, and its answer stands.
+What got milder changes nothing: people were asked under the stricter rule, and their answer counts.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ MOST_RULES: Final = 5
 
 
 def tightened(old: Ruling, new: Ruling) -> str:
-    """Return what a new ruling asks for beyond an old one, in the rule's own words; empty where that is nothing."""
+    """Return what a new ruling requires beyond an old one, in the rule's own words; empty where that is nothing."""
     if new.decision.rank > old.decision.rank:
         what = "refuses it" if new.decision is Decision.DENY else f"asks for {_asked(new)}"
         return _worded(what, new)

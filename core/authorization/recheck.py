@@ -27,7 +27,7 @@ LIMITED = "Nothing was sent. {why}"
 
 
 class StricterError(Exception):
-    """The policy or a limit in force asks more of a change than what it was agreed to under."""
+    """The policy or a limit in force requires more of a change than what it was approved under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Recheck:
     timing: Timing
 
     def at_last_yes(self, connection: Connection, change: Change, now: datetime) -> str:
-        """Return the note of a change that the yes which would be its last ends; empty where it is agreed to.
+        """Return the note that ends a change at its last approval; empty where the approval counts.
 
         What this process cannot run it cannot judge; the process that sends it decides again.
         """

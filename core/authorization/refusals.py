@@ -1,4 +1,4 @@
-"""Who is behind an agent that asks, and why something is not even held."""
+"""The human behind an agent's request, and why a request is not even held."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ class IdentifiedRequest:
 
 
 async def identify(accounts: AccountDirectory | None, request: Request) -> IdentifiedRequest:
-    """Find the one active account of the human behind an agent; a person's is the one they ask with."""
+    """Find the one active account of the human behind an agent; a person's is the one they use."""
     names = names_of(request.actor)
     if request.actor.kind is not ActorKind.AGENT or not names or accounts is None:
         return IdentifiedRequest(request)

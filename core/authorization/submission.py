@@ -82,7 +82,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
 
 
 def with_warning(ruling: Ruling, seen: Preview) -> Ruling:
-    """Return a ruling under which what comes with a warning needs at least the word of the asker's own human."""
+    """Return a ruling under which a request with a warning needs at least the requester's own human's confirmation."""
     return replace(ruling, decision=Decision.CONFIRM) if seen.warning and ruling.decision is Decision.ALLOW else ruling
 
 

@@ -26,7 +26,7 @@ MIN_DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What someone says about a change: the digest of what they were shown, their words, and how they said it."""
+    """A person's decision about a change: the digest of what they were shown, their reason, and how they gave it."""
 
     actor: Actor
     digest: str = ""
@@ -45,7 +45,7 @@ class Votes:
     stewards: Approvers = field(default_factory=Approvers)
 
     def confirm(self, connection: Connection, change_id: str, word: Statement) -> Change:
-        """Record the yes of the asker's own human."""
+        """Record the confirmation of the requester's own human."""
         change = self._held(connection, change_id, word.digest)
         agent_pause.check(connection, change.actor)
         approvals.check_confirmer(change, word.actor)
@@ -75,7 +75,7 @@ class Votes:
         return replace(counted, votes=(*counted.votes, vote))
 
     def _supersede(self, connection: Connection, change: Change, actor: Actor, note: str, now: datetime) -> Change:
-        """End a change whose last yes came under stricter rules than it was asked for under; the yes does not count."""
+        """End a change if its last approval came under stricter rules than the request; that one does not count."""
         outbox.put_notice(connection, change.id, State.SUPERSEDED.value, now)
         body = {"by": self._person(actor), "why": note}
         return repository.step(connection, change, State.SUPERSEDED, now, event="superseded", body=body, note=note)

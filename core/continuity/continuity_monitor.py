@@ -164,7 +164,7 @@ class ContinuityMonitor:
                 self._written = seen
 
     def view(self, connection: Connection, mark: Mark | None) -> StoreView:
-        """Read the state in the caller's transaction; `mark` is the one from before that began."""
+        """Read the state in the caller's transaction; `mark` was read before that began."""
         marked = sa.select(AUDIT.c.hash).where(AUDIT.c.seq == (mark.seq if mark else 0)).scalar_subquery()
         head = sa.select(AUDIT_HEAD.c.seq).scalar_subquery(), sa.select(AUDIT_HEAD.c.hash).scalar_subquery()
         query = sa.select(head[0].label("seq"), head[1].label("hash"), marked.label("at_mark"))
@@ -201,7 +201,7 @@ class ContinuityMonitor:
 
 
 def finding_text(finding: RollbackFinding) -> str:
-    """Return what people are to know of a finding."""
+    """Return the text about a finding, for people."""
     listed_changes = ", ".join(finding.changes[:SHOWN_CHANGES])
     more = f" and {len(finding.changes) - SHOWN_CHANGES} more" if len(finding.changes) > SHOWN_CHANGES else ""
     held = (

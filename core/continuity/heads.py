@@ -1,4 +1,4 @@
-"""The newest audit head that this machine has seen of each database, in a file beside the user's other state.
+"""The newest audit head that this machine has seen of each database, in a file with the user's other state.
 
 It outlives the processes, so that a restart notices a database that went back. Losing it loses that and nothing
 else, so what cannot be read counts as nothing seen. Several processes write it; the newer head of a database wins.
@@ -117,7 +117,7 @@ class HeadFile:
             return {}
 
     def _replace(self, entries: Mapping[str, _HeadEntry]) -> None:
-        """Write the newest entries beside, and put them in place at once."""
+        """Write the newest entries to a temporary file, and rename it into place."""
         newest = sorted(entries.items(), key=lambda item: item[1].at)[-MOST_DATABASES:]
         text = json.dumps({name: asdict(entry) for name, entry in newest}, indent=1)
         number, beside = tempfile.mkstemp(dir=self.path.parent, prefix=f".{NAME}-")

@@ -36,7 +36,7 @@ def needs(connection: Connection, *states: State) -> frozenset[Need]:
 
 
 def is_outranked(connection: Connection, others: AbstractSet[str], states: Sequence[State]) -> bool:
-    """Return whether another living process supports all that this one does, and some of what waits besides."""
+    """Return whether another living process supports all that this one does, and some other waiting change too."""
     own = own_capability()
     beyond = {need for need in needs(connection, *states) if not own.covers(need)}
     if not beyond:

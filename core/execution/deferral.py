@@ -39,7 +39,7 @@ def is_due(now: float) -> sa.ColumnElement[bool]:
 
 
 def lapse(connection: Connection, change: Change, timing: Timing) -> float:
-    """Return until when a change's yes counts, in UTC seconds."""
+    """Return until when a change's approval counts, in UTC seconds."""
     records = sa.select(sa.func.max(AUDIT.c.at)).where(AUDIT.c.change_id == change.id, AUDIT.c.event.in_(YES_EVENTS))
     said = connection.scalar(records) or change.created_at.timestamp()
     open_for = (change.expires_at - change.created_at).total_seconds() if change.expires_at else timing.confirm_seconds
@@ -47,13 +47,13 @@ def lapse(connection: Connection, change: Change, timing: Timing) -> float:
 
 
 def check_lapse(connection: Connection, change: Change, now: datetime, timing: Timing) -> None:
-    """Raise `LapsedError` where a change's yes does not count any more."""
+    """Raise `LapsedError` where a change's approval does not count any more."""
     if now.timestamp() > lapse(connection, change, timing):
         raise LapsedError(LAPSED)
 
 
 def defer(connection: Connection, change: Change, wish: HoldOff, now: datetime, timing: Timing) -> Change:
-    """Let an approved change wait, or end it where its yes lapses first; for people either way."""
+    """Let an approved change wait, or end it where its approval lapses first; with a note for people either way."""
     until = lapse(connection, change, timing)
     body = {"until": datetime.fromtimestamp(wish.until, UTC).isoformat(timespec="seconds"), "scope": wish.scope}
     asked = WAITS.format(until=clock_time(wish.until, now), what=wish.what)

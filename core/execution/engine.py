@@ -154,7 +154,7 @@ class Engine:
         self.watch()
 
     def watch(self, newest: float = 0.0) -> None:
-        """Watch in the background; where this process does so already, it hears when the newest change was sent."""
+        """Poll in the background; a running poller of this process gets the time of the newest change sent."""
         if self._watching:
             self._watcher.hear(newest)
             return

@@ -1,8 +1,8 @@
 """The poller: one list call per interval serves every change that was sent, whatever their number.
 
-It starts with the first change to watch, or with the first channel that wants to hear of drift, of
-the provider or of usage, and ends with the last; among several processes one does it, by a lease.
-What it learns settles changes; the rest is the lookout's.
+It starts with the first change to watch, or with the first channel that subscribes to drift, to the
+provider or to usage, and ends with the last; among several processes one does it, by a lease.
+Its results settle changes; the rest goes to the fleet monitor.
 """
 
 import random
@@ -75,7 +75,7 @@ class ChangePoller:
     process: Process
     timing: Timing
     fleet: ServerFeed | None = None  # its followers get each poll's servers
-    always: bool = False  # a channel that the settings name wants to hear of everything
+    always: bool = False  # a channel that the settings name is subscribed to everything
     record_round: RoundRecorder = no_record  # called after each poll, before the pause
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _away: set[str] = field(default_factory=set)
@@ -238,7 +238,7 @@ def moved(changes: Sequence[Change], snapshot: FleetSnapshot) -> set[str]:
 
 
 def watched(connection: Connection) -> list[Change]:
-    """Return every change that waits for the provider and that this version knows, the oldest first."""
+    """Return every change that waits for the provider and that this version supports, the oldest first."""
     return repository.select(connection, repository.in_states(*WATCHED), runnable(), limit=None, oldest_first=True)
 
 

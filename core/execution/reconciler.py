@@ -69,7 +69,7 @@ class Reconciler:
     run: Callable[[str], None]
     running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
     watch: Callable[[float], None]
-    always: bool = False  # a channel that the settings name wants to hear of everything
+    always: bool = False  # a channel that the settings name is subscribed to everything
     continuity: ContinuityMonitor | None = None
     broken: dict[str, float] = field(default_factory=dict)  # changes with a failed step, and when it is retried
 

@@ -1,4 +1,4 @@
-"""The settlement of a poll: what the list proves ends changes at once; other servers are read besides, each on its own.
+"""The settlement of a poll: what the list proves ends changes at once; other servers are read in addition, one by one.
 
 A server that does not answer holds up its own change and no other. Its first read is limited to the poll's budget;
 later ones run apart from the polls, with a longer timeout each time.
@@ -39,9 +39,9 @@ logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 AT_ONCE: Final = 32
 APART: Final = 16
-"""Reads of servers that were slow before; a read of one that was not finds room beside them."""
+"""Reads of servers that were slow before; a read of one that was not has room in addition."""
 READ: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE, OutcomeKind.SUCCEEDED})
-"""Findings that take a read of the server: to find out, or to hear it from the server itself."""
+"""Findings that take a read of the server: to find out, or to confirm it at the server itself."""
 
 
 LACKING: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE})
@@ -49,7 +49,7 @@ LACKING: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE})
 
 @dataclass(frozen=True, slots=True)
 class ChangeReading:
-    """A poll with what was read besides for one change."""
+    """A poll with what was read in addition for one change."""
 
     snapshot: FleetSnapshot
     usage: Usage | None = None

@@ -12,7 +12,7 @@ from vpsops.core.policy.context import ServerPatterns
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """One place's word on what may be used; an empty one says nothing. `where` names the place, for refusals."""
+    """One place's restriction of what may be used; an empty one restricts nothing. `where` is for refusals."""
 
     where: str
     read_only: bool = False

@@ -1,4 +1,4 @@
-"""The limits in force in this process, as the gate asks them."""
+"""The limits in force in this process, for the gate."""
 
 import secrets
 from dataclasses import dataclass, field

@@ -108,7 +108,7 @@ class AccountSnapshot:
     named: ServerFilter | None = None  # None: people who see no server at all may read the texts
 
     def name(self, ident: str, hostname: str) -> str:
-        """Return what a refusal may call a server; nothing for one that its reader may not know of."""
+        """Return the name of a server in a refusal; empty for one that its reader may not know of."""
         return hostname if self.named is not None and self.named.sees(ident, hostname) else ""
 
     def has(self, create: "PlannedCreate") -> bool:
@@ -213,7 +213,7 @@ def _known(price: float | None) -> bool:
 
 
 def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded | None:
-    """Return whether the changes asked for at these times, the one at hand among them, are too many for one hour.
+    """Return whether the changes requested at these times, including the current one, are too many for one hour.
 
     Times are UTC seconds since 1970.
     """
@@ -229,7 +229,7 @@ def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded
 
 
 def worded_wait(seconds: float) -> str:
-    """Return a wait in words, rounded up."""
+    """Return a wait as text, rounded up."""
     if seconds <= 60:  # noqa: PLR2004 - a minute
         return f"{max(math.ceil(seconds), 1)} s"
     return f"{math.ceil(seconds / 60)} min"

@@ -76,7 +76,7 @@ def check_sending(
 ) -> None:
     """Raise `LimitReachedError` unless a change that is about to leave keeps within the limits with all that has left.
 
-    What only waits for people does not count here: it was counted when it was stored, and may never come.
+    What only waits for people does not count here: it was counted when it was stored, and may never leave.
     """
     _check_counted(limits, change, account)
     if account is not None and change.operation in BILLED:

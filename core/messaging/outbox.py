@@ -105,7 +105,7 @@ def topic_of(change_id: str) -> str:
 
 
 def put_card(connection: Connection, change_id: str, now: datetime) -> None:
-    """Ask for a change's card to be drawn again."""
+    """Queue a change's card to be drawn again."""
     put(connection, topic_of(change_id), "card", {"change": change_id}, now)
 
 
@@ -201,7 +201,7 @@ class Outbox:
             self.look_again()
 
     def _more(self, connection: Connection) -> bool:
-        """Return whether something can be claimed: messages of a topic in hand that came since could not."""
+        """Return whether something can be claimed now: messages of a topic that was in hand could not be before."""
         return bool(self._due(connection, self._database.tick(connection), 1))
 
     async def spread(
@@ -227,7 +227,7 @@ class Outbox:
             self.look_again()
 
     async def gather(self, topic: str) -> list[OutboxMessage]:
-        """Take what else waits on a topic that is in hand, due or not, so that it goes out together."""
+        """Claim what else waits on a topic that is in hand, due or not, so that it goes out together."""
 
         def work(connection: Connection) -> list[OutboxMessage]:
             free = OUTBOX.c.owner.is_(None) | (OUTBOX.c.owner == self._owner)
@@ -272,7 +272,7 @@ class Outbox:
         self.look_again()
 
     def _mark(self, connection: Connection, ids: Sequence[int], **values: object) -> None:
-        mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late word must not void another's claim
+        mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late call must not void another's claim
         connection.execute(sa.update(OUTBOX).where(mine).values(**values))
 
     @property

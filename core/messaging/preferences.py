@@ -74,7 +74,7 @@ async def set_preferences(database: Database, clock: Clock, whose: tuple[str, st
         connection.execute(first.on_conflict_do_nothing())
         stored = _stored(connection, team, person, lock=True)
         updated = replace(Preferences.of(stored), **changed)
-        value = {**stored, **asdict(updated)}  # what a newer version stored besides stays
+        value = {**stored, **asdict(updated)}  # keep what a newer version stored in addition
         connection.execute(sa.update(PREFERENCES).where(_of(team, person)).values(value=value, at=now))
         return updated
 

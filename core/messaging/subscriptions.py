@@ -1,4 +1,4 @@
-"""Which channel wants to hear of what: the subscriptions, their matching (pure) and their store."""
+"""The subscriptions of channels to events, their matching (pure) and their store."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,7 +84,7 @@ class SubscriptionOptions:
     zone: str = "UTC"
     usage: tuple[Threshold, ...] = ()
     until: datetime | None = None
-    watch: bool = False  # one server for some time, beside what the channel hears anyway
+    watch: bool = False  # one server for some time, in addition to the channel's other events
 
     def __post_init__(self) -> None:
         """Refuse what could not be kept; raises `InvalidInputError`."""
@@ -125,7 +125,7 @@ class SubscriptionOptions:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One channel's wish to hear of some events of some servers."""
+    """One channel's subscription to some events of some servers."""
 
     id: str
     team: str

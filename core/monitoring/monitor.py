@@ -1,4 +1,4 @@
-"""What the poller monitors besides its changes: drift, provider outages, figures over a threshold.
+"""Monitors drift, provider outages and usage thresholds.
 
 Only the process that holds the poller's lease uses it. What was notified is stored with the notice, so that another
 process or the next start continues from there.
@@ -55,7 +55,7 @@ class FleetMonitor:
     refused: bool = False
 
     async def begin(self) -> None:
-        """Take up what was stored, by this process or another."""
+        """Load the state that this process or another stored."""
         now = self.clock.now()
 
         def work(connection: Connection) -> tuple[monitor_state.FleetState, dict[str, Json], dict[str, Json]]:

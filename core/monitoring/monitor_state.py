@@ -57,7 +57,7 @@ def read_fleet(connection: Connection, now: datetime) -> FleetState:
 
 
 def write_fleet(connection: Connection, fleet: FleetState, now: datetime) -> None:
-    """Store where the servers stand now."""
+    """Store the servers' current states."""
     write(connection, FLEET, fleet.states, now)
 
 

@@ -85,5 +85,5 @@ def step(alarm: Alarm | None, value: float, threshold: Threshold, at: float) -> 
 
 
 def told_only(alarms: Mapping[str, Alarm]) -> dict[str, Json]:
-    """Return what must be remembered beyond this process: the alarms people know of."""
+    """Return the alarms that people know of, to be stored for other processes."""
     return {key: alarm.since for key, alarm in alarms.items() if alarm.told}

@@ -23,7 +23,7 @@ AT_ONCE: Final = 32
 
 
 def split_by_list(changes: Sequence[Change], snapshot: FleetSnapshot) -> tuple[list[Change], list[Change]]:
-    """Return the changes with a server listed under the id that they know, and those without."""
+    """Return the changes with a server listed under their stored id, and those without."""
     by_id = {server.id: server for server in snapshot.servers}
     listed: list[Change] = []
     unlisted: list[Change] = []

@@ -40,7 +40,7 @@ class OutcomeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeFinding:
-    """A finding, the server it is about, and the reason in words."""
+    """A finding, the server it is about, and the reason as text."""
 
     finding: OutcomeKind
     server: Server | None = None

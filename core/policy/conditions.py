@@ -47,7 +47,7 @@ class RuleConditions:
         return tuple((name, make()) for name, values, make in made if values)
 
     def covers(self, other: "RuleConditions") -> bool:
-        """Return whether this holds whenever the other does, operation and risk aside, as far as the words show."""
+        """Return whether this holds whenever the other does, operation and risk aside, as far as the patterns show."""
         sets = ("actor", "group", "person", "origin", "region")
         if not all(_within(getattr(other, item), getattr(self, item)) for item in sets):
             return False
@@ -78,7 +78,7 @@ def _origin(accepted: frozenset[str]) -> Check:
 
 
 def _person(accepted: frozenset[str]) -> Check:
-    """A person has a Slack id and an e-mail address: where one is not known of an asker, it may be the one wanted."""
+    """A person has a Slack id and an e-mail address: where a requester's is not known, it may be the expected one."""
     kinds = {kind for item in accepted for kind in _kinds(item)}
 
     def check(seen: NormalizedContext) -> bool | None:

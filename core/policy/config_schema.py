@@ -1,4 +1,4 @@
-"""A rule as `vpsops.toml` has it: its keys and words, checked one by one. How they fit together is for `fit`."""
+"""A rule as `vpsops.toml` has it: its keys and values, checked one by one. `lint` checks them together."""
 
 import re
 from collections.abc import Mapping

@@ -40,7 +40,7 @@ class PolicyContext:
 
 @dataclass(frozen=True, slots=True)
 class NormalizedContext:
-    """Facts as conditions compare them: in one case, regions in one spelling. None stands for what is not known."""
+    """Facts as conditions compare them: in one case, regions in one spelling. None means unknown."""
 
     facts: PolicyContext
     people: frozenset[str]
@@ -70,7 +70,7 @@ class NormalizedContext:
 
 
 def known_name(ident: str, hostname: str) -> str:
-    """Return a hostname as limits compare it; empty where the provider gave none, and the id stands in its place."""
+    """Return a hostname as limits compare it; empty where the provider gave none, and the id is shown in its place."""
     name = hostname.lower().rstrip(".")
     return "" if name == ident.lower() else name
 
@@ -133,6 +133,6 @@ def _wider(glob: str, word: str) -> bool:
 
 
 def servers_cover(outer: frozenset[str], inner: frozenset[str]) -> bool:
-    """Return whether every server that `inner` means is meant by `outer` too, as far as the words show."""
+    """Return whether every server that `inner` means is meant by `outer` too, as far as the patterns show."""
     globs = [item for item in outer if is_glob(item)]
     return "*" in outer or all(item in outer or any(_wider(glob, item) for glob in globs) for item in inner)

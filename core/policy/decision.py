@@ -22,7 +22,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A decision, the rules that spoke for it, and what it asks of people."""
+    """A decision, the rules behind it, and what it requires of people."""
 
     decision: Decision
     rules: tuple[str, ...] = ()

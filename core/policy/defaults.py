@@ -7,7 +7,7 @@ from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.model import Rule
 
 OWN_CHANNEL = "approval_channel"
-"""Stands, where there are several workspaces, for the approval channel of the one that asks."""
+"""With several workspaces, the approval channel of the one that asks."""
 ANY_CHANGE = frozenset({Risk.CHANGE.value, Risk.DISRUPTIVE.value})
 
 

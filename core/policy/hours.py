@@ -15,7 +15,7 @@ WEEK = (1 << 7 * DAY) - 1
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Minutes of the week by the wall clock of a zone: bit n stands for the nth minute after Monday 00:00.
+    """Minutes of the week by the wall clock of a zone: bit n is the nth minute after Monday 00:00.
 
     In the hour that a clock repeats in autumn both passes count; the hour it skips in spring has no minute.
     """
@@ -25,7 +25,7 @@ class Hours:
 
     @classmethod
     def parse(cls, inside: Sequence[str], outside: Sequence[str], zone: str) -> Self:
-        """Read spans to be within (any of them, or always) and to be without; raises ValueError in words."""
+        """Read spans to be within (any of them, or always) and spans to exclude; raises ValueError with the reason."""
         minutes = _joined(inside) if inside else WEEK
         minutes &= ~_joined(outside)
         if not minutes:

@@ -51,7 +51,7 @@ def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
 
 
 def _risks(rule: WrittenRule) -> Iterator[ConfigProblem]:
-    """An operation without any of its risks named, or a risk of none of the operations, never matches."""
+    """An operation with a risk that is not named, or a named risk that no operation has, never matches."""
     if not (rule.operation and rule.risk):
         return
     for name in rule.operation:
@@ -105,7 +105,7 @@ def _votes(rule: WrittenRule) -> Iterator[ConfigProblem]:
 
 
 def reach(rule: Rule) -> frozenset[str]:
-    """Return the operations a rule can be about; `any other …` stands for those of later versions."""
+    """Return the operations a rule can be about; `any other …` means those of later versions."""
     named = rule.match.operation
     known = {name: operation.risk.value for name, operation in OPERATIONS.items() if not named or name in named}
     later = {} if named else {f"any other {risk.value}": risk.value for risk in Risk}

@@ -1,6 +1,6 @@
-"""Rules and the decision they come to.
+"""Rules and the decision that follows from them.
 
-Every rule that matches speaks, and the strictest decision wins (deny > approve > confirm > allow). No
+Every rule that matches counts, and the strictest decision wins (deny > approve > confirm > allow). No
 match is deny. What is not known fails closed: a rule with a condition on an unknown fact can make a
 decision stricter, and can never be the only reason to let something happen. So a decision on
 unknown facts is at least as strict as the decision on the same facts, whatever they turn out to be.
@@ -24,7 +24,7 @@ SHORT_VERSION = 12
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the policy; `line` is where it stands in its file. A rule that asks people is about changes only."""
+    """One rule of the policy; `line` is its line in the file. A rule that requires people is about changes only."""
 
     id: str
     match: RuleConditions
@@ -92,7 +92,7 @@ class Policy:
         return _ruling([item for item in heard if item.speaks], self.version)
 
     def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
-        """Return what every rule makes of a request, for people who ask why; `decide` comes to the same."""
+        """Return what every rule makes of a request, to explain a decision; `decide` has the same result."""
         seen = NormalizedContext.of(facts)
         return [_hear(rule, checks, seen) for rule, checks in self._checks]
 

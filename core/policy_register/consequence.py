@@ -33,7 +33,7 @@ MONDAY: Final = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 class Direction(StrEnum):
-    """What a difference means for who asks."""
+    """What a difference means for the requester."""
 
     MILDER = "milder"
     STRICTER = "stricter"
@@ -42,7 +42,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One made-up request, by the labels of what distinguishes it; an empty label stands for any."""
+    """One made-up request, by the labels of what distinguishes it; an empty label means any."""
 
     operation: str
     actor: str

@@ -69,7 +69,7 @@ def _first(declared: Any, base: Any, default: Any) -> Any:
 
 
 def _settings(values: Mapping[str, str], *, several: bool) -> dict[str, str]:
-    """Return the settings that decide: one workspace has one channel of those who do, several have tables."""
+    """Return the settings that decide: one workspace has one channel for its approvers, several have tables."""
     kept = {name: value for name, value in values.items() if value}
     if several:
         kept.pop("VPSOPS_APPROVAL_CHANNEL", None)

@@ -80,7 +80,7 @@ class Document:
 
 
 def canonical(content: Mapping[str, Any]) -> str:
-    """Return the one text of a document."""
+    """Return the canonical text of a document."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -108,7 +108,7 @@ def not_understood() -> ConfigurationError:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """A document as it is applied: the policy, the limits, the workspaces, and who decides beside the rules."""
+    """A document as it is applied: the policy, the limits, the workspaces, and who decides in addition to the rules."""
 
     document: Document
     policy: Policy

@@ -24,7 +24,7 @@ EVENT: Final = "policy_applied"
 TOPIC: Final = "policy"
 MOST_NEWS: Final = 1000
 BARRIER: Final = 1987080196
-"""Names the lock that keeps the policy still under those who decide by it, on a database with many writers."""
+"""The key of the lock that keeps the policy unchanged while others decide by it, on a database with many writers."""
 LEAST: Final = 8
 """Characters of a version that name it: `pol_` and four digits more."""
 
@@ -59,7 +59,7 @@ class PolicyBrokenError(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Someone puts a document in force; `over` is the number of what is in force as far as they know."""
+    """A request to put a document in force; `over` is the number in force as far as the requester knows."""
 
     document: Document
     over: int

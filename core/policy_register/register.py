@@ -1,6 +1,6 @@
 """The policy in force as the database has it: read where it decides, compared with what this process was started with.
 
-What a process was started with decides nothing. It is compared, so that a file that someone edited, or a process
+What a process was started with decides nothing. It is compared, so that an edited file, or a process
 with another one, is noticed: such a process refuses changes until both agree.
 """
 

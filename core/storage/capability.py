@@ -1,4 +1,4 @@
-"""What a process can run: it stands beside its heartbeat, so that others know which process takes over their work."""
+"""What a process can run: stored with its heartbeat, so that others know which process takes over their work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """The operations that a process knows, and the newest format of a change that it understands."""
+    """The operations that a process supports, and the newest format of a change that it understands."""
 
     format: int = 1
     operations: frozenset[str] = frozenset()

@@ -1,10 +1,10 @@
-"""The wake: those who wait for the database to change hear of it, from this process or another.
+"""Notification of commits to those who wait for the database to change, from this process or another.
 
 In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, by a read of
-`PRAGMA data_version` (a few microseconds) four times a second. Nothing runs while no one waits.
+`PRAGMA data_version` (a few microseconds) four times a second. Nothing runs without a waiter.
 
 A commit names the topics it is about, and wakes only who waits for one of them, or for anything: each
-waiter's query is a transaction, and most commits are none of its business.
+waiter's query is a transaction, and most commits do not concern it.
 """
 
 import re
@@ -173,7 +173,7 @@ class Signals:
         connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
         async with await connecting as connection:
             await connection.execute("LISTEN vpsops")
-            self.notify()  # what came before this connection was not heard
+            self.notify()  # commits before this connection sent no notification to it
             async for heard in connection.notifies():
                 token, *topics = heard.payload.split(" ")
                 if token != self._token:  # this process's commits were signalled at once

@@ -1,8 +1,8 @@
-"""One way into the database: short transactions on a worker thread, and a wake for those who wait.
+"""Access to the database: short transactions on a worker thread, and a wake for those who wait.
 
 On SQLite every write begins with BEGIN IMMEDIATE, so that a transaction never fails half way for a
 lock; `durable=False` leaves the flush to the next durable write (a crash of the machine, not of the
-process, may lose it). On PostgreSQL a lost connection is tried again as long as nothing was committed.
+process, may lose it). On PostgreSQL a lost connection is retried as long as nothing was committed.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection

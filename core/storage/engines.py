@@ -21,7 +21,7 @@ BUSY_SECONDS: Final = timings.BUSY_SECONDS
 READERS = 2
 WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
 WRITE_AHEAD, WAL_TRIES = "PRAGMA journal_mode=WAL", 20
-PG_KEPT = 3  # of them stay open while nothing happens, besides the one that listens
+PG_KEPT = 3  # of them stay open while idle, in addition to the one that listens
 PG_PATIENCE: dict[str, Any] = {
     "connect_timeout": timings.CONNECT_SECONDS,
     "keepalives_idle": 30,
@@ -70,7 +70,7 @@ class Pools:
     heart: sa.Engine
     files: StoreFiles | None = None  # of SQLite alone
     listening: sa.URL | None = None  # where PostgreSQL is listened to
-    workers: int = 1  # transactions at once, besides heartbeats
+    workers: int = 1  # transactions at once, in addition to heartbeats
 
     @property
     def sqlite(self) -> bool:
@@ -270,10 +270,10 @@ def _write_ahead(cursor: DBAPICursor) -> None:
 
 
 def _postgresql(url: sa.URL, busy: float, listening: sa.URL, connections: int) -> Pools:
-    """Make the one pool there is, such that a transaction pooler may stand between it and the server.
+    """Make the one pool, usable with a transaction pooler between it and the server.
 
     So nothing is set for a session and nothing prepared in one: each transaction sets what it needs as it
-    begins, in the same message. A lost connection shows there too, and is tried again by the caller: no ping.
+    begins, in the same message. A lost connection shows there too, and is retried by the caller: no ping.
     """
     pooled = connections - 1  # one listens
     kept = min(PG_KEPT, pooled)

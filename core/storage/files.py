@@ -47,10 +47,10 @@ def identity_at(path: str) -> FileIdentity | None:
 
 
 def read_only_query(path: Path) -> str:
-    """Return how to open a copy that may only be read.
+    """Return the query that opens a copy that may only be read.
 
-    SQLite would make the two files beside it to read it; where there is neither, no one writes to it either, and it
-    need not (https://www.sqlite.org/wal.html, "Read-Only Databases"). With them it is read as it is, if that can be.
+    SQLite would make the two files beside it to read it; without either, there is no writer, and it need not
+    (https://www.sqlite.org/wal.html, "Read-Only Databases"). With them it is read as it is, if that can be.
     """
     alone = all(identity_at(f"{path}{suffix}") is None for suffix in BESIDE)
     return "mode=ro&immutable=1" if alone else "mode=ro"

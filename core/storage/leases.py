@@ -1,6 +1,6 @@
-"""Who is alive, and who may do what only one may: heartbeats and leases, in the lease clock.
+"""Living processes, and work for one process at a time: heartbeats and leases, in the lease clock.
 
-A process beats every second. One that was not heard of for five seconds is dead to the others, and
+A process sends a heartbeat every second. One without a heartbeat for five seconds is dead to the others, and
 it knows by itself that it may be: after three and a half seconds without a stored beat it starts nothing.
 """
 
@@ -54,7 +54,7 @@ def dead(connection: Connection, tick: float) -> set[str]:
 async def observe(database: Database) -> None:
     """Return whether any process beats, for a reader; on PostgreSQL one query is not enough.
 
-    The lease clock stands still while no one lives, so the last to beat would appear alive. Raises `StorageError`.
+    The lease clock stands still while no process lives, so the last to beat would appear alive. Raises `StorageError`.
     """
     if database.sqlite:
         return
@@ -96,7 +96,7 @@ def acquire_lease(connection: Connection, name: str, owner: str, tick: float) ->
 
 
 def lease_holder(connection: Connection, name: str) -> str:
-    """Return who holds the lease `name`, alive or not; nothing where no one does."""
+    """Return the owner of the lease `name`, alive or not; empty without one."""
     return connection.scalar(sa.select(LEASES.c.owner).where(LEASES.c.name == name)) or ""
 
 

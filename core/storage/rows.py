@@ -1,7 +1,7 @@
 """Rows decoded each on its own: one that this version cannot read hides no other, and is logged once with its id.
 
 A newer version, a downgrade, an edit by hand or a damaged page leave such rows. They stay as they are: a process
-that can read them takes them up.
+that can read them processes them.
 """
 
 import threading
@@ -40,7 +40,7 @@ class UnreadableRow:
 
     @property
     def error(self) -> UnreadableRowError:
-        """The error for those who asked for this row."""
+        """The error for a caller that needs this very row."""
         return UnreadableRowError(self.id, self.why)
 
 
@@ -55,7 +55,7 @@ class Batch(Generic[T]):
 def read(
     connection: Connection, query: Query, key: Key, decode: Callable[[sa.RowMapping], T], limit: int | None = None
 ) -> Batch[T]:
-    """Return decoded rows of a query on one table, all or up to `limit`; unreadable ones take no one's place."""
+    """Return decoded rows of a query on one table, all or up to `limit`; unreadable ones do not count."""
     return read_with(connection, query, key, lambda _: decode, limit)
 
 
@@ -118,7 +118,7 @@ def _fetch_alone(connection: Connection, query: Query, key: Key) -> Iterator[sa.
 
 
 def is_about_content(error: Exception) -> bool:
-    """Return whether a value could not be made out, rather than the database not asked."""
+    """Return whether an error is about a value that could not be decoded, rather than about the query."""
     return not isinstance(error, SQLAlchemyError) or "decode to utf-8" in str(error).lower()
 
 

@@ -15,7 +15,7 @@ LOCK = 0x76707301  # any number: what PostgreSQL's advisory lock is called by al
 
 
 class SchemaStatus(StrEnum):
-    """How a database's schema stands to the one this version knows."""
+    """A database's schema compared with the one this version expects."""
 
     ABSENT = "absent"
     OLDER = "older"
@@ -47,7 +47,7 @@ def _revision(connection: sa.Connection) -> str | None:
 
 
 def check(connection: sa.Connection) -> None:
-    """Raise `ConfigurationError` unless the schema is the one this version knows; changes nothing."""
+    """Raise `ConfigurationError` unless the schema is the one this version expects; changes nothing."""
     match schema_status(connection):
         case SchemaStatus.ABSENT:
             raise NotReadyError("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")

@@ -49,7 +49,7 @@ CHANGES = sa.Table(
     sa.Column("sends", sa.Integer, nullable=False),  # how often a surely unprocessed send was begun
     sa.Column("format", sa.Integer, nullable=False, server_default="1"),  # what the row means; see codec.FORMAT
     sa.Column("breaks", sa.Integer, nullable=False, server_default="0"),  # how often a run broke before its sending
-    sa.Column("confirmed", sa.Text, nullable=True),  # how its human's own yes came
+    sa.Column("confirmed", sa.Text, nullable=True),  # how its human's own confirmation came
     sa.Column("not_before", sa.Double, nullable=True),  # until when the provider asked an approved change to wait
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
@@ -113,7 +113,7 @@ OUTBOX = sa.Table(
     sa.Column("until", sa.Double, nullable=True),
     sa.Column("error", sa.Text, nullable=False),
     sa.Index("outbox_by_state", "state", "not_before"),
-    sqlite_autoincrement=True,  # a number is never given again: a late word on a message must not hit another
+    sqlite_autoincrement=True,  # a number is never reused: a late report about a message must not hit another
 )
 
 COPIES = sa.Table(

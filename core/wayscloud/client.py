@@ -40,7 +40,7 @@ from vpsops.core.wayscloud.requests.transport import HttpTransport, RequestLane,
 T = TypeVar("T")
 YOUNG_SECONDS: Final = timings.SHARED_SECONDS
 CALLS: Final = 2
-"""Of the eight calls that may be under way, so many may ask the same thing."""
+"""At most so many of the eight concurrent calls are for the same thing."""
 DEFAULT_URL: Final = "https://api.wayscloud.services"
 
 
@@ -74,9 +74,9 @@ class Wayscloud:
         self._sees: Callable[[Server], bool] | None = None
 
     def only(self, sees: Callable[[Server], bool] | None) -> "Wayscloud":
-        """Return this client, on the same connections, with eyes for some servers: the others are not there for it.
+        """Return this client, on the same connections, restricted to some servers: the others do not exist for it.
 
-        It keeps no one from writing to a server by its id; a writer has read the server first. Without
+        It does not prevent a write to a server by its id; a writer has read the server first. Without
         `sees` it is the client that sees all.
         """
         other = copy(self)
@@ -107,7 +107,7 @@ class Wayscloud:
         return other
 
     def for_work(self) -> "Wayscloud":
-        """Return the same API for reads that changes wait for: they queue behind no one's questions."""
+        """Return the same API for reads that changes wait for: they do not queue behind users' questions."""
         other = copy(self)
         other._lane = RequestLane.WORK  # noqa: SLF001 - its own
         return other
@@ -183,11 +183,11 @@ class Wayscloud:
         return await self._list(endpoints.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
     async def list_regions(self) -> ProviderList[Region]:
-        """Return the places; raise NotOfferedError where the API has no such list, which the live one may not have."""
+        """Return the regions; raise NotOfferedError where the API has no such list, which the live one may not have."""
         return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
 
     async def create_server(self, new: NewServer, *, departure: SendHook | None = None) -> Server:
-        """Ask for a server, once, and return it as far as it is known; it costs money from here on."""
+        """Request a server, once, and return it as far as it is known; it costs money from here on."""
         body: dict[str, JSON] = {
             "hostname": new.hostname,
             "plan_code": new.plan,
@@ -209,7 +209,7 @@ class Wayscloud:
         return await self._power(endpoints.STOP, server_id, departure)
 
     async def reboot_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
-        """Ask for a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
+        """Request a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
         return await self._power(endpoints.REBOOT, server_id, departure)
 
     async def _power(self, route: endpoints.Route, server_id: str, departure: SendHook | None) -> AcceptedOperation:

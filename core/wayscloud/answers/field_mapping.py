@@ -1,4 +1,4 @@
-"""The competing names of the provider's objects, as data: our name, their name, how to read it.
+"""The competing names of the provider's objects, as data: our name, their name, the reader.
 
 Rows are tried in order and the first that can be read wins. The names come from the public documentation, the official
 Python SDK and command line, and the Terraform provider, which disagree with each other.

@@ -42,7 +42,7 @@ def whole(raw: JSON) -> int | None:
 
 
 def amount(raw: JSON) -> float | None:
-    """Read a price or a size; a negative one is none, and stays beside what is known, as it came."""
+    """Read a price or a size; a negative one is None, and `extra` keeps it as it came."""
     value = number(raw)
     return value if value is not None and value >= 0 else None
 
@@ -66,7 +66,7 @@ def megabytes(raw: JSON) -> float | None:
 
 
 def flag(raw: JSON) -> bool | None:
-    """Read yes or no, also as a word or a digit."""
+    """Read a boolean, also from a word or a digit."""
     if isinstance(raw, bool):
         return raw
     value = word(raw)
@@ -80,7 +80,7 @@ def is_windows(raw: JSON) -> bool | None:
 
 
 def is_active(raw: JSON) -> bool | None:
-    """Read a place's life-cycle word (active, maintenance, deprecated) as whether it can be used."""
+    """Read a region's life-cycle word (active, maintenance, deprecated) as whether it can be used."""
     value = word(raw)
     return None if value is None else value == "active"
 

@@ -103,12 +103,12 @@ class Server(_Object):
 
     @property
     def pending(self) -> bool:
-        """Return whether it is on its way somewhere, or in a state we have no word for."""
+        """Return whether it is between states, or in a state we have no word for."""
         return not (self.failed or self.off or self.ready or self.power_unknown)
 
     @property
     def state(self) -> str:
-        """Return the state in people's words: running, stopped, failed, or the API's word for what is under way."""
+        """Return the state for people: running, stopped, failed, or the API's word for what is in progress."""
         if self.failed:
             return "failed"
         if self.off:
@@ -167,7 +167,7 @@ class Usage(_Object):
 
 
 class AcceptedOperation(_Object):
-    """A power operation was taken on. The answer's own words are in `extra` and never shown: they are often wrong."""
+    """An accepted power operation. The answer's own text is in `extra` and never shown: it is often wrong."""
 
     ok: bool = True
 

@@ -85,7 +85,7 @@ def _page(marks: Mapping[str, JSON], asked: Query) -> tuple[int | None, int | No
 
 
 def _query(place: JSON, path: str, asked: Query) -> Query | None:
-    """Return the query that a place stands for: an address of this very list, or the number of a page."""
+    """Return the query of a next-page value: an address of this very list, or the number of a page."""
     if isinstance(place, dict):
         place = place.get("href") or place.get("url")
     number = field_readers.whole(place)

@@ -97,7 +97,7 @@ def usage(server_id: str) -> Callable[[JSON], Usage]:
 
 
 def _usage(theirs: Object) -> Usage:
-    """Read figures; shares that come as two amounts are computed."""
+    """Read usage figures; percentages that come as two amounts are computed."""
     ours, extra = field_mapping.translate(field_mapping.USAGE, theirs)
     for name, used, total in field_mapping.SHARES:
         share = _share(field_readers.number(theirs.get(used)), field_readers.number(theirs.get(total)))
@@ -188,7 +188,7 @@ def _server(theirs: Object, hostname: str = "") -> Server:
     identity = ours.get("id")
     if identity is None:
         raise UnreadableAnswerError("it lacks 'id'")
-    # A label is no stand-in for a missing hostname: rules match on hostnames.
+    # A label does not replace a missing hostname: rules match on hostnames.
     return Server.model_validate({"hostname": hostname or identity, "status": "unknown", **ours, "extra": extra})
 
 

@@ -16,8 +16,8 @@ class Meaning(StrEnum):
     FAILED = "failed"
     OFF = "off"
     ON = "on"
-    LIVE = "live"  # in order, and no word on whether it runs
-    OTHER = "other"  # under way, or a word there is no meaning for
+    LIVE = "live"  # in order; nothing about whether it runs
+    OTHER = "other"  # in progress, or a word without a known meaning
 
 
 GONE: Final = frozenset({"terminated", "deleted", "destroyed"})

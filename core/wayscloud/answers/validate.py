@@ -20,7 +20,7 @@ _SSH_KEY: Final = re.compile(
 
 
 def validate_id(text: str) -> str:
-    """Return `text` if it can stand for one server in a path.
+    """Return `text` if it can identify one server in a path.
 
     Raise InvalidInputError if it could reach another route.
     """

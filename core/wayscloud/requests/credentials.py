@@ -37,6 +37,6 @@ class Credentials:
         return cls(secret, header)
 
     def headers(self) -> dict[str, str]:
-        """Return the one header that proves who we are."""
+        """Return the authentication header."""
         bearer = self.header == "bearer" or (self.header == "auto" and self.secret.lower().startswith(PAT))
         return {"Authorization": f"Bearer {self.secret}"} if bearer else {"X-API-Key": self.secret}

@@ -1,4 +1,4 @@
-"""Where each operation lives: the documented path, and what to know about its answers."""
+"""The documented path of each operation, and facts about its answers."""
 
 from dataclasses import dataclass, replace
 from typing import Final, Literal

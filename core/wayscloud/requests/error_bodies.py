@@ -18,7 +18,7 @@ SILENT: Final = frozenset({"script", "style"})
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """The words, bounded and without secrets, and one sentence for each field they name."""
+    """The message, bounded and without secrets, and one sentence for each field it names."""
 
     text: str = ""
     fields: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ def parse_error_body(body: Body, *secrets: str) -> ErrorDetail:
 
 
 class _HtmlText(HTMLParser):
-    """The words of a page, without what draws it."""
+    """The text of a page, without its scripts and styles."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

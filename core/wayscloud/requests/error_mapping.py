@@ -28,7 +28,7 @@ SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
 UNCLEAR: Final = frozenset({408, 425, 499})
 """Sent by proxies: the service behind was slow, the request came early, the client hung up."""
 HANDLED: Final = frozenset({409, 422, 423})
-"""Sent by an operation itself, and not by what stands before it: its path is served."""
+"""Sent by an operation itself, and not by a proxy before it: its path is served."""
 NOT_SERVED: Final = frozenset({404, 405})
 NOT_IMPLEMENTED: Final = 501
 OK: Final = 200

@@ -222,7 +222,7 @@ class RequestExecutor:
         return value
 
     def _malformed(self, route: Route, answer: ProviderResponse, error: ValueError) -> MalformedAnswerError:
-        """Return the error for an answer that cannot be read; words in the place of what was asked are its reason."""
+        """Return the error for an answer that cannot be read; text in place of the expected data is its reason."""
         words = (
             parse_error_body(answer.body, *self._redactor.secrets).text
             if not isinstance(error, MismatchedServerError)

@@ -16,7 +16,7 @@ import anyio
 HEADERS: Final = "http11.send_request_headers.started"
 CONNECTED: Final = "connect_tcp.complete"
 PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
-"""Linux reports the other side's end of a connection even behind bytes that no one read yet."""
+"""Linux reports the other side's end of a connection even behind unread bytes."""
 BROKEN: Final = PEER_CLOSED | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
@@ -73,7 +73,7 @@ class RequestDeparture:
         self.deadline = scope.deadline = min(scope.deadline, self._answer_by)
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Hear of each step inside the connection pool; a proxy's CONNECT is not our request yet."""
+        """Receive each step inside the connection pool; a proxy's CONNECT is not our request yet."""
         if event.endswith(CONNECTED):
             self._stream = info["return_value"]
         elif event == HEADERS and info["request"].method != b"CONNECT":

@@ -94,8 +94,8 @@ class Transport:
         headers |= credentials.headers() if credentials else {}
         self._tls = _tls(self._base)
         kept, silence = settings.max_in_flight, settings.read_seconds
-        # A kept-alive connection may be closed by the other side in the instant a write goes out on it, and then
-        # no one knows whether it arrived. Writes are few: each gets a connection of its own.
+        # A kept-alive connection may be closed by the other side in the instant a write goes out on it; then it is
+        # unknown whether it arrived. Writes are few: each gets a connection of its own.
         self._lanes = {
             RequestLane.QUESTIONS: self._slots(headers, silence, settings.max_in_flight, kept, http_transport),
             RequestLane.WORK: self._slots(headers, silence, settings.max_work, kept, http_transport),
@@ -243,7 +243,7 @@ class Transport:
         kind = type(error).__name__
         if left and not isinstance(error, NEVER_LEFT):
             return UnreachableError(f"WAYSCloud did not {route.doing}: no answer came ({kind}).", operation=route.name)
-        # The reason matters here: a wrong certificate, a name that does not resolve, no one listening.
+        # The reason matters here: a wrong certificate, a name that does not resolve, a port without a listener.
         reason = tidy(str(error), self._secret, limit=120) or kind
         return NotSentError(
             f"WAYSCloud did not {route.doing}: {self.address} could not be reached ({reason}).",
@@ -267,7 +267,7 @@ def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
 
 
 def _tls(base: httpx.URL) -> ssl.SSLContext:
-    """Return the usual trust for https; for http one that trusts no one, as loading the usual one takes a while."""
+    """Return the usual trust for https; for http one that trusts nothing, as loading the usual one takes a while."""
     return httpx.create_ssl_context() if base.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 

@@ -83,7 +83,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(80), nullable=True),
         sa.Column("until", sa.Double, nullable=True),
         sa.Column("error", sa.Text, nullable=False),
-        sqlite_autoincrement=True,  # a number is never given again: a late word on a message must not hit another
+        sqlite_autoincrement=True,  # a number is never reused: a late report about a message must not hit another
     )
     op.create_index("outbox_by_state", "outbox", ["state", "not_before"])
     op.create_table(
