@@ -31,6 +31,7 @@ SIGNAL_SECONDS: Final = 0.25  # between checks whether another process stored so
 SIGNAL_AWAY_SECONDS: Final = 1.0  # before another try to listen (PostgreSQL)
 SIGNAL_PROBE_SECONDS: Final = 2.0  # doctor waits for a notification of its own (PostgreSQL)
 NEWS_SECONDS: Final = 30.0  # a poll although no signal came
+CHANGE_POLL_SECONDS: Final = 5.0  # between reads of a change that a caller waits for, although no signal came
 NEWS_BROKEN_SECONDS: Final = 30.0
 
 # Readiness: how old a task's last round may be, and a check's answer.

@@ -15,10 +15,9 @@ from vpsops.core.changes.queries import (
     select_page,
 )
 from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.common.timings import CHANGE_POLL_SECONDS
 from vpsops.core.messaging import outbox
 from vpsops.core.service.backend import Backend
-
-POLL_SECONDS = 5.0
 
 
 class ChangeQueries:
@@ -84,4 +83,4 @@ class ChangeQueries:
             left = deadline - clock.monotonic()
             if reached(change) or left <= 0:
                 return change
-            await signals.wait(min(left, POLL_SECONDS), since=mark)
+            await signals.wait(min(left, CHANGE_POLL_SECONDS), since=mark)

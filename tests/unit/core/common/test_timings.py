@@ -21,7 +21,7 @@ ELSEWHERE: Final = {
     "bot/features/operations.py": {"PATIENCE", "CARD_SECONDS", "LOOK_SECONDS"},
     "bot/context/home_state.py": {"OPEN_SECONDS", "LIST_SECONDS", "TROUBLE_SECONDS", "WAIT_SECONDS"},
     "bot/context/permalinks.py": {"LINK_SECONDS"},
-    "bot/notifications/outbox_worker.py": {"REFRESH_SECONDS"},
+    "bot/notifications/card_sync.py": {"REFRESH_SECONDS"},
     "bot/commands/notify_parser.py": {"MINUTES"},  # a word's unit
     "bot/handlers/home.py": {"SETTLE_SECONDS", "PAUSE_SECONDS", "EACH_SECONDS", "LOOK_SECONDS"},
     "bot/context/bot_context.py": {"CATALOGUE_SECONDS"},

@@ -13,7 +13,10 @@ def test_a_refusal_that_is_verified_is_no_missing_answer() -> None:
     """In Slack and for models: the provider refused, and the refusal is being verified."""
     refused = change("stop", State.UNKNOWN, result=STORED)
     unclear = change("stop", State.UNKNOWN)
-    assert (state_label(refused).words, state_label(unclear).words) == ("refused, being verified", "no clear answer")
+    assert (state_label(refused).words, state_label(unclear).words) == (
+        "refused, being verified",
+        "checking the outcome",
+    )
     assert "refused by the provider" in status_text(refused)
     assert "no clear answer" in status_text(unclear)
 
