@@ -1,4 +1,4 @@
-"""A core on the simulated provider, the server over it, and a client with a human who answers as told."""
+"""A core on the simulated provider, the server over it, and a client with a scripted human."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 
 @dataclass
 class Human:
-    """Whoever sits before the client: answers each question with `answer` and remembers it."""
+    """The client's human: answers each question with `answer` and remembers it."""
 
     answer: t.ElicitResult = field(default_factory=lambda: YES)
     questions: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Human:
 async def client_of(
     core: Core, era: str, human: Human | None = None, options: ServerOptions | None = None
 ) -> AsyncIterator[Client]:
-    """Connect a client in this process; without a human it declares that it cannot ask anybody."""
+    """Connect a client in this process; without a human it declares no elicitation."""
     server = build_server(core, options or ServerOptions(human=ANN))
     info = t.Implementation(name="test-client", version="1")
     async with Client(server, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=5) as client:

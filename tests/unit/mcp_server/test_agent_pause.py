@@ -1,4 +1,4 @@
-"""Paused agents, as an MCP client meets it: told who paused them and why, in time, and with no tool to change it."""
+"""Paused agents, as an MCP client meets it: the reason and author, in time, and no tool to change it."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ BOB = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")
 
 @dataclass
 class SlowHuman(Human):
-    """Says yes, after somebody else has paused agents."""
+    """Answers yes, after another person has paused agents."""
 
     core: Core | None = None
 
@@ -29,7 +29,7 @@ class SlowHuman(Human):
 async def test_a_paused_agent_is_told_who_and_why_and_still_reads(
     core: Core, provider: SimulatorHandle, era: str
 ) -> None:
-    """A change is an error with what to do, nobody is asked, the provider gets no write; a list is a list."""
+    """A change is an error with what to do, no question is asked, the provider gets no write; a list is a list."""
     await core.gate.pause_agents(BOB, paused=True, reason="odd reboots")
     human = Human()
     async with client_of(core, era, human) as client:

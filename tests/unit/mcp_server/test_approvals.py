@@ -38,7 +38,7 @@ async def vote(core: Core, verdict: Verdict) -> None:
 
 
 async def test_a_held_change_is_told_with_what_it_waits_for(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """Nobody decides in time: the result is no failure, and says whose vote is missing and until when."""
+    """Without a decision in time the result is no failure, and names the missing votes and the deadline."""
     told: list[str | None] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
@@ -58,7 +58,7 @@ async def test_a_held_change_is_told_with_what_it_waits_for(core: Core, provider
 
 
 async def test_a_call_that_waits_sees_the_vote_and_the_end(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """An approval while the call waits runs the change, and the same call tells how it ended."""
+    """An approval while the call waits runs the change, and the same call returns its end."""
     async with client_of(core, era, Human(), LONG) as client, anyio.create_task_group() as group:
         group.start_soon(vote, core, Verdict.APPROVE)
         result = await client.call_tool("vps_stop", {"server": "web01"})

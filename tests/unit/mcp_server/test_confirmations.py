@@ -34,7 +34,7 @@ async def test_each_power_operation_runs_once_after_a_yes(core: Core, provider: 
 
 @pytest.mark.parametrize("dialect", ["seed", "terraform"])
 async def test_a_reboot_is_followed_until_the_server_is_back(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """A reboot is sent once and told as done when the uptime says so."""
+    """A reboot is sent once and reported as done when the uptime shows it."""
     async with client_of(core, era, Human()) as client:
         result = await client.call_tool("vps_reboot", {"server": "web01"})
     assert text(result).startswith(f"Reboot of {WEB} succeeded")
@@ -42,9 +42,9 @@ async def test_a_reboot_is_followed_until_the_server_is_back(core: Core, provide
 
 
 async def test_a_change_that_takes_long_is_told_as_still_going(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """After a bounded wait a call ends well, and says where to look instead of asking again."""
+    """After a bounded wait a call ends well, and names where to check instead of asking again."""
     options = ServerOptions(human=ANN, patience=1.5)
-    slow = {"kind": "slow", "seconds": 1.0, "match": {"operation": "status"}}  # one look before sending, one after
+    slow = {"kind": "slow", "seconds": 1.0, "match": {"operation": "status"}}  # one poll before sending, one after
     provider.simulator.faults.add(parse(slow))
     async with client_of(core, era, Human(), options) as client:
         result = await client.call_tool("vps_reboot", {"server": "web01"})

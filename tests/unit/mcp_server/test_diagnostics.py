@@ -45,7 +45,7 @@ async def test_what_is_not_configured_is_not_looked_at() -> None:
 
 
 async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -> None:
-    """By whom they are of."""
+    """Named by subject."""
     assert [item.level for item in await found(tokens(tmp_path, WRITTEN))] == [Level.OK]
     told = tokens(tmp_path, f"{WRITTEN}expires = {(START - timedelta(days=1)).isoformat()}\n")
     counted, over = await found(told, FakeClock(START))

@@ -16,7 +16,7 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 @pytest.mark.parametrize("session", ["unknown", "0" * 32])
 async def test_a_session_that_is_gone_is_not_found(core: Core, session: str) -> None:
-    """As the protocol has it, so that a client begins anew."""
+    """As the protocol has it, so that a client starts a new session."""
     async with serving(core) as (site, _), httpx.AsyncClient(trust_env=False) as client:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         answer = await client.post(site.url, json=body, headers=ACCEPT | {"Mcp-Session-Id": session})
@@ -28,7 +28,7 @@ async def test_a_session_that_is_gone_is_not_found(core: Core, session: str) -> 
 async def test_a_client_that_declares_forms_and_has_none_is_said_to_be_the_reason(
     core: Core, provider: SimulatorHandle
 ) -> None:
-    """It answers that the method is unknown: nothing is done, and nobody is said to have refused."""
+    """It answers that the method is unknown: nothing is done, and no refusal is reported."""
 
     async def unknown(_: Any, __: Any) -> Any:
         raise MCPError(-32601, "Method not found")

@@ -87,7 +87,7 @@ async def test_a_state_is_good_for_its_own_server_only(core: Core, provider: Sim
 
 
 async def test_a_state_that_comes_back_again_runs_nothing_again(core: Core, provider: SimulatorHandle) -> None:
-    """A repeated yes, as after a lost answer, is told where the change is; the effect stays one."""
+    """A repeated yes, as after a lost answer, gets the change's state; the effect stays one."""
     async with client_of(core, ERA, Human()) as client:
         state = await ask(client)
         first = await client.call_tool("vps_stop", STOP, input_responses={"confirm": YES}, request_state=state)
@@ -111,7 +111,7 @@ async def test_a_yes_after_a_no_runs_nothing(core: Core, provider: SimulatorHand
 
 
 async def test_a_no_after_a_yes_undoes_nothing(core: Core, provider: SimulatorHandle) -> None:
-    """A late no is told that the change ran."""
+    """A late no is answered with the change that ran."""
     async with client_of(core, ERA, Human()) as client:
         state = await ask(client)
         await client.call_tool("vps_stop", STOP, input_responses={"confirm": YES}, request_state=state)

@@ -44,7 +44,7 @@ async def settled(core: Core) -> Change:
 
 
 async def test_a_call_that_is_given_up_withdraws_its_change(core: Core, provider: SimulatorHandle) -> None:
-    """When the client cancels the call, the hold is given back and in nobody's way."""
+    """When the client cancels the call, the hold on the server is released."""
     human = Silent()
     async with client_of(core, ERA, human) as client:
         with anyio.fail_after(PATIENCE_SECONDS):

@@ -67,7 +67,7 @@ async def test_usage_is_told_in_a_line(core: Core, era: str) -> None:
 @pytest.mark.parametrize("tool", ["vps_plans", "vps_regions", "vps_os_templates"])
 @DIALECTS
 async def test_the_catalogue_is_told_or_said_to_be_missing(core: Core, era: str, tool: str, dialect: str) -> None:
-    """A table of codes; a dialect without the route is told as one that does not offer it."""
+    """A table of codes; a dialect without the route is reported as one that does not offer it."""
     async with client_of(core, era) as client:
         result = await call(client, tool)
     if result.is_error:
@@ -78,7 +78,7 @@ async def test_the_catalogue_is_told_or_said_to_be_missing(core: Core, era: str,
 
 
 async def test_a_long_list_is_told_page_by_page(era: str, tmp_path: Path) -> None:
-    """A page says how many there are and how to get the next; the pages together are the whole, each server once."""
+    """A page has the total and how to get the next; the pages together are the whole, each server once."""
     async with (
         running_simulator(SimulatorConfig(dialect="seed", fleet=45, seed=7), clock=VirtualClock()) as provider,
         open_core(

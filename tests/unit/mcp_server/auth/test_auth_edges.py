@@ -1,4 +1,4 @@
-"""Tokens at the edge: seconds of leeway, sizes, whose session it is, and each word of each set, without a socket."""
+"""Token edge cases: seconds of leeway, sizes, session owners, and each word of each set, without a socket."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -108,7 +108,7 @@ def test_an_access_token_may_call_itself_so(kind: str) -> None:
 
 @pytest.mark.parametrize("header", [{"typ": "id+jwt"}, {"typ": "logout+jwt"}, {"typ": "dpop+jwt"}])
 def test_another_kind_of_token_is_none(header: dict[str, str]) -> None:
-    """An ID token, however signed, lets nobody in."""
+    """An ID token is rejected, however signed."""
     with pytest.raises(TokenNotAcceptedError, match="no access token"):
         read_header(ISSUER.token(AUDIENCE, header=header))
 
@@ -139,7 +139,7 @@ CLAIMS = {"sub": "auth|ann", "email": "ann@example.com", "email_verified": True}
     ],
 )
 def test_the_human_behind_a_token(claims: dict[str, Any], human: str) -> None:
-    """By an address that is said to be verified; without one there is nobody who may change."""
+    """Named by a verified address; a token without one cannot change anything."""
     given = CLAIMS | claims
     assert human_names(given, TRUST) == ((human,) if human else ())
     grant = verified_token_from(given | {"scope": "vps:write"}, TRUST)
@@ -187,7 +187,7 @@ def test_what_a_token_says_is_bounded() -> None:
 
 
 def test_other_ids_of_the_same_human_are_kept_with_them() -> None:
-    """The claim that is configured for it names a Slack id; a subject never does, whatever it looks like."""
+    """The configured claim names a Slack id; a subject never does, whatever its form."""
     slack = replace(TRUST, slack_claim="slack")
     caller = verified_token_from(CLAIMS | {"sub": "W0ANN00", "slack": "U0ANN00"}, slack).caller
     assert (caller.human, caller.aliases) == ("ann@example.com", ("slack:U0ANN00",))
@@ -251,7 +251,7 @@ def test_who_may_change_may_read(scopes: tuple[str, ...], known: set[str]) -> No
 
 
 async def verdict(token: str, *, static: Any = None, trust: IssuerConfig | None = None) -> str:
-    """Return what a verifier says of a token."""
+    """Return the verification result of a token."""
     try:
         return (await Verifier(AuthConfig(static, trust), None).verify_token(token)).caller.human
     except TokenNotAcceptedError as refused:
@@ -269,7 +269,7 @@ async def test_a_token_has_16384_characters_at_most(length: int, *, known: bool)
 
 
 def test_a_token_is_needed_where_anything_is_configured_to_prove_who_calls() -> None:
-    """Static tokens or an issuer; without either nobody is asked for one."""
+    """Static tokens or an issuer require a token; without either none is required."""
     static: Any = object()
     assert [AuthConfig().required, AuthConfig(tokens=static).required, AuthConfig(trust=TRUST).required] == [
         False,
@@ -325,7 +325,7 @@ def test_an_entry_that_is_not_right_is_refused_and_not_quoted(tmp_path: Path, en
 
 
 def test_a_token_is_accepted_until_the_second_it_expires(tmp_path: Path) -> None:
-    """At that second it is over; one without an end goes on."""
+    """At that second it is over; one without an end continues."""
     clock = FakeClock()
     tokens = StaticTokens(written(tmp_path, ENTRY + "expires = 2027-01-04T09:01:00Z\n"), clock)
     clock.advance(59)
@@ -339,7 +339,7 @@ def test_a_token_is_accepted_until_the_second_it_expires(tmp_path: Path) -> None
 
 
 class Served(IssuerKeys):
-    """Keys whose reading is counted and may fail."""
+    """Keys with counted reads that may fail."""
 
     def __init__(self, clock: FakeClock) -> None:
         session: Any = None
@@ -355,7 +355,7 @@ class Served(IssuerKeys):
 
 
 async def test_keys_are_read_again_after_ten_minutes_and_serve_for_a_day() -> None:
-    """While the issuer is away the known ones do, and then nobody can be told anything."""
+    """During the issuer's absence the known keys serve, and after a day no token can be verified."""
     clock = FakeClock()
     keys = Served(clock)
     for seconds, reads in ((0, 1), (600, 1), (1, 2)):
@@ -450,7 +450,7 @@ def test_a_weak_key_signs_nothing(bits: int, *, fits: bool) -> None:
 
 @pytest.mark.parametrize(("error", "why"), [(OSError("secret"), "OSError"), (ValueError("it has none"), "it has none")])
 async def test_keys_that_cannot_be_read_say_why_in_our_words(error: Exception, why: str) -> None:
-    """A library's own text may hold anything, so of that only the kind is told."""
+    """A library's own text may hold anything, so only its kind is reported."""
     keys = Served(FakeClock())
     keys.failure = error
     with pytest.raises(KeysUnavailableError, match=why) as refused:
@@ -477,7 +477,7 @@ async def test_what_came_through_a_proxy_is_told_what_to_set(header: str) -> Non
 
 @pytest.mark.parametrize(("count", "kept"), [(50, 50), (51, 50)])
 async def test_an_issuer_has_fifty_keys_at_most(monkeypatch: pytest.MonkeyPatch, count: int, kept: int) -> None:
-    """What comes after them is not looked at."""
+    """Keys beyond fifty are not read."""
     session: Any = None
     keys = IssuerKeys("https://issuer.example.com", session, FakeClock())
 

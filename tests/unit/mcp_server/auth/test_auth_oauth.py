@@ -1,4 +1,4 @@
-"""Access tokens of an authorization server: what is accepted, who it says calls, and what a client is told."""
+"""Access tokens of an authorization server: which are accepted, the caller they identify, and the client's answer."""
 
 import hmac
 import json
@@ -133,7 +133,7 @@ async def test_a_reader_is_asked_for_more_when_it_needs_more(
 async def test_scopes_and_a_known_human_say_what_is_granted(
     verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer, claims: dict[str, Any], scopes: set[str]
 ) -> None:
-    """Scopes are read as OAuth and its dialects have them; without a human who can be told apart, none to change."""
+    """Scopes are read as OAuth and its dialects have them; without an identifiable human, none to change."""
     grant = await verifying[0].grant_of(issuer.token(AUDIENCE, **claims))
     assert grant.caller.scopes == scopes
 
@@ -165,7 +165,7 @@ async def test_a_token_without_our_scopes_may_nothing(served: tuple[HttpConfig, 
 async def test_a_token_for_others_or_another_time_is_refused(
     verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer, claims: dict[str, Any], why: str
 ) -> None:
-    """Why is said in our own words."""
+    """The reason is in our own words."""
     with pytest.raises(TokenNotAcceptedError, match=why):
         await verifying[0].grant_of(issuer.token(AUDIENCE, **claims))
 
@@ -257,7 +257,7 @@ async def test_weak_and_foreign_keys_are_not_used(verifying: tuple[JwtVerifier, 
 
 
 async def test_keys_rotate(verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer) -> None:
-    """A new key is looked for once; tokens with made-up keys cause no more than one reading in ten seconds."""
+    """A new key is fetched once; tokens with made-up keys cause no more than one reading in ten seconds."""
     verifier, clock = verifying
     old = issuer.token(AUDIENCE)
     await verifier.grant_of(old)
@@ -283,7 +283,7 @@ async def test_keys_rotate(verifying: tuple[JwtVerifier, FakeClock], issuer: Fak
 async def test_known_keys_bridge_an_outage_of_the_issuer(
     verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer
 ) -> None:
-    """While the issuer is away its keys serve for a day, then nothing can be told."""
+    """During the issuer's absence its keys serve for a day, then no token can be verified."""
     verifier, clock = verifying
     token = issuer.token(AUDIENCE)
     await verifier.grant_of(token)

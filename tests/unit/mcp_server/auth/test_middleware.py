@@ -87,7 +87,7 @@ def test_the_tools_that_need_more_than_reading_are_these() -> None:
 
 @pytest.mark.parametrize("approval_channel", [CHANNEL])
 async def test_the_human_behind_a_token_cannot_approve_its_change(core: Core, tokens: Settings, era: str) -> None:
-    """Under any of their ids the human is told no; somebody else may."""
+    """The human is refused under each of their ids; another person may approve."""
     async with serving(core, tokens, QUICKLY) as (site, _), http_client(site.url, era, ANN_TOKEN) as client:
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert "waits for approval" in text(result)
@@ -135,7 +135,7 @@ async def test_what_is_no_valid_token_is_refused(core: Core, tokens: Settings) -
 
 
 async def test_two_authorizations_are_refused(core: Core, tokens: Settings) -> None:
-    """A request that says twice who it is says it of nobody."""
+    """A request with two identities has none."""
     twice = [("Authorization", f"Bearer {ANN_TOKEN}"), ("Authorization", f"Bearer {BOB_TOKEN}"), *ACCEPT.items()]
     async with serving(core, tokens) as (site, _), httpx.AsyncClient(trust_env=False) as client:
         answer = await client.post(site.url, json=call("tools/list"), headers=twice)
@@ -164,7 +164,7 @@ async def test_a_session_is_of_its_token(core: Core, tokens: Settings) -> None:
 
 
 async def test_an_answer_is_taken_from_its_asker_alone(core: Core, settings: Settings, tmp_path: Path) -> None:
-    """An open question that another token brings back is refused before anything is looked at."""
+    """An open question that another token brings back is refused before any processing."""
     both = with_tokens(settings, tmp_path, TOKENS.replace('scopes = ["vps:read"]', 'scopes = ["vps:write"]'))
     stop = {"name": "vps_stop", "arguments": {"server": "web01"}}
     answer = {"confirm": {"action": "accept", "content": {"confirm": True}}}
@@ -251,7 +251,7 @@ def test_a_wrong_token_file_is_told(tmp_path: Path, written: str, words: str) ->
 
 
 async def test_pages_of_a_configured_origin_may_call(core: Core, tokens: Settings) -> None:
-    """A browser is told so before it calls, and may read the answer; other pages get neither."""
+    """A preflight gets permission, and the page may read the answer; other pages get neither."""
     page = "https://tool.example.com"
     chosen = tokens.model_copy(update={"http_origins": page})
     async with serving(core, chosen) as (site, _), httpx.AsyncClient(trust_env=False) as client:

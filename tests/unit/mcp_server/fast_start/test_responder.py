@@ -172,7 +172,7 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
 
 @pytest.mark.slow
 def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
-    """Where the rest cannot start, the waiting client gets an error and the log says why."""
+    """When the rest cannot start, the waiting client gets an error and the log has the reason."""
     (tmp_path / "file").touch()
     process = subprocess.run(
         [sys.executable, "-m", "vpsops", "mcp"],
@@ -226,7 +226,7 @@ def test_no_message_breaks_the_front(line: bytes) -> None:
 
 @pytest.mark.slow
 def test_a_person_at_a_terminal_is_told_what_waits(tmp_path: Path) -> None:
-    """It would look hung otherwise; a host, which has no terminal there, is told nothing."""
+    """It would seem hung otherwise; a host, which has no terminal there, gets no message."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "vpsops", "mcp"]
     with subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE, env=environment(tmp_path)) as process:

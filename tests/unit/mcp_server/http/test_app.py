@@ -132,7 +132,7 @@ async def test_a_body_is_bounded(core: Core) -> None:
 
 
 async def test_nothing_else_is_served(core: Core) -> None:
-    """The health answers; other paths are not found, and nobody is sent elsewhere by a Host header."""
+    """The health answers; other paths are not found, and a Host header never causes a redirect."""
     async with serving(core) as (site, _), httpx.AsyncClient(trust_env=False) as client:
         base = site.url.removesuffix("/mcp")
         health = await client.get(f"{base}/healthz")
@@ -157,7 +157,7 @@ async def test_the_slash_and_the_case_of_a_name_change_nothing(core: Core) -> No
 
 
 async def test_it_stands_beside_other_routes(core: Core) -> None:
-    """The routes are served by somebody else's application as well."""
+    """Another application can serve the routes as well."""
 
     async def hello(_: object) -> PlainTextResponse:
         return PlainTextResponse("hello")
@@ -252,7 +252,7 @@ async def test_a_stop_ends_streams_at_once(core: Core) -> None:
     ],
 )
 async def test_settings_that_do_not_fit_are_told(core: Core, values: dict[str, str], words: str) -> None:
-    """A configuration that would let anybody in, or that cannot work, ends the start."""
+    """A configuration that would admit every caller, or that cannot work, ends the start."""
     with listen("127.0.0.1", 0) as sock, pytest.raises(ConfigurationError, match=words.replace("?", r"\?")):
         http_config_from(Settings.model_validate(values), sock, core.clock)
 
@@ -274,7 +274,7 @@ async def test_an_open_address_needs_authentication(core: Core, settings: Settin
 
 
 async def test_a_session_that_ends_gives_its_hold_back(core: Core) -> None:
-    """In the handshake era a question ends with its session, and the change it held is in nobody's way."""
+    """In the handshake era a question ends with its session, and its change releases the server."""
     asking: dict[str, Any] = {"elicitation": {}}
     begin = {**INITIALIZE, "params": {**INITIALIZE["params"], "capabilities": asking}}
     stop = {"jsonrpc": "2.0", "id": 2, "method": "tools/call"}

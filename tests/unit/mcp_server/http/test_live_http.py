@@ -48,7 +48,7 @@ async def connected(served: McpHttp, streams: int, era: str) -> None:
 
 
 async def silent(core: Core) -> None:
-    """Wait until nobody follows anything any more."""
+    """Wait until no followers are left."""
     await until(lambda: not core.engine.fleet._listeners and core.database.signals._waiters == 0)
 
 

@@ -27,6 +27,6 @@ def test_the_providers_words_stand_in_quotation_marks(raised: WayscloudError) ->
 
 
 def test_our_own_words_stay_as_they_are() -> None:
-    """An error that quotes nobody needs no marks."""
+    """An error without quotations needs no marks."""
     raised = InvalidInputError("limit: must be a number.")
     assert text(results.error_result(raised)) == f"{raised} ({raised.error_id})"

@@ -73,7 +73,7 @@ def walk(servers: list[Server], **given: object) -> list[str]:
 
 
 def test_ten_thousand_servers_with_the_longest_names_are_told_within_the_budget() -> None:
-    """A page holds some of them and says how many there are and how to go on."""
+    """A page holds some of them, their total number and how to get the next page."""
     servers = fleet(10_000)
     for given_limit in (1, 20, 100):
         told, content = turn(servers, limit=given_limit)
@@ -109,7 +109,7 @@ def test_full_pages_of_an_ordinary_fleet_take_few_tokens(given: dict[str, Any], 
 
 @pytest.mark.parametrize("stem", ["w", "x" * 200])
 def test_pages_stay_in_step_while_servers_come_and_go(stem: str) -> None:
-    """Each server that stays is told once, in order, even if the one a cursor names is gone."""
+    """Each server that stays is listed once, in order, even if the one a cursor names is gone."""
     servers = fleet(60, stem)
     assert walk(servers, limit=7) == sorted(server.hostname for server in servers)
 
@@ -177,7 +177,7 @@ def test_what_is_too_long_is_cut_where_it_is_longest() -> None:
 
 @given(st.text(max_size=90), st.text(st.characters(codec="utf-8")))
 def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None:
-    """What another list gave, or nobody, is refused with what to do."""
+    """A cursor of another list, or a made-up one, is refused with what to do."""
     cursor = encode_cursor("servers", place)
     assert decode_cursor("servers", cursor) == place
     for wrong, listing in ((cursor, "plans"), (cursor[:-1], "servers"), (f"{cursor}A", "servers"), (other, "servers")):
@@ -206,7 +206,7 @@ def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None
 async def test_a_wrong_choice_is_told_with_what_there_is(
     core: Core, era: str, tool: str, arguments: dict[str, object], said: str
 ) -> None:
-    """A result that says what to do, with an id."""
+    """An error result with what to do, and an id."""
     async with client_of(core, era) as client:
         result = await client.call_tool(tool, arguments)
     assert result.is_error
@@ -256,7 +256,7 @@ async def test_the_catalogue_is_told_page_by_page_and_by_name() -> None:
 
 
 async def test_changes_are_filtered_and_told_page_by_page(core: Core, era: str) -> None:
-    """By state and server; open ones unless it is said otherwise."""
+    """By state and server; open ones unless `open_only` is set."""
     for name in ("web01", "db01"):
         held = Request("stop", {"server": name}, ALICE, Origin("slack"), can_confirm=True)
         assert isinstance(await core.gate.submit(held), Held)

@@ -12,21 +12,21 @@ from vpsops.mcp_server.presenters.schemas import Schema, chosen_schema, input_sc
 
 
 class Colour(StrEnum):
-    """Told to nobody."""
+    """Absent from the schema."""
 
     RED = "red"
     BLUE = "blue"
 
 
 class Inner(BaseModel):
-    """Told to nobody either."""
+    """Absent from the schema too."""
 
     name: str
     colour: Colour | None = None
 
 
 class Outer(BaseModel):
-    """Nor this."""
+    """Absent from the schema as well."""
 
     title: str
     inner: Inner | None = Field(None, description="the one within")
@@ -68,7 +68,7 @@ def test_references_are_put_in_place() -> None:
 
 
 def test_arguments_are_lean_and_may_carry_a_reason() -> None:
-    """An optional argument is one that may be left out; bounds and what closes the schema are told when it matters."""
+    """An optional argument may be left out; bounds and closed schemas are reported only in refusals."""
     schema = input_schema(SampleArguments, reason=True)
     assert schema == {
         "type": "object",
@@ -83,7 +83,7 @@ def test_arguments_are_lean_and_may_carry_a_reason() -> None:
 
 
 def test_no_arguments_are_the_shortest_schema() -> None:
-    """A tool that takes nothing says just that."""
+    """A tool without arguments has the shortest schema."""
 
     class NoFields(Arguments):
         pass

@@ -1,4 +1,4 @@
-"""A change as a task: its status, its message, and how soon to look again; pure."""
+"""A change as a task: its status, its message, and its poll interval."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -84,7 +84,7 @@ def test_a_question_is_for_clients_that_can_ask(can_ask: bool, status: McpTaskSt
     ],
 )
 def test_no_look_is_asked_for_sooner_than_it_can_tell_more(change: Change, expected: int) -> None:
-    """People take a while; the provider is looked at every three seconds, later every ten."""
+    """People take a while; the provider is polled every three seconds, later every ten."""
     assert poll_interval_ms(change, DEFAULT_TIMING, NOW) == expected
 
 

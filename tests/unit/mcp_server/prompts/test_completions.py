@@ -77,7 +77,7 @@ async def test_arguments_of_prompts_are_completed_from_the_catalogue(core: Core,
 
 
 async def test_what_there_is_not_cannot_be_completed(core: Core, era: str) -> None:
-    """A prompt or a template nobody offers is an error; an endless word completes to nothing."""
+    """An unknown prompt or template is an error; an endless word completes to nothing."""
     async with client_of(core, era) as client:
         with pytest.raises(MCPError, match="Unknown prompt: nothing") as refused:
             await of_prompt(client, "nothing", "server")
@@ -94,7 +94,7 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
 
 
 async def test_many_servers_are_one_call_and_a_hundred_values(era: str, tmp_path: Path) -> None:
-    """Of a large fleet a hundred are offered, their number is told, and keystrokes share one call of the list."""
+    """Of a large fleet a hundred are offered, with their total, and keystrokes share one call of the list."""
     async with (
         running_simulator(SimulatorConfig(fleet=250, seed=7), clock=VirtualClock()) as provider,
         open_core(

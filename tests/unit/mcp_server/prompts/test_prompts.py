@@ -84,7 +84,7 @@ async def test_a_new_server_is_talked_through_with_the_catalogue(core: Core, era
 
 
 async def test_everything_settled_leaves_nothing_to_ask(core: Core, era: str) -> None:
-    """With all choices made they are to be checked; a plan there is not is said to be none."""
+    """With all choices made they are to be checked; an unknown plan is reported as such."""
     chosen = {"hostname": "a.example.com", "plan": "huge", "region": "oslo", "os_template": "debian-12"}
     async with client_of(core, era) as client:
         texts = await given(client, "provision_server", **chosen)
@@ -108,7 +108,7 @@ async def test_an_incident_has_state_load_and_changes(core: Core, era: str) -> N
 
 
 async def test_many_servers_are_not_read_one_by_one(core: Core, provider: SimulatorHandle) -> None:
-    """Where the list tells no plans, a few dozen servers are read for theirs; the rest are said to be unknown."""
+    """When the list lacks plans, a few dozen servers are read for theirs; the rest are reported as unknown."""
     world = provider.simulator.world
     for number in range(50):
         world.create(Order(f"h{number}.example.com", "h", "vps-4gb-2cpu", "NO", "debian-12"))
@@ -196,7 +196,7 @@ async def test_without_a_provider_a_prompt_says_so(tmp_path: Path, era: str, pro
 
 
 async def test_without_the_scope_a_prompt_has_no_facts(core: Core, era: str) -> None:
-    """Words are for everybody; servers and changes only for those who may read."""
+    """Words are for every caller; servers and changes only for those who may read."""
     nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     async with client_of(core, era, None, nobody) as client:
         for prompt, arguments in EVERY.items():

@@ -59,7 +59,7 @@ DEEP = "[" * 3_000 + "]" * 3_000
     ],
 )
 def test_what_cannot_be_read_is_answered(line: str, ident: object, code: int) -> None:
-    """With an error that says what to do, on one line of plain JSON, and nothing is passed on."""
+    """The error has what to do, on one line of plain JSON, and nothing is passed on."""
     frame = read_frame(f"{line}\r\n")
     (answer,) = frame.answers
     told = json.loads(answer)
@@ -70,7 +70,7 @@ def test_what_cannot_be_read_is_answered(line: str, ident: object, code: int) ->
 
 
 def test_a_batch_is_refused_by_each_id_in_it() -> None:
-    """Whoever sent it waits for each of them."""
+    """The sender waits for each of them."""
     batch = [
         {"jsonrpc": "2.0", "id": 1, "method": "ping"},
         {"method": "x"},
@@ -101,7 +101,7 @@ def test_a_message_is_passed_on_as_it_is(line: str) -> None:
 
 @pytest.mark.parametrize("line", ["", " \t\r\n", '{"method":"x"}', '{"jsonrpc":"2.0","method":"x","params":[]}'])
 def test_what_asks_nothing_is_not_answered(line: str) -> None:
-    """A blank line, and a notification that is none: nobody waits."""
+    """A blank line, and an invalid notification: no client waits."""
     assert (read_frame(line).line, read_frame(line).answers) == ("", ())
 
 
@@ -138,7 +138,7 @@ def test_whoever_sent_an_id_gets_an_answer(message: dict[str, Any], cut: int) ->
 
 
 def test_settings_that_the_front_is_sure_of_do_load() -> None:
-    """And those that do not load are never sure: the handshake waits for whoever can tell."""
+    """And those that do not load are never sure: the handshake waits for the real server."""
     known = known_settings()
     good = {
         "VPSOPS_LOG_LEVEL": "warning",

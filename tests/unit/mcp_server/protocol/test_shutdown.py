@@ -1,4 +1,4 @@
-"""The end of serving as clients see it: every call that waits is answered, and the change goes on."""
+"""The end of serving as clients see it: every waiting call is answered, and the change continues."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -128,7 +128,7 @@ async def test_an_open_question_ends_and_is_asked_again_by_the_next(core: Core) 
 
 @asynccontextmanager
 async def hung(settings: Settings) -> AsyncIterator[Core]:
-    """A core whose provider takes connections and never answers."""
+    """A core with a provider that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -148,7 +148,7 @@ async def hung(settings: Settings) -> AsyncIterator[Core]:
     ("tool", "words"), [("vps_list", "nothing was done"), ("vps_stop", "Look at vps_changes before")]
 )
 async def test_a_call_that_hangs_is_called_off(settings: Settings, era: str, tool: str, words: str) -> None:
-    """What waits for the provider is not waited for: a read says so, a change says how to find out."""
+    """A call that waits for the provider is abandoned: a read reports that, a change how to find its outcome."""
     shutdown = Shutdown()
     async with (
         hung(settings) as core,
@@ -162,7 +162,7 @@ async def test_a_call_that_hangs_is_called_off(settings: Settings, era: str, too
 
 @pytest.mark.requirement("stop-answers")
 async def test_other_requests_that_hang_are_called_off(settings: Settings, era: str) -> None:
-    """A resource that cannot be read in time is the protocol's error; the lists go on to be told."""
+    """A resource that cannot be read in time is the protocol's error; the lists are still returned."""
     shutdown = Shutdown()
     async with (
         hung(settings) as core,

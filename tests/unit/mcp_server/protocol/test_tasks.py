@@ -50,7 +50,7 @@ async def refused(client: object, method: str, task_id: str, **params: object) -
 
 @voted_on
 async def test_a_held_change_is_a_task_that_tells_what_it_waits_for(core: Core, provider: SimulatorHandle) -> None:
-    """The handle comes at once, its id is the change's, and each look tells how many have approved."""
+    """The handle comes at once, its id is the change's, and each poll returns how many have approved."""
     async with task_client(build_server(core, HERS)) as client:
         handle = await started(client, "vps_stop", STOP)
         (change,) = await core.changes.list()
@@ -164,7 +164,7 @@ async def test_a_client_that_cannot_ask_is_shown_no_question(core: Core) -> None
 
 @voted_on
 async def test_a_task_is_cancelled_before_it_is_sent_and_goes_on_after(core: Core, provider: SimulatorHandle) -> None:
-    """A cancel is always acknowledged; the next look tells whether it came in time."""
+    """A cancel is always acknowledged; the next poll shows whether it came in time."""
     async with task_client(build_server(core, HERS)) as client:
         handle = await started(client, "vps_stop", STOP)
         await ask(client, "tasks/cancel", handle.task_id)
@@ -300,14 +300,14 @@ async def test_tasks_that_cannot_be_read_are_told_as_an_error(core: Core) -> Non
 
 @pytest.mark.parametrize("ident", ["", "x" * 201, "chg_1\n", "../chg", "\u202echg"])
 async def test_a_strange_id_is_no_task(core: Core, ident: str) -> None:
-    """Whatever an id looks like, it is unknown or too long: invalid parameters, as the protocol has it."""
+    """Whatever its form, an id is unknown or too long: invalid parameters, as the protocol has it."""
     async with task_client(build_server(core, HERS)) as client:
         error = await refused(client, "tasks/get", ident)
     assert error.code == t.INVALID_PARAMS
 
 
 async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) -> None:
-    """Requests about tasks count like calls of tools; the refusal says which limit, and what to do."""
+    """Requests about tasks count like calls of tools; the refusal names the limit and what to do."""
     path = tmp_path / "vpsops.toml"
     path.write_text("[limits]\ncalls_per_minute = 3\n", encoding="utf-8")
     limited = settings.model_copy(update={"config": path})
@@ -330,5 +330,5 @@ async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) 
     ],
 )
 def test_touching_a_task_takes_the_scope_for_changes(body: bytes, name: str) -> None:
-    """A reader's access token is asked for more before a task is cancelled or answered, not for a look."""
+    """A reader's access token needs more scope before a task is cancelled or answered, not for a poll."""
     assert called_name(body) == name

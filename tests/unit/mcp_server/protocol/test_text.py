@@ -39,7 +39,7 @@ def test_structured_text_is_cleaned_to_the_bottom() -> None:
 
 
 def test_a_table_is_aligned_and_leaves_out_empty_columns() -> None:
-    """Columns are as wide as their widest value; a column nobody has a value for costs nothing."""
+    """Columns are as wide as their widest value; a column without values costs nothing."""
     shown = table(("NAME", "NONE", "SIZE"), [("web01", None, 4.0), ("b", "", 2.5), ("c\nd", None, None)])
     assert shown.split("\n") == ["NAME   SIZE", "web01  4", "b      2.5", "c d    -"]
 
@@ -64,7 +64,7 @@ SERVER = Server(id="1", hostname="web01.example.com", status="active", power_sta
 
 
 def test_a_server_that_is_off_is_told_as_stopped() -> None:
-    """The API's own status may say active; the state is what counts, in text and structure."""
+    """The API's own status may be active; the state is what counts, in text and structure."""
     assert result_text(SERVER) == "web01.example.com (1) is stopped."
     assert structured_content(SERVER) == {
         "id": "1",
@@ -131,7 +131,7 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
     ],
 )
 def test_what_is_empty_or_partial_is_said(result: AcceptedOperation, said: str) -> None:
-    """A result with nothing in it says so; a kind without words of its own points to its structure."""
+    """An empty result has a text; a kind without words of its own points to its structure."""
     assert result_text(result) == said
 
 

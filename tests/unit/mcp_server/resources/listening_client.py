@@ -1,4 +1,4 @@
-"""A client that listens for resources, whichever era it speaks, and remembers what it was told."""
+"""A client that listens for resources, whichever era it speaks, and records its notifications."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -59,7 +59,7 @@ class Listener:
 async def client_and_live(
     core: Core, era: str, ear: Ear | None = None, options: ServerOptions | None = None
 ) -> AsyncIterator[tuple[Client, UpdatePublisher]]:
-    """Connect a client in this process to a server whose live updates the test can look at."""
+    """Connect a client in this process to a server with live updates that the test can inspect."""
     server, opened = build_server(core, options or ServerOptions(human=ANN)), []
 
     @asynccontextmanager
@@ -74,19 +74,19 @@ async def client_and_live(
 
 
 async def subscribe(client: Client, uri: str) -> None:
-    """Ask to be told of a resource, as the handshake's era has it; the client's own method warns that it is old."""
+    """Subscribe to a resource, as the handshake's era has it; the client's own method warns that it is old."""
     params = t.SubscribeRequestParams(uri=uri)
     await client.session.send_request(t.SubscribeRequest(params=params), t.EmptyResult)
 
 
 async def unsubscribe(client: Client, uri: str) -> None:
-    """Ask to be told no more."""
+    """Unsubscribe."""
     params = t.UnsubscribeRequestParams(uri=uri)
     await client.session.send_request(t.UnsubscribeRequest(params=params), t.EmptyResult)
 
 
 async def listen(client: Client, era: str, *uris: str) -> list[str]:
-    """Ask for some resources and return those that will be told; a stream is closed again."""
+    """Listen for some resources and return the acknowledged ones; a stream is closed again."""
     if era == "legacy":
         for uri in uris:
             await subscribe(client, uri)
@@ -107,7 +107,7 @@ async def listening(
 
 @asynccontextmanager
 async def hearing(client: Client, ear: Ear, era: str, *uris: str) -> AsyncIterator[list[str]]:
-    """Have a connected client, whose messages its ear gets, listen for some resources until the block ends."""
+    """Have a connected client listen for some resources until the block ends; its ear gets the messages."""
     if era == "legacy":
         for uri in uris:
             await subscribe(client, uri)
@@ -126,12 +126,12 @@ async def hearing(client: Client, ear: Ear, era: str, *uris: str) -> AsyncIterat
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that nothing tells of; bounded."""
+    """Wait until a condition without a notification holds; bounded."""
     await eventually(condition)
 
 
 def become(provider: SimulatorHandle, hostname: str, state: State) -> None:
-    """Have a server be in another state, without anybody's doing here."""
+    """Change a server's state, outside the product."""
     world = provider.simulator.world
     server = next(item for item in world.servers() if item.hostname == hostname)
     world.override(server, state, None, None)

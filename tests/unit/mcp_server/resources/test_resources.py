@@ -1,4 +1,4 @@
-"""Resources in both eras: what they hold, for whom, for how long, and what is refused."""
+"""Resources in both eras: their content, readers and lifetime, and what is refused."""
 
 import json
 from pathlib import Path
@@ -77,7 +77,7 @@ async def test_resources_and_templates_are_listed_with_titles(core: Core, era: s
 
 
 async def test_reads_have_the_shapes_of_the_tools(core: Core, era: str) -> None:
-    """Servers, one server and a change are what the tools' structured content is, so one schema tells both."""
+    """Servers, one server and a change have the tools' structured content, so one schema describes both."""
     change = await held(core)
     async with client_of(core, era) as client:
         servers, web = await read(client, "vps://servers"), await read(client, f"vps://servers/{WEB_ID}")
@@ -192,7 +192,7 @@ async def test_what_is_not_there_is_the_protocols_error(core: Core, provider: Si
 
 
 async def test_a_long_list_is_read_page_by_page(era: str, tmp_path: Path) -> None:
-    """A page says how many there are and the address of the next; together they are all, each once."""
+    """A page has the total and the address of the next; together they are all, each once."""
     async with (
         running_simulator(SimulatorConfig(fleet=120, seed=7), clock=VirtualClock()) as provider,
         open_core(
@@ -238,7 +238,7 @@ async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Pat
 
 
 async def test_a_caller_without_the_scope_reads_nothing(core: Core, era: str) -> None:
-    """Even where the door let somebody in, nothing is read without the scope for reading."""
+    """Even when authentication admits a caller, nothing is read without the scope for reading."""
     change = await held(core)
     nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     async with client_of(core, era, None, nobody) as client:
@@ -286,7 +286,7 @@ async def test_the_audit_trail_is_ones_own(core: Core, era: str) -> None:
 
 
 async def test_the_audit_trail_of_everybody_is_a_setting(provider: SimulatorHandle, tmp_path: Path, era: str) -> None:
-    """With VPSOPS_MCP_AUDIT=all the last records are everybody's."""
+    """With VPSOPS_MCP_AUDIT=all the last records are those of all people."""
     settings = settings_of(provider, tmp_path, VPSOPS_MCP_AUDIT="all")
     async with (
         open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,

@@ -1,4 +1,4 @@
-"""Live updates in both eras: who hears of what, from whom, and that nothing is left when they stop listening."""
+"""Live updates in both eras: their recipients and sources, and that nothing is left after unsubscribing."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -77,7 +77,7 @@ async def silent(core: Core, live: UpdatePublisher) -> None:
 
 
 async def test_a_change_is_heard_of_until_its_end(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """A stop tells of its change, of its server by id and by name, and of the list; a read then shows the end."""
+    """A stop updates its change, its server by id and by name, and the list; a read then shows the end."""
     change = await held(core)
     uris = [f"vps://changes/{change}", SERVERS, BY_ID, BY_NAME]
     async with listening(core, era, uris) as listener:
@@ -92,7 +92,7 @@ async def test_a_change_is_heard_of_until_its_end(core: Core, provider: Simulato
 
 @pytest.mark.requirement("live-updates")
 async def test_another_processs_change_is_heard_of(core: Core, settings: Settings, era: str) -> None:
-    """Whoever moves a change, by whichever process, those who listen here are told."""
+    """Whichever process moves a change, the listeners here are notified."""
     change = await held(core)
     uri = f"vps://changes/{change}"
     async with (
@@ -105,7 +105,7 @@ async def test_another_processs_change_is_heard_of(core: Core, settings: Setting
 
 
 async def test_what_nobody_here_did_is_heard_of(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """A server that stops by itself is told without any change being open; others are not."""
+    """A server that stops by itself is reported without any open change; others are not."""
     other = "vps://servers/db01.example.com"
     async with listening(core, era, [SERVERS, BY_NAME, BY_ID, other]) as listener:
         become(provider, WEB, Really.STOPPED)
@@ -126,7 +126,7 @@ async def test_only_what_was_asked_for_is_told(core: Core, era: str) -> None:
 
 @pytest.fixture
 async def seldom(settings: Settings) -> AsyncIterator[Core]:
-    """A core that looks at its own pace hardly ever."""
+    """A core that polls hardly ever on its own."""
     async with open_core(settings, front="mcp", timing=SELDOM, clock=VirtualClock(), accounts=EVERYBODY) as opened:
         yield opened
 
@@ -201,13 +201,13 @@ async def test_what_is_not_there_cannot_be_subscribed_to(core: Core) -> None:
 
 
 async def test_what_is_not_there_is_left_out_of_a_stream(core: Core) -> None:
-    """Since 2026-07-28 the acknowledgement names only what will be told."""
+    """Since 2026-07-28 the acknowledgement names only the subscribed resources."""
     async with listening(core, "2026-07-28", [*NOT_LIVE, SERVERS]) as listener:
         assert listener.honoured == [SERVERS]
 
 
 class Slow:
-    """A session whose client takes its time."""
+    """A session with a slow client."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -281,7 +281,7 @@ async def test_without_the_scope_nothing_is_heard(core: Core, era: str) -> None:
 
 @asynccontextmanager
 async def guarded(settings: Settings, folder: Path) -> AsyncIterator[Core]:
-    """A core whose policy keeps databases from agents."""
+    """A core with a policy that keeps databases from agents."""
     config = folder / "vpsops.toml"
     config.write_text(NO_DATABASES)
     async with open_core(
@@ -310,7 +310,7 @@ async def test_the_policy_decides_who_may_listen(settings: Settings, tmp_path: P
 async def test_the_policy_decides_each_time(
     settings: Settings, tmp_path: Path, provider: SimulatorHandle, era: str
 ) -> None:
-    """A server that becomes one the caller may not read is not told of any more."""
+    """A server that becomes one the caller may not read is not reported any more."""
     async with guarded(settings, tmp_path) as core, listening(core, era, [SERVERS, BY_ID]) as listener:
         world = provider.simulator.world
         web = next(server for server in world.servers() if server.hostname == WEB)
@@ -320,7 +320,7 @@ async def test_the_policy_decides_each_time(
 
 
 async def test_the_list_is_told_for_what_is_in_sight(core: Core) -> None:
-    """Who sees some servers hears of the list when one of those is another, not when it was others or nobody knows."""
+    """A caller with a limited sight gets list updates for changes of servers in it, not of others or unknown ones."""
     reach = token_reach(servers=["web*"])
     some = ResourceReader(
         core, Caller(human=ANN, scopes=frozenset({READ}), reach=reach), AGENT, Scope(servers=reach.sight)

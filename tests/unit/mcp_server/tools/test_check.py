@@ -1,4 +1,4 @@
-"""What a change would come to: as the change itself says it afterwards, and nothing is asked, stored or sent."""
+"""Evaluation of a change: equal to the change's own result afterwards, and nothing is asked, stored or sent."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,7 +84,7 @@ async def test_who_must_agree_is_said_and_nobody_is_asked(core: Core, provider: 
 
 
 async def test_the_price_of_an_order_is_said(core: Core) -> None:
-    """What it would cost, before anybody is troubled."""
+    """Its cost, before any approver is asked."""
     result = await check(core, operation="create", **NEW)
     assert "a month" in text(result)
     assert result.structured_content is not None
@@ -139,7 +139,7 @@ async def test_what_makes_no_sense_is_said_as_the_change_says_it(core: Core, arg
 
 
 async def test_a_tool_that_is_switched_off_is_said_to_be(core: Core) -> None:
-    """A reader may look at what would be, and reads that it may not ask for it."""
+    """A reader may evaluate a change, and reads that it may not request it."""
     reach = AccessScope((Restriction("x", read_only=True),))
     async with client_of(core, "legacy", Human(), ServerOptions(human=ANN, reach=reach)) as client:
         result = await client.call_tool("vps_check", {"operation": "stop", "server": "web01"})

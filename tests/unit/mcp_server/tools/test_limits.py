@@ -146,7 +146,7 @@ def test_a_flag_that_cannot_hold_refuses_to_start(words: tuple[str, ...], said: 
 
 @pytest.mark.requirement("narrowing-never-widens")
 async def test_servers_out_of_sight_are_not_there(settings: Settings, tmp_path: Path, era: str) -> None:
-    """Not listed, not named in a refusal, no change of theirs told or cancelled, none made; resources neither."""
+    """Not listed, not named in a refusal, no change of theirs shown or cancelled, none made; resources neither."""
     async with limited(settings, tmp_path, '[limits.mcp]\nservers = ["web*"]\n') as core:
         outcome = await core.gate.submit(Request("stop", {"server": "db01"}, ALICE, Origin("slack"), can_confirm=True))
         assert isinstance(outcome, Held)
@@ -176,7 +176,7 @@ async def test_servers_out_of_sight_are_not_there(settings: Settings, tmp_path: 
 
 
 async def test_calls_of_every_tool_count_against_the_rate(settings: Settings, tmp_path: Path, era: str) -> None:
-    """The tools on changes too; a refusal tells when to call again."""
+    """The tools on changes too; a refusal has the time of the next call."""
     async with limited(settings, tmp_path, "[limits]\ncalls_per_minute = 3\n") as core:
         async with client_of(core, era, None, ServerOptions(human=ANN)) as client:
             first = [await client.call_tool(tool, {}) for tool in ("vps_changes", "vps_list", "vps_changes")]
@@ -212,7 +212,7 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
     ],
 )
 def test_a_token_that_names_what_there_is_not_is_refused(tmp_path: Path, written: str, said: str) -> None:
-    """The file is refused as a whole, and the message says which token and why."""
+    """The file is refused as a whole, and the message has the token and the reason."""
     path = tmp_path / "tokens.toml"
     path.write_text(TOKENS.replace('slack_user = "U0BOB00"', f'slack_user = "U0BOB00"\n{written}'))
     with pytest.raises(ConfigurationError) as refused:

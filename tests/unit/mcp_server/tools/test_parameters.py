@@ -58,7 +58,7 @@ TOKENS: tuple[object, ...] = (None, 1.5, True, {})
 
 
 async def test_arguments_may_be_json_text_or_nothing(core: Core) -> None:
-    """A host that sends the object as a text, or no object, is answered; anything else is told to the model."""
+    """A host that sends the object as a text, or no object, is answered; anything else is an error for the model."""
     async with client_of(core, "legacy") as client:
         for arguments in READ:
             answer = await send(client, "tools/call", {"name": "vps_list", "arguments": arguments})

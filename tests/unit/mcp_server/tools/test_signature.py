@@ -1,4 +1,4 @@
-"""Arguments as hosts spell them: what each spelling is read as, what is left as it is, and what a refusal says."""
+"""Arguments as hosts spell them: how each spelling is read, what is left as it is, and the text of refusals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -192,7 +192,7 @@ def test_anything_is_read_and_told_without_a_word_of_python(tool: str, anything:
 
 
 def refusal(signature: Signature, read: Mapping[str, Json]) -> str:
-    """Return what is said of arguments; nothing where they fit."""
+    """Return the refusal of arguments; empty where they fit."""
     try:
         signature.check(read)
     except InvalidInputError as error:

@@ -1,4 +1,4 @@
-"""Word of tasks on `subscriptions/listen`, for clients that would rather be told than ask again and again."""
+"""Task notifications on `subscriptions/listen`, for clients that prefer them to polling."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -58,7 +58,7 @@ async def decide(core: Core, task: str, verdict: Verdict) -> None:
 
 
 async def test_a_task_is_told_of_until_its_end(core: Core) -> None:
-    """The stream confirms the task and then tells it in full, ids and all, with its result in the end."""
+    """The stream confirms the task and then sends it in full, ids and all, with its result in the end."""
     async with served(core) as (url, task), aclosing(stream(url, taskIds=[task])) as heard:
         acknowledged = await anext(heard)
         assert acknowledged["params"]["notifications"] == {"taskIds": [task]}
@@ -77,7 +77,7 @@ async def test_a_task_is_told_of_until_its_end(core: Core) -> None:
 
 
 async def test_the_change_is_told_beside_its_task_where_both_are_wanted(core: Core) -> None:
-    """A resource that was asked for is told as ever."""
+    """A requested resource is reported as ever."""
     async with served(core) as (url, task):
         uri = change_uri(task)
         async with aclosing(stream(url, taskIds=[task], resourceSubscriptions=[uri])) as heard:
@@ -91,7 +91,7 @@ async def test_the_change_is_told_beside_its_task_where_both_are_wanted(core: Co
 
 
 async def test_what_is_not_the_callers_is_left_out(core: Core) -> None:
-    """Unknown ids and other people's are not confirmed, and nothing is told of them."""
+    """Unknown ids and other people's are not confirmed, and nothing is sent about them."""
     async with (
         served(core) as (_, task),
         serving(core, None, ServerOptions(human="eve@example.com")) as (site, _served),

@@ -1,7 +1,7 @@
 """The budget of what a model has to read before its first call, counted exactly.
 
-The counts are of o200k_base. `make tokens` counts anew, which takes Node; here it is held that what was counted is
-what is there.
+The counts are of o200k_base. `make tokens` updates them, which takes Node; this test holds that the counted texts are
+the current ones.
 """
 
 import pytest
@@ -20,7 +20,7 @@ COUNTS = kept()
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_what_was_counted_is_what_is_there(name: str) -> None:
-    """A text that changed is counted anew: run `make tokens`."""
+    """A changed text needs a new count: run `make tokens`."""
     assert COUNTS[name].sha256 == hashed(TEXTS[name])
     assert COUNTS[name].tokens <= tokens(TEXTS[name])
 

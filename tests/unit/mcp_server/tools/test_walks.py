@@ -95,7 +95,7 @@ async def test_a_walk_is_over_one_list(era: str, tmp_path: Path) -> None:
 
 
 async def test_a_list_that_is_gone_costs_another_reading(era: str, tmp_path: Path) -> None:
-    """Two minutes later the walk goes on where it was, in the servers there are then."""
+    """Two minutes later the walk continues where it was, in the servers there are then."""
     clock = VirtualClock()
     async with (
         running_simulator(SimulatorConfig(fleet=25, seed=7), clock=clock) as provider,
