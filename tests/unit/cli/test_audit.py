@@ -1,4 +1,4 @@
-"""The trail in the database: whole whoever appends at once, and found broken whoever tampers with it."""
+"""The trail in the database: whole under concurrent appends, and found broken after any tampering."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def rewrite(connection: Connection) -> None:
 
 
 def behead(connection: Connection) -> None:
-    """Remove what says where the trail ends."""
+    """Remove the record of the trail's end."""
     connection.execute(sa.delete(AUDIT_HEAD))
 
 
@@ -73,7 +73,7 @@ class Undone(Exception):  # noqa: N818 - only ends a transaction
 
 
 async def found(database: Database, tamper: Tamper) -> list[str]:
-    """Return what verification tells of a table that somebody tampered with, and undo it."""
+    """Return the verification output of a tampered table, and undo it."""
     told: list[str] = []
 
     def work(connection: Connection) -> None:
@@ -88,7 +88,7 @@ async def found(database: Database, tamper: Tamper) -> list[str]:
 
 @pytest.mark.requirement("audit-shows-tampering")
 async def test_tampering_with_the_table_is_found(empty_database_url: str) -> None:
-    """Whatever is done to the table, verification names the record and says what happened to it."""
+    """Whatever is done to the table, verification names the record and what happened to it."""
     async with open_database(empty_database_url, FakeClock()) as database:
         await database.transact(happen)
         for way, (tamper, told) in TAMPERED.items():
@@ -263,7 +263,7 @@ def test_an_export_goes_over_pages(
 
 
 def test_a_file_that_is_not_there_is_wrong_usage(cli: Cli, tmp_path: Path) -> None:
-    """It is told in words, without a traceback."""
+    """It is reported in words, without a traceback."""
     said = cli("audit", "verify", str(tmp_path / "absent"))
     assert (said.code, said.out) == (2, "")
     assert "cannot be read: No such file or directory" in said.err

@@ -1,4 +1,4 @@
-"""`vpsops audit verify --anchor`: what a chain that was written anew cannot carry."""
+"""`vpsops audit verify --anchor`: what a rewritten chain cannot carry."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ HASH = "6b" * 32
 
 
 def rewritten(connection: Connection) -> None:
-    """Let the last record say something else, with the hash that fits it, and the head: the chain is whole again."""
+    """Change the content of the last record, with the hash that fits it, and the head: the chain is whole again."""
     last = chain.newest(connection, 1)[0]
     text = last.text.replace("is stopped", "is running")
     digest = chain.record_hash(last.previous, text)

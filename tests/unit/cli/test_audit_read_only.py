@@ -1,4 +1,4 @@
-"""A database that this user may only read: an auditor's copy, and the place where somebody meant to run vpsops."""
+"""A database that this user may only read: an auditor's copy, and a place where a user meant to run vpsops."""
 
 import errno
 import os
@@ -68,7 +68,7 @@ def test_a_read_only_copy_is_verified_and_left_as_it_is(copy: Path, cli: Cli) ->
 
 
 def test_what_was_not_yet_in_the_file_is_read_too(copy: Path, cli: Cli) -> None:
-    """A copy with the files beside it holds more than the file alone says."""
+    """A copy with the files beside it holds more than the file alone."""
     copy.parent.chmod(0o700)
     work = copy.parent / "work.sqlite3"
     shutil.copyfile(copy, work)
@@ -83,7 +83,7 @@ def test_what_was_not_yet_in_the_file_is_read_too(copy: Path, cli: Cli) -> None:
 
 
 async def test_a_start_needs_to_write(copy: Path) -> None:
-    """Only looks are content with less."""
+    """Read access is enough only for reads."""
     with pytest.raises(NotWritableError, match="Permission denied"):
         async with open_database(f"sqlite:///{copy}", VirtualClock()):
             pass
@@ -94,7 +94,7 @@ async def test_a_start_needs_to_write(copy: Path) -> None:
 
 
 async def test_doctor_fails_where_nothing_can_be_stored(copy: Path) -> None:
-    """The user who looks is the one who will run it."""
+    """The user who runs doctor is the one who will run it."""
     findings = await check_storage(
         Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{copy}"}), VirtualClock()
     )
@@ -104,7 +104,7 @@ async def test_doctor_fails_where_nothing_can_be_stored(copy: Path) -> None:
 
 @pytest.mark.parametrize("place", ["/proc/nope/v.sqlite3", "/sys/nope/deeper/v.sqlite3"])
 async def test_doctor_fails_where_no_database_can_be_made(place: str) -> None:
-    """That there is none yet is fine only where a start can make one."""
+    """A missing database is fine only where a start can make one."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{place}"})
     (finding,) = await check_storage(settings, VirtualClock())
     assert (finding.level, finding.code) == (Level.FAIL, 1)

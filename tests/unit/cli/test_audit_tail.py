@@ -50,7 +50,7 @@ def test_tail_shows_the_last_records_that_fit(stored: str, cli: Cli) -> None:
 
 
 def test_a_line_says_what_happened(stored: str, cli: Cli) -> None:
-    """Number, time, event, change, and then what, by whom and why."""
+    """Number, time, event, change, and then what, by which person and why."""
     assert stored
     first, *_, voted, _, refused, drift = [line for line in cli("audit", "tail").lines if "forged" not in line]
     assert first == (
@@ -75,7 +75,7 @@ def test_text_from_outside_cannot_steer_the_terminal(stored: str, cli: Cli) -> N
 
 
 def test_a_configured_secret_is_not_shown(stored: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody pasted the bot's token into a reason: it stays out of what is shown, wherever it is cut."""
+    """A person pasted the bot's token into a reason: it stays out of the output, wherever it is cut."""
     secret = "xoxb-0123456789-secret"
     body = {"reason": "x" * 150 + secret, "why": secret}
     change_database(stored, lambda connection: chain.append(connection, 1.0, "told", None, body))
@@ -163,7 +163,7 @@ def test_following_shows_what_comes_until_it_is_interrupted(stored: str) -> None
 
 
 def test_looking_starts_nothing(stored: str, cli: Cli) -> None:
-    """Without any key every look works, leaves no process behind and changes no row."""
+    """Without any key every read works, leaves no process behind and changes no row."""
     with engine_of(stored) as engine, engine.connect() as connection:
         before = samples.contents(connection)
     for words in (("audit", "tail"), ("audit", "verify"), ("audit", "export"), ("changes",), ("changes", WEB.id)):
@@ -204,7 +204,7 @@ def test_no_changes_are_said_in_words(empty_database_url: str, cli: Cli) -> None
 
 
 def test_a_change_is_shown_in_full(stored: str, cli: Cli) -> None:
-    """What was asked, of what, by whom and why, what was decided, who voted, and its records."""
+    """The request, its target, author and reason, the decision, the votes, and its records."""
     assert stored
     said = cli("changes", WEB.id)
     for text in (

@@ -42,7 +42,7 @@ SLACK = {"SLACK_BOT_TOKEN": "xoxb-0123", "VPSOPS_APPROVAL_CHANNEL": "C1"}
 async def told(
     capsys: pytest.CaptureFixture[str], check: Check, values: dict[str, str], clock: Clock | None = None
 ) -> tuple[int, str]:
-    """Run one check and return its exit code and what it said."""
+    """Run one check and return its exit code and its output."""
     capsys.readouterr()
     with anyio.fail_after(BOUND):
         code = await examine(Settings.model_validate(values), [check], clock or VirtualClock())
@@ -79,7 +79,7 @@ def _processes(**beats: float) -> list[dict[str, object]]:
 
 
 def test_what_needs_somebody_is_a_warning(stored: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Changes without a process or without an outcome, late and lost messages, deliveries that nobody worked on."""
+    """Changes without a process or without an outcome, late and lost messages, deliveries that were never processed."""
 
     def trouble(connection: Connection) -> None:
         connection.execute(sa.update(CHANGES).where(CHANGES.c.id == WEB.id).values(state="needs_person"))
@@ -119,7 +119,7 @@ def test_what_quiet_hours_hold_back_is_no_fault(stored: str, capsys: pytest.Capt
 
 
 def test_a_broken_trail_is_a_failure(stored: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first fault is told, and where to find them all."""
+    """The first fault is reported, and where to find them all."""
     change_database(stored, set_where(3, record="{"))
     code, lines = storage(capsys, stored)
     assert code == 1
@@ -131,7 +131,7 @@ def test_a_broken_trail_is_a_failure(stored: str, capsys: pytest.CaptureFixture[
 def test_a_database_that_was_never_made_is_a_warning(
     empty_database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before the first start there is none; that is told with what makes it, and none is made."""
+    """Before the first start the database is missing; the finding names what makes it, and none is made."""
     for _ in range(2):
         code, lines = storage(capsys, empty_database_url)
         assert code == 0
@@ -151,7 +151,7 @@ def test_a_newer_schema_is_wrong_configuration(
 
 
 def test_a_server_that_is_away_does_not_show_its_password(capsys: pytest.CaptureFixture[str]) -> None:
-    """A database that does not answer is a failure of its own, told without the secret in its address."""
+    """A database that does not answer is a failure of its own, reported without the secret in its address."""
     values = {"VPSOPS_DATABASE_URL": "postgresql://me:s3cret-word@127.0.0.1:1/none"}
     code, out = anyio.run(told, capsys, check_storage, values)
     assert code == 1
@@ -170,7 +170,7 @@ def test_a_password_that_works_is_not_shown_either(capsys: pytest.CaptureFixture
 
 
 def test_a_damaged_file_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Pages that were overwritten are told before they hurt somebody."""
+    """Overwritten pages are reported before they do harm."""
     path = tmp_path / "v.sqlite3"
     change_database(f"sqlite:///{path}")
     with path.open("r+b") as file:
@@ -200,7 +200,7 @@ PART = json.dumps({"items": [SERVER], "total": 2}).encode()
 async def test_the_provider_is_asked_for_its_list(
     capsys: pytest.CaptureFixture[str], answer: bytes, code: int, text: str
 ) -> None:
-    """One read tells whether it is reachable and takes the key; each way of failing has its code and its advice."""
+    """One read shows whether it is reachable and takes the key; each way of failing has its code and its advice."""
     async with wire(answers(answer)) as server:
         values = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": server.url}
         ended, out = await told(capsys, check_provider, values)
@@ -209,14 +209,14 @@ async def test_the_provider_is_asked_for_its_list(
 
 
 async def test_a_provider_that_is_not_there_is_unreachable(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nobody listens, the exit code is four."""
+    """Without a listener, the exit code is four."""
     values = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": f"http://127.0.0.1:{await refused_port()}"}
     code, out = await told(capsys, check_provider, values)
     assert (code, KEY in out) == (4, False)
 
 
 async def test_no_key_and_no_usable_key_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    """The one is a key that is missing, the other a setting that is wrong; neither asks anybody."""
+    """The one is a key that is missing, the other a setting that is wrong; neither calls the provider."""
     code, out = await told(capsys, check_provider, {})
     assert code == 3
     assert out == "fail  provider   There is no WAYSCloud key. Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.\n"
@@ -257,7 +257,7 @@ async def check_fine(_: Settings, __: Clock) -> Sequence[DoctorFinding]:
 
 
 async def test_a_check_that_breaks_does_not_hide_the_others(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is told as a fault of vpsops, and the next one runs; what is shown holds no configured secret."""
+    """It is reported as a fault of vpsops, and the next one runs; the output holds no configured secret."""
     settings = Settings.model_validate({"SLACK_BOT_TOKEN": "xoxb-0123-secret"})
     assert await examine(settings, [check_broken, check_fine], FakeClock()) == 1
     assert capsys.readouterr().out.splitlines() == [
@@ -278,7 +278,7 @@ def test_the_exit_code_is_what_must_be_put_right_first() -> None:
 
 
 def test_wrong_settings_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the settings do not load, nothing else can be looked at."""
+    """When the settings do not load, nothing else can be checked."""
     monkeypatch.setenv("VPSOPS_NONSENSE", "1")
     said = cli("doctor")
     assert (said.code, len(said.lines), said.err) == (2, 1, "")

@@ -1,4 +1,4 @@
-"""Starting a bot of several workspaces: what it needs, and what it says when that is not there."""
+"""Starting a bot of several workspaces: its requirements, and its errors without them."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_no_bot_token_is_needed_but_the_signing_secret_is() -> None:
 
 
 def test_socket_mode_alone_cannot_install_the_app_anywhere() -> None:
-    """The refusal says what serves both; with an address the bot listens."""
+    """The refusal names what serves both; with an address the bot listens."""
     settings = told(SLACK_APP_TOKEN="xapp-1")
     with pytest.raises(ConfigurationError, match="vpsops serve"):
         address_of(None, settings)

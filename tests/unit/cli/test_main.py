@@ -82,7 +82,7 @@ def ended(words: list[str]) -> int:
 def test_every_help_is_complete(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: tuple[str, ...]
 ) -> None:
-    """Each subcommand says what it does and describes every argument."""
+    """Each subcommand has a description, as has every argument."""
     monkeypatch.setenv("COLUMNS", "200")
     assert ended([*words, "--help"]) == 0
     out = capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_every_help_is_complete(
 
 @pytest.mark.parametrize("words", MISUSED, ids=" ".join)
 def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
-    """What cannot be understood is told on standard error, with the usage."""
+    """Wrong usage is reported on standard error, with the usage."""
     assert ended(words) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -167,7 +167,7 @@ def test_a_worker_without_a_key_does_not_start(
 
 
 def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line and the log share an id; the log says where it happened, and the message stays out of both."""
+    """The line and the log share an id; the log has the place, and the message stays out of both."""
     before = structlog.get_config()
     with structlog.testing.capture_logs() as logged:
         assert exit_codes.guarded(lambda: int("s3cret")) == 1
@@ -197,7 +197,7 @@ def test_a_broken_module_is_one_line(capsys: pytest.CaptureFixture[str], monkeyp
 
 
 def test_bad_settings_end_every_subcommand_with_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing starts or looks with settings that are wrong."""
+    """Nothing starts or reads with settings that are wrong."""
     monkeypatch.setenv("VPSOPS_NONSENSE", "1")
     for name in CORE:
         assert ended([name, *(["tail"] if name == "audit" else [])]) == 2

@@ -24,7 +24,7 @@ NAME = "web01.example.com"
 
 
 async def unclear(url: str, provider: SimulatorHandle, state: State = State.NEEDS_PERSON) -> Change:
-    """An agent's change of which nobody can tell what became; its human is Ann."""
+    """An agent's change with an unknown outcome; its human is Ann."""
     async with staged(url, provider) as stage:
         held = await stage.ask("reboot", replace(AGENT, human=ANN), server="web01")
         query = sa.update(CHANGES).where(CHANGES.c.id == held.id).values(state=state.value)
@@ -77,7 +77,7 @@ async def test_somebody_else_may_not(database_url: str, provider: SimulatorHandl
 
 
 async def test_what_is_clear_is_not_settled(database_url: str, provider: SimulatorHandle) -> None:
-    """A change that waits for nobody is left alone, before anything is asked."""
+    """A change that does not wait to be settled is left alone, before any question."""
     change = await unclear(database_url, provider, State.WATCHING)
     with pytest.raises(StaleChangeError, match="it is watching"):
         await settle.settle(settings(database_url), change.id, True, lambda _: pytest.fail("asked"), VirtualClock())
@@ -97,6 +97,6 @@ async def test_where_there_is_slack_it_is_said_there(database_url: str, provider
 
 
 def test_a_pipe_settles_nothing() -> None:
-    """What is no terminal has nobody to ask."""
+    """Without a terminal there is no person to ask."""
     with pytest.raises(ConfigurationError, match="at a terminal"):
         settle.run(argparse.Namespace(id="chg_1", settle="happened"))

@@ -109,7 +109,7 @@ def test_a_token_goes_into_a_file_of_its_own(path: Path, tmp_path: Path, capsys:
 def test_what_does_not_fit_changes_nothing(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], words: str
 ) -> None:
-    """Neither the file nor a file for the token; what is wrong is said."""
+    """Neither the file nor a file for the token; the fault is reported."""
     path.write_text(WRITTEN, encoding="utf-8")
     assert console.main(["token", "new", *arguments, "--to", str(tmp_path / "secret")]) == USAGE
     assert words in capsys.readouterr().err

@@ -38,7 +38,7 @@ def test_check_says_what_a_policy_holds(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_check_refuses_with_file_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong file ends with 2 and says where."""
+    """A wrong file ends with 2 and names the line."""
     path = tmp_path / "vpsops.toml"
     path.write_text(GOOD.replace("votes", "vote"))
     assert console.main(["policy", "check", str(path)]) == 2
@@ -74,7 +74,7 @@ def explained(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_explain_says_what_is_not_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a server, the rule for databases is held against a stop and allows no look."""
+    """Without a server, the rule for databases is held against a stop and allows no read."""
     path = tmp_path / "vpsops.toml"
     path.write_text(GOOD + '[[rule]]\nid = "look"\nserver = "db*"\noperation = "get"\ndecision = "allow"\n')
     path.write_text(path.read_text().replace('risk = "read"\n', 'operation = "list"\n'))

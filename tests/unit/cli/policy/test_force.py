@@ -33,7 +33,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
-    """Run `vpsops policy` and return what it said."""
+    """Run `vpsops policy` and return its output."""
     assert console.main(["policy", *words]) == code
     out, err = capsys.readouterr()
     return out or err
@@ -91,7 +91,7 @@ def test_settings_that_a_file_leaves_out_stay(
 def test_who_applied_it_is_the_machines_user_and_a_claim(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whom the environment names stands beside the user of the terminal; neither is called verified."""
+    """The user that the environment names stands beside the user of the terminal; neither is called verified."""
     monkeypatch.setenv("VPSOPS_ACTOR", "slack:U0BOB")
     said(capsys, "apply", "--yes", str(place))
     by = json.loads(said(capsys, "show", "--json"))["by"]
