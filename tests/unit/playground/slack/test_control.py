@@ -88,7 +88,7 @@ async def test_a_story_can_be_told_over_the_control_api(
 async def test_shortcuts_and_home_are_used_over_the_control_api(
     workspace: Workspace, control: aiohttp.ClientSession
 ) -> None:
-    """From anywhere, on a message, and looking at Home: each tells the app what Slack would."""
+    """From anywhere, on a message, and on opening Home: each sends the app what Slack would."""
     app = bolt_app(workspace)
     heard: list[Json] = []
 

@@ -24,7 +24,7 @@ async def refused(call: Any) -> str:
 
 
 async def test_a_message_is_posted_threaded_edited_and_deleted(workspace: Workspace, client: AsyncWebClient) -> None:
-    """Its life shows in the channel, with what it said before kept."""
+    """Its life shows in the channel, with its earlier text kept."""
     blocks = [HeaderBlock(text="Approve?"), SectionBlock(text="*reboot* web01")]
     posted = await client.chat_postMessage(channel="C0OPS", text="fallback", blocks=blocks)
     reply = await client.chat_postMessage(channel="C0OPS", text="why?", thread_ts=posted["ts"])
@@ -87,7 +87,7 @@ async def test_a_post_to_the_wrong_place_is_refused(client: AsyncWebClient, chan
 
 
 async def test_an_update_is_refused_with_slacks_words(workspace: Workspace, client: AsyncWebClient) -> None:
-    """Not there, not ours, too long, nothing to say, archived since, removed since."""
+    """Not there, not ours, too long, empty, archived since, removed since."""
     posted = await client.chat_postMessage(channel="C0OPS", text="x")
     theirs = workspace.say("alice", "ops", "hello")
     own = {"channel": "C0OPS", "ts": posted["ts"]}
@@ -133,7 +133,7 @@ async def test_blocks_over_a_limit_are_refused_with_the_place(client: AsyncWebCl
 
 
 async def test_ephemerals_reach_one_member(workspace: Workspace, client: AsyncWebClient) -> None:
-    """Nobody else sees them, nobody outside gets them, and chat.update does not know them."""
+    """No other member sees them, no outsider gets them, and chat.update does not know them."""
     shown = await client.chat_postEphemeral(channel="C0OPS", user="U0ALICE", text="psst")
 
     assert [each.text for each in workspace.ephemerals("alice", "ops")] == ["psst"]
@@ -159,7 +159,7 @@ async def test_tokens_are_checked_and_can_be_revoked(workspace: Workspace, clien
 
 
 async def test_a_missing_scope_is_named(workspace: Workspace, client: AsyncWebClient) -> None:
-    """The refusal says what is needed and what was granted."""
+    """The refusal names the needed and the granted scopes."""
     with pytest.raises(SlackApiError) as caught:
         await client.users_lookupByEmail(email="alice@acme.example")
 
@@ -235,7 +235,7 @@ async def test_rates_can_be_switched_off(clock: FakeClock) -> None:
 
 
 async def test_faults_come_as_ordered(workspace: Workspace, client: AsyncWebClient) -> None:
-    """A forced 429, an error, and an effect whose answer is lost."""
+    """A forced 429, an error, and an effect with a lost answer."""
     workspace.faults.ratelimit_next("chat.postMessage", retry_after=7)
     workspace.faults.fail_next("chat.postMessage", error="fatal_error")
     workspace.faults.lose_answer_next("chat.postMessage")

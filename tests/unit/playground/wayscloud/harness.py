@@ -26,7 +26,7 @@ ORDERS = {
 
 
 class WatchedClock(FakeClock):
-    """A clock that tells when somebody waits on it."""
+    """A clock that signals when a task waits on it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(config: SimulatorConfig | None = None) -> AsyncIterator[Bench]:
-    """Set up a simulator of the API page whose seconds are the clock's, unless the configuration says otherwise."""
+    """Set up a simulator of the API page with the clock's seconds, unless the configuration differs."""
     clock = WatchedClock()
     app = create_app(config or SimulatorConfig(speed=1, dialect="seed"), clock)
     async with httpx.AsyncClient(

@@ -36,7 +36,7 @@ async def test_requests_can_be_narrowed() -> None:
 
 
 def test_the_requests_kept_are_bounded() -> None:
-    """The oldest make room, the total goes on."""
+    """The oldest make room, the total keeps counting."""
     kept = request_log.Journal()
     app = create_app(SimulatorConfig(), clock=VirtualClock())
     for _ in range(request_log.KEPT + 5):
@@ -142,7 +142,7 @@ async def test_a_wrong_override_is_refused(body: object) -> None:
 
 
 async def test_time_can_be_made_to_pass() -> None:
-    """A jump settles what is due; another speed goes on from there without a leap."""
+    """A jump settles what is due; another speed continues from there without a leap."""
     async with bench() as sim:
         made = (await sim.order()).json()
         await sim.api.post("/_sim/time", json={"advance": 180})

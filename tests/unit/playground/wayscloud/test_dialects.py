@@ -145,7 +145,7 @@ async def test_a_list_does_work_only_for_servers_on_the_move() -> None:
 
 
 def test_an_unknown_dialect_is_refused_with_the_choices() -> None:
-    """A wrong name is a configuration error that says what there is."""
+    """A wrong name is a configuration error that lists the choices."""
     with pytest.raises(ConfigurationError, match="seed, terraform, sdk"):
         create_app(SimulatorConfig(dialect="klingon"), clock=VirtualClock())
 
@@ -194,7 +194,7 @@ async def test_the_live_dialect_filters_by_either_word() -> None:
 
 
 async def test_the_live_dialect_shows_a_reboot_by_its_uptime_alone() -> None:
-    """`status` stays `active`; `power_state` says whether it is on; stopped is Terraform's word."""
+    """`status` stays `active`; `power_state` is whether it is on; stopped is Terraform's word."""
     seen = []
     async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
         for wanted, wait in (("reboot", 1), ("reboot", 120), ("stop", 0), ("stop", 20)):

@@ -1,4 +1,4 @@
-"""The simulator's own page tells what there is."""
+"""The simulator's own page describes what exists."""
 
 from importlib.resources import files
 from typing import get_args

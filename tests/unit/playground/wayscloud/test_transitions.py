@@ -52,7 +52,7 @@ async def test_a_start_takes_half_a_minute_to_a_minute() -> None:
 
 
 async def test_a_reboot_shows_only_in_the_uptime_in_the_documented_dialect() -> None:
-    """The state stays `running`; the uptime goes on until the reboot is over, then starts again."""
+    """The state stays `running`; the uptime counts on until the reboot is over, then starts again."""
     async with bench() as sim:
         await sim.api.post(f"/v1/vps/{WEB}/reboot")
         sim.clock.advance(59.9)
@@ -79,7 +79,7 @@ async def test_speed_shortens_waits_but_creation_times_stay_the_clocks() -> None
 
 
 async def test_an_uptime_counts_the_clocks_seconds_whatever_the_speed() -> None:
-    """It never falls because the speed was changed, or the world moved on; only a boot begins it anew."""
+    """It never falls because the speed was changed, or the world moved on; only a boot restarts it."""
     clock = FakeClock()
     time = Timeline(clock, 60.0)
     boot = time.seconds()
@@ -156,7 +156,7 @@ async def test_equal_seeds_give_equal_worlds_whatever_happens_elsewhere() -> Non
 
 
 async def test_a_server_that_is_put_up_by_hand_has_been_up_for_a_day() -> None:
-    """A reboot right afterwards can be told by its uptime, as with any server that ran before."""
+    """A reboot right afterwards shows in its uptime, as with any server that ran before."""
     async with bench() as sim:
         for status in ("stopped", "running"):
             await sim.api.post(f"/_sim/servers/{WEB}", json={"status": status})

@@ -47,7 +47,7 @@ def test_the_product_does_not_know_of_the_playground(package: str) -> None:
 
 
 def test_the_commands_are_those_of_the_manifest() -> None:
-    """The few lines read here say what a YAML reader finds in the whole."""
+    """The few lines read here match what a YAML reader finds in the whole."""
     text = manifest.text()
     features = yaml.safe_load(text)["features"]
     read = [(command["command"], command["description"], command["hint"]) for command in manifest.commands(text)]
@@ -67,7 +67,7 @@ def test_the_examples_offered_are_commands_of_the_bot() -> None:
 
 
 def test_commands_are_read_past_comments_and_quotes() -> None:
-    """A manifest may say why in its lines."""
+    """A manifest may have comments in its lines."""
     text = """
 features:
   # why
@@ -81,5 +81,5 @@ features:
 
 
 def test_a_home_tab_is_seen() -> None:
-    """A manifest that declares one says so in one line."""
+    """A manifest declares one in one line."""
     assert manifest.has_home("features:\n  app_home:\n    home_tab_enabled: true\n")

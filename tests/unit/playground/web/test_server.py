@@ -1,4 +1,4 @@
-"""The page's server: who is let in, what the levers do, and what open pages are told."""
+"""The page's server: its access checks, the effects of the levers, and the events for open pages."""
 
 from collections.abc import AsyncIterator
 
@@ -74,7 +74,7 @@ async def test_another_name_cannot_read_the_page_either(http: httpx.AsyncClient)
 async def test_every_trouble_arms_a_rule_and_calm_takes_it_away(
     http: httpx.AsyncClient, ground: Ground, trouble: str
 ) -> None:
-    """What the buttons say is what the simulator will do."""
+    """The buttons' labels match what the simulator will do."""
     assert (await http.post("/api/provider/cause", json={"trouble": trouble})).json() == {"ok": True}
     [armed] = ground.provider.simulator.faults.armed
     assert armed.fault.kind == TROUBLES[trouble][1].kind
@@ -91,7 +91,7 @@ async def test_a_power_operation_whose_answer_is_lost_is_not_a_create(ground: Gr
 
 
 async def test_a_server_is_changed_behind_everybodys_back(http: httpx.AsyncClient, ground: Ground) -> None:
-    """A state is set, a server vanishes, and one that is gone is told."""
+    """A state is set, a server vanishes, and a missing one is reported."""
     await http.post("/api/provider/change", json={"server": "web01.example.com", "status": "stopped"})
     world = ground.provider.simulator.world
     assert world.find("web01.example.com").state == "stopped"  # type: ignore[union-attr]
@@ -102,7 +102,7 @@ async def test_a_server_is_changed_behind_everybodys_back(http: httpx.AsyncClien
 
 
 async def test_time_and_dialect_are_switched(http: httpx.AsyncClient, ground: Ground) -> None:
-    """The speed survives a change of dialect, which begins the world anew."""
+    """The speed survives a change of dialect, which restarts the world."""
     await http.post("/api/provider/speed", json={"speed": 10})
     await http.post("/api/provider/speak", json={"dialect": "terraform"})
     assert ground.provider.simulator.world.time.speed == 10
@@ -125,7 +125,7 @@ async def test_time_and_dialect_are_switched(http: httpx.AsyncClient, ground: Gr
     ],
 )
 async def test_what_makes_no_sense_is_refused(http: httpx.AsyncClient, path: str, body: object, status: int) -> None:
-    """Every refusal is JSON with a reason; what is not there yet says so."""
+    """Every refusal is JSON with a reason; what is not there yet is reported."""
     answer = await http.post(f"/api/{path}", json=body)
     assert answer.status_code == status
     assert answer.json()["ok"] is False

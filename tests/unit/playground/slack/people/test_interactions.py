@@ -269,7 +269,7 @@ async def test_shortcuts_reach_the_app(workspace: Workspace) -> None:
 
 
 async def test_a_call_can_be_held_back_to_make_a_race(workspace: Workspace, client: AsyncWebClient) -> None:
-    """The gate says when the call is there and lets it go on request."""
+    """The gate signals that the call is there and lets it go on request."""
     gate = workspace.faults.hold_next("chat.postMessage")
     async with anyio.create_task_group() as tasks:
 

@@ -193,7 +193,7 @@ async def test_the_answer_to_a_submission_is_carried_out(workspace: Workspace, a
 async def test_an_answer_slack_cannot_use_leaves_the_modal_with_trouble(
     workspace: Workspace, answer: Json, said: str
 ) -> None:
-    """The person reads that something went wrong; the delivery says what."""
+    """The person reads that something went wrong; the delivery has the details."""
     app = bolt_app(workspace)
 
     @app.view("reason")
@@ -245,7 +245,7 @@ async def test_closing_tells_the_app_where_it_asked_to_be_told(workspace: Worksp
 async def test_a_home_tab_is_published_and_clicked_without_a_response_url(
     workspace: Workspace, client: AsyncWebClient
 ) -> None:
-    """Opening tells the app the hash shown; a stale hash conflicts; clicks carry the view."""
+    """Opening sends the app the hash shown; a stale hash conflicts; clicks carry the view."""
     app, seen = bolt_app(workspace), []
     button = {"type": "button", "action_id": "refresh", "text": plain("Refresh")}
     home = {"type": "home", "blocks": [{"type": "actions", "elements": [button]}]}

@@ -115,7 +115,7 @@ def test_a_modal_shows_its_inputs_errors_and_buttons() -> None:
 
 
 async def test_a_transcript_keeps_threads_together(workspace: Workspace, client: AsyncWebClient) -> None:
-    """Replies stand indented below their message, edits and ephemerals say so."""
+    """Replies stand indented below their message; edits and ephemerals are marked."""
     first = await client.chat_postMessage(channel="C0OPS", text="first")
     await client.chat_postMessage(channel="C0OPS", text="second")
     await client.chat_postMessage(channel="C0OPS", text="reply", thread_ts=first["ts"])

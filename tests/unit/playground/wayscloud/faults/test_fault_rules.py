@@ -24,7 +24,7 @@ def pattern(rules: list[Fault], requests: int, seed: int = 0, asked: Asked = LIS
 
 
 def rule(**fields: object) -> Fault:
-    """Return a rule, a plain error unless said otherwise."""
+    """Return a rule, a plain error by default."""
     return Fault.model_validate({"kind": "status", **fields})
 
 
@@ -117,7 +117,7 @@ def test_only_a_create_can_fail_to_provision() -> None:
     ],
 )
 def test_every_kind_says_whether_the_effect_happens(fields: dict[str, object], late: bool) -> None:
-    """Drops say it by name, broken answers come after it, errors as told."""
+    """Drops have it in their name, broken answers come after it, errors as configured."""
     drawn = Faults([rule(**fields)], 0).draw(CREATE)
     assert (drawn.after is not None, drawn.before is None) == (late, late)
 
@@ -171,7 +171,7 @@ def test_rules_load_from_json_and_toml(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_is_a_configuration_error(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
-    """It says which file and what is wrong with it."""
+    """The error names the file and its fault."""
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)

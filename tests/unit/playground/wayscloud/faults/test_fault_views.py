@@ -30,7 +30,7 @@ async def names(sim: Bench, path: str = LIST) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 async def test_every_preset_is_put_in_force_by_its_name(name: str) -> None:
-    """As many rules as it has, each shown under its kind; the simulator goes on answering."""
+    """As many rules as it has, each shown under its kind; the simulator still answers."""
     async with bench(LIVE) as sim:
         await sim.fault(preset=name)
         rules = (await sim.api.get("/_sim/faults")).json()["faults"]
@@ -70,7 +70,7 @@ async def test_stale_usage_counts_the_seconds_of_then() -> None:
 
 
 async def test_fields_are_left_out_or_null_for_the_servers_named() -> None:
-    """`only` and `without` drop them, `null` empties them; `hosts` says for which servers."""
+    """`only` and `without` drop them, `null` empties them; `hosts` selects the servers."""
     async with bench(LIVE) as sim:
         await sim.fault(
             kind="fields", match={"operation": "list"}, only=list(FIVE), null=["ipv4_address"], hosts="web*"
@@ -156,7 +156,7 @@ async def test_another_server_answers() -> None:
 
 
 async def test_prices_and_currencies_change_between_two_looks() -> None:
-    """`after` lets the first look pass."""
+    """`after` lets the first read pass."""
     async with bench(LIVE) as sim:
         await sim.fault(kind="reprice", match={"operation": "plans"}, after=1, factor=1.5, currency="EUR")
         seen = [(await read(sim, "/v1/vps/plans/"))[0] for _ in range(2)]
@@ -197,7 +197,7 @@ ENCODINGS = ["gzip", "members", "twice", "br", "bom", "latin-1", "utf-16", "nan"
 
 @pytest.mark.parametrize("form", ENCODINGS)
 async def test_bodies_come_in_another_encoding(form: str) -> None:
-    """Each is what its name says; the content itself stays."""
+    """Each has the encoding of its name; the content itself stays."""
     async with bench(LIVE) as sim:
         await sim.fault(kind="encode", form=form)
         async with sim.api.stream("GET", ONE) as answer:
@@ -257,7 +257,7 @@ REDIRECTS = [
 
 @pytest.mark.parametrize(("to", "location"), REDIRECTS)
 async def test_a_redirect_leads_where_it_says(to: str, location: str) -> None:
-    """With any 3xx; the effect happens first where the rule says so."""
+    """With any 3xx; the effect happens first where the rule sets that."""
     async with bench(LIVE) as sim:
         await sim.fault(kind="redirect", status=301, to=to, after_effect=True)
         body = {
