@@ -59,7 +59,7 @@ def test_the_manifest_in_the_tree_is_what_the_code_needs() -> None:
 
 
 def test_what_is_printed_reads_back_as_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
-    """Our few lines of YAML say the same as the values they come from."""
+    """Our few lines of YAML read back as the values they come from."""
     assert printed(capsys, FORMS["socket"]) == manifest_of()
     assert printed(capsys, FORMS["several"]) == manifest_of(HOST, several=True)
 

@@ -42,7 +42,7 @@ async def until_ready(http: httpx.AsyncClient) -> None:
 
 
 async def until_told(http: httpx.AsyncClient, **parts: str) -> None:
-    """Read the events until the parts are said to be so."""
+    """Read the events until the parts are reported so."""
     with anyio.fail_after(READY_SECONDS):
         async with http.stream("GET", "/api/events", params={"user": "U0ALICE"}) as answer:
             async for line in answer.aiter_lines():
@@ -87,7 +87,7 @@ async def test_a_bot_that_dies_is_seen_and_comes_again() -> None:
 
 
 async def test_the_page_is_there_before_its_parts() -> None:
-    """A browser need not wait for the bot: the page comes first and says what still starts."""
+    """A browser need not wait for the bot: the page comes first and shows what still starts."""
     began = time.monotonic()
     async with playground() as (url, _, process), httpx.AsyncClient(base_url=url) as http:
         shown = time.monotonic() - began

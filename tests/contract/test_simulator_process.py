@@ -1,4 +1,4 @@
-"""The simulator as a process of its own: how it starts, says where it is, and ends."""
+"""The simulator as a process of its own: how it starts, reports its address, and ends."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Connections that really break, seen by a client that speaks bytes, and a server that goes on."""
+"""Connections that really break, seen by a client that handles raw bytes, and a server that continues."""
 
 import anyio
 import httpx
@@ -48,7 +48,7 @@ async def talk(handle: SimulatorHandle, request: bytes) -> bytes | type[BaseExce
 async def test_a_dropped_connection_ends_without_a_byte(
     fault: Fault, ends: bytes | type[BaseException], effects: int
 ) -> None:
-    """A close is an end of stream and a reset is a reset; only the effect tells before from after."""
+    """A close is an end of stream and a reset is a reset; only the effect distinguishes before from after."""
     async with running_simulator(config(fault), clock=VirtualClock()) as handle:
         assert await talk(handle, REBOOT) == ends
         assert handle.simulator.world.counts["reboot"] == effects
@@ -94,7 +94,7 @@ async def test_an_http_client_sees_a_protocol_error_and_a_repeated_create_makes_
 
 
 async def test_an_effect_happens_though_the_client_gave_up_waiting() -> None:
-    """A slow server goes on working after the client's timeout."""
+    """A slow server keeps working after the client's timeout."""
     async with running_simulator(
         config(Fault(kind="slow", seconds=30, after_effect=True)), clock=VirtualClock()
     ) as handle:

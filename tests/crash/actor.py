@@ -68,7 +68,7 @@ async def _drive_slowly(core: Core, item: Item, limiter: anyio.CapacityLimiter) 
 
 
 async def _drive(core: Core, item: Item) -> bool:
-    """Take a change to where people leave it; says whether that worked this time."""
+    """Take a change to where people leave it; returns whether that worked this time."""
     try:
         outcome = await core.gate.submit(item.request)
         if isinstance(outcome, Held):

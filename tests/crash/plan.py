@@ -1,4 +1,4 @@
-"""What the processes of a crash run are to do: drawn from a seed, so that a failure can be looked at again; pure."""
+"""What the processes of a crash run are to do: drawn from a seed, so that a failure can be reproduced."""
 
 import random
 from collections.abc import Sequence

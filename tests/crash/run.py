@@ -75,7 +75,7 @@ class Run:
     changes: int
     kills: int
     freeze: bool = False
-    hold_seconds: float = 20.0  # what nobody confirms expires after these
+    hold_seconds: float = 20.0  # unconfirmed holds expire after these
 
 
 @dataclass(slots=True)
@@ -226,7 +226,7 @@ async def _disturb(run: Run, troupe: Troupe, database: Database, wanted: int) ->
 
 
 async def _rest(database: Database, wanted: int) -> None:
-    """Wait until every change is at rest and every message is sent; what is not by then is told by the checks."""
+    """Wait until every change is at rest and every message is sent; the checks report what is not by then."""
     with anyio.move_on_after(REST_SECONDS):
         while not await database.read(lambda connection: _settled(connection, wanted)):
             await CLOCK.sleep(0.5)
@@ -256,7 +256,7 @@ async def _effects(provider: str) -> Counter[tuple[str, str]]:
 
 
 def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
-    """Look at every card: it must say the end, without buttons; a second one for a change is counted."""
+    """Check every card: it must state the end, without buttons; a second one for a change is counted."""
     shown: Counter[str] = Counter()
     wrong = []
     told = {change.id: change for change in changes.values() if change.origin.front == "slack"}

@@ -127,13 +127,13 @@ class ScenarioContext:
                 await process.wait()
 
     async def outcome_at_second(self, change_id: str, machine: str = "one") -> ScenarioOutcome:
-        """Run another worker until a person is needed, and say what came of it."""
+        """Run another worker until a person is needed, and return the outcome."""
         async with self.worker("second", machine):
             await self.reach(change_id, State.NEEDS_PERSON)
             return await self.outcome(change_id)
 
     async def outcome(self, change_id: str) -> ScenarioOutcome:
-        """Wait whether anything more happens, and say what came of it."""
+        """Wait whether anything more happens, and return the outcome."""
         await CLOCK.sleep(STILL_SECONDS)
         state, findings = await self.look(change_id)
         log = "".join(path.read_text(encoding="utf-8") for path in self.folder.glob("*.log"))
@@ -173,7 +173,7 @@ async def moved_file(folder: Path) -> ScenarioOutcome:
 
 
 def _copy(path: Path, folder: Path) -> None:
-    """Copy a database that nobody has open, with what is beside it."""
+    """Copy a database that no process has open, with what is beside it."""
     folder.mkdir(exist_ok=True)
     for file in path.parent.glob(f"{path.name}*"):
         shutil.copy(file, folder / file.name)
@@ -218,7 +218,7 @@ async def promoted_standby(server: PostgresServer, folder: Path) -> ScenarioOutc
 
 
 async def promoted_before_strangers(server: PostgresServer, folder: Path) -> ScenarioOutcome:
-    """The same, and nobody is left who has seen what was lost: the new timeline alone tells."""
+    """The same without a process that has seen what was lost: only the new timeline shows it."""
     async with staged(server.database(), folder) as scene:
         change = await scene.approved()
         standby = await to_thread.run_sync(_standby_of, server)

@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/ from the code they describe; `--check` says which are stale."""
+"""Writes the generated pages of docs/ from the code they describe; `--check` reports stale ones."""
 
 import argparse
 import importlib
@@ -180,7 +180,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def stale() -> list[str]:
-    """Return the pages that are not what the code says."""
+    """Return the pages that differ from the code."""
     return [name for name, make in PAGES.items() if not _same(ROOT / name, make())]
 
 
@@ -189,7 +189,7 @@ def _same(path: Path, text: str) -> bool:
 
 
 def main() -> int:
-    """Write the pages, or say which are stale."""
+    """Write the pages, or report stale ones."""
     if "--check" in sys.argv[1:]:
         results = stale()
         for name in results:

@@ -8,13 +8,13 @@ from tests.docs.layers import MODULES_MAX, PACKAGE, folders, layers_contract, pa
 from tests.harness.repository import ROOT
 
 NO_IMPORTS_AMONG = {"vpsops.core.storage.migrations"}
-"""Folders whose children need no order: migrations never import each other."""
+"""Folders in which children need no order: migrations never import each other."""
 NAMED = re.compile(r"`((?:core|bot|mcp_server|playground|vpsops|tests|docs)/[\w/.*{},-]*)`")
 
 
 @pytest.mark.parametrize("folder", list(folders()))
 def test_a_folder_holds_at_most_twelve_modules(folder: str) -> None:
-    """More of them do not say what belongs together."""
+    """Larger folders do not show what belongs together."""
     if folder.endswith(".migrations.versions"):  # one for each schema
         return
     assert len(folders()[folder]) <= MODULES_MAX

@@ -39,7 +39,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_the_code_names_only_pages_there_are() -> None:
-    """A hint that sends somebody to a page sends them to one."""
+    """A hint that refers to a page refers to an existing one."""
     sources = [path for folder in ("core", "bot", "mcp_server", "vpsops/cli") for path in (ROOT / folder).rglob("*.py")]
     named = {page for path in [*sources, *ROOT.glob("*.py")] for page in PAGE.findall(path.read_text(encoding="utf-8"))}
     assert "docs/mcp.md" in named
@@ -54,7 +54,7 @@ def test_headings_are_found_as_a_site_names_them(tmp_path: Path) -> None:
 
 
 def test_decisions_are_numbered_whole_and_listed() -> None:
-    """No number is missing, each says context, options, choice and consequences, and the index has its title."""
+    """No number is missing, each has context, options, choice and consequences, and the index has its title."""
     pages = sorted((ROOT / "docs/decisions").glob("[0-9]*.md"))
     assert [path.name[:4] for path in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
     index = (ROOT / "docs/decisions/README.md").read_text(encoding="utf-8")

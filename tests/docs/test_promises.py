@@ -22,7 +22,7 @@ TABLE: Final = "docs/security.md"
 FIGURES: Final = {"benchmarks", "crash", "evals", "mutants", "playground", "slack-pictures"}
 """Pages of what was measured, drawn or played."""
 HELP: Final = ROOT / "docs/reference/commands.md"
-"""What the commands say of themselves, as blocks of code."""
+"""The commands' own help, as blocks of code."""
 PAGES: Final = (
     ROOT / "README.md",
     ROOT / "SECURITY.md",
@@ -61,7 +61,7 @@ def strong(page: Path) -> list[Sentence]:
 
 
 def entries_of(sentence: Sentence) -> list[dict[str, object]]:
-    """Return what docs/promises.toml says of a sentence."""
+    """Return the entries of docs/promises.toml for a sentence."""
     page = sentence.section.partition("#")[0]
     return [entry for entry in WRITTEN if entry["page"] == page and str(entry["says"]) in sentence.text]
 

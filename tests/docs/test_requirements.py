@@ -1,4 +1,4 @@
-"""What the product promises is tested, and what a test says it holds is promised: docs/requirements.toml."""
+"""What the product promises is tested, and what a test claims to hold is promised: docs/requirements.toml."""
 
 import ast
 import tomllib
@@ -54,7 +54,7 @@ def test_every_promise_has_a_test_and_every_mark_its_promise() -> None:
 
 @pytest.mark.parametrize("ident", PROMISED)
 def test_a_promise_is_one_sentence_and_stands_in_the_guide(ident: str) -> None:
-    """It names a page and a heading that are there, and says one thing."""
+    """It names an existing page and heading, and promises one thing."""
     promise = PROMISED[ident]
     page, _, anchor = promise["source"].partition("#")
     assert anchor in anchors_of(Path(ROOT / page))

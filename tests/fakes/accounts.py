@@ -1,4 +1,4 @@
-"""A directory that knows everybody whom tests name, for cores without a Slack bot beside them."""
+"""A directory of all people that tests name, for cores without a Slack bot beside them."""
 
 from vpsops.core.identity.accounts import AccountAnswer, Names
 from vpsops.core.identity.actors import SLACK

@@ -47,7 +47,7 @@ class FakeClock:
                 self._sleepers.remove(sleeper)
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass and wake whoever is due."""
+        """Let `seconds` pass and wake the sleepers that are due."""
         self._elapsed += exact_seconds(seconds)
         for sleeper in [each for each in self._sleepers if each.due <= self._elapsed]:
             self._sleepers.remove(sleeper)

@@ -46,7 +46,7 @@ def no_region(answer: OddAnswer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Capped:
-    """A list that ends after some entries, and says how many there are, or that there are more."""
+    """A list that ends after some entries, and states how many there are, or that there are more."""
 
     most: int
     total: bool = True

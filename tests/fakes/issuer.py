@@ -70,7 +70,7 @@ class FakeIssuer:
     def token(
         self, audience: str, *, by: Signer | None = None, header: dict[str, Any] | None = None, **claims: Any
     ) -> str:
-        """Return a token of the first key for Ann, who may do everything, unless told otherwise; None drops a claim."""
+        """Return a token of the first key for Ann, who may do everything, unless overridden; None drops a claim."""
         by = by or self.signers[0]
         now = int(time.time())
         said = {

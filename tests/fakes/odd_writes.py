@@ -1,6 +1,6 @@
-"""A provider on a real socket whose answer to a write is chosen by the hostname it is about.
+"""A provider on a real socket that chooses its answer to a write by the hostname it is about.
 
-It keeps servers and counts what arrived and what took effect, so that a test compares both with what people were told.
+It keeps servers and counts what arrived and what took effect, so that a test compares both with what was reported.
 """
 
 import json
@@ -28,7 +28,7 @@ UP_SECONDS: Final = 100_000.0
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write as it arrived, and the server that it is about; of a create that had no effect there is none."""
+    """A write as it arrived, and the server that it is about; a create without effect has no server."""
 
     operation: str
     path: str

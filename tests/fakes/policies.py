@@ -1,4 +1,4 @@
-"""Policies that somebody applied, as `vpsops policy apply` does."""
+"""Applied policies, as by `vpsops policy apply`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vpsops.core.storage.database import Connection
 
 
 async def put_in_force(database: Database, settings: Settings, config: Path | None = None) -> Revision:
-    """Put what a process with these settings says in force, over whatever is."""
+    """Put the policy of a process with these settings in force, over whatever is."""
     said = settings.model_copy(update={"config": config}) if config else settings
 
     def work(connection: Connection) -> Revision:

@@ -107,13 +107,13 @@ def _memory() -> str | None:
 
 
 def unprivileged() -> str:
-    """Return the user whom root lends a server."""
+    """Return the user that root lends a server."""
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens just now."""
+    """Return a port that is free just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

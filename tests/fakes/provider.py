@@ -1,4 +1,4 @@
-"""A provider that answers as it is told: in process over ASGI, or over a real socket where bytes matter."""
+"""A provider with preset answers: in process over ASGI, or over a real socket where bytes matter."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -189,7 +189,7 @@ async def silent(stream: SocketStream, _: Received) -> None:
 
 
 async def refused_port() -> int:
-    """Return a port on which nobody listens."""
+    """Return a port on which no server listens."""
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         return _port(listener)
 

@@ -54,7 +54,7 @@ class BotHarness:
 
     @property
     def settings(self) -> Settings:
-        """What a bot is told here."""
+        """Return a bot's settings here."""
         config = self.slack.config
         return load_settings(
             {
@@ -85,7 +85,7 @@ class BotHarness:
         self.provider.simulator.faults.add(faults.parse(rule))
 
     async def card(self, channel: str = "ops", *, words: str = "") -> Message:
-        """Wait for the newest message in a channel whose text holds these words."""
+        """Wait for the newest message in a channel that holds these words."""
 
         def find() -> Message | None:
             messages = [message for message in self.slack.messages(channel) if words in shown(message)]

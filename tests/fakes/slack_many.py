@@ -130,7 +130,7 @@ class Stage:
     core: Core = field(init=False)
 
     def visitor(self) -> Visitor:
-        """Return somebody with a browser."""
+        """Return a person with a browser."""
         return Visitor(self.session, self.base)
 
     async def install(self, team: str) -> tuple[int, str]:
@@ -219,7 +219,7 @@ async def stage(
 
 
 def environment(directory: Path, slack: Slack, provider: SimulatorHandle, base: str) -> dict[str, str]:
-    """Return what a bot of several workspaces is told here."""
+    """Return the environment of a bot of several workspaces here."""
     return {
         "WAYSCLOUD_API_KEY": KEY,
         "WAYSCLOUD_API_URL": provider.url,

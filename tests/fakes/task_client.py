@@ -1,4 +1,4 @@
-"""The SDK's client with the tasks extension, which it does not have: it keeps the handle and polls when told to."""
+"""The SDK's client with the tasks extension, which it does not have: it keeps the handle and polls on request."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Certificates for servers on this machine, signed by nobody else."""
+"""Certificates for servers on this machine, signed by no other authority."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

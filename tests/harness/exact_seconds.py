@@ -1,6 +1,6 @@
 """Seconds that add up exactly: the tests' clocks count in steps of a power of two.
 
-A sum of decimal fractions is rounded: after a sleep of 60 s begun at 7.8 s a clock could say that 59.99999999999999 s
+A sum of decimal fractions is rounded: after a sleep of 60 s begun at 7.8 s a clock could show that 59.99999999999999 s
 had passed, so whether a limit of 60 s was reached depended on the moment at which the sleep began.
 """
 

@@ -1,6 +1,6 @@
 """How many examples property tests draw: few and always the same in `make test`, many and new ones in `make test-deep`.
 
-No profile has a deadline: how long an example takes says something about the machine, not about the product.
+No profile has a deadline: how long an example takes depends on the machine, not on the product.
 """
 
 import os

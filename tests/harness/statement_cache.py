@@ -1,7 +1,7 @@
 """One cache of compiled statements for all SQLite engines of a test process.
 
 Each engine compiles every statement once for itself, and a test opens three: half of what was executed was compiled
-anew, which took a fifth of the suite's processor time.
+again, which took a fifth of the suite's processor time.
 """
 
 from typing import Any, Final
@@ -14,7 +14,7 @@ CACHE: Final[dict[Any, Any]] = {}
 
 
 class SharedDialect(SQLiteDialect_pysqlite):
-    """The SQLite dialect whose instances are equal, as they compile alike: the key of a statement names its dialect."""
+    """A SQLite dialect with equal instances, as they compile alike: the key of a statement names its dialect."""
 
     supports_statement_cache = True
 
@@ -26,7 +26,7 @@ class SharedDialect(SQLiteDialect_pysqlite):
 
     @classmethod
     def engine_created(cls, engine: sa.Engine) -> None:
-        """Let a new engine look for its statements in the common cache."""
+        """Let a new engine use the common cache of statements."""
         engine.update_execution_options(compiled_cache=CACHE)
 
 

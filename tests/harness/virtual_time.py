@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose time jumps to the next timer as soon as nothing can run.
+"""Virtual time: an event loop with a clock that jumps to the next timer as soon as nothing can run.
 
 Everything that waits on the loop (`anyio.sleep`, `fail_after`, `call_later`) waits in virtual time, so that an hour
 of the product takes no time, and a busy machine cannot make anything late: while code runs, time stands still.
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, TypeVarTuple, Unpack
 
 import anyio
 import pytest
-from anyio._backends._asyncio import WorkerThread  # no public way tells whether a worker thread is at work
+from anyio._backends._asyncio import WorkerThread  # no public way shows whether a worker thread is at work
 
 from tests.harness.exact_seconds import STEPS_PER_SECOND, exact_seconds
 from vpsops.core.common.clock import SystemClock
@@ -72,7 +72,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         return ready
 
     def _hears_nobody(self) -> bool:
-        """Say whether the loop's own pipe is all there is to hear from: no socket is open that could say anything."""
+        """Return whether only the loop's own pipe is registered: no socket is open that could receive anything."""
         return len(self.get_map()) <= 1
 
 
@@ -99,7 +99,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.virtual_now
 
     def run_forever(self) -> None:
-        """Run as the one loop whose time `VirtualClock` tells."""
+        """Run as the one loop that `VirtualClock` reads."""
         before, VirtualLoop.current = VirtualLoop.current, self
         try:
             super().run_forever()
@@ -117,7 +117,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         )
 
     def is_any_thread_ending(self) -> bool:
-        """Say whether some worker thread was told to end and still works; it does not say when it is done."""
+        """Return whether some worker thread is stopping and still works; its end is not reported."""
         return any(
             isinstance(thread, WorkerThread)
             and thread.loop is self
@@ -127,7 +127,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         )
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[Ts]], Any], *args: *Ts) -> "asyncio.Future[Any]":
-        """Count the call as work until it ends (asyncio looks names up this way)."""
+        """Count the call as work until it ends (asyncio resolves names this way)."""
         self._calls_in_executor += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._executor_done)

@@ -8,7 +8,7 @@ import anyio
 T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 60.0
-"""How long a test waits for a socket, a process or a condition before it says that it does not come."""
+"""How long a test waits for a socket, a process or a condition before it reports that it does not come."""
 
 LOOK_SECONDS: Final = 0.02
 
@@ -20,7 +20,7 @@ async def eventually(condition: Callable[[], T], patience: float = ...) -> T: ..
 async def eventually(condition: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> Any:
     """Return the first true value of a condition: a function or a coroutine function. Waits in the test's own time.
 
-    Raises `AssertionError` with what the last look found when patience ends.
+    Raises `AssertionError` with the last result when patience ends.
     """
     last: Any = None
     with anyio.move_on_after(patience):

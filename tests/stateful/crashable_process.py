@@ -38,7 +38,7 @@ class Killed(BaseException):
 
 
 class HastyClock(FakeClock):
-    """A clock on which whoever sleeps lets the time pass."""
+    """A clock on which each sleep advances the time."""
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
@@ -113,7 +113,7 @@ class CrashableTransport(httpx.ASGITransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send and receive, if the process lives that long."""
-        # A write on its way has passed the fence: frozen there and woken late it would go out, whoever watched.
+        # A write on its way has passed the fence: frozen there and woken late it would still be sent.
         await self._life.point(*((StopPoint.DIE, StopPoint.FREEZE) if request.method == "GET" else (StopPoint.DIE,)))
         answer = await super().handle_async_request(request)
         await self._life.point(StopPoint.DIE, StopPoint.FREEZE)
@@ -121,11 +121,11 @@ class CrashableTransport(httpx.ASGITransport):
 
 
 class PollEndedError(BaseException):
-    """A look is over."""
+    """A poll is over."""
 
 
 class SinglePoll(ChangePoller):
-    """A watcher that looks once."""
+    """A watcher that polls once."""
 
     async def _pause(self, seconds: float) -> None:
         raise PollEndedError(seconds)
@@ -163,7 +163,7 @@ class CrashableProcess:
     async def do(
         self, what: str, change_id: str = "", left: int | None = None, stop: StopPoint = StopPoint.DIE
     ) -> None:
-        """Do a thing to its end, or to the point where the process stops: `beat`, `keep`, `look` or `run`."""
+        """Run a step to its end, or to the point where the process stops: `beat`, `keep`, `look` or `run`."""
         self.life.left, self.life.stop = left, stop
         self.task = asyncio.create_task(self._do(what, change_id))
         await self._settled()
@@ -182,7 +182,7 @@ class CrashableProcess:
                     await self.runner.run(change_id)
         except (Killed, PollEndedError, StorageError):
             return
-        except BaseExceptionGroup as group:  # the reads of one look are tasks of their own
+        except BaseExceptionGroup as group:  # the reads of one poll are tasks of their own
             if group.split((Killed, StorageError))[1] is not None:
                 raise
         finally:

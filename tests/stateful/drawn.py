@@ -25,7 +25,7 @@ class Trouble:
     timing: int = 0
 
     def faults(self) -> tuple[Fault, ...]:
-        """Return the rules; a preset that says itself when it strikes is left as it is."""
+        """Return the rules; a preset that sets its own time of striking is left as it is."""
         return tuple(
             fault
             if fault.model_fields_set & {"times", "after", "nth", "probability"}

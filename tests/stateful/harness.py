@@ -31,7 +31,7 @@ from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 T = TypeVar("T")
 POLICY = "pol_test"
 NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
-TAKEN_OVER, LOOKED_UP = 6.0, 190.0  # seconds after which others take over, and after which a look-up is over
+TAKEN_OVER, LOOKED_UP = 6.0, 190.0  # seconds after which others take over, and after which a query is over
 Effects = Counter[tuple[str, str]]  # by operation and hostname
 
 
@@ -81,7 +81,7 @@ class StatefulHarness:
         return made
 
     def approve(self, operation: str, hostname: str) -> str:
-        """Have a change approved that nobody runs yet; raises what makes no sense or is in the way."""
+        """Have a change approved that no process runs yet; raises what makes no sense or is in the way."""
         return self.call(self._approve(operation, hostname))
 
     async def _approve(self, operation: str, hostname: str) -> str:
@@ -123,7 +123,7 @@ class StatefulHarness:
                 self.call(item.do("beat"))
 
     def do_everything(self, mortal: CrashableProcess) -> None:
-        """Let a process keep, run what its keeper wants run, and look."""
+        """Let a process keep, run what its keeper wants run, and poll."""
         self.call(mortal.do("keep"))
         while mortal.wanted:
             self.call(mortal.do("run", mortal.wanted.pop()))

@@ -29,7 +29,7 @@ from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 # The product's own limits, but for how long an overdue change is watched (half an hour shows it as well as a day) and
-# for how often is looked, of which the processor time is made.
+# for how often it is polled, which dominates the processor time.
 TIMING: Final = replace(
     DEFAULT_TIMING, give_up=1800.0, keep_seconds=15.0, poll_young=5.0, poll_grown=15.0, poll_old=60.0
 )
@@ -73,7 +73,7 @@ async def outcomes(case: Case) -> list[Outcome]:
 
 @asynccontextmanager
 async def provided(case: Case) -> AsyncIterator[tuple[SimulatorHandle, Setup]]:
-    """Serve a provider over a socket, or in this process where the case says so, which is several times cheaper."""
+    """Serve a provider over a socket, or in this process where the case allows it, which is several times cheaper."""
     config = SimulatorConfig(dialect=case.dialect, speed=1.0, seed=case.seed)
     setup = Setup(TIMING, transport=DEFAULT_TRANSPORT)
     if case.socket:

@@ -205,14 +205,14 @@ class Changes(RuleBasedStateMachine):
 
     @rule()
     def die(self) -> None:
-        """The process ends wherever it is, and another one goes on."""
+        """The process ends wherever it is, and another one continues."""
         self.process.__exit__(None, None, None)
         self.died = True
         self._start()
 
     @invariant()
     def both_agree(self) -> None:
-        """Every change is where the model says."""
+        """Every change is in the model's state."""
         for change, known in self.model.items():
             state = self.portal.call(self.core.changes.get, change).state
             assert state in RUNS if known.state == "runs" else state.value == known.state, (state, known)

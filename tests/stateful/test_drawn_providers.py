@@ -14,7 +14,7 @@ from tests.stateful.drawn import Case, drawn, smaller
 from tests.stateful.providers import Outcome, outcomes
 
 CASES: Final = 2_000
-AT_ONCE: Final = 25  # in one loop, whose time passes for all of them together
+AT_ONCE: Final = 25  # in one loop, with one time for all of them together
 SHRINKS: Final = 25
 
 

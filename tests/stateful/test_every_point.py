@@ -1,4 +1,4 @@
-"""One process is stopped at every point of a run in turn: each time one effect or none, and an end that says which."""
+"""One process is stopped at every point of a run in turn: each time one effect or none, and an end that names it."""
 
 from collections.abc import Iterator
 
@@ -60,7 +60,7 @@ def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(
 def test_a_process_that_is_woken_late_anywhere_does_nothing_more(
     scene: StatefulHarness, operation: str, asleep: float
 ) -> None:
-    """Frozen before or after any commit or byte, and woken when another has taken over, or looked it up."""
+    """Frozen before or after any commit or byte, and woken when another has taken over, or queried the outcome."""
     other = scene.started()
     for left, hostname in enumerate(hostnames(scene, operation)):
         frozen = interrupted(scene, scene.approve(operation, hostname), left, StopPoint.FREEZE)
@@ -77,7 +77,7 @@ def test_a_process_that_is_woken_late_anywhere_does_nothing_more(
 def test_a_look_up_that_is_stopped_anywhere_comes_to_the_same_end(
     scene: StatefulHarness, kind: str, stop: StopPoint
 ) -> None:
-    """An unclear outcome is looked up by whoever lives, however often the look is broken off."""
+    """An unclear outcome is queried by a living process, however often the query is broken off."""
     for left, hostname in enumerate(hostnames(scene, "reboot")[:10]):
         match = {"operation": "reboot", "hostname": hostname}
         scene.app.simulator.faults.add(faults.parse({"kind": kind, "match": match}))

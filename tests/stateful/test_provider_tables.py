@@ -15,7 +15,7 @@ AFTER_EFFECT: Final = (
     *(f"effect_then_{status}" for status in (202, 204, 303, 400, 404, 408, 409, 422, 425, 499, 500, 502, 503, 504)),
     *("answer_lost", "answer_reset", "answer_garbled", "task_id", "redirect_self", "redirect_loop", "redirect_303"),
 )
-# Refusals before the effect: nothing happens, and the change says so.
+# Refusals before the effect: nothing happens, and the change reports it.
 REFUSALS: Final = ("quota_402", "quota_403", "out_of_stock")
 READS: Final = (
     *("list_behind", "list_lags", "reads_behind", "five_fields", "ipv6_only", "ghost", "duplicates", "shuffled"),
@@ -24,9 +24,9 @@ READS: Final = (
     *("redirect_301_http", "redirect_307_http", "redirect_301_host", "redirect_307_host"),
     *("encoded_gzip", "encoded_members", "encoded_bom", "flapping", "uptime_jitter", "no_uptime"),
 )
-# Lists that hide servers, and say so or not: nothing is claimed of those, and nothing false of any.
+# Lists that hide servers, openly or not: nothing is claimed of those, and nothing false of any.
 PARTIAL: Final = ("pages_has_more", "pages_total", "pages_silent")
-MAY_SEND_AGAIN: Final = frozenset({"effect_then_429", "limited"})  # after a look
+MAY_SEND_AGAIN: Final = frozenset({"effect_then_429", "limited"})  # after a check
 
 
 @pytest.mark.requirement("one-post")
@@ -86,7 +86,7 @@ async def test_every_way_of_reading_ends_in_the_truth(preset: str) -> None:
 @pytest.mark.requirement("provider-variants")
 @pytest.mark.parametrize("preset", PARTIAL)
 async def test_a_list_that_hides_servers_leads_to_no_false_claim(preset: str) -> None:
-    """What cannot be seen is refused with words that say so, or needs a person."""
+    """What cannot be seen is refused with that reason, or needs a person."""
     results = await outcomes(Case("live", (Trouble(preset),), ("create", "reboot", "start", "stop")))
     assert {outcome.operation: outcome.wrong for outcome in results if outcome.wrong} == {}
     assert all(outcome.sent <= 1 for outcome in results)

@@ -1,6 +1,6 @@
 """Runs, watches and keepers of several processes, each stopped before or after any commit and any byte.
 
-Nobody clicks here, and everybody dies: the machine beside this one is about people and their clicks.
+No one clicks here, and every process dies: the machine beside this one is about people and their clicks.
 """
 
 from collections import Counter
@@ -62,7 +62,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(slot=SLOTS, number=st.integers(0, 3), left=POINTS, stop=STOPS)
     def run(self, slot: int, number: int, left: int | None, stop: StopPoint) -> None:
-        """Let a process run what was approved, whoever runs it already, and stop it somewhere on the way."""
+        """Let a process run what was approved, even if another runs it already, and stop it somewhere on the way."""
         approved = [name for name, entry in sorted(self.known.items()) if entry.state is State.APPROVED]
         if self.slots[slot].free and approved:
             self.scene.call(self.slots[slot].do("run", approved[number % len(approved)], left, stop))
@@ -100,7 +100,7 @@ class Runs(RuleBasedStateMachine):
 
     @invariant()
     def nothing_goes_back_and_nothing_is_done_twice(self) -> None:
-        """Every change goes on by the table, and has one effect at most for each that was meant to be sent."""
+        """Every change moves by the table, and has one effect at most for each that was meant to be sent."""
         now = self.scene.stored()
         assert set(self.known) <= set(now)
         for name, before in self.known.items():
@@ -110,7 +110,7 @@ class Runs(RuleBasedStateMachine):
         assert self.scene.effects() <= meant
 
     def teardown(self) -> None:
-        """In the end everybody dies, and one new process takes up what they left."""
+        """In the end all processes die, and one new process takes up what they left."""
         try:
             for slot in self.slots:
                 self.scene.call(slot.wake(dead=True))
