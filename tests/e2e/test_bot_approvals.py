@@ -49,7 +49,7 @@ async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path)
 
 @pytest.mark.requirement("asker-never-votes")
 async def test_the_human_behind_the_agent_cannot_vote(tmp_path: Path) -> None:
-    """Neither approving nor denying is for whom the agent acts for; it is said in private."""
+    """The human behind the agent can neither approve nor deny; the refusal is private."""
     async with asked(tmp_path) as (world, _, card, _change):
         for action in ("vps:approve", "vps:deny"):
             await world.slack.click("alice", card, action)
@@ -83,7 +83,7 @@ async def test_who_left_the_channel_cannot_vote(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("eligible-at-the-click")
 async def test_membership_that_cannot_be_read_means_no(tmp_path: Path) -> None:
-    """Without the scope to read the channel nobody is eligible; the refusal says what to check."""
+    """Without the scope to read the channel no one is eligible; the refusal names what to check."""
     scene = Scene(settings=SCENE.settings)
     async with asked(tmp_path, scene) as (world, _, card, _change):
         await world.slack.click("bob", card, "vps:approve")
@@ -92,7 +92,7 @@ async def test_membership_that_cannot_be_read_means_no(tmp_path: Path) -> None:
 
 
 async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
-    """Of two approvals at the same moment one counts and the other is told."""
+    """Of two approvals at the same moment one counts and the other's voter is notified."""
     async with asked(tmp_path) as (world, _, card, _change):
         await world.slack.click("bob", card, "vps:approve", duplicates=2, at_once=True)
         await world.slack.click_stale("carol", card, "vps:approve")
@@ -107,7 +107,7 @@ async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
 
 
 async def test_the_human_known_by_e_mail_cannot_vote_either(tmp_path: Path) -> None:
-    """Slack is asked whose address it is: that person is told no, another one decides."""
+    """Slack resolves the address: that person is refused, another one decides."""
     scene = replace(SCENE, workspace=SCENE.workspace.with_scopes("users:read.email"))
     async with asked(tmp_path, scene, MAILED) as (world, _, card, _change):
         await world.slack.click("alice", card, "vps:approve")
@@ -119,7 +119,7 @@ async def test_the_human_known_by_e_mail_cannot_vote_either(tmp_path: Path) -> N
 
 
 async def test_an_address_that_cannot_be_looked_up_means_no(tmp_path: Path) -> None:
-    """Without the scope for it nobody knows whose agent asks, so nothing is held for votes."""
+    """Without the scope for it the agent's human is unknown, so nothing is held for votes."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, MAILED, Origin("mcp")))
         assert isinstance(outcome, Refused)

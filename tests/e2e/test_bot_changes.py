@@ -1,4 +1,4 @@
-"""Changing servers from Slack: asked, confirmed, watched, told; once, by whom it concerns."""
+"""Changing servers from Slack: asked, confirmed, watched, reported; once, by the right people."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ async def held(stage: BotHarness, text: str = "reboot web01 because disk swap", 
 
 @pytest.mark.parametrize("transport", ["http", "socket"])
 async def test_a_reboot_is_confirmed_watched_and_told(tmp_path: Path, transport: Transport) -> None:
-    """The card asks, the click runs it, the card says how it ended, and its buttons are gone."""
+    """The card asks, the click runs it, the card shows how it ended, and its buttons are gone."""
     async with playing(tmp_path, Scene(transport)) as stage:
         await held(stage)
         card = await stage.card(words="disk swap")
@@ -75,7 +75,7 @@ async def test_somebody_else_cannot_confirm_or_cancel(tmp_path: Path) -> None:
 
 
 async def test_a_change_is_cancelled_on_its_card_and_by_command(tmp_path: Path) -> None:
-    """Cancel ends the wait; the card says so and has no buttons."""
+    """Cancel ends the wait; the card shows that and has no buttons."""
     async with playing(tmp_path) as stage:
         await held(stage)
         await stage.slack.click("alice", await stage.card(words="waiting"), "vps:cancel")
@@ -96,7 +96,7 @@ async def test_a_second_change_on_a_server_names_the_first(tmp_path: Path) -> No
 
 
 async def test_a_channel_without_the_bot_gets_its_card_by_direct_message(tmp_path: Path) -> None:
-    """Not in the channel: the card comes by direct message, the private answer says so, and it works there."""
+    """Not in the channel: the card comes by direct message, the private answer states that, and it works there."""
     async with playing(tmp_path) as stage:
         await stage.slack.command("alice", "nobot", "/vps", "reboot web01")
         await stage.private("alice", "direct messages with me", "nobot")

@@ -1,4 +1,4 @@
-"""The commands beside the operations, in a workspace: what they say, to whom, and what they never do."""
+"""The commands beside the operations, in a workspace: their texts, their readers, and what they never do."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,7 +75,7 @@ async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: 
 
 
 async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_address(tmp_path: Path) -> None:
-    """Slack says whose address the agent was given: that person withdraws the change, nobody else does."""
+    """Slack resolves the agent's address: that person withdraws the change, no one else does."""
     mailed = replace(AGENT, human="alice@acme.example")
     scene = replace(SCENE, workspace=WORKSPACE.with_scopes("users:read.email"))
     async with playing(tmp_path, scene) as (world, core):
@@ -114,7 +114,7 @@ async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path)
 
 
 async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: Path) -> None:
-    """Guests are refused; where Slack cannot say who somebody is, agents are paused and that is written down."""
+    """Guests are refused; where Slack cannot describe a person, agents are paused and that is recorded."""
     async with playing(tmp_path, with_guest("dave")) as (world, core):
         await say(world, "dave", "pause", "Only full, active members")
         assert not (await core.changes.agents_paused()).paused
@@ -129,7 +129,7 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
 
 
 async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
-    """Neither servers nor what a channel is told; a guest is in the workspace for something else."""
+    """Neither servers nor a channel's notices; a guest is in the workspace for something else."""
     async with playing(tmp_path, with_guest("dave")) as (world, core):
         await say(world, "dave", "show web01", "web01.example.com")
         asked = ("stop web01", "notify drift on web*", "watch db01", "notify off sub_000000000000")
@@ -144,7 +144,7 @@ async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
 
 
 def with_guest(name: str) -> Scene:
-    """A workspace in which somebody is a guest."""
+    """A workspace in which a person is a guest."""
     users = tuple(replace(user, is_restricted=user.name == name) for user in WORKSPACE.users)
     return replace(SCENE, workspace=replace(WORKSPACE, users=users))
 
@@ -194,7 +194,7 @@ async def first_server(core: Core) -> str:
 
 
 async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Path) -> None:
-    """The press does what the button says, reason included; the same for a server's name that is nearly right."""
+    """The press runs the button's command, reason included; the same for a server's name that is nearly right."""
     async with playing(tmp_path) as (world, _):
         answer = await say(world, "alice", "rebot web01 because <b> swap", "Nothing was run")
         assert world.slack.messages("ops") == []
@@ -210,7 +210,7 @@ async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Pat
 
 
 def team_scene(directory: Path) -> Scene:
-    """A policy that lets a user group's members reboot and stop, and nobody else."""
+    """A policy that lets a user group's members reboot and stop, and no other person."""
     policy = directory / "vpsops.toml"
     policy.write_text(
         '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n'
@@ -282,14 +282,14 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
 
 
 async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -> None:
-    """Who has left the approval channel is refused; a member settles it, and the trail says by what right."""
+    """A former member of the approval channel is refused; a member settles it, and the trail has by what right."""
     async with playing(tmp_path) as (world, core):
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")
         world.slack.kick("approvals", "dave")
         unclear = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
         await core.database.transact(lambda connection: connection.execute(unclear))
-        await world.slack.click_stale("bob", card, "vps:approve")  # which draws the card anew
+        await world.slack.click_stale("bob", card, "vps:approve")  # which redraws the card
         asked = await world.card("approvals", words="outcome unknown")
         await world.slack.click_stale("dave", asked, "vps:not_happened")
         await world.private("dave", "not among those who may say")

@@ -47,7 +47,7 @@ async def priced(stage: BotHarness, view: View) -> View:
 
 
 async def test_a_server_is_made_from_the_form_and_told_with_its_address(tmp_path: Path) -> None:
-    """The form shows the price; sending it makes the server; card and channel tell address and duration."""
+    """The form shows the price; sending it makes the server; card and channel show address and duration."""
     async with playing(tmp_path, TOLD) as stage:
         view = await priced(stage, await opened(stage, "create web09.example.com region=Oslo because we grow"))
         delivery = await stage.slack.submit_view("alice", view, {**FILLED})
@@ -84,7 +84,7 @@ async def test_without_the_price_on_the_form_the_card_asks(tmp_path: Path) -> No
 
 
 async def test_wrong_fields_are_told_at_the_fields(tmp_path: Path) -> None:
-    """A hostname or key that cannot be is refused at once, in the form, and nothing is asked of anybody."""
+    """An impossible hostname or key is refused at once, in the form, and no confirmation is requested."""
     async with playing(tmp_path) as stage:
         view = await looked_up(stage, await opened(stage))
         values = {**FILLED, "hostname": "not a host!", "ssh_keys": "-----BEGIN OPENSSH PRIVATE KEY-----"}
@@ -96,7 +96,7 @@ async def test_wrong_fields_are_told_at_the_fields(tmp_path: Path) -> None:
 
 
 async def test_a_hostname_in_use_brings_the_form_back(tmp_path: Path) -> None:
-    """What only the provider knows is told in the form, with what was filled in."""
+    """What only the provider knows is shown in the form, with what was filled in."""
     async with playing(tmp_path) as stage:
         view = await priced(stage, await opened(stage, "create web01.example.com"))
         await stage.slack.submit_view("alice", view, {**FILLED})
@@ -108,7 +108,7 @@ async def test_a_hostname_in_use_brings_the_form_back(tmp_path: Path) -> None:
 
 
 async def test_what_is_typed_is_filled_in_and_what_is_not_on_offer_is_named(tmp_path: Path) -> None:
-    """`/vps create` fills the form; a plan that does not exist is said, not chosen."""
+    """`/vps create` fills the form; a plan that does not exist is named, not chosen."""
     async with playing(tmp_path) as stage:
         view = await opened(stage, "create web09 plan=vps-9tb region=stockholm os=Debian-12")
         assert "Not available: 'vps-9tb'" in said(view)
@@ -138,7 +138,7 @@ async def test_a_server_that_fails_to_come_up_is_told(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Path) -> None:
-    """Past its time the channel is told, the card says so, and the end is told in the same thread."""
+    """Past its time the channel is notified, the card shows it, and the end is posted in the same thread."""
     scene = Scene(provider=SimulatorConfig(speed=20), timing=replace(QUICK, create_limit=0.5), settings=TOLD.settings)
     async with playing(tmp_path, scene) as stage:
         view = await priced(stage, await opened(stage))

@@ -87,7 +87,7 @@ async def test_slacks_wish_to_wait_is_granted(tmp_path: Path) -> None:
 
 
 async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
-    """While Slack refuses the token nothing is thrown away, and the health says so."""
+    """While Slack refuses the token nothing is discarded, and the health reports it."""
     async with stage(tmp_path) as world, world.bot() as (bot, core):
         world.slack.refuse_token("token_revoked")
         origin = Origin("slack", channel=world.slack.channel_id("ops"))

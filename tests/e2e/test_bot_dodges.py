@@ -1,4 +1,4 @@
-"""What others have read a moment ago is not for whom the policy keeps it from."""
+"""Data that others have just read is not shown to a person if the policy keeps it from them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 
 async def test_a_catalogue_that_was_read_for_others_is_not_shown_to_who_may_not_read_it(tmp_path: Path) -> None:
-    """One look serves everybody for a minute, and each who asks is asked about anew."""
+    """One read serves all for a minute, and permission is checked again for each caller."""
     policy = tmp_path / "vpsops.toml"
     policy.write_text(
         '[[rule]]\nid = "all"\nactor = "person"\ndecision = "allow"\n'

@@ -1,4 +1,4 @@
-"""A card that nobody votes on: shown to more people half-way, brought to mind, closed everywhere in the end."""
+"""A card without votes: shown to more people half-way, brought to mind, closed everywhere in the end."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +46,7 @@ async def asked(core: Core, key: str = "k1") -> str:
 
 
 async def closed(world: BotHarness, words: str) -> None:
-    """Wait until both copies say how it ended, without a button."""
+    """Wait until both copies show how it ended, without a button."""
     for channel in ("approvals", "general"):
         card = await world.card(channel, words=words)
         assert buttons(card) == []
@@ -102,7 +102,7 @@ async def test_a_restart_between_escalates_once(tmp_path: Path) -> None:
 
 
 async def test_no_channel_set_means_no_escalation(tmp_path: Path) -> None:
-    """The trail says that nobody answered, and nothing more is posted."""
+    """The trail records the missing answer, and nothing more is posted."""
     alone = replace(SCENE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"})
     async with stage(tmp_path, alone) as world, world.bot() as (_, core):
         change = await asked(core)
@@ -112,7 +112,7 @@ async def test_no_channel_set_means_no_escalation(tmp_path: Path) -> None:
 
 
 async def test_named_approvers_are_reminded_directly_unless_they_voted(tmp_path: Path) -> None:
-    """Bob has voted, Carol has not and wants reminders, Dave wants none; with a vote nobody else is asked."""
+    """Bob has voted, Carol has not and wants reminders, Dave wants none; with a vote no other person is asked."""
     config = tmp_path / "vpsops.toml"
     config.write_text(RULES, encoding="utf-8")
     named = replace(HURRIED, settings={**HURRIED.settings, "VPSOPS_CONFIG": str(config)})

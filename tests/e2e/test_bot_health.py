@@ -22,7 +22,7 @@ ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 
 
 async def red(bot: Bot) -> dict[str, str]:
-    """What the bot's own address says is red."""
+    """Return what the bot's own address reports as red."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(bot.asgi), base_url="http://bot.test") as client:
         answer = await client.get("/readyz")
     assert answer.status_code == (200 if answer.json()["ok"] else 503)
@@ -51,7 +51,7 @@ def check_of(bot: Bot, clock: FakeClock) -> TokenCheck:
 
 @pytest.mark.requirement("health-names-what-is-red")
 async def test_a_revoked_token_is_red_though_there_is_nothing_to_post(tmp_path: Path) -> None:
-    """It is asked for; a post that fails would tell only of a token that is needed."""
+    """The token is checked; a failing post would reveal it only when there is something to post."""
     async with stage(tmp_path) as world, world.bot() as (bot, _):
         await ready(bot)
         world.slack.refuse_token("token_revoked")
@@ -109,7 +109,7 @@ def test_a_line_that_was_open_a_minute_ago_is_not_red() -> None:
 
 @pytest.mark.requirement("health-names-what-is-red")
 async def test_a_dead_line_is_red(tmp_path: Path) -> None:
-    """Deliveries go elsewhere, or nowhere: for a minute that is ordinary, then it is told."""
+    """Deliveries go elsewhere, or nowhere: for a minute that is ordinary, then it is reported."""
     clock = FakeClock()
     async with stage(tmp_path, Scene(transport="http")) as world, world.bot(clock) as (bot, core):
         stop = anyio.Event()

@@ -31,12 +31,12 @@ SCENE = Scene(
 
 
 def said(view: View | None) -> str:
-    """Return all the words on somebody's Home."""
+    """Return all the words on a person's Home."""
     return " ".join(words_of(list(view.blocks))) if view else ""
 
 
 async def home(on: BotHarness, user: str, so: Callable[[str], bool]) -> View:
-    """Wait until somebody's Home says something; return it."""
+    """Wait until a person's Home shows something; return it."""
     await on.slack.wait_for(lambda: so(said(on.slack.home(user))))
     view = on.slack.home(user)
     assert view is not None
@@ -86,7 +86,7 @@ async def test_a_first_look_shows_at_once_that_it_is_being_read_and_then_everyth
 
 
 async def test_one_delivery_three_times_is_one_look(tmp_path: Path) -> None:
-    """An event that Slack sends again is not worked off again, and the messages tab is no look at Home."""
+    """A repeated event is not processed again, and the messages tab does not open Home."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (bot, _core):
         await on.slack.open_home("alice", duplicates=2)
         await home(on, "alice", lambda words: "As of" in words)
@@ -142,7 +142,7 @@ async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_
 
 
 async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
-    """The buttons carry what was shown; what has moved on since is told on top of a Home that is true again."""
+    """The buttons carry what was shown; a later change is named on top of an updated Home."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         change = await agent_asks(core)
         old = await opened(on, "bob")
@@ -165,7 +165,7 @@ async def test_a_home_that_is_open_follows_what_others_do(tmp_path: Path) -> Non
 
 
 async def test_a_conflict_on_publishing_is_answered_by_another_look(tmp_path: Path) -> None:
-    """Another process published meanwhile: what it did not know is drawn anew, and nothing is lost."""
+    """Another process published meanwhile: what it did not know is redrawn, and nothing is lost."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         await opened(on, "bob")
         elsewhere = on.slack.home("bob")
@@ -178,7 +178,7 @@ async def test_a_conflict_on_publishing_is_answered_by_another_look(tmp_path: Pa
 
 
 async def test_two_processes_keep_one_home_true(tmp_path: Path) -> None:
-    """Opened by one, used at the other: both follow, and each conflict is one more look."""
+    """Opened by one, used at the other: both follow, and each conflict is one more read."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_first, core):
         await opened(on, "bob")
         async with on.bot():
@@ -195,7 +195,7 @@ async def test_two_processes_keep_one_home_true(tmp_path: Path) -> None:
 
 
 async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
-    """The servers cannot be read, which is said; all else is there."""
+    """The servers cannot be read, which is stated; all else is there."""
     async with playing(tmp_path, SCENE) as on:
         on.fault(kind="status", match={"operation": "list"}, status=401)
         view = await opened(on, "alice")
@@ -205,7 +205,7 @@ async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("slack-guests-look")
 async def test_a_guest_is_told_politely_and_sees_nothing(tmp_path: Path) -> None:
-    """Neither servers nor changes nor controls; a person whom Slack cannot describe gets no more."""
+    """Neither servers nor changes nor controls; a person that Slack cannot describe gets no more."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         await agent_asks(core)
         await on.slack.open_home("dave")

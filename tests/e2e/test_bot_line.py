@@ -22,7 +22,7 @@ AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
 
 
 async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) -> None:
-    """The SDK would try it for ever; the person who started the bot is told instead."""
+    """The SDK would try it for ever; the error ends the bot's start instead."""
     async with (
         stage(tmp_path) as world,
         open_core(world.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
@@ -37,7 +37,7 @@ async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) 
 
 
 async def test_missing_scopes_are_told_at_the_start(tmp_path: Path) -> None:
-    """By name and with where to read on: what is refused for it later would not say so."""
+    """By name and with a link to the documentation: later refusals would not name the scope."""
     for scopes, missing in ((set(SCOPES) - {"users:read"}, [["users:read"]]), (set(SCOPES), [])):
         scene = Scene(workspace=WorkspaceConfig(scopes=frozenset(scopes)))
         async with (

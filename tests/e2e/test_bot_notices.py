@@ -26,7 +26,7 @@ SCENE = Scene(
 
 
 def turn(world: BotHarness, hostname: str, state: Really) -> None:
-    """Let a server be in another state without anybody's asking here."""
+    """Set a server to another state outside this product."""
     simulated = world.provider.simulator.world
     result = simulated.find(hostname)
     assert result is not None
@@ -34,12 +34,12 @@ def turn(world: BotHarness, hostname: str, state: Really) -> None:
 
 
 async def looked(world: BotHarness) -> None:
-    """Wait for a look at the fleet that began after now, and its end."""
+    """Wait for a read of the fleet that began after now, and its end."""
     entries = world.provider.simulator.journal.entries
     begun = len(entries(operation="list"))
     with anyio.fail_after(PATIENCE_SECONDS):
         while len(entries(operation="list")) < begun + 2:
-            await VirtualClock().sleep(0.02)  # what the simulator received tells nobody; bounded
+            await VirtualClock().sleep(0.02)  # the simulator signals nothing that it received; bounded
 
 
 async def in_thread(world: BotHarness, parent: Message, words: str) -> Message:
@@ -82,7 +82,7 @@ async def agent_asks(core: Core, agent: Actor) -> str:
 
 
 async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> None:
-    """The channel is told of its new subscription; the list has a button that ends it; both are in the trail."""
+    """The channel gets a notice of its new subscription; the list has a button that ends it; both are in the trail."""
     async with stage(tmp_path) as world, world.bot() as (_, core):
         await world.slack.command("alice", "general", "/vps", "notify drift on web* quiet 22:00-07:00 Europe/Oslo")
         said = await world.card("general", words="Subscribed: ")
@@ -97,7 +97,7 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
 
 
 async def test_a_channel_that_is_closed_to_the_app_gets_no_subscription(tmp_path: Path) -> None:
-    """It would never be told: it is refused in private and nothing is kept."""
+    """No notice could reach it: it is refused in private and nothing is kept."""
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "nobot", "/vps", "notify drift")
         await world.private("alice", "I am not in this channel", "nobot")
@@ -115,7 +115,7 @@ async def test_what_is_not_understood_says_what_to_write(tmp_path: Path) -> None
 
 
 async def test_drift_of_a_server_is_one_thread_a_day(tmp_path: Path) -> None:
-    """It stopped and came back without anybody's asking: a message, and a reply to it."""
+    """It stopped and came back without a request: a message, and a reply to it."""
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "general", "/vps", "notify drift on web01")
         await world.card("general", words="Subscribed: ")
@@ -149,7 +149,7 @@ async def test_whoever_asked_hears_the_end_directly(tmp_path: Path) -> None:
 
 
 async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_path: Path) -> None:
-    """A preference is kept; a card in the direct messages says it all in its own thread."""
+    """A preference is kept; a card in the direct messages has the end in its own thread."""
     async with stage(tmp_path) as world, world.bot() as (_, core):
         await set_preferences(core.database, core.clock, (TEAM, "U0ALICE"), dm_settled=False)
         await reboot(world)
@@ -164,7 +164,7 @@ async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_pa
 
 
 async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> None:
-    """Slack is asked whose address it is; that person hears why it was denied, in quotes of the one who did."""
+    """Slack resolves the address; that person gets the reason of the denial, quoted from the one who denied."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         await agent_asks(core, MAILED)
         card = await world.card("approvals", words="waiting for approval")
@@ -176,7 +176,7 @@ async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> 
 
 
 async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
-    """The note is on the card, in the trail and on the vote; who may not vote is told before the form opens."""
+    """The note is on the card, in the trail and on the vote; an ineligible voter is refused before the form opens."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         change = await agent_asks(core, replace(MAILED, human="slack:U0ALICE"))
         card = await world.card("approvals", words="waiting for approval")
@@ -216,7 +216,7 @@ async def test_a_card_of_another_set_up_explains_itself(tmp_path: Path) -> None:
 
 
 async def test_a_card_of_another_workspace_decides_nothing(tmp_path: Path) -> None:
-    """Two workspaces on one database: a click says which workspace may decide, and nothing runs."""
+    """Two workspaces on one database: a click names the workspace that may decide, and nothing runs."""
     async with stage(tmp_path) as world, world.bot() as (_, core):
         alice = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
         origin = Origin("slack", "T0OTHER", "C0OPS")

@@ -22,7 +22,7 @@ BOUND = PATIENCE_SECONDS
 
 
 def environ(world: BotHarness | None, **other: str) -> dict[str, str]:
-    """Return what a process is told."""
+    """Return a process's environment."""
     told = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bot.__file__).resolve().parent.parent)}
     if world is not None:
         config = world.slack.config
@@ -54,7 +54,7 @@ def finished(env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[
     ],
 )
 def test_what_is_missing_is_named(env: dict[str, str], args: tuple[str, ...], words: str) -> None:
-    """A wrong set-up ends with 2 and says which variable or option it is."""
+    """A wrong set-up ends with 2 and names the variable or option."""
     ended = finished(environ(None, **env), *args)
     assert ended.returncode == 2
     assert words in ended.stderr

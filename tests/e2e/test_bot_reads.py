@@ -11,7 +11,7 @@ from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 @pytest.mark.parametrize("transport", ["http", "socket"])
 async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path, transport: Transport) -> None:
-    """`/vps list` shows the servers to whoever asked, and nothing to the channel."""
+    """`/vps list` shows the servers to the caller, and nothing to the channel."""
     async with playing(tmp_path, Scene(transport)) as stage:
         delivery = await stage.slack.command("alice", "ops", "/vps", "list")
         assert delivery.error is None
@@ -48,7 +48,7 @@ async def test_a_command_is_answered_in_private(tmp_path: Path, text: str, words
 
 
 async def test_a_list_of_a_thousand_is_turned_in_place_and_shared_without_controls(tmp_path: Path) -> None:
-    """Each page costs one call and is drawn over the one before; what is shared is read anew and has no buttons."""
+    """Each page costs one call and replaces the one before; a shared page is read again and has no buttons."""
     async with playing(tmp_path, Scene(provider=SimulatorConfig(speed=600, fleet=1_000))) as stage:
         await stage.slack.command("alice", "ops", "/vps", "list state:running")
         page = await stage.private("alice", " servers, 1 to 20 shown")
@@ -69,7 +69,7 @@ def said(stage: BotHarness, count: int) -> bool:
 
 
 async def test_every_read_can_be_shared(tmp_path: Path) -> None:
-    """Whatever was read in private is read anew for the channel, under the sharer's name and without controls."""
+    """A private read is repeated for the channel, under the sharer's name and without controls."""
     reads = {"show web01": "Create", "status web01": "usage", "plans": "Plans", "os": "Operating", "regions": "Regions"}
     async with playing(tmp_path) as stage:
         for number, (text, words) in enumerate(reads.items(), start=1):
@@ -116,7 +116,7 @@ async def test_a_provider_that_hangs_delays_no_acknowledgement(tmp_path: Path) -
 
 
 async def test_a_provider_that_fails_is_told_with_an_id(tmp_path: Path) -> None:
-    """An error says what happened, what to do and an id to look up."""
+    """An error states what happened, what to do and an id to search for."""
     async with playing(tmp_path) as stage:
         stage.fault(kind="status", status=401, match={"operation": "list"})
         await stage.slack.command("alice", "ops", "/vps", "list")

@@ -46,7 +46,7 @@ def said(view: View | None) -> str:
 
 
 async def form(on: BotHarness, so: Callable[[str], bool], user: str = "alice") -> View:
-    """Wait until the form in front of somebody says something; return it."""
+    """Wait until the form in front of a person shows something; return it."""
     await on.slack.wait_for(lambda: so(said(on.slack.modal(user))))
     view = on.slack.modal(user)
     assert view is not None
@@ -86,7 +86,7 @@ async def test_a_server_made_from_a_shortcut_has_its_card_in_direct_messages(tmp
 
 
 async def test_the_servers_a_message_names_are_listed_with_what_may_be_done(tmp_path: Path) -> None:
-    """Names, addresses and links are found; pressing a button holds the change, whose card asks as always."""
+    """Names, addresses and links are found; pressing a button holds the change, and its card asks as always."""
     async with playing(tmp_path) as on:
         await on_message(on, "CPU high on <http://web01.example.com|web01.example.com> and db01, not on webserver")
         view = await form(on, lambda words: "web01.example.com" in words)
@@ -112,7 +112,7 @@ async def test_a_read_from_the_shortcut_is_shown_in_the_form(tmp_path: Path) -> 
 
 
 async def test_a_message_that_names_none_offers_to_choose(tmp_path: Path) -> None:
-    """It says so; the menu asks the app while one types, and what is chosen can be acted on."""
+    """The form states that; the menu asks the app while one types, and what is chosen can be acted on."""
     async with playing(tmp_path) as on:
         await on_message(on, "good morning")
         view = await form(on, lambda words: "No server of this account is named" in words)
@@ -185,7 +185,7 @@ async def test_menus_offer_what_holds_every_word_and_at_most_a_hundred(tmp_path:
 
 
 async def test_the_form_opens_without_a_catalogue_and_fills_later(tmp_path: Path) -> None:
-    """While the provider is away the form says so and its menus are empty; they fill as soon as it is back."""
+    """While the provider is away the form states it and its menus are empty; they fill as soon as it is back."""
     async with playing(tmp_path) as on:
         on.fault(kind="status", match={"operation": "plans"}, status=401)
         await on.slack.command("alice", "ops", "/vps", "create web09.example.com")
@@ -201,7 +201,7 @@ async def test_the_form_opens_without_a_catalogue_and_fills_later(tmp_path: Path
 
 
 async def test_a_private_key_is_refused_and_stored_nowhere(tmp_path: Path) -> None:
-    """Not in what is kept of a click on the plan, and not by sending the form: the field says why."""
+    """Not in what is kept of a click on the plan, and not by sending the form: the field shows why."""
     secret = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbm\n-----END OPENSSH PRIVATE KEY-----"
     async with stage(tmp_path) as on, on.bot() as (_bot, core):
         kept = await kept_by(core)

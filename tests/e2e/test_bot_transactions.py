@@ -36,7 +36,7 @@ def scene(database_url: str) -> Scene:
 
 @pytest.mark.requirement("few-transactions")
 async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, database_url: str) -> None:
-    """From the request to the last message, with the card, the vote, the look at the server and all that passes."""
+    """From the request to the last message, with the card, the vote, the check of the server and all that passes."""
     async with stage(tmp_path, scene(database_url)) as world, world.bot() as (_, core):
         await anyio.sleep(5)
         with counted() as counts:
@@ -54,7 +54,7 @@ async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, data
 
 @pytest.mark.requirement("few-transactions")
 async def test_an_idle_process_makes_a_transaction_a_second(tmp_path: Path, database_url: str) -> None:
-    """Whatever it looks at every few seconds goes along with its heartbeat."""
+    """Whatever it reads every few seconds goes along with its heartbeat."""
     async with stage(tmp_path, scene(database_url)) as world, world.bot():
         await anyio.sleep(5)
         with counted() as counts:
@@ -89,7 +89,7 @@ def cost_of(transactions: Counter[str], methods: list[str]) -> Cost:
 
 
 async def approve(world: BotHarness, core: Core) -> tuple[Cost, Cost]:
-    """Have an agent ask for a reboot and somebody approve it; return the cost until "done", and of all that follows.
+    """Have an agent ask for a reboot and a person approve it; return the cost until "done", and of all that follows.
 
     What follows is the reply in the card's thread and the direct message to the human behind the agent.
     """

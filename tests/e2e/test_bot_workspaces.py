@@ -61,7 +61,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(b
 async def test_tokens_are_sealed_at_rest_and_in_no_log(
     both: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither the database's files nor anything said holds a token, a code, a state or the client's secret."""
+    """Neither the database's files nor any output holds a token, a code, a state or the client's secret."""
     files = b"".join([await path.read_bytes() async for path in anyio.Path(tmp_path).glob("bot.sqlite3*")])
     written = caplog.text + "".join(capsys.readouterr())
     for secret in (ACME.bot_token, BETA.bot_token, both.settings.slack_client_secret):
@@ -91,7 +91,7 @@ async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_
 
 
 async def _press_as_beta(both: Stage, blocks: tuple[dict[str, object], ...], action: str) -> None:
-    """Let somebody of Beta press a button that was copied from a card of Acme's."""
+    """Let a person of Beta press a button that was copied from a card of Acme's."""
     beta = both.slack["T0BETA"]
     forged = beta.desk.state.post(_draft(beta.config.bot_user_id, blocks), beta.desk.now())
     await beta.click(ZOE, forged, action)
@@ -151,7 +151,7 @@ async def _agent_asks(both: Stage) -> Change:
 
 
 async def test_a_workspace_that_removes_the_app_is_left_at_once(both: Stage) -> None:
-    """Its token is forgotten, what it was to be told is given up, and the other workspace goes on."""
+    """Its token is forgotten, its pending messages are given up, and the other workspace continues."""
     beta = both.slack["T0BETA"]
     await beta.command(ALICE, "ops", "/vps", "stop web01")
     await both.card("T0BETA", "approvals", "web01")
@@ -183,7 +183,7 @@ async def test_a_late_word_of_an_old_removal_does_not_undo_a_new_installation(bo
 
 
 async def test_a_refused_old_token_does_not_undo_a_new_installation(both: Stage) -> None:
-    """A message that left with the token of before is refused after the app was installed anew: the new one stays."""
+    """A message sent with the previous token is refused after the app was reinstalled: the new token stays."""
     offices = both.bot.context.sessions
     now = (await offices.of("T0BETA")).slack.client.token or ""
     assert not await offices.gone("T0BETA", "xoxb-of-before")
@@ -202,7 +202,7 @@ async def test_a_workspace_that_is_not_listed_is_refused_and_its_token_given_bac
 
 
 async def test_a_whole_organisation_is_refused_with_what_to_do(set_up: Stage) -> None:
-    """The page says to choose one workspace; nothing is stored."""
+    """The page asks for a single workspace; nothing is stored."""
     set_up.slack.org_wide = True
     status, page = await set_up.install("T0ACME")
     assert (status, "Choose one workspace" in page) == (403, True)
@@ -272,7 +272,7 @@ async def test_what_everybody_should_know_is_told_in_every_workspace(both: Stage
 
 
 async def test_one_socket_mode_connection_serves_all_workspaces(tmp_path: Path) -> None:
-    """Each delivery says whose it is; the pages to install the app come over HTTP."""
+    """Each delivery names its workspace; the pages to install the app come over HTTP."""
     async with stage(tmp_path, by_socket=True) as made:
         for team, user in (("T0ACME", BOB), ("T0BETA", ZOE)):
             assert (await made.install(team))[0] == 200
@@ -294,7 +294,7 @@ async def test_a_restarted_bot_knows_its_workspaces(both: Stage) -> None:
 
 
 async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stage) -> None:
-    """Where no event told of it, the first message that is refused does; nothing is tried for ever."""
+    """Without an event about it, the first refused message ends it; nothing is tried for ever."""
     beta = both.slack["T0BETA"]
     await beta.command(ALICE, "ops", "/vps", "stop web01")
     await both.card("T0BETA", "approvals", "web01")

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 
 @pytest.fixture
 def own_postgres(postgres: PostgresServer) -> Iterator[PostgresServer]:
-    """A server that the test may stop: the others' goes on."""
+    """A server that the test may stop: the others' keeps running."""
     del postgres
     with running_postgres() as server:
         yield server

@@ -33,14 +33,14 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 async def called(environ: Mapping[str, str], *words: str) -> tuple[int, str]:
-    """Run a subcommand to its end; return its exit code and what it says."""
+    """Run a subcommand to its end; return its exit code and its output."""
     command = [sys.executable, "-m", "vpsops", *words]
     done = await anyio.run_process(command, check=False, env=environ, cwd=REPOSITORY, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout.decode()
 
 
 async def address_of(process: Process) -> str:
-    """Return where a process says that it serves its health."""
+    """Return the address at which a process reports that it serves its health."""
     text = ""
     assert process.stderr is not None
     with anyio.fail_after(PATIENCE_SECONDS):

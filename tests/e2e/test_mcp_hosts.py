@@ -171,7 +171,7 @@ def test_a_host_that_dies_ends_the_process_quietly(environment: dict[str, str]) 
 async def test_wrong_settings_are_the_answer_to_the_handshake(
     environment: dict[str, str], name: str, value: str, said: str
 ) -> None:
-    """The client shows what is wrong and what to do; it is not told so at the first call, after a good start."""
+    """The client shows what is wrong and what to do at the handshake, not at the first call after a good start."""
     del environment["WAYSCLOUD_API_KEY"]
     done = await pipe(environment | {name: value}, lines(HELLO, READY))
     (answer,) = [json.loads(line) for line in done.stdout.splitlines()]

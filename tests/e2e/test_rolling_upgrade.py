@@ -1,6 +1,6 @@
 """Processes of an earlier version beside those of this one: the same schema without a pause, a newer one with an end.
 
-The earlier version is a commit of this repository's history; where there is none that fits, a copy of the present
+The earlier version is a commit of this repository's history; where no commit fits, a copy of the present
 code stands in for it, so that the test still shows how two trees of code share a database.
 """
 
@@ -102,7 +102,7 @@ class Worker:
 
 @dataclass
 class World:
-    """A provider, a database, and trees of code whose processes share them."""
+    """A provider, a database, and trees of code with processes that share them."""
 
     folder: Path
     url: str
@@ -195,7 +195,7 @@ async def ending() -> AsyncIterator[TaskGroup]:
 
 
 def commit_that_added(text: str, module: str = "core/storage/schema.py") -> str:
-    """Return the commit that brought a text into a module; nothing where history does not say."""
+    """Return the commit that brought a text into a module; an empty string where history does not show it."""
     command = ("git", "log", "--format=%H", f"-S{text}", "--", module)
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return (result.stdout.split() or [""])[-1] if result.returncode == 0 else ""
@@ -207,7 +207,7 @@ one from after decided, and sends nothing of it. A new schema keeps such process
 
 
 def first_beside() -> str:
-    """Return the first commit whose processes have the present schema and digest."""
+    """Return the first commit that has the present schema and digest."""
     named = {commit_that_added(f'HEAD = "{schema.HEAD}"'), *(commit_that_added(*meaning) for meaning in MEANINGS)}
     command = ("git", "rev-list", "--topo-order", "HEAD")
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
@@ -252,7 +252,7 @@ def later(folder: Path) -> Path:
 
 @pytest.mark.requirement("rolling-upgrade")
 async def test_versions_of_one_schema_work_beside_each_other(world: World, tmp_path: Path) -> None:
-    """Changes that either asked for are run by either, each once, with no moment at which nobody runs them."""
+    """Changes that either asked for are run by either, each once, and at every moment some process runs them."""
     old, new = earlier(tmp_path / "old", first_beside()), present(tmp_path / "new")
     first = await world.worker(old)
     await world.done(await world.ask(new, world.server("one.example.com")))
@@ -271,7 +271,7 @@ async def test_versions_of_one_schema_work_beside_each_other(world: World, tmp_p
 
 @pytest.mark.requirement("rolling-upgrade")
 async def test_an_old_process_leaves_when_a_newer_version_migrates(world: World, tmp_path: Path) -> None:
-    """It writes no more from its next heartbeat on, says why in one line, and ends with 2; the newer one goes on."""
+    """It writes no more from its next heartbeat on, logs why in one line, and ends with 2; the newer one continues."""
     old, new = earlier(tmp_path / "old", commit_that_added("class MovedOnError")), later(tmp_path / "new")
     first = await world.worker(old)
     await world.done(await world.ask(old, world.server("one.example.com")))

@@ -46,7 +46,7 @@ def scene(transport: str) -> Scene:
 
 
 def environ(world: BotHarness, **more: str) -> dict[str, str]:
-    """Return what a process is told: the stage, tokens, and a channel for approvals."""
+    """Return a process's environment: the stage, tokens, and a channel for approvals."""
     path = world.directory / "tokens.toml"
     path.write_text(TOKENS, encoding="utf-8")
     settings = world.settings
@@ -93,7 +93,7 @@ async def _drain(process: Process, said: list[bytes]) -> None:
 
 
 async def approve(world: BotHarness) -> None:
-    """Have alice be told no, and bob say yes."""
+    """Have alice's vote refused, and bob approve."""
     card = await world.card("approvals", words="waiting for approval")
     await world.slack.click("alice", card, "vps:approve")
     await world.private("alice", "You asked for this")
@@ -101,7 +101,7 @@ async def approve(world: BotHarness) -> None:
 
 
 async def deny(world: BotHarness) -> None:
-    """Have bob say no, with a reason."""
+    """Have bob deny, with a reason."""
     card = await world.card("approvals", words="waiting for approval")
     assert buttons(card)
     await world.slack.click("bob", card, "vps:deny")

@@ -136,7 +136,7 @@ async def test_every_client_over_http_is_answered(tmp_path: Path, transport: str
 
 
 async def _listen(url: str, ended: list[str]) -> None:
-    """Listen, and say so; the stream must end as a whole answer does."""
+    """Listen, and report it; the stream must end as a whole answer does."""
     params = {"notifications": {"resourceSubscriptions": ["vps://servers"]}, "_meta": ENVELOPE}
     message = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
     headers = {**NEW, "Mcp-Method": "subscriptions/listen", "Authorization": f"Bearer {ALICE_TOKEN}"}
@@ -173,7 +173,7 @@ async def _half(url: str, ended: list[str]) -> None:
 async def test_a_client_over_standard_streams_is_answered(tmp_path: Path, era: str) -> None:
     """The answer with the change's id is the last line, and is written before the process ends."""
     async with stage(tmp_path, scene("http")) as world, program(BOT, environ(world)) as bot:
-        await bot.line()  # it says whose account the agent's human is
+        await bot.line()  # it shows the account of the agent's human
         env = environ(world, VPSOPS_ACTOR="slack:U0ALICE")
         async with program(STDIO, env) as host:
             params: dict[str, Json] = {"name": "vps_stop", "arguments": {"server": "web01"}}
@@ -199,7 +199,7 @@ async def test_a_client_over_standard_streams_is_answered(tmp_path: Path, era: s
 @pytest.mark.requirement("hang-up-ends-nothing")
 @pytest.mark.parametrize("kind", ["mcp", "worker", "bot", "serve"])
 async def test_a_hang_up_ends_nothing(tmp_path: Path, kind: str) -> None:
-    """SIGHUP, which a reload sends, is told in the log; SIGTERM ends the process well afterwards."""
+    """SIGHUP, which a reload sends, is logged; SIGTERM ends the process well afterwards."""
     commands = {
         "mcp": MCP,
         "serve": SERVE,

@@ -119,7 +119,7 @@ async def test_an_accepted_server_that_is_404_for_the_time_of_a_create_is_told_a
 
 
 async def test_a_server_that_no_list_shows_is_changed_by_its_full_id(tmp_path: Path) -> None:
-    """A list with pages lacks most; what somebody names in full is asked for."""
+    """A list with pages lacks most; a server named in full is requested directly."""
     provider = OddProvider(listed=lambda _server: False, total=45)
     async with opened(provider, tmp_path) as (core, _):
         ident = provider.put("x40.example.com")
@@ -201,7 +201,7 @@ async def test_no_second_create_of_a_hostname_is_sent(
 
 
 async def test_what_failed_or_was_made_long_ago_is_in_nobodys_way(database: Database) -> None:
-    """Then the look at the provider alone decides."""
+    """Then the check of the provider alone decides."""
     sent = change("create", State.APPROVED, id="chg_1")
 
     def work(connection: Connection) -> None:

@@ -88,7 +88,7 @@ async def test_a_service_without_servers_is_a_wrong_address(reply: Reply) -> Non
 
 @pytest.mark.requirement("errors-name-the-cause")
 async def test_who_cannot_be_reached_is_named() -> None:
-    """Address and variable, where nobody listens."""
+    """Address and variable, where no server listens."""
     async with wire(_never) as nobody:
         url = nobody.url
     nobody_there = nobody.client()
@@ -116,7 +116,7 @@ async def _never(*_: Any) -> None:
     ],
 )
 async def test_a_power_answer_that_speaks_of_an_error_was_not_accepted(body: Any, taken: bool) -> None:
-    """Under a code that says that all is well: nobody knows, so it is looked up, and the words are kept."""
+    """Under a code that means success: the outcome is unknown, so it is queried, and the words are kept."""
     path = f"/v1/vps/{SERVER['id']}/stop"
     provider = Provider().on("POST", path, Reply(200, body))
     async with provider.client() as client:
@@ -157,7 +157,7 @@ async def test_gzip_in_several_members_is_read() -> None:
     ],
 )
 async def test_a_wish_to_wait_is_read_by_the_providers_clock(wait: str, date: str, words: str) -> None:
-    """A date in it is meant beside the answer's own; what is beyond reason is said to be."""
+    """A date in it is meant beside the answer's own; an unreasonable one is reported as such."""
     headers = {"retry-after": wait} | ({"date": date} if date else {})
     reply = Reply(429, {"detail": "Too many requests"}, headers)
     async with Provider().on("GET", "/v1/vps", reply).client() as client:

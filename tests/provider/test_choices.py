@@ -63,7 +63,7 @@ def test_a_system_is_listed_or_of_a_family_that_is(code: str, problem: str) -> N
 
 
 def problem_of(check: Any, choices: Any, code: str) -> str:
-    """Return what a check says."""
+    """Return the problem that a check reports."""
     try:
         check(choices, code)
     except InvalidInputError as error:
@@ -113,7 +113,7 @@ async def test_an_impossible_order_is_refused_before_anybody_is_asked(
 
 
 async def test_a_broken_part_of_the_catalogue_keeps_nobody_from_ordering(database_url: str) -> None:
-    """The provider judges what could not be looked up."""
+    """The provider judges what could not be read."""
     async with stage_on(database_url, "seed", broken_regions) as stage:
         outcome = await stage.gate.submit(Request("create", ORDER, ALICE, SLACK, can_confirm=True))
     assert isinstance(outcome, Held)
@@ -139,14 +139,14 @@ async def test_a_server_that_was_rebuilt_is_not_the_one_that_was_shown(database_
     [("create", "vps_os_templates"), ("start", "whether it runs"), ("stop", "is stopped"), ("reboot", "vps_status")],
 )
 def test_what_to_do_after_a_failure_fits_the_operation(operation: str, words: str) -> None:
-    """A server that was never made is not looked at."""
+    """A server that was never made is not checked."""
     step = next_action(change(operation, State.FAILED), tools=True)
     assert words in step
     assert (operation == "create") is ("vps_get" not in step)
 
 
 async def test_a_ghost_is_named_as_one(database_url: str) -> None:
-    """Listed and not known: the list is where it came from, so nobody is sent back to it."""
+    """Listed and not known: the list is where it came from, so the error does not refer back to it."""
 
     def ghosts(answer: OddAnswer) -> None:
         if answer.shows_server:

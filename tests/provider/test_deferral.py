@@ -56,7 +56,7 @@ async def wish(stage: Stage, change: Change, seconds: float) -> None:
 
 @pytest.mark.requirement("hold-off-concerns-its-target")
 async def test_a_429_of_one_server_is_waited_for_and_holds_no_other_back(stage: Stage) -> None:
-    """It says so while it waits, and is sent once the time is over; another server's start does not wait."""
+    """The text states the wait, and it is sent once the time is over; another server's start does not wait."""
     stage.fault("status", "stop", "web.example.com", status=429, retry_after=WAIT_SECONDS, times=1)
     web = await stage.confirmed("stop", server=stage.server("web.example.com").id)
     waiting = await deferred(stage, web.id)
@@ -182,7 +182,7 @@ async def test_a_pause_cancels_what_an_agent_waits_with_at_once(stage: Stage) ->
 async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is looked at once more in the transaction that would store the sending."""
+    """It is checked once more in the transaction that would store the sending."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     look = stage.engine._runner.api.get_server
     refused = False
@@ -201,7 +201,7 @@ async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
 
 
 async def test_people_read_that_it_waits(stage: Stage) -> None:
-    """On the card, in the tool's answer and at the terminal; doctor counts it apart from what nobody runs."""
+    """On the card, in the tool's answer and at the terminal; doctor counts it apart from what no process runs."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     await wish(stage, held, WAIT_SECONDS)
     await stage.gate.confirm(held.id, ALICE, held.digest)

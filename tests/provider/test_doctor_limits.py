@@ -1,4 +1,4 @@
-"""What `vpsops doctor` says of each variant of the API: the limits that show only beside another answer."""
+"""`vpsops doctor` on each variant of the API: the limits that show only beside another answer."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def ghosts(answer: OddAnswer) -> None:
 )
 @pytest.mark.requirement("doctor-names-limits")
 async def test_doctor_names_what_this_api_cannot_tell(dialect: str, habits: list[Habit], warnings: list[str]) -> None:
-    """One line for each, with what follows from it; none of them keeps anybody from work."""
+    """One line for each, with its consequence; none of them prevents work."""
     clock = VirtualClock()
     async with (
         running_simulator(SimulatorConfig(seed=7, dialect=dialect), clock=clock) as behind,

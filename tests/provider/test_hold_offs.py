@@ -54,7 +54,7 @@ def held_for(connection: Connection, change: Change, now: float) -> float:
 
 
 def test_a_429_holds_back_its_own_server_alone() -> None:
-    """One server's wish is nobody else's, however long it is; a create's is that of creates."""
+    """One server's wish applies to no other, however long it is; a create's applies to all creates."""
     with table() as connection:
         hold_off(connection, WEB, NOW, 900.0)
         assert [held_for(connection, entry, NOW + 1) for entry in (WEB, DB, NEW)] == [899.0, 0.0, 0.0]
@@ -69,7 +69,7 @@ def test_a_429_holds_back_its_own_server_alone() -> None:
     ("after", "first", "second", "all_held"),
     [
         (0.0, 120.0, 120.0, 120.0),  # two answers at once
-        (30.0, 120.0, 90.0, 90.0),  # the same end, said twice
+        (30.0, 120.0, 90.0, 90.0),  # the same end, stated twice
         (30.0, 3600.0, 5.0, 5.0),  # no longer than both asked for
         (90.0, 5.0, 200.0, 0.0),  # the first is over for more than a minute: they have nothing to do with each other
         (64.0, 5.0, 200.0, 5.0),  # over for less
@@ -106,7 +106,7 @@ def test_after_a_wish_about_all_writes_one_answer_is_enough() -> None:
 
 
 def test_the_longest_of_several_wishes_counts() -> None:
-    """A shorter wish that comes later does not let anybody through earlier."""
+    """A later, shorter wish does not end the hold earlier."""
     with table() as connection:
         hold_off(connection, WEB, NOW, 30.0)
         hold_off(connection, WEB, NOW + 1, 5.0)
@@ -114,7 +114,7 @@ def test_the_longest_of_several_wishes_counts() -> None:
 
 
 def test_an_absurd_wish_is_capped_and_a_date_that_is_set_back_ends_it() -> None:
-    """After an hour one write is sent to see; what was asked in a future that is gone holds nobody back."""
+    """After an hour one write is sent to see; a wish from a future that is gone holds nothing back."""
     with table() as connection:
         hold_off(connection, WEB, NOW, 366 * 86400.0)
         assert held_for(connection, WEB, NOW) == HOLD_OFF_LONGEST_SECONDS

@@ -32,7 +32,7 @@ FLEET = [entry(number) for number in range(45)]
 
 
 def marks(url: str | None, after: int | None) -> dict[str, dict[str, Any]]:
-    """Return how each form says where a list goes on."""
+    """Return how each form marks where a list continues."""
     number = (after or 4) - 1
     return {
         "next": {"next": url and f"{BASE}{url}"},
@@ -50,7 +50,7 @@ def marks(url: str | None, after: int | None) -> dict[str, dict[str, Any]]:
 
 
 class Paged:
-    """A list of 45 servers in pages of 20, under one cloud's names for where it goes on."""
+    """A list of 45 servers in pages of 20, under one cloud's names for where it continues."""
 
     def __init__(self, form: str, *, total: bool = False, broken: int = 0) -> None:
         self.form, self.total, self.broken = form, total, broken
@@ -151,7 +151,7 @@ async def test_a_page_that_fails_makes_the_list_incomplete() -> None:
 async def test_entries_are_counted_and_named_once(
     entries: Sequence[Any], total: int | None, ids: list[str], lack: str
 ) -> None:
-    """A double is one server; what cannot be read is said."""
+    """A double is one server; an unreadable one is reported."""
     body = {"instances": entries} | ({} if total is None else {"total": total})
     async with Provider().on("GET", "/v1/vps", Reply(200, body)).client() as client:
         servers = await client.list_servers()

@@ -1,4 +1,4 @@
-"""Refusals that may have been said after the effect: which they are, and for how long looks go on after one."""
+"""Refusals that may have come after the effect: which they are, and for how long checks continue after one."""
 
 from collections.abc import AsyncIterator
 
@@ -46,7 +46,7 @@ CREATE, POWER = DEFAULT_TIMING.create_lookup, DEFAULT_TIMING.power_lookup
 def test_a_refusal_that_a_repeated_request_may_get_is_doubtful(
     error: errors.ProviderRefusedError, *, doubtful: bool
 ) -> None:
-    """A name that is taken, a server that is busy, an unusual code; not what is said of arguments or an account."""
+    """A name that is taken, a server that is busy, an unusual code; not refusals about arguments or an account."""
     assert may_follow_effect(error) is doubtful
 
 
@@ -64,7 +64,7 @@ def test_a_refusal_that_a_repeated_request_may_get_is_doubtful(
 def test_a_doubtful_create_is_looked_for_as_long_as_a_create_takes(
     seconds: float, kind: OutcomeKind, *, doubtful: bool
 ) -> None:
-    """A list may show a new server late; what is said of the arguments fails soon."""
+    """A list may show a new server late; a refusal about the arguments fails soon."""
     refusal = Refusal("The name is taken (409).", again=False, doubtful=doubtful)
     sent = change("create", State.UNKNOWN, seconds, result={REFUSAL: refusal.stored})
     assert sent.refusal == refusal
@@ -73,7 +73,7 @@ def test_a_doubtful_create_is_looked_for_as_long_as_a_create_takes(
 
 @pytest.mark.parametrize(("doubtful", "kind"), [(True, OutcomeKind.NEEDS_PERSON), (False, OutcomeKind.FAILED)])
 def test_a_doubtful_reboot_that_nothing_shows_needs_a_person(kind: OutcomeKind, *, doubtful: bool) -> None:
-    """Without uptimes, and with the server read by itself at every look: nothing tells whether it was rebooted."""
+    """Without uptimes, and with the server read by itself at every check: nothing shows whether it was rebooted."""
     refusal = Refusal("The server is busy (409).", again=False, doubtful=doubtful)
     sent = change("reboot", State.UNKNOWN, POWER + 1, result={REFUSAL: refusal.stored})
     read = FleetSnapshot((server(),), True, START)

@@ -1,4 +1,4 @@
-"""What ends a change on providers whose lists are short, whose uptimes step back or are not there, whose states pass.
+"""The end of a change on providers with short lists, with uptimes that step back or are absent, with passing states.
 
 The simulator stands behind a front with habits of its own (`tests/fakes/odd_provider.py`).
 """
@@ -29,7 +29,7 @@ SOON = Setup(timing=replace(QUICK, power_limit=0.6, unseen_limit=0.5))
 
 @dataclass(slots=True)
 class Jitter:
-    """Two nodes that take turns, one of them six seconds behind; nothing they are told to do happens."""
+    """Two nodes that take turns, one of them six seconds behind; neither carries out any request."""
 
     turn: int = 0
     uptime: int = 90_000
@@ -43,7 +43,7 @@ class Jitter:
 
 @dataclass(slots=True)
 class Flap:
-    """A new server seems ready for one look, is being made again, and ends in an error."""
+    """A new server seems ready for one poll, is being made again, and ends in an error."""
 
     shown: int = 0
     words: tuple[str, ...] = field(default=("running", "provisioning", "provisioning", "error"))
@@ -113,7 +113,7 @@ async def test_a_change_ends_with_what_can_be_seen(
 
 
 async def test_an_uptime_that_steps_back_settles_no_reboot(database_url: str) -> None:
-    """Two nodes whose figures are six seconds apart: the reboot that never happens is never called done."""
+    """Two nodes with figures six seconds apart: the reboot that never happens is never called done."""
     clock = VirtualClock()
     async with (
         running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=clock) as behind,
@@ -126,7 +126,7 @@ async def test_an_uptime_that_steps_back_settles_no_reboot(database_url: str) ->
 
 
 async def test_a_state_that_passes_settles_nothing(database_url: str) -> None:
-    """Ready for one look, and in error in the end: the create has failed, and was never called done."""
+    """Ready for one poll, and in error in the end: the create has failed, and was never called done."""
     state, note, _ = await ended(database_url, "seed", ("create", OFF), Flap())
     assert (state, note) == ("failed", "the provider reports error")
 
@@ -174,6 +174,6 @@ def test_what_words_mean_for_a_change(status: str, power: str | None, start: str
 
 
 def test_a_start_is_seen_where_the_status_moved() -> None:
-    """An API that says `stopped` and then `active`, and never a power, has shown it."""
+    """An API that reports `stopped` and then `active`, and never a power, has shown it."""
     look = FleetSnapshot([server("active")], True, START, moved=frozenset({"chg_1"}), full=frozenset({"s1"}))
     assert determine_outcome(change("start"), look, None, DEFAULT_TIMING).finding is OutcomeKind.SUCCEEDED

@@ -1,4 +1,4 @@
-"""What lists say of facts that their source leaves out: looked up within a bound, or said not to be known."""
+"""Facts that a list's source leaves out: read within a bound, or reported as unknown."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -76,7 +76,7 @@ async def listed(stage: Stage, **wanted: str) -> ServerList:
 async def test_a_filter_answers_for_what_it_knows(
     database_url: str, dialect: str, habits: list[Habit], wanted: dict[str, str], names: list[str], lacking: str
 ) -> None:
-    """Nothing found means that there is none; of whom it is not known is counted."""
+    """An empty result means that no server matches; servers with unknown facts are counted."""
     async with stage_on(database_url, dialect, *habits) as stage:
         listing = await listed(stage, **wanted)
     assert [item.hostname.split(".")[0] for item in listing.servers] == names
@@ -141,7 +141,7 @@ def test_the_services_own_words_are_not_hidden(status: str, power: str | None, w
 @pytest.mark.parametrize("total", [True, False])
 @pytest.mark.requirement("partial-lists-are-partial")
 async def test_a_capped_list_says_so_and_a_create_needs_a_person(database_url: str, total: bool) -> None:
-    """Under a rule that allows it the asker's own human is asked, and told why."""
+    """Under a rule that allows it the asker's own human is asked, and gets the reason."""
     async with stage_on(database_url, "seed", Capped(1, total), policy=ALLOW) as stage:
         listing = await listed(stage)
         held = await stage.ask("create", ALICE, hostname="n1.example.com", **ORDER)

@@ -1,8 +1,8 @@
 """What a provider may answer to a write, before and after its effect, by each operation: the ids are the table.
 
 All rows run at once, each on a server of its own, against one provider on a real socket, in virtual time and with the
-product's own limits. A row says how it ends, how many effects there were, and how many POSTs. More than one POST is
-the documented exception: the provider said that it had not taken the first one on, and looks found no trace of it.
+product's own limits. A row has its end, the number of effects, and the number of POSTs. More than one POST is
+the documented exception: the provider stated that it had not taken the first one on, and checks found no trace of it.
 """
 
 from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ def again(reply: Reply, applies: Callable[[Write, int], bool]) -> Row:
 
 
 def renamed(spelling: Callable[[str], str], state: str, *, alone: bool = False) -> Row:
-    """A row of a create whose answer is lost, and whose server is called as the provider likes."""
+    """A row of a create with a lost answer, where the provider names the server as it likes."""
     lost = Oddity(lambda _write: b"", effect=True, end="close", spelling=spelling)
     return Row(lost, state, 1, 1, ("create",), alone)
 
@@ -158,7 +158,7 @@ class End:
 
     @property
     def seen(self) -> tuple[str, int, int]:
-        """What the table says."""
+        """The columns of the table."""
         return self.change.state.value, self.effects, self.posts
 
 
@@ -217,7 +217,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 @pytest.mark.parametrize(("operation", "name"), CASES, ids=[f"{operation}: {name}" for operation, name in CASES])
 @pytest.mark.requirement("refusals-are-verified")
 async def test_a_write_is_done_once_and_told_truly(runs: Runs, operation: str, name: str) -> None:
-    """One POST, or another one after looks; what is told is what happened; and no text denies a send that was."""
+    """One POST, or another one after checks; the report is what happened; and no text denies a send that was."""
     row, end = TABLE[name], await runs.end(operation, name)
     assert end.seen == (row.state, row.effects, row.posts), end.change.note
     assert "othing was sent" not in end.change.note
