@@ -33,7 +33,7 @@ UNPREPARED = (
     StaleChangeError,
     StorageError,
 )
-"""What storing the intention raises: nothing left."""
+"""The errors of storing the intention: nothing left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class WriteTurn:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedChange:
-    """A change that is this process's to run, and its first turn."""
+    """A change that this process is to run, and its first turn."""
 
     change: Change
     turn: WriteTurn
@@ -62,7 +62,7 @@ class SendCheck:
 
 
 def attempted_since(change: Change, connection: Connection) -> float:
-    """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process.
+    """Return when the first attempt to send an approved change was stored, in UTC seconds, by any process.
 
     Raises `UnauthorizedError` where the change has more records than are read.
     """

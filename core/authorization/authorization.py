@@ -62,8 +62,8 @@ def read_records(connection: Connection, change_id: str) -> list[TrailRecord]:
 
 
 def read_trail(connection: Connection, change_id: str) -> Trail:
-    """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
-    chain.lock_head(connection)  # else a record that comes between two of these queries appears as a broken link
+    """Read and verify the records of a change; raises `UnauthorizedError` where one was altered."""
+    chain.lock_head(connection)  # else a record that is added between two of these queries appears as a broken link
     records = read_records(connection, change_id)
     broken = next((record for record in records if not chain.is_whole(record)), None) or _unlinked(connection, records)
     if broken is not None:

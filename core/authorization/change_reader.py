@@ -40,7 +40,7 @@ def at_rest(change: Change) -> bool:
 
 
 def stale(change: Change) -> StaleChangeError:
-    """The error for a click on what has moved on."""
+    """The error for a click on a change that has moved on."""
     return StaleChangeError(
         f"{change.id} is {change.state.value.replace('_', ' ')} already.", hint="Nothing was done now."
     )

@@ -139,7 +139,7 @@ def _unapproved(trail: Trail, change: Change | None = None) -> Iterator[str]:
 
 
 def _without_row(connection: Connection) -> list[Discrepancy]:
-    """Return changes that the trail holds and no row does, the first of them."""
+    """Return changes that the trail holds without a row, up to a limit."""
     known = sa.exists().where(CHANGES.c.id == AUDIT.c.change_id)
     query = sa.select(AUDIT.c.change_id).where(AUDIT.c.change_id.is_not(None), ~known).distinct().limit(MOST_LOST)
     result: list[Discrepancy] = []

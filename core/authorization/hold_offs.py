@@ -34,13 +34,13 @@ class HoldOff:
     def is_in_force(self, now: float) -> bool:
         """Return whether it holds writes back.
 
-        One that was asked for after `now` by far is from before a date was set.
+        One that was requested long after `now` is from before a date was set.
         """
         return self.asked_at - HOLD_OFF_LONGEST_SECONDS <= now < self.until
 
     @property
     def what(self) -> str:
-        """What is held back, for people."""
+        """The scope that is held back, for people."""
         return {ALL_WRITES: "all changes", CREATES: "new servers"}.get(self.scope, "this server")
 
 
@@ -58,7 +58,7 @@ def scope_of(change: Change) -> str:
 
 
 def widened(known: Sequence[HoldOff], newest: HoldOff) -> HoldOff | None:
-    """Return the wish of the whole account that a new one amounts to, or None where it is that of its target alone."""
+    """Return the wish of the whole account that follows from a new one, or None where it stays that of its target."""
     oldest = newest.asked_at - HOLD_OFF_RELATED_SECONDS
     others = (wish for wish in known if wish.scope != newest.scope)
     related = [wish for wish in others if wish.asked_at <= newest.asked_at and wish.until > oldest]

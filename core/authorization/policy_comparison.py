@@ -48,7 +48,7 @@ def _every(ruling: Ruling) -> Sequence[Approvers]:
 
 
 def _within(inner: Approvers, outer: Approvers) -> bool:
-    """Return whether one list of names includes the other; names of people count in any case."""
+    """Return whether one list of approvers includes the other; names of people count in any case."""
     people = {name.lower() for name in inner.people} <= {name.lower() for name in outer.people}
     return people and set(inner.groups) <= set(outer.groups) and set(inner.channels) <= set(outer.channels)
 

@@ -32,7 +32,7 @@ class StricterError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Recheck:
-    """The policy and limits in force, as they are asked about stored changes."""
+    """The policy and limits in force, for checks of stored changes."""
 
     policy: PolicyInForce
     timing: Timing

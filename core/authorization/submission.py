@@ -1,4 +1,4 @@
-"""What a request is made into before it is decided and stored: an operation, checked arguments, facts, a change."""
+"""From a request to what is decided and stored: an operation, checked arguments, facts, a change."""
 
 import secrets
 from collections.abc import Mapping

@@ -78,7 +78,7 @@ class StoreView:
 
     @property
     def difference(self) -> str:
-        """Describe what shows that the database went back since it was seen last; nothing where all is well."""
+        """Describe what shows that the database went back since it was seen last; empty if it did not."""
         mark = self.mark
         if mark is not None and not (self.findings and self.findings[-1].id not in mark.findings):
             if self.seq < mark.seq:
@@ -103,7 +103,7 @@ def _named(others: Sequence[str]) -> str:
 
 
 class ContinuityMonitor:
-    """One process's memory of its database, kept for the next ones by a `HeadFile` where there is a place for it."""
+    """One process's memory of its database, kept for later processes by a `HeadFile` where one can be written."""
 
     def __init__(self, database: Database, clock: Clock, process: str, kept: HeadFile | None = None) -> None:
         self._database = database
@@ -216,7 +216,7 @@ def finding_text(finding: RollbackFinding) -> str:
 
 
 def findings_of(connection: Connection) -> tuple[RollbackFinding, ...]:
-    """Return the findings that are recorded, oldest first."""
+    """Return the recorded findings, oldest first."""
     return _read(connection.scalar(STORED))[1]
 
 
@@ -252,7 +252,7 @@ def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -
 
 
 def _lock(connection: Connection) -> tuple[Lineage, tuple[RollbackFinding, ...]]:
-    """Return what is stored, and keep everyone else from changing it until the commit."""
+    """Return the stored state, and lock it against changes until the commit."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     empty = insert(SWITCHES).values(name=NAME, value={}, by={}, at=0.0)
     connection.execute(empty.on_conflict_do_nothing())  # two may be the first

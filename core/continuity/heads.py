@@ -52,7 +52,7 @@ ENTRIES: Final = TypeAdapter(dict[str, _HeadEntry])
 
 
 def database_name(url: str) -> str:
-    """Return what names a database on this machine, without user and password."""
+    """Return the name of a database on this machine, without user and password."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite":
         return f"sqlite:///{Path(parsed.database or '').expanduser().resolve()}"
@@ -61,7 +61,7 @@ def database_name(url: str) -> str:
 
 
 class HeadFile:
-    """What is kept of one database in the file of all."""
+    """The part of one database in the file of all."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.path = folder / NAME
@@ -75,7 +75,7 @@ class HeadFile:
         return os.access(place, os.W_OK if place == self.path else os.W_OK | os.X_OK)
 
     def read(self) -> Mark | None:
-        """Return the mark of this database; nothing where none was kept, or it cannot be read."""
+        """Return the mark of this database; None where none was kept, or it cannot be read."""
         entry = self._entries().get(self._name)
         return None if entry is None else Mark(entry.seq, entry.hash, entry.findings)
 

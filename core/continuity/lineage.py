@@ -1,4 +1,4 @@
-"""Which database server an address leads to: what a promoted standby or a restored dump cannot have in common.
+"""The identity of the database server at an address: what a promoted standby or a restored dump does not share.
 
 On PostgreSQL a standby that takes over begins a new timeline, another cluster has another system identifier, and
 a dump that was restored has other object numbers. A SQLite file has nothing of the kind.
@@ -41,7 +41,7 @@ def lineage_of(row: sa.RowMapping) -> dict[str, str]:
 
 
 def differences(before: Lineage, now: Lineage) -> list[str]:
-    """Return the names of what is another one now, of those that are known of both."""
+    """Return the names of the values that differ, of those that are known of both."""
     return [name for name in before if name in now and before[name] != now[name]]
 
 

@@ -11,7 +11,7 @@ LEASE = "cards"
 
 
 async def mine_to_refresh(database: Database, process: str) -> list[Change]:
-    """Return what is under way, oldest first, if no other living process keeps those cards fresh; else nothing.
+    """Return changes in progress, oldest first, if no other living process refreshes their cards; else nothing.
 
     Raises `StorageError`.
     """

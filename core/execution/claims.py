@@ -46,9 +46,9 @@ def is_outranked(connection: Connection, others: AbstractSet[str], states: Seque
 
 
 def claim(connection: Connection, where: sa.ColumnElement[bool], owner: str, now: float, limit: int) -> list[str]:
-    """Take approved changes for a process and return their ids, the oldest first.
+    """Claim approved changes for a process and return their ids, the oldest first.
 
-    Rows that another process is taking at this moment are passed over (`SKIP LOCKED`), so that several processes
+    Rows that another process is claiming at this moment are passed over (`SKIP LOCKED`), so that several processes
     share a backlog instead of queueing for its first row.
     """
     approved = (CHANGES.c.state == State.APPROVED.value) & runnable() & where

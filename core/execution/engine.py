@@ -1,6 +1,6 @@
 """The engine of one process: runs approved changes, watches them, keeps the table tidy.
 
-It loads nothing and beats no heart until the first change; reads never start it.
+Started lazily by the first change: until then it loads nothing and sends no heartbeat; reads never start it.
 """
 
 from functools import partial
@@ -94,7 +94,7 @@ class Engine:
         return self._running
 
     async def start(self) -> None:
-        """Beat, keep and be ready to run; a second start is nothing. Raises `StorageError`."""
+        """Start heartbeats and the reconciler; a second start does nothing. Raises `StorageError`."""
         async with self._started:
             if self._running:
                 return
@@ -112,7 +112,7 @@ class Engine:
                 self.supervisor.start(ANCHORS, leaving, group=self._group)
 
     def claim(self, connection: Connection, change: Change) -> Change:
-        """Claim a change in the transaction that lets it run, if it does; return it as it is then."""
+        """Claim a change in the transaction that lets it run, if it does; return it in its new state."""
         if change.state is not State.APPROVED or change.operation not in own_capability().operations:
             return change
         claim = self._runner.claim_in(connection, change)

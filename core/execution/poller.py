@@ -87,7 +87,7 @@ class ChangePoller:
     _settlement: Settlement = field(init=False)
 
     def __post_init__(self) -> None:
-        """Share the parts with the lookout."""
+        """Share the parts with the fleet monitor."""
         self._lookout = FleetMonitor(self.database, self.api, self.clock, self.timing)
         self._settlement = Settlement(self.database, self.api, self.clock, self.timing)
 
@@ -243,7 +243,7 @@ def watched(connection: Connection) -> list[Change]:
 
 
 async def watch_quietly(watcher: ChangePoller) -> None:
-    """Watch, and leave a database that is away to the reconciler's next round."""
+    """Poll, and leave an unavailable database to the reconciler's next round."""
     try:
         await watcher.watch()
     except StorageError as error:

@@ -35,9 +35,9 @@ from vpsops.core.storage.tables import CHANGES
 
 logger = structlog.get_logger(__name__)
 BATCH = 100
-"""So many of a kind are settled in one round, and so many runs are taken up by one process at a time."""
+"""The most changes of a kind that are settled in one round, and runs that one process starts at a time."""
 LEAST = 5
-"""So many runs are taken up in a round however many this process has in hand."""
+"""The runs that are started in a round however many this process has in hand."""
 REST_SECONDS: Final = timing.REST_SECONDS
 """A change is retried this long after a failed step, so that many of them do not keep others waiting."""
 WATCHED = (State.WATCHING, State.UNKNOWN)
@@ -93,18 +93,18 @@ class Reconciler:
         return self.timing.keep_seconds >= 2 * BEAT_SECONDS
 
     async def round(self) -> None:
-        """Do everything that is due now."""
+        """Do all due work."""
         due = await (self.database.read_along if self._rides else self.database.read)(
             partial(self._due, self.running())
         )
         if self.continuity is not None and due.view is not None:
-            await self.continuity.judge(due.view)  # before anything is run: what was approved may not be any more
+            await self.continuity.judge(due.view)  # before anything is run: what was approved may no longer be
         for change in due.expired:
             await self._step(change, expire)
         for change in due.to_remind:
             await self._step(change, partial(attend, timing=self.timing))
         for change in due.orphaned:
-            if change.id not in self.running():  # one that began since is no orphan
+            if change.id not in self.running():  # one that began since then is no orphan
                 await self._step(change, orphan)
         for change_id in await self._claim() if due.to_run else ():
             self.run(change_id)
@@ -114,7 +114,7 @@ class Reconciler:
     def _due(self, running: AbstractSet[str], connection: Connection) -> ReconcilerWork:
         view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
-        others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was broken off
+        others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was interrupted
         held = CHANGES.c.state == State.HELD.value
         masterless = self._masterless(others, running)
         approved = (CHANGES.c.state == State.APPROVED.value) & self._unowned(others, running) & runnable()
@@ -129,7 +129,7 @@ class Reconciler:
         )
 
     def _oldest(self, connection: Connection, where: sa.ColumnElement[bool]) -> list[Change]:
-        """Return what is due, the oldest first, and what broke of late not before a while has passed."""
+        """Return what is due, the oldest first; what failed recently only after a pause."""
         now = self.clock.monotonic()
         resting = [ident for ident, until in self.broken.items() if until > now]
         return repository.select(connection, where, CHANGES.c.id.not_in(resting), limit=BATCH, oldest_first=True)
@@ -201,7 +201,7 @@ def attend(connection: Connection, change: Change, clock: Clock, timing: Timing)
 
 
 def orphan(connection: Connection, change: Change, clock: Clock) -> Change:
-    """A process died between the intention and the answer: the outcome is unknown."""
+    """Mark the outcome as unknown: a process died between the intention and the answer."""
     note = "The process that sent it died before an answer came. It is being looked up; nothing is sent again."
     return repository.step(
         connection, change, State.UNKNOWN, clock.now(), event="outcome_unknown", body={"why": "process died"}, note=note

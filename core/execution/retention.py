@@ -1,4 +1,4 @@
-"""What is forgotten and when: what was delivered or never will be, never a change and never a record of the trail."""
+"""Retention: deletes what was delivered or never will be, never a change and never a record of the trail."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -39,13 +39,13 @@ def forget(connection: Connection, now: float) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Forgets once an hour; several processes that do so harm nothing."""
+    """Deletes old rows once an hour; several processes that do so harm nothing."""
 
     database: Database
     clock: Clock
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
-        """Forget now and every hour, until cancelled; a database that is away is left for the next time."""
+        """Delete now and every hour, until cancelled; an unavailable database is left for the next time."""
         while True:
             work = partial(forget, now=self.clock.now().timestamp())
             try:

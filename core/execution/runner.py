@@ -93,7 +93,7 @@ class Runner:
             self.sent()
 
     async def _went_back(self) -> None:
-        """Have it recorded at once; where that fails, the reconciler's next round does it."""
+        """Have the rollback recorded at once; where that fails, the reconciler's next round does it."""
         try:
             if self.continuity is not None:
                 await self.continuity.check()
@@ -143,7 +143,7 @@ class Runner:
         return WriteTurn(self.clock.monotonic() + delay)
 
     async def note_break(self, change_id: str, error_id: str) -> None:
-        """Count a run that broke before anything was sent; after three the change ends, for it would break again.
+        """Count a run that failed before anything was sent; after three the change ends, for it would fail again.
 
         Between them it is free for any process: another version may be able to run it. Raises `StorageError`.
         """
@@ -202,7 +202,7 @@ class Runner:
         return None
 
     async def _wait_for_turn(self, turn: WriteTurn, change_id: str) -> None:
-        """Wait for a change's place; raises why it has none."""
+        """Wait for a change's place; raises the reason for a missing one."""
         if turn.barrier is not None:
             raise turn.barrier
         delay = turn.at - self.clock.monotonic()
@@ -211,7 +211,7 @@ class Runner:
             await self.clock.sleep(delay)
 
     async def _defer(self, change: Change, wish: HoldOff) -> None:
-        """Leave a change until the provider wants it, to whatever process keeps changes then."""
+        """Leave a change until the provider's time has come, to the process that keeps changes then."""
         logger.info("write_deferred", change=change.id, scope=wish.scope, until=wish.until)
         now = self.clock.now()
         await self.database.transact(lambda connection: defer(connection, change, wish, now, self._policy_timing))
@@ -236,7 +236,7 @@ class Runner:
             await self._supersede(change, seen.warning)
             return None
         seen = seen.as_known_to(change)
-        if seen.digest(change.ruling.policy) != change.digest:  # a milder policy changes nothing of what was shown
+        if seen.digest(change.ruling.policy) != change.digest:  # a milder policy does not alter what was shown
             await self._supersede(change, difference(change, seen))
             return None
         protected = self.recheck.policy.latest_limits().protects(seen.target, change.actor)
@@ -262,7 +262,7 @@ class Runner:
         def work(connection: Connection) -> tuple[Change, float]:
             if self.continuity is not None:
                 self.continuity.verify(connection)
-            policy = self.recheck.policy.read(connection).version  # the first lock, as wherever something is decided
+            policy = self.recheck.policy.read(connection).version  # the first lock, as in every decision
             agent_pause.check(connection, change.actor)
             check_wishes(connection, change, now)
             check_authorized(connection, change)
@@ -347,7 +347,7 @@ class Runner:
             await self.database.transact(lambda connection: doubt(connection, change, error, now, self._policy_timing))
 
     async def _broken_off(self, sending: WriteHook, error: BaseException) -> None:
-        """A write that had not left is there for the next process; of any other the outcome is unknown."""
+        """Return a write that had not left to the next process; of any other the outcome is unknown."""
         if sending.fence is None:  # it is approved as before
             return
         if sending.left or not isinstance(error, anyio.get_cancelled_exc_class()):

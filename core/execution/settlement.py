@@ -210,7 +210,7 @@ class Settlement:
         return None
 
     async def _usage(self, server: Server) -> Usage | None:
-        """Return a server's usage; one without any figure where the API has no such call."""
+        """Return a server's usage; an empty one where the API has no such call."""
         try:
             return await self.api.server_status(server.id)
         except provider_errors.NotOfferedError:
@@ -220,7 +220,7 @@ class Settlement:
             return None
 
     async def _in_full(self, server: Server) -> Server | None:
-        """Return a server as it is read by itself: the list may carry little of it, and what it had a while ago."""
+        """Return a server as it is read by itself: the list's entry may be short and out of date."""
         try:
             return await self.api.get_server(server.id)
         except provider_errors.WayscloudError as error:

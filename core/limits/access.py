@@ -1,4 +1,4 @@
-"""What an MCP server, or one token on it, may use and see at all; narrowings add up and never widen."""
+"""What an MCP server, or one token on it, may use and see at all; restrictions add up and never widen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Restriction:
         return described + tuple((name, _listed(words)) for name, words in named.items() if words)
 
     def why_not(self, tool: str) -> tuple[str, str]:
-        """Return the limit that keeps a tool from being used, and its value; two empty texts where none does."""
+        """Return the limit that forbids a tool, and its value; two empty texts if it is allowed."""
         if self.read_only and tool in ALTERING:
             return "read_only", "true"
         if self.toolsets and TOOLS.get(tool) not in self.toolsets:
@@ -51,7 +51,7 @@ class DeniedTool:
 
 @dataclass(frozen=True, slots=True)
 class AccessScope:
-    """The narrowings in force together."""
+    """The restrictions in force together."""
 
     narrowings: tuple[Restriction, ...] = ()
     sight: ServerFilter = field(init=False, compare=False)
@@ -61,11 +61,11 @@ class AccessScope:
         object.__setattr__(self, "sight", ServerFilter(tuple(ServerPatterns.of(words) for words in named)))
 
     def narrowed(self, other: Self) -> "AccessScope":
-        """Return the reach that both leave."""
+        """Return the scope that both leave."""
         return AccessScope(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
 
     def barred(self, tool: str) -> DeniedTool | None:
-        """Return what keeps a tool from being used, or nothing."""
+        """Return what forbids a tool, or None."""
         for narrowing in self.narrowings:
             limit, value = narrowing.why_not(tool)
             if limit:
@@ -99,5 +99,5 @@ def _listed(words: frozenset[str]) -> str:
 
 
 def matched(pattern: str, tools: Sequence[str] = tuple(TOOLS)) -> bool:
-    """Return whether a pattern means any tool there is."""
+    """Return whether a pattern matches any tool."""
     return any(fnmatchcase(tool, pattern) for tool in tools)

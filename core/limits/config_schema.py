@@ -41,7 +41,7 @@ class WrittenRestriction(WrittenTable):
     servers: Annotated[Servers, Field(description="only these servers; for MCP there are no others")] = ()
 
     def narrowing(self, where: str) -> Restriction:
-        """Return it as it is applied; `where` names it in refusals."""
+        """Return it as it is applied; `where` is its name in refusals."""
         return Restriction(
             where=where,
             read_only=self.read_only,

@@ -13,12 +13,12 @@ from vpsops.core.limits.rate_limiter import CallBuckets
 
 @dataclass(frozen=True, slots=True)
 class CallLimiter:
-    """The limits, and who called how often lately."""
+    """The limits, and the recent call counts."""
 
     buckets: CallBuckets = field(default_factory=CallBuckets)
 
     def admit(self, limits: Limits, actor: Actor, now: float) -> tuple[Exceeded | None, bool]:
-        """Take one call of an actor at a time of the steady clock; returns why not, and whether to record that."""
+        """Count one call of an actor at a time of the steady clock; returns any refusal, and whether to record that."""
         return self.buckets.take(limits, actor, now)
 
 

@@ -59,7 +59,7 @@ def _misfits(written: WrittenLimits) -> Iterator[Problem]:
 
 
 def nothing_left(reach: AccessScope) -> str:
-    """Report that no tool is left, or nothing."""
+    """Return a message if no tool is left, else nothing."""
     return "" if reach.tools else "these limits together leave no tool."
 
 

@@ -21,7 +21,7 @@ HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a team limits; None and nothing named mean no limit. Money is a month's, in the account's currency."""
+    """The limits of a team; None and empty mean no limit. Money is a month's, in the account's currency."""
 
     protected: frozenset[str] = frozenset()
     protected_from_agents: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCreate:
-    """A create that is wanted, under way or just done; `server` is the id of what it made, once that is known."""
+    """A create that is requested, in progress or just done; `server` is the id of what it made, once that is known."""
 
     hostname: str
     plan: str
@@ -127,7 +127,7 @@ class PlannedCreate:
 
 
 def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
-    """Return whether the servers there are and the creates among `creates` that are not among them are too many."""
+    """Return the limit that the existing servers, with those creates that are not among them, exceed in number."""
     if limits.max_servers is None:
         return None
     value = str(limits.max_servers)
@@ -142,7 +142,7 @@ def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
 
 
 def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
-    """Return whether what the servers cost, and will cost with the creates among `creates`, is too much a month."""
+    """Return the limit that the monthly price of the servers and of the creates among `creates` exceeds, or None."""
     if limits.max_monthly_spend is None:
         return None
     value = _spend(limits)
@@ -163,7 +163,7 @@ def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
 
 
 def over_budget(limits: Limits, price: float) -> Exceeded | None:
-    """Return whether one server alone costs more a month than all of them may."""
+    """Return the limit that one server's monthly price alone exceeds, or None."""
     if limits.max_monthly_spend is None or price <= limits.max_monthly_spend:
         return None
     return Exceeded(
@@ -213,7 +213,7 @@ def _known(price: float | None) -> bool:
 
 
 def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded | None:
-    """Return whether the changes requested at these times, including the current one, are too many for one hour.
+    """Return the limit that the changes requested at these times, including the current one, exceed per hour.
 
     Times are UTC seconds since 1970.
     """

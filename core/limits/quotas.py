@@ -37,7 +37,7 @@ UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
 
 
 class LimitReachedError(NotAllowedError):
-    """A limit keeps a change from being stored or sent; carries which."""
+    """A limit prevents a change from being stored or sent; carries which."""
 
     def __init__(self, exceeded: Exceeded) -> None:
         super().__init__(exceeded.text, hint=exceeded.hint)
@@ -93,7 +93,7 @@ def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | No
 
 
 def _under_way() -> sa.ColumnElement[bool]:
-    """What has left counts, also where it takes so long that it holds its server no more."""
+    """Select what has left, including what takes so long that it holds its server no more."""
     return CHANGES.c.state.in_([item.value for item in UNDER_WAY])
 
 
@@ -103,7 +103,7 @@ def _raise(exceeded: Exceeded | None) -> None:
 
 
 def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:
-    """Return when this asker asked in the last hour; what cannot be read counts as theirs, and as asked now."""
+    """Return when this requester asked in the last hour; what cannot be read counts as theirs, and as asked now."""
     columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
     query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
     requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))
@@ -112,7 +112,7 @@ def _asked_at(connection: Connection, change: Change, now: datetime) -> list[flo
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:
-    """Return creates, with those that ended well so lately that the list may not show their server yet.
+    """Return creates, with those that succeeded so recently that the list may not show their server yet.
 
     One that cannot be read counts as one of unknown name and plan.
     """

@@ -11,13 +11,13 @@ MINUTE = 60.0
 
 @dataclass(slots=True)
 class CallBuckets:
-    """The calls of each principal that called lately, and who was refused since a call passed."""
+    """The recent calls of each principal, and who was refused since a call passed."""
 
     limiter: RateLimiter[str] = field(default_factory=RateLimiter)
     refused: set[str] = field(default_factory=set)
 
     def take(self, limits: Limits, actor: Actor, now: float) -> tuple[Exceeded | None, bool]:
-        """Take a call; returns why not, and whether that is the first refusal in a row, which is worth a record."""
+        """Count a call; returns any refusal, and whether that is the first in a row, which is worth a record."""
         per_minute = limits.calls_per_minute
         if per_minute is None:
             return None, False

@@ -1,6 +1,6 @@
 """Deliveries from Slack: stored once before they are acknowledged, so that none is lost or done twice.
 
-What arrives, or is finished, while a transaction runs goes into the next one together: a transaction
+Deliveries that arrive, or are finished, while a transaction runs go into the next one together: a transaction
 costs several times what a row in it does.
 """
 
@@ -26,7 +26,7 @@ from vpsops.core.storage.tables import INBOX
 
 UNFINISHED: Final = 1000
 MOST: Final = 128
-"""Rows of one transaction: others, who write effects, wait for it no longer than a few milliseconds."""
+"""Rows of one transaction: other writers wait for it no longer than a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _FinishedDelivery:
 
 
 class Inbox:
-    """The memory of what arrived, and of what of it is not finished."""
+    """The stored deliveries, and which of them are not finished."""
 
     def __init__(self, database: Database, clock: Clock, redactor: Redactor | None = None) -> None:
         self.redactor = redactor or Redactor()

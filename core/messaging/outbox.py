@@ -29,7 +29,7 @@ T = TypeVar("T")
 CLAIM_SECONDS: Final = timings.CLAIM_SECONDS
 NEWS = "news:"
 QUIET = "quiet hours"
-"""Why a message waits that is held back on purpose, in place of an error."""
+"""The reason of a message that is held back on purpose, in place of an error."""
 GATHERED = 500
 KINDS = ("card", "notice", "event", "news")
 LEFT_SECONDS: Final = timings.LEFT_SECONDS
@@ -69,7 +69,7 @@ class ChannelNews:
 
 
 def news_topic(channel: str) -> str:
-    """Name the topic of what a channel subscribed to."""
+    """Return the topic of a channel's subscriptions."""
     return f"{NEWS}{channel}"
 
 
@@ -100,7 +100,7 @@ def put(  # noqa: PLR0913 - a row, all of it named
 
 
 def topic_of(change_id: str) -> str:
-    """Name the topic of a change's messages."""
+    """Return the topic of a change's messages."""
     return f"change:{change_id}"
 
 
@@ -262,7 +262,7 @@ class Outbox:
         return await self._database.transact(work)
 
     async def dead(self, ids: Sequence[int], *, error: str) -> None:
-        """Give messages up that can never be delivered; they are kept for the operator."""
+        """Give up messages that can never be delivered; they are kept for the operator."""
         await self._database.transact(
             lambda connection: self._mark(
                 connection, ids, state="dead", owner=None, until=None, error=error[:MAX_ERROR]
@@ -314,7 +314,7 @@ class Outbox:
         return is_due
 
     def look_again(self) -> None:
-        """Wake this process's deliverer: what it could not have before may be had now."""
+        """Wake this process's deliverer: what it could not claim before may be free now."""
         self._database.signals.notify({commit_notifier.OUTBOX})
 
     async def with_copies(self, topic: str, read: Callable[[Connection], T]) -> tuple[T, list[PostedMessage]]:

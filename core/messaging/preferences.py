@@ -1,4 +1,4 @@
-"""What each person set for themselves: which direct messages they want. Nothing set means the defaults."""
+"""Each person's own settings: which direct messages they want. Without any the defaults hold."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace

@@ -87,7 +87,7 @@ class SubscriptionOptions:
     watch: bool = False  # one server for some time, in addition to the channel's other events
 
     def __post_init__(self) -> None:
-        """Refuse what could not be kept; raises `InvalidInputError`."""
+        """Validate the options; raises `InvalidInputError`."""
         try:
             hours, always = _hours(self.quiet or EVERY_DAY, self.zone), _hours(EVERY_DAY, self.zone)
         except ValueError as error:
@@ -162,12 +162,12 @@ def _servers(words: tuple[str, ...]) -> ServerPatterns:
 
 
 def subscription_id(key: str) -> str:
-    """Name the subscription that one delivery makes: the same on every redelivery."""
+    """Return the id of the subscription that one delivery makes: the same on every redelivery."""
     return f"sub_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def check(subscription: Subscription) -> Subscription:
-    """Return it as it is stored; raises `InvalidInputError` where it is none."""
+    """Return it as it is stored; raises `InvalidInputError` if it is invalid."""
     servers = tuple(
         dict.fromkeys(server.strip().lower().rstrip(".") for server in subscription.servers if server.strip())
     )
@@ -299,7 +299,7 @@ def _values(subscription: Subscription) -> dict[str, Json]:
 
 
 def subscription_of(row: sa.RowMapping) -> Subscription:
-    """Return the subscription a row holds; raises `InvalidInputError` and what else reading a foreign row raises."""
+    """Return the subscription a row holds; raises `InvalidInputError` and the errors of reading a foreign row."""
     known = {item.value for item in SubscriptionEvent}  # a newer version's event means nothing here
     return Subscription(
         id=row["id"],

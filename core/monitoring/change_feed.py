@@ -38,12 +38,12 @@ SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.
 
 @dataclass(frozen=True, slots=True)
 class ChangeEvent:
-    """One record of the trail, by what it is about."""
+    """One record of the trail, with its subject."""
 
     seq: int
     change: str = ""  # its id, if it is about one
-    target: Target | None = None  # the server, as far as there is one
-    touched: bool = False  # the server itself may be another since
+    target: Target | None = None  # the server, if any
+    touched: bool = False  # the server itself may have changed since
 
 
 def after(connection: Connection, seq: int) -> list[ChangeEvent]:

@@ -31,7 +31,7 @@ from vpsops.core.wayscloud.client import Wayscloud
 
 logger = structlog.get_logger(__name__)
 IN_ONE: Final = 200
-"""Servers in one message and one record: a fleet that moves as a whole must not be ten thousand of each."""
+"""Servers in one message and one record: a fleet that changes as a whole must not make ten thousand of each."""
 MEASURED: Final = 20
 MEASURE_SECONDS: Final = timing.MEASURE_SECONDS
 AT_ONCE: Final = 4
@@ -39,7 +39,7 @@ AT_ONCE: Final = 4
 
 @dataclass(slots=True)
 class FleetMonitor:
-    """The poller's memory of what is not a change."""
+    """The poller's memory of everything except changes."""
 
     database: Database
     api: Wayscloud

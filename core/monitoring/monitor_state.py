@@ -25,7 +25,7 @@ ALARMS: Final = "seen_alarms"
 KEEP_SECONDS: Final = timings.FLEET_KEPT_SECONDS
 """A fleet that was not polled for longer is not compared with: what happened since is not reported."""
 FRESH_SECONDS: Final = timings.FLEET_FRESH_SECONDS
-"""The row of a fleet that stays as it is gets a new time no more often than this."""
+"""The row of an unchanged fleet gets a new time no more often than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class FleetState:
 
     @property
     def states(self) -> dict[str, Json]:
-        """The servers as they are stored: no more of each than its state follows from."""
+        """The servers as they are stored: only the fields that their state follows from."""
         return {server.id: [server.hostname, server.status, server.power_state] for server in self.servers.values()}
 
 
@@ -62,7 +62,7 @@ def write_fleet(connection: Connection, fleet: FleetState, now: datetime) -> Non
 
 
 def read(connection: Connection, name: str) -> dict[str, Json]:
-    """Return what is stored under a name; nothing where nothing is."""
+    """Return the stored value, or an empty dict."""
     row = _row(connection, name)
     return dict(row["value"]) if row is not None and isinstance(row["value"], dict) else {}
 

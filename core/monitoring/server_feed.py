@@ -31,9 +31,9 @@ FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
 class Difference:
     """A server that came, went or differs from the poll before."""
 
-    server: Server  # as it is now, or was last
-    listed: bool  # the list itself is another: the server came or went
-    before: Server | None = None  # as it was, if it is another now
+    server: Server  # as it is now, or was at the end
+    listed: bool  # the server came or went
+    before: Server | None = None  # as it was, if it has changed
 
 
 Told = Callable[[Sequence[Difference]], None]
@@ -121,7 +121,7 @@ class ServerFeed:
         for listener in list(self._listeners.values()) if changed else ():
             try:
                 listener(changed)
-            except Exception:  # one listener's bug is neither the others' trouble nor the poller's
+            except Exception:  # one listener's bug must not affect the others or the poller
                 logger.exception("server_feed_listener_failed")
 
     async def _look_on(self) -> None:

@@ -12,7 +12,7 @@ from vpsops.core.wayscloud.answers.models import Server, Usage
 BELOW: Final = 5.0
 """Points below the threshold at which an alarm is over, so that a figure on the edge is not reported repeatedly."""
 GAP_SECONDS: Final = timings.GAP_SECONDS
-"""After so long without a figure it is not known what was between."""
+"""After so long without a figure, its values in between are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ def _late(change: Change, age: float, timing: Timing) -> OutcomeFinding:
 
 
 def unseen(change: Change, server: Server, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
-    """End an accepted change that nothing can show, once what would have shown it had time to."""
+    """End an accepted change that nothing can show, once its signs had time to appear."""
     patience = timing.unseen_limit if change.operation == "reboot" else limit(change, timing)
     if elapsed(change, snapshot) <= patience:
         return OutcomeFinding(OutcomeKind.WAIT)
@@ -303,7 +303,7 @@ def _patience(change: Change, server: Server | None, timing: Timing) -> float:
 def _not_seen(
     change: Change, server: Server, usage: Usage | None, snapshot: FleetSnapshot, progress: Progress
 ) -> OutcomeFinding:
-    """Conclude from a server on which nothing of a change is seen, once patience with it has ended."""
+    """Conclude from a server without a trace of a change, after the time limit."""
     refusal = change.refusal
     if progress is Progress.UNSEEN:
         return _untold(change, server)

@@ -1,4 +1,4 @@
-"""The conditions of a rule, and their three answers: it holds, it does not, it cannot be known."""
+"""The conditions of a rule, and their three answers: true, false, unknown."""
 
 import re
 from collections.abc import Callable, Sequence

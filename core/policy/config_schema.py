@@ -13,7 +13,7 @@ from vpsops.core.operations.registry import Risk
 
 SERVER = re.compile(r"(?![.-])(?:[A-Za-z0-9._*?-]|\[!?[A-Za-z0-9._-]+\])+")
 LONGEST_NAME = 253
-EMPTY = "(?!)"  # what fnmatch makes of [z-a]
+EMPTY = "(?!)"  # fnmatch's translation of [z-a]
 DECISIONS = ("allow", "confirm", "approve", "deny")
 WORD = re.compile(r"\S{1,120}")
 APPROVERS = {

@@ -20,8 +20,8 @@ BILLED = frozenset({"create"})  # operations with a price; the others have none,
 class PolicyContext:
     """The facts that a rule may use. `target` is absent for an operation on no server; `cost` is a month's price.
 
-    What is empty in a target, a region that is empty, no cost of an operation that has one, no group and no
-    human behind an agent are not known. `now` is aware; ValueError otherwise.
+    An empty field of a target, an empty region, no cost of an operation that has one, no group and no
+    human behind an agent mean unknown. `now` is aware; ValueError otherwise.
     """
 
     operation: str

@@ -1,4 +1,4 @@
-"""The policy of a set-up that has none of its own."""
+"""The default policy, for a set-up without its own."""
 
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.registry import Risk

@@ -1,4 +1,4 @@
-"""Whether a rule's keys fit together, and the rules each other: what can never matter is a mistake."""
+"""Whether a rule's keys fit together, and the rules each other: a rule without any effect is a mistake."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ RANK = {decision: decision.rank for decision in Decision}  # every rule is compa
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """What is wrong, at which key, and what to do."""
+    """A problem: its description, its key, and the remedy."""
 
     key: str
     message: str
@@ -24,7 +24,7 @@ class ConfigProblem:
 
 
 def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
-    """Yield what does not fit together within a rule."""
+    """Yield the contradictions within a rule."""
     yield from _only_with(rule)
     yield from _risks(rule)
     yield from _asked_reads(rule)
@@ -34,7 +34,7 @@ def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
 
 
 def about_a_server(operation: Operation) -> bool:
-    """Return whether an operation has a server, there already or wanted."""
+    """Return whether an operation has a server, existing or requested."""
     return operation.takes_server or not operation.reads
 
 

@@ -23,7 +23,7 @@ from vpsops.core.policy.lint import makes_pointless, rule_problems
 from vpsops.core.policy.model import Policy, Rule, policy_of
 from vpsops.core.wayscloud.answers.models import canonical_region
 
-SECTIONS = ("settings", "workspace", "rule", "limits")  # what `vpsops.toml` may hold at the top
+SECTIONS = ("settings", "workspace", "rule", "limits")  # the top-level keys of `vpsops.toml`
 MAX_RULES = 500
 DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
 UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -99,7 +99,7 @@ def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
 
 
 def rule_of(raw: Any, source: str, approval_channel: str) -> Rule:
-    """Return one rule that was written elsewhere than in a file; raises `ConfigurationError`."""
+    """Return one rule from a source other than a file; raises `ConfigurationError`."""
     return _rule(raw, RuleLocation(source, TomlTable(("rule",), 0)), approval_channel)
 
 

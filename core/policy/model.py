@@ -47,7 +47,7 @@ def _changes(seen: NormalizedContext) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RuleEvaluation:
-    """What a rule makes of a request: the conditions that do not hold, and those that cannot be known."""
+    """A rule's result for a request: the conditions that do not hold, and those that cannot be known."""
 
     rule: Rule
     failed: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Policy:
         return any(EMAIL.fullmatch(item) for rule in self.rules for item in rule.match.person)
 
     def decide(self, facts: PolicyContext) -> Ruling:
-        """Return the decision and the rules that spoke, the decisive ones first."""
+        """Return the decision and the rules that matched, the decisive ones first."""
         seen = NormalizedContext.of(facts)
         heard = [
             RuleEvaluation(rule, (), unknown)
@@ -143,7 +143,7 @@ def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation]
 
 
 def _reason(decisive: Sequence[RuleEvaluation]) -> str:
-    """Return every decisive rule's reason once, and what was held against the request for not being known."""
+    """Return every decisive rule's reason once, and the unknown facts that counted against the request."""
     reasons = list(dict.fromkeys(item.rule.reason for item in decisive if item.rule.reason))
     if all(item.unknown for item in decisive):
         reasons.append(_doubt(decisive))
@@ -180,7 +180,7 @@ def version_of(text: str) -> str:
 
 
 def short_version(version: str) -> str:
-    """Return the beginning of a version, for people to read; nothing is decided by it."""
+    """Return the beginning of a version, for display only."""
     return version[:SHORT_VERSION]
 
 

@@ -25,7 +25,7 @@ from vpsops.core.policy.lint import about_a_server
 from vpsops.core.policy.model import Policy
 
 MOST: Final = 40_000
-"""Requests that are compared, about two seconds of work; of more combinations every second value is left out."""
+"""The most requests that are compared, about two seconds of work; beyond it every second value is left out."""
 ANY: Final = ""
 OTHER_SERVER: Final = "xqzj.invalid"
 MONDAY: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -56,7 +56,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """Requests that are decided otherwise, and how."""
+    """Requests with another decision, and both decisions."""
 
     direction: Direction
     before: str
@@ -78,11 +78,11 @@ class Consequences:
 
 
 Dimension = Mapping[str, Callable[[PolicyContext], PolicyContext]]
-"""Labels, and how each of them makes a request."""
+"""Labels, and the change that each of them makes to a request."""
 
 
 def consequences(before: Policy, after: Policy) -> Consequences:
-    """Return the requests that two policies decide otherwise."""
+    """Return the requests that two policies decide differently."""
     dimensions, whole = _bounded(_dimensions((before, after)))
     differences: dict[tuple[Direction, str, str], set[Point]] = defaultdict(set)
     for operation, kind in product(OPERATIONS.values(), ActorKind):
@@ -247,7 +247,7 @@ def _words(ruling: Ruling) -> str:
 
 
 def _joined(points: set[Point], dimensions: Mapping[str, Dimension]) -> tuple[Point, ...]:
-    """Put points together that differ in one label only: all values of it are any, some are listed."""
+    """Merge points that differ in one label only: all values of it are any, some are listed."""
     for name in ("time", "origin", "cost", "region", "who", "server", "actor", "operation"):
         together: dict[Point, set[str]] = defaultdict(set)
         for point in points:

@@ -45,7 +45,7 @@ class Declaration:
     holds: Mapping[str, float] | None = None
 
     def document(self, base: Document | None, timing: Timing = DEFAULT_TIMING) -> Document:
-        """Return what would decide by this declaration; what they leave out is taken from `base`, or the default."""
+        """Return the document that follows from this declaration; undeclared parts are from `base`, or the default."""
         several = _first(self.several, base.several if base else None, False)
         settings = _settings({**(base.settings if base else {}), **self.settings}, several=several)
         embedded = self.embedded if self.rules is not None or self.embedded else base is None or base.embedded

@@ -1,4 +1,4 @@
-"""What `vpsops doctor` sees of the policy in force: who applied it, and which processes were started with another."""
+"""The policy in force in `vpsops doctor`: who applied it, and which processes were started with another."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -44,7 +44,7 @@ async def look_at_policy(database: Database, settings: Settings) -> Sequence[Doc
 
 
 def _version_of(settings: Settings, base: Document) -> str:
-    """Return what this set-up's own file and environment amount to; other lines report one that is wrong."""
+    """Return the version of this set-up's own file and environment; other lines report one that is wrong."""
     try:
         return declaration_of(settings).document(base).version
     except VpsopsError:
@@ -83,7 +83,7 @@ def _others(connection: Connection, database: Database, revision: Revision) -> l
 
 
 async def ruleset_of(settings: Settings, clock: Clock) -> Ruleset:
-    """Return what decides for this set-up: what its database has in force, or else what it would put in force itself.
+    """Return the ruleset for this set-up: the one in force in its database, or else its own declaration.
 
     Raises `ConfigurationError`, also where this version cannot read what is in force, and `StorageError`.
     """

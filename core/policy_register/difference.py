@@ -1,4 +1,4 @@
-"""What another document would change: rule by rule, limit by limit, setting by setting, and what that means."""
+"""The effect of another document: rule by rule, limit by limit, setting by setting, and what that means."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -17,7 +17,7 @@ HEADINGS: Final = {
 
 
 def changed_lines(before: Document, after: Document) -> list[str]:
-    """Return what is written otherwise: `+` is new, `-` is gone, `~` has another value."""
+    """Return the written differences: `+` is new, `-` is gone, `~` has another value."""
     rules = _by(before.rules, "id"), _by(after.rules, "id")
     spaces = _by(before.workspaces, "team"), _by(after.workspaces, "team")
     embedded = (["~ rules: the embedded default"] if after.embedded else ["~ rules: a policy of one's own"]) * (
@@ -73,7 +73,7 @@ def _keys(kind: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> I
 
 
 def value_words(value: Json) -> str:
-    """Return a value as people read it."""
+    """Return a value for display."""
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

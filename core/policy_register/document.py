@@ -1,7 +1,7 @@
-"""What decides in a database, as one document: rules, limits, workspaces, deciding settings; its text and version.
+"""The policy document of a database: rules, limits, workspaces, deciding settings; its text and version.
 
 The text is canonical: two files that decide the same have the same text and version, whatever their order, comments
-and spelling. Secrets have no place in it, for settings get in by name.
+and spelling. It holds no secrets, as settings are included by name.
 """
 
 import json
@@ -29,7 +29,7 @@ DECIDING: Final[Mapping[str, str]] = {
     "VPSOPS_ACCEPT_APPROVERS": "accept_approvers",
     "VPSOPS_SLACK_TEAMS": "slack_teams",
 }
-"""The settings that decide, and their fields. `VPSOPS_CHANNEL` does where there is no approval channel."""
+"""The settings that decide, and their fields. `VPSOPS_CHANNEL` is one if there is no approval channel."""
 Table = Mapping[str, Json]
 
 
@@ -130,7 +130,7 @@ class Ruleset:
         values = self.document.settings
         update = {attribute: values.get(name, "") for name, attribute in DECIDING.items()}
         if self.document.several or values.get("VPSOPS_APPROVAL_CHANNEL"):
-            update["channel"] = own.channel  # only a place for notices then
+            update["channel"] = own.channel  # then it is only a place for notices
         return own.model_copy(update=update)
 
     def timing_from(self, own: Timing) -> Timing:

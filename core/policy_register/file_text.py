@@ -45,7 +45,7 @@ def _section(header: str, table: Mapping[str, Json]) -> str:
 
 
 def value_text(value: Json) -> str:
-    """Return a value as TOML has it. Written here, for tomli-w is not among the dependencies and this is all of it."""
+    """Return a value as TOML. Written here: tomli-w is not among the dependencies, and this is all of it."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {value_text(part)}" for key, part in value.items()) + " }"
     if isinstance(value, list | tuple):

@@ -14,7 +14,7 @@ from vpsops.core.workspaces.model import Workspaces
 
 @dataclass(eq=False, repr=False)
 class PolicyInForce:
-    """What decides about changes, read in the transaction that decides; this one is the same for good.
+    """The policy in force, read in the transaction that decides; this class holds one that never changes.
 
     `latest` and its kin need no database: they are for reads, for help, and for what is decided again in a
     transaction before it counts.
@@ -58,7 +58,7 @@ class PolicyInForce:
         return _stewards(self.latest_workspaces(), self.loaded_stewards, team)
 
     def check(self, connection: Connection) -> None:
-        """Raise `NotAllowedError` where this process was started with something else than what is in force."""
+        """Raise `NotAllowedError` if this process was started with another policy than the one in force."""
 
     def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - there is nothing to compare with
         """Return whether this process may run changes."""

@@ -26,7 +26,7 @@ MOST_NEWS: Final = 1000
 BARRIER: Final = 1987080196
 """The key of the lock that keeps the policy unchanged while others decide by it, on a database with many writers."""
 LEAST: Final = 8
-"""Characters of a version that name it: `pol_` and four digits more."""
+"""The fewest characters of a version that name it: `pol_` and four digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Revision:
 
 
 class PolicyBrokenError(StorageError):
-    """The policy in force is not as it was applied: nothing is decided by it."""
+    """The policy in force was altered after it was applied: nothing is decided by it."""
 
 
 @dataclass(frozen=True, slots=True)

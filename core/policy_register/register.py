@@ -184,7 +184,7 @@ class PolicyRegister(PolicyInForce):
         return self._now.timing_from(own)
 
     def check(self, connection: Connection) -> None:
-        """Raise `PolicyDiffersError` where this process was started with something else than what is in force."""
+        """Raise `PolicyDiffersError` if this process was started with another policy than the one in force."""
         reading = self._held(connection)
         if not reading.agrees:
             raise self._difference(reading)
@@ -224,7 +224,7 @@ class PolicyRegister(PolicyInForce):
             return "", self._declared.source
 
     async def refresh(self) -> None:
-        """Read what is in force, unless it was read a moment ago; what was read last stays while nothing answers."""
+        """Read what is in force, unless it was read a moment ago; without an answer the last reading stays."""
         if self._clock.monotonic() - self._read_at < timings.POLICY_SECONDS:
             return
         try:

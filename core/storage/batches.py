@@ -1,7 +1,7 @@
-"""Reads that ride along in the transaction of a heartbeat.
+"""Reads that are batched into the transaction of a heartbeat.
 
-Queries that every process makes every few seconds would cost as much as all the rest while nothing
-happens. So it waits for the next heartbeat, and an idle process makes one transaction a second.
+Queries that every process makes every few seconds would cost as much as all the rest while the system is
+idle. So they wait for the next heartbeat, and an idle process makes one transaction a second.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,7 +51,7 @@ class Rider(Generic[T]):
         return self._error is None
 
     def arrive(self, error: Exception | None = None) -> None:
-        """Let the answer be had; an error is one of the heartbeat itself."""
+        """Deliver the answer; an error is one of the heartbeat itself."""
         self._error = error or self._error
         self._there.set()
 

@@ -13,7 +13,7 @@ from vpsops.core.storage.tables import PROCESSES
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a stored change needs of the process that runs it."""
+    """The requirements of a stored change on the process that runs it."""
 
     operation: str
     format: int
@@ -31,7 +31,7 @@ class Capability:
         return need.format <= self.format and need.operation in self.operations
 
     def includes(self, other: Self) -> bool:
-        """Return whether everything that another can is among what this one can."""
+        """Return whether everything that another process can run is among what this one can."""
         return other.format <= self.format and other.operations <= self.operations
 
     @property

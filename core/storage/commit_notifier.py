@@ -29,7 +29,7 @@ LOOK_SECONDS: Final = timings.SIGNAL_SECONDS
 AWAY_SECONDS: Final = timings.SIGNAL_AWAY_SECONDS
 PROBE_SECONDS: Final = timings.SIGNAL_PROBE_SECONDS
 ANY = ""
-"""The topic of who waits for any commit; as what a commit is about, everything."""
+"""The topic of a waiter for any commit; as a commit's topic, everything."""
 OUTBOX = "outbox"
 AUDIT = "audit"
 TOUCHED = "vpsops_touched"
@@ -39,18 +39,18 @@ PLAIN = re.compile(r"[a-z0-9_:.-]+")
 
 
 def touch(connection: Connection, topic: str) -> None:
-    """Note in the caller's transaction what it is about."""
+    """Add a topic of the caller's transaction."""
     connection.info.setdefault(TOUCHED, set()).add(topic)
 
 
 def touched(connection: Connection) -> frozenset[str]:
-    """Return what a transaction is about, and forget it; without a note it may be about anything."""
+    """Return and clear the topics of a transaction; without any it may be about anything."""
     noted: set[str] = connection.info.pop(TOUCHED, set())
     return frozenset(noted) or frozenset({ANY})
 
 
 class Signals:
-    """A broadcast that something was committed; now and then it wakes for nothing."""
+    """A broadcast of commits; now and then it wakes for nothing."""
 
     def __init__(self, pools: Pools, clock: Clock, supervisor: Supervisor | None = None) -> None:
         self._supervisor = supervisor or Supervisor(clock)
@@ -145,7 +145,7 @@ class Signals:
 
     async def _look(self, connection: sqlite3.Connection) -> None:
         seen, version = _data_version(connection), _user_version(connection)
-        self.notify()  # what came before this connection was not seen
+        self.notify()  # commits before this connection were not seen
         while True:
             await self._somebody_waits()
             await self._clock.sleep(LOOK_SECONDS)
@@ -180,7 +180,7 @@ class Signals:
                     self.notify(topics or (ANY,))
 
     def _server(self) -> str:
-        """Return the address that PostgreSQL is listened to at."""
+        """Return the address to LISTEN at on PostgreSQL."""
         url = self._pools.listening or self._pools.url
         return url.set(drivername="postgresql").render_as_string(hide_password=False)
 

@@ -36,14 +36,14 @@ SCHEMA_SECONDS: Final = timings.SCHEMA_SECONDS
 """Less than the pause between two heartbeats, so that each of them checks."""
 PAUSE_SECONDS: Final = timings.PAUSE_SECONDS
 AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
-ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of what was asked
+ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of the statement
 
 __all__ = ["Connection", "Database", "open_database"]
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A transaction that the database, rather than what was asked of it, kept from being done; by the steady clock."""
+    """A transaction that failed because of the database rather than its statement; by the steady clock."""
 
     at: float
     what: str
@@ -71,7 +71,7 @@ class Database:
 
     @property
     def free_bytes(self) -> int | None:
-        """How much room is left on the disk of a SQLite file, where that is known."""
+        """Return the room left on the disk of a SQLite file, in bytes, where that is known."""
         return None if self._pools.files is None else self._pools.files.free_bytes
 
     @property
@@ -81,7 +81,7 @@ class Database:
 
     @property
     def in_place(self) -> bool:
-        """Return whether what this process writes to is what others find: on SQLite, the file at the path."""
+        """Return whether this process writes to what others find: on SQLite, the file at the path."""
         return self._pools.files is None or self._pools.files.in_place
 
     async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True, heart: bool = False) -> T:
@@ -109,7 +109,7 @@ class Database:
         return await self._again(partial(self._read_once, work), self._readers)
 
     async def read_along(self, work: Work[T]) -> T:
-        """Run `work` as `read` does, in the transaction of the next heartbeat; where no heart beats, at once.
+        """Run `work` as `read` does, in the transaction of the next heartbeat; without heartbeats, at once.
 
         For periodic queries in any process: an idle one then makes one transaction a second.
         """
@@ -175,7 +175,7 @@ class Database:
             self._schema_seen = now
 
     def _failed(self, error: DBAPIError, failure: StorageError) -> StorageError:
-        """Remember a failure that is the database's."""
+        """Record a failure of the database."""
         if not isinstance(error, ITS_OWN):
             self.last_failure = Failure(self.clock.monotonic(), failure.message)
         return failure

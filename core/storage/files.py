@@ -26,7 +26,7 @@ HINT: Final = (
 
 
 class StoreMovedError(StorageError):
-    """The path of the database leads to another file than the open one, or to none; a restart alone mends it."""
+    """The path of the database leads to another file than the open one, or to none; only a restart helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class StoreFiles:
 
     @property
     def in_place(self) -> bool:
-        """Return whether the path leads to the open file, now and whenever it was asked before."""
+        """Return whether the path leads to the open file, now and at all earlier checks."""
         try:
             self._verify_file()
         except StoreMovedError:
@@ -99,7 +99,7 @@ class StoreFiles:
 
     @property
     def free_bytes(self) -> int | None:
-        """How much room this user has on the disk of the file, where that is known."""
+        """Return the room for this user on the disk of the file, in bytes, where that is known."""
         try:
             status = os.statvfs(os.path.dirname(self._path))  # noqa: PTH120 - as above
         except (OSError, AttributeError):

@@ -21,7 +21,7 @@ DATE: Final = sa.text("SELECT extract(epoch FROM clock_timestamp())")
 
 
 class LeaseClock:
-    """One process's hand of the clock that all processes share."""
+    """One process's reading of the clock that all processes share."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -41,7 +41,7 @@ class LeaseClock:
             return self._known
 
     def skip(self, seconds: float) -> None:
-        """Move this process's hand alone: for a reader that has seen no heartbeat."""
+        """Advance this process's reading alone: for a reader that has seen no heartbeat."""
         with self._lock:
             if self._known is not None:
                 self._known += seconds

@@ -46,7 +46,7 @@ def alive(connection: Connection, tick: float) -> set[str]:
 
 
 def dead(connection: Connection, tick: float) -> set[str]:
-    """Return the ids of the processes that beat once and have fallen silent; one that never beat is not known dead."""
+    """Return the ids of the processes that beat once and have stopped; one that never beat is not known dead."""
     near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
     return set(connection.scalars(sa.select(PROCESSES.c.id).where(~near)))
 
@@ -79,7 +79,7 @@ def front_alive(connection: Connection, tick: float, front: str) -> bool:
 
 
 def lock_lease(connection: Connection, name: str) -> sa.Row[tuple[str, str, float]]:
-    """Return the lease `name`, made free if there was none, and locked until the commit."""
+    """Return the lease `name`, created free if missing, and locked until the commit."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     free = insert(LEASES).values(name=name, owner="", until=0.0).on_conflict_do_nothing()  # two may be the first
     connection.execute(free)
@@ -101,7 +101,7 @@ def lease_holder(connection: Connection, name: str) -> str:
 
 
 def release_lease(connection: Connection, name: str, owner: str) -> None:
-    """Give a lease up."""
+    """Release a lease."""
     connection.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
 
 
@@ -160,7 +160,7 @@ class Process:
         """Beat once a second until cancelled; a beat that cannot be stored is tried again."""
         self.database.heart_beats = True
         while True:
-            with suppress(StorageError):  # `certain` turns false by itself; the next beat mends it
+            with suppress(StorageError):  # `certain` turns false by itself; the next beat resets it
                 await self.beat()
                 record_round()
             await self.clock.sleep(BEAT_SECONDS)

@@ -46,7 +46,7 @@ class UnreadableRow:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """What was read, in the query's order, and what was there and could not be read."""
+    """The rows that were read, in the query's order, and those that could not be read."""
 
     rows: list[T] = field(default_factory=list)
     unreadable: list[UnreadableRow] = field(default_factory=list)
@@ -83,7 +83,7 @@ def read_with(
 
 
 def decoded(row: sa.RowMapping, key: Key, decode: Callable[[sa.RowMapping], T]) -> T | UnreadableRow:
-    """Return a row decoded, or why it cannot be."""
+    """Return a row decoded, or the reason why it cannot be."""
     try:
         return decode(row)
     except UnreadableRowError as error:

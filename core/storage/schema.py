@@ -11,7 +11,7 @@ from vpsops.core.storage.engines import NotReadyError
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0011"  # the newest of them: an ordinary start reads no further
 UPGRADE_PATIENCE = "60s"
-LOCK = 0x76707301  # any number: what PostgreSQL's advisory lock is called by all our processes
+LOCK = 0x76707301  # any number: the key of PostgreSQL's advisory lock in all our processes
 
 
 class SchemaStatus(StrEnum):
@@ -39,7 +39,7 @@ def schema_status(connection: sa.Connection, scripts: Path = MIGRATIONS) -> Sche
 
 
 def _revision(connection: sa.Connection) -> str | None:
-    """Return what alembic has noted, where it has noted anything."""
+    """Return alembic's stored revision, if any."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
@@ -72,7 +72,7 @@ def newer() -> OutdatedError:
 
 
 class MovedOnError(StorageError):
-    """The schema was brought to another version while this process ran: it writes no more, and ends."""
+    """The schema was migrated to another version while this process ran: it writes no more, and ends."""
 
 
 def verify(connection: sa.Connection) -> None:

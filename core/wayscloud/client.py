@@ -1,4 +1,4 @@
-"""The provider's VPS API, typed: ten operations, in one dialect whatever the service speaks."""
+"""The provider's VPS API, typed: ten operations in one dialect, for any dialect of the service."""
 
 from collections.abc import Callable
 from copy import copy
@@ -100,7 +100,7 @@ class Wayscloud:
     def shared(self) -> "Wayscloud":
         """Return a client that coalesces identical concurrent reads.
 
-        What it gives may be a second older than the question; decisions and the engine do not use it.
+        Its results may be a second older than the request; decisions and the engine do not use it.
         """
         other = copy(self)
         other._joins = True  # noqa: SLF001 - its own
@@ -171,15 +171,15 @@ class Wayscloud:
         return server.model_copy(update={"power_state": power}) if power else server
 
     async def server_status(self, server_id: str) -> Usage:
-        """Return the live figures of one server; a stopped one may have none."""
+        """Return the live usage of one server; a stopped one may have none."""
         return await self._read(endpoints.STATUS.of(validate_id(server_id)), parse.usage(server_id))
 
     async def list_plans(self) -> ProviderList[Plan]:
-        """Return what sizes there are and what they cost."""
+        """Return the sizes and their prices."""
         return await self._list(endpoints.PLANS, parse.plans, attrgetter("code"))
 
     async def list_os_templates(self) -> ProviderList[OsTemplate]:
-        """Return what operating systems a server can be made with; not every one that create accepts is listed."""
+        """Return the operating systems for new servers; not every one that create accepts is listed."""
         return await self._list(endpoints.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
     async def list_regions(self) -> ProviderList[Region]:

@@ -1,1 +1,1 @@
-"""What the API answers, as typed values."""
+"""The API's answers as typed values."""

@@ -115,7 +115,7 @@ class NotOfferedError(ProviderRefusedError):
 
 
 class UntrustedRedirectError(ProviderRefusedError):
-    """The answer pointed elsewhere, to a place that the key must not go to."""
+    """The answer redirected to a place that the key must not be sent to."""
 
     default_hint = "Check WAYSCLOUD_API_URL."
 
@@ -143,6 +143,6 @@ class OtherServerError(MalformedAnswerError):
 
 
 class OutcomeUnknownError(WayscloudError):
-    """A write was sent and no clear answer came; it may have happened, and must never be sent again unseen."""
+    """A write was sent without a clear answer; it may have happened, and must never be sent again unseen."""
 
     default_hint = "Nothing was sent again. Look at the servers before asking again."

@@ -123,7 +123,7 @@ SERVER_WRAPPERS: Final = ("instance", "vps", "server", "data")
 
 
 def translate(table: Table, theirs: Mapping[str, JSON]) -> tuple[dict[str, object], dict[str, JSON]]:
-    """Return their object under our names, and what is left over under theirs; their names match in any case."""
+    """Return their object under our names, and the rest under theirs; their names match in any case."""
     keys = {key.lower(): key for key in reversed(list(theirs))}
     ours: dict[str, object] = {}
     used: set[str] = set()

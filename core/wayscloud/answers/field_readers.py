@@ -1,4 +1,4 @@
-"""How single values of an answer are read; each returns None for what it cannot make sense of."""
+"""Readers of single values of an answer; each returns None for what it cannot read."""
 
 import math
 from datetime import UTC, datetime
@@ -48,7 +48,7 @@ def amount(raw: JSON) -> float | None:
 
 
 def whole_amount(raw: JSON) -> int | None:
-    """Read a number of things that cannot be fewer than none."""
+    """Read a number of things that cannot be negative."""
     value = whole(raw)
     return value if value is not None and value >= 0 else None
 

@@ -42,8 +42,8 @@ class _Object(BaseModel):
 class Server(_Object):
     """One VPS, as far as this answer describes it; `memory_gb` and `disk_gb` in GB, `created_at` aware, in UTC.
 
-    Exactly one of `failed`, `off`, `ready`, `power_unknown`, `pending` holds. `status` may be a life cycle: `active`
-    stands on a server that is powered off too, so there `power_state` decides, and where it is missing no one knows.
+    Exactly one of `failed`, `off`, `ready`, `power_unknown`, `pending` holds. `status` may be a life cycle: a server
+    that is off may be `active` too, so there `power_state` decides, and without it the power is unknown.
     Words that contradict each other, and words without a meaning to us, are pending.
     """
 
@@ -145,7 +145,7 @@ class OsTemplate(_Object):
 
 
 class Region(_Object):
-    """A place; `code` is as the API spells it, so compare with `same_region`."""
+    """A region; `code` is as the API spells it, so compare with `same_region`."""
 
     code: str
     name: str | None = None
@@ -154,7 +154,7 @@ class Region(_Object):
 
 
 class Usage(_Object):
-    """Live figures of one server: percentages 0 to 100, network counters in bytes."""
+    """Live usage of one server: percentages 0 to 100, network counters in bytes."""
 
     status: str | None = None
     power_state: str | None = None
@@ -227,7 +227,7 @@ class ProviderList(list[T], Generic[T]):
 
     @property
     def lack(self) -> str:
-        """Return what it lacks, for people; empty where it is complete."""
+        """Return what is missing, for people; empty where it is complete."""
         listed, read = len(self) + len(self.unreadable), len(self)
         parts = [f"{read} of {listed} could be read"] if self.unreadable else []
         if self.total is not None and self.total > listed:

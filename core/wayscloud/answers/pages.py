@@ -64,7 +64,7 @@ def next_page_of(json: JSON, link: str, path: str, asked: Query) -> NextPage:
 
 
 def _marks(json: JSON, depth: int) -> dict[str, JSON]:
-    """Return an answer's own fields with those of the objects in it that speak of pages, outer ones first."""
+    """Return an answer's own fields with those of its objects about pages, outer ones first."""
     if not isinstance(json, dict):
         return {}
     theirs = {key.lower(): value for key, value in json.items()}

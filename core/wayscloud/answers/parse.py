@@ -1,7 +1,7 @@
-"""From an answer's JSON to our models.
+"""Parses an answer's JSON into our models.
 
 One unreadable entry does not hide the others: it is left out of the list, named in `Listing.unreadable` and logged. A
-list of which nothing can be read is unreadable itself.
+list without any readable entry is unreadable itself.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,7 +69,7 @@ def os_templates(json: JSON) -> ProviderList[OsTemplate]:
 
 
 def regions(json: JSON) -> ProviderList[Region]:
-    """Read the list of places."""
+    """Read the list of regions."""
     return _listing(json, field_mapping.REGION_LISTS, _region)
 
 
@@ -86,7 +86,7 @@ def server(server_id: str) -> Callable[[JSON], Server]:
 
 
 def usage(server_id: str) -> Callable[[JSON], Usage]:
-    """Return a reader of one server's figures, which need not name it."""
+    """Return a reader of one server's usage, which need not name it."""
 
     def read(json: JSON) -> Usage:
         theirs = _object(json)

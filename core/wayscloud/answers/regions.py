@@ -1,4 +1,4 @@
-"""Names of places: the provider maps what it is sent, so two spellings can mean one place."""
+"""Names of regions: the provider maps what it is sent, so two spellings can mean one region."""
 
 from typing import Final
 
@@ -23,5 +23,5 @@ def canonical_region(text: str) -> str:
 
 
 def same_region(first: str, second: str) -> bool:
-    """Return whether two spellings mean one place."""
+    """Return whether two spellings mean one region."""
     return canonical_region(first) == canonical_region(second)

@@ -49,5 +49,5 @@ def meaning_of_power(word: str) -> Meaning:
 
 
 def is_gone(status: str) -> bool:
-    """Return whether a server by this status does not exist, or cost, any more."""
+    """Return whether a server with this status no longer exists or costs."""
     return status.strip().lower() in GONE

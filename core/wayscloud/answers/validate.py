@@ -1,4 +1,4 @@
-"""What may go into a path or a create call; everything else is refused before anything is sent."""
+"""Validates what goes into a path or a create call; everything else is refused before anything is sent."""
 
 import re
 from typing import Final

@@ -1,1 +1,1 @@
-"""How requests reach the API: transport, retries, redirects, errors."""
+"""Requests to the API: transport, retries, redirects, errors."""

@@ -19,7 +19,7 @@ class Route:
 
     @property
     def names_server(self) -> bool:
-        """Return whether a 404 here speaks of a server, and not of the route."""
+        """Return whether a 404 here is about a server, and not about the route."""
         return "{id}" in self.path
 
     @property

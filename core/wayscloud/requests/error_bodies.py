@@ -89,7 +89,7 @@ def _of_object(theirs: Mapping[str, JSON], depth: int) -> list[str]:
 
 
 def _place(theirs: Mapping[str, JSON]) -> str:
-    """Return the field an error item speaks of: pydantic's `loc`, or `details.field` of the older API."""
+    """Return the field that an error item is about: pydantic's `loc`, or `details.field` of the older API."""
     loc = theirs.get("loc")
     if isinstance(loc, list):
         parts = [str(part) for part in loc if isinstance(part, str | int)]

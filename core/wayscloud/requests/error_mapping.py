@@ -61,7 +61,7 @@ REFUSALS: Final[dict[int, type[ProviderRefusedError]]] = {
 def clearly_refused(status: int) -> bool:
     """Return whether this answer to a write is a refusal; a read verifies it.
 
-    A 5xx does not: a create is known to have failed after the server was made. Nor do the codes of proxies.
+    A 5xx is not: a create is known to have failed after the server was made. Nor are the codes of proxies.
     """
     return (400 <= status < 500 and status not in UNCLEAR) or status == NOT_IMPLEMENTED  # noqa: PLR2004
 
@@ -100,7 +100,7 @@ def error_for(route: Route, status: int, words: ErrorDetail, retry_after: float 
 def unknown(
     route: Route, reason: str, *, status: int | None = None, words: ErrorDetail | None = None
 ) -> OutcomeUnknownError:
-    """Return the error for a write that left and got no clear answer."""
+    """Return the error for a write that left without a clear answer."""
     text = words.text if words else ""
     quotation = f", it said: {text.rstrip('.')}" if text else ""
     return OutcomeUnknownError(

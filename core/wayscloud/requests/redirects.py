@@ -1,11 +1,11 @@
-"""Where a redirect leads, judged by its address alone: the key and the request stay at the configured origin."""
+"""Classifies redirects by their address alone: the key and the request stay at the configured origin."""
 
 from enum import StrEnum
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 
 class RedirectKind(StrEnum):
-    """What the target of a redirect is to the address that was asked."""
+    """The target of a redirect, relative to the requested address."""
 
     OTHER_FORM = "other_form"  # the same path with its trailing slash added or taken away, at whatever host
     SAME_ORIGIN = "same_origin"  # the address itself, or another path of this origin

@@ -1,4 +1,4 @@
-"""How a call is carried through: reads again and in both slash forms where that can help, writes once."""
+"""Executes calls: retries reads, also in the other slash form, where that can help; sends writes once."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ class RequestExecutor:
         await self._transport.close()
 
     async def read(self, route: Route, parse: Callable[[JSON], T], lane: RequestLane = RequestLane.QUESTIONS) -> T:
-        """Return what the route holds, within `total_seconds` whatever happens."""
+        """Return what the route holds, within `total_seconds` in any case."""
         return await self._read(route, lambda json, _: parse(json), lane)
 
     async def _read(self, route: Route, parse: Callable[[JSON, ProviderResponse], T], lane: RequestLane) -> T:
@@ -275,7 +275,7 @@ class RequestExecutor:
         return await to_thread.run_sync(lambda: parse(self._json(answer), answer), abandon_on_cancel=True)
 
     def _json(self, answer: ProviderResponse) -> JSON:
-        """Return an answer without any configured secret; names in it stay as they are, for they name servers."""
+        """Return an answer without any configured secret; names in it stay unchanged, as they name servers."""
         value = answer.body.json()
         if self._redactor.sees_none(answer.body.content):
             return value

@@ -1,4 +1,4 @@
-"""The body of an answer: read up to a bound, unpacked up to the same bound, and never trusted to be whole."""
+"""Reads the body of an answer up to a bound, unpacks it up to the same bound, and never trusts it to be whole."""
 
 import json
 import math
@@ -75,9 +75,9 @@ def _unpacked(content: bytes, encoding: str, limit: int) -> Body:
 
 
 def _members(content: bytes, limit: int) -> tuple[bytes, bool]:
-    """Return what the members of a gzip body hold together (RFC 1952 allows several), and whether the last is whole.
+    """Return the joint contents of the members of a gzip body (RFC 1952 allows several), and whether the last is whole.
 
-    No more than `limit` bytes and one are unpacked; raises `zlib.error` for what is no member, and for too many.
+    No more than `limit` bytes and one are unpacked; raises `zlib.error` for an invalid member, and for too many.
     """
     plain = bytearray()
     for _ in range(MEMBERS_MOST):

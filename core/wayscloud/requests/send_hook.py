@@ -21,7 +21,7 @@ BROKEN: Final = PEER_CLOSED | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class SendHook(Protocol):
-    """What a sender does on a write's way out; what it raises propagates unchanged, and nothing is sent."""
+    """A sender's part in the departure of a write; what it raises propagates unchanged, and nothing is sent."""
 
     async def connected(self) -> None:
         """Store the intention: a connection is open. Called again where another one has to be opened."""
@@ -35,7 +35,7 @@ class ConnectionClosedError(Exception):
 
 
 class Stream(Protocol):
-    """As much of httpcore's network stream as is asked here."""
+    """The part of httpcore's network stream that is used here."""
 
     def get_extra_info(self, info: str, /) -> Any:
         """Return a property of the connection by its name."""
@@ -55,7 +55,7 @@ def usable(stream: Stream, *, encrypted: bool) -> bool:
 
 @dataclass(slots=True)
 class RequestDeparture:
-    """One request on its way out, over every hop: whether it left, what kept it, and until when an answer counts."""
+    """One request's departure, over every hop: whether it left, what prevented it, and until when an answer counts."""
 
     departure: SendHook | None = None
     answer_seconds: float = math.inf  # from the first byte of a write to the end of its answer

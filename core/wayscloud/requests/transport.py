@@ -1,4 +1,4 @@
-"""One exchange with the provider over HTTP: bounded in time and size, and exact about whether anything left."""
+"""One HTTP exchange with the provider: bounded in time and size, and exact about whether anything left."""
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -44,7 +44,7 @@ NO_KEY: Final = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
 
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:
-    """What came back: the code, the headers a caller may need, the body, the path that answered, where it leads."""
+    """An answer: the code, the headers a caller may need, the body, the path that answered, its redirect."""
 
     status: int
     body: Body
@@ -62,9 +62,9 @@ class ProviderResponse:
 
 
 class RequestLane(StrEnum):
-    """Who waits for a call. Each lane has slots of its own, so that none waits for another's slow answers."""
+    """The purpose of a call. Each lane has slots of its own, so that none waits for another's slow answers."""
 
-    QUESTIONS = "questions"  # what people and assistants want to see
+    QUESTIONS = "questions"  # reads for people and assistants
     WORK = "work"  # what changes wait for: the reads before a decision or a send, and the poller's
     WRITES = "writes"
 

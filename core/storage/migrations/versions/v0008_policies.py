@@ -1,4 +1,4 @@
-"""The policy in force and those before it; which one each process was started with."""
+"""The policy in force and those before it; the policy that each process was started with."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What the provider asked to wait for, and until when each approved change does."""
+"""The provider's requests to wait, and until when each approved change does."""
 
 import sqlalchemy as sa
 from alembic import op
