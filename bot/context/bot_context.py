@@ -63,8 +63,8 @@ async def known_actor(ctx: BotContext, requester: Requester, *, fresh: bool = Fa
     policy = ctx.core.policy.latest()
     email = await ctx.membership.read_email(requester.user, fresh=fresh) if policy.by_email else ""
     actor = replace(requester.actor, aliases=(email,)) if email else requester.actor
-    found = await ctx.membership.read_groups(requester.user, policy.groups, fresh=fresh) if policy.groups else None
-    return actor if found is None else replace(actor, groups=(requester.team, *found))
+    groups = await ctx.membership.read_groups(requester.user, policy.groups, fresh=fresh) if policy.groups else None
+    return actor if groups is None else replace(actor, groups=(requester.team, *groups))
 
 
 async def only_members(ctx: BotContext, requester: Requester) -> None:
@@ -117,7 +117,7 @@ async def read(
 async def catalogue(ctx: BotContext, requester: Requester) -> OrderOptions:
     """Return what can be ordered, at most a minute old; raises `NotAllowedError` for who may not read all of it."""
     request, shelf, clock = await request_of(ctx, requester, CATALOGUE_OPERATIONS[0], {}), ctx.shelf, ctx.core.clock
-    if not all(ctx.core.servers.may_read(replace(request, operation=one)) for one in CATALOGUE_OPERATIONS):
+    if not all(ctx.core.servers.may_read(replace(request, operation=operation)) for operation in CATALOGUE_OPERATIONS):
         raise NotAllowedError("The policy does not let you see what can be ordered.")
     async with shelf.lock:  # three menus that ask at once are one look
         if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
@@ -127,12 +127,12 @@ async def catalogue(ctx: BotContext, requester: Requester) -> OrderOptions:
 
 
 async def _read_catalogue(ctx: BotContext, requester: Requester) -> OrderOptions:
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     failed: list[VpsopsError] = []
 
     async def look(operation: str) -> None:
         try:
-            found[operation] = await read(ctx, requester, operation)
+            results[operation] = await read(ctx, requester, operation)
         except VpsopsError as error:
             failed.append(error)
 
@@ -141,7 +141,7 @@ async def _read_catalogue(ctx: BotContext, requester: Requester) -> OrderOptions
             group.start_soon(look, operation)
     if failed:
         raise failed[0]
-    plans: Plans = found["plans"]
-    systems: OsTemplates = found["os_templates"]
-    regions: Regions = found["regions"]
+    plans: Plans = results["plans"]
+    systems: OsTemplates = results["os_templates"]
+    regions: Regions = results["regions"]
     return OrderOptions(tuple(plans.plans), tuple(systems.os_templates), tuple(regions.regions))

@@ -80,7 +80,7 @@ class Homes:
 
     def told(self, news: Sequence[ChangeEvent]) -> None:
         """Take in that something happened; many things at once are one reason to look."""
-        if any(one.touched for one in news):
+        if any(new.touched for new in news):
             self.shelf.old()
         self._news.set()
 

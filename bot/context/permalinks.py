@@ -18,25 +18,25 @@ LINK_SECONDS: Final = 2.0
 
 async def links_to(ctx: BotContext, requester: Requester, changes: Sequence[Change]) -> Mapping[str, str]:
     """Return the addresses of these changes' cards, by change; one that is not known in time is left out."""
-    copies = await ctx.core.outbox.copies_of([topic_of(one.id) for one in changes])
-    found: dict[str, str] = {}
+    copies = await ctx.core.outbox.copies_of([topic_of(item.id) for item in changes])
+    results: dict[str, str] = {}
 
     async def look(change: Change) -> None:
         best = best_copy(copies[topic_of(change.id)], requester.where.channel, own=asker_of(change) == requester.user)
         address = await ctx.slack.permalink(best.channel, best.ts) if best else ""
         if address:
-            found[change.id] = address
+            results[change.id] = address
 
     with anyio.move_on_after(LINK_SECONDS):
         async with anyio.create_task_group() as group:
             for change in changes:
                 group.start_soon(look, change)
-    return found
+    return results
 
 
 def best_copy(copies: Sequence[PostedMessage], channel: str, *, own: bool) -> PostedMessage | None:
     """Choose the copy to send somebody to: in their channel, else with the voters, else any they can open; pure."""
-    cards = [one for one in copies if one.purpose in {audience.value for audience in Audience}]
-    open_to = [one for one in cards if own or not one.channel.startswith("D")]
-    ranked = sorted(open_to, key=lambda one: (one.channel != channel, one.purpose != Audience.VOTERS.value))
+    cards = [copy for copy in copies if copy.purpose in {audience.value for audience in Audience}]
+    open_to = [card for card in cards if own or not card.channel.startswith("D")]
+    ranked = sorted(open_to, key=lambda entry: (entry.channel != channel, entry.purpose != Audience.VOTERS.value))
     return ranked[0] if ranked else None

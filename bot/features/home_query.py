@@ -54,26 +54,26 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
     me = replace(requester.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
     who = Onlooker(viewer.team, me, ctx.core.teams)
     seen = await overview_of(ctx.core.database, who, ctx.core.clock.now())
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
 
     async def note(name: str, look: Awaitable[Any]) -> None:
-        found[name] = await look
+        results[name] = await look
 
     async with anyio.create_task_group() as group:
         group.start_soon(note, "fleet", _fleet(ctx, requester))
         group.start_soon(note, "votes", _votes(ctx, me, seen.holds))
         group.start_soon(note, "resume", _may_resume(ctx, me))
-    waiting: Waiting = found["votes"]
+    waiting: Waiting = results["votes"]
     page = HomePage(
         now=ctx.core.clock.now(),
         votes=waiting.votes,
         votes_trouble=waiting.trouble,
         unclear=waiting.unclear,
         own=seen.own,
-        fleet=found["fleet"],
+        fleet=results["fleet"],
         records=seen.records,
         pause=seen.pause,
-        may_resume=found["resume"],
+        may_resume=results["resume"],
         preferences=seen.preferences,
         links=await links_to(ctx, requester, _shown(seen.own, waiting)),
         notice=notice,
@@ -92,18 +92,18 @@ class Waiting:
 
 async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting:
     """Return what this person may decide, by what can be read of groups and channels now, or why that is open."""
-    others = [one for one in holds if not me.same_human(one.actor)]
+    others = [hold for hold in holds if not me.same_human(hold.actor)]
     if not others:
         return Waiting()
     stewards = ctx.core.stewards
-    every = union_of([one for change in others for one in settlers(change, stewards)])
+    every = union_of([settler for change in others for settler in settlers(change, stewards)])
     groups = await ctx.membership.read_groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
-    mine = [one for one in others if may_decide(one, voter, stewards)]
+    mine = [other for other in others if may_decide(other, voter, stewards)]
     if not mine and groups is None:
         return Waiting(trouble="I cannot read who may vote just now, so what waits for you cannot be told.")
-    unclear = [one for one in mine if one.state is State.NEEDS_PERSON]
-    return Waiting([one for one in mine if one.state is State.HELD], unclear)
+    unclear = [item for item in mine if item.state is State.NEEDS_PERSON]
+    return Waiting([item for item in mine if item.state is State.HELD], unclear)
 
 
 def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
@@ -139,6 +139,6 @@ async def _fleet(ctx: BotContext, requester: Requester) -> HomeServers:
 
 def _shown(own: Sequence[Change], others: Waiting) -> list[Change]:
     """Return the changes whose cards are linked to."""
-    waiting = [one for one in own if one.state.open][:OPEN_SHOWN]
-    ended = [one for one in own if not one.state.open][:RECENT_SHOWN]
+    waiting = [item for item in own if item.state.open][:OPEN_SHOWN]
+    ended = [item for item in own if not item.state.open][:RECENT_SHOWN]
     return [*others.votes[:VOTES_SHOWN], *others.unclear[:UNCLEAR_SHOWN], *waiting, *ended]

@@ -36,7 +36,7 @@ async def _page(ctx: BotContext, requester: Requester) -> Post:
     there = await _store(ctx).of_channel(requester.team, requester.where.channel)
     given = with_defaults(ctx.core.settings, there)
     default = next(
-        (one for one in given if one.id.startswith(DEFAULT) and one.channel == requester.where.channel), None
+        (item for item in given if item.id.startswith(DEFAULT) and item.channel == requester.where.channel), None
     )
     return subscriptions_page(there, default)
 

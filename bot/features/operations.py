@@ -162,7 +162,7 @@ async def _card_channels(ctx: BotContext, change: Change) -> set[str]:
     while True:
         copies = await ctx.core.outbox.copies(topic_of(change.id))
         if copies or clock.monotonic() >= give_up:
-            return {one.channel for one in copies}
+            return {copy.channel for copy in copies}
         await clock.sleep(LOOK_SECONDS)
 
 

@@ -46,18 +46,18 @@ async def resume(ctx: BotContext, requester: Requester, *, seen: float, reason: 
 
 async def paused_note(ctx: BotContext, reason: str = "") -> Post:
     """Say whether agents are paused, and offer to let them go on."""
-    found = await ctx.core.changes.agents_paused()
-    if not found.paused or found.at is None:
+    result = await ctx.core.changes.agents_paused()
+    if not result.paused or result.at is None:
         return note("Agents are not paused.")
     held = await ctx.core.changes.page(ChangeQuery(states=(State.HELD,), limit=MAX_CHANGES), scope=ctx.core.scope)
     waiting = sum(change.actor.kind is ActorKind.AGENT for change in held.changes)
-    base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
-    value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}
+    base = note(result.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
+    value = {"at": result.at.timestamp(), "why": one_line(reason, 300)}
     return Post(base.text, (*base.blocks, actions([button("Resume agents", action_ids.RESUME, value, "danger")])))
 
 
-def switched_note(found: Pause) -> Post:
+def switched_note(result: Pause) -> Post:
     """Say how the switch is now."""
-    if found.paused:
-        return note(found.words, "They can read but change nothing. /vps resume resumes them.")
+    if result.paused:
+        return note(result.words, "They can read but change nothing. /vps resume resumes them.")
     return note("Agents may ask for changes again.", "What was cancelled meanwhile stays cancelled.")

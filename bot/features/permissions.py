@@ -47,9 +47,9 @@ def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now:
     aware = operation.takes_server or operation.name == "create"
     heard = policy.hear(facts(SOMEWHERE, None)) if aware else []
     depends = {
-        one.rule.id: one.rule.decision
-        for one in heard
-        if one.rule.id not in known and _for_some(one) and _matters(one.rule.decision, anywhere)
+        item.rule.id: item.rule.decision
+        for item in heard
+        if item.rule.id not in known and _for_some(item) and _matters(item.rule.decision, anywhere)
     }
     return Right(operation, anywhere, depends)
 
@@ -93,9 +93,9 @@ def _said(operation: Operation, ruling: Ruling) -> str:
 
 def approvers_words(approvers: Approvers) -> str:
     """Name those who may approve, as escaped mrkdwn; it rings nobody."""
-    people = [user_mention(one.upper() if is_user_id(one.upper()) else one) for one in approvers.people]
-    groups = [f"group {escape_untrusted(one, 40)}" for one in approvers.groups]
-    channels = [f"members of {channel_link(one.upper())}" for one in approvers.channels]
+    people = [user_mention(person.upper() if is_user_id(person.upper()) else person) for person in approvers.people]
+    groups = [f"group {escape_untrusted(group, 40)}" for group in approvers.groups]
+    channels = [f"members of {channel_link(channel.upper())}" for channel in approvers.channels]
     every = [*groups, *channels, *people]
     more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more or "nobody"

@@ -27,7 +27,7 @@ async def report(ctx: BotContext, requester: Requester, *, everyone: bool) -> Po
     going_on = (await changes.page(ChangeQuery(open_only=True, limit=MAX_CHANGES), scope=ctx.core.scope)).changes
     counted = await changes.count_by_state(recent, scope=ctx.core.scope)
     moved = (await changes.page(recent, scope=ctx.core.scope)).changes
-    ended = [one for one in moved if one.state.final][:SHOWN]
+    ended = [item for item in moved if item.state.final][:SHOWN]
     standing = StatusReport(
         at=now,
         fleet=await _fleet(ctx, requester, priced=not everyone),
@@ -48,7 +48,7 @@ async def _fleet(ctx: BotContext, requester: Requester, *, priced: bool) -> Flee
         return FleetCounts(problem=f"{error.message} ({error.error_id})")
     known = await _with_details(ctx, requester, servers)
     costs = costs_of(known, await _plans(ctx, requester, known)) if priced else None
-    return FleetCounts(Counter(one.state for one in known), costs, lack=servers.lack)
+    return FleetCounts(Counter(item.state for item in known), costs, lack=servers.lack)
 
 
 async def _with_details(ctx: BotContext, requester: Requester, servers: Sequence[Server]) -> Sequence[Server]:
@@ -66,7 +66,7 @@ def _is_bare(server: Server) -> bool:
 
 async def _plans(ctx: BotContext, requester: Requester, servers: Sequence[Server]) -> Sequence[Plan]:
     """Plans are asked for only where a server's own price is missing; without them that price is unknown."""
-    if all(one.monthly_price is not None or not one.plan for one in servers):
+    if all(server.monthly_price is not None or not server.plan for server in servers):
         return ()
     try:
         return (await catalogue(ctx, requester)).plans

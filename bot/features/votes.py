@@ -32,7 +32,7 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
 
 async def _named_by_email(ctx: BotContext, requester: Requester, approvers: Approvers) -> tuple[str, ...]:
     """Return the e-mail address by which a rule names this person as one who decides."""
-    named = {one.lower() for one in approvers.people if "@" in one}
+    named = {person.lower() for person in approvers.people if "@" in person}
     email = await ctx.membership.read_email(requester.user, fresh=True) if named else ""
     return (email,) if email in named else ()
 

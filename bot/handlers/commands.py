@@ -118,5 +118,5 @@ async def _subscribe(ctx: BotContext, requester: Requester, command: Command) ->
 async def _help(ctx: BotContext, requester: Requester, topic: str) -> Post:
     """Say what there is and, for each operation, what this person may do from here."""
     actor = await known_actor(ctx, requester)
-    found = rights(ctx.core.policy.latest(), actor, requester.origin.front, ctx.core.clock.now())
-    return help_page(topic, {name: right_words(one) for name, one in found.items()})
+    results = rights(ctx.core.policy.latest(), actor, requester.origin.front, ctx.core.clock.now())
+    return help_page(topic, {name: right_words(value) for name, value in results.items()})

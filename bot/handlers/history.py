@@ -88,18 +88,18 @@ async def _audit(ctx: BotContext, requester: Requester, arguments: Mapping[str, 
     await ctx.membership.require_full_member(requester.user)
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
-    found = await ctx.core.database.read(
+    listing = await ctx.core.database.read(
         partial(pages.page, record_filter=RecordFilter(**asked, teams=ctx.core.teams), before=before, limit=PAGE),
     )
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),
         PageQuery("audit", asked) if before else None,
-        PageQuery("audit", asked | {"before": found.before}) if found.before else None,
+        PageQuery("audit", asked | {"before": listing.before}) if listing.before else None,
     )
     title = "The audit trail" + "".join(f", {name} {one_line(word, 80)}" for name, word in asked.items())
-    changes = await _of_records(ctx, {record.change_id for record in found.records if record.change_id})
+    changes = await _of_records(ctx, {record.change_id for record in listing.records if record.change_id})
     links = await links_to(ctx, requester, changes)
-    return (audit_page_for_everyone if everyone else audit_page)(title, found.records, links, turns)
+    return (audit_page_for_everyone if everyone else audit_page)(title, listing.records, links, turns)
 
 
 async def _of_records(ctx: BotContext, ids: set[str]) -> Sequence[Change]:

@@ -69,9 +69,9 @@ async def _act_on(ctx: BotContext, shortcut: Shortcut) -> None:
 
 async def _found(ctx: BotContext, requester: Requester, said: MessageContent, metadata: Mapping[str, Any]) -> Block:
     try:
-        found = mentioned_servers(message_text(said), await _servers(ctx, requester))
-        words = WHICH if found else NONE
-        return act_view(ServerChoice(found, await _may(ctx, requester, found), words), metadata)
+        servers = mentioned_servers(message_text(said), await _servers(ctx, requester))
+        words = WHICH if servers else NONE
+        return act_view(ServerChoice(servers, await _may(ctx, requester, servers), words), metadata)
     except StorageError:
         raise
     except VpsopsError as error:
@@ -82,9 +82,9 @@ async def picked(ctx: BotContext, requester: Requester, view: ViewPayload, value
     """Show what may be done with the server that was chosen from the menu."""
     metadata = metadata_of(view)
     try:
-        found = [one for one in await _servers(ctx, requester) if encode_option(one.id) == value][:1]
-        words = WHICH if found else "That server is not there any more. Choose another:"
-        drawn = act_view(ServerChoice(found, await _may(ctx, requester, found), words), metadata)
+        servers = [server for server in await _servers(ctx, requester) if encode_option(server.id) == value][:1]
+        words = WHICH if servers else "That server is not there any more. Choose another:"
+        drawn = act_view(ServerChoice(servers, await _may(ctx, requester, servers), words), metadata)
     except StorageError:
         raise
     except VpsopsError as error:
@@ -115,13 +115,13 @@ async def _may(ctx: BotContext, requester: Requester, servers: Sequence[Server])
         target = Target(server.id, server.hostname, server.state, server.region or "")
         return ctx.core.servers.may_request(replace(request, operation=name), target)
 
-    return {one.id: [name for name in fitting(one) if allowed(one, name)] for one in servers[:SHOWN]}
+    return {item.id: [name for name in fitting(item) if allowed(item, name)] for item in servers[:SHOWN]}
 
 
 def fitting(server: Server) -> list[str]:
     """Return the operations on one server that make sense in its state, as far as it is known; pure."""
     senseless = {"start"} if server.ready else {"stop", "reboot"} if server.off else set()
-    return [name for name, one in OPERATIONS.items() if one.takes_server and name not in senseless]
+    return [name for name, operation in OPERATIONS.items() if operation.takes_server and name not in senseless]
 
 
 ACTS: Final[Mapping[str, Act]] = {action_ids.NEW_SERVER: _new_server, action_ids.ACT_ON: _act_on}

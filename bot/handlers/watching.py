@@ -35,7 +35,7 @@ async def watch(ctx: BotContext, requester: Requester, wanted: WatchServer) -> P
     except AmbiguousServerError as error:
         twice = len({name for _, name in error.candidates}) < len(error.candidates)
         named = [ident if twice else name for ident, name in error.candidates]
-        return command_suggestions(error.message, "Which one?", [_again(one, wanted.lasts) for one in named[:5]])
+        return command_suggestions(error.message, "Which one?", [_again(item, wanted.lasts) for item in named[:5]])
     except UnknownServerError as error:
         near = [_again(name, wanted.lasts) for name in error.nearest]
         return command_suggestions(error.message, error.hint, near) if near else error_note(error)
@@ -58,16 +58,16 @@ async def watch(ctx: BotContext, requester: Requester, wanted: WatchServer) -> P
 async def _stop(subscriptions: Subscriptions, requester: Requester, name: str) -> Post:
     """The server may be gone by now, so its name is looked for among what is watched."""
     there = await subscriptions.of_channel(requester.team, requester.where.channel)
-    meant = [one for one in there if one.options.watch and _named(one, name.lower().rstrip("."))]
-    for one in meant:
-        await subscriptions.remove(requester.team, requester.where.channel, one.id, requester.actor)
+    meant = [item for item in there if item.options.watch and _named(item, name.lower().rstrip("."))]
+    for entry in meant:
+        await subscriptions.remove(requester.team, requester.where.channel, entry.id, requester.actor)
     if not meant:
         return note(f"This channel does not watch {name}.", "/vps notify shows its subscriptions.")
-    return note(f"This channel no longer watches {', '.join(server for one in meant for server in one.servers)}.")
+    return note(f"This channel no longer watches {', '.join(server for item in meant for server in item.servers)}.")
 
 
-def _named(one: Subscription, name: str) -> bool:
-    return any(name in {server, server.split(".", 1)[0]} for server in one.servers)
+def _named(subscription: Subscription, name: str) -> bool:
+    return any(name in {server, server.split(".", 1)[0]} for server in subscription.servers)
 
 
 def _again(name: str, lasts: timedelta) -> str:

@@ -104,13 +104,13 @@ class SlackRequestVerifier:
 
 def headers_of(scope: Scope) -> Mapping[str, str]:
     """Return the headers by lower-case name; one that is repeated counts as absent if we rely on it."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     repeated: set[str] = set()
     for raw, value in scope["headers"]:
         name = raw.decode("latin-1").lower()
-        repeated |= {name} & found.keys()
-        found[name] = value.decode("latin-1")
-    return {name: value for name, value in found.items() if name not in repeated or not name.startswith("x-slack-")}
+        repeated |= {name} & results.keys()
+        results[name] = value.decode("latin-1")
+    return {name: value for name, value in results.items() if name not in repeated or not name.startswith("x-slack-")}
 
 
 async def _read(headers: Mapping[str, str], receive: Receive) -> bytes:

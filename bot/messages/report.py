@@ -81,7 +81,7 @@ def fleet_words(fleet: FleetCounts) -> str:
     if fleet.problem:
         return f"unavailable: {one_line(fleet.problem, 400)}"
     total = sum(fleet.states.values())
-    most = sorted(fleet.states.items(), key=lambda one: (-one[1], one[0]))
+    most = sorted(fleet.states.items(), key=lambda entry: (-entry[1], entry[0]))
     named = ", ".join(f"{count:,} {one_line(state, 30)}" for state, count in most[:STATES])
     more = ", others in other states" if len(most) > STATES else ""
     lacking = f" ({one_line(fleet.lack, 200)})" if fleet.lack else ""

@@ -37,7 +37,7 @@ class Place:
 
 def audience_of(purpose: str) -> Audience:
     """Return who the copies of a purpose are for; one we do not know gets no vote buttons."""
-    return next((one for one in Audience if one.value == purpose), Audience.ASKER)
+    return next((item for item in Audience if item.value == purpose), Audience.ASKER)
 
 
 def card_places(change: Change, settings: Settings) -> list[Place]:
@@ -48,7 +48,7 @@ def card_places(change: Change, settings: Settings) -> list[Place]:
         instead = settings.channel if settings.channel != voters else ""
         places.append(Place(Audience.VOTERS.value, voters, instead=instead))
     origin = change.origin
-    if origin.front == "slack" and origin.channel and origin.channel not in {one.channel for one in places}:
+    if origin.front == "slack" and origin.channel and origin.channel not in {place.channel for place in places}:
         places.append(Place(Audience.ASKER.value, origin.channel, origin.thread, asker_of(change)))
     return places
 
@@ -63,11 +63,11 @@ def notice_places(change: Change, cards: Sequence[PostedMessage], told: Collecti
     )
     places = [Place("", own, instead=asker_of(change))] if own else []
     silent = {*told, own}
-    return [*places, *(Place("", one.channel, one.ts) for one in cards if one.channel not in silent)]
+    return [*places, *(Place("", card.channel, card.ts) for card in cards if card.channel not in silent)]
 
 
 def asker_of(change: Change) -> str:
     """Return the Slack id of the person who asks, or for whom an agent does; nothing where none is known."""
     actor = change.actor
     known = (actor.account, actor.id if actor.kind is ActorKind.PERSON else "")
-    return next((one for one in known if is_user_id(one)), "")
+    return next((item for item in known if is_user_id(item)), "")

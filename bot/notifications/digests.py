@@ -77,22 +77,22 @@ def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription
     late: list[PendingNotification] = []
     fresh: list[PendingNotification] = []
     for message in messages:
-        its = [wanted[one] for one in message.payload.get("subs", ()) if one in wanted]
+        own_value = [wanted[item] for item in message.payload.get("subs", ()) if item in wanted]
         urgent = bool(message.payload.get("urgent"))
-        until = None if urgent else quiet_until(its, now)
-        if not its:
+        until = None if urgent else quiet_until(own_value, now)
+        if not own_value:
             dropped.append(message.id)
         elif until is not None:
             held.setdefault(until, []).append(message.id)
         else:
-            night = not urgent and quiet_until(its, message.created_at) is not None
+            night = not urgent and quiet_until(own_value, message.created_at) is not None
             (late if night else fresh).extend(_told(message, urgent))
     return DeliveryPlan(dropped, held, late, fresh)
 
 
-def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
+def quiet_until(subscriptions: Sequence[Subscription], now: datetime) -> datetime | None:
     """Return when the first of these subscriptions may speak again; nothing while one of them may; pure."""
-    ends = [one.options.quiet_until(now) for one in its]
+    ends = [item.options.quiet_until(now) for item in subscriptions]
     known = [end for end in ends if end is not None]
     return min(known) if known and len(known) == len(ends) else None
 
@@ -101,15 +101,15 @@ def _told(message: OutboxMessage, urgent: bool) -> list[PendingNotification]:
     items = message.payload.get("items", ())
     at = message.created_at.timestamp()
     return [
-        PendingNotification(message.id, number, NotificationItem.of(one), urgent, at)
-        for number, one in enumerate(items)
+        PendingNotification(message.id, number, NotificationItem.of(entry), urgent, at)
+        for number, entry in enumerate(items)
     ]
 
 
 def topics_of(item: NotificationItem, at: datetime, zone: ZoneInfo) -> list[str]:
     """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day; pure."""
     day = at.astimezone(zone).date().isoformat()
-    names = dict.fromkeys(one for one in (item.key, item.hostname) if one)
+    names = dict.fromkeys(entry for entry in (item.key, item.hostname) if entry)
     return [_short(f"server:{name}:{day}") for name in names]
 
 
@@ -135,35 +135,35 @@ class DigestSender:
     async def deliver(self, topic: str, claimed: Sequence[OutboxMessage]) -> None:
         """Tell a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
-        wanted, now = {one.id: one for one in await self.subscribers.wanted()}, self._core.clock.now()
+        wanted, now = {item.id: item for item in await self.subscribers.wanted()}, self._core.clock.now()
         others = await self.subscribers.others(messages, wanted)
         if others:
             await self._core.outbox.retry(others, after=0.0, error="another workspace's")
-        plan = plan_of([one for one in messages if one.id not in others], wanted, now)
+        plan = plan_of([message for message in messages if message.id not in others], wanted, now)
         if plan.dropped:
             await self._core.outbox.done(plan.dropped)
         for until, ids in plan.held.items():
             seconds = min(max((until - now).total_seconds(), 1.0), HOLD_SECONDS)
             await self._core.outbox.retry(list(ids), after=seconds, error=QUIET)
-        desk = desk_of(topic, [wanted[one] for m in messages for one in m.payload.get("subs", ()) if one in wanted])
-        left = {one.row for one in (*plan.late, *plan.fresh)}
+        desk = desk_of(topic, [wanted[item] for m in messages for item in m.payload.get("subs", ()) if item in wanted])
+        left = {item.row for item in (*plan.late, *plan.fresh)}
         try:
             await self._tell(desk, plan, left)
         except SlackError as error:
-            await self._failed(sorted(left), max(one.attempts for one in messages), error)
+            await self._failed(sorted(left), max(message.attempts for message in messages), error)
 
     async def _tell(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
         """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""
         for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
-            servers, night = {one.item.key for one in some}, draw is summary_post
+            servers, night = {item.item.key for item in some}, draw is summary_post
             if len(some) > (1 if night else ITEMS_ABOVE) or len(servers) > GROUP_ABOVE:
-                await self._list(desk, some, draw([one.item for one in _urgent_first(some)]))
-                await self._done({one.row for one in some}, left)
+                await self._list(desk, some, draw([item.item for item in _urgent_first(some)]))
+                await self._done({item.row for item in some}, left)
             else:
-                for row in dict.fromkeys(one.row for one in some):
-                    for one in some:
-                        if one.row == row:
-                            await self._one(desk, one)
+                for row in dict.fromkeys(item.row for item in some):
+                    for entry in some:
+                        if entry.row == row:
+                            await self._one(desk, entry)
                     await self._done({row}, left)
 
     async def _done(self, rows: set[int], left: set[int]) -> None:
@@ -171,7 +171,7 @@ class DigestSender:
         left -= rows
 
     async def _list(self, desk: DigestTarget, some: Sequence[PendingNotification], post: Post) -> None:
-        names = ",".join(one.name for one in some)
+        names = ",".join(item.name for item in some)
         place = Place("", desk.channel, instead=desk.instead)
         await self._send(place, post, f"list/{_hash(names)}")
 
@@ -179,10 +179,10 @@ class DigestSender:
         """Tell one thing: in the thread of its server's day, or as that thread's first message."""
         box = self._core.outbox
         topics = topics_of(told.item, self._core.clock.now(), desk.zone)
-        copies = [one for topic in topics for one in await box.copies(topic) if one.purpose.startswith("news:")]
-        if any(one.purpose == told.purpose for one in copies):
+        copies = [copy for topic in topics for copy in await box.copies(topic) if copy.purpose.startswith("news:")]
+        if any(copy.purpose == told.purpose for copy in copies):
             return
-        parent = next((one for one in copies if one.channel == desk.channel), None)
+        parent = next((copy for copy in copies if copy.channel == desk.channel), None)
         post, name = item_post(told.item), told.name
         place = Place("", desk.channel, parent.ts if parent else "", desk.instead, broadcast=told.urgent)
         try:
@@ -196,23 +196,25 @@ class DigestSender:
             await box.remember(topics[0], told.purpose, channel, ts)
 
 
-def desk_of(topic: str, its: Sequence[Subscription]) -> DigestTarget:
+def desk_of(topic: str, subscriptions: Sequence[Subscription]) -> DigestTarget:
     """Return where a channel's news go; pure."""
-    zone = next((one.options.zone for one in its), "UTC")
-    makers = (str(one.by.get("id", "")) for one in its)
-    return DigestTarget(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_user_id(one)), ""))
+    zone = next((item.options.zone for item in subscriptions), "UTC")
+    makers = (str(item.by.get("id", "")) for item in subscriptions)
+    return DigestTarget(
+        topic.partition(":")[2], ZoneInfo(zone), next((maker for maker in makers if is_user_id(maker)), "")
+    )
 
 
 def told_now(news: Sequence[ChannelNews], wanted: Sequence[Subscription], now: datetime) -> list[str]:
     """Return the channels that hear of this at once rather than when their quiet hours end; pure."""
-    known = {one.id: one for one in wanted}
+    known = {item.id: item for item in wanted}
     loud = []
-    for one in news:
-        its = [known[ident] for ident in one.payload["subs"] if ident in known]
-        if one.payload["urgent"] or quiet_until(its, now) is None:
-            loud.append(one.channel)
+    for new in news:
+        own_value = [known[ident] for ident in new.payload["subs"] if ident in known]
+        if new.payload["urgent"] or quiet_until(own_value, now) is None:
+            loud.append(new.channel)
     return loud
 
 
 def _urgent_first(some: Sequence[PendingNotification]) -> list[PendingNotification]:
-    return sorted(some, key=lambda one: not one.urgent)
+    return sorted(some, key=lambda entry: not entry.urgent)

@@ -63,7 +63,7 @@ def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
             Occasion(frozenset({SubscriptionEvent.USAGE}), _item(payload), only=str(payload.get("subscription", "")))
         ]
     if event == "drift":
-        return [Occasion(frozenset({SubscriptionEvent.DRIFT}), _item(one)) for one in payload.get("drifts", ())]
+        return [Occasion(frozenset({SubscriptionEvent.DRIFT}), _item(entry)) for entry in payload.get("drifts", ())]
     return []
 
 
@@ -78,7 +78,7 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
 
     Without it, the approval channel hears of the provider and of drift seen while a change is watched.
     """
-    own = {one.channel for one in stored if not one.options.watch}
+    own = {item.channel for item in stored if not item.options.watch}
     if settings.channel:
         events, channel = WITHOUT_THRESHOLD, settings.channel
     else:
@@ -92,18 +92,20 @@ def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: d
     told: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
     for occasion in occasions:
         matching: dict[str, list[str]] = {}
-        for one in wanted:
-            if _wants(one, occasion, now):
-                matching.setdefault(one.channel, []).append(one.id)
+        for entry in wanted:
+            if _wants(entry, occasion, now):
+                matching.setdefault(entry.channel, []).append(entry.id)
         for channel, ids in matching.items():
             told.setdefault((channel, tuple(ids), occasion.urgent), []).append(occasion.item)
     return [
-        ChannelNews(channel, {"subs": list(ids), "urgent": urgent, "items": [one.value for one in items]})
+        ChannelNews(channel, {"subs": list(ids), "urgent": urgent, "items": [item.value for item in items]})
         for (channel, ids, urgent), items in told.items()
     ]
 
 
-def _wants(one: Subscription, occasion: Occasion, now: datetime) -> bool:
-    if not one.wants(occasion.events, now) or (occasion.only and one.id != occasion.only):
+def _wants(subscription: Subscription, occasion: Occasion, now: datetime) -> bool:
+    if not subscription.wants(occasion.events, now) or (occasion.only and subscription.id != occasion.only):
         return False
-    return SubscriptionEvent.PROVIDER in occasion.events or one.means(occasion.item.server, occasion.item.hostname)
+    return SubscriptionEvent.PROVIDER in occasion.events or subscription.means(
+        occasion.item.server, occasion.item.hostname
+    )

@@ -21,27 +21,27 @@ class Subscribers:
         stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.scope.team
         if not spaces.several:
             return with_defaults(self._core.settings, stored)
-        teams = [team] if team else sorted({one.team for one in stored} | {one.team for one in spaces.known})
-        return [one for each in teams for one in self._of_team(each, [sub for sub in stored if sub.team == each])]
+        teams = [team] if team else sorted({item.team for item in stored} | {item.team for item in spaces.known})
+        return [item for each in teams for item in self._of_team(each, [sub for sub in stored if sub.team == each])]
 
     def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
         settings = self._core.workspaces.settings_of(self._core.settings, team)
         wanted = with_defaults(settings, stored)
-        return [one if one.team else replace(one, id=f"{one.id}:{team}", team=team) for one in wanted]
+        return [item if item.team else replace(item, id=f"{item.id}:{team}", team=team) for item in wanted]
 
     async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
         """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
         if not self._core.workspaces.several:
             return ""
-        subs = {one for message in messages for one in message.payload.get("subs", ())}
-        return next((one.team for one in await self.wanted() if one.id in subs), "")
+        subs = {item for message in messages for item in message.payload.get("subs", ())}
+        return next((item.team for item in await self.wanted() if item.id in subs), "")
 
     async def others(self, messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription]) -> list[int]:
         """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
         spaces = self._core.workspaces
         if not spaces.several:
             return []
-        known = {one.id for one in await self._store.all()} | {f"{DEFAULT}:{one.team}" for one in spaces.known}
+        known = {item.id for item in await self._store.all()} | {f"{DEFAULT}:{item.team}" for item in spaces.known}
         theirs = known - wanted.keys()
-        subs = {one.id: set(one.payload.get("subs", ())) for one in messages}
-        return [ident for ident, its in subs.items() if its & theirs and not its & wanted.keys()]
+        subs = {message.id: set(message.payload.get("subs", ())) for message in messages}
+        return [ident for ident, sub in subs.items() if sub & theirs and not sub & wanted.keys()]

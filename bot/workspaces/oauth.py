@@ -93,7 +93,9 @@ class OAuthClient(AsyncWebClient):
     async def oauth_v2_access(self, *, client_id: str, client_secret: str, **form: Any) -> AsyncSlackResponse:
         """Exchange a code; raises `SlackApiError`."""
         data = {"client_id": client_id, "client_secret": client_secret, **form}
-        return await self.api_call("oauth.v2.access", data={name: one for name, one in data.items() if one is not None})
+        return await self.api_call(
+            "oauth.v2.access", data={name: value for name, value in data.items() if value is not None}
+        )
 
 
 @dataclass(frozen=True, slots=True)

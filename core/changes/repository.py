@@ -91,7 +91,7 @@ def _set(connection: Connection, change: Change, now: datetime, values: Mapping[
     if row is None:
         raise StaleChangeError(f"{change.id} has moved on.", hint="Look at its present state.")
     touch(connection, outbox.topic_of(change.id))
-    moved = rows.decoded(row, CHANGES.c.id, lambda found: serialization.change_of(found, change.votes))
+    moved = rows.decoded(row, CHANGES.c.id, lambda result: serialization.change_of(result, change.votes))
     if isinstance(moved, UnreadableRow):
         raise moved.error
     return moved
@@ -105,11 +105,13 @@ def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
 def load(connection: Connection, change_id: str, *, lock: bool = False) -> Change:
     """Return a change; raises `UnknownChangeError`. With `lock`, no other transaction moves it until the commit."""
     query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
-    found = next(iter(rows.fetch(connection, query.with_for_update() if lock else query, CHANGES.c.id)), None)
-    if found is None:
+    result = next(iter(rows.fetch(connection, query.with_for_update() if lock else query, CHANGES.c.id)), None)
+    if result is None:
         raise unknown(change_id)
     change: Change | UnreadableRow = (
-        found if isinstance(found, UnreadableRow) else rows.decoded(found, CHANGES.c.id, _decoder(connection)([found]))
+        result
+        if isinstance(result, UnreadableRow)
+        else rows.decoded(result, CHANGES.c.id, _decoder(connection)([result]))
     )
     if isinstance(change, UnreadableRow):
         rows.note(change)
@@ -133,10 +135,10 @@ def by_lock(connection: Connection, lock: str) -> Change | None:
 
 
 def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None:
-    found = batch(connection, where, limit=1)
-    if not found.rows and found.unreadable:
-        raise found.unreadable[0].error
-    return found.rows[0] if found.rows else None
+    result = batch(connection, where, limit=1)
+    if not result.rows and result.unreadable:
+        raise result.unreadable[0].error
+    return result.rows[0] if result.rows else None
 
 
 def select(
@@ -187,19 +189,19 @@ Votes = tuple[Vote, ...] | UnreadableRow
 
 def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, Votes]:
     """Return the votes on some changes, in the order they came."""
-    found: dict[str, Votes] = {}
+    votes: dict[str, Votes] = {}
     if not ids:
-        return found
+        return votes
     query = sa.select(VOTES).where(VOTES.c.change_id.in_(ids)).order_by(VOTES.c.at)
     for row in rows.fetch(connection, query, VOTES.c.change_id):
         if isinstance(row, UnreadableRow):
-            found[row.id] = row
+            votes[row.id] = row
             continue
         ident, vote = row["change_id"], rows.decoded(row, VOTES.c.change_id, serialization.vote_of)
-        before = found.get(ident, ())
+        before = votes.get(ident, ())
         if not isinstance(before, UnreadableRow):
-            found[ident] = vote if isinstance(vote, UnreadableRow) else (*before, vote)
-    return found
+            votes[ident] = vote if isinstance(vote, UnreadableRow) else (*before, vote)
+    return votes
 
 
 def column(wanted: sa.Column[Any], change_id: str) -> sa.Select[tuple[Any]]:
@@ -214,10 +216,10 @@ def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
     each = (sa.select(CHANGES.c.id).where(item) for item in (CHANGES.c.lock.is_not(None), recent))
     query = sa.select(*columns).where(CHANGES.c.id.in_(sa.union_all(*each)))  # an index each
     locks = connection.scalars(sa.select(CHANGES.c.lock).where(CHANGES.c.lock.is_not(None)))
-    found = {lock.partition(":")[2] for lock in locks if lock}  # also of a change whose row cannot be read
+    results = {lock.partition(":")[2] for lock in locks if lock}  # also of a change whose row cannot be read
     for names in rows.read(connection, query, CHANGES.c.id, _names).rows:
-        found |= names
-    return found - {""}
+        results |= names
+    return results - {""}
 
 
 def _names(row: sa.RowMapping) -> set[str]:

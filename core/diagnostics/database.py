@@ -81,8 +81,8 @@ async def look_at_database(database: Database, settings: Settings) -> Sequence[D
     await database.read(database.tick)
     took = round((database.clock.monotonic() - begun) * 1000)
     url = sa.make_url(settings.database).render_as_string(hide_password=True)
-    found = [ok("database", f"{url} answers in {took} ms, its schema is this version's")]
-    return [*found, *(await look_at_file(database, settings))] if database.sqlite else found
+    results = [ok("database", f"{url} answers in {took} ms, its schema is this version's")]
+    return [*results, *(await look_at_file(database, settings))] if database.sqlite else results
 
 
 async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFinding]:

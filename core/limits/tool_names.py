@@ -13,5 +13,7 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 """Every tool's toolset."""
 
-ALTERING = frozenset(f"vps_{name}" for name, one in OPERATIONS.items() if not one.reads) | {"vps_change_cancel"}
+ALTERING = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if not operation.reads) | {
+    "vps_change_cancel"
+}
 """The tools that are not read-only."""

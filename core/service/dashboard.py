@@ -70,8 +70,8 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
     unclear = CHANGES.c.state == State.NEEDS_PERSON.value
     query = sa.select(CHANGES.c.id).where(*repository.of_teams(teams), sa.or_(asked, unclear))
     ids = list(connection.scalars(query.order_by(~unclear, CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)))
-    found = {item.id: item for item in repository.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
-    return tuple(found[ident] for ident in ids if ident in found)
+    results = {item.id: item for item in repository.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
+    return tuple(results[ident] for ident in ids if ident in results)
 
 
 def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
@@ -82,5 +82,5 @@ def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, 
         JsonText(CHANGES.c.actor, "account") == (who.person.account or None),
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
-    found = repository.select(connection, whose, recent, *repository.of_teams(who.teams), limit=OWN)
-    return tuple(item for item in found if who.person.same_human(item.actor))
+    rows = repository.select(connection, whose, recent, *repository.of_teams(who.teams), limit=OWN)
+    return tuple(item for item in rows if who.person.same_human(item.actor))

@@ -101,7 +101,9 @@ class Gate:
         Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
         """
         word = Statement(actor, reason=reason)
-        return await self._allowed(change_id, actor, lambda one: self._votes(scope).cancel(one, change_id, word), scope)
+        return await self._allowed(
+            change_id, actor, lambda entry: self._votes(scope).cancel(entry, change_id, word), scope
+        )
 
     async def resolve(
         self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "", scope: Scope = OPERATOR

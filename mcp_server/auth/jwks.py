@@ -121,10 +121,10 @@ class IssuerKeys:
                 body += chunk
                 if len(body) > MAX_BYTES:
                     raise ValueError("its answer is too long")
-        found = json.loads(body)
-        if not isinstance(found, dict):
+        document = json.loads(body)
+        if not isinstance(document, dict):
             raise ValueError("its answer is no object")  # noqa: TRY004 - what was sent is wrong, not a type of ours
-        return found
+        return document
 
 
 def discovery_addresses(issuer: str) -> list[str]:

@@ -138,7 +138,7 @@ def _listed(values: Sequence[str]) -> str:
 
 def _without(text: str, gone: Sequence[int]) -> str:
     """Return a text without some of its entries; what stands before the first one stays."""
-    starts = [found.start() for found in HEADER.finditer(text)]
+    starts = [result.start() for result in HEADER.finditer(text)]
     if not starts:
         return text
     ends = [*starts[1:], len(text)]

@@ -194,24 +194,24 @@ def catalogue_page(listing: CatalogueSection, result: BaseModel, view: Projectio
     place = decode_cursor(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
     wanted, lacking = view.name.lower(), sanitize(getattr(result, "lacking", ""), LONGEST_SAID)
-    found = sorted((row for row in every if wanted in listing.words(row).lower()), key=listing.order)
-    rest = [row for row in found if listing.order(row) > place]
+    rows = sorted((row for row in every if wanted in listing.words(row).lower()), key=listing.order)
+    rest = [row for row in rows if listing.order(row) > place]
 
     def page(count: int) -> ResultPage:
         text, content = listing.tell(rest[:count])
         after = encode_cursor(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
         if count < len(every):
-            content["total"] = len(found)
+            content["total"] = len(rows)
         if not lacking:
-            return _told(text, content, after, (count, len(found)))
-        text, content = _told(text, content, after, (count, len(found)), all_words="listed")
+            return _told(text, content, after, (count, len(rows)))
+        text, content = _told(text, content, after, (count, len(rows)), all_words="listed")
         return join_nonempty((text, lacking), " "), content
 
     if rest:
         return fit_rows(min(len(rest), MOST), page)
     text, content = listing.tell([])
     text = f"Nothing here matches {quote(view.name)}." if every and wanted else text
-    return join_nonempty((text, lacking), " "), {**content, "total": len(found)}
+    return join_nonempty((text, lacking), " "), {**content, "total": len(rows)}
 
 
 def _plan_order(plan: BaseModel) -> str:

@@ -128,25 +128,25 @@ def usage_text(usage: Usage) -> str:
     return f"{facts[:1].upper()}{facts[1:]}." if facts else "The provider gave no figures."
 
 
-def plans_text(found: Plans) -> str:
+def plans_text(plans: Plans) -> str:
     """Return the plans as a table."""
     rows = [
         (p.code, p.name, p.vcpus, p.memory_gb, p.disk_gb, p.bandwidth_tb, money(p.monthly_price, p.currency))
-        for p in found.plans
+        for p in plans.plans
     ]
     head = ("CODE", "NAME", "VCPU", "MEMORY GB", "DISK GB", "TRAFFIC TB", "A MONTH")
     return table(head, rows) if rows else "The provider lists no plans."
 
 
-def templates_text(found: OsTemplates) -> str:
+def templates_text(templates: OsTemplates) -> str:
     """Return the operating systems as a table."""
-    rows = [(o.id, o.name, o.family, o.version) for o in found.os_templates]
+    rows = [(o.id, o.name, o.family, o.version) for o in templates.os_templates]
     return table(("ID", "NAME", "FAMILY", "VERSION"), rows) if rows else "The provider lists no OS templates."
 
 
-def regions_text(found: Regions) -> str:
+def regions_text(regions: Regions) -> str:
     """Return the regions as a table."""
-    rows = [(r.code, r.name, r.country, "not available" if r.available is False else None) for r in found.regions]
+    rows = [(r.code, r.name, r.country, "not available" if r.available is False else None) for r in regions.regions]
     return table(("CODE", "NAME", "COUNTRY", "NOTE"), rows) if rows else "The provider lists no regions."
 
 

@@ -167,9 +167,9 @@ async def _about_server(ctx: PromptContext, ref: str) -> list[t.PromptMessage]:
     reader, seen = ctx.reader, list[Server]()
 
     async def its_state() -> Content:
-        found = await reader.read("get", server=ref)
-        seen.extend([found] if isinstance(found, Server) else [])
-        return structured_content(found)
+        result = await reader.read("get", server=ref)
+        seen.extend([result] if isinstance(result, Server) else [])
+        return structured_content(result)
 
     async def its_usage() -> Content:
         return structured_content(await reader.read("status", server=seen[0].id))

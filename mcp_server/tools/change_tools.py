@@ -102,13 +102,13 @@ def query_from(wanted: ChangesArguments) -> ChangeQuery:
     )
 
 
-def changes_page(found: ChangePage, nothing: str) -> ResultPage:
+def changes_page(result: ChangePage, nothing: str) -> ResultPage:
     """Return a page of changes, as many as a result may hold."""
-    unreadable = _unreadable([row.id for row in found.unreadable])
+    unreadable = _unreadable([row.id for row in result.unreadable])
 
     def page(count: int) -> ResultPage:
-        rows = found.changes[:count]
-        after = position_of(rows[-1]) if count < len(found.changes) else found.next
+        rows = result.changes[:count]
+        after = position_of(rows[-1]) if count < len(result.changes) else result.next
         listed = ChangeListResult(
             changes=[listed_change(change) for change in rows],
             next_cursor=after.cursor if after else None,
@@ -117,7 +117,7 @@ def changes_page(found: ChangePage, nothing: str) -> ResultPage:
         text = join_nonempty((_table(rows) if rows else nothing, unreadable, more), "\n")
         return text, cast("Content", listed.model_dump(mode="json", exclude_none=True))
 
-    return fit_rows(len(found.changes), page)
+    return fit_rows(len(result.changes), page)
 
 
 def _unreadable(ids: Sequence[str]) -> str:
@@ -135,8 +135,8 @@ def _nothing(wanted: ChangesArguments) -> str:
     return "No changes are open. Ended ones are listed with open_only false, or by their state."
 
 
-def _table(found: Sequence[Change]) -> str:
-    rows = [(c.id, c.operation, c.target.hostname, c.state.value, c.actor.claim, moment(c.created_at)) for c in found]
+def _table(changes: Sequence[Change]) -> str:
+    rows = [(c.id, c.operation, c.target.hostname, c.state.value, c.actor.claim, moment(c.created_at)) for c in changes]
     return table(("CHANGE", "OPERATION", "SERVER", "STATE", "ASKED BY", "ASKED AT"), rows)
 
 

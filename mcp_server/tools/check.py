@@ -76,9 +76,9 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     return results.text_result(check_text(outcome), check_result(outcome).model_dump(mode="json", exclude_none=True))
 
 
-def check_result(found: DryRun) -> CheckResult:
+def check_result(run: DryRun) -> CheckResult:
     """Return what would become of a change as structured content."""
-    change, refusal = found.change, found.refusal
+    change, refusal = run.change, run.refusal
     return CheckResult(
         outlook=Outlook.REFUSED if refusal else OUTLOOKS[change.ruling.decision],
         operation=change.operation,
@@ -99,9 +99,9 @@ OUTLOOKS: Final = {
 }
 
 
-def check_text(found: DryRun) -> str:
+def check_text(run: DryRun) -> str:
     """Return the outlook in a few lines."""
-    shown = check_result(found)
+    shown = check_result(run)
     what = f"{shown.operation} {shown.server.hostname}"
     if shown.refused:
         return f"{what} would be refused. {shown.refused}"
@@ -110,6 +110,6 @@ def check_text(found: DryRun) -> str:
         f"Who must agree: {shown.agree}.",
         f"Effect: {shown.effect}" if shown.effect else "",
         f"Cost: {shown.cost}." if shown.cost else "",
-        f"Then call {PREFIX}{found.change.operation} to ask for it.",
+        f"Then call {PREFIX}{run.change.operation} to ask for it.",
     )
     return join_nonempty(lines, "\n")

@@ -15,7 +15,7 @@ MOST: Final = 20
 
 
 async def fill_fields(
-    ctx: CallContext, call: sdk_compat.ToolCall, found: ServerList, fields: Sequence[str]
+    ctx: CallContext, call: sdk_compat.ToolCall, result: ServerList, fields: Sequence[str]
 ) -> ServerList:
     """Return a page with the chosen fields, read for some of its servers, and how many servers lack each."""
     names = [name for name in fields if name != "state"]
@@ -23,10 +23,10 @@ async def fill_fields(
     def lacks(server: Server) -> bool:
         return any(getattr(server, name) is None for name in names) or ("state" in fields and server.power_unknown)
 
-    servers = found.servers
+    servers = result.servers
     if ctx.who(call.context).reach.allows(f"{PREFIX}get"):
         request = Request("get", {}, ctx.actor(call), ORIGIN)
-        servers = await ctx.core.servers.in_full(request, found.servers, MOST, lacks, scope=ctx.scope)
+        servers = await ctx.core.servers.in_full(request, result.servers, MOST, lacks, scope=ctx.scope)
     counts = {name: sum(getattr(server, name) is None for server in servers) for name in names}
     told = ", ".join(f"{name} of {count}" for name, count in counts.items() if count)
-    return found.replaced(servers).without(f"Not known: {told}." if told else "")
+    return result.replaced(servers).without(f"Not known: {told}." if told else "")

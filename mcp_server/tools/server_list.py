@@ -28,12 +28,12 @@ async def list_servers(
     outcome = await ctx.core.servers.read(request, scope=ctx.scope, held=held)
     if isinstance(outcome, Refused):
         return results.refused_result(outcome, tools=ctx.change_tools)
-    found = cast("ServerList", cast("Done", outcome).result)
+    result = cast("ServerList", cast("Done", outcome).result)
     if asked.view.fields:
-        found = await fill_fields(ctx, call, found, asked.view.fields)
-    several = found.total > len(found.servers) or "next_cursor" in (
-        results.read_result(found, asked).structured_content or {}
+        result = await fill_fields(ctx, call, result, asked.view.fields)
+    several = result.total > len(result.servers) or "next_cursor" in (
+        results.read_result(result, asked).structured_content or {}
     )
     if kept is None and several:
         walk = ctx.walks.keep(held)
-    return results.read_result(found, replace(asked, walk=walk if several else ""))
+    return results.read_result(result, replace(asked, walk=walk if several else ""))

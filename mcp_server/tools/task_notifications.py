@@ -65,10 +65,10 @@ def _wanted(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
 
 async def _known(tasks: TaskStore, context: sdk_compat.Context, wanted: Sequence[str]) -> dict[str, str]:
     """Return the caller's own tasks among those wanted, by the address of the change behind each."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     with suppress(VpsopsError):  # what cannot be read now is left out of the acknowledgement
-        found = {change_uri(ident): ident for ident in wanted if await tasks.find(context, ident) is not None}
-    return found
+        results = {change_uri(ident): ident for ident in wanted if await tasks.find(context, ident) is not None}
+    return results
 
 
 class TaskNotificationSession:

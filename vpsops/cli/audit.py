@@ -108,10 +108,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _noted(text: str) -> tuple[int, str]:
-    found = NOTED.match(text.strip().lower())
-    if found is None:
+    match = NOTED.match(text.strip().lower())
+    if match is None:
         raise argparse.ArgumentTypeError("must be a record's number, a colon and its hash of 64 digits")
-    return int(found[1]), found[2]
+    return int(match[1]), match[2]
 
 
 def _tail(arguments: argparse.Namespace) -> int:
@@ -152,17 +152,17 @@ def _last(
 
     A search ends for nothing at the trail's beginning, and where enough was found.
     """
-    found: list[TrailRecord] = []
+    records: list[TrailRecord] = []
     searched, newest = 0, chain.head(connection)[0]
-    while len(found) < limit:
+    while len(records) < limit:
         if searched >= MOST_SEARCHED:
-            return found, newest, before
+            return records, newest, before
         page = chain.newest(connection, PAGE, before=before, change_id=wanted.change or None)
         if not page:
             break
-        found = wanted.sieve(connection, page) + found
+        records = wanted.sieve(connection, page) + records
         before, searched = page[0].seq, searched + len(page)
-    return found[-limit:], newest, None
+    return records[-limit:], newest, None
 
 
 def _next(wanted: RecordFilter, after: int, connection: Connection) -> tuple[list[TrailRecord], int]:
@@ -278,7 +278,7 @@ async def _export_in(after: int, database: Database) -> int:
 def _hash_of(seq: int, connection: Connection) -> str:
     if seq == 0:
         return GENESIS
-    found: str | None = connection.scalars(sa.select(AUDIT.c.hash).where(AUDIT.c.seq == seq)).one_or_none()
-    if found is None:
+    stored: str | None = connection.scalars(sa.select(AUDIT.c.hash).where(AUDIT.c.seq == seq)).one_or_none()
+    if stored is None:
         raise InvalidInputError(f"There is no record {seq}.", hint=f"The last one is {chain.head(connection)[0]}.")
-    return found
+    return stored

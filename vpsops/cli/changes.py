@@ -100,10 +100,10 @@ def change_row(change: Change) -> tuple[str, ...]:
     )
 
 
-def unreadable_row(found: UnreadableRow) -> tuple[str, ...]:
+def unreadable_row(row: UnreadableRow) -> tuple[str, ...]:
     """Return a change that cannot be read as a row of the table."""
-    note = f"cannot be read by this version ({cell(found.why)})"
-    return (cell(found.id), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, note)
+    note = f"cannot be read by this version ({cell(row.why)})"
+    return (cell(row.id), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, note)
 
 
 async def _detail(change_id: str, database: Database) -> int:

@@ -54,9 +54,9 @@ async def examine(settings: Settings, checks: Sequence[Check], clock: Clock) -> 
     HIDDEN.set(secrets_of(settings))
     findings: list[DoctorFinding] = []
     for check in checks:
-        found = await _found(check, settings, clock)
-        tell(found)
-        findings += found
+        results = await _found(check, settings, clock)
+        tell(results)
+        findings += results
     return worst(findings)
 
 
@@ -83,12 +83,12 @@ def tell(findings: Sequence[DoctorFinding]) -> int:
 async def check_settings(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
     """Return which file the settings come from; that they are valid shows by their being here."""
     where = f"the environment and {settings.config}" if settings.config else "the environment (no VPSOPS_CONFIG)"
-    found = [ok("settings", f"read from {where}")]
+    results = [ok("settings", f"read from {where}")]
     if settings.slack_bot_token is not None and not settings.approval_channel:
-        found.append(
+        results.append(
             warn("settings", "Slack is configured without a channel for approvals", "Set VPSOPS_APPROVAL_CHANNEL")
         )
-    return found
+    return results
 
 
 async def check_policy(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
@@ -96,8 +96,8 @@ async def check_policy(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
     policy, own = load_policy(settings), declaration_of(settings, whole=settings.config is not None).document(None)
     source = f"{len(policy.rules)} rules" if settings.config else f"the embedded default, {len(policy.rules)} rules"
     limits = load_limits(settings).described()
-    found = [ok("policy", f"{source}, version {short_version(own.version)}")]
-    return [*found, ok("limits", "; ".join(limits))] if limits else found
+    results = [ok("policy", f"{source}, version {short_version(own.version)}")]
+    return [*results, ok("limits", "; ".join(limits))] if limits else results
 
 
 CHECKS: Final[tuple[Check, ...]] = (check_settings, check_files, check_policy, check_storage, check_provider)

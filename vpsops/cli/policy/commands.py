@@ -233,11 +233,11 @@ def describe_limits(limits: Limits, facts: PolicyContext) -> str:
     """Return which limits may forbid a change whatever the policy decides; nothing of a read, or without limits."""
     if facts.risk is Risk.READ:
         return ""
-    found = limits.protects(facts.target or Target("", ""), facts.actor)
-    if found is not None and facts.target is not None and facts.target.hostname:
-        return found.text
+    result = limits.protects(facts.target or Target("", ""), facts.actor)
+    if result is not None and facts.target is not None and facts.target.hostname:
+        return result.text
     counts = ("max_changes_per_hour", *(("max_servers", "max_monthly_spend") if facts.operation in BILLED else ()))
-    names = ("protected", "protected_from_agents", *counts) if found is not None else counts
+    names = ("protected", "protected_from_agents", *counts) if result is not None else counts
     said = [limit for limit in limits.described() if limit.split(" ", 1)[0] in names]
     return f"limits that may forbid it: {'; '.join(said)}." if said else ""
 

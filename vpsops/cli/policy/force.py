@@ -166,10 +166,10 @@ async def apply_policy(
 
 
 def _expected(now: ForceState, version: str) -> None:
-    found = now.revision.version if now.revision else ""
+    result = now.revision.version if now.revision else ""
     wanted = version if not version or version.startswith("pol_") else f"pol_{version}"
-    if version and not (len(wanted) >= history.LEAST and found.startswith(wanted)):
-        what = short_version(found) or "none"
+    if version and not (len(wanted) >= history.LEAST and result.startswith(wanted)):
+        what = short_version(result) or "none"
         raise StaleChangeError(f"Not {cell(version, 80)} but {what} is in force. Nothing was applied.")
 
 
@@ -178,9 +178,9 @@ async def _wanted(
 ) -> tuple[Document, str]:
     """Return the document that was asked for, and where it comes from; raises `ConfigurationError`."""
     if wanted.version:
-        found = await database.read(partial(history.named, name=wanted.version))
-        ruleset_from(found.document)
-        return found.document, f"number {found.number}"
+        result = await database.read(partial(history.named, name=wanted.version))
+        ruleset_from(result.document)
+        return result.document, f"number {result.number}"
     declared = declaration_of(settings, base, whole=settings.config is not None)
     if wanted.embedded:
         declared = replace(declared, source="", rules=None, embedded=True, limits={}, workspaces=())
@@ -220,22 +220,28 @@ async def diff_policy(database: Database, settings: Settings, wanted: ForceOptio
 async def show_policy(database: Database, _: Settings, wanted: ForceOptions, _clock: Clock) -> int:
     """Print a policy, the one in force unless another is named."""
     if wanted.version:
-        found: Revision | None = await database.read(partial(history.named, name=wanted.version))
+        revision: Revision | None = await database.read(partial(history.named, name=wanted.version))
     else:
-        found = await database.read(history.in_force)
-    if found is None:
+        revision = await database.read(history.in_force)
+    if revision is None:
         print_line(NOTHING)
         return REFUSED
     if wanted.json:
-        about = {"number": found.number, "version": found.version, "previous": found.previous, "source": found.source}
-        about |= {"by": dict(found.by), "at": when(found.at), "policy": json.loads(found.text)}
+        about = {
+            "number": revision.number,
+            "version": revision.version,
+            "previous": revision.previous,
+            "source": revision.source,
+        }
+        about |= {"by": dict(revision.by), "at": when(revision.at), "policy": json.loads(revision.text)}
         print_line(json.dumps(about, ensure_ascii=True, indent=2))
         return GOOD
-    print_line(f"# {found.version}")
+    print_line(f"# {revision.version}")
     print_line(
-        f"# Number {found.number}, applied {when(found.at)} by {cell(found.author)} (claimed), from {_place(found)}.\n"
+        f"# Number {revision.number}, applied {when(revision.at)} by {cell(revision.author)} (claimed), "
+        f"from {_place(revision)}.\n"
     )
-    sys.stdout.write(file_text(found.document))
+    sys.stdout.write(file_text(revision.document))
     return GOOD
 
 

@@ -41,7 +41,7 @@ def members(holder: object) -> Iterator[tuple[str, object]]:
 
 def paths(roots: dict[str, object]) -> set[str]:
     """Return the shortest path to each forbidden object; its own attributes are not followed."""
-    found: set[str] = set()
+    results: set[str] = set()
     seen: set[int] = set()
     queue = deque(roots.items())
     kept: list[object] = []
@@ -53,10 +53,10 @@ def paths(roots: dict[str, object]) -> set[str]:
         seen.add(id(thing))
         assert len(seen) < MAX_OBJECTS
         if isinstance(thing, FORBIDDEN):
-            found.add(path)
+            results.add(path)
             continue
         queue.extend((path + name, value) for name, value in members(thing))
-    return found
+    return results
 
 
 @pytest.mark.requirement("services-hand-out-nothing")
