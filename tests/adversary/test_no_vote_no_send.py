@@ -1,4 +1,4 @@
-"""Whoever writes the database's rows approves nothing: a send needs its approval in the audit trail."""
+"""Write access to the database's rows approves nothing: a send needs its approval in the audit trail."""
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial

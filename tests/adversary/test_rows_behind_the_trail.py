@@ -1,4 +1,4 @@
-"""Whoever writes the database's rows, or cuts its trail, is found by `vpsops audit verify` and doctor."""
+"""Altered rows, or a cut trail, are detected by `vpsops audit verify` and doctor."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace

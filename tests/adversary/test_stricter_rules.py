@@ -149,7 +149,7 @@ async def test_a_milder_rule_changes_nothing(
 
 @pytest.mark.requirement("decided-again")
 async def test_a_yes_before_closing_time_sends_nothing_after_it(database_url: str, provider: SimulatorHandle) -> None:
-    """Nobody touched the policy: the hours of its rule are over when the next process takes the change up."""
+    """The policy is unchanged: the hours of its rule are over when the next process takes the change up."""
     now = VirtualClock().now()
     hours = f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(minutes=2):%H:%M}"
     closed = (

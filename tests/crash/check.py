@@ -1,4 +1,4 @@
-"""What must hold when a crash run is at rest; pure."""
+"""What must hold when a crash run is at rest."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Say whether nothing went wrong."""
+        """Return whether nothing went wrong."""
         return not (self.lost or self.twice or self.wrong)
 
 

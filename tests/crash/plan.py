@@ -47,7 +47,7 @@ class Item:
 
     @property
     def by_agent(self) -> bool:
-        """Say whether an agent asks, so that votes decide."""
+        """Return whether an agent asks, so that votes decide."""
         return self.fate in {"approve", "deny"}
 
     @property

@@ -94,7 +94,7 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Say whether nothing went wrong."""
+        """Return whether nothing went wrong."""
         cards = self.cards_wrong or self.cards_twice
         return self.verdict.good and not (self.audit_faults or cards or self.died)
 

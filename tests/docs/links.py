@@ -21,7 +21,7 @@ class Link:
     anchor: str
 
     def leads_somewhere(self) -> bool:
-        """Say whether file and place are there."""
+        """Return whether file and place exist."""
         return self.target.exists() and (not self.anchor or self.anchor in anchors_of(self.target))
 
 

@@ -27,7 +27,7 @@ def test_links_within_the_tree_lead_somewhere(page: Path) -> None:
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
-    """Whoever follows links from the start comes to all of docs/."""
+    """Links from the start reach every page of docs/."""
     reached: set[Path] = set()
     ahead = [ROOT / "README.md"]
     while ahead:

@@ -89,7 +89,7 @@ async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_
 
 
 async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path) -> None:
-    """Anybody pauses; the channel hears of it; only a member of the approval channel lets agents go on, once."""
+    """Any person can pause; the channel is notified; only a member of the approval channel can resume, once."""
     async with playing(tmp_path) as (world, core):
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")
@@ -234,7 +234,7 @@ async def test_help_says_what_the_caller_may_do_with_groups_read_from_slack(tmp_
 
 
 async def test_rules_that_name_people_by_address_mean_them_in_slack_too(tmp_path: Path) -> None:
-    """Whoever is denied by e-mail address is denied, others are not; one who is to decide by it may."""
+    """Any person who is denied by e-mail address is denied, others are not; one who is to decide by it may."""
     policy = tmp_path / "vpsops.toml"
     policy.write_text(
         '[[rule]]\nid = "all"\nactor = "person"\ndecision = "allow"\n'

@@ -113,7 +113,7 @@ async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
 
 
 async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(tmp_path: Path) -> None:
-    """Somebody else's, and on the Home of those who could have approved it, with the two answers of its card."""
+    """Another person's, and on the Home of those who could have approved it, with the two answers of its card."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         change = await agent_asks(core)
         row = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
@@ -231,7 +231,7 @@ async def test_settings_are_set_from_home_and_kept(tmp_path: Path) -> None:
 
 
 async def test_agents_are_paused_and_let_go_on_from_home_by_those_who_may(tmp_path: Path) -> None:
-    """Anybody of the team pauses; the way back is offered to members of the approvals' channel only."""
+    """Any member of the team can pause; resuming is offered to members of the approvals' channel only."""
     channels = tuple(
         replace(channel, members=channel.members - {"U0CAROL"}) if channel.id == "C0APPROVALS" else channel
         for channel in CHANNELS

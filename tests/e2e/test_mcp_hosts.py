@@ -139,7 +139,7 @@ async def test_a_pipe_ends_though_its_question_cannot_be_answered(
 
 @pytest.mark.requirement("mcp-quiet-end")
 def test_a_host_that_dies_ends_the_process_quietly(environment: dict[str, str]) -> None:
-    """Nobody reads its answers any more, though its input stays open: exit 0, and no word of a fault."""
+    """Its answers are no longer read, though its input stays open: exit 0, and no error output."""
     process = subprocess.Popen(
         COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )

@@ -54,5 +54,5 @@ class FakeClock:
             sleeper.woken.set()
 
     def is_sleeping(self, task: str) -> bool:
-        """Say whether a task of that name waits for time to pass."""
+        """Return whether a task of that name waits for time to pass."""
         return any(sleeper.task == task for sleeper in self._sleepers)

@@ -15,7 +15,7 @@ def five_fields(answer: OddAnswer) -> None:
 
 
 def no_power(answer: OddAnswer) -> None:
-    """Tell no power anywhere."""
+    """Report no power anywhere."""
     if isinstance(answer.body, dict):
         answer.body.pop("power_state", None)
         if answer.lists_servers:
@@ -25,19 +25,19 @@ def no_power(answer: OddAnswer) -> None:
 
 
 def power_in_figures(answer: OddAnswer) -> None:
-    """Tell a server's power with its figures alone."""
+    """Report a server's power with its figures alone."""
     if isinstance(answer.body, dict) and not answer.shows_usage:
         no_power(answer)
 
 
 def no_uptime(answer: OddAnswer) -> None:
-    """Tell figures without an uptime, as the official command line reads them."""
+    """Report figures without an uptime, as the official command line reads them."""
     if answer.shows_usage:
         answer.body.pop("uptime_seconds", None)
 
 
 def no_region(answer: OddAnswer) -> None:
-    """Tell no region, in no answer about servers."""
+    """Report no region, in no answer about servers."""
     if answer.lists_servers:
         answer.put_entries([{**entry, "region": None} for entry in answer.entries])
     elif answer.shows_server:

@@ -34,19 +34,19 @@ class OddAnswer:
 
     @property
     def lists_servers(self) -> bool:
-        """Say whether it is the list of servers."""
+        """Return whether it is the list of servers."""
         return self.method == "GET" and self.path.rstrip("/") == "/v1/vps" and self.status == 200
 
     @property
     def shows_server(self) -> bool:
-        """Say whether it is one server in full."""
+        """Return whether it is one server in full."""
         parts = self.path.strip("/").split("/")
         named = len(parts) == 3 and parts[2] not in {"plans", "os-templates", "regions"}
         return self.method == "GET" and named and self.status == 200
 
     @property
     def shows_usage(self) -> bool:
-        """Say whether it is one server's figures."""
+        """Return whether it is one server's figures."""
         return self.method == "GET" and self.path.endswith("/status") and self.status == 200
 
     @property

@@ -70,7 +70,7 @@ class BotHarness:
         )
 
     def effects(self, operation: str) -> int:
-        """Say how often the provider did something."""
+        """Return how often the provider did something."""
         return self.provider.simulator.world.counts[operation]
 
     def rename(self, old: str, new: str) -> None:

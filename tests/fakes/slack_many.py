@@ -86,7 +86,7 @@ decision = "approve"
 
 @dataclass(slots=True)
 class Visitor:
-    """Somebody's browser: it keeps the cookie, as browsers do for a page over HTTPS."""
+    """A person's browser: it keeps the cookie, as browsers do for a page over HTTPS."""
 
     session: aiohttp.ClientSession
     base: str
@@ -170,7 +170,7 @@ class Stage:
         return message
 
     def effects(self, operation: str) -> int:
-        """Say how often the provider did something."""
+        """Return how often the provider did something."""
         return self.provider.simulator.world.counts[operation]
 
     def said(self, workspace: Workspace) -> str:

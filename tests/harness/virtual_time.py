@@ -107,7 +107,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             VirtualLoop.current = before
 
     def is_any_thread_busy(self) -> bool:
-        """Say whether some worker thread of this loop has work that it has not reported the end of."""
+        """Return whether some worker thread of this loop has work that it has not reported the end of."""
         return self._calls_in_executor > 0 or any(
             isinstance(thread, WorkerThread)
             and thread.loop is self
@@ -141,7 +141,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         raise RealTimeError("a test that starts a process carries pytest.mark.real_time")
 
     async def getaddrinfo(self, host: Any, port: Any, **kwargs: Any) -> Any:
-        """Look an address up at once: numbers and this machine's name need no thread."""
+        """Resolve an address at once: numbers and this machine's name need no thread."""
         return socket.getaddrinfo(host, port, **kwargs)
 
 

@@ -1,4 +1,4 @@
-"""Nobody is asked for what the catalogue knows to be impossible; what it does not know, the provider judges."""
+"""A request that the catalogue rules out is refused before anyone is asked; the provider judges the rest."""
 
 from dataclasses import replace
 from typing import Any

@@ -114,7 +114,7 @@ async def test_what_waits_survives_the_process(database_url: str, provider: Simu
 
 
 async def test_a_wish_that_is_longer_than_the_yes_ends_the_change(stage: Stage) -> None:
-    """Nobody wants a server stopped an hour after saying so: it fails at once, and other servers' changes do not."""
+    """A stop is not wanted an hour after its approval: it fails at once, and other servers' changes do not."""
     stage.fault("status", "stop", "web.example.com", status=429, retry_after=3600)
     failed = await stage.done("stop", server=stage.server("web.example.com").id)
     assert (failed.state, stage.asked("stop")) == (State.FAILED, 1)

@@ -157,7 +157,7 @@ class CrashableProcess:
 
     @property
     def free(self) -> bool:
-        """Say whether it is not stopped in the middle of something."""
+        """Return whether it is not stopped in the middle of something."""
         return self.task is None and not self.life.dead
 
     async def do(

@@ -37,7 +37,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 
 def follows(before: State, after: State) -> bool:
-    """Say whether a state can be reached from another one by the table's steps."""
+    """Return whether a state can be reached from another one by the table's steps."""
     reached = {before}
     while (more := reached | {step for item in reached for step in STEPS[item]}) != reached:
         reached = more

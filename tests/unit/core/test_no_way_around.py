@@ -71,7 +71,7 @@ def test_only_the_registry_names_a_write() -> None:
 
 
 def test_no_text_names_a_write() -> None:
-    """Nobody reaches a write by its name as a string; the client's own routes are called so in its errors."""
+    """No code reaches a write by its name as a string; the client's own routes are called so in its errors."""
     assert {name for name, texts in source().texts.items() if texts & WRITES} == {
         "core/wayscloud/requests/endpoints.py"
     }

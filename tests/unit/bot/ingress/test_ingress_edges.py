@@ -51,7 +51,7 @@ BODY = b"command=%2Fvps&user_id=U0ALICE&team_id=T0ACME&channel_id=C0OPS&trigger_
 
 
 async def behind(scope: Scope, receive: Receive, send: Send) -> None:
-    """Say that a request came through."""
+    """Answer that a request came through."""
     await Request(scope, receive).body()
     await PlainTextResponse("through")(scope, receive, send)
 

@@ -94,7 +94,7 @@ def test_usage_is_told_to_the_one_whose_threshold_it_is() -> None:
 
 
 def test_the_provider_concerns_every_server() -> None:
-    """Whoever wants to hear of the provider does so whatever servers they named."""
+    """Provider news reaches every subscriber of it, whatever servers they named."""
     payload = {"event": "provider_unreachable", "text": "It does not answer."}
     (news,) = spread(of_event(payload), [sub(servers=("web*",))], NOW)
     assert news.payload["urgent"] is True
@@ -150,7 +150,7 @@ def test_what_nobody_wants_any_more_is_dropped() -> None:
 
 
 def test_a_channel_that_sleeps_is_not_told_now() -> None:
-    """Whoever hears of it later is not counted among those who hear of it at once."""
+    """A channel that gets it later is not counted among those that get it at once."""
     wanted = [sub(options=NIGHT), sub("sub_2", "C0LOUD")]
     news = spread(of_event(DRIFT), wanted, AT_NIGHT)
     assert told_now(news, wanted, AT_NIGHT) == ["C0LOUD"]

@@ -165,7 +165,7 @@ async def test_what_waits_for_the_morning_survives_the_process(desk: Desk, datab
 
 
 async def test_news_of_a_removed_subscription_are_dropped(desk: Desk) -> None:
-    """Nobody wants to hear it any more."""
+    """News for a removed subscription is not sent."""
     await desk.happens(web(1))
     await Subscriptions(desk.core.database, desk.clock).remove("T0ACME", "C0OPS", SUB, ALICE)
     assert await desk.deliver() == []

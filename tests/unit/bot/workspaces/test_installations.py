@@ -128,7 +128,7 @@ async def test_another_key_opens_nothing_and_an_old_one_still_named_does(desk: D
 
 
 async def test_a_token_in_another_workspaces_row_is_none(desk: Desk) -> None:
-    """Whoever can write to the database cannot make the bot speak elsewhere."""
+    """Write access to the database cannot make the bot speak elsewhere."""
     await desk.kept.async_save(installation())
     move = sa.update(SLACK_BOTS).values(team_id="T0BETA")
     await desk.database.transact(lambda connection: connection.execute(move))

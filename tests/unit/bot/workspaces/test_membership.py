@@ -113,7 +113,7 @@ async def test_a_member_is_known_by_name_and_address(slack: Answers, membership:
 
 @pytest.mark.parametrize("answer", [{"user": {**ANN, "id": "U0BEN"}}, {"user": {}}, {}])
 async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership: Membership, answer: Any) -> None:
-    """Nobody is let in by it."""
+    """It admits no one."""
     slack.answers["users.info"] = answer
     for attempt in (
         membership.require_full_member("U0ANN"),
@@ -148,7 +148,7 @@ async def test_what_is_shown_is_half_a_minute_old_at_most(
 
 
 async def test_a_decision_reads_anew(slack: Answers, membership: Membership) -> None:
-    """Whoever left the group a moment ago is not in it; what was remembered for showing does not count."""
+    """A person who left the group a moment ago is not in it; what was cached for display does not count."""
     assert await membership.read_groups("U0ANN", ["S0WEB"]) == ("S0WEB",)
     assert (await membership.verify_approver("U0ANN", GROUP)).groups == ("S0WEB",)
     slack.answers["usergroups.users.list"] = {"users": []}

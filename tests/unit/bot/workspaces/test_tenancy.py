@@ -1,4 +1,4 @@
-"""Whose workspace a payload names and an account belongs to, and which channels and groups are closed: every case."""
+"""The workspace that a payload names and an account belongs to, and closed channels and groups: every case."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -83,7 +83,7 @@ def test_another_text_under_our_key_is_no_token(content: bytes) -> None:
 @settings(max_examples=examples(30))
 @given(st.integers(0, 10_000), st.integers(1, 255), st.sampled_from([FIRST_FORMAT, PRESENT_FORMAT]))
 def test_a_changed_byte_leaves_nothing_to_decrypt(place: int, change: int, stored: str) -> None:
-    """Whoever can write to the database cannot alter a token in part."""
+    """Write access to the database cannot alter a token in part."""
     mark = "v1." if stored.startswith("v1.") else ""
     raw = bytearray(base64.urlsafe_b64decode(stored.removeprefix(mark)))
     raw[place % len(raw)] ^= change

@@ -1,4 +1,4 @@
-"""Somebody's own records: their changes and their deeds, the last of them, however many others lie between."""
+"""A person's own records: their changes and their acts, the last of them, however many others lie between."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

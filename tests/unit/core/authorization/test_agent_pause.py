@@ -125,7 +125,7 @@ async def test_what_was_approved_and_not_sent_is_cancelled(stage: Stage, monkeyp
 
 
 async def test_an_approved_change_that_a_dead_process_left_is_cancelled_too(stage: Stage) -> None:
-    """Whoever takes it up asks the switch again, at once and not after waiting for its turn."""
+    """The process that takes it up checks the switch again, at once and not after waiting for its turn."""
     held = await stage.ask("reboot", AGENT, server="web01")
     await stage.gate.pause_agents(BOB, paused=True)
     await stage.change(

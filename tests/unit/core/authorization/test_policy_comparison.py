@@ -105,7 +105,7 @@ VOTER = st.builds(
 def test_what_is_not_stricter_is_never_sent_against_the_new_policy(
     before: list[Rule], after: list[Rule], then: PolicyContext, now: PolicyContext, voter: Actor
 ) -> None:
-    """Whoever agreed under the old ruling is enough for the new one, which denies nothing of it."""
+    """Those who agreed under the old ruling are enough for the new one, which denies nothing of it."""
     old, new = rules(*before).decide(then), rules(*after).decide(now)
     if old.decision is Decision.DENY or tightened(old, new):
         return

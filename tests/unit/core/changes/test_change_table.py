@@ -109,7 +109,7 @@ async def test_an_end_lets_go_of_the_server_and_of_the_process(database: Databas
 
 
 async def test_a_step_between_open_states_keeps_the_server_and_the_process(database: Database) -> None:
-    """Whoever sends still holds both."""
+    """A change that is being sent still holds both."""
     await database.transact(lambda connection: put(connection, change(state=State.SENDING), owner="slack-1-here"))
     await database.transact(
         lambda connection: repository.step(

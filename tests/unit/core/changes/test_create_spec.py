@@ -1,4 +1,4 @@
-"""Whoever agrees to a new server is shown what it is made from, and every key that gets in, wherever they are asked."""
+"""Before agreeing to a new server a person sees what it is made from and every key with access, on every front end."""
 
 import base64
 from dataclasses import replace

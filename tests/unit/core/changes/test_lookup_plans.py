@@ -90,7 +90,7 @@ async def test_a_lookup_uses_its_index(database: Database, lookup: str) -> None:
 
 
 async def test_what_is_looked_up_is_found(database: Database) -> None:
-    """Somebody's own and their agents' changes; a server by id, name or first label before the beginning of a name."""
+    """A person's own and their agents' changes; a server by id, name or first label before a name's beginning."""
     await database.transact(fill)
 
     async def found(**wanted: Any) -> list[int]:

@@ -27,7 +27,7 @@ def test_it_admits_what_a_bucket_of_tokens_admits(gap: int, burst: int, steps: l
 @settings(max_examples=examples(50))
 @given(st.integers(1, 59), st.integers(0, 10**9))
 def test_the_noise_of_adding_up_is_no_wait(per_minute: int, now: int) -> None:
-    """Whoever keeps to the rate is never refused, whatever the gap is as a number of the machine."""
+    """A caller that keeps to the rate is never refused, whatever the gap is as a floating-point number."""
     limiter, rate = RateLimiter[str](), Rate(60 / per_minute, per_minute)
     for _ in range(per_minute):
         assert limiter.take("key", rate, now) == 0
@@ -36,7 +36,7 @@ def test_the_noise_of_adding_up_is_no_wait(per_minute: int, now: int) -> None:
 
 
 def test_a_refusal_takes_nothing() -> None:
-    """Whoever asks again and again is not held off for longer."""
+    """Repeated requests do not extend the wait."""
     limiter, rate = RateLimiter[str](), Rate(2.0)
     assert [limiter.take("key", rate, now) for now in (0.0, 1.0, 1.5, 2.0)] == [0, 1.0, 0.5, 0]
 
@@ -59,7 +59,7 @@ def test_a_hold_ends_with_one_turn_and_no_burst(burst: int) -> None:
 
 
 def test_only_the_idle_are_dropped() -> None:
-    """Whoever used their turn up keeps that against them, however many there are."""
+    """A caller that used its turn up keeps that against it, however many there are."""
     limiter, rate = RateLimiter[int](), Rate(60.0)
     for key in range(MANY):
         assert limiter.take(key, rate, 0.0) == 0

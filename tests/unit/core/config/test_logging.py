@@ -78,7 +78,7 @@ def test_a_secret_is_found_however_it_is_quoted(capfd: pytest.CaptureFixture[str
 
 
 def test_a_key_that_was_never_configured_is_masked_by_its_look(capfd: pytest.CaptureFixture[str]) -> None:
-    """Somebody else's provider key, pasted into a reason, is masked as well."""
+    """Another account's provider key, pasted into a reason, is masked as well."""
     configured()
     logging.getLogger("theirs").warning("reason: wayscloud_vps_abc1234567_0123456789abcdef")
     assert "0123456789abcdef" not in capfd.readouterr().err

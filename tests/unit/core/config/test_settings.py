@@ -152,7 +152,7 @@ def test_a_bad_value_is_told_by_its_variable(tmp_path: Path, name: str, value: s
 
 
 def test_a_choice_is_told_in_words() -> None:
-    """Nobody has to read a pattern."""
+    """The error lists the choices instead of a pattern."""
     error = refused({"VPSOPS_LOG_LEVEL": "loud"})
     assert error.message == "VPSOPS_LOG_LEVEL: must be debug or info or warning or error."
 

@@ -84,7 +84,7 @@ def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gi
     ("mode", "level"), [(0o644, Level.OK), (0o664, Level.WARN), (0o666, Level.FAIL), (0o646, Level.FAIL)]
 )
 def test_settings_without_a_secret_may_be_read_and_not_changed(tmp_path: Path, mode: int, level: Level) -> None:
-    """Whoever writes them decides what is allowed; a group is often the user's own."""
+    """Write access decides what is allowed; a group is often the user's own."""
     assert [item.level for item in looked_at(tmp_path, mode, secret=False)] == [level]
 
 

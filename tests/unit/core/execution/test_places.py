@@ -123,7 +123,7 @@ async def test_a_place_that_cannot_be_opened_says_so(tmp_path: Path, make: bool)
 
 
 async def test_a_folder_that_cannot_be_made_is_not_said_to_be_missing() -> None:
-    """Whoever starts a process reads what to do, and not that a start would make it."""
+    """The error states what to do, and not that a start would make the folder."""
     with pytest.raises(ConfigurationError, match="folder, /proc/vpsops, cannot be made"):
         async with open_database("sqlite:////proc/vpsops/v.sqlite3", VirtualClock()):
             pass

@@ -175,7 +175,7 @@ async def test_nobody_lets_go_of_a_watch_for_what_it_knows(database: Database) -
 
 
 async def test_a_run_of_an_unknown_operation_is_not_begun(stage: Stage) -> None:
-    """Somebody may approve it through this process; the run waits for one that knows it."""
+    """It may be approved through this process; the run waits for one that knows it."""
     await stage.database.transact(lambda connection: put(connection, foreign(State.APPROVED, sent_at=None)))
     await stage.engine._runner.run("chg_new")
     result = await stage.database.read(lambda connection: repository.load(connection, "chg_new"))

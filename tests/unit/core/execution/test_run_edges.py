@@ -244,7 +244,7 @@ async def test_a_write_whose_intention_is_not_stored_does_not_leave() -> None:
 
 
 async def test_an_approved_change_without_an_owner_is_run_while_another_process_lives(database_url: str) -> None:
-    """Whoever approved it died before it claimed it: any keeper takes it up, though others beat."""
+    """Its approver's process died before claiming it: any keeper takes it up, though others beat."""
     clock, ran = FakeClock(), list[str]()
     async with open_database(database_url, clock) as database:
         process = Process(database, clock, "cli", id="cli-1-here")

@@ -31,7 +31,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def refused(database: Database, work: Callable[[sa.Connection], None]) -> bool:
-    """Say whether a limit was reached."""
+    """Return whether a limit was reached."""
     try:
         await database.transact(work)
     except LimitReachedError:

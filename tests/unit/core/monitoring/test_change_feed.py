@@ -28,7 +28,7 @@ CLOCK = VirtualClock()
 
 @dataclass
 class NewsListener:
-    """Whoever follows the news."""
+    """A listener that records the news it gets."""
 
     heard: list[ChangeEvent] = field(default_factory=list)
     called: anyio.Event = field(default_factory=anyio.Event)

@@ -20,7 +20,7 @@ def listed(fleet: Fleet, hidden: Sequence[str] = ()) -> list[Server]:
 
 
 def told(looks: Sequence[tuple[Sequence[Server], bool]]) -> list[Drift]:
-    """Look again and again, as the watcher does, and return every drift."""
+    """Poll repeatedly, as the watcher does, and return every drift."""
     before: dict[str, Server] = {}
     results: list[Drift] = []
     for servers, complete in looks:

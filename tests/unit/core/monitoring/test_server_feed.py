@@ -27,7 +27,7 @@ def listed(*servers: dict[str, str]) -> Reply:
 
 @dataclass
 class DifferenceListener:
-    """Whoever follows."""
+    """A listener that records the differences it gets."""
 
     heard: list[Difference] = field(default_factory=list)
     called: anyio.Event = field(default_factory=anyio.Event)
@@ -155,7 +155,7 @@ async def test_a_look_that_was_made_anyway_counts() -> None:
 
 
 async def test_a_provider_that_is_away_is_told_and_tried_again() -> None:
-    """Whoever asks gets the error; once the provider is back the servers are there."""
+    """Callers get the error; once the provider is back the servers are there."""
     async with staged(Reply(404, {"detail": "no"}), listed(ONE)) as stage:
         ear = DifferenceListener()
         stage.fleet.follow(ear)

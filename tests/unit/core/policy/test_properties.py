@@ -68,7 +68,7 @@ FACTS = st.builds(
 
 
 def means(word: str, target: Target) -> bool:
-    """Say again, slowly, whether a word of a rule means a server."""
+    """Return by a second, slow implementation whether a word of a rule matches a server."""
     if not set(word) & set("*?["):
         return word in {target.id, target.hostname, target.hostname.split(".")[0]}
     names = [target.hostname] if "." in word else [target.hostname, target.hostname.split(".")[0]]
@@ -76,7 +76,7 @@ def means(word: str, target: Target) -> bool:
 
 
 def matches(rule: Rule, facts: PolicyContext) -> bool:
-    """Say again, slowly, whether a rule matches facts that are all known."""
+    """Return by a second, slow implementation whether a rule matches facts that are all known."""
     match, actor, target = rule.match, facts.actor, facts.target
     reads_ask_nobody = facts.risk.value == "read" and rule.decision in {Decision.CONFIRM, Decision.APPROVE}
     where = {"oslo": "NO", "SE": "SE"}.get(facts.region, "")

@@ -91,7 +91,7 @@ async def test_a_policy_is_named_by_version_or_number(database: Database) -> Non
 async def test_a_policy_that_the_trail_does_not_carry_decides_nothing(
     database: Database, altered: dict[str, object]
 ) -> None:
-    """Whoever writes the row alone puts nothing in force."""
+    """A write to the row alone puts nothing in force."""
     await applied(database, FIRST, 0)
     await database.transact(lambda connection: chain.append(connection, 6.0, "policy_applied", None, {}))
 

@@ -192,7 +192,7 @@ async def test_channels_in_force_are_everybodys(settings: Settings) -> None:
 async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
     settings: Settings, lax: Settings
 ) -> None:
-    """Whoever writes the row puts nothing in force, and a process does not start on it."""
+    """A write to the row puts nothing in force, and a process does not start on it."""
     async with opened(settings) as core:
         await put_in_force(core.database, lax)
         await core.database.transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=1)))

@@ -113,7 +113,7 @@ async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong:
 
 @pytest.mark.requirement("only-the-asker-confirms")
 async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) -> None:
-    """Somebody else's confirmation is refused and the change stays held."""
+    """Another person's confirmation is refused and the change stays held."""
     held = await core.gate.submit(asked("stop", server="web01"))
     assert isinstance(held, Held)
     with pytest.raises(NotAllowedError):

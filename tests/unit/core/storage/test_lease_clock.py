@@ -45,7 +45,7 @@ def jump(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 async def test_a_server_whose_date_is_set_kills_nobody(
     pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    """Everybody stays alive for the others, for a process that starts then, and for the next heartbeats."""
+    """Every process stays alive for the others, for a process that starts then, and for the next heartbeats."""
     first, other = pair
     ids = {first.id, other.id}
     jump(monkeypatch, seconds)

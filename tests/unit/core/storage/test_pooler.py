@@ -101,7 +101,7 @@ async def test_doctor_says_whether_a_process_hears_of_the_others(
 
 @pytest.mark.requirement("transaction-pooler")
 async def test_what_a_transaction_sets_ends_with_it(postgres: PostgresServer, pooler: Pooler) -> None:
-    """Whoever gets a connection next finds the server's own settings, and each of ours sets what it relies on."""
+    """The connection's next user finds the server's own settings, and each of ours sets what it relies on."""
     direct = postgres.database()
     with psycopg.connect(direct, autocommit=True) as connection:
         name = direct.rpartition("/")[2]

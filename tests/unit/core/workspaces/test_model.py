@@ -104,7 +104,7 @@ async def ask(core: Core, team: str, operation: str = "reboot", key: str = "") -
 
 @pytest.mark.requirement("workspaces-apart")
 async def test_another_workspace_knows_nothing_of_a_change(core: Core) -> None:
-    """Nobody there can read, confirm, vote on, cancel, settle or wait for it, whatever their id is."""
+    """No one there can read, confirm, vote on, cancel, settle or wait for it, whatever their id is."""
     change = await ask(core, "T1")
     other = Scope("T2")
     attempts: tuple[Callable[[], Awaitable[Change]], ...] = (
@@ -202,7 +202,7 @@ async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: 
 
 
 async def test_only_the_agents_workspace_lets_paused_agents_go_on(core: Core) -> None:
-    """Anybody may stop agents; letting them go on is for those who see their approvals."""
+    """Any person may pause agents; resuming is for those who see their approvals."""
     await core.gate.pause_agents(BEN, paused=True, scope=Scope("T2"))
     with pytest.raises(NotAllowedError):
         await core.gate.pause_agents(BEN, paused=False, scope=Scope("T2"))

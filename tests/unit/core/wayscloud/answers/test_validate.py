@@ -118,7 +118,7 @@ def test_what_is_no_public_key_is_refused(text: str) -> None:
 
 
 def test_a_private_key_is_refused_with_a_warning() -> None:
-    """Somebody who pastes a private key learns that it is one, and the text is not repeated."""
+    """A pasted private key is refused as such, and the text is not repeated."""
     with pytest.raises(InvalidInputError, match="private") as caught:
         validate_ssh_key("-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----")
     assert "c2VjcmV0" not in str(caught.value)

@@ -298,7 +298,7 @@ async def test_the_time_to_store_the_intention_is_not_the_answers() -> None:
 
 
 async def test_a_write_cancelled_while_its_intention_is_stored_does_not_leave() -> None:
-    """Whoever cancels it finds that nothing left."""
+    """Cancelling it ends with nothing sent."""
     async with door() as server, server.client() as client:
         with anyio.CancelScope() as scope:
 

@@ -223,7 +223,7 @@ async def test_members_of_a_packed_body_are_read_one_after_the_other() -> None:
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
 async def test_a_packing_that_was_not_asked_for_is_a_flaw(encoding: str) -> None:
-    """Nobody guesses what is in it."""
+    """Its content is not guessed."""
     assert "not asked for" in (await read_body(chunks(b"x"), {"content-encoding": encoding}, 10)).flaw
 
 
