@@ -52,7 +52,7 @@ def canonical(seq: int, at: float, event: str, change_id: str | None, body: Mapp
 
 
 def redacted(body: Mapping[str, Json]) -> dict[str, Json]:
-    """Replace confidential contents by their size."""
+    """Replace confidential values by how many there were."""
     return {name: _redacted(name, value) for name, value in body.items()}
 
 

@@ -347,7 +347,7 @@ class Runner:
             await self.database.transact(lambda connection: doubt(connection, change, error, now, self._policy_timing))
 
     async def _broken_off(self, sending: WriteHook, error: BaseException) -> None:
-        """Return a write that had not left to the next process; of any other the outcome is unknown."""
+        """Hand a write that had not left back to the next process; of any other the outcome is unknown."""
         if sending.fence is None:  # it is approved as before
             return
         if sending.left or not isinstance(error, anyio.get_cancelled_exc_class()):

@@ -52,7 +52,7 @@ def dead(connection: Connection, tick: float) -> set[str]:
 
 
 async def observe(database: Database) -> None:
-    """Return whether any process beats, for a reader; on PostgreSQL one query is not enough.
+    """Determine whether any process beats, for a reader; on PostgreSQL one query is not enough.
 
     The lease clock stands still while no process lives, so the last to beat would appear alive. Raises `StorageError`.
     """

@@ -173,7 +173,7 @@ class AcceptedOperation(_Object):
 
 
 class NewServer(BaseModel):
-    """What a server is made from; raises InvalidInputError for what could not be a hostname, an SSH key or a code."""
+    """The data of a server to create; raises InvalidInputError for an invalid hostname, SSH key or code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

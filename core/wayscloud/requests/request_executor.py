@@ -269,7 +269,7 @@ class RequestExecutor:
         return answer
 
     async def _parsed(self, answer: ProviderResponse, parse: Callable[[JSON, ProviderResponse], T]) -> T:
-        """Read an answer; a long one on a thread: it takes a tenth of a second that others need to be acknowledged."""
+        """Read an answer; a long one on a thread: it takes a tenth of a second, which would delay acknowledgements."""
         if len(answer.body.content) <= LONG_BYTES:
             return parse(self._json(answer), answer)
         return await to_thread.run_sync(lambda: parse(self._json(answer), answer), abandon_on_cancel=True)
