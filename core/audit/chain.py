@@ -1,6 +1,6 @@
 """The audit trail: append-only records, each hashed with the one before it.
 
-A record is written in the transaction it describes. The chain is what makes an altered, removed or
+A record is written in the transaction it describes. The chain makes an altered, removed or
 reordered record show: every hash covers the record's own text and the hash before it.
 """
 
@@ -118,7 +118,7 @@ def lock_head(connection: Connection) -> None:
 
 
 class ChainFaultKind(StrEnum):
-    """What is wrong with a record."""
+    """The fault of a record."""
 
     ALTERED = "altered"
     COLUMNS = "columns"
@@ -233,7 +233,7 @@ class ChainVerifier:
             yield ChainFault(self.seq, ChainFaultKind.ALTERED, what)
 
     def end(self, expected: tuple[int, str] | None = None) -> Iterator[ChainFault]:
-        """Judge what is left to judge; `expected` is the head's number and hash."""
+        """Finish the verification; `expected` is the head's number and hash."""
         if expected is not None:
             yield from self._compare(*expected)
         yield from self._give_up_doubt()

@@ -100,7 +100,7 @@ def _ids(record: TrailRecord, changes: Mapping[str, RecordSubject]) -> frozenset
 
 
 def subjects(connection: Connection, ids: set[str]) -> Mapping[str, RecordSubject]:
-    """Return what some changes are about and who asked for them."""
+    """Return the subjects of some changes and who requested them."""
     query = sa.select(CHANGES.c.id, CHANGES.c.target, CHANGES.c.actor).where(CHANGES.c.id.in_(ids))
     return dict(rows.read(connection, query, CHANGES.c.id, _subject).rows)
 
@@ -112,7 +112,7 @@ def _subject(row: sa.RowMapping) -> tuple[str, RecordSubject]:
 
 
 def subject_of(body: Mapping[str, Json]) -> RecordSubject:
-    """Return what a record itself states of its server and its people."""
+    """Return the server and the people that a record itself names."""
     servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
     known, named = (
         frozenset(_texts([_part(body, person, key) for person in PEOPLE for key in keys])) for keys in (IDS, NAME)
@@ -131,7 +131,7 @@ def _texts(values: Sequence[Json]) -> Iterator[str]:
 
 
 def name_in(body: Mapping[str, Json]) -> str:
-    """Return who did or asked for what is recorded; the name that an agent gave itself is marked as its claim."""
+    """Return who did or requested the recorded event; the name that an agent gave itself is marked as its claim."""
     for part in ("by", "actor"):
         kind, name, ident = (_part(body, part, key) for key in ("kind", "name", "id"))
         known = name or ident

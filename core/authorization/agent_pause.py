@@ -130,7 +130,7 @@ def _write(connection: Connection, asked: PauseSwitch) -> None:
         raise ValueError("a switch is thrown by somebody at some time")
     at, who = wanted.at.timestamp(), wanted.by
     connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.name == NAME))
-    if wanted.paused:  # what waits for the provider is cancelled now, and not only after a resume
+    if wanted.paused:  # changes that wait for the provider are cancelled now, and not only after a resume
         agents = JsonText(CHANGES.c.actor, "kind") == ActorKind.AGENT.value
         connection.execute(sa.update(CHANGES).where(CHANGES.c.not_before.is_not(None), agents).values(not_before=None))
     value = {"paused": wanted.paused, "reason": wanted.reason}

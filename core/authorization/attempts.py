@@ -54,7 +54,7 @@ class ClaimedChange:
 
 @dataclass(frozen=True, slots=True)
 class SendCheck:
-    """The result of the last check before sending: what would run and, where a limit needs it, the account."""
+    """The result of the last check before sending: the resulting preview and, where a limit needs it, the account."""
 
     seen: Preview
     account: AccountSnapshot | None

@@ -81,7 +81,7 @@ def _unlinked(connection: Connection, records: Sequence[TrailRecord]) -> TrailRe
 
 
 def check_authorized(connection: Connection, change: Change) -> None:
-    """Raise `UnauthorizedError` unless the audit trail carries what a change needs before it is sent."""
+    """Raise `UnauthorizedError` unless the audit trail carries the approval that a change needs before it is sent."""
     trail = read_trail(connection, change.id)
     why = missing_authorization(change, trail) or next(row_differences(change, trail), "")
     if why:
@@ -89,7 +89,7 @@ def check_authorized(connection: Connection, change: Change) -> None:
 
 
 def row_differences(change: Change, trail: Trail) -> Iterator[str]:
-    """Yield the differences between the row of a change and its trail; what no record holds is not compared."""
+    """Yield the differences between the row of a change and its trail; fields without a record are not compared."""
     if trail.state != change.state.value:
         yield f"by the audit trail it is {trail.state.replace('_', ' ')}, and its row says {change.state.value}"
     request = trail.request or {}
@@ -141,7 +141,7 @@ def _digest(change: Change) -> str:
 
 
 def missing_authorization(change: Change, trail: Trail) -> str:
-    """Return what the trail of a change lacks for its sending; empty where it lacks nothing."""
+    """Return the reason why a trail does not authorise sending its change; empty where it does."""
     request = trail.request
     if request is None:
         return "the audit trail holds no request for it"
@@ -153,9 +153,9 @@ def missing_authorization(change: Change, trail: Trail) -> str:
 
 
 def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
-    """Return what a trail lacks of the approval that its own request requires; empty where it lacks nothing.
+    """Return the missing part of the approval that a trail's own request requires; empty if it is complete.
 
-    `ruling` replaces what records of earlier versions do not hold: how many votes, and from which people.
+    `ruling` adds the data that records of earlier versions lack: how many votes, and from which people.
     """
     request = trail.request
     if request is None:

@@ -25,7 +25,7 @@ CREATES: Final = "create"
 
 @dataclass(frozen=True, slots=True)
 class HoldOff:
-    """A wish to wait: what it concerns, when it was asked for, and until when; both in UTC seconds."""
+    """A wish to wait: its scope, its time, and its end; both in UTC seconds."""
 
     scope: str
     asked_at: float
@@ -53,7 +53,7 @@ class HeldOffError(Exception):
 
 
 def scope_of(change: Change) -> str:
-    """Return what a 429 to this change's write concerns at first."""
+    """Return the scope that a 429 to this change's write concerns at first."""
     return CREATES if change.operation == "create" else change.target.key
 
 
@@ -69,7 +69,7 @@ def widened(known: Sequence[HoldOff], newest: HoldOff) -> HoldOff | None:
 
 
 def hold_off(connection: Connection, change: Change, now: float, seconds: float) -> HoldOff:
-    """Store a wish to wait, and return what it means for the change that met it."""
+    """Store a wish to wait, and return its meaning for the change that met it."""
     newest = HoldOff(scope_of(change), now, now + min(seconds, HOLD_OFF_LONGEST_SECONDS))
     _lock(connection)
     unrelated = HOLD_OFFS.c.until < now - HOLD_OFF_RELATED_SECONDS

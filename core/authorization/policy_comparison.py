@@ -13,7 +13,7 @@ MOST_RULES: Final = 5
 
 
 def tightened(old: Ruling, new: Ruling) -> str:
-    """Return what a new ruling requires beyond an old one, in the rule's own words; empty where that is nothing."""
+    """Return the requirements of a new ruling beyond an old one, in the rule's own words; empty without any."""
     if new.decision.rank > old.decision.rank:
         what = "refuses it" if new.decision is Decision.DENY else f"asks for {_asked(new)}"
         return _worded(what, new)

@@ -27,7 +27,7 @@ LIMITED = "Nothing was sent. {why}"
 
 
 class StricterError(Exception):
-    """The policy or a limit in force requires more of a change than what it was approved under."""
+    """The policy or a limit in force requires more of a change than at its approval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From a request to what is decided and stored: an operation, checked arguments, facts, a change."""
+"""From a request to a decided, stored change: an operation, checked arguments, facts."""
 
 import secrets
 from collections.abc import Mapping

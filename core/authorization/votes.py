@@ -1,4 +1,4 @@
-"""People's decisions about a change: they confirm, vote, withdraw, and settle what is unclear.
+"""People's decisions about a change: they confirm, vote, withdraw, and settle an unclear outcome.
 
 Each is a step within the caller's transaction.
 """
@@ -26,7 +26,7 @@ MIN_DIGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A person's decision about a change: the digest of what they were shown, their reason, and how they gave it."""
+    """A person's decision about a change: the digest of the preview they saw, their reason, and how they gave it."""
 
     actor: Actor
     digest: str = ""

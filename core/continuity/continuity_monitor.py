@@ -48,7 +48,7 @@ NOTE: Final = (
 
 
 class StoreWentBackError(StorageError):
-    """The database does not hold what this process has seen in it, so nothing was sent."""
+    """The database lacks data that this process has seen in it, so nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class RollbackFinding:
 class StoreView:
     """The state of the database in one read."""
 
-    mark: Mark | None  # what was known before the read began
+    mark: Mark | None  # the mark from before the read
     seq: int
     hash: str
     at_mark: str  # the hash of the record that the mark names; empty without a mark
@@ -78,7 +78,7 @@ class StoreView:
 
     @property
     def difference(self) -> str:
-        """Describe what shows that the database went back since it was seen last; empty if it did not."""
+        """Describe how it shows that the database went back since it was seen last; empty if it did not."""
         mark = self.mark
         if mark is not None and not (self.findings and self.findings[-1].id not in mark.findings):
             if self.seq < mark.seq:

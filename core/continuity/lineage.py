@@ -23,7 +23,7 @@ TIMELINE: Final = {
     "timeline": "CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END"
 }
 READABLE: Final = (SYSTEM | TIMELINE | OBJECTS, SYSTEM | OBJECTS, OBJECTS)
-"""What a role may read, the most first: a managed server may keep some of it to itself."""
+"""The expressions that a role may read, the most first: a managed server may not allow all of them."""
 REFUSED: Final = ("0A", "42")  # classes of SQLSTATE: not supported; no such function, or not for this role
 
 Lineage = Mapping[str, str]

@@ -18,7 +18,7 @@ AFTER_HOLD: Final = (State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOW
 
 
 def own_capability() -> Capability:
-    """Return what this process can run: what the registry holds."""
+    """Return the capability of this process: the registry's writing operations."""
     return Capability(FORMAT, frozenset(name for name, operation in OPERATIONS.items() if not operation.reads))
 
 
@@ -29,7 +29,7 @@ def runnable() -> sa.ColumnElement[bool]:
 
 
 def needs(connection: Connection, *states: State) -> frozenset[Need]:
-    """Return what the changes in some states need."""
+    """Return the requirements of the changes in some states."""
     query = sa.select(CHANGES.c.operation, CHANGES.c.format).distinct()
     rows_read = connection.execute(query.where(CHANGES.c.state.in_([state.value for state in states])))
     return frozenset(Need(row.operation, row.format) for row in rows_read)

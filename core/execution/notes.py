@@ -1,4 +1,4 @@
-"""Notes that a run leaves on its change for people: why it ended, and what was sent of it."""
+"""Notes that a run leaves on its change for people: why it ended, and what was sent."""
 
 from dataclasses import replace
 from typing import Final

@@ -67,7 +67,7 @@ class Reconciler:
     process: Process
     timing: Timing
     run: Callable[[str], None]
-    running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
+    running: Callable[[], AbstractSet[str]]  # the changes that this process runs now
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name is subscribed to everything
     continuity: ContinuityMonitor | None = None
@@ -98,7 +98,7 @@ class Reconciler:
             partial(self._due, self.running())
         )
         if self.continuity is not None and due.view is not None:
-            await self.continuity.judge(due.view)  # before anything is run: what was approved may no longer be
+            await self.continuity.judge(due.view)  # before anything is run: an approval may no longer hold
         for change in due.expired:
             await self._step(change, expire)
         for change in due.to_remind:
@@ -114,7 +114,7 @@ class Reconciler:
     def _due(self, running: AbstractSet[str], connection: Connection) -> ReconcilerWork:
         view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
-        others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was interrupted
+        others = alive(connection, tick) - {self.process.id}  # ours that do not run were interrupted
         held = CHANGES.c.state == State.HELD.value
         masterless = self._masterless(others, running)
         approved = (CHANGES.c.state == State.APPROVED.value) & self._unowned(others, running) & runnable()
@@ -129,7 +129,7 @@ class Reconciler:
         )
 
     def _oldest(self, connection: Connection, where: sa.ColumnElement[bool]) -> list[Change]:
-        """Return what is due, the oldest first; what failed recently only after a pause."""
+        """Return due changes, the oldest first; those that failed recently only after a pause."""
         now = self.clock.monotonic()
         resting = [ident for ident, until in self.broken.items() if until > now]
         return repository.select(connection, where, CHANGES.c.id.not_in(resting), limit=BATCH, oldest_first=True)
@@ -142,13 +142,13 @@ class Reconciler:
         return (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
 
     def _unowned(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
-        """Select what no process runs; what moved a moment ago is left to the process that moved it."""
+        """Select changes that no process runs; one that moved a moment ago is left to the process that moved it."""
         now, moment = self.clock.now().timestamp(), self.timing.keep_seconds / 2
         recent = CHANGES.c.updated_at.between(now - moment, now + moment)
         return self._masterless(others, running) & ~recent & is_due(now)
 
     async def _claim(self) -> list[str]:
-        """Claim the oldest of what no process runs, as many as there is room for here; others take the rest."""
+        """Claim the oldest changes without a process, as many as there is room for here; others take the rest."""
         running = self.running()
         room = max(BATCH - len(running), LEAST)
 

@@ -1,4 +1,4 @@
-"""Retention: deletes what was delivered or never will be, never a change and never a record of the trail."""
+"""Retention: deletes messages that were delivered or never will be, never a change and never a record of the trail."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ EVERY_SECONDS: Final = timings.RETENTION_SECONDS
 
 
 def forget(connection: Connection, now: float) -> int:
-    """Delete what is too old, in the caller's transaction, and return how many rows; `now` in seconds since 1970."""
+    """Delete old rows, in the caller's transaction, and return how many; `now` in seconds since 1970."""
     old = (
         sa.delete(INBOX).where(INBOX.c.done_at < now - INBOX_DAYS * DAY),
         sa.delete(OUTBOX).where(OUTBOX.c.state == "waiting", OUTBOX.c.created_at < now - WAITING_DAYS * DAY),

@@ -221,7 +221,7 @@ class Runner:
         return self.recheck.policy.timing_from(self.timing)
 
     async def _check(self, change: Change) -> SendCheck | None:
-        """Check again what was shown; a difference supersedes the change."""
+        """Check the preview again; a difference supersedes the change."""
         operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
             seen = await look_again(self.api, operation, change.arguments)
@@ -256,7 +256,7 @@ class Runner:
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
 
     async def _intend(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
-        """Store that the write leaves now, on the open connection; what was checked is unchanged."""
+        """Store that the write leaves now, on the open connection; the checked facts are unchanged."""
         now = self.clock.now()
 
         def work(connection: Connection) -> tuple[Change, float]:
@@ -376,7 +376,7 @@ class Runner:
         return await self._back(change, "held_back", why, note)
 
     async def _back(self, change: Change, event: str, why: str, note: str) -> Change:
-        """Step back to approved; what had not left was not a send."""
+        """Step back to approved; a write that had not left was not a send."""
         sends = CHANGES.c.sends - 1
         return await self._step(change, State.APPROVED, event, {"why": why}, note=note, sends=sends)
 

@@ -49,7 +49,7 @@ class WriteHook:
     left: bool = False
 
     async def connected(self) -> None:
-        """Store the intention, unless it is stored; raises what storing it raises."""
+        """Store the intention, unless it is stored; propagates the errors of storing it."""
         if self.fence is None:
             self.change, self.fence = await self.store()
 

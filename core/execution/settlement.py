@@ -1,4 +1,4 @@
-"""The settlement of a poll: what the list proves ends changes at once; other servers are read in addition, one by one.
+"""The settlement of a poll: the list settles changes at once; other servers are read in addition, one by one.
 
 A server that does not answer holds up its own change and no other. Its first read is limited to the poll's budget;
 later ones run apart from the polls, with a longer timeout each time.
@@ -49,7 +49,7 @@ LACKING: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE})
 
 @dataclass(frozen=True, slots=True)
 class ChangeReading:
-    """A poll with what was read in addition for one change."""
+    """A poll with the additional reads for one change."""
 
     snapshot: FleetSnapshot
     usage: Usage | None = None
@@ -77,7 +77,7 @@ class Settlement:
     _direct: DirectReads = field(init=False)
 
     def __post_init__(self) -> None:
-        """Share the parts with the reads of what is not listed."""
+        """Share the parts with the reads of unlisted servers."""
         self._direct = DirectReads(self.api, self.clock, self.timing)
 
     @property
@@ -100,7 +100,7 @@ class Settlement:
             await self._settle(unlisted, snapshot, group)
 
     async def _with_ours(self, changes: Sequence[Change], snapshot: FleetSnapshot) -> FleetSnapshot:
-        """Add what our changes are about: servers that an unclear create cannot have made."""
+        """Add the ids and hostnames of our changes: servers that an unclear create cannot have made."""
         ages = [age(change, snapshot.now) for change in changes if change.operation == "create"]
         if not ages:
             return snapshot
@@ -128,7 +128,7 @@ class Settlement:
                 self._read_apart(change, finding, snapshot, group)
 
     def _judge(self, change: Change, snapshot: FleetSnapshot) -> OutcomeFinding | None:
-        """Return what the list alone proves of a change; None where this fails, which affects that change alone."""
+        """Return the finding from the list alone; None where this fails, which affects that change alone."""
         try:
             return determine_outcome(change, snapshot, None, self.timing)
         except Exception as error:  # as in `_each`
@@ -189,7 +189,7 @@ class Settlement:
     async def _more(
         self, change: Change, finding: OutcomeFinding, server: Server, reading: ChangeReading, patience: float
     ) -> ChangeReading | None:
-        """Return a reading with what a finding lacks, if the answer comes in time."""
+        """Return a reading with the parts that a finding lacks, if the answer comes in time."""
         if finding.finding is OutcomeKind.NEEDS_USAGE:
             usage = await self._told(change, self._usage(server), patience)
             return None if usage is None else replace(reading, usage=usage)
@@ -240,7 +240,7 @@ class Settlement:
 
     async def _conclude(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot) -> None:
         if not self._agreed(change, finding):
-            return  # one poll may have met a state that passes; what it saw is shown with the end
+            return  # one poll may have met a state that passes; its state is shown with the end
         if finding.finding is OutcomeKind.WAIT:
             await self._show_phase(change, snapshot)
         if finding.finding is not OutcomeKind.WAIT and finding.finding not in LACKING:

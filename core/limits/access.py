@@ -1,4 +1,4 @@
-"""What an MCP server, or one token on it, may use and see at all; restrictions add up and never widen."""
+"""The tools and servers that an MCP server, or one token on it, may use and see; restrictions only add up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class AccessScope:
         return AccessScope(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
 
     def barred(self, tool: str) -> DeniedTool | None:
-        """Return what forbids a tool, or None."""
+        """Return the restriction that forbids a tool, or None."""
         for narrowing in self.narrowings:
             limit, value = narrowing.why_not(tool)
             if limit:

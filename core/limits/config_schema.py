@@ -32,7 +32,7 @@ Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
 
 
 class WrittenRestriction(WrittenTable):
-    """What MCP may use and see, as written."""
+    """MCP's restriction, as written."""
 
     read_only: Annotated[bool, Field(description="only tools that look")] = False
     toolsets: Annotated[Toolsets, Field(description=f"only these toolsets, of {', '.join(TOOLSETS)}")] = ()

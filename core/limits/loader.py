@@ -1,4 +1,4 @@
-"""Loads `[limits]` of `vpsops.toml`, strictly: what is unknown, impossible or without effect refuses to start."""
+"""Loads `[limits]` of `vpsops.toml`, strictly: an unknown, impossible or ineffective entry refuses to start."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,6 +1,6 @@
-"""The limits that hold for everyone, and what they mean for a change.
+"""The limits that hold for everyone, and their meaning for a change.
 
-What cannot be known is held against a change: a server of unknown price may cost anything, and a list that is
+Unknown facts count against a change: a server of unknown price may cost anything, and a list that is
 not complete may hide any number of servers.
 """
 
@@ -74,7 +74,7 @@ UNLIMITED = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """A limit that refuses: its name and value, what that means here, and what to do next."""
+    """A limit that refuses: its name and value, its meaning here, and the next step."""
 
     limit: str
     value: str
@@ -100,7 +100,7 @@ def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> 
 
 @dataclass(frozen=True, slots=True)
 class AccountSnapshot:
-    """The servers as they were just read, and what each plan costs; `named` are those a refusal may name."""
+    """The servers as they were just read, and the price of each plan; `named` are those a refusal may name."""
 
     servers: Sequence[Server]
     complete: bool = True
@@ -119,7 +119,7 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCreate:
-    """A create that is requested, in progress or just done; `server` is the id of what it made, once that is known."""
+    """A create that is requested, in progress or just done; `server` is the id of its server, once that is known."""
 
     hostname: str
     plan: str

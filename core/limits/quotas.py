@@ -1,4 +1,4 @@
-"""Counts what limits are about, in the transaction that stores or sends a change.
+"""Counts the subjects of limits, in the transaction that stores or sends a change.
 
 Call it after the change's own step: that step holds the head of the audit trail, which every other step needs too,
 so counts are serialised and include everything stored before.
@@ -93,7 +93,7 @@ def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | No
 
 
 def _under_way() -> sa.ColumnElement[bool]:
-    """Select what has left, including what takes so long that it holds its server no more."""
+    """Select changes that have left, including those that take so long that they hold their server no more."""
     return CHANGES.c.state.in_([item.value for item in UNDER_WAY])
 
 
@@ -103,7 +103,7 @@ def _raise(exceeded: Exceeded | None) -> None:
 
 
 def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:
-    """Return when this requester asked in the last hour; what cannot be read counts as theirs, and as asked now."""
+    """Return the times of this requester's requests in the last hour; unreadable ones count as theirs, made now."""
     columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
     query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
     requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))

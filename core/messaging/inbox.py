@@ -37,7 +37,7 @@ class InboxDelivery:
     kind: str
     payload: Mapping[str, Json]
     received_at: datetime
-    """When it arrived, however long it has been in hand since."""
+    """Its arrival, however long it has been processed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Inbox:
         await self._writes.ask(_FinishedDelivery(key, self._clock.now().timestamp()))
 
     async def keep(self, keys: Collection[str], seconds: float) -> None:
-        """Let deliveries count as that much younger: they are in hand, and not left behind by a process that ended."""
+        """Let deliveries count as that much younger: they are in progress, not left behind by a process that ended."""
         kept = [{"kept_key": key, "more": seconds} for key in keys]
         if kept:
             await self._database.transact(lambda connection: connection.execute(KEEP, kept), durable=False, wake=False)

@@ -33,14 +33,14 @@ QUIET = "quiet hours"
 GATHERED = 500
 KINDS = ("card", "notice", "event", "news")
 LEFT_SECONDS: Final = timings.LEFT_SECONDS
-"""What this process cannot read is left to others for this long before it is tried again."""
+"""A message that this process cannot read is left to others for this long before it is tried again."""
 UNREADABLE = "cannot be read by this version"
 MAX_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """A notification; `kind` is `card`, `notice`, `event` or `news` (what a channel subscribed to)."""
+    """A notification; `kind` is `card`, `notice`, `event` or `news` (for a channel's subscriptions)."""
 
     id: int
     topic: str
@@ -110,7 +110,7 @@ def put_card(connection: Connection, change_id: str, now: datetime) -> None:
 
 
 def put_notice(connection: Connection, change_id: str, event: str, now: datetime) -> None:
-    """Queue a notice of a change's end, or of what keeps it from ending."""
+    """Queue a notice of a change's end, or of the reason why it does not end."""
     put(connection, topic_of(change_id), "notice", {"change": change_id, "event": event}, now)
 
 
@@ -168,7 +168,7 @@ class Outbox:
         return messages.rows
 
     async def renew(self, topic: str) -> None:
-        """Keep the claim on what is in hand of a topic, for as long as delivering it takes."""
+        """Keep the claim on the messages of a topic in hand, for as long as delivering them takes."""
 
         def work(connection: Connection) -> None:
             mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.owner == self._owner) & OUTBOX.c.until.is_not(None)
@@ -227,7 +227,7 @@ class Outbox:
             self.look_again()
 
     async def gather(self, topic: str) -> list[OutboxMessage]:
-        """Claim what else waits on a topic that is in hand, due or not, so that it goes out together."""
+        """Claim the other messages of a topic that is in hand, due or not, so that they go out together."""
 
         def work(connection: Connection) -> list[OutboxMessage]:
             free = OUTBOX.c.owner.is_(None) | (OUTBOX.c.owner == self._owner)
@@ -290,7 +290,7 @@ class Outbox:
         return woken.is_set() or await self._due_now(woken)
 
     async def _due_now(self, woken: anyio.Event) -> bool:
-        """Query with the next heartbeat whether there is something to claim, unless a commit signals it before."""
+        """Query with the next heartbeat whether something can be claimed, unless a commit signals it before."""
         is_due, failure = False, None
 
         async def check() -> None:
@@ -322,11 +322,11 @@ class Outbox:
         return await self._database.read(lambda connection: (read(connection), copies_in(connection, topic)))
 
     async def copies(self, topic: str) -> list[PostedMessage]:
-        """Return what was posted of a topic, oldest first."""
+        """Return the posted messages of a topic, oldest first."""
         return await self._database.read(partial(copies_in, topic=topic))
 
     async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[PostedMessage]]:
-        """Return what was posted of some topics, oldest first."""
+        """Return the posted messages of some topics, oldest first."""
         query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
         copies = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
         posted: dict[str, list[PostedMessage]] = {topic: [] for topic in topics}
@@ -361,7 +361,7 @@ def _insert_copy(connection: Connection, copy: PostedMessage, at: float) -> bool
 
 
 def copies_in(connection: Connection, topic: str) -> list[PostedMessage]:
-    """Return what was posted of a topic, oldest first, in the caller's transaction."""
+    """Return the posted messages of a topic, oldest first, in the caller's transaction."""
     query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
     return [PostedMessage(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
 

@@ -25,7 +25,7 @@ class Preferences:
 
     @classmethod
     def of(cls, value: Json) -> Self:
-        """Read stored settings; what cannot be read, or is not known here, counts as never set."""
+        """Read stored settings; unreadable or unknown ones count as never set."""
         stored: Mapping[str, Json] = value if isinstance(value, dict) else {}
         return cls(**{name: stored[name] for name in NAMES if isinstance(stored.get(name), bool)})
 
@@ -34,17 +34,17 @@ NAMES = tuple(field.name for field in fields(Preferences))
 
 
 async def preferences_of(database: Database, team: str, person: str) -> Preferences:
-    """Return what a person set, the defaults if nothing; raises `StorageError`."""
+    """Return a person's settings, or the defaults; raises `StorageError`."""
     return await database.read(lambda connection: read(connection, team, person))
 
 
 def read(connection: Connection, team: str, person: str, *, lock: bool = False) -> Preferences:
-    """Return what a person set, in the caller's transaction; with `lock` it stays so until that ends."""
+    """Return a person's settings, in the caller's transaction; with `lock` they stay so until that ends."""
     return Preferences.of(_stored(connection, team, person, lock=lock))
 
 
 def stored_of(row: sa.RowMapping) -> dict[str, Json]:
-    """Return what a row holds; raises `UnreadableValueError`."""
+    """Return the settings of a row; raises `UnreadableValueError`."""
     value = row["value"]
     if not isinstance(value, dict):
         raise UnreadableValueError("value is no object")
@@ -74,7 +74,7 @@ async def set_preferences(database: Database, clock: Clock, whose: tuple[str, st
         connection.execute(first.on_conflict_do_nothing())
         stored = _stored(connection, team, person, lock=True)
         updated = replace(Preferences.of(stored), **changed)
-        value = {**stored, **asdict(updated)}  # keep what a newer version stored in addition
+        value = {**stored, **asdict(updated)}  # keep the settings of newer versions
         connection.execute(sa.update(PREFERENCES).where(_of(team, person)).values(value=value, at=now))
         return updated
 

@@ -78,7 +78,7 @@ def _quiet_end(spans: tuple[str, ...], zone: str, minute: datetime) -> datetime 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionOptions:
-    """What narrows a subscription in time: quiet hours, thresholds, an end."""
+    """A subscription's limits in time: quiet hours, thresholds, an end."""
 
     quiet: tuple[str, ...] = ()  # spans such as "22:00-07:00" or "Sat-Sun"
     zone: str = "UTC"

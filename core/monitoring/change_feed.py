@@ -47,7 +47,7 @@ class ChangeEvent:
 
 
 def after(connection: Connection, seq: int) -> list[ChangeEvent]:
-    """Return what came after the record numbered `seq`, in order, a page at most."""
+    """Return the records after the one numbered `seq`, in order, a page at most."""
     query = (
         sa.select(AUDIT.c.seq, AUDIT.c.event, AUDIT.c.change_id, AUDIT.c.record)
         .add_columns(CHANGES.c.state, CHANGES.c.target, CHANGES.c.result)
@@ -100,7 +100,7 @@ async def follow(
             logger.warning("change_feed_unavailable", error=error.message, error_id=error.error_id)
             await clock.sleep(AWAY)
             continue
-        except Exception:  # a bug must not end the followers; what was read so far is not repeated
+        except Exception:  # a bug must not end the followers; records read so far are not repeated
             logger.exception("change_feed_failed")
             await clock.sleep(BROKEN)
             continue

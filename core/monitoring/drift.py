@@ -48,7 +48,7 @@ def drifts(
 
 
 def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: bool) -> dict[str, Server]:
-    """Return what the next poll is compared with: a server's last settled state, while it is pending or not read.
+    """Return the fleet to compare the next poll with: a server's last settled state, while it is pending or not read.
 
     A server that the very first poll finds pending was there before; one that comes later is new.
     """

@@ -105,7 +105,7 @@ class FleetMonitor:
         await self.database.transact(work)
 
     async def looked(self, snapshot: FleetSnapshot, *, keep: bool) -> None:
-        """Notify what changed since the last poll without a request from here; with `keep`, store it for others."""
+        """Notify the changes since the last poll that were not requested here; with `keep`, store it for others."""
         before = self._fleet
         self._fleet = monitor_state.FleetState(
             baseline(before.servers, snapshot.servers, complete=snapshot.complete), snapshot.now

@@ -1,4 +1,4 @@
-"""Monitor state that survives its process: the servers' states, and what people were notified of.
+"""Monitor state that survives its process: the servers' states, and the alarms that people were notified of.
 
 Each is one row of the switches, which hold a JSON value by name.
 """
@@ -23,7 +23,7 @@ FLEET: Final = "seen_fleet"
 AWAY: Final = "seen_away"
 ALARMS: Final = "seen_alarms"
 KEEP_SECONDS: Final = timings.FLEET_KEPT_SECONDS
-"""A fleet that was not polled for longer is not compared with: what happened since is not reported."""
+"""A fleet that was not polled for longer is not compared with: changes since then are not reported."""
 FRESH_SECONDS: Final = timings.FLEET_FRESH_SECONDS
 """The row of an unchanged fleet gets a new time no more often than this."""
 

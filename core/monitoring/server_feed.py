@@ -50,7 +50,7 @@ def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list
 
 
 def known_after(before: Mapping[str, Server], seen: ProviderList[Server]) -> dict[str, Server]:
-    """Return what is known after a poll: a server missing from an incomplete list is not gone."""
+    """Return the servers known after a poll: one missing from an incomplete list is not gone."""
     now = {server.id: server for server in seen}
     return now if seen.complete else {**before, **now}
 

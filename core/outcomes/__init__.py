@@ -1,1 +1,1 @@
-"""What the provider's state proves about a change that was sent."""
+"""The outcome of a sent change, from the provider's state."""

@@ -47,7 +47,7 @@ class DirectReads:
         self._absent = {change_id: since for change_id, since in self._absent.items() if change_id in kept}
 
     async def completed(self, changes: Sequence[Change], snapshot: FleetSnapshot) -> FleetSnapshot:
-        """Return a poll with what the servers of these changes answer, as far as they do within the poll's budget."""
+        """Return a poll with the answers of these changes' servers, as far as they arrive within the poll's budget."""
         answers: dict[str, Server] = {}
         limiter = anyio.CapacityLimiter(AT_ONCE)
 

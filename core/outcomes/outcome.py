@@ -1,9 +1,9 @@
-"""What a poll of the provider proves about a change that was sent.
+"""The outcome of a sent change, from a poll of the provider.
 
 A change that was clearly accepted is watched until it settles. One without an answer, or with a refusal, is
-looked up: found done, found under way, or, after a settling time, found not done. Where the poll is
-inconclusive, a person is asked. Only what the provider refused for now, and what polls find no trace
-of, is sent again.
+searched for: found done, found under way, or, after a settling time, found not done. Where the poll is
+inconclusive, a person is asked. Only a change that the provider refused for now, and of which polls find no trace,
+is sent again.
 
 A list that does not have a server proves nothing by itself: the server is read by its id
 (`vpsops.core.outcomes.absence`).
@@ -25,7 +25,7 @@ from vpsops.core.wayscloud.answers.models import Server, Usage
 
 
 class OutcomeKind(StrEnum):
-    """What to do with a change after a poll."""
+    """The next action for a change after a poll."""
 
     WAIT = "wait"
     NEEDS_SERVER = "needs_server"
@@ -73,7 +73,7 @@ class FleetSnapshot:
 
 
 def determine_outcome(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
-    """Return what a poll means for a change that is being watched or looked up."""
+    """Return a poll's meaning for a change that is being watched, or has an unknown outcome."""
     if change.state is State.UNKNOWN:
         return _look_up(change, snapshot, usage, timing)
     return _watch(change, snapshot, usage, timing)

@@ -1,4 +1,4 @@
-"""What may run, and who must agree first."""
+"""The policy: rules that allow, deny, or require people's consent."""
 
 from vpsops.core.policy.context import PolicyContext
 from vpsops.core.policy.loader import load_policy, parse_policy

@@ -1,4 +1,4 @@
-"""What the policy decides about a request."""
+"""A policy's decision about a request."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,7 +22,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A decision, the rules behind it, and what it requires of people."""
+    """A decision, the rules behind it, and its requirements on people."""
 
     decision: Decision
     rules: tuple[str, ...] = ()

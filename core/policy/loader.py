@@ -1,4 +1,4 @@
-"""Loads `[[rule]]` of `vpsops.toml`, strictly: what is unknown, impossible or pointless refuses to start."""
+"""Loads `[[rule]]` of `vpsops.toml`, strictly: an unknown, impossible or pointless entry refuses to start."""
 
 import re
 from collections.abc import Sequence

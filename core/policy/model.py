@@ -1,7 +1,7 @@
 """Rules and the decision that follows from them.
 
 Every rule that matches counts, and the strictest decision wins (deny > approve > confirm > allow). No
-match is deny. What is not known fails closed: a rule with a condition on an unknown fact can make a
+match is deny. An unknown fact fails closed: a rule with a condition on it can make a
 decision stricter, and can never be the only reason to let something happen. So a decision on
 unknown facts is at least as strict as the decision on the same facts, whatever they turn out to be.
 """
@@ -92,7 +92,7 @@ class Policy:
         return _ruling([item for item in heard if item.speaks], self.version)
 
     def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
-        """Return what every rule makes of a request, to explain a decision; `decide` has the same result."""
+        """Return every rule's evaluation of a request, to explain a decision; `decide` has the same result."""
         seen = NormalizedContext.of(facts)
         return [_hear(rule, checks, seen) for rule, checks in self._checks]
 

@@ -1,4 +1,4 @@
-"""What another policy would mean: the same requests decided by both, over everything that their rules distinguish.
+"""The consequences of another policy: the same requests decided by both, over everything that their rules distinguish.
 
 A rule-by-rule comparison does not show whether agents may do more than before. Here made-up requests are decided by
 both policies, one for each combination of operation, requester, server, region, price, place and hour that any of
@@ -33,7 +33,7 @@ MONDAY: Final = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 class Direction(StrEnum):
-    """What a difference means for the requester."""
+    """The meaning of a difference for the requester."""
 
     MILDER = "milder"
     STRICTER = "stricter"
@@ -42,7 +42,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One made-up request, by the labels of what distinguishes it; an empty label means any."""
+    """One made-up request, by the labels of its distinguishing values; an empty label means any."""
 
     operation: str
     actor: str

@@ -33,7 +33,7 @@ SETS: Final = LOWERED | {"operation", "risk", "actor", "origin", "region"}
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What a process or a file declares; None, or a name that is left out, where it declares nothing."""
+    """The policy declared by a process or a file; an undeclared part is None, or a name that is left out."""
 
     source: str = ""
     rules: tuple[Table, ...] | None = None

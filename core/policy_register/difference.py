@@ -80,7 +80,7 @@ def value_words(value: Json) -> str:
 
 
 def meaning_lines(before: Document, after: Document) -> list[str]:
-    """Return what the other document means for requests, milder things first."""
+    """Return the meaning of the other document for requests, milder things first."""
     result = consequences(ruleset_from(before).policy, ruleset_from(after).policy)
     lines: list[str] = []
     for direction in Direction:
@@ -94,7 +94,7 @@ def meaning_lines(before: Document, after: Document) -> list[str]:
 
 
 def summary_of(before: Document | None, after: Document) -> str:
-    """Summarise in one line what another document changes, for the audit trail."""
+    """Summarise in one line the changes of another document, for the audit trail."""
     if before is None:
         return f"the first one: {'the embedded default' if after.embedded else f'{len(after.rules)} rules'}"
     lines = changed_lines(before, after)

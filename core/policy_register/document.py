@@ -35,7 +35,7 @@ Table = Mapping[str, Json]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Document:
-    """What decides; `embedded` where the rules are the default of a release, and `holds` are seconds."""
+    """The contents that decide; `embedded` where the rules are the default of a release, and `holds` are seconds."""
 
     rules: tuple[Table, ...]
     embedded: bool = False
@@ -122,7 +122,7 @@ class Ruleset:
         return self.document.version
 
     def stewards_of(self, team: str) -> Approvers:
-        """Return who may resume agents and settle what is unclear, for one workspace."""
+        """Return who may resume agents and settle unclear changes, for one workspace."""
         return self.workspaces.stewards_of(team) if self.workspaces.several and team else self.stewards
 
     def settings_from(self, own: Settings) -> Settings:

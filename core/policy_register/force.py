@@ -38,7 +38,7 @@ class PolicyInForce:
         return self.loaded_workspaces
 
     def read_stewards(self, connection: Connection, team: str) -> Approvers:
-        """Return who may resume agents and settle what is unclear, for one workspace."""
+        """Return who may resume agents and settle unclear changes, for one workspace."""
         return _stewards(self.read_workspaces(connection), self.loaded_stewards, team)
 
     def latest(self) -> Policy:
@@ -54,18 +54,18 @@ class PolicyInForce:
         return self.loaded_workspaces
 
     def latest_stewards(self, team: str) -> Approvers:
-        """Return who may resume agents and settle what is unclear, as this process read it last."""
+        """Return who may resume agents and settle unclear changes, as this process read it last."""
         return _stewards(self.latest_workspaces(), self.loaded_stewards, team)
 
     def check(self, connection: Connection) -> None:
         """Raise `NotAllowedError` if this process was started with another policy than the one in force."""
 
-    def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - there is nothing to compare with
+    def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - nothing to compare with
         """Return whether this process may run changes."""
         return True
 
     async def refresh(self) -> None:
-        """Read what is in force, unless it was read a moment ago."""
+        """Read the policy in force, unless it was read a moment ago."""
 
     def settings_from(self, own: Settings) -> Settings:
         """Return a process's settings with those that decide as they are in force."""

@@ -1,6 +1,6 @@
-"""The policy in force as the database has it: read where it decides, compared with what this process was started with.
+"""The policy in force as the database has it: read where it decides, compared with this process's own at its start.
 
-What a process was started with decides nothing. It is compared, so that an edited file, or a process
+A process's own policy decides nothing. It is compared, so that an edited file, or a process
 with another one, is noticed: such a process refuses changes until both agree.
 """
 
@@ -50,7 +50,7 @@ class PolicyReading:
 
     @property
     def agrees(self) -> bool:
-        """Return whether the process was started with what is in force."""
+        """Return whether the process was started with the policy in force."""
         return self.own == self.ruleset.version
 
 
@@ -69,7 +69,7 @@ class PolicyRegister(PolicyInForce):
         self._home: tuple[bool, str] | None = None
 
     async def open(self, process: str) -> None:
-        """Read what is in force; on an empty database put this process's own policy in force, on record.
+        """Read the policy in force; on an empty database put this process's own policy in force, on record.
 
         Of two processes that start at once one does, and the other compares. Raises `StorageError`.
         """
@@ -93,7 +93,7 @@ class PolicyRegister(PolicyInForce):
         history.apply(connection, Application(document, 0, by, now, source, summary_of(None, document)))
 
     def _reading(self, connection: Connection) -> PolicyReading:
-        """Return what is in force in a transaction; raises `PolicyBrokenError` where that cannot be relied on."""
+        """Return the policy in force in a transaction; raises `PolicyBrokenError` where that cannot be relied on."""
         try:
             reading = self._known(connection)
         except PolicyBrokenError as error:
@@ -123,7 +123,7 @@ class PolicyRegister(PolicyInForce):
         return reading
 
     def _held(self, connection: Connection) -> PolicyReading:
-        """Return what is in force until a transaction ends, read once in it under a lock."""
+        """Return the policy in force until a transaction ends, read once in it under a lock."""
         transaction, (of, known) = connection.get_transaction(), connection.info.get(HELD, (None, None))
         if known is None or of is not transaction:
             history.keep_still(connection)
@@ -148,7 +148,7 @@ class PolicyRegister(PolicyInForce):
         return self._deciding(connection).workspaces
 
     def read_stewards(self, connection: Connection, team: str) -> Approvers:
-        """Return who may resume agents and settle what is unclear, for one workspace."""
+        """Return who may resume agents and settle unclear changes, for one workspace."""
         return self._deciding(connection).stewards_of(team)
 
     @property
@@ -172,7 +172,7 @@ class PolicyRegister(PolicyInForce):
         return self._now.workspaces
 
     def latest_stewards(self, team: str) -> Approvers:
-        """Return who may resume agents and settle what is unclear, as this process read it last."""
+        """Return who may resume agents and settle unclear changes, as this process read it last."""
         return self._now.stewards_of(team)
 
     def settings_from(self, own: Settings) -> Settings:
@@ -224,7 +224,7 @@ class PolicyRegister(PolicyInForce):
             return "", self._declared.source
 
     async def refresh(self) -> None:
-        """Read what is in force, unless it was read a moment ago; without an answer the last reading stays."""
+        """Read the policy in force, unless it was read a moment ago; without an answer the last reading stays."""
         if self._clock.monotonic() - self._read_at < timings.POLICY_SECONDS:
             return
         try:

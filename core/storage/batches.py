@@ -16,7 +16,7 @@ from vpsops.core.common.errors import StorageError
 
 T = TypeVar("T")
 BOARD: Final = "SAVEPOINT riders; SET LOCAL lock_timeout = '300ms'"
-"""A heartbeat does not wait for locks: what its riders want to read may be locked for long."""
+"""A heartbeat does not wait for locks: the rows that its riders want to read may be locked for long."""
 DROP: Final = "ROLLBACK TO SAVEPOINT riders"
 
 

@@ -1,4 +1,4 @@
-"""What a process can run: stored with its heartbeat, so that others know which process takes over their work."""
+"""The operations that a process can run: stored with its heartbeat, so that others know which process takes over."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Capability:
         return need.format <= self.format and need.operation in self.operations
 
     def includes(self, other: Self) -> bool:
-        """Return whether everything that another process can run is among what this one can."""
+        """Return whether this process can run everything that another can."""
         return other.format <= self.format and other.operations <= self.operations
 
     @property
@@ -41,7 +41,7 @@ class Capability:
 
 
 def capabilities(connection: Connection, ids: set[str]) -> Mapping[str, Capability]:
-    """Return what some processes can run; a process with an unreadable row is left out."""
+    """Return the capabilities of some processes; a process with an unreadable row is left out."""
     query = sa.select(PROCESSES.c.id, PROCESSES.c.format, PROCESSES.c.operations).where(PROCESSES.c.id.in_(ids))
     return dict(rows.read(connection, query, PROCESSES.c.id, _capability).rows)
 

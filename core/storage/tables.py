@@ -132,7 +132,7 @@ INBOX = sa.Table(
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
-    sa.Column("received_at", sa.Double, nullable=False),  # moves on while a process has it in hand
+    sa.Column("received_at", sa.Double, nullable=False),  # moves on while a process works on it
     sa.Column("done_at", sa.Double, nullable=True),
     sa.Column("arrived_at", sa.Double, nullable=True),
     sa.Index("inbox_by_age", "done_at", "received_at"),
@@ -200,7 +200,7 @@ ACCOUNTS = sa.Table(
     sa.Column("asked", sa.Integer, nullable=False),  # the number of the last question
     sa.Column("answered", sa.Integer, nullable=False),  # the number of the question that is answered here
     sa.Column("account", sa.String(40), nullable=False),
-    sa.Column("problem", sa.Text, nullable=False),  # why there is no account that counts
+    sa.Column("problem", sa.Text, nullable=False),  # why no account counts
     sa.Column("asked_at", sa.Double, nullable=False),
     sa.Column("answered_at", sa.Double, nullable=True),
 )

@@ -120,7 +120,7 @@ class Wayscloud:
     async def _list(
         self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
     ) -> ProviderList[T]:
-        """Return a whole list, whatever number of pages it comes in."""
+        """Return a whole list, in any number of pages."""
         if not self._joins:
             return await self._pages(route, parse, name)
         return await self._shared.call(route, lambda: self._pages(route, parse, name))

@@ -1,4 +1,4 @@
-"""The provider's objects under one set of names, whatever dialect they arrived in."""
+"""The provider's objects under one set of names, in any dialect they arrived in."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -65,7 +65,7 @@ class RequestLane(StrEnum):
     """The purpose of a call. Each lane has slots of its own, so that none waits for another's slow answers."""
 
     QUESTIONS = "questions"  # reads for people and assistants
-    WORK = "work"  # what changes wait for: the reads before a decision or a send, and the poller's
+    WORK = "work"  # for changes: the reads before a decision or a send, and the poller's
     WRITES = "writes"
 
 

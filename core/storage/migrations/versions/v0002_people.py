@@ -1,4 +1,4 @@
-"""What people set: switches, preferences, subscriptions."""
+"""People's settings: switches, preferences, subscriptions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""When a delivery arrived, which does not move while it is in hand."""
+"""The arrival time of a delivery, which does not move while it is processed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,5 +8,5 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the column; what an older version stored has no such time."""
+    """Add the column; rows of older versions have no such time."""
     op.add_column("inbox", sa.Column("arrived_at", sa.Double, nullable=True))

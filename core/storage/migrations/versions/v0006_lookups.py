@@ -11,7 +11,7 @@ NAMES = {"human": ("actor", "human"), "server": ("target", "id"), "hostname": ("
 
 
 def upgrade() -> None:
-    """Fill the columns from what is stored; where that cannot be read they stay empty."""
+    """Fill the columns from the stored rows; where these cannot be read they stay empty."""
     exact = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     for name in NAMES:
         op.add_column("changes", sa.Column(name, exact, nullable=False, server_default=""))
