@@ -74,7 +74,7 @@ async def check_humans(settings: Settings, clock: Clock) -> Sequence[DoctorFindi
 
 
 def configured_humans(settings: Settings) -> Sequence[tuple[str, Names]]:
-    """Return where each human is set that is configured, and their names; raises `ConfigurationError`."""
+    """Return the setting and the names of each configured human. Raises `ConfigurationError`."""
     actor = Actor(ActorKind.AGENT, "", human=settings.actor)
     humans = [("VPSOPS_ACTOR", names_of(actor))]
     for token in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():

@@ -19,7 +19,7 @@ LISTS = ("prompts/list", "resources/list", "resources/templates/list")
 
 
 def add_read_handlers(server: Server[Any], readers: ResourceReaders, hint: CacheHint, shutdown: Shutdown) -> None:
-    """Have a server offer what can be read; `hint` is how long its lists may be kept, `shutdown` ends streams."""
+    """Register a server's read handlers; `hint` is how long its lists may be kept, `shutdown` ends streams."""
     completions = Completions(readers.core.clock)
 
     async def complete(context: sdk_compat.Context, params: t.CompleteRequestParams) -> t.CompleteResult:

@@ -56,7 +56,7 @@ class ServerOptions:
 
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
     `human` is the human of the session, or `who` finds the caller of each request; `patience` is in seconds;
-    `reach` is what flags leave of what the file leaves; `shutdown` is begun when serving ends.
+    `reach` narrows by the flags what the file allows; `shutdown` starts when serving ends.
     """
 
     change_tools: bool = True

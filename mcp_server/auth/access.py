@@ -41,7 +41,7 @@ def _words(text: str) -> list[str]:
 
 
 def reach_from_flags(arguments: argparse.Namespace) -> AccessScope:
-    """Return what the flags leave; raises `ConfigurationError` that names the flag."""
+    """Return the access that the flags allow. Raises `ConfigurationError` that names the flag."""
     named = ("toolsets", "tools", "deny_tools", "servers")
     given = {name: words for name in named if (words := getattr(arguments, name)) is not None}
     if not given and not arguments.read_only:
@@ -50,7 +50,7 @@ def reach_from_flags(arguments: argparse.Namespace) -> AccessScope:
 
 
 def effective_reach(core: Core, flags: AccessScope) -> AccessScope:
-    """Return what the limits in force and the flags leave; raises `ConfigurationError` where that is nothing."""
+    """Return the access that the limits in force and the flags allow. Raises `ConfigurationError` when it is empty."""
     reach = core.policy.latest_limits().mcp.narrowed(flags)
     nothing = nothing_left(reach)
     if nothing:
@@ -59,7 +59,7 @@ def effective_reach(core: Core, flags: AccessScope) -> AccessScope:
 
 
 def narrow_callers(core: Core, flags: AccessScope, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
-    """Return who calls, with what the limits in force and the flags leave of what they were granted."""
+    """Return a caller lookup that narrows each caller's grants by the limits in force and the flags."""
 
     def narrowed(context: Context) -> Caller:
         caller, reach = who(context), core.policy.latest_limits().mcp.narrowed(flags)
@@ -80,5 +80,5 @@ def exceeded_limit(caller: Caller, tool: str, *, alters: bool) -> Exceeded | Non
 
 
 def scope_of(core: Core, caller: Caller) -> Scope:
-    """Return what a caller sees and may use: the workspace of agents, and what its access leaves."""
+    """Return a caller's scope: the workspace of agents, narrowed by its access."""
     return Scope(core.scope.team, caller.reach.sight, frozenset(caller.reach.tools))

@@ -1,7 +1,7 @@
-"""Turns away the tokens of people who have left: an account that is deactivated in Slack ends what acts for it.
+"""Rejects the tokens of people who have left: a Slack account that is deactivated ends its agents' access.
 
-It is asked at most every half minute for each human. While Slack, or the bot that asks it, cannot be reached, what was
-known last holds: reads go on, and a change is refused by the gate, which asks for itself.
+Slack is queried at most every half minute for each human. While Slack, or the bot that queries it, is unreachable, the
+last known status holds: reads continue, and a change is refused by the gate, which checks for itself.
 """
 
 from dataclasses import dataclass

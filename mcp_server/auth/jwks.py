@@ -18,7 +18,7 @@ KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
     "ES256": ("EC", "P-256"),
     "EdDSA": ("OKP", "Ed25519"),
 }
-"""The algorithms that are accepted, with the type and curve of their keys. None of them is symmetric."""
+"""The accepted algorithms, with the type and curve of their keys. All are asymmetric."""
 
 FRESH_SECONDS: Final = timings.KEYS_SECONDS
 STALE_SECONDS: Final = timings.KEYS_STALE_SECONDS
@@ -64,7 +64,7 @@ class IssuerKeys:
         return key
 
     async def count(self) -> int:
-        """Read the keys now, and return how many may sign tokens; raises `KeysUnavailableError` with the reason."""
+        """Fetch the keys now, and return how many may sign tokens. Raises `KeysUnavailableError` with the reason."""
         try:
             return len(await self._read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
@@ -128,7 +128,7 @@ class IssuerKeys:
 
 
 def discovery_addresses(issuer: str) -> list[str]:
-    """Return where an issuer's metadata may be, in MCP's order: RFC 8414, then OpenID Connect, both with a path."""
+    """Return the metadata addresses to try for an issuer, in MCP's order: RFC 8414, then OpenID Connect, with paths."""
     parts = urlsplit(issuer)
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     known = [f"{base}/.well-known/oauth-authorization-server{path}", f"{base}/.well-known/openid-configuration{path}"]

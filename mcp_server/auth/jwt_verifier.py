@@ -1,4 +1,4 @@
-"""Access tokens of an authorization server (RFC 9068): verified with its keys, and read for who calls."""
+"""Access tokens of an authorization server (RFC 9068): verified with its keys, and mapped to a caller."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

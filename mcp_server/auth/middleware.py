@@ -1,6 +1,6 @@
 """Authentication of MCP over HTTP: a bearer token on each request, or loopback only if none is configured.
 
-The token itself goes no further than this module: requests carry on who was found, never what proved it.
+The token stays in this module: requests carry the authenticated caller, never the credential.
 """
 
 import re
@@ -32,14 +32,14 @@ FORWARDED: Final = re.compile(
     r"forwarded|via|x-(forwarded|original|envoy|amzn|appengine|arr|azure|vercel)(-.*)?|(cf|fastly|fly)-.*"
     r"|x-(real|client|cluster-client|true-client)-ip|true-client-ip|x-proxyuser-ip"
 )
-"""What proxies add. One that adds nothing is not seen, so a process that needs one does not start without tokens."""
+"""Headers that proxies add. A proxy that adds none is not detected, so a process behind one needs tokens to start."""
 
 logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthConfig:
-    """What is configured to prove who calls."""
+    """The configured means of authentication."""
 
     tokens: StaticTokens | None = None
     trust: IssuerConfig | None = None
@@ -51,17 +51,17 @@ class AuthConfig:
 
 
 class CallerToken(AccessToken):
-    """The SDK's access token with the caller that we found by it; the text of the token is not kept.
+    """The SDK's access token with its caller; the text of the token is not kept.
 
-    The SDK lets a session be used only by who opened it: the same client, issuer and subject. The scopes are
-    part of the client here, so that a token that grants something else needs a session, and a list, of its own.
+    The SDK reserves a session for its opener: the same client, issuer and subject. The scopes are part of the client
+    here, so that a token with other grants needs a session, and a list, of its own.
     """
 
     caller: InstanceOf[Caller]
 
     @classmethod
     def of(cls, grant: VerifiedToken, issuer: str) -> Self:
-        """Return what a grant of an issuer, or of the file of tokens where it has none, lets in."""
+        """Return the token for a grant of an issuer, or of the file of tokens when `issuer` is empty."""
         caller = grant.caller
         scopes = sorted(caller.scopes)
         reach = (f"{name}={value}" for narrowing in caller.reach.narrowings for name, value in narrowing.described())
@@ -72,7 +72,7 @@ class CallerToken(AccessToken):
 
     @property
     def oauth(self) -> bool:
-        """Return whether an authorization server issued it, which may be asked for more scope."""
+        """Return whether an authorization server issued the token: more scope can be requested from it."""
         return bool((self.claims or {}).get("iss"))
 
 
@@ -84,7 +84,7 @@ def token_in(scope: Scope) -> CallerToken | None:
 
 
 def caller_of(context: Context) -> Caller:
-    """Return who a request was let in for; raises where it was not, which no configuration allows."""
+    """Return the authenticated caller of a request. Raises `RuntimeError` without one: no configuration allows that."""
     token = token_in(context.request.scope) if context.request is not None else None
     if token is None:
         raise RuntimeError("request reached the server without authentication middleware")
@@ -92,7 +92,7 @@ def caller_of(context: Context) -> Caller:
 
 
 class Verifier(TokenVerifier):
-    """Finds who calls by a token: among the static ones, then as the authorization server's."""
+    """Maps a token to its caller: among the static ones, then as the authorization server's."""
 
     def __init__(self, access: AuthConfig, issuer: JwtVerifier | None) -> None:
         self._access = access

@@ -41,7 +41,7 @@ class OpenRequests:
         self._some = anyio.Event()
 
     def __len__(self) -> int:
-        """Return how many are open."""
+        """Return the number of open requests."""
         return len(self._open)
 
     async def run(self, app: ASGIApp, token: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +69,7 @@ class OpenRequests:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def watch(self, clock: Clock) -> None:
-        """End what a token let in that is not taken any more, until cancelled."""
+        """End requests with a token that is no longer valid, until cancelled."""
         while True:
             self._some = anyio.Event()
             if not self._open:

@@ -42,13 +42,13 @@ class Caller:
 
 
 def known_scopes(scopes: Iterable[str]) -> frozenset[str]:
-    """Return the scopes we know of these; who may change may read."""
+    """Return the known scopes among these; the change scope implies the read scope."""
     known = frozenset(scopes) & frozenset(SCOPES)
     return known | {READ} if WRITE in known else known
 
 
 def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> AccessScope:
-    """Return what a token that names these toolsets and servers may use and see; naming none narrows nothing."""
+    """Return the access of a token that names these toolsets and servers; without names it is not narrowed."""
     narrowing = Restriction("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
     return AccessScope((narrowing,)) if narrowing.described() else EVERYTHING
 
@@ -68,5 +68,5 @@ def agent_from(client_name: str, caller: Caller) -> Actor:
 
 
 def principal_of(client_name: str, caller: Caller) -> str:
-    """Return what an open question is bound to: the same client of the same human by the same subject."""
+    """Return the key that binds an open question: the same client of the same human by the same subject."""
     return json.dumps([caller.subject, caller.human, client_name])

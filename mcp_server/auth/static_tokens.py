@@ -1,4 +1,4 @@
-"""Static bearer tokens for small set-ups: a TOML file, read again when it changes, so that one can be taken back."""
+"""Static bearer tokens for small set-ups: a TOML file, read again when it changes, so that a token can be revoked."""
 
 import hashlib
 import hmac
@@ -92,7 +92,7 @@ class TokenEntry(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class StaticToken:
-    """A token that is accepted until it expires, and who calls with it."""
+    """A token that is accepted until it expires, and its caller."""
 
     digest: str
     caller: Caller
@@ -114,7 +114,7 @@ class StaticTokens:
         self._read_at = clock.monotonic()
 
     def find(self, token: str) -> Caller | None:
-        """Return who calls with a token, or nothing; every entry is compared, in constant time each."""
+        """Return a token's caller, or None; every entry is compared, in constant time each."""
         digest = digest_of(token)
         matches = [known for known in self._current() if hmac.compare_digest(known.digest, digest)]
         valid = [known for known in matches if known.expires is None or self._clock.now() < known.expires]
@@ -130,7 +130,7 @@ class StaticTokens:
         return self._known
 
     def _read_again(self) -> Sequence[StaticToken] | None:
-        """Return what stands in the file; None where that is unknown, for whatever reason."""
+        """Return the file's tokens; None when they cannot be read, for any reason."""
         try:
             known = read_tokens(self._path)
         except Exception as error:  # noqa: BLE001 - fail closed on any error
@@ -152,7 +152,7 @@ def read_tokens(path: Path) -> Sequence[StaticToken]:
 
 
 def parse_tokens(path: Path, text: str) -> Sequence[StaticToken]:
-    """Read what a file is to hold, as `read_tokens` would; raises `ConfigurationError`."""
+    """Parse a file's text, as `read_tokens` would. Raises `ConfigurationError`."""
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError):  # a syntax error's own text may quote a secret
@@ -210,7 +210,7 @@ def _alias(word: str) -> str:
 
 
 def _said(error: ValidationError) -> str:
-    """Describe what is wrong with a token, without quoting it: names of toolsets and servers are no secret."""
+    """Describe a token's fault, without quoting it: names of toolsets and servers are no secret."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == CUSTOM:
         key = ".".join(part for part in first["loc"] if isinstance(part, str))
@@ -224,7 +224,7 @@ def _wrong(path: Path, why: str) -> ConfigurationError:
 
 
 def _version(path: Path) -> tuple[int, ...] | None:
-    """Return what is another after any change, that of a permission included."""
+    """Return a fingerprint that differs after any change of the file, that of a permission included."""
     try:
         about = path.stat()
     except OSError:

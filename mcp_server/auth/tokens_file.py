@@ -1,4 +1,4 @@
-"""Writes the file of tokens: whole or not at all, readable by its owner, with what people wrote in it left as it is."""
+"""Writes the file of tokens atomically, readable by its owner, with people's comments and layout unchanged."""
 
 import fcntl
 import json
@@ -42,7 +42,7 @@ def new_secret() -> str:
 
 
 def add_token(path: Path, token: NewToken, secret: str) -> int:
-    """Add a token, and return how many of its name there are now; raises `ConfigurationError`, changing nothing."""
+    """Add a token, and return how many its name now has. Raises `ConfigurationError`, changing nothing."""
     with _locked(path):
         before = _text(path)
         known = _known(path, before)
@@ -77,7 +77,7 @@ def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
 
 
 def write_secret(path: Path, secret: str) -> None:
-    """Write a secret into a new file of its owner's alone; raises `ConfigurationError`, also where there is one."""
+    """Write a secret into a new file for its owner only. Raises `ConfigurationError`, also when the file exists."""
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), "w", encoding="ascii") as file:
             file.write(secret)
@@ -137,7 +137,7 @@ def _listed(values: Sequence[str]) -> str:
 
 
 def _without(text: str, gone: Sequence[int]) -> str:
-    """Return a text without some of its entries; what stands before the first one stays."""
+    """Return a text without some of its entries; the text before the first entry stays."""
     starts = [result.start() for result in HEADER.finditer(text)]
     if not starts:
         return text
@@ -157,7 +157,7 @@ def _check(path: Path, text: str, kept: Sequence[StaticToken], more: int = 0) ->
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder's lock, so that two commands at once lose nothing."""
+    """Hold the folder's lock, so that concurrent commands lose nothing."""
     try:
         folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
@@ -170,7 +170,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put a text in a file's place at once; its owner and group stay, and others lose what they could do with it."""
+    """Replace a file's text atomically; its owner and group stay, and others lose their access."""
     target = path.resolve()
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

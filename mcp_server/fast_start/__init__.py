@@ -1,7 +1,7 @@
-"""Answers the handshake before the server is loaded: a small second implementation of MCP, and the only way into it.
+"""Answers the handshake before the server is loaded: a small second implementation of MCP, entered only through here.
 
-An import contract keeps everything else out of this folder's modules. Nothing heavier than the standard library is
-imported before the SDK takes over, so what needs the SDK is imported in its function.
+An import contract keeps all other modules from importing this folder's modules. Nothing heavier than the standard
+library is imported before the SDK takes over, so functions that need the SDK import it themselves.
 """
 
 from __future__ import annotations

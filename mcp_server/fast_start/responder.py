@@ -68,7 +68,7 @@ def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
             if len(line) > LONGEST:
                 return handover
             chunk = os.read(0, CHUNK)
-            if not chunk:  # the client has gone; one that asked nothing gets the whole start, and what is wrong with it
+            if not chunk:  # end of input; a client that sent no request gets the whole start, with its errors
                 return None if handover.spoke and not line.strip() else handover
             handover.unread += chunk
             continue
@@ -225,7 +225,7 @@ def describe_configuration(words: Sequence[str], environ: Mapping[str, str]) -> 
 
 
 def cache_path(described: str, environ: Mapping[str, str]) -> str:
-    """Return where the snapshot of a configuration other than the default is kept."""
+    """Return the path of the snapshot of a configuration other than the default."""
     base = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", ""), ".local", "state")  # noqa: PTH118
     return os.path.join(base, "vpsops", f"early-{zlib.crc32(described.encode()):08x}.json")  # noqa: PTH118
 
@@ -240,7 +240,7 @@ def _load(path: str) -> Mapping[str, Any] | None:
 
 
 def answer_pending(handover: Handover, why: str) -> None:
-    """Answer what was asked so far, when the rest cannot start: the client shows why, and does not wait."""
+    """Answer the requests so far with an error, when the rest cannot start: the client shows why, and does not wait."""
     lines = handover.unread or _first_lines()
     for line in lines.split(b"\n"):
         message = frames.read_frame(line.decode("utf-8", "replace")).message
@@ -253,7 +253,7 @@ def answer_pending(handover: Handover, why: str) -> None:
 
 
 def _first_lines() -> bytes:
-    """Return what a host has sent by now or sends soon; a person at a terminal has read it already."""
+    """Return the input that a host has sent by now or sends soon; a person at a terminal has read it already."""
     import select  # noqa: PLC0415 - both for this end alone
 
     from vpsops.core.common.timings import FIRST_LINE_SECONDS  # noqa: PLC0415
@@ -273,7 +273,7 @@ def _leave(*_: object) -> None:
 
 
 def main(words: Sequence[str]) -> Handover | None:
-    """Serve early; a signal, or a client that goes away meanwhile, ends the process quietly."""
+    """Serve early; a signal, or a client that disconnects meanwhile, ends the process quietly."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)

@@ -137,7 +137,7 @@ def store_snapshot(snapshot: Mapping[str, Any], path: Path) -> None:
 
 
 class ReplayedInput(io.RawIOBase):
-    """Standard input that begins with the lines the front has read."""
+    """Standard input, preceded by the lines that the front has read."""
 
     def __init__(self, lines: bytes, descriptor: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class ReplayedInput(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill from what was read before, then from the descriptor."""
+        """Fill from the lines read before, then from the descriptor."""
         data, self._first = self._first[: len(buffer)], self._first[len(buffer) :]
         data = data or os.read(self._descriptor, len(buffer))
         buffer[: len(data)] = data
@@ -173,7 +173,7 @@ class DeduplicatedOutput:
         await self._file.write(text)
 
     async def flush(self) -> None:
-        """Flush what was written."""
+        """Flush the written output."""
         await self._file.flush()
 
 

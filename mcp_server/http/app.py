@@ -59,7 +59,7 @@ class McpHttp:
     requests: OpenRequests
 
     def asgi(self, core: Core) -> Starlette:
-        """Return the server as an application of its own, with a health."""
+        """Return the server as an application of its own, with a health endpoint."""
         return create_app([*self.routes, *health_routes(core.readiness)])
 
 
@@ -138,7 +138,7 @@ async def open_server(
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """What asks who calls, which tools take more than reading, and who was not let in."""
+    """The authentication of a site: the verifier, the tools that need more than reading, and the rejected requests."""
 
     verifier: Verifier
     changing: frozenset[str]
@@ -147,7 +147,7 @@ class Authentication:
 
 
 def _doors(endpoint: "McpEndpoint", site: HttpConfig, doorway: Authentication, metadata: str) -> ASGIApp:
-    """Return the endpoint behind whatever asks who calls."""
+    """Return the endpoint behind its authentication middleware."""
     if not site.access.required:
         return LoopbackOnlyMiddleware(endpoint)
     behind = ScopeChallengeMiddleware(endpoint, doorway.changing, metadata)

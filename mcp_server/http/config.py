@@ -22,7 +22,7 @@ SHORTEST_KEY: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """A checked configuration: the addresses, who is let in, and what seals open questions."""
+    """A checked configuration: the addresses, the authentication, and the keys that seal open questions."""
 
     local: str
     url: str
@@ -114,7 +114,7 @@ def _is_any(host: str) -> bool:
 
 
 def _with_ports(hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Let a name without a port stand for it with any."""
+    """Expand each name without a port to match any port."""
     both = ((host, f"{host}:*") if _portless(host) else (host,) for host in hosts)
     return tuple(host.lower() for pair in both for host in pair)
 

@@ -27,7 +27,7 @@ def is_listed(name: str, form: re.Pattern[str], listed: Collection[str]) -> bool
 
 
 class HostOriginMiddleware:
-    """Answers what is for another name with 421, and what comes from a strange page with 403."""
+    """Answers requests for another host name with 421, and those from a foreign page with 403."""
 
     def __init__(self, app: ASGIApp, site: HttpConfig, rejections: Rejections) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""`vpsops mcp --http`: the server on an address of its own, until a signal."""
+"""`vpsops mcp --http`: runs the server on its own address, until a signal."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""How much of a server one caller may take: sessions of the handshake's era, and requests at once.
+"""Limits per caller: sessions of the handshake's era, and concurrent requests.
 
 The SDK bounds sessions for all callers together, so that one could keep the others out. Here each has its own
 limit; opening one too many ends the caller's own least recently used session.
@@ -34,7 +34,7 @@ CallerKey = tuple[bool, str, str]
 
 
 def caller_key(scope: Scope) -> CallerKey:
-    """Return who calls, as far as a bound is concerned; without tokens this machine is one caller."""
+    """Return the key of a caller for its limits; without tokens this machine is one caller."""
     token = token_in(scope)
     return (token.oauth, token.caller.subject, token.caller.human) if token else (False, "", "")
 

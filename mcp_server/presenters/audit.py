@@ -1,4 +1,4 @@
-"""The audit trail as a model may see it: who asked for what and what became of it; no digests, no arguments."""
+"""The audit trail for a model: requests and their outcomes; no digests, no arguments."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -46,7 +46,7 @@ def audit_trail_from(records: Sequence[TrailRecord], whose: str) -> AuditTrail:
 
 
 def audit_record_from(record: TrailRecord) -> AuditRecord:
-    """Return what a model sees of a record."""
+    """Return a record in its form for a model."""
     body = body_of(record)
     return AuditRecord(
         seq=record.seq,

@@ -102,7 +102,7 @@ def change_text(change: Change, *, tools: bool) -> str:
 
 
 def note_text(change: Change) -> str:
-    """Return why a change is as it is; what those who decided wrote is in their own words, which are quoted."""
+    """Return the reason for a change's state; the words of those who decided are quoted."""
     reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
     notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
     said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
@@ -118,7 +118,7 @@ def title(change: Change) -> str:
 
 
 def status_text(change: Change) -> str:
-    """Return where a change is, in words that follow its title."""
+    """Return a change's state, in words that follow its title."""
     phase = phase_of(change)
     status = PHASE_LABELS[phase].status
     if phase is Phase.SUCCEEDED and change.seconds is not None:
@@ -127,7 +127,7 @@ def status_text(change: Change) -> str:
 
 
 def next_action(change: Change, *, tools: bool) -> str:
-    """Return what a model should do next, or nothing."""
+    """Return the next step for a model, or ""."""
     phase = phase_of(change)
     step = PHASE_LABELS[phase].next_step
     if step in {NextStep.CONFIRM, NextStep.WAIT_FOR_APPROVAL}:
@@ -188,7 +188,7 @@ def _ask_later(*, tools: bool) -> str:
 
 
 def approval_text(change: Change) -> str:
-    """Return who would have to agree to a change before it runs."""
+    """Return who must agree to a change before it runs."""
     if change.ruling.decision is Decision.ALLOW:
         return "nobody: it would run at once"
     if change.ruling.decision is Decision.CONFIRM:

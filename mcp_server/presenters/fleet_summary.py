@@ -1,4 +1,4 @@
-"""The fleet in figures, for prompts: what it costs, what is not running, what was changed; bounded."""
+"""The fleet in figures, for prompts: its cost, servers that are not running, recent changes; bounded."""
 
 import math
 from collections import Counter
@@ -27,9 +27,9 @@ def servers_in_region(servers: Sequence[Server], region: str) -> list[Server]:
 
 
 def summarize_costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", lacking: str = "") -> Content:
-    """Return what the servers of a region cost a month by plan, the dearest first, and which stopped ones still cost.
+    """Return the monthly cost of a region's servers by plan, the dearest first, and the stopped ones that still cost.
 
-    What is not known of a server is counted, and of prices without a currency no sum is made.
+    Servers with unknown values are counted; prices without a currency are not summed.
     """
     prices = {plan.code.lower(): plan for plan in plans}
     groups: dict[str, list[Server]] = {}
@@ -81,7 +81,7 @@ def _totals(prices: Sequence[Price]) -> Content:
 
 
 def summarize_states(servers: Sequence[Server], lacking: str = "") -> Content:
-    """Return how many servers are in which state, and those that are not running."""
+    """Return how many servers are in each state, and those that are not running."""
     unready = (server for server in servers if not (server.ready or server.power_unknown))
     troubled = sorted(unready, key=lambda server: (not server.failed, server.hostname))
     states: Content = dict(Counter(sanitize(server.state, 40) for server in servers).most_common(MANY))

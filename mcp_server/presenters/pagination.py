@@ -33,15 +33,15 @@ SERVERS: Final = "servers"
 WALK: Final = "~"
 WALKED: Final = re.compile(r"([0-9a-f]{8})~(?=[=-])")
 MOST: Final = 100
-LONGEST_SAID: Final = 400  # a longer cursor stands in the structured content alone
+LONGEST_SAID: Final = 400  # a longer cursor is in the structured content only
 AFTER_ALL: Final = "|\U0010ffff"  # sorts behind every server of a hostname
 HEADS: Final = {"hostname": "NAME", "ipv4": "ADDRESS"}
 
 
 def read_arguments(operation: Operation, asked: ReadArguments) -> Mapping[str, Json]:
-    """Return what the operation is asked for: one row more than is shown, so that the end of a page is known to be one.
+    """Return the operation's arguments: one row more than is shown, which reveals the last page.
 
-    Raises `InvalidInputError` for a cursor that is none of this list's.
+    Raises `InvalidInputError` for a cursor of another list.
     """
     given = dict(asked.arguments)
     if not issubclass(operation.arguments, ListArguments):
@@ -66,7 +66,7 @@ def page_from(result: BaseModel, asked: ReadArguments) -> ResultPage:
 
 
 def size_limit_for(asked: ReadArguments) -> SizeLimit:
-    """Return how long a page of servers may be: longer where its length was chosen."""
+    """Return the size limit of a page of servers: larger when the caller chose its length."""
     return LONG_ROWS if "limit" in asked.arguments else ROWS
 
 
@@ -77,7 +77,7 @@ def walk_in(cursor: Json) -> str:
 
 
 def servers_page(listing: ServerList, asked: ReadArguments) -> ResultPage:
-    """Return a page of servers, of at most as many as were asked for."""
+    """Return a page of servers, at most as many as the request's limit."""
     chosen, view = asked.arguments.get("limit"), asked.view
     limit = chosen if isinstance(chosen, int) else 20
     names = Counter(server.hostname.lower() for server in listing.servers)
@@ -104,7 +104,7 @@ def servers_page(listing: ServerList, asked: ReadArguments) -> ResultPage:
 
 
 def _counts_text(counts: Sequence[ServerCount]) -> str:
-    """Return how many there are by each fact, a line for each."""
+    """Return the number of servers by each fact, a line for each."""
     by = {
         count.by: [f"{sanitize(other.value, 40)} {other.servers}" for other in counts if other.by == count.by]
         for count in counts
@@ -113,9 +113,9 @@ def _counts_text(counts: Sequence[ServerCount]) -> str:
 
 
 def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
-    """Return a server as a row: its id only where its name is not enough, or it was asked for."""
+    """Return a server as a row: its id only when its name is ambiguous, or when the id was chosen."""
     every = structured_content(server)
-    if tuple(fields) == ("id",):  # for a walk: nothing but what is asked for
+    if tuple(fields) == ("id",):  # for a walk: the chosen field only
         return {"id": every["id"]}
     chosen = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
     names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *chosen))
@@ -167,7 +167,7 @@ def _none(listing: ServerList, what: str) -> ResultPage:
 
 
 def server_page(server: Server, view: Projection) -> ResultPage:
-    """Return one server, or what was chosen of it beside its id, name and state."""
+    """Return one server, or its chosen fields beside its id, name and state."""
     if not view.fields:
         return server_text(server), structured_content(server)
     hidden = {name for name in Server.model_fields if name not in KEPT and name not in view.fields}
@@ -190,7 +190,7 @@ class CatalogueSection:
 
 
 def catalogue_page(listing: CatalogueSection, result: BaseModel, view: Projection) -> ResultPage:
-    """Return a page of a catalogue, in its order; raises `InvalidInputError` for a cursor that is none of it."""
+    """Return a page of a catalogue, in its order. Raises `InvalidInputError` for a cursor of another list."""
     place = decode_cursor(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
     wanted, lacking = view.name.lower(), sanitize(getattr(result, "lacking", ""), LONGEST_SAID)

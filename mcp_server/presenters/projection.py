@@ -53,7 +53,7 @@ PROJECTIONS: Mapping[str, type[Arguments]] = {
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What was chosen: `fields` of servers (none for the usual ones), and of a list `name`, and where a page begins."""
+    """The chosen view: `fields` of servers (empty for the usual ones), `name` of a list, and where a page begins."""
 
     fields: tuple[str, ...] = ()
     name: str = ""

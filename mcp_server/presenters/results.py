@@ -1,4 +1,4 @@
-"""What a call of a tool is answered with; failures are results, so that the model reads them."""
+"""Results of tool calls; failures are results too, so that the model reads them."""
 
 from typing import cast
 
@@ -25,7 +25,7 @@ ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
 def text_result(
     text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False, bound: SizeLimit = RESULT
 ) -> t.CallToolResult:
-    """Return a result of one text and, where there is one, its structured content: no longer than one may be."""
+    """Return a result of one text and optional structured content, cut to the size limit."""
     fitting, short = fit_result(text, content, bound)
     return t.CallToolResult(
         content=[t.TextContent(type="text", text=fitting)], structured_content=short, is_error=failed
@@ -76,7 +76,7 @@ def error_result(raised: VpsopsError) -> t.CallToolResult:
 
 
 def _in_words(raised: VpsopsError) -> str:
-    """Return an error as a model reads it: the provider's own words are data, and stand in quotation marks."""
+    """Return an error as a model reads it: the provider's own words are data, in quotation marks."""
     words = str(raised)
     said = raised.said.rstrip(".") if isinstance(raised, WayscloudError) else ""
     return words.replace(f": {said}", f": {quote(said, LONGEST_SAID)}", 1) if said else words

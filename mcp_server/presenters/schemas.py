@@ -40,7 +40,7 @@ def required_names(arguments: type[Arguments]) -> frozenset[str]:
 
 
 def output_schema(result: type[BaseModel]) -> Schema:
-    """Return what a tool's structured content holds; what is unknown is absent, so nothing is null."""
+    """Return the schema of a tool's structured content; unknown values are absent, so nothing is null."""
     raw = _raw(result, "serialization")
     return _object(_properties(raw), raw)
 

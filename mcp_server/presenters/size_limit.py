@@ -10,12 +10,12 @@ from pydantic import JsonValue
 RESULT_BYTES: Final = 5_000
 """Of one result, its text and its structured content together. Two to three bytes are a token of o200k_base."""
 LONG_RESULT_BYTES: Final = 10_000
-"""Of a list that was asked for with a limit."""
+"""For a list requested with a limit."""
 SHORTER: Final = (250, 120, 60, 30, 12)
 SHORTEST_BYTES: Final = 40
 """A shorter text is useless."""
 TAIL: Final = 120
-"""Characters of a cut text's end: an error's id stands there."""
+"""Characters kept of a cut text's end, which holds an error's id."""
 GAP: Final = " … "
 Content = dict[str, JsonValue]
 ResultPage = tuple[str, Content]
@@ -61,7 +61,7 @@ LONG_ROWS: Final = SizeLimit(LONG_RESULT_BYTES, rows_cost)
 
 
 def fit_rows(count: int, page: Callable[[int], ResultPage], bound: SizeLimit = RESULT) -> ResultPage:
-    """Return the page with the most of `count` rows that fits, and with one row at least where there is any."""
+    """Return the largest page of at most `count` rows that fits, with at least one row if there are any."""
     whole = page(count)
     if count <= 1 or bound.holds(whole):
         return whole

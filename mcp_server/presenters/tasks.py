@@ -23,7 +23,7 @@ from vpsops.mcp_server.protocol.text import join_nonempty
 HELD_POLL_MS: Final = 5_000
 YOUNG_SECONDS: Final = 60.0
 SHOWN_DIGEST: Final = 32
-"""How much of the digest a question's key carries, so that an answer names what was shown."""
+"""Characters of the digest in a question's key, so that an answer names the displayed change."""
 
 
 def task_from(change: Change, timing: Timing, now: datetime, *, can_ask: bool, tools: bool) -> McpTask:
@@ -77,7 +77,7 @@ def _what_for(change: Change) -> str:
 
 
 def poll_interval_ms(change: Change, timing: Timing, now: datetime) -> int:
-    """Return how soon to ask again, in milliseconds: no sooner than anything can have happened."""
+    """Return the poll interval in milliseconds: no shorter than anything can have happened."""
     if change.state in {State.HELD, State.NEEDS_PERSON}:
         return HELD_POLL_MS
     began = change.sent_at or change.created_at

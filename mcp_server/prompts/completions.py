@@ -48,7 +48,7 @@ NONE: Final = Candidates()
 
 
 def match_candidates(names: Candidates, typed: str) -> list[str]:
-    """Return what fits what was typed, beginnings before middles."""
+    """Return the candidates that match the typed text, prefixes before infixes."""
     wanted = typed.strip().lower()
     every = dict.fromkeys((*names.first, *names.more) if wanted else names.first)
     starts = [name for name in every if name.lower().startswith(wanted)]
@@ -86,7 +86,7 @@ class CachedCandidates:
 
 
 async def list_server_names(reader: ResourceReader) -> Candidates:
-    """Return hostnames, and ids for those who type one; of those with one hostname, the ids."""
+    """Return hostnames, and ids for a caller who types one; for a shared hostname, the ids."""
     servers = sorted(await reader.servers(), key=lambda server: server.hostname.lower())
     count = Counter(server.hostname.lower() for server in servers)
     first = [server.id if count[server.hostname.lower()] > 1 else server.hostname for server in servers]
@@ -153,7 +153,7 @@ NEEDS: Final = {
 
 
 class Completions:
-    """What has been read for completions, shared by all callers of a server who see the same servers."""
+    """Candidates read for completions, shared by all callers of a server who see the same servers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -189,7 +189,7 @@ class Completions:
 
 
 def candidate_source(ref: t.PromptReference | t.ResourceTemplateReference, argument: str) -> str:
-    """Return what an argument is completed from; nothing where its words are free."""
+    """Return the source of an argument's candidates, or "" for free text."""
     if isinstance(ref, t.PromptReference):
         if ref.name not in PROMPTS:
             raise sdk_compat.invalid_params_error(f"Unknown prompt: {sanitize(ref.name)}")

@@ -46,7 +46,7 @@ Content = dict[str, JsonValue]
 
 @dataclass(frozen=True, slots=True)
 class PromptContext:
-    """Who asks for a prompt, and whether their model has the tools on changes."""
+    """The caller of a prompt, and whether their model has the tools on changes."""
 
     reader: ResourceReader
     tools: bool
@@ -97,7 +97,7 @@ async def data_messages(label: str, find: Callable[[], Awaitable[Content]], uri:
 
 
 async def write_provision(ctx: PromptContext, given: Arguments) -> list[t.PromptMessage]:
-    """Write how to make a server: what is settled, what is to be asked, and the price."""
+    """Write how to make a server: the settled choices, the open ones, and the price."""
     reader = ctx.reader
     wanted = ("hostname", "plan", "region", "os_template")
     known = [f"{name} {quote(given[name])}" for name in (*wanted, "purpose") if name in given]

@@ -38,7 +38,7 @@ class FormAnswer:
 
 
 def confirmation_form(change: Change) -> ConfirmationForm:
-    """Return the form for a change's human: what will happen to what, at what price, and who asks why."""
+    """Return the form for a change's human: the effect, the target, the price, the requester and the reason."""
     schema = {
         "type": "object",
         "properties": {"confirm": {"type": "boolean", "title": _title(change), "default": False}},
@@ -48,7 +48,7 @@ def confirmation_form(change: Change) -> ConfirmationForm:
 
 
 def form_text(change: Change) -> str:
-    """Return the words of the question, a fact a line; the asker's own words stand in quotation marks."""
+    """Return the words of the question, a fact a line; the requester's own words are quoted."""
     return join_nonempty(
         (
             f"{_name(change)} {_server(change)}?",
@@ -68,7 +68,7 @@ def form_text(change: Change) -> str:
 
 
 def _made_from(change: Change) -> tuple[str, ...]:
-    """Return what a new server is made from, beside its name, plan and region, and who can log in."""
+    """Return a new server's attributes beside its name, plan and region, and who can log in."""
     system, label, keys = system_of(change), label_of(change), key_words(change)
     called = f"It is called {quote(label, LONGEST_LINE)}." if label else ""
     return (
@@ -111,7 +111,7 @@ def refusal_reason(answer: FormAnswer | None) -> str:
 
 
 def state_from(change: Change) -> str:
-    """Return what a second call has to bring back: which change was shown, and as what."""
+    """Return the state that a second call has to bring back: the displayed change and its digest."""
     return json.dumps({"change": change.id, "digest": change.digest})
 
 

@@ -28,7 +28,7 @@ SHOWN = 60
 
 
 class Frame:
-    """A line: what is to be passed on, which may be nothing, and what is to be answered, which is nothing mostly."""
+    """A parsed line: the line to pass on, or "", and the answers to send, usually none."""
 
     __slots__ = ("answers", "line", "message")
 
@@ -94,7 +94,7 @@ def _unread(error: Exception) -> tuple[int, str]:
 
 
 def _wrong(message: dict[str, Any]) -> tuple[int, str] | None:
-    """Describe what is wrong with a request or a notification, or nothing."""
+    """Describe the fault of a request or a notification, or return None."""
     if message.get("jsonrpc") != "2.0":
         return INVALID_REQUEST, 'A message must say "jsonrpc": "2.0".'
     if not isinstance(message.get("method"), str):
@@ -145,7 +145,7 @@ def _mended(text: str, message: dict[str, Any]) -> str:
 
 
 def _error(ident: Any, code: int, text: str) -> str:
-    """Return an error under an id, which is given back as it came where it is a text or a number."""
+    """Return an error under an id, unchanged when it is a text or a number."""
     kept = ident if isinstance(ident, str | int) or (isinstance(ident, float) and abs(ident) < float("inf")) else None
     return json.dumps({"jsonrpc": "2.0", "id": kept, "error": {"code": code, "message": text}})
 

@@ -1,7 +1,7 @@
 """Reads standard input line by line for the SDK.
 
-What the SDK would drop is answered here, and the input does not end before the requests that came over it are answered:
-a pipe that has no more to ask still reads.
+Lines that the SDK would drop are answered here, and the input does not end before its requests are answered:
+a pipe that sends no more still reads.
 """
 
 from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ CANCELLED = "notifications/cancelled"
 class PendingRequests:
     """The ids of requests that were read and not answered yet; middleware of a server with one client.
 
-    What is taken up counts for the end at a signal; what was read, streams of news aside, for the end of the input.
+    Requests being handled delay the end at a signal; requests read, except listening streams, the end of the input.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class PendingRequests:
         self._waits: set[anyio.CancelScope] = set()
 
     def watching(self, stdout: Any) -> Any:
-        """Return what takes the place of standard output, so that an answer counts once it is written."""
+        """Return a wrapper of standard output, so that an answer counts once it is written."""
         self._stdout = stdout
         return self
 
@@ -58,7 +58,7 @@ class PendingRequests:
             self._read.add(ident)
 
     async def none(self) -> None:
-        """Wait until every request that was taken up is answered."""
+        """Wait until every request being handled is answered."""
         await self._until(lambda: not self._taken)
 
     async def none_but_asking(self) -> None:
@@ -72,7 +72,7 @@ class PendingRequests:
 
     @contextmanager
     def there(self) -> Iterator[anyio.CancelScope]:
-        """Enclose what makes no sense without the client; it ends once that is gone."""
+        """Enclose work that is useless without the client; it is cancelled when the client disconnects."""
         with anyio.CancelScope() as scope:
             self._waits.add(scope)
             if self.gone:

@@ -113,7 +113,7 @@ def can_ask(context: Context) -> bool:
 
 
 def form_answer_from(given: t.ElicitResult) -> FormAnswer:
-    """Return what a client answered to a form."""
+    """Return a client's answer to a form."""
     return FormAnswer(action=given.action, content=dict(given.content or {}))
 
 
@@ -134,7 +134,7 @@ def client_name(context: Context) -> str:
 
 
 def connection_of(context: Context) -> Connection:
-    """Return a client's connection: what it keeps, and what is undone at its end."""
+    """Return a client's connection, with its state and its clean-up."""
     return context.session._connection  # noqa: SLF001 - a session offers neither
 
 

@@ -1,6 +1,6 @@
-"""The end of serving as calls see it: a call that waits is answered, and one that hangs is called off.
+"""The end of serving as calls see it: a call that waits is answered, and one that hangs is cancelled.
 
-Without this a call would be cut off with its connection, and an agent that hears nothing asks again.
+Without this a call would be cut off with its connection, and an agent without an answer asks again.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Shutdown:
-    """Begun once. What waits for people or the provider ends then; the rest has a few seconds to come to its end."""
+    """Started once. Waits for people or the provider then end; other calls have a few seconds to finish."""
 
     def __init__(self) -> None:
         self.ending = anyio.Event()
@@ -68,7 +68,7 @@ class Shutdown:
                 self._waits.discard(scope)
 
     async def answered(self, work: Callable[[], Awaitable[T]], late: Callable[[], T]) -> T:
-        """Return what work comes to, or `late()` where it takes longer than a process that stops can wait."""
+        """Return the result of `work`, or `late()` when it takes longer than a stopping process can wait."""
         with anyio.CancelScope() as scope:
             self._calls.add(scope)
             if self.begun:

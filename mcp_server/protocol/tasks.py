@@ -58,13 +58,13 @@ class TaskStore(Protocol):
     """A store of tasks; tasks of other callers are reported as unknown."""
 
     async def admit(self, context: Context, method: str) -> None:
-        """Count a request against the caller's rate; raises `NotAllowedError` where it is one too many."""
+        """Count a request against the caller's rate. Raises `NotAllowedError` when it exceeds the limit."""
 
     async def find(self, context: Context, task_id: str) -> McpTask | None:
         """Return a task of this caller's, or nothing."""
 
     async def update(self, context: Context, task_id: str, answers: Mapping[str, Json]) -> bool:
-        """Take answers to what a task asked, ignoring what it did not ask; returns whether the task is known."""
+        """Take answers to a task's questions, ignoring others; return whether the task is known."""
 
     async def cancel(self, context: Context, task_id: str) -> bool:
         """Give a task up as far as it can be; returns whether it is known."""
@@ -162,7 +162,7 @@ def unknown_task_error() -> MCPError:
 
 
 def failed_task_error(error: VpsopsError) -> MCPError:
-    """Return the error for what is not allowed, or cannot be read now, with what to do and its id in the log."""
+    """Return the error for a denied or currently unreadable task, with what to do and its id in the log."""
     code = t.INVALID_REQUEST if isinstance(error, NotAllowedError) else t.INTERNAL_ERROR
     return MCPError(code, f"{error} ({error.error_id})")
 

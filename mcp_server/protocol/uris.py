@@ -1,4 +1,4 @@
-"""The addresses of resources: what there is, what a URI means, and nothing that could mean two things."""
+"""The addresses of resources: which exist, what a URI means, and that none is ambiguous."""
 
 import re
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ CHANGE_TEMPLATE: Final = f"{SCHEME}changes/{{id}}"
 LONGEST: Final = 600
 LONGEST_CURSOR: Final = 400
 PLAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
-"""A server as it may stand in an address: ids and hostnames need no more, and nothing is ever decoded."""
+"""A server as it may appear in an address: ids and hostnames need no more, and nothing is ever decoded."""
 
 CHANGE: Final = re.compile(r"chg_[0-9a-f]{12}")
 
@@ -77,7 +77,7 @@ def parse_uri(uri: str) -> ResourceAddress | None:
 
 
 def server_uri(ref: str) -> str | None:
-    """Return the address of a server; None where its id could not stand in one."""
+    """Return the address of a server; None when its id is not valid in one."""
     return f"{SERVERS}/{ref}" if PLAIN.fullmatch(ref) else None
 
 

@@ -1,4 +1,4 @@
-"""Reads for one caller, through the gate: what resources, completions and prompts show is what its tools would."""
+"""Reads for one caller, through the gate: resources, completions and prompts show what the caller's tools would."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ ORIGIN = Origin(front="mcp")
 
 @dataclass(frozen=True, slots=True)
 class ResourceReader:
-    """One caller, and what it may see."""
+    """One caller, and its access."""
 
     core: Core
     caller: Caller
@@ -136,7 +136,7 @@ class ResourceReaders:
     change_tools: bool = True
 
     def of(self, context: sdk_compat.Context) -> ResourceReader:
-        """Return who reads."""
+        """Return the actor of a read."""
         caller = self.who(context)
         actor = clean_actor(agent_from(sdk_compat.client_name(context), caller), self.core.redactor)
         return ResourceReader(self.core, caller, actor, scope_of(self.core, caller))

@@ -88,14 +88,14 @@ def _only_page(params: t.PaginatedRequestParams | None) -> None:
 async def read(
     readers: ResourceReaders, context: sdk_compat.Context, params: t.ReadResourceRequestParams
 ) -> t.ReadResourceResult:
-    """Answer `resources/read`; raises the protocol's error for what is not there, and one in words for the rest."""
+    """Answer `resources/read`. Raises the protocol's error for a missing resource, and one in words for the rest."""
     content = await find(readers, context, params.uri)
     contents = t.TextResourceContents(uri=params.uri, mime_type=JSON, text=as_text(content.content))
     return t.ReadResourceResult(contents=[contents], ttl_ms=content.ttl_ms, cache_scope=content.scope)
 
 
 async def find(readers: ResourceReaders, context: sdk_compat.Context, uri: str) -> ResourceContent:
-    """Return what a URI leads to."""
+    """Return the content of a URI."""
     address = parse_uri(uri)
     if address is None:
         raise sdk_compat.resource_not_found_error(context, uri)
@@ -139,7 +139,7 @@ def is_server_named(server: Server, ref: str) -> bool:
 
 
 async def read_change(readers: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
-    """Return where a change is; one that has ended stays as it is."""
+    """Return a change's state; one that has ended is final."""
     change: Change = await reader.change(address.ref)
     content = results.change_content(change, tools=readers.change_tools)
     return ResourceContent(content, SETTLED_TTL_MS if change.state.final else 0)

@@ -27,7 +27,7 @@ MAX_STREAMS_EACH: Final = 50
 """Of one caller, so that none keeps the others out."""
 BACKLOG: Final = 256
 STREAM_SECONDS: Final = timings.STREAM_SECONDS
-"""A stream that began with a token ends in good order after this, so that the next begins with one that still holds."""
+"""A stream opened with a token ends in good order after this, so that the next one needs a valid token again."""
 SUBSCRIBER: Final = "vpsops.subscriber"
 
 logger = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ async def subscribe(
 
 
 def unsubscribe(context: sdk_compat.Context, uri: str) -> t.EmptyResult:
-    """Answer `resources/unsubscribe`; what was not subscribed to is nothing."""
+    """Answer `resources/unsubscribe`; no-op for a resource without a subscription."""
     subscriber: Subscriber | None = sdk_compat.connection_of(context).state.get(SUBSCRIBER)
     if subscriber is not None:
         subscriber.drop(uri)
@@ -133,7 +133,7 @@ def unsubscribe(context: sdk_compat.Context, uri: str) -> t.EmptyResult:
 
 
 class FilteredBus:
-    """The bus as one stream hears it: what it asked for, as long as its caller may read that."""
+    """The bus, filtered for one stream: its requested resources, as long as its caller may read them."""
 
     def __init__(self, bus: SubscriptionBus, reader: ResourceReader, uris: Sequence[str]) -> None:
         self._bus = bus
@@ -145,7 +145,7 @@ class FilteredBus:
         await self._bus.publish(event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Have a listener hear what its caller may."""
+        """Subscribe a listener to the events that its caller may read."""
 
         def hear(event: ServerEvent) -> None:
             if not isinstance(event, ResourceUpdated) or (event.uri in self._uris and can_receive(self._reader, event)):
@@ -161,7 +161,7 @@ async def listen(
     params: t.SubscriptionsListenRequestParams,
     shutdown: Shutdown,
 ) -> t.SubscriptionsListenResult:
-    """Answer `subscriptions/listen`: a stream until the client closes it. What cannot be listened for is left out."""
+    """Answer `subscriptions/listen`: a stream until the client closes it. Unavailable resources are left out."""
     wanted = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
     if len(wanted) > MAX_EACH:
         raise sdk_compat.invalid_params_error(f"A stream may listen for {MAX_EACH} resources.")
@@ -179,7 +179,7 @@ async def listen(
 
 @asynccontextmanager
 async def _watching(live: UpdatePublisher, reader: ResourceReader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
-    """Watch what there is of some resources; raises the protocol's error where that is unknown at the moment."""
+    """Watch the available ones of some resources. Raises the protocol's error when that is unknown at the moment."""
     watches: dict[str, Release] = {}
     live.streams[reader.principal] += 1
     try:

@@ -86,7 +86,7 @@ class UpdatePublisher:
         self.core = core
         self.group = group
         self.bus = InMemorySubscriptionBus()
-        self.streams: Counter[str] = Counter()  # by who opened them
+        self.streams: Counter[str] = Counter()  # by principal
         self._watched: dict[str, Counter[str]] = {}
         self._pending: dict[str, list[Target]] = {}
         self._wake = anyio.Event()
@@ -200,7 +200,7 @@ class UpdatePublisher:
             self._wake.set()
 
     async def publish_on(self) -> None:
-        """Publish what is pending, each resource once however often it changed meanwhile, until cancelled."""
+        """Publish pending updates, one for each resource however often it changed meanwhile, until cancelled."""
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
@@ -226,7 +226,7 @@ def find_server(ref: str, known: Mapping[str, Server]) -> Server:
 
 
 def can_receive(reader: ResourceReader, event: ResourceUpdated) -> bool:
-    """Return whether a reader may still read what an event is about, and can see a server that made it so."""
+    """Return whether a reader may still read an event's resource, and can see a server that caused the event."""
     address = parse_uri(event.uri)
     if address is None:
         return False

@@ -54,7 +54,7 @@ ORIGIN = Origin(front="mcp")
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What every call needs: the core, who calls, and how long a call may take."""
+    """The context of every call: the core, the caller lookup, and how long a call may take."""
 
     core: Core
     who: Callable[[Context], Caller]
@@ -65,7 +65,7 @@ class CallContext:
     scope: Scope = NOTHING
 
     def actor(self, call: ToolCall) -> Actor:
-        """Return who asks."""
+        """Return the requesting actor."""
         return clean_actor(agent_from(call.client_name, self.who(call.context)), self.core.redactor)
 
     def for_caller(self, caller: Caller) -> "CallContext":
@@ -95,7 +95,7 @@ def confirmation_evidence(actor: Actor) -> str:
 
 
 async def run_change(ctx: CallContext, call: ToolCall, operation: Operation) -> ToolResult:
-    """Carry a change as far as it goes within one call."""
+    """Carry a change as far as possible within one call."""
     if call.state:
         return await _answered(ctx, call)
     request = request_from(ctx, call, operation)
@@ -113,7 +113,7 @@ async def _outcome(ctx: CallContext, call: ToolCall, outcome: Outcome, request: 
 
 
 async def _once_more(ctx: CallContext, call: ToolCall, first: Change) -> ToolResult | None:
-    """Answer as the first time: that answer was lost, or the asker forgot it. Nothing is asked for twice."""
+    """Repeat the first answer, since it was lost or the asker forgot it. Nothing is requested twice."""
     if awaits_own_human(first) and call.can_ask:
         return await _ask(ctx, call, first)
     return await continue_change(ctx, call, first) if takes_tasks(call.context) else None
@@ -126,7 +126,7 @@ def _change_of(outcome: Done | Held) -> Change:
 
 
 def _is_same(request: Request, first: Change) -> bool:
-    """Return whether an open change is what this asker asks for again: the gate saw that it is the same server."""
+    """Return whether an open change repeats this asker's request; the gate has checked that the server is the same."""
     same_asker = (first.actor.id, first.actor.human) == (request.actor.id, request.actor.human)
     return (
         same_asker and first.operation == request.operation and _details(request.arguments) == _details(first.arguments)
@@ -154,7 +154,7 @@ async def _ask(ctx: CallContext, call: ToolCall, change: Change) -> ToolResult:
 
 
 async def _push(ctx: CallContext, call: ToolCall, change: Change) -> FormAnswer | None:
-    """Ask and wait, with a word of progress now and then: hosts do not give up on a call that speaks."""
+    """Ask and wait, with periodic progress: hosts do not give up on a call that reports it."""
     async with anyio.create_task_group() as group:
         group.start_soon(_keep_telling, ctx, call, f"{title(change)} {status_text(change)}")
         answer = await call.push(confirmation_form(change), seconds=_life(ctx, change))

@@ -1,4 +1,4 @@
-"""The changes that an agent asked for, as its tasks: what a caller may see of them and do to them."""
+"""An agent's changes as its tasks: what a caller may see of them and do to them."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -29,7 +29,7 @@ CANCEL = "vps_change_cancel"
 
 @dataclass(frozen=True, slots=True)
 class ChangeTasks:
-    """The changes that an agent asked for, as its tasks."""
+    """An agent's changes as its tasks."""
 
     ctx: CallContext
 
@@ -40,7 +40,7 @@ class ChangeTasks:
             raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
 
     async def find(self, context: sdk_compat.Context, task_id: str) -> McpTask | None:
-        """Return how a change of this caller's stands."""
+        """Return the state of a change of this caller."""
         change = await self._own(context, task_id)
         if change is None:
             return None

@@ -75,7 +75,7 @@ class ChangeTool:
 
     @property
     def signature(self) -> Signature:
-        """What it takes, with all its bounds."""
+        """Its arguments, with all their bounds."""
         return Signature(self.tool.name, bounded_properties(self.arguments), required_names(self.arguments))
 
 
@@ -155,7 +155,7 @@ async def wait_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 
 
 async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
-    """Cancel a change that this asker asked for and that was not sent yet."""
+    """Cancel a change of this asker that was not sent yet."""
     wanted = parse_arguments(CancelArguments, call)
     actor = ctx.actor(call)
     cancelled = await ctx.core.gate.cancel(wanted.change, actor, reason=wanted.reason, scope=ctx.scope)

@@ -33,7 +33,7 @@ class Outlook(StrEnum):
 
 
 class CheckArguments(Arguments):
-    """A change, in the arguments of its own tool, the reason and what only colours it left out."""
+    """A change, in the arguments of its own tool, without the reason and arguments that do not affect the outcome."""
 
     operation: Annotated[str, Field(json_schema_extra={"enum": CHANGES})]
     server: Annotated[str, Field(max_length=300)] = ""
@@ -44,7 +44,7 @@ class CheckArguments(Arguments):
 
 
 class CheckResult(BaseModel):
-    """What would become of a change, if it were asked for now."""
+    """The predicted outcome of a change, if it were requested now."""
 
     outlook: Outlook
     operation: str
@@ -77,7 +77,7 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 
 
 def check_result(run: DryRun) -> CheckResult:
-    """Return what would become of a change as structured content."""
+    """Return the predicted outcome of a change as structured content."""
     change, refusal = run.change, run.refusal
     return CheckResult(
         outlook=Outlook.REFUSED if refusal else OUTLOOKS[change.ruling.decision],

@@ -42,7 +42,7 @@ def tool_from(operation: Operation) -> t.Tool:
 
 
 def signature_for(operation: Operation) -> Signature:
-    """Return what an operation's tool takes, with all its bounds."""
+    """Return the signature of an operation's tool, with all its bounds."""
     properties = bounded_properties(operation.arguments, projection_model(operation))
     if "fields" in properties:
         properties["fields"] = FIELD_NAMES

@@ -1,7 +1,7 @@
 """Parameters as hosts spell them, read once for every request: tools, prompts, resources, completions and lists.
 
 Middleware of the server, in front of the SDK's own check of them, which knows one spelling and answers the others with
-three words. What it refuses is worded here.
+three words. Its refusals are worded here.
 """
 
 from collections.abc import Callable, Mapping
@@ -115,7 +115,7 @@ READERS: Final[Mapping[str, Callable[[Params], Params]]] = {
 
 
 def describe_problem(method: str, error: ValidationError) -> str:
-    """Return which parameters of a request do not fit."""
+    """Return which parameters of a request are invalid."""
     places = dict.fromkeys(_place(problem["loc"]) for problem in error.errors(include_url=False, include_input=False))
     names = join_nonempty(places) or "params"
     return f"{sanitize(method, LONGEST_NAME)}: these parameters are missing or do not fit: {names}."

@@ -20,7 +20,7 @@ from vpsops.mcp_server.tools.chosen_fields import fill_fields
 async def list_servers(
     ctx: CallContext, call: ToolCall, operation: Operation, asked: ReadArguments
 ) -> t.CallToolResult:
-    """Answer with a page of servers; raises `InvalidInputError` for a cursor that is none."""
+    """Answer with a page of servers. Raises `InvalidInputError` for an invalid cursor."""
     walk = walk_in(asked.arguments.get("cursor"))
     kept = ctx.walks.find(walk)
     held = kept or HeldList()

@@ -38,10 +38,10 @@ class Signature:
     required: frozenset[str] = frozenset()
 
     def read(self, given: Json) -> dict[str, Json]:
-        """Return arguments in the types of the schema; what cannot be read without a guess stays as it is.
+        """Return arguments in the types of the schema; values that need a guess stay unchanged.
 
-        Missing, null and empty are one; JSON text stands for what it holds; a number may be a text. What is no object
-        at all stands under `arguments`, which no tool takes.
+        Missing, null and empty are equal; JSON text is decoded; a number may be a text. A value other than an object is
+        put under `arguments`, which no tool takes.
         """
         arguments = _object(given)
         if set(arguments) == {ARGUMENTS} and ARGUMENTS not in self.properties:
@@ -68,7 +68,7 @@ class Signature:
         return InvalidInputError(f"{self.tool}: {where}: this value is not taken.", hint=self.takes())
 
     def takes(self) -> str:
-        """Return which arguments there are, and which of them must be there."""
+        """Return the names of the arguments, and the required ones."""
         needed = [name for name in self.properties if name in self.required]
         rest = [name for name in self.properties if name not in self.required]
         if not self.properties:
@@ -95,7 +95,7 @@ class Signature:
 
 
 def is_empty(value: Json) -> bool:
-    """Return whether a value is empty: hosts send null, an empty text or an empty list for what was left out."""
+    """Return whether a value is empty: hosts send null, an empty text or an empty list for an omitted argument."""
     return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
@@ -107,7 +107,7 @@ def _object(given: Json) -> dict[str, Json]:
 
 
 def _from_json(value: Json, first: str) -> Json:
-    """Return what a JSON text holds, where it begins as one of the wanted kind; any other value as it is."""
+    """Return the decoded JSON of a text that starts with `first`; any other value unchanged."""
     if not isinstance(value, str) or len(value) > LONGEST_JSON or not value.strip().startswith(first):
         return value
     try:
@@ -157,7 +157,7 @@ def _read_truth(_: Schema, value: Json) -> Json:
 
 
 def _read_list(schema: Schema, value: Json) -> Json:
-    """Read a list, its JSON text, or its one item; words of a fixed set may stand in one text, with commas."""
+    """Read a list, its JSON text, or its one item; words of a fixed set may be one text, with commas."""
     of = _items(schema)
     items = _from_json(value, "[")
     if isinstance(items, str):

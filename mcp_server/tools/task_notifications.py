@@ -26,14 +26,14 @@ Listen = Callable[[sdk_compat.Context, t.SubscriptionsListenRequestParams], Awai
 
 
 class TaskNotification(t.Notification[dict[str, Any], Literal["notifications/tasks"]]):
-    """How a task stands, in full."""
+    """The full state of a task."""
 
     method: Literal["notifications/tasks"] = "notifications/tasks"
     params: dict[str, Any]
 
 
 def serve_task_notifications(server: Server[Any], tasks: TaskStore) -> None:
-    """Have a server's streams carry word of these tasks, for those who ask for them by id."""
+    """Have a server's streams send notifications of these tasks to clients that request them by id."""
     entry = server.get_request_handler(LISTEN)
     if entry is None:
         raise RuntimeError("a server without streams of news cannot tell of tasks")
@@ -86,7 +86,7 @@ class TaskNotificationSession:
         return getattr(self._context.session, name)
 
     def widened(self, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenRequestParams:
-        """Return the request with the changes behind the tasks among what is listened for."""
+        """Return the request with the changes behind the tasks added to its resources."""
         uris = list(dict.fromkeys((*self._asked, *self._known)))
         notifications = params.notifications.model_copy(update={"resource_subscriptions": uris or None})
         return params.model_copy(update={"notifications": notifications})
@@ -94,7 +94,7 @@ class TaskNotificationSession:
     async def send_notification(
         self, notification: t.ServerNotification, related_request_id: t.RequestId | None = None
     ) -> None:
-        """Send what was asked for, and word of a task in place of, or beside, that of its change."""
+        """Send requested updates; a task's notification replaces, or accompanies, that of its change."""
         send = self._context.session.send_notification
         if isinstance(notification, t.SubscriptionsAcknowledgedNotification):
             await send(self._acknowledged(notification), related_request_id)

@@ -27,7 +27,7 @@ class ServerListCache:
         return self._kept.get(walk)
 
     def keep(self, held: HeldList) -> str:
-        """Keep a list and return the name of its walk; the least recently used one goes where there are too many."""
+        """Keep a list and return the name of its walk; the least recently used one is dropped beyond the limit."""
         walk = secrets.token_hex(4)
         self._kept[walk] = held
         return walk
