@@ -101,7 +101,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand.
 
-    Raises `ConfigurationError`, `StorageError`, and `InvalidInputError` for what is not there.
+    Raises `ConfigurationError`, `StorageError`, and `InvalidInputError` for a missing record or change.
     """
     command: Callable[[argparse.Namespace], int] = arguments.audit
     return command(arguments)
@@ -200,7 +200,7 @@ def _opened(name: str) -> Iterator[TextIO]:
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    """Read line by line; one that is longer than any record comes in pieces, none of which is a record."""
+    """Read line by line; a line longer than any record comes in pieces, none of which is a record."""
     return iter(partial(file.readline, MAX_LINE + 1), "")
 
 
@@ -230,7 +230,7 @@ class VerificationReport:
             self._tell(fault.what)
 
     def add_row(self, discrepancy: Discrepancy) -> None:
-        """Report what is wrong with a change's row."""
+        """Report the fault of a change's row."""
         self._rows.add(discrepancy.change_id)
         self._tell(cell(discrepancy, MAX_FAULT))
 

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def address_of(given: str | None, settings: Settings) -> tuple[str, int] | None:
-    """Return where to listen, or nothing for Socket Mode; raises `ConfigurationError` on a wrong address."""
+    """Return the address to listen on, or None for Socket Mode. Raises `ConfigurationError` on a wrong address."""
     if given is None and settings.slack_app_token is not None:
         if settings.slack_client_id:
             raise ConfigurationError(
@@ -135,7 +135,7 @@ def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: Ta
 
 
 async def check_token(bot: Bot) -> None:
-    """Ask Slack once who we are: a wrong token ends the start, an unreachable Slack does not."""
+    """Query the bot's identity in Slack once: a wrong token ends the start, an unreachable Slack does not."""
     if bot.context.core.workspaces.several:
         logger.info("several_workspaces", where=bot.context.core.settings.slack_url + INSTALL_PATH)
         return

@@ -1,4 +1,4 @@
-"""`vpsops changes`: what was asked for and what became of it, as a table; one change in full."""
+"""`vpsops changes`: requests and their outcomes, as a table; one change in full."""
 
 import argparse
 from collections.abc import Mapping

@@ -81,7 +81,7 @@ def tell(findings: Sequence[DoctorFinding]) -> int:
 
 
 async def check_settings(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
-    """Return which file the settings come from; that they are valid shows by their being here."""
+    """Return which file the settings come from; they are valid, since they were loaded."""
     where = f"the environment and {settings.config}" if settings.config else "the environment (no VPSOPS_CONFIG)"
     results = [ok("settings", f"read from {where}")]
     if settings.slack_bot_token is not None and not settings.approval_channel:

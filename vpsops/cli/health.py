@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask and return the exit code; raises `InvalidInputError` for what is no address."""
+    """Query and return the exit code. Raises `InvalidInputError` for an invalid address."""
     url = address_from(arguments.url)
     opener = build_opener(ProxyHandler({}))  # a probe asks its own machine, whatever proxy there is for others
     try:
@@ -63,7 +63,7 @@ def address_from(text: str) -> str:
 
 
 def words_of(body: bytes) -> str | None:
-    """Return what is red, a line each; nothing where all is well, None where it is another's answer."""
+    """Return the failing checks, a line each; empty when all is well, None for another service's answer."""
     try:
         answer = json.loads(body)
         red = answer.get("red", [])

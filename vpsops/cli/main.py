@@ -1,6 +1,6 @@
 """The console script: one subcommand per way to run vpsops, each importing its part only when called.
 
-An MCP host wants its first answer at once, so nothing is imported here that the start-up front does not need.
+An MCP host needs its first answer fast, so nothing is imported here that the start-up front does not need.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _call(words: list[str], handover: Handover | None) -> int:
 
 
 def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the subcommand that is asked for brings its arguments, and is imported."""
+    """Return the parser; only the requested subcommand adds its arguments, and is imported."""
     import argparse  # noqa: PLC0415
     import importlib  # noqa: PLC0415
 

@@ -107,7 +107,7 @@ def _new(arguments: argparse.Namespace) -> None:
 
 
 def token_of(arguments: argparse.Namespace, clock: Clock) -> NewToken:
-    """Return what was asked for."""
+    """Return the new token's claims."""
     expires = clock.now() + timedelta(days=arguments.days) if arguments.days else None
     return NewToken(
         subject=arguments.name,

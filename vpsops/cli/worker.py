@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises `ConfigurationError`, `StorageError`, and `NotAuthenticatedError` without a key.
     """
     settings = load_settings()
-    if credentials_of(settings) is None:  # what it took up would fail, where another process could send it
+    if credentials_of(settings) is None:  # its changes would fail, although another process could send them
         raise NotAuthenticatedError("A worker sends changes, and there is no WAYSCloud key.", hint=NO_KEY)
     configure_logging(settings)
     ignore_hang_up()

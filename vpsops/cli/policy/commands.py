@@ -34,7 +34,7 @@ from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.diagnostics import ruleset_of
 from vpsops.core.policy_register.humans import human_named, unresolved, with_account
 
-SOME_CHANNEL = "C0APPROVALS"  # stands for the approval channel where --slack asks what one would change
+SOME_CHANNEL = "C0APPROVALS"  # stands in for the approval channel when --slack is used without one
 T = TypeVar("T")
 
 
@@ -140,7 +140,7 @@ def _say_some(text: str) -> None:
 
 
 def checked(policy: Policy, settings: Settings) -> str:
-    """Return what a policy holds."""
+    """Return a policy's content."""
     counts = Counter(rule.decision.value for rule in policy.rules)
     none = "the embedded policy" if settings.config else "the embedded policy (VPSOPS_CONFIG is not set)"
     where = none if embedded(policy) else str(settings.config)
@@ -213,7 +213,7 @@ def _or_none(read: Callable[[str], T], text: str) -> T | None:
 
 
 def explain_decision(policy: Policy, facts: PolicyContext) -> str:
-    """Return what a policy decides, which rules spoke, and why the others did not."""
+    """Return a policy's decision, the rules that matched, and why the others did not."""
     ruling = policy.decide(facts)
     order = {ident: place for place, ident in enumerate(ruling.rules)}
     heard = sorted(policy.hear(facts), key=lambda rule: order.get(rule.rule.id, len(order)))
@@ -230,7 +230,7 @@ ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stric
 
 
 def describe_limits(limits: Limits, facts: PolicyContext) -> str:
-    """Return which limits may forbid a change whatever the policy decides; nothing of a read, or without limits."""
+    """Return the limits that may forbid a change whatever the policy decides; empty for a read, or without limits."""
     if facts.risk is Risk.READ:
         return ""
     result = limits.protects(facts.target or Target("", ""), facts.actor)

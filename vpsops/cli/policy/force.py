@@ -41,7 +41,7 @@ VERSION = "a policy that was applied before, by version or number: see vpsops po
 
 @dataclass(frozen=True, slots=True)
 class ForceOptions:
-    """What a command was asked for."""
+    """A command's arguments."""
 
     file: Path | None = None
     version: str = ""
@@ -61,12 +61,12 @@ class ForceState:
 
     @property
     def document(self) -> Document | None:
-        """What is in force, if it can be read."""
+        """The revision in force, if it can be read."""
         return self.revision.document if self.revision else None
 
 
 def add_arguments(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the subcommands about what is in force."""
+    """Describe the subcommands about the policy in force."""
     apply = actions.add_parser(
         "apply",
         help="put a policy in force for all processes of the database",
@@ -130,7 +130,7 @@ async def _opened(settings: Settings, wanted: ForceOptions, command: Command) ->
 
 
 def force_state(connection: Connection) -> ForceState:
-    """Return what is in force, and why it cannot be read where it cannot."""
+    """Return the state in force, with the error when it cannot be read."""
     number, _ = history.head(connection)
     try:
         revision = history.in_force(connection)
@@ -176,7 +176,7 @@ def _expected(now: ForceState, version: str) -> None:
 async def _wanted(
     database: Database, settings: Settings, wanted: ForceOptions, base: Document | None
 ) -> tuple[Document, str]:
-    """Return the document that was asked for, and where it comes from; raises `ConfigurationError`."""
+    """Return the requested document and its source. Raises `ConfigurationError`."""
     if wanted.version:
         result = await database.read(partial(history.named, name=wanted.version))
         ruleset_from(result.document)
@@ -250,7 +250,7 @@ def _place(revision: Revision) -> str:
 
 
 async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, _clock: Clock) -> int:
-    """List what was applied, the newest first."""
+    """List the applied revisions, the newest first."""
     revisions = await database.read(history.history)
     rows = [
         (
