@@ -152,7 +152,7 @@ async def _call(stage: Stage, client: Client, tool: str, arguments: Mapping[str,
 
 
 async def create(stage: Stage) -> None:
-    """An agent asks for a server; its human confirms; the channel hears of it."""
+    """An agent requests a server; its human confirms; the channel is notified."""
     before = len(stage.workspace.messages(OPS))
     async with stage.agent(confirm=True) as client:
         await _call(stage, client, "vps_plans", {})
@@ -165,7 +165,7 @@ async def create(stage: Stage) -> None:
 
 
 async def approval(stage: Stage) -> None:
-    """An agent's stop waits for a person in Slack, who is not the agent's own human."""
+    """An agent's stop waits for a person in Slack other than the agent's own human."""
     async with stage.agent(confirm=True) as client, anyio.create_task_group() as group:
         group.start_soon(_call, stage, client, "vps_stop", {"server": "db01", "reason": "saves cost at night"})
         card = await _wait(stage, "the approval card", lambda: _card(stage, APPROVALS, "db01"))
@@ -189,7 +189,7 @@ async def ambiguous(stage: Stage) -> None:
 
 
 async def refused(stage: Stage) -> None:
-    """What makes no sense, and what the human declines, is not done."""
+    """Invalid requests, and those that the human declines, are not executed."""
     await _type(stage, "alice", "reebot web01")
     async with stage.agent(confirm=False) as client:
         await _call(stage, client, "vps_start", {"server": "db01"})

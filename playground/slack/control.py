@@ -289,7 +289,7 @@ async def obey(workspace: Workspace, order: str, body: bytes) -> tuple[int, Json
 
 
 def delivery_body(delivery: Delivery) -> Json:
-    """Return what became of a delivery."""
+    """Return the result of a delivery."""
     return {
         "ok": delivery.error is None,
         "kind": delivery.kind,

@@ -39,7 +39,7 @@ async def drop_in_process(scope: Scope, receive: Receive, reset: bool) -> None:
 
 
 class SimulatorApp:
-    """The ASGI application; `simulator` holds what it works on."""
+    """The ASGI application; `simulator` holds its state."""
 
     def __init__(self, simulator: Simulator, drop: Drop) -> None:
         self.simulator = simulator
@@ -132,9 +132,9 @@ def described(dialect: Dialect) -> Callable[[Request], Awaitable[Response]]:
 
 
 def api(simulator: Simulator) -> Starlette:
-    """Return the provider's part: the routes of the dialect; what is not there answers as FastAPI would."""
+    """Return the provider's part: the routes of the dialect; unknown paths answer as FastAPI would."""
     dialect = simulator.dialect
-    # A path without an id goes first: else `/v1/vps/{vps_id}` would take it.
+    # a path without an id comes first: else `/v1/vps/{vps_id}` would match it
     rows = sorted(dialect.paths.items(), key=lambda item: "{" in item[1][1])
     routes = [
         PlainRoute(form, endpoint(simulator, name), methods=[method], name=name)

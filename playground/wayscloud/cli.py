@@ -1,4 +1,4 @@
-"""`vpsops simulator`: the simulated provider as a process of its own."""
+"""`vpsops simulator`: the simulated provider as a separate process."""
 
 import argparse
 import signal

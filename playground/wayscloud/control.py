@@ -1,4 +1,4 @@
-"""The simulator's own endpoints, under `/_sim`: what was received, what took effect, and levers for tests."""
+"""The simulator's own endpoints, under `/_sim`: received requests, their effects, and levers for tests."""
 
 from typing import Annotated, TypeVar
 
@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Override(BaseModel):
-    """A change behind everyone's back."""
+    """A change outside the API."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -104,11 +104,11 @@ class Control:
         return JSONResponse({"servers": len(self._simulator.world.servers())})
 
     async def read_server(self, request: Request) -> Response:
-        """Return what a server really does, by id or hostname."""
+        """Return a server's real state, by id or hostname."""
         return JSONResponse(truth(self._found(request), self._simulator.world.time.seconds()))
 
     async def change_server(self, request: Request) -> Response:
-        """Change or delete a server behind everyone's back."""
+        """Change or delete a server outside the API."""
         wanted = await validated(Override, request)
         world, server = self._simulator.world, self._found(request)
         if wanted.delete:
@@ -180,7 +180,7 @@ async def document(request: Request) -> object:
 
 
 async def validated(model: type[Model], request: Request) -> Model:
-    """Return the body as a model; raises 422 with what is wrong."""
+    """Return the body as a model; raises 422 with its fault."""
     try:
         return model.model_validate(await document(request))
     except ValidationError as error:
@@ -188,7 +188,7 @@ async def validated(model: type[Model], request: Request) -> Model:
 
 
 def truth(server: Server, at: float) -> dict[str, object]:
-    """Return what a server really does, in no dialect; `settles_in` in the world's seconds."""
+    """Return a server's real state, in no dialect; `settles_in` in the world's seconds."""
     return {
         "id": server.id,
         "hostname": server.hostname,

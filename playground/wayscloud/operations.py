@@ -20,7 +20,7 @@ NORMALISED: Mapping[str, Callable[[str], str]] = {
 
 
 def perform(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Drawn) -> Answer:
-    """Let an operation happen, at once and undivided, as the faults drawn for it will have it."""
+    """Execute an operation atomically, with the faults drawn for it."""
     repeat = drawn.one("repeat") if entry.method != "GET" else None
     for _ in range(repeat.copies - 1 if repeat else 0):
         once(simulator, entry, query, drawn)
@@ -57,7 +57,7 @@ def catalogue(simulator: Simulator, operation: str) -> list[Json]:
 
 
 def with_server(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -> Answer:
-    """Begin a power operation on a server, or do something with what belongs to it."""
+    """Start a power operation on a server, or execute an operation on one of its resources."""
     if entry.operation in RESOURCES:
         return resource(simulator, entry, server)
     return power(simulator, entry, server, doomed=doomed)
@@ -104,7 +104,7 @@ def create(simulator: Simulator, entry: Entry, drawn: Drawn) -> Answer:
 
 
 def power(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -> Answer:
-    """Begin a power operation, or find that nothing needs to happen."""
+    """Start a power operation, or find that it is not needed."""
     wanted = Power(entry.operation or "")
     reason = simulator.world.power(server, wanted, doomed=doomed)
     if reason:

@@ -13,7 +13,7 @@ BODY_SHOWN = 4_096
 
 @dataclass(slots=True)
 class Entry:
-    """One request; what became of it is filled in as it goes. `outcome` is `open`, `answered` or `dropped`."""
+    """One request; its result is filled in during handling. `outcome` is `open`, `answered` or `dropped`."""
 
     seq: int
     at: datetime

@@ -75,7 +75,7 @@ class QuietServer(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class SimulatorHandle:
-    """A running simulator: its address, and its state for looking at from the same process."""
+    """A running simulator: its address, and its state for inspection in the same process."""
 
     url: str
     port: int

@@ -85,7 +85,7 @@ class Agent:
             }
 
     def start(self, tool: str, arguments: Mapping[str, object], era: Era) -> int:
-        """Begin a call; return its number."""
+        """Start a call; return its number."""
         call = Call(next(self._numbers), tool, dict(arguments), era, self._clock.now().isoformat())
         self.calls = [*self.calls, call][-KEPT:]
         self._group.start_soon(self._run, call)

@@ -22,7 +22,7 @@ def people(workspace: Workspace) -> list[Json]:
 
 
 def screen(workspace: Workspace, user: str) -> Json:
-    """Return what a person sees now; modals in their order, the one in front last."""
+    """Return a person's screen; modals in their order, the one in front last."""
     workspace.desk.state.dm_with(user)
     mine = [each for each in workspace.desk.state.channels.values() if user in each.members and not each.archived]
     home = workspace.home(user)
@@ -35,7 +35,7 @@ def screen(workspace: Workspace, user: str) -> Json:
 
 
 def sent(workspace: Workspace) -> list[Json]:
-    """Return what the app sent lately, as the workspace received it: method, where to, and what became of it."""
+    """Return the app's recent calls, as the workspace received them: method, target, and result."""
     calls = [
         {"at": each.at.isoformat(), "what": each.method, "channel": each.args.get("channel", ""), "ok": each.ok}
         | {"error": each.error, "text": str(each.args.get("text", ""))[:200]}

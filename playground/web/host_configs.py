@@ -10,7 +10,7 @@ PASSED_ON = ("WAYSCLOUD_", "SLACK_", "VPSOPS_")
 
 
 def configurations(url: str, environment: Mapping[str, str]) -> list[Json]:
-    """Return, for each kind of host, where it goes and what to paste; the secrets open nothing but the simulators."""
+    """Return, for each kind of host, the file and the text to paste; the secrets open nothing but the simulators."""
     over_http = {"type": "http", "url": url}
     env = {name: value for name, value in environment.items() if name.startswith(PASSED_ON)}
     process = {"command": sys.executable, "args": ["-m", "vpsops", "mcp"], "env": env}

@@ -47,7 +47,7 @@ def has_home(manifest: str) -> bool:
 
 
 def _block(manifest: str, wanted: str) -> list[tuple[int, str, str]]:
-    """Return the pairs that stand deeper than the key `wanted`."""
+    """Return the pairs nested below the key `wanted`."""
     inside: list[tuple[int, str, str]] = []
     depth: int | None = None
     for indent, name, value in _pairs(manifest):

@@ -97,7 +97,7 @@ def calm(handle: SimulatorHandle, _order: Nothing) -> None:
 
 
 def change(handle: SimulatorHandle, order: Change) -> None:
-    """Override a server's state; raises KeyError where it is gone."""
+    """Override a server's state. Raises KeyError when it is gone."""
     world = handle.simulator.world
     server = world.find(order.server)
     if server is None:
@@ -128,7 +128,7 @@ LEVERS: Mapping[str, tuple[type[Order], Callable[[SimulatorHandle, Any], None]]]
 
 
 def board(handle: SimulatorHandle) -> Json:
-    """Return the panel: servers, what is armed, the latest requests, and the levers there are."""
+    """Return the panel: servers, armed faults, the latest requests, and the available levers."""
     simulator = handle.simulator
     world = simulator.world
     at = world.time.seconds()

@@ -1,6 +1,6 @@
-"""Everything the playground stands on: two simulators in this process, the real bot as a process of its own, a page.
+"""The playground's processes: two simulators in this process, the real bot as a process of its own, a page.
 
-The page is there within a second; the bot and the MCP server join as soon as they have started.
+The page is up within a second; the bot and the MCP server join as soon as they have started.
 """
 
 import importlib
@@ -79,7 +79,7 @@ async def running_ground(options: Options, clock: Clock | None = None) -> AsyncI
 
 @asynccontextmanager
 async def attended(ground: Ground) -> AsyncIterator[None]:
-    """See to it that pages hear of what happens in the two simulators."""
+    """Notify pages of events in the two simulators."""
     async with _meanwhile(ground, _hear_workspace, _look_at_provider):
         yield
 
@@ -103,7 +103,7 @@ async def _meanwhile(ground: Ground, *parts: Callable[[Ground], Coroutine[None, 
 
 
 async def _bot(ground: Ground) -> None:
-    """Keep a bot running: one that is killed comes again and takes up what it left, as under a supervisor."""
+    """Keep a bot running: a killed one is restarted and resumes its work, as under a supervisor."""
     ended = ""
     for _ in range(BOT_STARTS):
         try:
@@ -136,7 +136,7 @@ async def _hear_workspace(ground: Ground) -> None:
 
 
 async def _look_at_provider(ground: Ground) -> None:
-    """Poll the provider while a page is open: the passing of the world's time rings no bell."""
+    """Poll the provider while a page is open: the passing of the world's time sends no signal."""
     seen: Json = {}
     while True:
         if ground.feed.pages:

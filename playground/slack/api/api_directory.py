@@ -1,4 +1,4 @@
-"""Web API: who and what there is in the workspace."""
+"""Web API: the people and channels of the workspace."""
 
 from vpsops.playground.slack.protocol.context import Desk
 from vpsops.playground.slack.protocol.request_parsing import flag, page, required
@@ -10,7 +10,7 @@ KINDS = {"public_channel": "public", "private_channel": "private", "im": "im", "
 
 
 def auth_test(desk: Desk, args: Json) -> Json:
-    """auth.test: who the token belongs to."""
+    """auth.test: the token's owner."""
     del args
     config = desk.config
     return {
@@ -84,7 +84,7 @@ def usergroups_list(desk: Desk, args: Json) -> Json:
 
 
 def usergroups_users_list(desk: Desk, args: Json) -> Json:
-    """usergroups.users.list: who is in a user group."""
+    """usergroups.users.list: the members of a user group."""
     group: Group | None = desk.state.groups.get(required(args, "usergroup", "no_such_subteam"))
     if group is None or (group.disabled and not flag(args, "include_disabled")):
         raise ApiError("no_such_subteam")
@@ -99,7 +99,7 @@ def conversations_info(desk: Desk, args: Json) -> Json:
 
 
 def conversations_members(desk: Desk, args: Json) -> Json:
-    """conversations.members: who is in a channel, a page at a time."""
+    """conversations.members: the members of a channel, a page at a time."""
     channel = desk.state.visible(required(args, "channel", "channel_not_found"))
     _granted(desk, channel)
     rows, cursor = page([{"id": each} for each in sorted(channel.members)], args)
@@ -107,7 +107,7 @@ def conversations_members(desk: Desk, args: Json) -> Json:
 
 
 def conversations_list(desk: Desk, args: Json) -> Json:
-    """conversations.list: the channels the bot may know of, of the kinds asked for."""
+    """conversations.list: the channels visible to the bot, of the requested kinds."""
     kinds = {KINDS.get(each.strip()) for each in str(args.get("types") or "public_channel").split(",")}
     if None in kinds:
         raise ApiError("invalid_types")

@@ -19,7 +19,7 @@ REASONS = {"operation_timeout": "http_timeout", "dispatch_failed": "connection_f
 
 
 class Sending(TypedDict, total=False):
-    """How to act and to deliver: in which block, more copies of it, all at once or in turn, over which line."""
+    """Options of an action and its delivery: the block, more copies, all at once or in turn, and the transport."""
 
     block: str
     duplicates: int
@@ -39,7 +39,7 @@ class Dispatcher:
     retries: bool = True
 
     async def send(self, delivery: Delivery, envelope: Envelope, how: Sending) -> Delivery:
-        """Deliver, with the copies asked for; what failed is tried again in the background as Slack does."""
+        """Deliver, with the requested copies; failures are retried in the background as Slack does."""
         line = self._line(how)
         copies = [envelope.again(number) for number in range(how.get("duplicates", 0) + 1)]
         if how.get("at_once"):

@@ -21,7 +21,7 @@ USER_AGENT = "Slackbot 1.0 (+https://api.slack.com/robots)"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One thing to deliver; `retry` counts from 1 for repetitions that Slack marks as such."""
+    """One delivery; `retry` counts from 1 for repetitions that Slack marks as such."""
 
     kind: Kind
     payload: Json
@@ -50,7 +50,7 @@ class Deadline:
     seconds: float
 
     async def run(self, work: Callable[[], Awaitable[Attempt]], late: Attempt) -> Attempt:
-        """Return what `work` returns with its duration, or `late` when the deadline comes first."""
+        """Return the result of `work` with its duration, or `late` when the deadline comes first."""
         begun = self.clock.monotonic()
         outcome = late
         async with anyio.create_task_group() as tasks:

@@ -44,7 +44,7 @@ class People(Room):
         return delivery
 
     async def click(self, user: str, where: Message | View, action_id: str, **how: Unpack[Sending]) -> Delivery:
-        """Press a button of a message or view as it stands now, agreeing to its confirm dialog.
+        """Press a button of a message or view in its current form, agreeing to its confirm dialog.
 
         Raises `NotOnScreen` when the message is gone or no longer has the button.
         """
@@ -57,7 +57,7 @@ class People(Room):
     async def select(
         self, user: str, where: Message | View, action_id: str, value: Value, **how: Unpack[Sending]
     ) -> Delivery:
-        """Pick from a menu, tick boxes or choose a date; raises `NotOnScreen` for what is not offered."""
+        """Pick from a menu, tick boxes or choose a date. Raises `NotOnScreen` for a choice that is not offered."""
         seen = self.current(user, where)
         block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         held = picked(element, value, self.offered.get(action_id, ()))
@@ -97,7 +97,7 @@ class People(Room):
         return await self.deliver("message_action", "interactive", payload, how)
 
     async def event(self, event: Mapping[str, object], **how: Unpack[Sending]) -> Delivery:
-        """Send an event of the Events API; failures are tried again at once, after 1 and after 5 minutes."""
+        """Send an event of the Events API; failures are retried immediately, after 1 and after 5 minutes."""
         payload = self.payloads.event(self.desk.state.number(), dict(event))
         return await self.deliver("event_callback", "events_api", payload, how)
 
@@ -153,7 +153,7 @@ class People(Room):
         return result
 
     def place(self, seen: Message | View) -> Place:
-        """Return where an interaction with this happens, with the state of its menus and inputs."""
+        """Return the place of an interaction, with the state of its menus and inputs."""
         values = state_values(seen.blocks, self.entered.get(surface_key(seen), {}))
         if isinstance(seen, View):
             return Place(view=seen, values=values)
@@ -211,7 +211,7 @@ class People(Room):
 
 
 def surface_key(seen: Message | View) -> str:
-    """Return the name under which a client keeps what was entered on a message or view."""
+    """Return the key under which a client keeps the entered values of a message or view."""
     return seen.id if isinstance(seen, View) else "/".join(seen.key)
 
 

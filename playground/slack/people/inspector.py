@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Room:
-    """What is seen in a workspace, the log of what the app did, and administration."""
+    """A workspace's visible content, the log of the app's calls, and administration."""
 
     def __init__(self, desk: Desk, dispatcher: Dispatcher) -> None:
         self.desk = desk
@@ -34,7 +34,7 @@ class Room:
 
     @property
     def config(self) -> WorkspaceConfig:
-        """Return what the workspace was made from: tokens, secret, ids."""
+        """Return the workspace's configuration: tokens, secret, ids."""
         return self.desk.config
 
     @property
@@ -57,20 +57,20 @@ class Room:
         self.http.url = request_url
 
     def messages(self, channel: str, thread: str | None = None) -> list[Message]:
-        """Return what stands in a channel, oldest first, or in one thread of it."""
+        """Return the messages of a channel, oldest first, or of one thread of it."""
         results = self.desk.state.history.get(self.channel_id(channel), {}).values()
         return sorted((each for each in results if thread is None or each.thread_ts == thread), key=lambda m: m.ts)
 
     def message(self, channel: str, ts: str) -> Message | None:
-        """Return one message as it stands now."""
+        """Return one message in its current form."""
         return self.desk.state.find(self.channel_id(channel), ts)
 
     def direct_messages(self, user: str) -> list[Message]:
-        """Return what stands between a person and the bot."""
+        """Return the direct messages between a person and the bot."""
         return self.messages(self.desk.state.dm_with(self.user_id(user)).id)
 
     def ephemerals(self, user: str, channel: str | None = None) -> list[Message]:
-        """Return what only this person sees, oldest first."""
+        """Return the messages that only this person sees, oldest first."""
         wanted = (self.user_id(user), channel and self.channel_id(channel))
         shown = self.desk.state.ephemerals
         return [each for each in shown if each.shown_to == wanted[0] and wanted[1] in {None, each.channel}]
@@ -123,7 +123,7 @@ class Room:
         self._members(channel, lambda members: members - {self.user_id(each) for each in users})
 
     def set_group(self, group: str, *users: str, disabled: bool = False) -> None:
-        """Set who is in a user group, named by id or handle."""
+        """Set the members of a user group, named by id or handle."""
         groups = self.desk.state.groups
         result = next(each for each in groups.values() if group in {each.id, each.handle})
         members = tuple(self.user_id(each) for each in users)

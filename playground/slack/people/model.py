@@ -4,7 +4,7 @@ from vpsops.playground.slack.people.modal_actions import ModalPeople
 
 
 class Workspace(ModalPeople):
-    """One running workspace: people who act (`command`, `click`, `submit_view`), what they see, what the app asked for.
+    """One running workspace: people who act (`command`, `click`, `submit_view`), what they see, and the app's calls.
 
     `vpsops.playground.slack.serve.running_workspace` makes one.
     """

@@ -109,7 +109,7 @@ def initial(element: Json) -> Json | None:
 
 
 def state_values(blocks: Iterable[Json], entered: Entered) -> Json:
-    """Return `state.values`: per block and element what was entered, else what it shows at first."""
+    """Return `state.values`: the entered value of each block and element, else its initial value."""
     values: Json = {}
     for block, element in elements_of(blocks):
         at = (str(block["block_id"]), str(element["action_id"]))

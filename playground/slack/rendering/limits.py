@@ -12,12 +12,12 @@ from vpsops.playground.slack.workspace.state import children
 
 
 def check_message(payload: Json) -> list[Problem]:
-    """Return what Slack would refuse of a message's blocks; nothing when it would take them."""
+    """Return Slack's refusals of a message's blocks; empty when it would accept them."""
     return _surface(_list(payload.get("blocks")), "message", "/blocks")
 
 
 def check_view(view: Json) -> list[Problem]:
-    """Return what Slack would refuse of a modal or a home tab."""
+    """Return Slack's refusals of a modal or a home tab."""
     kind = view.get("type")
     if kind not in {"modal", "home"}:
         return [Problem("/view/type", f"unsupported type: {kind}")]
@@ -31,7 +31,7 @@ def check_view(view: Json) -> list[Problem]:
 
 
 def check_options(payload: Json) -> list[Problem]:
-    """Return what Slack would refuse of the answer to a request for options."""
+    """Return Slack's refusals of the answer to a request for options."""
     groups, options = payload.get("option_groups"), payload.get("options")
     if groups is None and options is None:
         return [Problem("", "missing required field: options")]

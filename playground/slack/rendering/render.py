@@ -14,7 +14,7 @@ Lines = list[str]
 
 
 def render_message(message: Message, state: State) -> Lines:
-    """Return a message: who and when, then its blocks, or its text when it has none."""
+    """Return a message as text: author and time, then its blocks, or its text when it has none."""
     author = state.users.get(message.user)
     head = f"{author.name if author else message.user}  {clock_time(message.posted_at)}"
     if message.shown_to:

@@ -37,7 +37,7 @@ class Surfaces:
         return self.views.get(self.homes.get(user, ""))
 
     def get(self, view: str) -> View:
-        """Return a view by id or external id as it stands now; raises `ApiError` not_found."""
+        """Return a view by id or external id in its current form. Raises `ApiError` not_found."""
         result = self.views.get(view) or self._external(view)
         if result is None:
             raise ApiError("not_found")
@@ -60,7 +60,7 @@ class Surfaces:
         return self._put(user, body, stack[-1], now)
 
     def update(self, view: View, body: Json, expected: str | None, now: datetime) -> View:
-        """Change what a view shows; raises `ApiError` hash_conflict when `expected` is stale."""
+        """Change a view's content. Raises `ApiError` hash_conflict when `expected` is stale."""
         if expected is not None and expected != view.hash:
             raise ApiError("hash_conflict")
         self._refuse_duplicate(body, view.id)

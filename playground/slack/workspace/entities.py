@@ -1,4 +1,4 @@
-"""The things a workspace holds: people, channels, messages, views."""
+"""The entities of a workspace: people, channels, messages, views."""
 
 from dataclasses import dataclass
 from datetime import datetime

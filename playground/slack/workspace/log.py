@@ -11,7 +11,7 @@ Transport = Literal["http", "socket"]
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """One Web API call received, without its token, and what it was answered."""
+    """One Web API call received, without its token, and its answer."""
 
     method: str
     args: Json
@@ -32,7 +32,7 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class HookCall:
-    """One use of a response address and what it was answered."""
+    """One use of a response address and its answer."""
 
     token: str
     args: Json

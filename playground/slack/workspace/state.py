@@ -102,7 +102,7 @@ class State:
         self.history.get(message.channel, {}).pop(message.ts, None)
 
     def find(self, channel: str, ts: str) -> Message | None:
-        """Return the message as it stands now, ephemeral ones included."""
+        """Return the message in its current form, ephemeral ones included."""
         result = self.history.get(channel, {}).get(ts)
         return result or next((each for each in self.ephemerals if each.key == (channel, ts)), None)
 
@@ -145,7 +145,7 @@ class State:
         return result
 
     def writable(self, channel: str) -> Channel:
-        """Return the channel a post goes to, a person's id meaning their direct messages.
+        """Return the channel a post goes to; a person's id means their direct messages.
 
         Raises `ApiError`: channel_not_found, is_archived, not_in_channel, user_disabled.
         """

@@ -1,1 +1,1 @@
-"""One simulated account and what it owns."""
+"""One simulated account and its resources."""

@@ -52,7 +52,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that happened to a server because the API was asked for it."""
+    """An event of a server that an API request caused."""
 
     seq: int
     at: datetime
@@ -62,7 +62,7 @@ class Effect:
 
 
 class World:
-    """Servers by id. Nothing moves on its own: each read settles what is due by now."""
+    """Servers by id. No server changes on its own: each read settles what is due by now."""
 
     def __init__(self, config: SimulatorConfig, catalogue: Catalogue, clock: Clock) -> None:
         self.config = config
@@ -133,7 +133,7 @@ class World:
         return self._keep(server)
 
     def power(self, server: Server, power: Power, *, doomed: bool = False) -> str | None:
-        """Begin a power operation; return why not, or None when it began or nothing needed to happen."""
+        """Start a power operation; return the reason for a refusal, or None when it started or was not needed."""
         reason = refusal(server, power, strict=self.config.strict_states)
         if reason is None and not already(server, power):
             state = MOVES[power]
@@ -143,14 +143,14 @@ class World:
         return reason
 
     def override(self, server: Server, state: State | None, hostname: str | None, display_name: str | None) -> Server:
-        """Change a server behind everyone's back; this is no effect and is not counted."""
+        """Change a server outside the API; this is no effect and is not counted."""
         changed = replace(
             server, hostname=hostname or server.hostname, display_name=display_name or server.display_name
         )
         return self._keep(changed if state is None else self._forced(changed, state))
 
     def remove(self, server: Server) -> None:
-        """Let a server vanish behind everyone's back."""
+        """Let a server vanish, outside the API."""
         gone = self._servers.pop(server.id, None)
         self._past.setdefault(server.id, []).append((self.time.seconds(), gone))
 

@@ -1,7 +1,7 @@
-"""What belongs to a server besides itself, as data: each family of things, and one row for each of its operations.
+"""The resources of a server, as data: each family, and one row for each of its operations.
 
 The names come from the SDK and the command line; a new family is a `Collection` and rows in `RESOURCES`. Assumed,
-where no source speaks: success codes, the codes of refusals, and that deleting and rolling back are done at once.
+where no source has them: success codes, the codes of refusals, and that deletions and rollbacks are immediate.
 """
 
 import json
@@ -26,7 +26,7 @@ POLICY = "policy"
 
 
 class SnapshotBody(BaseModel):
-    """What a snapshot is made from."""
+    """The source of a snapshot."""
 
     snapshot_name: Annotated[str, Field(min_length=1, max_length=100)]
     description: str | None = None
@@ -66,7 +66,7 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A family of things: `key` holds their list, `id_field` names one, `making` seconds pass until it is `ready`."""
+    """A family of resources: `key` holds their list, `id_field` the id, `making` seconds pass until one is `ready`."""
 
     key: str
     id_field: str
@@ -78,11 +78,11 @@ class Collection:
     refusal: Callable[[Server], Answer | None] = lambda _: None
 
     def all(self, call: Call) -> dict[str, Item]:
-        """Return the server's things of this family by id."""
+        """Return the server's resources of this family by id."""
         return call.world.items_of(call.server.id, self.key)
 
     def shown(self, call: Call, item: Item) -> Json:
-        """Return one thing as the list shows it."""
+        """Return one resource as the list shows it."""
         status = self.ready if call.at >= item.ready else "creating"
         return {self.id_field: item.id, "status": status} | self.fields(call, item)
 
@@ -98,7 +98,7 @@ class Resource:
 
 
 def listed(collection: Collection) -> Handler:
-    """Answer with all things of a family."""
+    """Answer with all resources of a family."""
 
     def handle(call: Call) -> Answer:
         return Answer(200, {collection.key: [collection.shown(call, item) for item in collection.all(call).values()]})
@@ -107,7 +107,7 @@ def listed(collection: Collection) -> Handler:
 
 
 def made(collection: Collection) -> Handler:
-    """Make one thing; a name that is taken is 409, a full family 429 as the SDK's "resource limit reached"."""
+    """Make one resource; a used name is 409, a full family 429 as the SDK's "resource limit reached"."""
 
     def handle(call: Call) -> Answer:
         order = validated(collection.order, call.body)
@@ -130,7 +130,7 @@ def made(collection: Collection) -> Handler:
 
 
 def drawn_id(call: Call) -> str:
-    """Return an id for a thing that its maker did not name; equal histories give equal ids."""
+    """Return an id for a resource that its maker did not name; equal histories give equal ids."""
     return identity(Random(f"{call.server.id}/{call.world.counts.total()}"))
 
 
@@ -145,7 +145,7 @@ def with_item(collection: Collection, work: Callable[[Call, Item], Answer]) -> H
 
 
 def deleted(collection: Collection, action: str) -> Handler:
-    """Delete one thing."""
+    """Delete one resource."""
 
     def work(call: Call, item: Item) -> Answer:
         del collection.all(call)[item.id]

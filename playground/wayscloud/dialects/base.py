@@ -55,7 +55,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def accepted(self, server: Server, power: Power) -> Json:
-        """Return the answer to a power operation that was taken."""
+        """Return the answer to an accepted power operation."""
 
     @abstractmethod
     def plan(self, plan: Plan) -> Json:

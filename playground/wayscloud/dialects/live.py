@@ -63,7 +63,7 @@ class Live(Sdk):
         return SEED.usage(server, at) | Sdk.usage(self, server, at) | {"status": self.state(server)}
 
     def accepted(self, server: Server, power: Power) -> Json:
-        """Return the fields of all sources, with the operation that was really asked for."""
+        """Return the fields of all sources, with the operation that was really requested."""
         return {"success": True, "ok": True, "action": power.value, "message": MESSAGES[power], "vps_id": server.id}
 
     def plan(self, plan: Plan) -> Json:

@@ -11,10 +11,10 @@ from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
 
 
 class Sdk(Terraform):
-    """What the SDK requests and the command line prints: another list key, another set of usage names, no locations.
+    """The SDK's requests and the command line's output: another list key, another set of usage names, no locations.
 
     Usage has no uptime, so a reboot shows as `rebooting`, a word only the command line uses. Assumed: power answers
-    without `message`, for which the command line has a word of its own.
+    without `message`, for which the command line has a default.
     """
 
     name = "sdk"

@@ -28,7 +28,7 @@ class Seed(Dialect):
     }
 
     def state(self, server: Server) -> str:
-        """Return the documented word; `rebooting` is none of them."""
+        """Return the documented status; `rebooting` is not one of them."""
         return State.RUNNING.value if server.state is State.REBOOTING else server.state.value
 
     def listing(self, servers: Sequence[Server]) -> Json:

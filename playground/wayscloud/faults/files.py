@@ -15,9 +15,9 @@ RULES: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
 
 
 def parse(document: object) -> list[Fault]:
-    """Return the rules of one rule, a list of rules, or `{"faults": [...]}`; raises `ValidationError`.
+    """Return the rules of one rule, a list of rules, or `{"faults": [...]}`. Raises `ValidationError`.
 
-    `{"preset": "NAME"}` in the place of a rule stands for the rules of that preset.
+    `{"preset": "NAME"}` in the place of a rule expands to the rules of that preset.
     """
     if isinstance(document, dict):
         document = document["faults"] if set(document) == {"faults"} else [document]
@@ -48,7 +48,7 @@ def load(path: Path) -> Sequence[Fault]:
 
 
 def explain(error: ValidationError) -> str:
-    """Return what is wrong with a rule in one line, bounded, without repeating the input."""
+    """Return a rule's fault in one line, bounded, without repeating the input."""
     problems = [f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()]
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
     return "; ".join(problems[:3]) + more

@@ -1,4 +1,4 @@
-"""Every kind of fault as a row: in which phase of a request it strikes, what it does, and the options it reads.
+"""Every kind of fault as a row: the phase of a request in which it strikes, its effect, and the options it reads.
 
 The page docs/reference/simulator-faults.md is generated from this table.
 """

@@ -30,7 +30,7 @@ def preset(says: str, kind: str, match: Match | None = None, **options: Any) -> 
 
 
 def on(operation: str, **more: str) -> Match:
-    """Return what matches one operation."""
+    """Return a match for one operation."""
     return Match.model_validate({"operation": operation, **more})
 
 

@@ -35,7 +35,7 @@ class Answer:
     content: bytes | None = None  # in place of the body, where a fault encodes it differently
 
     def encoded(self) -> bytes:
-        """Return the body as it goes over the wire."""
+        """Return the body in its wire form."""
         if self.content is not None:
             return self.content
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -51,7 +51,7 @@ def refused(status: int, detail: object) -> Answer:
 
 
 def faulty(fault: Fault, answer: Answer | None, target: str, now: datetime) -> Response:
-    """Return what the client gets in place of `answer`, which is None where the effect did not happen."""
+    """Return the client's response in place of `answer`, which is None when the effect did not happen."""
     match fault.kind:
         case "malformed":
             return _malformed(fault, answer)
@@ -65,7 +65,7 @@ def faulty(fault: Fault, answer: Answer | None, target: str, now: datetime) -> R
 
 
 def redirected(fault: Fault, url: URL) -> str:
-    """Return where a redirect leads; `url` is what was requested."""
+    """Return the target of a redirect; `url` is the requested address."""
     path = url.path.removesuffix("/") if url.path.endswith("/") else f"{url.path}/"
     match fault.to:
         case "elsewhere":

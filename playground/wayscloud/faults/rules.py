@@ -163,7 +163,7 @@ class Armed:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A rule that strikes, with the luck for what it does."""
+    """A rule that strikes, with the randomness for its effect."""
 
     fault: Fault
     luck: Random
@@ -171,7 +171,7 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What goes wrong with one request: at most one other answer, and any number of faults of the other phases."""
+    """The faults of one request: at most one other answer, and any number of faults of the other phases."""
 
     strikes: tuple[Strike, ...] = ()
     winner: Fault | None = None
@@ -226,7 +226,7 @@ class Faults:
         self._added = 0
 
     def draw(self, asked: Asked) -> Drawn:
-        """Return what goes wrong with this request; every matching rule counts it, the first that strikes wins."""
+        """Return the faults of this request; every matching rule counts it, the first that strikes wins."""
         winner: Fault | None = None
         strikes: list[Strike] = []
         for number, armed in enumerate(self.armed):

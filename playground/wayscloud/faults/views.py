@@ -60,7 +60,7 @@ def each_list(answer: Answer, change: Callable[[list[Json]], list[Json]]) -> Ans
 
 
 def about(sight: Sight, item: Json) -> bool:
-    """Return whether a rule is about this server; what has no hostname is not left out."""
+    """Return whether a rule applies to this server; one without a hostname is included."""
     return "hostname" not in item or fnmatchcase(str(item["hostname"]), sight.fault.hosts)
 
 

@@ -1,7 +1,7 @@
-"""What can be ordered: plans, operating systems and locations, in two editions.
+"""The catalogue: plans, operating systems and locations, in two editions.
 
 `DOCUMENTED` is the provider's API page to the letter; `LIVE` uses the codes that the Terraform provider and the
-command line show. Prices, and every value the sources leave open, are made up.
+command line show. Prices, and every value the sources leave open, are invented.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a fleet is generated from; `world` are the world's seconds, `now` the time of day of the start."""
+    """The inputs of a generated fleet; `world` are the world's seconds, `now` the time of day of the start."""
 
     catalogue: Catalogue
     total: int
@@ -36,7 +36,7 @@ def fleet(start: Start) -> Iterator[Server]:
 
 
 def documented(start: Start) -> tuple[Server, Server]:
-    """Return web01 and db01 of the API page; what the page leaves open about db01 is made up."""
+    """Return web01 and db01 of the API page; db01's undocumented values are invented."""
     small, large = _sizes(start.catalogue)
     web = Server(
         id="b5c6d7e8-f9a0-1234-5678-90abcdef1234",
@@ -119,7 +119,7 @@ def identity(rng: Random) -> str:
 
 
 def habits(rng: Random) -> Habits:
-    """Return how busy a made-up server is."""
+    """Return the invented load of a server."""
     return Habits(
         cpu=rng.triangular(1, 85, 12),
         memory=rng.triangular(10, 94, 55),

@@ -23,7 +23,7 @@ class Presented:
 
 
 def presented(headers: Mapping[str, str]) -> list[Presented]:
-    """Return the secrets of a request; official clients send both headers at once."""
+    """Return the secrets of a request; official clients send both headers."""
     results = [("x-api-key", headers.get("x-api-key", ""))]
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

@@ -55,7 +55,7 @@ class Timeline:
         self._speed = speed
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` of the world pass at once; uptimes grow by as much."""
+        """Advance the world by `seconds`; uptimes grow by as much."""
         here, speed = self.seconds(), self._speed
         self._stretches.append((here, self._at(here), 1.0))
         self._stretches.append((here + seconds, self._at(here) + seconds, 1 / speed))

@@ -4,7 +4,7 @@ import anyio
 
 
 class Bell:
-    """Rung upon every change; a mark taken before a read misses no later ring."""
+    """Signals every change; a mark taken before a read misses no later signal."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
@@ -19,7 +19,7 @@ class Bell:
         return self._event
 
     async def wait(self, mark: anyio.Event, seconds: float) -> bool:
-        """Return whether the bell was rung since the mark, after `seconds` at the latest."""
+        """Return whether a change was signalled since the mark, after `seconds` at the latest."""
         with anyio.move_on_after(seconds):
             await mark.wait()
         return mark.is_set()

@@ -29,7 +29,7 @@ class Feed:
         self.bell.ring()
 
     async def stream(self, user: str) -> AsyncIterator[str]:
-        """Yield events until the page goes or the feed is closed."""
+        """Yield events until the page disconnects or the feed is closed."""
         told: dict[str, str] = {}
         self.pages += 1
         try:
