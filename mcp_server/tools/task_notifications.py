@@ -66,7 +66,7 @@ def _wanted(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
 async def _known(tasks: TaskStore, context: sdk_compat.Context, wanted: Sequence[str]) -> dict[str, str]:
     """Return the caller's own tasks among those wanted, by the address of the change behind each."""
     results: dict[str, str] = {}
-    with suppress(VpsopsError):  # what cannot be read now is left out of the acknowledgement
+    with suppress(VpsopsError):  # unreadable tasks are left out of the acknowledgement
         results = {change_uri(ident): ident for ident in wanted if await tasks.find(context, ident) is not None}
     return results
 
