@@ -1,4 +1,4 @@
-"""The subscriptions of channels to events, their matching (pure) and their store."""
+"""The subscriptions of channels to events, their matching and their store."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence

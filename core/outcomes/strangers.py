@@ -20,7 +20,7 @@ MOST: Final = 2000
 
 
 def kept_while_sent(change: Change, ids: Collection[str]) -> dict[str, Json]:
-    """Return the data that a change's result holds while its write is on its way: of a create, the earlier servers."""
+    """Return the data kept in a change's result while its write is out: of a create, the servers from before it."""
     if change.operation != "create" or (KNOWN not in change.result and len(ids) > MOST):
         return {}
     return {KNOWN: change.result.get(KNOWN, "".join(sorted(_mark(ident) for ident in ids)))}
