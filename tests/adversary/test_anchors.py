@@ -129,7 +129,7 @@ async def test_a_webhook_gets_it_signed_and_again_where_it_failed(database_url: 
 
 @pytest.mark.requirement("anchors-leave-daily")
 async def test_a_webhook_or_a_file_that_is_not_there_is_told(database_url: str, tmp_path: Path) -> None:
-    """And the other places get theirs."""
+    """A failing place is reported; the other places get the head."""
     file = tmp_path / "anchors.txt"
     async with database_of(database_url) as database:
         head = await happen(database)

@@ -179,7 +179,7 @@ def test_no_shape_is_an_identity_in_the_settings(actor: str) -> None:
     ],
 )
 def test_no_address_is_taken_that_is_not_plainly_one(tmp_path: Path, email: str) -> None:
-    """Neither a bare host, nor spaces, control characters, several @ or letters of two alphabets, at any door."""
+    """Every entry point refuses a bare host, spaces, control characters, several @ and letters of two alphabets."""
     escaped = email.encode("unicode_escape").decode().replace("\\x00", "\\u0000")
     with pytest.raises(ConfigurationError, match="VPSOPS_HTTP_TOKENS_FILE"):
         by_token(tmp_path, f'human = "{escaped}"')
@@ -230,7 +230,7 @@ def _mcp(world: BotHarness) -> Any:
 
 @pytest.mark.requirement("humans-are-accounts")
 async def test_a_token_of_somebody_who_left_stops_working(tmp_path: Path) -> None:
-    """Within a minute of the account's end, for reads as well; other people's tokens go on."""
+    """Within a minute of the account's end, for reads as well; other people's tokens keep working."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         assert core.accounts is not None
         clock = VirtualClock()

@@ -94,7 +94,7 @@ HOST: Final = b"Host: 127.0.0.1\r\n"
     ids=["one value", "the path", "many headers", "one name"],
 )
 async def test_a_head_without_end_is_cut_off(begin: bytes) -> None:
-    """Whatever it consists of, little of it is read; meanwhile and afterwards others are served."""
+    """Little of it is read, whatever it consists of; meanwhile and afterwards others are served."""
     piece = b"X-Many: 1\r\n" * 400 if begin.endswith(HOST) else b"a" * 4_096
     sent = 0
     async with served(PATIENT) as server, AsyncExitStack() as stack:
@@ -118,7 +118,7 @@ async def test_a_head_without_end_is_cut_off(begin: bytes) -> None:
     [(40, 100, 200), (49, 1, 200), (51, 1, 431), (1, 8_000, 200), (1, 8_300, 431), (40, 300, 431)],
 )
 async def test_a_head_has_a_size_and_a_number(count: int, value: int, status: int) -> None:
-    """Also where all of it comes in one piece. At the bound it is served."""
+    """A head over the bound is refused, even in one piece; at the bound it is served."""
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"v" * value) for number in range(count))
     async with served(PATIENT) as server, AsyncExitStack() as stack:
         head = b"GET / HTTP/1.1\r\n" + HOST + lines
@@ -143,7 +143,7 @@ async def test_a_head_has_a_size_and_a_number(count: int, value: int, status: in
     ids=["nothing", "half a line", "half a head", "half a body", "half its chunks"],
 )
 async def test_who_does_not_go_on_is_let_go(caplog: pytest.LogCaptureFixture, sent: bytes, answered: bytes) -> None:
-    """With an answer if something was asked; the application is not left waiting, and the log has no trace of it."""
+    """A started request gets an answer; the application is not left waiting, and the log has no trace of it."""
     with log_of(caplog):
         async with served(SMALL) as server, AsyncExitStack() as stack:
             said = await rest_of(await server.open(stack, sent))

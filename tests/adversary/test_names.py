@@ -110,7 +110,7 @@ async def test_an_address_that_is_told_to_everybody_holds_no_password(
     ],
 )
 def test_no_other_address_holds_one_either(variable: str, address: str) -> None:
-    """Nor does an address pass for one of this machine by its beginning."""
+    """An address with the beginning of a local one does not count as local."""
     with pytest.raises(ConfigurationError, match=variable) as refused:
         load_settings({variable: address})
     assert "hunter2" not in str(refused.value)

@@ -39,7 +39,7 @@ async def force(stage: Stage, held: Change, **values: Any) -> Change:
 
 
 async def refused(stage: Stage, ended: Change, why: str) -> None:
-    """Assert that nothing was sent, and that people and the trail hear why."""
+    """Assert that nothing was sent, and that people and the trail get the reason."""
     assert ended.state is State.FAILED
     assert "Nothing was sent: the audit trail does not carry its approval" in ended.note
     assert why in ended.note

@@ -47,7 +47,7 @@ async def seen(client: Client, change: str) -> dict[str, str]:
 
 @pytest.mark.requirement("who-reads-what")
 async def test_who_may_read_sees_everybodys_changes_and_the_trail_of_its_own_alone(tmp_path: Path) -> None:
-    """As far as its servers go: a narrowed token sees no change of another server, not even that there is one."""
+    """Within its own servers: a narrowed token sees no change of another server, not even that it exists."""
     async with asked(tmp_path) as (_, url, change):
         shown = {}
         for name, token in TOKENS.items():

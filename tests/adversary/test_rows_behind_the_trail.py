@@ -120,7 +120,7 @@ async def told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, s
 async def test_a_row_that_the_trail_does_not_carry_is_told(
     stage: Stage, capsys: pytest.CaptureFixture[str], tamper: Tamper, what: str
 ) -> None:
-    """By its id, by verify and by doctor; the others are fine."""
+    """Verify and doctor report it by its id; the other changes are fine."""
     await stage.done("reboot", server=stage.server("other.example.com").id)
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     verdict = Verdict.DENY if "denied" in what else Verdict.APPROVE
@@ -173,7 +173,7 @@ async def test_a_row_that_was_altered_is_not_sent(stage: Stage) -> None:
 
 @pytest.mark.requirement("rows-are-verified")
 async def test_many_changes_are_compared_page_by_page(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what has more records than any change may have is reported without reading them."""
+    """A change with more records than allowed is reported without reading them."""
     monkeypatch.setattr(rows, "PAGE", 2)
     monkeypatch.setattr(rows, "MOST_RECORDS", 9)
     ids = [(await stage.ask("stop", AGENT, server=stage.server(f"w{n}.example.com").id)).id for n in range(5)]

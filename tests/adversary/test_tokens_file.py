@@ -82,7 +82,7 @@ def right_file(folder: Path) -> Path:
 @pytest.mark.requirement("mcp-tokens-fail-closed")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_file_that_becomes_wrong_admits_nobody_until_it_is_right(tmp_path: Path, way: str) -> None:
-    """Not at the next request and not at any later one; once it is right again its tokens are taken."""
+    """No request is admitted while it is wrong; once it is right again its tokens are accepted."""
     path, clock = right_file(tmp_path / "etc"), FakeClock()
     tokens = StaticTokens(path, clock)
     assert tokens.find(TOKEN) is not None
@@ -103,7 +103,7 @@ def test_a_file_that_becomes_wrong_admits_nobody_until_it_is_right(tmp_path: Pat
 def test_an_error_of_any_kind_while_reading_admits_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    """A file that is right and could not be read for a moment is read again though nothing of it changed."""
+    """An intact file that could not be read for a moment is read again although it did not change."""
     path, clock = right_file(tmp_path), FakeClock()
     tokens = StaticTokens(path, clock)
     path.touch()
@@ -124,7 +124,7 @@ def test_an_error_of_any_kind_while_reading_admits_nobody(
 @pytest.mark.requirement("mcp-tokens-fail-closed")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_file_that_is_wrong_at_the_start_is_named(tmp_path: Path, way: str) -> None:
-    """As what is wrong with the settings, and nothing of what it holds is repeated."""
+    """It is reported as a configuration error, and its content is not repeated."""
     path = right_file(tmp_path / "etc")
     WAYS[way](path)
     with pytest.raises(ConfigurationError) as refused:

@@ -79,7 +79,7 @@ async def reboot(client: Client, server: str) -> str:
 async def test_an_assistant_without_the_teams_file_runs_under_the_teams_policy(
     provider: SimulatorHandle, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """It denies agents and protects a server; `vpsops mcp` was started without a word of it, then with another one."""
+    """It denies agents and protects a server; `vpsops mcp` was started without it, then with another policy."""
     team, own = tmp_path / "team.toml", tmp_path / "own.toml"
     team.write_text(TEAM)
     own.write_text(OWN)

@@ -1,4 +1,4 @@
-"""The client against the simulated provider: one server's life, whichever dialect the service speaks."""
+"""The client against the simulated provider: one server's life, in every dialect of the service."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

@@ -65,7 +65,7 @@ def test_what_is_printed_reads_back_as_what_was_meant(capsys: pytest.CaptureFixt
 
 
 def test_over_http_every_address_is_filled_in_and_socket_mode_is_off() -> None:
-    """Commands, clicks, menus and events come to one address; the redirect is there for several workspaces only."""
+    """Commands, clicks, menus and events share one address; the redirect exists for several workspaces only."""
     manifest, several = manifest_of(HOST), manifest_of(HOST, several=True)
     events = f"{HOST}/slack/events"
     assert manifest["features"]["slash_commands"][0]["url"] == events

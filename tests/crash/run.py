@@ -1,4 +1,4 @@
-"""One crash run: real processes around one database, killed or frozen at random points, and what came of it."""
+"""One crash run: real processes around one database, killed or frozen at random points, and the outcome."""
 
 import json
 import random

@@ -204,7 +204,7 @@ async def restored_backup(folder: Path) -> ScenarioOutcome:
 async def promoted_standby(server: PostgresServer, folder: Path) -> ScenarioOutcome:
     """Fail over to a standby that lags: a change that was sent since is approved in it.
 
-    The first worker has seen what was lost. The second one, of another machine, has seen nothing of it.
+    The first worker has seen what was lost. The second one, of another machine, has not.
     """
     async with staged(server.database(), folder) as scene:
         change = await scene.approved()
@@ -229,7 +229,7 @@ async def promoted_before_strangers(server: PostgresServer, folder: Path) -> Sce
 
 
 def _standby_of(server: PostgresServer) -> PostgresServer:
-    """Make a standby with everything that is committed now, and which hears of nothing more."""
+    """Make a standby with everything that is committed now, and without later commits."""
     server.stop()
     data = server.data.with_name(f"standby-{server.data.name}")
     shutil.rmtree(data, ignore_errors=True)

@@ -17,7 +17,7 @@ def rows() -> list[tuple[str, list[str]]]:
 
 
 def test_every_finding_has_a_row_and_every_row_a_test() -> None:
-    """By its number in the review; a minor one by its place there."""
+    """Findings are listed by their number in the review; minor ones by their position there."""
     named = [finding for finding, _ in rows()]
     assert {word for finding in named if not finding.startswith("minor") for word in finding.split()} == FINDINGS
     assert {finding for finding in named if finding.startswith("minor")} == MINORS
@@ -25,7 +25,7 @@ def test_every_finding_has_a_row_and_every_row_a_test() -> None:
 
 
 def test_every_test_of_the_table_is_there() -> None:
-    """Neither renamed nor gone."""
+    """No test of the table is renamed or gone."""
     missing = []
     for named in {test for _, tests in rows() for test in tests}:
         file, _, name = named.partition("::")

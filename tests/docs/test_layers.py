@@ -32,6 +32,6 @@ def test_every_folder_with_folders_is_ordered_by_the_contract() -> None:
 
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "AGENTS.md", "README.md"])
 def test_a_page_names_files_that_exist(page: str) -> None:
-    """Where a new line begins is a path that can be opened."""
+    """Every path that the page names exists."""
     named = NAMED.findall((ROOT / page).read_text(encoding="utf-8"))
     assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []

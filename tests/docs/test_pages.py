@@ -66,7 +66,7 @@ def test_decisions_are_numbered_whole_and_listed() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    """A newcomer reads all of it."""
+    """It is short enough to be read whole."""
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
@@ -81,7 +81,7 @@ def test_the_readme_names_only_commands_there_are() -> None:
 
 @pytest.mark.parametrize("name", ["requirements/run.txt", "requirements/dev.txt", "pyproject.toml", "Makefile"])
 def test_no_address_of_an_index_gets_into_the_build(name: str) -> None:
-    """Where packages come from is the machine's business."""
+    """The source of packages is configured on the machine, not in the build."""
     assert "://" not in (ROOT / name).read_text(encoding="utf-8")
 
 

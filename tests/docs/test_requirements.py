@@ -46,7 +46,7 @@ def marked(tree: ast.Module) -> list[tuple[str, str]]:
 
 
 def test_every_promise_has_a_test_and_every_mark_its_promise() -> None:
-    """Neither is without the other."""
+    """Every promise has a test, and every mark a promise."""
     held_ids = held()
     assert sorted(PROMISED.keys() - held_ids.keys()) == [], "promised, and no test carries the id"
     assert {ident: held_ids[ident] for ident in held_ids.keys() - PROMISED.keys()} == {}, "carried, and not promised"

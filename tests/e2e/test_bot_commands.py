@@ -150,7 +150,7 @@ def with_guest(name: str) -> Scene:
 
 
 async def test_the_trail_is_shown_to_members_and_shared_without_words(tmp_path: Path) -> None:
-    """By server, by a mentioned person, turned by its buttons; a channel sees no reasons, and a guest nothing."""
+    """By server, by a mentioned person, paged by its buttons; a channel sees no reasons, and a guest nothing."""
     async with playing(tmp_path, with_guest("dave")) as (world, core):
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")

@@ -103,7 +103,7 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
 
 
 async def health(bot: Bot) -> httpx.Response:
-    """Ask a bot how it is."""
+    """Return a bot's health."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(bot.asgi), base_url="http://bot.test") as client:
         return await client.get("/healthz")
 

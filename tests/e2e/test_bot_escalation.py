@@ -71,7 +71,7 @@ async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path
 
 
 async def test_nobody_answers_and_every_copy_closes(tmp_path: Path) -> None:
-    """Shown to more people, brought to mind in the threads, expired: no button is left, and the asker hears it."""
+    """Shown to more people, brought to mind in the threads, expired: no button is left, and the asker is notified."""
     async with stage(tmp_path, HURRIED) as world, world.bot() as (_, core):
         change = await asked(core)
         card = await world.card("general", words="No votes after half")

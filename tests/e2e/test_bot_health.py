@@ -83,7 +83,7 @@ async def test_a_token_that_is_right_again_is_used_within_seconds(tmp_path: Path
 
 
 async def test_slack_that_cannot_be_reached_says_nothing_of_the_token(tmp_path: Path) -> None:
-    """Neither that it is wrong nor that it is right again."""
+    """An unreachable Slack proves neither that the token is wrong nor that it is right again."""
     async with stage(tmp_path) as world, world.bot() as (bot, _):
         for error in ("", "token_revoked"):
             world.slack.refuse_token("token_revoked" if error else None)

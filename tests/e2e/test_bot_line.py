@@ -1,4 +1,4 @@
-"""Opening the line of Socket Mode: a wrong token ends the start, and a signal is heard while Slack is away."""
+"""Opening the Socket Mode connection: a wrong token ends the start, and a signal takes effect while Slack is away."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) 
 
 
 async def test_missing_scopes_are_told_at_the_start(tmp_path: Path) -> None:
-    """By name and with a link to the documentation: later refusals would not name the scope."""
+    """Each missing scope is named, with a link to the documentation: later refusals would not name it."""
     for scopes, missing in ((set(SCOPES) - {"users:read"}, [["users:read"]]), (set(SCOPES), [])):
         scene = Scene(workspace=WorkspaceConfig(scopes=frozenset(scopes)))
         async with (

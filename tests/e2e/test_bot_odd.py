@@ -93,7 +93,7 @@ async def test_a_click_that_cannot_be_stored_fails_without_a_trace(
 async def test_what_bolt_stumbles_over_is_refused_without_a_trace(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A signed form of no kind passes the guard and breaks Bolt: 400, and nothing of it in the log."""
+    """A signed form of no known kind passes the guard and breaks Bolt: 400, and nothing of it in the log."""
     caplog.set_level(logging.DEBUG)
     async with playing(tmp_path) as world:
         delivery = await interact(world, type="view_submission", view={"id": "V1", "callback_id": SECRET})

@@ -105,7 +105,7 @@ async def test_a_menu_asks_for_one_server(tmp_path: Path) -> None:
 
 @pytest.mark.requirement("slack-acknowledged-first")
 async def test_a_provider_that_hangs_delays_no_acknowledgement(tmp_path: Path) -> None:
-    """The ack comes at once; the person hears that the provider is slow, and then the answer."""
+    """The ack comes at once; the person reads that the provider is slow, and then the answer."""
     async with playing(tmp_path) as stage:
         stage.fault(kind="slow", match={"operation": "list"}, seconds=6, times=1)
         delivery = await stage.slack.command("alice", "ops", "/vps", "list")

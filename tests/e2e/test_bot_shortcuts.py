@@ -201,7 +201,7 @@ async def test_the_form_opens_without_a_catalogue_and_fills_later(tmp_path: Path
 
 
 async def test_a_private_key_is_refused_and_stored_nowhere(tmp_path: Path) -> None:
-    """Not in what is kept of a click on the plan, and not by sending the form: the field shows why."""
+    """It is neither in the stored click on the plan nor accepted with the form: the field shows why."""
     secret = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbm\n-----END OPENSSH PRIVATE KEY-----"
     async with stage(tmp_path) as on, on.bot() as (_bot, core):
         kept = await kept_by(core)

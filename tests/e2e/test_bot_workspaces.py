@@ -74,7 +74,7 @@ async def test_tokens_are_sealed_at_rest_and_in_no_log(
 
 
 async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_change(both: Stage) -> None:
-    """Not by its id, not by a button with its id and digest, not by being called the same."""
+    """A change of another workspace cannot be reached by its id, by a button with its id and digest, or by a name."""
     acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
     await acme.command(ALICE, "ops", "/vps", "stop web01 because of noise")
     card = await both.card("T0ACME", "approvals", "web01")
@@ -135,7 +135,7 @@ def _home_of(workspace: Workspace, user: str) -> str:
 
 
 async def test_an_agents_change_is_decided_where_agents_belong(both: Stage) -> None:
-    """The marked workspace gets the card; the other hears nothing of it."""
+    """The marked workspace gets the card; the other gets nothing."""
     change = await _agent_asks(both)
     card = await both.card("T0ACME", "approvals", "web01")
     await both.slack["T0ACME"].click(BOB, card, action_ids.APPROVE)
@@ -194,7 +194,7 @@ async def test_a_refused_old_token_does_not_undo_a_new_installation(both: Stage)
 
 
 async def test_a_workspace_that_is_not_listed_is_refused_and_its_token_given_back(set_up: Stage) -> None:
-    """Nothing is stored of it, and Slack's token is revoked at once."""
+    """Nothing is stored, and Slack's token is revoked at once."""
     status, page = await set_up.install("T0GAMMA")
     assert (status, "not among those" in page) == (403, True)
     assert [item.method for item in set_up.slack["T0GAMMA"].log][-1] == "auth.revoke"
@@ -329,7 +329,7 @@ async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:
 
 @pytest.mark.requirement("tokens-outlive-keys")
 async def test_a_bot_without_the_key_of_a_token_leaves_its_workspace_to_one_that_has_it(both: Stage) -> None:
-    """Another process rotated the key already: nothing is dropped, nothing forgotten, other workspaces go on."""
+    """Another process rotated the key already: nothing is dropped or forgotten, and other workspaces continue."""
     elsewhere = TokenCipher(["n" * 32]).encrypt(ACME.bot_token, f"{CLIENT_ID}/T0ACME")
     before = await _replace_token(both, elsewhere)
     request = Request("stop", {"server": "web01"}, Actor(ActorKind.PERSON, ALICE), Origin("slack", "T0ACME", "C0OPS"))

@@ -61,7 +61,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def lines(*messages: object) -> bytes:
-    """Return messages as they go on the wire."""
+    """Return messages in their wire format."""
     return b"".join(
         (message if isinstance(message, str) else json.dumps(message)).encode() + b"\n" for message in messages
     )

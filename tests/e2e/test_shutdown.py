@@ -215,7 +215,7 @@ async def test_a_hang_up_ends_nothing(tmp_path: Path, kind: str) -> None:
 
 
 async def test_a_hang_up_while_standard_streams_are_served_ends_nothing(tmp_path: Path) -> None:
-    """Neither before the core is loaded nor after."""
+    """SIGHUP is ignored before the core is loaded and after."""
     async with stage(tmp_path) as world, program(STDIO, environ(world)) as host:
         os.kill(host.process.pid, 0)
         for number in (1, 2):

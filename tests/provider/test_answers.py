@@ -139,7 +139,7 @@ async def test_a_broken_list_of_regions_says_what_is_still_possible() -> None:
 
 
 async def test_gzip_in_several_members_is_read() -> None:
-    """As its format allows."""
+    """The gzip format allows several members."""
     content = b"".join(gzip.compress(part) for part in (b'{"instances": [], ', b'"total": 0}'))
     reply = Reply(200, content, {"content-encoding": "gzip"})
     async with Provider().on("GET", "/v1/vps", reply).client() as client:

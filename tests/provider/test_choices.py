@@ -72,7 +72,7 @@ def problem_of(check: Any, choices: Any, code: str) -> str:
 
 
 def test_an_empty_catalogue_refuses_nothing() -> None:
-    """Nor does one of which not all is seen."""
+    """An empty or incomplete catalogue refuses nothing."""
     check_region((), "mars")
     check_system((), "beos-5")
     assert find_plan(ProviderList([]), "x") is None

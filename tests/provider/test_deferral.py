@@ -75,7 +75,7 @@ async def test_a_429_of_one_server_is_waited_for_and_holds_no_other_back(stage: 
 
 @pytest.mark.requirement("hold-off-concerns-its-target")
 async def test_a_second_429_from_elsewhere_holds_every_write_back(database_url: str, provider: SimulatorHandle) -> None:
-    """In every process; what had been approved waits, and all of it is done once in the end."""
+    """Every process holds back; approved changes wait, and each is done once in the end."""
     async with staged(database_url, provider) as first, staged(database_url, provider, Setup(front="mcp")) as second:
         third = await second.ask("stop", server=second.server("mail.example.com").id)
         changes = []
@@ -152,7 +152,7 @@ async def test_an_old_yes_sends_nothing(database_url: str, provider: SimulatorHa
 
 
 async def test_what_waits_can_be_cancelled(stage: Stage) -> None:
-    """By its asker; nothing is sent when the time comes."""
+    """Its asker cancels it; nothing is sent when the time comes."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     await wish(stage, held, WAIT_SECONDS)
     await stage.gate.confirm(held.id, ALICE, held.digest)
@@ -164,7 +164,7 @@ async def test_what_waits_can_be_cancelled(stage: Stage) -> None:
 
 
 async def test_a_pause_cancels_what_an_agent_waits_with_at_once(stage: Stage) -> None:
-    """Not when its time comes: agents may be let go on by then. A person's change waits on."""
+    """At once, not when its time comes: agents may be resumed by then. A person's change keeps waiting."""
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     own = await stage.ask("stop", server=stage.server("db.example.com").id)
     for change in (held, own):

@@ -147,7 +147,7 @@ WISHES = st.lists(
 @settings(max_examples=examples(40))
 @given(WISHES, st.floats(0.1, HOLD_OFF_LONGEST_SECONDS))
 def test_a_wish_about_all_writes_is_never_longer_than_asked(known: list[HoldOff], seconds: float) -> None:
-    """Neither than the answer that widens, nor than the longest of those it is seen together with."""
+    """It is no longer than the answer that widens it, nor than the longest wish it is combined with."""
     newest = HoldOff("server:a", NOW, NOW + seconds)
     wider = widened(known, newest)
     others = [wish.until - wish.asked_at for wish in known if wish.scope != newest.scope]

@@ -85,7 +85,7 @@ async def test_a_filter_answers_for_what_it_knows(
 
 @pytest.mark.requirement("unknown-is-not-no")
 async def test_a_filter_shows_nothing_that_the_policy_keeps_back(database_url: str) -> None:
-    """Who may list servers and not see one in full learns no region by asking for it."""
+    """A caller that may list servers but not see one in full learns no region by filtering for it."""
     rule = '[[rule]]\nid = "list"\noperation = ["list"]\ndecision = "allow"\n'
     async with stage_on(database_url, "seed", policy=parse_policy(rule, "vpsops.toml")) as stage:
         listing = await listed(stage, region="oslo")

@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One answer, and what comes of it."""
+    """One answer, and its consequences."""
 
     oddity: Oddity
     state: str

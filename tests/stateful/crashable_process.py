@@ -189,7 +189,7 @@ class CrashableProcess:
             self.running.discard(change_id)
 
     async def wake(self, *, dead: bool = False) -> None:
-        """Let it go on where it was stopped, or die there."""
+        """Let it continue where it was stopped, or die there."""
         self.life.dead = dead
         self.life.woken.set()
         await self._settled()

@@ -130,7 +130,7 @@ class StatefulHarness:
         self.call(mortal.do("look"))
 
     def come_to_rest(self, mortal: CrashableProcess) -> None:
-        """Let a process go on until nothing is left to do, which takes half an hour at most."""
+        """Let a process continue until nothing is left to do, which takes half an hour at most."""
         for seconds in (TAKEN_OVER, *[LOOKED_UP] * 10):
             self.pass_time(seconds, [mortal])
             self.do_everything(mortal)

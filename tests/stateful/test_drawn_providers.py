@@ -1,4 +1,4 @@
-"""Whatever the provider is like: one effect at most, no false claim, and an end.
+"""On any provider: one effect at most, no false claim, and an end.
 
 Each number stands for one provider and its changes, always the same: `outcomes(drawn(NUMBER))`. A case that fails is
 made smaller until nothing can be left out, and shown like that.

@@ -82,7 +82,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(slot=SLOTS)
     def wake(self, slot: int) -> None:
-        """Let a frozen process go on."""
+        """Let a frozen process continue."""
         if self.slots[slot].task is not None:
             self.scene.call(self.slots[slot].wake())
 

@@ -119,7 +119,7 @@ class Stage:
 
     @property
     def clock(self) -> Clock:
-        """The clock of all of it."""
+        """The clock of the whole harness."""
         return self.backend.clock
 
     @property

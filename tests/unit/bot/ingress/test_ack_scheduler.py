@@ -52,7 +52,7 @@ async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
 
 
 async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None:
-    """Under a load that never ends the steps go on after half a second, one every few milliseconds."""
+    """Under endless load the steps continue after half a second, one every few milliseconds."""
     clock = FakeClock()
     steps = Steps(AckScheduler(clock))
     async with bounded_group() as group:

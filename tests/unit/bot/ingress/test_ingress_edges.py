@@ -91,7 +91,7 @@ async def test_a_signature_is_fresh_for_five_minutes_and_not_for_hours(at: int, 
     ],
 )
 def test_a_timestamp_is_checked_here_and_not_by_the_sdk_alone(timestamp: str, *, fresh: bool) -> None:
-    """The SDK's own check is behind this one, and may go with a version of it."""
+    """The SDK's own check runs after this one, and a later version may lack it."""
     guard = SlackRequestVerifier(behind, SECRET, FakeClock())
     assert guard._fresh(str(int(START.timestamp()) + int(timestamp))) is fresh
 
@@ -121,7 +121,7 @@ async def test_a_body_holds_a_million_bytes_and_not_one_more(extra: int, answer:
 
 
 async def test_an_unsigned_look_at_the_certificate_is_no_way_in() -> None:
-    """With a signature, or with anything else in it, it is checked as all is."""
+    """With a signature, or with anything else in it, it is checked as any request."""
     stamp, _ = signed(0)
     assert await status(b"ssl_check=1&token=x") == 200
     assert await status(b"ssl_check=1&token=x", stamp, ("X-Slack-Signature", "v0=" + "0" * 64)) == 401
@@ -327,7 +327,7 @@ def test_what_is_empty_is_not_sent(empty: Block) -> None:
     ],
 )
 def test_a_block_stands_only_where_slack_takes_it(block: Block, surfaces: str) -> None:
-    """And one that we do not send nowhere."""
+    """A block type that we do not send is allowed nowhere."""
     every: tuple[Surface, ...] = ("message", "modal", "home")
     assert [where for where in every if not list(limit_violations((block,), where))] == surfaces.split()
 
@@ -357,7 +357,7 @@ def test_a_message_that_does_not_fit_keeps_its_words_and_its_controls() -> None:
 
 
 async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_too(tmp_path: Path) -> None:
-    """And for no longer: it is over once the last of it is done."""
+    """Draining ends once the last work is done, and no later."""
     clock, go = FakeClock(), anyio.Event()
 
     async def work(_: InboxDelivery, _payload: BaseModel | None) -> None:

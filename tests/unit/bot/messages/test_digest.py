@@ -122,7 +122,7 @@ def test_an_event_of_another_kind_is_nobodys_subscription() -> None:
 def test_the_settings_channel_is_the_simple_default(
     environment: Mapping[str, str], stored: list[Subscription], channels: list[tuple[str, str]]
 ) -> None:
-    """It hears of everything until it has a subscription of its own; a watch is none."""
+    """It gets every event until it has a subscription of its own; a watch does not count."""
     results = with_defaults(Settings.model_validate(environment), stored)
     assert [(item.channel, item.id) for item in results] == channels
 

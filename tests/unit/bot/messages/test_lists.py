@@ -49,7 +49,7 @@ def test_changes_link_to_their_cards_and_turn_the_page() -> None:
 
 
 def test_a_list_for_everyone_rings_nobody() -> None:
-    """Who asks is a mention in private and a name in a channel, in the changes and in the report."""
+    """The asker is a mention in private and a name in a channel, in the changes and in the report."""
     changes = (change(id="chg_1"), change(id="chg_2", actor=AGENT))
     standing = StatusReport(NOW, FleetCounts(), Pause(), changes, changes)
     for private, shared in (

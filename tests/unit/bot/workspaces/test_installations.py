@@ -159,7 +159,7 @@ async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: D
     ],
 )
 async def test_what_is_not_wanted_is_refused_with_the_reason(desk: Desk, more: dict[str, Any], words: str) -> None:
-    """Nothing of it is stored."""
+    """Nothing is stored."""
     with pytest.raises(InstallRefusedError, match=words):
         await desk.kept.async_save(installation(**more))
     assert await desk.kept.teams() == []

@@ -1,4 +1,4 @@
-"""Who may decide, by what Slack answers: each kind of account, how long an answer is remembered, what stays unread."""
+"""Eligibility by Slack's answers: each kind of account, how long an answer is cached, what stays unread."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -189,7 +189,7 @@ async def test_a_channel_is_read_to_its_hundredth_page(
 
 
 class Gate:
-    """What a vote, a word on an outcome and a withdrawal come to."""
+    """A gate that records votes, settlements and withdrawals."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Actor, str]] = []

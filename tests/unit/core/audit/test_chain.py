@@ -1,4 +1,4 @@
-"""The chain: whatever is done to a record of it is found, and the right record is named."""
+"""The chain: any tampering with a record is detected, and the right record is named."""
 
 import json
 from typing import Any
@@ -82,7 +82,7 @@ def test_a_rewritten_record_is_told_by_its_neighbours(place: tuple[list[str], in
 
 @given(place=places())
 def test_a_record_rewritten_from_nothing_is_told(place: tuple[list[str], int]) -> None:
-    """Nor does one pass that claims to follow another record than the one before it."""
+    """A record that claims another predecessor than the one before it is reported."""
     lines, number = place
     lines[number] = rewritten(lines[number], previous=OTHER_HASH)
     assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.ALTERED)]
@@ -133,7 +133,7 @@ def test_a_cut_file_names_the_last_record_it_has(place: tuple[list[str], int]) -
 
 @given(place=places())
 def test_a_file_without_its_beginning_is_not_whole(place: tuple[list[str], int]) -> None:
-    """Nor can it begin late."""
+    """A file that starts late is not whole."""
     lines, number = place
     assert faults(lines[number:]) != []
 

@@ -1,4 +1,4 @@
-"""The pause switch: agents change nothing while it is on; people throw it, and only some let agents go on."""
+"""The pause switch: agents change nothing while it is on; any person can pause, and only some can resume."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -39,7 +39,7 @@ def agent_asks(operation: str = "reboot", server: str = "web01") -> Request:
 
 
 def guarded(stage: Stage) -> Gate:
-    """The same gate, where only members of C_OPS may let agents go on."""
+    """The same gate, where only members of C_OPS may resume agents."""
     policy = replace(stage.policy, loaded_stewards=Approvers(channels=("C_OPS",)))
     return stage_of(stage.provider, stage.process, replace(stage.backend, policy=policy)).gate
 
@@ -73,7 +73,7 @@ async def test_reads_and_people_go_on_while_agents_are_paused(stage: Stage) -> N
 
 
 async def test_a_held_change_of_an_agent_can_only_be_denied(stage: Stage) -> None:
-    """Approving is refused with the pause; denying still works, and so does approving once agents go on."""
+    """Approving is refused with the pause; denying still works, and so does approving once agents are resumed."""
     first = await stage.ask("reboot", AGENT, server="web01")
     second = await stage.ask("reboot", AGENT, server=stage.server("web02.example.com").id)
     await stage.gate.pause_agents(BOB, paused=True, reason="the sale")

@@ -159,7 +159,7 @@ async def test_a_step_its_record_and_its_card_are_stored_together_or_not_at_all(
 
 @pytest.mark.requirement("audit-with-its-effect")
 async def test_a_step_that_somebody_took_first_leaves_no_record(database: Database) -> None:
-    """And one that was taken leaves exactly one, with what it did."""
+    """A successful step leaves exactly one record, with its new state; a stale one leaves none."""
     await database.transact(lambda connection: put(connection, change()))
     old = await database.read(lambda connection: repository.load(connection, "chg_1"))
     await database.transact(

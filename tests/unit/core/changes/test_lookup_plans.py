@@ -58,7 +58,7 @@ def fill(connection: Connection) -> None:
 @pytest.mark.requirement("lookups-use-indexes")
 @pytest.mark.parametrize("lookup", LOOKUPS)
 async def test_a_lookup_uses_its_index(database: Database, lookup: str) -> None:
-    """No statement of it goes through all changes, and the indexes made for it are used."""
+    """No statement scans all changes, and the indexes made for it are used."""
     work, indexes = LOOKUPS[lookup]
 
     def explained(connection: Connection) -> str:

@@ -70,7 +70,7 @@ def written_here(path: Path) -> Iterator[str]:
 )
 @pytest.mark.requirement("time-limits-agree")
 def test_a_relation_holds(relation: Relation) -> None:
-    """With the defaults, which are what runs."""
+    """Checked with the defaults, which are what runs."""
     shorter, longer = [[seconds_of(name) for name in names] for names in (relation.shorter, relation.longer)]
     assert holds(relation), f"{relation.why}: {shorter} is longer than {longer}"
 

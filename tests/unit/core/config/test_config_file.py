@@ -109,7 +109,7 @@ def test_each_element_of_an_array_has_its_table() -> None:
     ids=["syntax", "encoding", "size", "depth"],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
-    """With its path and what to do."""
+    """The error has the file's path and what to do."""
     path = tmp_path / "vpsops.toml"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=why) as refused:

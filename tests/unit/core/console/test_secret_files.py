@@ -71,7 +71,7 @@ def status_of(mode: int, uid: int, gid: int) -> os.stat_result:
     ],
 )
 def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gid: int, words: str) -> None:
-    """As systemd and containers hand secrets out: no other group, no other owner, and nothing that it can change."""
+    """As systemd and containers provide secrets: no other group, no other owner, and nothing that it can change."""
     kept = ProtectedFile(Path("key"), "WAYSCLOUD_API_KEY_FILE")
     results = file_findings(kept, status_of(mode, uid, gid), ProcessUser(10, {20}))
     assert [words in item.what for item in results] == ([True] if words else [])
@@ -93,7 +93,7 @@ def test_settings_without_a_secret_may_be_read_and_not_changed(tmp_path: Path, m
     ("mode", "level"), [(0o755, Level.OK), (0o775, Level.WARN), (0o777, Level.FAIL), (0o1777, Level.OK)]
 )
 def test_the_folders_are_looked_at(tmp_path: Path, mode: int, level: Level) -> None:
-    """Who may write one may put another file in the place of this one: behind a link, and the state folder, too."""
+    """Write access to a folder allows replacing the file: the link's target and the state folder are checked too."""
     real, linked, state = (tmp_path / name for name in ("real", "linked", "state"))
     for folder in (real, linked, state):
         folder.mkdir(mode=0o700)

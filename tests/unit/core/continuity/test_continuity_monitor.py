@@ -108,7 +108,7 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         assert (change.state, change.note) == (State.NEEDS_PERSON, continuity_monitor.NOTE)
         await stage.engine.start()
         runner: Runner = stage.engine._runner
-        await runner.run(change_id)  # as another process would that knew nothing of it
+        await runner.run(change_id)  # as another process would that did not know about it
         assert (await stage.changes.get(change_id)).state is State.NEEDS_PERSON
         assert stage.asked("reboot") == 0
         (what,) = await findings(stage.database)

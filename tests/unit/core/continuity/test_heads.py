@@ -45,7 +45,7 @@ def test_of_two_marks_at_most_one_follows_the_other(one: Mark, two: Mark) -> Non
 
 
 def test_a_password_is_no_part_of_the_name() -> None:
-    """Nor the user: another role sees the same database."""
+    """The user is no part of it either: another role sees the same database."""
     name = database_name("postgresql://ann:s3cret@db.example.com/vpsops?sslmode=require&sslpassword=s3cret")
     assert name == "postgresql://db.example.com:5432/vpsops"
     assert database_name("postgresql:///vpsops?host=/run/pg") == "postgresql:///run/pg:5432/vpsops"

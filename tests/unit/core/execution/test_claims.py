@@ -100,7 +100,7 @@ async def test_steps_that_break_do_not_stand_before_the_others_for_ever(
 
 
 async def test_everything_that_was_sent_is_watched(database: Database) -> None:
-    """Also more than ten thousand."""
+    """More than ten thousand are watched, too."""
     ids = await backlog(database, State.WATCHING, BACKLOG + 5)
     assert [item.id for item in await database.read(watched)] == ids
     assert len(await mine_to_refresh(database, "me")) == BACKLOG + 5

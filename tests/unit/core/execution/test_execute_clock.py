@@ -77,7 +77,7 @@ async def test_an_unclear_outcome_is_found_under_any_date(stage: Stage, clock: S
 
 @JUMPS
 async def test_a_date_that_is_set_kills_no_process(stage: Stage, clock: ShakyClock, jump: timedelta) -> None:
-    """Who beats is alive in the lease clock, which the date does not move."""
+    """A process with a heartbeat is alive by the lease clock, which the date does not move."""
     await stage.engine.start()
     clock.ahead = jump
     database = stage.database

@@ -236,7 +236,7 @@ async def test_a_refused_connection_is_no_send(database_url: str, provider: Simu
         staged(database_url, provider, url=url) as stage,
     ):
         held = await stage.ask("stop", server=stage.server("web.example.com").id)
-        await shut()  # reads go on over the connection they have; a write gets one of its own
+        await shut()  # reads continue over the connection they have; a write gets one of its own
         await stage.gate.confirm(held.id, ALICE, held.digest)
         ended = await stage.rest(held.id)
         assert (ended.state, stage.asked("stop")) == (State.FAILED, 0)

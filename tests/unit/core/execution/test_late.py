@@ -90,7 +90,7 @@ async def test_a_name_that_does_not_resolve_ends_as_not_sent(
 
     async with by_name(database_url, provider, Setup(), monkeypatch) as (stage, _, _):
         held = await stage.ask("stop", server=stage.server("web.example.com").id)
-        resolve_after(monkeypatch, fail)  # reads go on over the connection they have
+        resolve_after(monkeypatch, fail)  # reads continue over the connection they have
         change = await ended(stage, await stage.gate.confirm(held.id, ALICE, held.digest))
         assert (change.state, stage.asked("stop")) == (State.FAILED, 0)
         assert change.note.startswith("Nothing was sent.")

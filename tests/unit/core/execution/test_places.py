@@ -1,4 +1,4 @@
-"""Where a database may be, and who may read it."""
+"""Where a database may be, and which users may read it."""
 
 import sqlite3
 import stat

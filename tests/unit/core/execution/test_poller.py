@@ -94,7 +94,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
 
 
 async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: SimulatorHandle) -> None:
-    """People hear that the provider is away and that it is back; the change stays watched and settles."""
+    """People are notified that the provider is away and that it is back; the change stays watched and settles."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     slow.simulator.faults.add(parse({"kind": "status", "status": 500, "match": {"method": "GET"}}))

@@ -195,7 +195,7 @@ async def test_a_date_set_back_keeps_nothing_waiting(kept: Kept) -> None:
 
 
 async def test_the_newest_of_those_to_watch_is_told(kept: Kept) -> None:
-    """So that the process that watches hears of what another one sent."""
+    """The watching process thereby learns what another one sent."""
     await kept.has(change(age=500.0))
     await kept.has(change(id="chg_2", state=State.UNKNOWN, age=3.0, target=replace(held().target, id="s2")))
     await kept.keeper.round()

@@ -73,7 +73,7 @@ async def test_what_a_living_process_runs_is_not_claimed(stage: Stage) -> None:
 
 @pytest.mark.parametrize("owner", [None, "slack-2-gone"])
 async def test_what_a_dead_process_or_nobody_runs_is_claimed(stage: Stage, owner: str | None) -> None:
-    """Also one's own, that broke off."""
+    """A process's own interrupted run is claimed, too."""
     if owner is not None:
         await beats(stage.database, owner, 60.0)
     await stage.engine.start()
@@ -205,7 +205,7 @@ class Beating:
 
     @property
     def database(self) -> "Beating":
-        """Itself: what is asked of it is above."""
+        """Return itself: it has the fields that callers read."""
         return self
 
 
@@ -261,7 +261,7 @@ async def test_an_approved_change_without_an_owner_is_run_while_another_process_
 
 
 async def paused_and_run(stage: Stage, change: Change, runner: Runner) -> Change:
-    """Run an approved change, and return what is stored of it."""
+    """Run an approved change, and return its stored state."""
     moved = CHANGES.update().where(CHANGES.c.id == change.id).values(state="approved")
     await stage.database.transact(lambda connection: connection.execute(moved))
     await runner.run(change.id)
@@ -326,7 +326,7 @@ async def test_a_break_of_what_another_living_process_runs_is_not_counted(stage:
     ],
 )
 async def test_attempts_are_counted_from_the_first_of_those_in_a_row(stage: Stage, events: str, begun: float) -> None:
-    """Not from the request, which may have waited for people for an hour."""
+    """They do not count from the request, which may have waited for people for an hour."""
     held = await stage.ask("stop", server="web01")
 
     def work(connection: sa.Connection) -> float:

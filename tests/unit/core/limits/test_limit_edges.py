@@ -143,7 +143,7 @@ def test_whom_a_rate_counts_for() -> None:
 def test_who_may_not_change_what(
     words: dict[str, frozenset[str]], target: Target, *, agent: bool, person: bool
 ) -> None:
-    """By name or id, in any case and with a trailing dot; some only from agents."""
+    """Protection is by name or id, in any case and with a trailing dot; some is only from agents."""
     limits = Limits(**words)  # type: ignore[arg-type]
     assert (limits.protects(target, AGENT) is not None) is agent
     assert (limits.protects(target, ALICE) is not None) is person
@@ -177,7 +177,7 @@ def test_sights_and_reaches_only_narrow() -> None:
     ],
 )
 def test_each_narrowing_says_what_it_keeps_away(narrowing: Restriction, limit: str, value: str) -> None:
-    """By its own name, and with all its words."""
+    """The refusal names the limit and its full value."""
     assert narrowing.why_not("vps_stop") == (limit, value)
 
 

@@ -200,7 +200,7 @@ async def test_calls_that_come_too_fast_are_refused_reads_too(database_url: str,
 
 
 async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: SimulatorHandle) -> None:
-    """Neither a server nor its change can be listed, named, asked for, agreed to or cancelled."""
+    """A server out of sight, or its change, cannot be listed, named, requested, approved or cancelled."""
     async with limited(database_url, provider) as stage:
         held = await stage.ask("stop", server="db01")
         web = await stage.ask("stop", server="web01")

@@ -162,7 +162,7 @@ async def test_no_wait_is_longer_than_the_clock_can_tell(
 async def test_what_can_never_be_delivered_is_kept_but_not_tried(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """The operator finds it, with the reason; the topic's other messages go on."""
+    """The operator finds it, with the reason; the topic's other messages are sent."""
     ann, _ = boxes
     await put(database, clock, "a")
     await ann.dead(ids(await ann.claim()), error="channel_not_found")

@@ -27,7 +27,7 @@ NIGHT = SubscriptionOptions(quiet=("22:00-07:00",), zone="Europe/Oslo")
 
 
 def wish(number: int = 1, **other: object) -> Subscription:
-    """Return a wish of #ops to hear of drift on the web servers."""
+    """Return a subscription of #ops to drift on the web servers."""
     base = Subscription(
         subscription_id(str(number)), "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT}), ("web*",)
     )
@@ -113,7 +113,7 @@ def test_what_is_no_subscription_is_refused(wrong: Subscription) -> None:
 
 
 async def test_one_is_kept_as_it_was_made_and_once(database: Database, clock: FakeClock) -> None:
-    """All of it comes back; the same delivery makes it once; both are in the trail."""
+    """It is read back complete; the same delivery makes it once; both are in the trail."""
     store = Subscriptions(database, clock)
     full = wish(
         events=frozenset(SubscriptionEvent),

@@ -1,4 +1,4 @@
-"""What is stored is heard of, by whichever process, in its order, without anything missed."""
+"""Every stored change of any process is reported, in order, without gaps."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -42,7 +42,7 @@ async def provider() -> AsyncIterator[SimulatorHandle]:
 
 
 async def subscribe(stage: Stage, *events: SubscriptionEvent, options: SubscriptionOptions | None = None) -> None:
-    """Let a channel want to hear of some events."""
+    """Subscribe a channel to some events."""
     wanted = Subscription("sub_1", "T1", "C1", frozenset(events), options=options or SubscriptionOptions())
     await Subscriptions(stage.database, stage.clock).add(wanted, ALICE)
 

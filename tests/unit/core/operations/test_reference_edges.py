@@ -33,7 +33,7 @@ def test_a_server_is_meant_by_its_id_its_names_or_their_beginning(text: str) -> 
 
 
 def test_an_id_means_its_server_in_any_case_and_before_any_name() -> None:
-    """Also an id that the provider writes in capitals, and one that is the beginning of another's name."""
+    """Also an id in the provider's capitals, and one that begins another server's name."""
     capitals = server(ident="ABC-1", hostname="x.example.com")
     named = server(ident="id-8", hostname="abc-1.example.com")
     assert find_server("abc-1", [named, capitals]) is capitals
@@ -73,7 +73,7 @@ def test_what_means_no_server_is_told_with_three_names_at_most() -> None:
     ("text", "fits"), [("x" * 253, True), ("x" * 254, False), ("", False), (" `' ", False), ("a\x07b", False)]
 )
 def test_a_reference_is_one_line_of_at_most_253_characters(text: str, *, fits: bool) -> None:
-    """As long as a hostname may be."""
+    """A reference may be as long as a hostname."""
     if fits:
         assert clean(text) == text
     else:
@@ -153,7 +153,7 @@ def test_a_page_says_what_comes_before_and_after_it() -> None:
 
 @pytest.mark.parametrize(("status", "progress"), [("stopped", "SETTLED"), ("stopping", "PENDING"), ("error", "FAILED")])
 def test_a_stop_is_settled_by_a_server_that_is_off(status: str, progress: str) -> None:
-    """And not by one that is on its way."""
+    """A server that is still stopping does not settle it."""
     seen = Observation(server(status), None, None, START, START, was_away=False)
     assert stop_settled(seen) is Progress[progress]
 

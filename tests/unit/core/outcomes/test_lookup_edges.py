@@ -125,7 +125,7 @@ def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> Non
 
 
 def test_an_incomplete_list_proves_that_nothing_is_gone() -> None:
-    """Neither a watched server nor one that an unclear create may have made."""
+    """Neither a watched server nor one that an unclear create may have made counts as gone."""
     for state, operation in ((WATCHING, "stop"), (UNKNOWN, "create")):
         sent = change(operation, state, 119 if operation == "stop" else 9_000)
         outcome = determine_outcome(sent, look(complete=False), None, DEFAULT_TIMING)

@@ -138,7 +138,7 @@ def test_a_reboot_nobody_looked_at_is_not_denied(gap: float, share: float) -> No
     )
     first_look = FleetSnapshot(
         [server()], True, START, waited={"chg_1": 300.5}
-    )  # by another process, which saw less of it
+    )  # by another process, which saw fewer polls
     assert determine_outcome(unclear, first_look, up, DEFAULT_TIMING).finding in {
         OutcomeKind.SUCCEEDED,
         OutcomeKind.NEEDS_PERSON,

@@ -1,4 +1,4 @@
-"""What rules come to, case by case."""
+"""Decisions of rules, case by case."""
 
 from dataclasses import replace
 from datetime import datetime

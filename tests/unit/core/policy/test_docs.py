@@ -29,7 +29,7 @@ CONSOLES = re.findall(r"```console\n\$ vpsops (.*?)\n(.*?)```", PAGE, re.DOTALL)
 def test_the_example_decides_as_documented(
     who: str, operation: str, server: str, when: str, price: str, decision: str
 ) -> None:
-    """Each row of the table is what the rules come to."""
+    """The rules decide as each row of the table shows."""
     facts = PolicyContext(
         operation,
         OPERATIONS[operation].risk,

@@ -38,7 +38,7 @@ WEB = Target("S1", "Web01.Example.com.", region="NO")
     ],
 )
 def test_which_servers_words_mean(words: str, hostname: str, *, meant: bool) -> None:
-    """By the whole name, by its first label where the word has no dot, or by the exact id."""
+    """A word matches the whole name, its first label where the word has no dot, or the exact id."""
     assert ServerPatterns.of(words.split()).hold("s1", hostname) is meant
 
 
@@ -112,7 +112,7 @@ def test_a_time_without_a_zone_is_no_time() -> None:
     ],
 )
 def test_what_covers_what(outer: str, inner: str, *, covers: bool) -> None:
-    """As far as the words show."""
+    """One set covers another only if that follows from the words themselves."""
     assert servers_cover(frozenset(outer.split()), frozenset(inner.split())) is covers
 
 

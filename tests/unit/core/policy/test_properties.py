@@ -109,7 +109,7 @@ KNOWN = st.builds(
 def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_named(
     drawn: list[Rule], facts: PolicyContext
 ) -> None:
-    """Where all is known a plain reading of the rules comes to the same; no match is deny."""
+    """With all facts known a plain reading of the rules decides the same; no match is deny."""
     policy = rules(*drawn)
     ruling = policy.decide(facts)
     matching = [item for item in drawn if matches(item, facts)]
@@ -122,7 +122,7 @@ def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_nam
 
 @given(any_rules(), FACTS)
 def test_explaining_comes_to_the_same_as_deciding(drawn: list[Rule], facts: PolicyContext) -> None:
-    """The rules that are heard to speak are those that the ruling names, also where much is unknown."""
+    """The explanation's deciding rules are those that the ruling names, also where much is unknown."""
     policy = rules(*drawn)
     assert sorted(item.rule.id for item in policy.hear(facts) if item.speaks) == sorted(policy.decide(facts).rules)
 

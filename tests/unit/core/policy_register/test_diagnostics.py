@@ -38,7 +38,7 @@ async def look(database: Database, settings: Settings) -> list[DoctorFinding]:
 
 
 async def living(database: Database, ident: str, policy: str, source: str = "") -> None:
-    """Let a process be heard of now."""
+    """Store a heartbeat of a process now."""
 
     def work(connection: sa.Connection) -> None:
         values = {"id": ident, "front": "worker", "started_at": 1.0, "beat": database.tick(connection)}

@@ -173,7 +173,7 @@ async def test_nothing_configured_means_the_embedded_default_and_the_database_sa
 
 
 async def test_channels_in_force_are_everybodys(settings: Settings) -> None:
-    """Who decides follows from what is in force, in a process that knows of no channel too, and at once."""
+    """The deciding channel follows the policy in force at once, also in a process without a configured channel."""
     slack = settings.model_validate({**settings.model_dump(by_alias=True, exclude_unset=True), "VPSOPS_CHANNEL": "C1"})
     async with opened(slack), opened(settings) as other:
         assert other.stewards.channels == ("C1",)
@@ -216,7 +216,7 @@ async def test_an_idle_process_takes_a_policy_with_its_heartbeat(settings: Setti
 
 
 async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, strict: Settings) -> None:
-    """And what it amounts to after another policy was applied."""
+    """It also reports what that policy amounts to after another was applied."""
     async with opened(strict, "worker") as first, opened(lax, "worker"):
 
         async def rows() -> set[tuple[str, str]]:

@@ -14,7 +14,7 @@ SWITCH = sys.getswitchinterval()
 
 @pytest.mark.parametrize(("there", "module"), [(True, "uvloop"), (False, "asyncio")])
 def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, there: bool, module: str) -> None:
-    """With uvloop it is uvloop's; without it everything runs on the interpreter's own."""
+    """With uvloop its loop is used; without it the interpreter's own."""
     monkeypatch.setattr(event_loop, "fast", lambda: there)
     monkeypatch.setitem(sys.modules, "sniffio", None)
     results: list[str] = []

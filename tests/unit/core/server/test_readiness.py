@@ -209,7 +209,7 @@ async def test_damaged_pages_are_red(database_url: str) -> None:
 
 @pytest.mark.requirement("health-names-what-is-red")
 async def test_a_full_disk_is_red(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what was refused, and by the room that is left: a heartbeat needs none."""
+    """Detected by refused writes and by the free space: a heartbeat needs no space."""
     if not database_url.startswith("sqlite"):
         return
 

@@ -62,7 +62,7 @@ async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -
 
 
 async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
-    """All of it comes from one transaction."""
+    """The whole dashboard is read in one transaction."""
     stage.server("a.example.com")
     change = await stage.ask("reboot", AGENT, server="a.example.com")
     await stage.gate.pause_agents(ALICE, paused=True, reason="the sale")

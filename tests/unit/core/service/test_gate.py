@@ -155,7 +155,7 @@ async def test_who_cannot_be_asked_is_refused(core: Core, provider: SimulatorHan
 
 
 async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) -> None:
-    """Where the API has no uptime, a server seen away and up again has rebooted."""
+    """Where the API has no uptime, a server seen down and up again has rebooted."""
     async with running_simulator(SimulatorConfig(speed=100.0, dialect="sdk"), clock=VirtualClock()) as provider:
         env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": provider.url, "VPSOPS_DATABASE_URL": database_url}
         async with open_core(

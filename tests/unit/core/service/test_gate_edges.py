@@ -75,7 +75,7 @@ async def stored(stage: Stage, change: Change, column: sa.Column[Any]) -> Any:
 
 @pytest.mark.requirement("only-the-asker-confirms")
 async def test_what_needs_other_peoples_approval_cannot_be_confirmed(stage: Stage) -> None:
-    """Neither by the human who asked through an agent nor by one who may vote: it stays held and nothing is sent."""
+    """Neither the human behind the agent nor an eligible voter can: it stays held and nothing is sent."""
     held = await stage.ask("stop", AGENT, server="web01")
     assert held.ruling.decision is Decision.APPROVE
     for person in (ALICE, VOTERS[0]):
@@ -106,7 +106,7 @@ async def test_a_digest_that_is_empty_or_short_is_no_digest(stage: Stage, length
 
 
 async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_not(stage: Stage) -> None:
-    """As many as the card carries; the whole of it fits as well, and one more does not."""
+    """The card's sixteen characters or the whole digest match; the digest plus one character does not."""
     held = await stage.ask("stop", AGENT, server="web01")
     for wrong in (f"x{held.digest[1:16]}", f"{held.digest}0"):
         with pytest.raises(StaleChangeError):
@@ -192,7 +192,7 @@ async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -
 async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the key was free when it was checked, and taken in the instant of the storing."""
+    """This also holds where the key was free when checked and taken in the instant of the storing."""
     other = await stage.ask("stop", server="db01", key="trigger-1")
     request = Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     with pytest.raises(UnknownChangeError):
@@ -283,7 +283,7 @@ def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None
 
 
 async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage: Stage) -> None:
-    """Its owner and server are unknown: neither a narrowed gate nor a workspace hears of it."""
+    """Its owner and server are unknown: neither a narrowed gate nor a workspace gets it."""
     held = await stage.ask("stop", server="db01")
     spoilt = CHANGES.update().where(CHANGES.c.id == held.id).values(ruling={"decision": "perhaps"})
     await stage.database.transact(lambda connection: connection.execute(spoilt))

@@ -1,4 +1,4 @@
-"""The wake: a waiter hears of every commit, of this process or another, and misses none."""
+"""The wake: a waiter gets every commit, of this process or another, and misses none."""
 
 import sqlite3
 import sys
@@ -56,7 +56,7 @@ async def test_a_commit_wakes_the_waiters_of_its_process(database: Database) -> 
 
 @pytest.mark.real_time
 async def test_a_commit_of_another_process_wakes(database_url: str) -> None:
-    """A front end that shares the database hears of it within a moment."""
+    """A front end that shares the database is woken within a moment."""
     async with open_database(database_url, VirtualClock()) as database:
         with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
@@ -109,7 +109,7 @@ async def test_nobody_waiting_costs_no_connection(postgres: PostgresServer, cloc
 
 @pytest.mark.real_time  # the server is another process
 async def test_the_wake_survives_a_restarted_server(postgres: PostgresServer) -> None:
-    """After the server was away, waiters hear of commits again."""
+    """After the server was away, waiters are woken by commits again."""
     url, clock = postgres.database(), VirtualClock()
     async with open_database(url, clock) as database, open_database(url, clock) as other:
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -151,7 +151,7 @@ def about(*topics: str) -> Callable[[Connection], None]:
 
 
 async def test_a_commit_wakes_only_who_waits_for_what_it_touched(database: Database) -> None:
-    """Who waits for a change, the outbox or the trail hears of its commits alone; who waits for anything, of all."""
+    """A waiter for a change, the outbox or the trail is woken by its commits alone; a waiter for anything, by all."""
     named = ("change:chg_1", commit_notifier.OUTBOX, commit_notifier.AUDIT, commit_notifier.ANY)
 
     async def woken(*topics: str) -> set[str]:

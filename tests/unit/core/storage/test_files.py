@@ -62,7 +62,7 @@ BESIDE = (_delete_log, _replace_index)
 async def test_nothing_is_read_or_stored_in_a_file_that_others_do_not_find(
     path: Path, act: Callable[[Path], None]
 ) -> None:
-    """What would be stored there is lost at the next start, and no other process knows of it."""
+    """Writes to it would be lost at the next start, and no other process would see them."""
     async with _opened(path) as database:
         await database.transact(_insert)
         act(path)

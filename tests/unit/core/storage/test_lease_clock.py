@@ -64,7 +64,7 @@ async def test_a_server_whose_date_is_set_kills_nobody(
 async def test_one_that_falls_silent_is_dead_after_five_seconds(
     pair: tuple[Process, Process], clock: FakeClock
 ) -> None:
-    """By the steady clock of those who live, however long nothing else happens."""
+    """Silence is measured by the living processes' steady clock, however long nothing else happens."""
     first, other = pair
     for _ in range(int(DEAD_SECONDS)):
         clock.advance(1)

@@ -204,7 +204,7 @@ async def test_beating_goes_on_when_a_beat_fails(
 
 
 async def test_leaving_gives_up_all_at_once(database: Database, processes: tuple[Process, Process]) -> None:
-    """Who signs off is dead in the same transaction, and what it held is free."""
+    """A process that signs off is dead in the same transaction, and what it held is free."""
     mine, other = processes
     await mine.beat()
     await other.beat()

@@ -181,7 +181,7 @@ async def test_reading_goes_on_while_somebody_writes(database_url: str, clock: F
 
 
 async def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, clock: FakeClock) -> None:
-    """Where no page can be added, the transaction fails in words, and the file stays whole."""
+    """Where no page can be added, the transaction fails with a clear error, and the file stays whole."""
     async with open_database(f"sqlite:///{tmp_path / 'v.sqlite3'}", clock) as database:
 
         def fill(connection: Connection) -> None:

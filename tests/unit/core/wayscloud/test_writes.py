@@ -223,7 +223,7 @@ async def test_a_clear_no_is_a_clear_no(status: int, kind: type[ProviderRefusedE
 
 
 async def test_a_missing_server_and_a_missing_route_are_told_apart() -> None:
-    """A 404 speaks of the server in a power operation, and of the route in a create."""
+    """A 404 is about the server in a power operation, and about the route in a create."""
     async with Provider().client() as client:
         with pytest.raises(NotFoundError):
             await client.stop_server(SERVER_ID)
@@ -289,7 +289,7 @@ async def test_a_refused_connection_is_tried_again_for_power_operations_only() -
 
 @every_write
 async def test_nothing_is_asked_of_the_fence_when_nobody_listens(write: Write) -> None:
-    """A connection that is refused never comes to the point of leaving."""
+    """A refused connection never gets as far as sending."""
     asked: list[str] = []
     url = f"http://127.0.0.1:{await refused_port()}"
     async with Wayscloud(Credentials(KEY), base_url=url, clock=FakeClock(), settings=QUICK) as client:

@@ -198,7 +198,7 @@ def test_a_failure_inside_a_good_code_is_a_failure(answer: dict[str, Any]) -> No
 
 
 def test_the_words_of_an_accepted_operation_are_kept_apart() -> None:
-    """The documented answer to a stop speaks of a start, so it is in the extras only."""
+    """The documented answer to a stop describes a start, so it is in the extras only."""
     answer = parse.accepted("1")({"success": True, "action": "start", "message": "VPS is starting"})
     assert answer.model_dump() == {"ok": True}
     assert answer.extra["action"] == "start"

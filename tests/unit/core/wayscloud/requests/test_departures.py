@@ -129,7 +129,7 @@ async def _head(stream: ByteStream) -> str:
 
 @dataclass(slots=True)
 class Steps:
-    """A departure that writes down what it hears, and does something while its intention is being stored."""
+    """A departure that records its calls, and does something while its intention is being stored."""
 
     storing: Callable[[], Awaitable[object]]
     seen: list[str] = field(default_factory=list)

@@ -109,7 +109,7 @@ def broken(error: Exception) -> Wayscloud:
     "error", [httpx.ReadError("x"), httpx.ReadTimeout("x"), OSError("x"), RuntimeError("a bug"), ValueError("a bug")]
 )
 async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exception) -> None:
-    """Also errors that are no fault of the network: they must not count as not sent."""
+    """This includes errors that are no fault of the network: they must not count as not sent."""
     async with broken(error) as client:
         with pytest.raises(OutcomeUnknownError):
             await client.create_server(NEW)
@@ -164,7 +164,7 @@ def test_where_the_key_may_go_at_all(url: str, *, fits: bool) -> None:
 
 @pytest.mark.parametrize(("status", "fine"), [(199, False), (200, True), (299, True), (300, False)])
 def test_any_2xx_is_a_yes(status: int, *, fine: bool) -> None:
-    """And nothing beside."""
+    """Any 2xx, and no other status, is a success."""
     assert ProviderResponse(status, Body(), "/").ok is fine
 
 
@@ -192,7 +192,7 @@ async def test_a_body_has_so_many_bytes_at_most(size: int, encoding: str, *, who
 
 @pytest.mark.parametrize("encoding", ["gzip", "X-GZIP "])
 async def test_a_packed_body_comes_in_parts(encoding: str) -> None:
-    """And is not whole until its end."""
+    """A packed body is not whole until its end."""
     packed = gzip.compress(b"words")
     whole = await read_body(chunks(packed[:4], packed[4:]), {"content-encoding": encoding}, 100)
     cut = await read_body(chunks(packed[:-9]), {"content-encoding": encoding}, 100)
@@ -201,7 +201,7 @@ async def test_a_packed_body_comes_in_parts(encoding: str) -> None:
 
 @pytest.mark.parametrize(("limit", "fits"), [(1000, True), (999, False)])
 async def test_a_small_body_that_unpacks_to_a_large_one_is_cut(limit: int, *, fits: bool) -> None:
-    """By what it unpacks to."""
+    """The bound is on the unpacked size."""
     body = await read_body(chunks(gzip.compress(b"x" * 1000)), {"content-encoding": "gzip"}, limit)
     assert (body.flaw == "") is fits
 
