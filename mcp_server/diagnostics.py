@@ -21,7 +21,7 @@ AREA: Final = "mcp"
 
 
 async def check_mcp(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Check the configuration; raises `ConfigurationError` when the file of tokens cannot be used."""
+    """Check the configuration. Raises `ConfigurationError` when the file of tokens cannot be used."""
     findings: list[DoctorFinding] = []
     if settings.oauth_issuer:
         findings.append(await _issuer(settings.oauth_issuer, clock))

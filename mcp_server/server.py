@@ -69,7 +69,7 @@ class ServerOptions:
 
 
 def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any]:
-    """Return the server over a core, ready for any transport; raises `ConfigurationError` where no tool is left."""
+    """Return the server over a core, ready for any transport. Raises `ConfigurationError` when no tool is left."""
     chosen = options or ServerOptions()
     local = Caller(human=chosen.human or human_of(core.settings), named_in="VPSOPS_ACTOR")
     effective_reach(core, chosen.reach)
@@ -170,7 +170,7 @@ async def _answer(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
 
 
 def _unfinished(tool: t.Tool) -> ToolResult:
-    """Return the answer to a call that did not come to its end before the process had to."""
+    """Return the answer to a call that was not finished when the process had to stop."""
     return results.text_result(TRY_AGAIN if is_read_only(tool) else UNCLEAR, failed=True)
 
 

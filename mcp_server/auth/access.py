@@ -69,7 +69,7 @@ def narrow_callers(core: Core, flags: AccessScope, who: Callable[[Context], Call
 
 
 def exceeded_limit(caller: Caller, tool: str, *, alters: bool) -> Exceeded | None:
-    """Return why a caller may not use a tool, by limits or by scope, or nothing."""
+    """Return why limits or scope forbid a caller a tool, or None."""
     barred = caller.reach.barred(tool)
     if barred is not None:
         return guard.barred(barred, tool)

@@ -40,7 +40,7 @@ class ActiveAccountVerifier(Verifier):
         self._known: LRUCache[Names, _AccountCheck] = LRUCache(MOST_KEPT)
 
     async def verify_token(self, token: str) -> CallerToken:
-        """Return the token with its caller; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
+        """Return the token with its caller. Raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
         verified = await self._verifier.verify_token(token)
         problem = await self._problem(verified.caller)
         if problem:

@@ -101,7 +101,7 @@ class IssuerKeys:
         return [key for jwk in listed[:MAX_KEYS] if (key := usable_key(jwk)) is not None]
 
     async def _discover(self) -> str:
-        """Return the key set's address from this issuer's discovery document; raises `ValueError` without one."""
+        """Return the key set's address from this issuer's discovery document. Raises `ValueError` without one."""
         for address in discovery_addresses(self._issuer):
             try:
                 metadata = await self._get(address)
@@ -145,7 +145,7 @@ def check_address(address: str) -> None:
 
 
 def usable_key(described: object) -> jwt.PyJWK | None:
-    """Return a key that may sign tokens for us, or nothing: not symmetric, not weak, not for something else."""
+    """Return a key that may sign tokens, or None: not symmetric, not weak, not for another use."""
     if not isinstance(described, dict) or described.get("use", "sig") != "sig":
         return None
     kind = (described.get("kty"), described.get("crv"))

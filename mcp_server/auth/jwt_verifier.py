@@ -28,7 +28,7 @@ REASONS: Final[Mapping[type[Exception], str]] = {
 
 
 class TokenNotAcceptedError(Exception):
-    """A token is not accepted; `why` is in our own words and holds nothing of it."""
+    """A token is not accepted; `why` is in our own words and quotes nothing of it."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -61,7 +61,7 @@ class JwtVerifier:
         self._keys = keys
 
     async def grant_of(self, token: str) -> VerifiedToken:
-        """Verify a token; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
+        """Verify a token. Raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
         header = read_header(token)
         key = await self._keys.find(header.get("kid"), header["alg"])
         if key is None:
@@ -84,7 +84,7 @@ class JwtVerifier:
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """Return a token's header as far as it is ours to use; raises `TokenNotAcceptedError`."""
+    """Return a token's header, if we accept its values. Raises `TokenNotAcceptedError`."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
@@ -97,7 +97,7 @@ def read_header(token: str) -> dict[str, Any]:
 
 
 def verified_token_from(claims: Mapping[str, Any], trust: IssuerConfig) -> VerifiedToken:
-    """Read verified claims; raises `TokenNotAcceptedError` for a sender-constrained token (`cnf`)."""
+    """Read verified claims. Raises `TokenNotAcceptedError` for a sender-constrained token (`cnf`)."""
     if "cnf" in claims:
         raise TokenNotAcceptedError("it is bound to a key, which a bearer does not prove")
     names = human_names(claims, trust)

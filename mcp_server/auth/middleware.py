@@ -77,7 +77,7 @@ class CallerToken(AccessToken):
 
 
 def token_in(scope: Scope) -> CallerToken | None:
-    """Return the token that a request was let in with; none without authentication."""
+    """Return the token of an authenticated request; None without authentication."""
     user = scope.get("user")
     token = user.access_token if isinstance(user, AuthenticatedUser) else None
     return token if isinstance(token, CallerToken) else None
@@ -99,7 +99,7 @@ class Verifier(TokenVerifier):
         self._issuer = issuer
 
     async def verify_token(self, token: str) -> CallerToken:
-        """Return the token with its caller; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
+        """Return the token with its caller. Raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
         if len(token) > LONGEST_TOKEN or not token.isascii():
             raise TokenNotAcceptedError("it cannot be read")
         known = self._access.tokens.find(token) if self._access.tokens else None

@@ -45,7 +45,7 @@ class OpenRequests:
         return len(self._open)
 
     async def run(self, app: ASGIApp, token: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that `token` let in; ends the answer in good order where the token ends first."""
+        """Answer a request admitted by `token`; end the answer in good order when the token ends first."""
         last: Message = {}
 
         async def pass_on(message: Message) -> None:

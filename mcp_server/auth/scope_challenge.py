@@ -57,7 +57,7 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
 
 
 def called_name(body: bytes) -> str:
-    """Return the name of the tool that a message calls, the method if it acts on a task, or nothing."""
+    """Return the name of the tool that a message calls, the method if it acts on a task, or "" for others."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):

@@ -100,7 +100,7 @@ class StaticToken:
 
 
 class StaticTokens:
-    """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start.
+    """The tokens of a file. Raises `ConfigurationError` where it cannot be used at the start.
 
     While the file is invalid, no token is accepted.
     """
@@ -147,7 +147,7 @@ def digest_of(token: str) -> str:
 
 
 def read_tokens(path: Path) -> Sequence[StaticToken]:
-    """Read a file of `[[token]]` tables; raises `ConfigurationError` that names the entry and never its content."""
+    """Read a file of `[[token]]` tables. Raises `ConfigurationError` that names the entry and never its content."""
     return _tokens_of(path, _parsed(path))
 
 
@@ -203,7 +203,7 @@ def _known(path: Path, number: int, written: object) -> StaticToken:
 
 
 def _alias(word: str) -> str:
-    """Return another name as it is kept: an address in its one form, another word unless it could pass for an id."""
+    """Return an alias in its stored form: a normalised address, or another word unless it resembles an id."""
     if "@" in word:
         return normal_email(word)
     return "" if looks_like_slack(word) else word

@@ -37,7 +37,7 @@ class NewToken:
 
 
 def new_secret() -> str:
-    """Return a token of 256 random bits, with a beginning by which it is found where it should not be."""
+    """Return a token of 256 random bits, with a prefix that secret scanners can find."""
     return PREFIX + secrets.token_urlsafe(32)
 
 
@@ -147,7 +147,7 @@ def _without(text: str, gone: Sequence[int]) -> str:
 
 
 def _check(path: Path, text: str, kept: Sequence[StaticToken], more: int = 0) -> None:
-    """Raise `ConfigurationError` unless a text holds these tokens as they were, and so many after them."""
+    """Raise `ConfigurationError` unless a text holds these tokens unchanged, and `more` after them."""
     known = list(parse_tokens(path, text)) if kept or more else []
     if known[: len(kept)] != list(kept) or len(known) != len(kept) + more or (not known and _has_statements(text)):
         raise ConfigurationError(

@@ -32,7 +32,7 @@ def open_streams(handover: Handover) -> tuple[io.TextIOWrapper, DeduplicatedOutp
 
 
 async def store_answers(server: Server[Any], words: Sequence[str]) -> None:
-    """Let the next start by these words, in this environment, answer early; does nothing where one does already."""
+    """Store answers for the next start with these words in this environment; no-op when they exist."""
     from pathlib import Path  # noqa: PLC0415
 
     from vpsops.mcp_server.fast_start import responder, snapshot  # noqa: PLC0415

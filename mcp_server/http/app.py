@@ -202,7 +202,7 @@ class McpEndpoint:
             await self._app(scope, receive, send)
 
     def hang_up(self) -> None:
-        """End every stream of news, in good order, and have calls under way answered."""
+        """End every notification stream, in good order, and have calls under way answered."""
         self._shutdown.begin()
         for stream in tuple(self._streams):
             stream.cancel()

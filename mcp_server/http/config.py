@@ -55,7 +55,7 @@ def http_config_from(
 
 
 def state_keys(settings: Settings) -> tuple[bytes, ...]:
-    """Return the keys that seal open questions, the first for new ones; raises `ConfigurationError` for short ones."""
+    """Return the keys that seal open questions, the first for new ones. Raises `ConfigurationError` for short ones."""
     given = settings.state_key.get_secret_value() if settings.state_key else ""
     keys = _listed(given)
     if any(len(key) < SHORTEST_KEY for key in keys):

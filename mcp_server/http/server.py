@@ -24,7 +24,7 @@ logger = structlog.get_logger(__name__)
 
 
 def run_http(settings: Settings, given: str, options: ServerOptions) -> None:
-    """Serve over HTTP until a signal; raises `ConfigurationError` before anything is served, `StorageError`."""
+    """Serve over HTTP until a signal. Raises `ConfigurationError` before anything is served, `StorageError`."""
     host, port = address_of(given, EXAMPLE)
     with listen(host, port) as sock:
         run_server(_main, settings, http_config_from(settings, sock, SystemClock(), host), sock, options)

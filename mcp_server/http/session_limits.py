@@ -69,7 +69,7 @@ class CallerLimits:
         self._requests: Counter[CallerKey] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 429 or 503 where its caller has too much under way."""
+        """Pass a request on, or answer 429 or 503 when its caller has too much under way."""
         with self._request(caller_key(scope)) as allowed:
             if not allowed:
                 self._rejections.count("too_many_requests")
@@ -102,7 +102,7 @@ class CallerLimits:
             self._requests -= Counter([principal])
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on a request that may open a session; raises `TooManySessionsError`."""
+        """Pass on a request that may open a session. Raises `TooManySessionsError`."""
         principal = caller_key(scope)
         taken = self._taken.setdefault(principal, CallerUsage())
         await self._make_room(taken, scope)

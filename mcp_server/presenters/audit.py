@@ -41,7 +41,7 @@ class AuditTrail(BaseModel):
 
 
 def audit_trail_from(records: Sequence[TrailRecord], whose: str) -> AuditTrail:
-    """Return records, oldest first as they are stored, as a model sees them."""
+    """Return records in their form for a model, oldest first as they are stored."""
     return AuditTrail(records=[audit_record_from(record) for record in reversed(records)], whose=whose)
 
 

@@ -63,7 +63,7 @@ def not_confirmed_result(of: Change, why: str, *, tools: bool) -> t.CallToolResu
 
 
 def refused_result(outcome: Refused, *, tools: bool) -> t.CallToolResult:
-    """Return why the gate did not take a request, and which change is in the way."""
+    """Return why the gate refused a request, and which change blocks it."""
     error_result = f"({outcome.error_id})" if outcome.error_id else ""
     open_change = f"In the way: {change_text(outcome.change, tools=tools)}" if outcome.change else ""
     said = join_nonempty((outcome.reason, outcome.hint, error_result), " ")

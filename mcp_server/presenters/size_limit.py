@@ -73,7 +73,7 @@ def fit_rows(count: int, page: Callable[[int], ResultPage], bound: SizeLimit = R
 
 
 def fit_result(text: str, content: Content | None, bound: SizeLimit = RESULT) -> tuple[str, Content | None]:
-    """Return a result that fits: as it is, or with its longest values and then its text cut."""
+    """Return a result that fits: unchanged, or with its longest values and then its text cut."""
     for shorter in SHORTER:
         if bound.holds((text, content)):
             return text, content

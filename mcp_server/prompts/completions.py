@@ -173,7 +173,7 @@ class Completions:
         }
 
     async def complete(self, reader: ResourceReader, params: t.CompleteRequestParams) -> t.CompleteResult:
-        """Answer `completion/complete`; raises the protocol's error for a template or a prompt there is not."""
+        """Answer `completion/complete`. Raises the protocol's error for an unknown template or prompt."""
         source = candidate_source(params.ref, params.argument.name)
         names = NONE
         if source and len(params.argument.value) <= LONGEST_VALUE and self._may(reader, source):

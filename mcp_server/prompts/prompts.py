@@ -62,7 +62,7 @@ class PromptContext:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as it is listed, and what writes it."""
+    """A prompt as it is listed, and its writer."""
 
     shown: t.Prompt
     write: Callable[[PromptContext, Arguments], Awaitable[list[t.PromptMessage]]]
@@ -303,7 +303,7 @@ async def list_prompts(_: sdk_compat.Context, params: t.PaginatedRequestParams |
 async def get_prompt(
     readers: ResourceReaders, context: sdk_compat.Context, params: t.GetPromptRequestParams
 ) -> t.GetPromptResult:
-    """Answer `prompts/get`; raises the protocol's error for a prompt or an argument there is not."""
+    """Answer `prompts/get`. Raises the protocol's error for an unknown prompt or argument."""
     prompt = PROMPTS.get(params.name)
     if prompt is None:
         raise sdk_compat.invalid_params_error(f"Unknown prompt: {sanitize(params.name)}")
@@ -317,7 +317,7 @@ async def get_prompt(
 
 
 def check_arguments(prompt: t.Prompt, given: Arguments) -> dict[str, str]:
-    """Return a prompt's arguments, without the empty ones; raises the protocol's error for what does not fit."""
+    """Return a prompt's arguments, without the empty ones. Raises the protocol's error for invalid ones."""
     known = {argument.name: argument for argument in prompt.arguments or ()}
     unknown = [sanitize(name) for name in given if name not in known]
     kept = {name: value.strip() for name, value in given.items() if value.strip()}

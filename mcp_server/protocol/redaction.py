@@ -16,7 +16,7 @@ class RedactionMiddleware:
     redactor: Redactor
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Handle a request or a notification; the name of a method that there is not is part of an error."""
+        """Handle a request or a notification; an unknown method's name is part of an error."""
         try:
             return await call_next(replace(ctx, params=self.redactor.json(ctx.params)))
         except MCPError as error:

@@ -78,7 +78,7 @@ class ToolCall:
         return form_answer_from(given) if isinstance(given, t.ElicitResult) else None
 
     async def push(self, question: ConfirmationForm, *, seconds: float) -> FormAnswer | None:
-        """Ask and wait (old era); nothing when the client cannot or will not answer, or the time ran out."""
+        """Ask and wait (old era); None when the client cannot or will not answer, or on time-out."""
         try:
             return form_answer_from(
                 await self.context.session.send_request(
@@ -176,7 +176,7 @@ def invalid_cursor_error() -> MCPError:
 
 
 def resource_not_found_error(context: Context, uri: str, why: str = "") -> MCPError:
-    """Return the protocol error for a resource that is not there, as the client's revision has it."""
+    """Return the protocol error for a missing resource, as the client's revision has it."""
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
     code = t.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
     shown = uri[:LONGEST_URI]

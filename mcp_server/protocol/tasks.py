@@ -61,13 +61,13 @@ class TaskStore(Protocol):
         """Count a request against the caller's rate. Raises `NotAllowedError` when it exceeds the limit."""
 
     async def find(self, context: Context, task_id: str) -> McpTask | None:
-        """Return a task of this caller's, or nothing."""
+        """Return a task of this caller, or None."""
 
     async def update(self, context: Context, task_id: str, answers: Mapping[str, Json]) -> bool:
         """Take answers to a task's questions, ignoring others; return whether the task is known."""
 
     async def cancel(self, context: Context, task_id: str) -> bool:
-        """Give a task up as far as it can be; returns whether it is known."""
+        """Cancel a task as far as possible; return whether it is known."""
 
 
 class TaskParams(t.RequestParams):

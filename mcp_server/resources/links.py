@@ -1,4 +1,4 @@
-"""Links from a tool's result to where a client can go on listening: the change it began, as long as that is open."""
+"""Links from a tool's result to the resource to listen to: its change, as long as that is open."""
 
 from typing import Final
 

@@ -48,12 +48,12 @@ class ResourceReader:
         return outcome.result
 
     async def change(self, change_id: str) -> Change:
-        """Return a change; raises `UnknownChangeError`, `NotAllowedError`."""
+        """Return a change. Raises `UnknownChangeError`, `NotAllowedError`."""
         await self.count("change_get")
         return await self.core.changes.get(change_id, scope=self.scope)
 
     async def changes(self, limit: int) -> Sequence[Change]:
-        """Return the newest changes; raises `NotAllowedError`."""
+        """Return the newest changes. Raises `NotAllowedError`."""
         await self.count("changes")
         return await self.core.changes.list(limit=limit, scope=self.scope)
 
@@ -118,7 +118,7 @@ class ResourceReader:
         return await self.core.admission.admit(self.request(operation, {})) is not None
 
     async def servers(self) -> ProviderList[Server]:
-        """Return all servers in one call; raises `NotAllowedError`, `WayscloudError`."""
+        """Return all servers in one call. Raises `NotAllowedError`, `WayscloudError`."""
         self.check("list")
         return await self.core.servers.list_all(self.request("list", {}), scope=self.scope)
 

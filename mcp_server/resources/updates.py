@@ -41,7 +41,7 @@ Release = Callable[[], None]
 
 @dataclass(frozen=True)
 class ServerResourceUpdated(ResourceUpdated):
-    """A resource is another now; `targets` are the servers that made it so, as far as they are known."""
+    """A resource has changed; `targets` are the servers that caused it, as far as they are known."""
 
     targets: tuple[Target, ...] = field(default=(), compare=False)
 

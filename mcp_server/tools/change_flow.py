@@ -220,7 +220,7 @@ async def _decide(ctx: CallContext, call: ToolCall, shown: tuple[str, str], answ
 
 
 async def continue_change(ctx: CallContext, call: ToolCall, change: Change) -> ToolResult:
-    """Hand a change that is not at its end to a client that takes tasks; let the others wait for it in their call."""
+    """Hand an unfinished change to a client that takes tasks; let the others wait for it in their call."""
     if change.state.final or not takes_tasks(call.context):
         return await follow_change(ctx, call, change)
     timing, now = ctx.core.timing, ctx.core.clock.now()
@@ -255,14 +255,14 @@ async def _watch(ctx: CallContext, call: ToolCall, change: Change, patience: flo
 
 
 async def _last_seen(ctx: CallContext, change: Change) -> Change:
-    """Return a change as it is now, or as it was a moment ago where that cannot be read any more."""
+    """Return a change's current state, or its last known one when it cannot be read any more."""
     with suppress(VpsopsError), anyio.move_on_after(LAST_LOOK):
         return await ctx.core.changes.get(change.id, scope=ctx.scope)
     return change
 
 
 def _ended(ctx: CallContext, change: Change) -> str:
-    """Return the sentence for a call that ends before its change because the process stops, or nothing."""
+    """Return the sentence for a call that ends before its change because the process stops, or ""."""
     return GOES_ON if ctx.shutdown.begun and not is_quiescent(change) else ""
 
 

@@ -34,7 +34,7 @@ class ChangeTasks:
     ctx: CallContext
 
     async def admit(self, context: sdk_compat.Context, method: str) -> None:
-        """Count a request as a call of a tool is counted; raises `NotAllowedError`."""
+        """Count a request like a call of a tool. Raises `NotAllowedError`."""
         too_fast = await self.ctx.core.admission.admit(Request(method, {}, self._actor(context), ORIGIN))
         if too_fast is not None:
             raise NotAllowedError(too_fast.reason, hint=too_fast.hint)

@@ -57,7 +57,7 @@ class CheckResult(BaseModel):
 
 
 async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
-    """Answer what a change would come to; raises `InvalidInputError` in the words of the change's own tool."""
+    """Answer with a change's predicted outcome. Raises `InvalidInputError` in the words of the change's own tool."""
     arguments = dict(call.arguments)
     operation = OPERATIONS[str(arguments.pop("operation"))]
     signature_for(operation).check(arguments)

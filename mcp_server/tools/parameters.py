@@ -52,7 +52,7 @@ async def read_parameters(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def read_request(method: str, params: Mapping[str, Any] | None) -> Params | None:
-    """Return a request's parameters in the SDK's spelling; raises the protocol's error for what cannot be read."""
+    """Return a request's parameters in the SDK's spelling. Raises the protocol's error for what cannot be read."""
     if params is None:
         return None
     kept = {name: value for name, value in params.items() if value is not None}
