@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the bot until a signal; raises `ConfigurationError`, `StorageError` and `NotSignedInError`."""
+    """Run the bot until a signal. Raises `ConfigurationError`, `StorageError` and `NotSignedInError`."""
     settings = load_settings()
     address = address_of(args.http, settings)
     require_settings(settings, http=address is not None)

@@ -91,7 +91,7 @@ class StdioOptions:
 
 
 async def _serve_core(settings: Settings, group: TaskGroup, start: StdioOptions, began: anyio.Event) -> bool:
-    """Serve until either end stops it; returns whether a thread may still wait on standard input."""
+    """Serve until either end stops it; return whether a thread may still wait on standard input."""
     async with open_core(settings, front="mcp") as core:
         end = _StdioShutdown(Shutdown(), PendingRequests())
         server = build_server(core, replace(start.options, shutdown=end.shutdown))
@@ -105,7 +105,7 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: StdioOptions,
 
 @dataclass(frozen=True, slots=True)
 class _StdioShutdown:
-    """How serving one client comes to its end."""
+    """The end of serving one client."""
 
     shutdown: Shutdown
     unanswered: PendingRequests

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve both until a signal; raises what `vpsops bot` and `vpsops mcp` raise."""
+    """Serve both until a signal. Raises what `vpsops bot` and `vpsops mcp` raise."""
     options = ServerOptions(reach=reach_from_flags(args))
     settings = load_settings()
     host, port = address_of(args.http, DEFAULT)

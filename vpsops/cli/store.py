@@ -1,4 +1,4 @@
-"""`vpsops store accept`: a person at a terminal accepts a database that went back, as it is."""
+"""`vpsops store accept`: a person at a terminal accepts a database that was rolled back."""
 
 import argparse
 import sys

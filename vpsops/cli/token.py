@@ -73,7 +73,7 @@ def _new_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do one of the three; raises `ConfigurationError` where the file cannot be used, `InvalidInputError`."""
+    """Run the chosen subcommand. Raises `ConfigurationError` when the file cannot be used, `InvalidInputError`."""
     arguments.token(arguments)
     return 0
 

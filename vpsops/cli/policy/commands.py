@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run a subcommand; raises `ConfigurationError` with file, line and hint."""
+    """Run a subcommand. Raises `ConfigurationError` with file, line and hint."""
     if "force" in arguments:
         return force.run(arguments)
     if arguments.action == "check":
@@ -164,7 +164,7 @@ def _lets(rule: Rule, operation: str) -> bool:
 
 
 def facts_of(arguments: argparse.Namespace) -> PolicyContext:
-    """Return the facts of a request as the words of the command line have it; raises `ConfigurationError`."""
+    """Return the facts of a request as the words of the command line have it. Raises `ConfigurationError`."""
     operation = OPERATIONS.get(arguments.operation)
     if operation is None:
         raise ConfigurationError(
@@ -187,7 +187,7 @@ def facts_of(arguments: argparse.Namespace) -> PolicyContext:
 
 
 def actor_of(arguments: argparse.Namespace) -> Actor:
-    """Return the actor that `--as`, `--human` and `--group` describe; raises `ConfigurationError`."""
+    """Return the actor that `--as`, `--human` and `--group` describe. Raises `ConfigurationError`."""
     kind, _, ident = arguments.actor.partition(":")
     if kind not in {"person", "agent"}:
         raise ConfigurationError(f"--as {kind} is neither person nor agent.", hint="For example --as agent:ci.")

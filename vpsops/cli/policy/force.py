@@ -106,7 +106,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the subcommand; raises `ConfigurationError`, `StorageError`, `InvalidInputError` and `StaleChangeError`."""
+    """Run the subcommand. Raises `ConfigurationError`, `StorageError`, `InvalidInputError` and `StaleChangeError`."""
     named = {name: getattr(arguments, name) for name in ForceOptions.__slots__ if hasattr(arguments, name)}
     wanted = ForceOptions(**named)
     if sum(map(bool, (wanted.file, wanted.version, wanted.embedded))) > 1 and arguments.force is not show_policy:
@@ -144,7 +144,7 @@ def force_state(connection: Connection) -> ForceState:
 async def apply_policy(
     database: Database, settings: Settings, wanted: ForceOptions, clock: Clock, ask: Ask = input
 ) -> int:
-    """Show the difference, ask, and put a policy in force; returns 1 where the answer was no."""
+    """Show the difference, ask, and put a policy in force; return 1 when the answer was no."""
     now = await database.read(force_state)
     _expected(now, wanted.expect)
     document, source = await _wanted(database, settings, wanted, now.document)
