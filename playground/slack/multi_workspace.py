@@ -191,7 +191,7 @@ def _client(request: web.Request, form: dict[str, str]) -> tuple[str, str]:
 
 
 def _granted(slack: Slack, form: dict[str, str], client: tuple[str, str]) -> Json:
-    """Exchange a code, as the page of oauth.v2.access has it; raises `ApiError`."""
+    """Exchange a code, as the page of oauth.v2.access has it. Raises `ApiError`."""
     if client[0] != CLIENT_ID:
         raise ApiError("invalid_client_id")
     if client[1] != CLIENT_SECRET:

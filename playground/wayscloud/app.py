@@ -48,7 +48,7 @@ class SimulatorApp:
         self._control = control.application(simulator)
 
     def speak(self, dialect: str) -> None:
-        """Switch to another dialect, with a fresh world; raises `ConfigurationError`."""
+        """Switch to another dialect, with a fresh world. Raises `ConfigurationError`."""
         self.simulator.speak(dialect)
         self._api = api(self.simulator)
 

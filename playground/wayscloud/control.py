@@ -180,7 +180,7 @@ async def document(request: Request) -> object:
 
 
 async def validated(model: type[Model], request: Request) -> Model:
-    """Return the body as a model; raises 422 with its fault."""
+    """Return the body as a model. Raises 422 with its fault."""
     try:
         return model.model_validate(await document(request))
     except ValidationError as error:

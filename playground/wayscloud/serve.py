@@ -123,7 +123,7 @@ async def running_simulator(
     )
     bound = listener.getsockname()[1]
     with listener:
-        # A task group would wrap whatever the block raises; the server is the only task, and it is awaited here.
+        # A task group would wrap the block's exceptions; the server is the only task, and it is awaited here.
         serving = asyncio.create_task(server.serve([listener]))
         try:
             yield SimulatorHandle(f"http://{HOST}:{bound}", bound, app)

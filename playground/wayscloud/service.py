@@ -43,7 +43,7 @@ async def answer(simulator: Simulator, operation: str, request: Request) -> Resp
 
 
 async def pause(simulator: Simulator, seconds: float) -> None:
-    """Wait in real time, whatever the speed: this is what client timeouts are measured against."""
+    """Wait in real time, at any simulated speed: client timeouts are measured against it."""
     if seconds > 0:
         await simulator.clock.sleep(seconds)
 
@@ -57,7 +57,7 @@ def spoil(request: Request, fault: Fault, done: Answer | None, simulator: Simula
 
 
 def viewed(simulator: Simulator, entry: Entry, request: Request, drawn: Drawn, done: Answer) -> Answer:
-    """Return the honest answer as the faults that strike show and encode it; an error is left as it is."""
+    """Return the honest answer as the striking faults show and encode it; an error stays unchanged."""
     if done.status >= 300:  # noqa: PLR2004 - the successes
         return done
     url = str(request.url.replace(query=""))

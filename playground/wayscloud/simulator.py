@@ -12,7 +12,7 @@ from vpsops.playground.wayscloud.request_log import Journal
 
 
 class Simulator:
-    """State behind one address; raises `ConfigurationError` on a dialect there is not."""
+    """State behind one address. Raises `ConfigurationError` on an unknown dialect."""
 
     world: World
     faults: Faults
@@ -23,7 +23,7 @@ class Simulator:
         self._begin(config)
 
     def speak(self, dialect: str) -> None:
-        """Restart with a fresh world in another dialect, since its codes differ; raises `ConfigurationError`."""
+        """Restart with a fresh world in another dialect, since its codes differ. Raises `ConfigurationError`."""
         self._begin(replace(self.config, dialect=dialect, speed=self.world.time.speed))
 
     def _begin(self, config: SimulatorConfig) -> None:

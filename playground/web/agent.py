@@ -95,7 +95,7 @@ class Agent:
     def answer(
         self, number: int, action: Action, content: Mapping[str, str | int | float | bool | list[str] | None]
     ) -> None:
-        """Answer the question of a call; raises KeyError where nothing is asked."""
+        """Answer the question of a call. Raises KeyError when no question is open."""
         call = self._call(number)
         if call.question is None:
             raise KeyError(f"call {number} asks nothing")
@@ -104,7 +104,7 @@ class Agent:
         call.question.answered.set()
 
     def cancel(self, number: int) -> None:
-        """Let the client give a call up; raises KeyError."""
+        """Have the client cancel a call. Raises KeyError."""
         self._call(number).scope.cancel()
 
     def _call(self, number: int) -> Call:
@@ -119,7 +119,7 @@ class Agent:
                 await self._converse(call)
             if call.scope.cancelled_caught:
                 call.state = "cancelled"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the page shows it
+        except Exception as error:  # noqa: BLE001 - the page shows any error
             call.state, call.text = "failed", _words(error)
         call.question = None
         self._bell.ring()

@@ -62,7 +62,7 @@ class Cause(Order):
 
 
 class Nothing(Order):
-    """An order without a word more."""
+    """An order without arguments."""
 
 
 class Change(Order):
@@ -74,7 +74,7 @@ class Change(Order):
 
 
 class Speed(Order):
-    """Let the world's time pass so many times as fast."""
+    """Let the world's time pass this many times as fast."""
 
     speed: Literal[1, 10, 60]
 

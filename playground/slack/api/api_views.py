@@ -44,7 +44,7 @@ def publish(desk: Desk, args: Json) -> Json:
 
 
 def checked(args: Json, kind: str) -> Json:
-    """Return the view of a call when Slack would take it as this kind; raises `ApiError` invalid_arguments."""
+    """Return the view of a call when Slack would take it as this kind. Raises `ApiError` invalid_arguments."""
     view = args.get("view")
     if not isinstance(view, dict):
         raise refusal("invalid_arguments", [Problem("/view", "must provide an object")])

@@ -70,7 +70,7 @@ class SocketLine:
             self._forget(connection)
 
     def drop(self) -> None:
-        """Cut every WebSocket without a word."""
+        """Cut every WebSocket without a close frame."""
         for connection in list(self.connections):
             self._forget(connection)
             if connection.request.transport is not None:

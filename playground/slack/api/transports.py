@@ -36,7 +36,7 @@ class Envelope:
 
 
 class Line(Protocol):
-    """A way to the app."""
+    """A transport to the app."""
 
     async def send(self, envelope: Envelope) -> Attempt:
         """Deliver once and wait for the acknowledgement, up to the deadline."""

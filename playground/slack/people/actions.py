@@ -140,7 +140,7 @@ class People(Room):
         return delivery
 
     def current(self, user: str, where: Message | View) -> Message | View:
-        """Return a message or view as this person sees it now; raises `NotOnScreen`."""
+        """Return a message or view in this person's current view. Raises `NotOnScreen`."""
         person = self._person(user)
         result = self._seen(where)
         if result is None:
@@ -216,7 +216,7 @@ def surface_key(seen: Message | View) -> str:
 
 
 def shown_error(attempt: Attempt) -> str:
-    """Return the word a person sees for a try that failed."""
+    """Return the word a person sees for a failed attempt."""
     if attempt.error is None or not attempt.error.startswith("http_"):
         return attempt.error or "dispatch_failed"
     return "http_client_error" if attempt.error.startswith("http_4") else "http_service_error"

@@ -93,7 +93,7 @@ class Room:
         return [each for each in self.log if each.method == method]
 
     async def wait_for(self, find: Callable[[], T], limit: float = 60.0) -> T:
-        """Return the result of `find` once it is true, evaluated after every change; raises TimeoutError."""
+        """Return the result of `find` once it is true, evaluated after every change. Raises TimeoutError."""
         with anyio.fail_after(limit):
             while not (result := find()):
                 await self.dispatcher.changes.wait()
@@ -156,12 +156,12 @@ class Room:
         self.desk.state.token_refused = error
 
     def user_id(self, name: str) -> str:
-        """Return the id of a person given by id or name; raises KeyError."""
+        """Return the id of a person given by id or name. Raises KeyError."""
         users = self.desk.state.users
         return name if name in users else {each.name: each.id for each in users.values()}[name.removeprefix("@")]
 
     def channel_id(self, name: str) -> str:
-        """Return the id of a channel given by id or name; raises KeyError."""
+        """Return the id of a channel given by id or name. Raises KeyError."""
         channels = self.desk.state.channels
         return name if name in channels else {each.name: each.id for each in channels.values()}[name.removeprefix("#")]
 

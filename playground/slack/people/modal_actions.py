@@ -25,7 +25,7 @@ class ModalPeople(People):
     def fill(self, user: str, view: View, values: Mapping[str, Value]) -> Json:
         """Type and pick in a modal without submitting; keys are block ids or action ids.
 
-        Returns the state so far; raises `NotOnScreen` for what the modal or its client does not allow.
+        Return the state so far. Raises `NotOnScreen` for anything that the modal or its client does not allow.
         """
         seen = self._modal(user, view)
         there = elements_of(seen.blocks)

@@ -11,13 +11,13 @@ from vpsops.playground.slack.workspace.rates import ratelimited
 
 @dataclass(slots=True)
 class Gate:
-    """Holds one call back: `arrived` is set when it is here, `release` lets it go on."""
+    """Holds one call back: `arrived` is set when it is here, `release` lets it continue."""
 
     arrived: anyio.Event = field(default_factory=anyio.Event)
     opened: anyio.Event = field(default_factory=anyio.Event)
 
     def release(self) -> None:
-        """Let the held call go on."""
+        """Let the held call continue."""
         self.opened.set()
 
 

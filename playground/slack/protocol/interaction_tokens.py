@@ -29,7 +29,7 @@ class Grants:
         return made
 
     def exchange(self, trigger_id: str, now: datetime) -> Trigger:
-        """Spend a trigger; raises `ApiError` invalid_trigger_id, exchanged_trigger_id, expired_trigger_id."""
+        """Spend a trigger. Raises `ApiError` invalid_trigger_id, exchanged_trigger_id, expired_trigger_id."""
         trigger = self.triggers.get(trigger_id)
         if trigger is None:
             raise ApiError("invalid_trigger_id")
@@ -49,7 +49,7 @@ class Grants:
         return token
 
     def use(self, token: str, now: datetime) -> ResponseUrl:
-        """Spend one use of a response address; raises `ApiError` (404) invalid_token, expired_url, used_url."""
+        """Spend one use of a response address. Raises `ApiError` (404) invalid_token, expired_url, used_url."""
         grant = self.responses.get(token)
         if grant is None:
             raise ApiError("invalid_token", status=404)

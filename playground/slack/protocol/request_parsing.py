@@ -10,7 +10,7 @@ STRUCTURED = ("blocks", "attachments", "view", "metadata")
 
 
 def decoded(content_type: str, body: bytes, query: Mapping[str, str], form: Mapping[str, Any]) -> Json:
-    """Return the arguments of a call; raises `ApiError` invalid_json, invalid_post_type."""
+    """Return the arguments of a call. Raises `ApiError` invalid_json, invalid_post_type."""
     if content_type == "application/json":
         return {**query, **_json_object(body)}
     if content_type in {"application/x-www-form-urlencoded", "multipart/form-data", "application/octet-stream", ""}:
@@ -32,7 +32,7 @@ def structured(args: Json) -> Json:
 
 
 def required(args: Json, name: str, code: str = "invalid_arguments") -> str:
-    """Return a text argument; raises `ApiError` with `code` when it is missing."""
+    """Return a text argument. Raises `ApiError` with `code` when it is missing."""
     value = args.get(name)
     if not isinstance(value, str) or not value:
         raise ApiError(code, {"response_metadata": {"messages": [f"[ERROR] missing required field: {name}"]}})

@@ -67,7 +67,7 @@ def elements_of(blocks: Iterable[Json]) -> list[tuple[Json, Json]]:
 
 
 def element_in(blocks: Iterable[Json], action_id: str, block_id: str = "") -> tuple[Json, Json]:
-    """Return the block and element with this action id, in one block when named; raises `NotOnScreen`.
+    """Return the block and element with this action id, in one block when named. Raises `NotOnScreen`.
 
     Slack wants action ids to be unique within a block only.
     """

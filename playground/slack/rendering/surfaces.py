@@ -50,7 +50,7 @@ class Surfaces:
         return self._put(user, body, None, now)
 
     def push(self, user: str, body: Json, now: datetime) -> View:
-        """Show a modal over the one that is open; raises `ApiError` push_limit_reached, not_found."""
+        """Show a modal over the one that is open. Raises `ApiError` push_limit_reached, not_found."""
         self._refuse_duplicate(body)
         stack = self.stack(user)
         if not stack:
@@ -69,7 +69,7 @@ class Surfaces:
         return changed
 
     def publish(self, user: str, body: Json, expected: str | None, now: datetime) -> View:
-        """Show a person's home tab; raises `ApiError` hash_conflict when `expected` is stale."""
+        """Show a person's home tab. Raises `ApiError` hash_conflict when `expected` is stale."""
         current = self.home(user)
         if current is not None:
             return self.update(current, body, expected, now)

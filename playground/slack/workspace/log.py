@@ -26,7 +26,7 @@ class ApiCall:
 
     @property
     def error(self) -> str | None:
-        """Return Slack's word for the refusal, if it was one."""
+        """Return Slack's error code, if the answer is a refusal."""
         return self.answer.get("error")
 
 
@@ -43,9 +43,9 @@ class HookCall:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to deliver something to the app.
+    """One attempt to deliver to the app.
 
-    `acked_in` is in seconds and None when no answer came in time; `error` is Slack's word for what went wrong.
+    `acked_in` is in seconds and None when no answer came in time; `error` is Slack's code for the failure.
     """
 
     transport: Transport

@@ -132,13 +132,13 @@ class State:
         return made
 
     def member(self, user: str) -> User:
-        """Return a user by id; raises `ApiError` user_not_found."""
+        """Return a user by id. Raises `ApiError` user_not_found."""
         if user not in self.users:
             raise ApiError("user_not_found")
         return self.users[user]
 
     def visible(self, channel: str) -> Channel:
-        """Return a channel the bot may know of; raises `ApiError` channel_not_found."""
+        """Return a channel visible to the bot. Raises `ApiError` channel_not_found."""
         result = self.channels.get(channel) or self._by_name(channel)
         if result is None or (result.kind != "public" and self.config.bot_user_id not in result.members):
             raise ApiError("channel_not_found")

@@ -77,14 +77,14 @@ class World:
         self._items: dict[tuple[str, str], dict[str, Item]] = {}
 
     def servers(self) -> list[Server]:
-        """Return all servers as they are now, oldest entry first."""
+        """Return all servers in their current state, oldest entry first."""
         at = self.time.seconds()
         for server in [each for each in self._servers.values() if each.until is not None]:
             self._keep(settle(server, at))
         return list(self._servers.values())
 
     def get(self, server_id: str) -> Server | None:
-        """Return one server as it is now, by id."""
+        """Return one server in its current state, by id."""
         server = self._servers.get(server_id)
         return None if server is None else self._keep(settle(server, self.time.seconds()))
 

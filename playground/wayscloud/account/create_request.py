@@ -33,7 +33,7 @@ class CreateBody(BaseModel):
 
 
 def read(body: bytes, catalogue: Catalogue) -> Order:
-    """Return a valid order; raises `OrderRefused`. An absent display name becomes the hostname (Terraform)."""
+    """Return a valid order. Raises `OrderRefused`. An absent display name becomes the hostname (Terraform)."""
     wanted = _validated(body)
     plan = catalogue.plans.get(wanted.plan_code)
     place = catalogue.locate(wanted.region)

@@ -33,7 +33,7 @@ class SnapshotBody(BaseModel):
 
 
 class NoBody(BaseModel):
-    """A request without a body; whatever comes is ignored."""
+    """A request without a body; a sent one is ignored."""
 
 
 class PolicyBody(BaseModel):

@@ -33,7 +33,7 @@ class Live(Sdk):
     }
 
     def state(self, server: Server) -> str:
-        """Return `active` when up, a reboot included, else the word for what the server does."""
+        """Return `active` when up, a reboot included, else the word for the server's state."""
         return "active" if server.state in (State.RUNNING, State.REBOOTING) else server.state.value
 
     def matches(self, server: Server, status: str) -> bool:

@@ -28,7 +28,7 @@ class Sdk(Terraform):
     }
 
     def state(self, server: Server) -> str:
-        """Return `active` when up, else the word for what the server does."""
+        """Return `active` when up, else the word for the server's state."""
         return "active" if server.state is State.RUNNING else server.state.value
 
     def listing(self, servers: Sequence[Server]) -> Json:

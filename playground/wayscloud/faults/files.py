@@ -30,12 +30,12 @@ def _of_preset(entry: object) -> Sequence[object]:
     if not isinstance(entry, dict) or set(entry) != {"preset"}:
         return [entry]
     known = PRESETS.get(str(entry["preset"]))
-    # A name there is not becomes a rule without a kind, which is refused like any other wrong rule.
+    # An unknown name becomes a rule without a kind, which is refused like any other wrong rule.
     return known.faults if known else [entry]
 
 
 def load(path: Path) -> Sequence[Fault]:
-    """Return the rules of a JSON or TOML file; raises `ConfigurationError` that names the fault's place."""
+    """Return the rules of a JSON or TOML file. Raises `ConfigurationError` that names the fault's place."""
     try:
         text = path.read_text(encoding="utf-8")
         return parse(tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))

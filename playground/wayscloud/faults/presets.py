@@ -1,4 +1,4 @@
-"""Rules that people ask for by name: one for each way in which a provider was seen, or reported, to go wrong.
+"""Rules that people ask for by name: one for each observed or reported failure mode of a provider.
 
 The tests draw their providers from them as well, so that a new preset is met by every kind of change.
 """

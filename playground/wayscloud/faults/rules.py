@@ -52,7 +52,7 @@ WHEN = ("probability", "after", "nth", "times", "begins", "ends")
 
 
 class Match(BaseModel):
-    """Which requests a rule is about; whatever is left out matches everything. Patterns take `*`, `?` and `[...]`."""
+    """Which requests a rule applies to; an omitted attribute matches everything. Patterns take `*`, `?` and `[...]`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

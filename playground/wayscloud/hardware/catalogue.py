@@ -37,7 +37,7 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place servers run, by country code and by the city word the documentation uses."""
+    """A location, by country code and by the city word the documentation uses."""
 
     country: str
     city: str

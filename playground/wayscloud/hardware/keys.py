@@ -32,7 +32,7 @@ def presented(headers: Mapping[str, str]) -> list[Presented]:
 
 
 def kind(secret: str) -> str:
-    """Return the service word in a secret, or `unknown`."""
+    """Return the service in a secret, or `unknown`."""
     match = LOOKS_LIKE_ONE.fullmatch(secret)
     return match[1] if match else "unknown"
 
