@@ -69,7 +69,7 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
 
 
 class Undone(Exception):  # noqa: N818 - only ends a transaction
-    """Roll back what was tried out."""
+    """Roll back the attempt."""
 
 
 async def found(database: Database, tamper: Tamper) -> list[str]:
@@ -221,7 +221,7 @@ async def test_records_come_in_pages(empty_database_url: str) -> None:
 
 @pytest.mark.requirement("audit-export-alone")
 def test_an_export_is_verified_without_the_database(stored: str, cli: Cli, tmp_path: Path) -> None:
-    """What was exported is whole in a file, and not when a letter of it was changed."""
+    """An exported trail is whole in a file, and not when a letter of it was changed."""
     assert stored
     exported = cli("audit", "export")
     path = tmp_path / "trail.jsonl"

@@ -41,7 +41,7 @@ SHOWN = {
 
 
 def test_tail_shows_the_last_records_that_fit(stored: str, cli: Cli) -> None:
-    """By change, by server and by person, in order, at most as many as were asked for."""
+    """By change, by server and by person, in order, at most as many as the limit."""
     assert stored
     for words, numbers in SHOWN.items():
         said = cli("audit", "tail", *words)
@@ -86,7 +86,7 @@ def test_a_configured_secret_is_not_shown(stored: str, cli: Cli, monkeypatch: py
 
 
 def test_keys_are_counted_not_shown(stored: str, cli: Cli) -> None:
-    """The trail and what is shown of it hold no key."""
+    """Neither the trail nor its output holds a key."""
     assert stored
     assert "AAAA" not in cli("audit", "export").out
 
@@ -113,7 +113,7 @@ def test_tail_goes_back_over_pages(empty_database_url: str, cli: Cli, monkeypatc
 def test_a_search_is_bounded_and_says_where_to_go_on(
     empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is not there costs no walk through years; what is older is found by asking on."""
+    """An unknown server costs no walk through years; older records are found by searching on."""
     for module in ("core.audit.reader", "cli.audit"):
         monkeypatch.setattr(f"vpsops.{module}.PAGE", 5)
     monkeypatch.setattr("vpsops.cli.audit.MOST_SEARCHED", 10)

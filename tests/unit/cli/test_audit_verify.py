@@ -252,7 +252,7 @@ async def check_broken(_: Settings, __: Clock) -> Sequence[DoctorFinding]:
 
 
 async def check_fine(_: Settings, __: Clock) -> Sequence[DoctorFinding]:
-    """Find nothing wrong, but for a secret in what was found."""
+    """Find no fault, but put a secret into the finding."""
     return [ok("fine", "xoxb-0123-secret is in here")]
 
 
@@ -286,7 +286,7 @@ def test_wrong_settings_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_question_ends_as_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is nearly a setting is asked about, with one mark at the end."""
+    """A text that resembles a setting becomes a question, with one mark at the end."""
     monkeypatch.setenv("VPSOPS_CHANEL", "C1")
     assert cli("doctor").out.endswith("Unknown setting VPSOPS_CHANEL. Did you mean VPSOPS_CHANNEL?\n")
 

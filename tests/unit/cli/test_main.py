@@ -144,7 +144,7 @@ def _raising(error: BaseException) -> Callable[[], int]:
 
 @pytest.mark.requirement("exit-codes")
 def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    """Message, hint and id stand in the line; what came from outside cannot steer the terminal or fill it."""
+    """Message, hint and id are in the line; outside text cannot steer the terminal or fill it."""
     error = ConfigurationError("bad\x1b[31m\nname " + "x" * 5000, hint="Set WAYSCLOUD_API_KEY.")
     assert exit_codes.guarded(_raising(error)) == 2
     err = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Settling at a terminal, where there is no Slack: by the human who asked, who types the server's name."""
+"""Settling at a terminal, without Slack: by the human who asked, who types the server's name."""
 
 import argparse
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""`vpsops token`: what it writes, what it never overwrites, and that a server takes it."""
+"""`vpsops token`: the file it writes, its refusals to overwrite, and that a server accepts the token."""
 
 import stat
 import tomllib
@@ -127,7 +127,7 @@ def test_a_file_that_is_wrong_is_not_made_worse(path: Path) -> None:
 
 @pytest.mark.requirement("token-command")
 def test_what_people_wrote_stays(path: Path) -> None:
-    """Comments, order and mode; and after the token is taken back the file is what it was."""
+    """Comments, order and mode; and after the token is revoked the file is as before."""
     path.write_text(WRITTEN, encoding="utf-8")
     path.chmod(0o644)
     assert console.main(["token", "new", "ann-laptop", *ANN]) == GOOD
@@ -177,7 +177,7 @@ def test_what_cannot_be_changed_safely_is_left_to_an_editor(path: Path, text: st
 
 
 def test_a_link_stays_one(path: Path, tmp_path: Path) -> None:
-    """What it leads to is written."""
+    """Its target is written."""
     (tmp_path / "etc").mkdir()
     real = tmp_path / "etc" / "real.toml"
     real.write_text(WRITTEN, encoding="utf-8")

@@ -121,7 +121,7 @@ async def test_a_no_after_a_yes_undoes_nothing(core: Core, provider: SimulatorHa
 
 
 async def test_an_answer_without_a_state_is_no_answer(core: Core, provider: SimulatorHandle) -> None:
-    """A yes that was not asked for only leads to the question."""
+    """A yes without a question only leads to the question."""
     human = Human(NO)
     async with client_of(core, ERA, human) as client:
         result = await client.call_tool("vps_stop", STOP, input_responses={"confirm": YES})
@@ -164,7 +164,7 @@ async def test_another_request_for_a_held_server_is_not_the_same(core: Core, pro
 
 
 async def test_what_changed_meanwhile_is_not_run(core: Core, provider: SimulatorHandle) -> None:
-    """A yes to what is not there any more drops the change: its digest is checked again before sending."""
+    """A yes to an outdated state drops the change: its digest is checked again before sending."""
     async with client_of(core, ERA, Human()) as client:
         state = await ask(client)
         world = provider.simulator.world

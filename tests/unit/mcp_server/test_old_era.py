@@ -83,7 +83,7 @@ async def test_a_client_that_cannot_show_the_question_confirms_nothing(core: Cor
 
 
 async def test_progress_is_told_while_the_human_thinks(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host that wants progress hears that the question is open, again and again, with growing numbers."""
+    """A host that requests progress is notified that the question is open, repeatedly, with growing numbers."""
     monkeypatch.setattr(change_flow, "STEP", 0.05)
     told: list[tuple[float, str | None]] = []
     enough = anyio.Event()

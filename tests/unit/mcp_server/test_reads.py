@@ -122,7 +122,7 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
 async def test_what_does_not_fit_is_told_to_the_model(
     core: Core, era: str, tool: str, arguments: dict[str, object], said: str
 ) -> None:
-    """A wrong argument is a result with the field, what is allowed and an id; never a protocol error."""
+    """A wrong argument is a result with the field, the allowed values and an id; never a protocol error."""
     async with client_of(core, era) as client:
         result = await call(client, tool, **arguments)
     assert result.is_error

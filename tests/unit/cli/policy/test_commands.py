@@ -180,7 +180,7 @@ def test_check_tells_the_limits_of_a_file(tmp_path: Path, capsys: pytest.Capture
 def test_explain_says_that_a_change_is_asked_about_again(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A read is not, and neither is what is refused anyway."""
+    """A read is not, and neither is a change that is refused anyway."""
     monkeypatch.delenv("VPSOPS_CONFIG", raising=False)
     words = "asked again at the last yes and before it is sent"
     assert words in explained(capsys, "--as", "person:U1", "--operation", "stop", "--server", "db01")

@@ -57,7 +57,7 @@ def test_apply_shows_the_difference_and_asks(
 
 
 def test_a_policy_is_applied_shown_compared_and_taken_back(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Validated first; what is in force already is not applied again; an older one by its number."""
+    """Validated first; the policy in force is not applied again; an older one by its number."""
     assert "There is no database at" in said(capsys, "diff", str(place), code=2)
     assert "In force: pol_" in said(capsys, "apply", "--yes", str(place))
     assert "is in force already" in said(capsys, "apply", "--yes", str(place))
@@ -91,7 +91,7 @@ def test_settings_that_a_file_leaves_out_stay(
 def test_who_applied_it_is_the_machines_user_and_a_claim(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user that the environment names stands beside the user of the terminal; neither is called verified."""
+    """The user named by the environment is recorded beside the user of the terminal; neither is called verified."""
     monkeypatch.setenv("VPSOPS_ACTOR", "slack:U0BOB")
     said(capsys, "apply", "--yes", str(place))
     by = json.loads(said(capsys, "show", "--json"))["by"]

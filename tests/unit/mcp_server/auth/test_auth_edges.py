@@ -435,7 +435,7 @@ def test_a_key_is_usable_for_what_it_says(other: dict[str, str], *, fits: bool) 
     ],
 )
 def test_what_a_message_calls(body: bytes, name: str) -> None:
-    """A tool by its name, a task's method by itself, and nothing of what is no call."""
+    """A tool by its name, a task's method by itself, and nothing of a message that is no call."""
     assert called_name(body) == name
 
 

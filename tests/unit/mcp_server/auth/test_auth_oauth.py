@@ -52,7 +52,7 @@ async def served(core: Core, trusting: Settings) -> AsyncIterator[tuple[HttpConf
 
 @pytest.fixture
 async def verifying(issuer: FakeIssuer) -> AsyncIterator[tuple[JwtVerifier, FakeClock]]:
-    """A verifier by itself, with a clock that stands."""
+    """A verifier without a server, with a fixed clock."""
     clock = FakeClock()
     async with aiohttp.ClientSession() as session:
         trust = IssuerConfig(issuer.url, AUDIENCE, "email")

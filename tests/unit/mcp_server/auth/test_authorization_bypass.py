@@ -82,7 +82,7 @@ async def test_reads_by_address_count_against_the_rate(
 
 @pytest.mark.parametrize("place", ["x|y", "nan|chg_1", "inf|", "|", "1e400|chg_\x00", "", "5|\ud800"], ids=repr)
 async def test_a_cursor_made_by_hand_is_said_to_be_none(core: Core, era: str, place: str) -> None:
-    """Its seal is no secret, so what is inside is read as strictly as anything else."""
+    """Its seal is no secret, so its content is read as strictly as any other input."""
     await held(core)
     async with client_of(core, era, None, ServerOptions(human=ANN)) as client:
         refused = await client.call_tool("vps_changes", {"cursor": encode_cursor("changes", place)})
@@ -110,7 +110,7 @@ async def test_another_name_gets_no_more_streams(core: Core, monkeypatch: pytest
 
 
 async def test_a_change_without_the_scope_is_refused_on_record(core: Core, era: str) -> None:
-    """The refusal has an id, and the trail has it under that, with who asked for what."""
+    """The refusal has an id, and the trail has a record with it, the caller and the request."""
     reader = ServerOptions(who=lambda _: Caller(human="slack:U1", subject="reports", scopes=frozenset({READ})))
     async with client_of(core, era, Human(), reader) as client:
         refused = await client.call_tool("vps_stop", {"server": "web01", "reason": "to see"})

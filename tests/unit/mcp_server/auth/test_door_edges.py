@@ -1,4 +1,4 @@
-"""What stands between a request and the server behind: cookies of an issuer, and who is asked for more scope."""
+"""The middleware before the MCP server: cookies of an issuer, and which callers are asked for more scope."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ class Passed:
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_a_request_of_nobody_is_left_to_the_server_behind(method: str) -> None:
-    """The door has decided about it; only a reader with an access token is asked for more."""
+    """The authentication has decided about it; only a reader with an access token is asked for more."""
     behind, sent = Passed(), list[Message]()
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "vps_stop"}}).encode()
 

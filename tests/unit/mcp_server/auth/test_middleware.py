@@ -1,4 +1,4 @@
-"""Who may use MCP over HTTP by static tokens: identities, scopes, what a token reaches and what it does not."""
+"""Authentication of MCP over HTTP by static tokens: identities, scopes, and the access of a token."""
 
 import hashlib
 import logging
@@ -242,7 +242,7 @@ HASH = f"sha256='{'0' * 64}'\n"
     ],
 )
 def test_a_wrong_token_file_is_told(tmp_path: Path, written: str, words: str) -> None:
-    """What is wrong is named by its entry and field, and nothing of its content is repeated."""
+    """The error names its entry and field, and repeats nothing of its content."""
     path = tmp_path / "tokens.toml"
     path.write_text(written, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=words) as raised:

@@ -53,7 +53,7 @@ async def silent(core: Core) -> None:
 
 
 async def test_a_client_hears_over_http_and_leaves_nothing(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """Two clients hear what changed, each on its own stream; when both have gone nothing runs for them."""
+    """Two clients get the updates, each on its own stream; when both have disconnected nothing runs for them."""
     async with serving(core, None, LOCAL) as (site, served):
         async with listening(site.url, era) as first, listening(site.url, era) as second:
             await connected(served, 2, era)

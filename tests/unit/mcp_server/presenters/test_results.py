@@ -85,7 +85,7 @@ def test_ten_thousand_servers_with_the_longest_names_are_told_within_the_budget(
 
 
 def test_an_ordinary_page_is_told_whole() -> None:
-    """Twenty servers with ordinary names fit; what is usual of each is there, and no id."""
+    """Twenty servers with ordinary names fit, with the usual fields of each, and no id."""
     servers = [
         server.model_copy(update={"hostname": f"web{n:02}.example.com"}) for n, server in enumerate(fleet(45, "w"))
     ]
@@ -159,7 +159,7 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
 
 @given(st.text(max_size=9_000))
 def test_an_error_of_any_length_keeps_its_beginning_and_its_id(words: str) -> None:
-    """What is cut is the middle."""
+    """The middle is cut."""
     raised = VpsopsError(words, hint="Do this next.")
     said = text(results.error_result(raised))
     assert size_of(said) <= RESULT_BYTES
@@ -222,7 +222,7 @@ async def ask(client: Client, tool: str, **arguments: object) -> dict[str, objec
 
 
 async def test_fields_are_chosen_of_one_server_and_of_many(core: Core, era: str) -> None:
-    """What was not chosen is not there, in the text either."""
+    """Fields that were not chosen are absent, in the text too."""
     async with client_of(core, era) as client:
         server = await ask(client, "vps_get", server="web01", fields=["vcpus", "state"])
         assert {"id", "hostname", "vcpus", "state"} == set(server)

@@ -92,7 +92,7 @@ def test_no_arguments_are_the_shortest_schema() -> None:
 
 
 def test_what_a_view_takes_stands_beside_the_arguments() -> None:
-    """What is chosen of a result is an argument like any other."""
+    """The choice of a result's fields is an argument like any other."""
     schema = input_schema(SampleArguments, CatalogueProjection, reason=False)
     alone = _whole(input_schema(SampleArguments, reason=False))["properties"]
     assert schema["properties"] == {**alone, "cursor": {"type": "string"}, "name": {"type": "string"}}
@@ -103,6 +103,6 @@ def _whole(schema: Schema) -> Any:
 
 
 def test_fields_that_are_chosen_are_not_required() -> None:
-    """Only what is always there is, in the result or in each item of its list."""
+    """Only fields that are always present are required, in the result or in each item of its list."""
     assert chosen_schema(Inner, ("name",))["required"] == ["name"]
     assert "required" not in _whole(chosen_schema(Outer, (), inside="many"))["properties"]["many"]["items"]

@@ -150,7 +150,7 @@ WORDS = st.lists(st.text(alphabet="abAB-", max_size=4), max_size=8)
 
 @given(WORDS, WORDS, st.text(alphabet="abAB- ", max_size=3))
 def test_beginnings_stand_before_middles(first: Sequence[str], more: Sequence[str], typed: str) -> None:
-    """Whatever is offered holds what was typed, once, the beginnings first; all that hold it are offered."""
+    """Every candidate holds the typed text, once, prefixes first; all that hold it are offered."""
     candidates = match_candidates(Candidates(tuple(first), tuple(more)), typed)
     wanted = typed.strip().lower()
     starts = [item.lower().startswith(wanted) for item in candidates]

@@ -49,7 +49,7 @@ def _text(content: t.ContentBlock) -> str:
 
 
 def facts(texts: list[str], label: str) -> Any:
-    """Return the facts that stand under a label."""
+    """Return the facts under a label."""
     result = next(text for text in texts if text.startswith(f"{MARK}{label}."))
     head, _, rest = result.partition("\n")
     assert head.endswith(".")
@@ -68,7 +68,7 @@ async def test_four_prompts_are_listed(core: Core, era: str) -> None:
 
 
 async def test_a_new_server_is_talked_through_with_the_catalogue(core: Core, era: str) -> None:
-    """What is settled stands there quoted, what is missing is asked for, and the catalogue is embedded as it is."""
+    """Settled choices are quoted, missing ones are questions, and the catalogue is embedded unchanged."""
     async with client_of(core, era) as client:
         texts = await given(client, "provision_server", hostname="api01.example.com", plan="VPS-4GB-2CPU")
         result = await client.get_prompt("provision_server", {})
@@ -93,7 +93,7 @@ async def test_everything_settled_leaves_nothing_to_ask(core: Core, era: str) ->
 
 
 async def test_an_incident_has_state_load_and_changes(core: Core, era: str) -> None:
-    """The server by the beginning of its name, its load, and what was changed of late, none of another server's."""
+    """The server by the beginning of its name, its load, and its recent changes, none of another server's."""
     for server in ("web01", "db01"):
         outcome = await core.gate.submit(Request("stop", {"server": server}, AGENT, Origin("mcp"), can_confirm=True))
         assert isinstance(outcome, Held)
@@ -139,7 +139,7 @@ async def test_the_costs_are_added_up(core: Core, era: str) -> None:
 
 
 async def test_the_morning_begins_with_what_needs_somebody(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """Servers that are not running and changes that are open stand in the report's facts."""
+    """Servers that are not running and open changes are among the report's facts."""
     world = provider.simulator.world
     db = next(item for item in world.servers() if item.hostname.startswith("db01"))
     world.override(db, Really.STOPPED, None, None)
@@ -165,7 +165,7 @@ EVERY = {
 @pytest.mark.parametrize("prompt", EVERY)
 @pytest.mark.requirement("prompts-carry-data")
 async def test_hostile_words_stay_data(core: Core, provider: SimulatorHandle, era: str, prompt: str) -> None:
-    """A name that gives orders stands within marked JSON on one line, an argument within quotation marks."""
+    """A name that gives orders is within marked JSON on one line, an argument within quotation marks."""
     world = provider.simulator.world
     web = next(item for item in world.servers() if item.hostname == WEB)
     world.override(web, Really.STOPPED, None, HOSTILE * 9)
@@ -229,7 +229,7 @@ async def test_who_may_not_change_anything_is_told_so(core: Core, era: str) -> N
 async def test_what_does_not_fit_is_refused(
     core: Core, era: str, prompt: str, arguments: dict[str, str], said: str
 ) -> None:
-    """A prompt or an argument there is not is the protocol's error, with what is wrong."""
+    """An unknown prompt or argument is the protocol's error, with the reason."""
     async with client_of(core, era) as client:
         with pytest.raises(MCPError, match=said) as refused:
             await client.get_prompt(prompt, arguments)

@@ -204,7 +204,7 @@ async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
 @voted_on
 @pytest.mark.requirement("tasks-outlive-restarts")
 async def test_a_task_survives_the_server(settings: Settings, provider: SimulatorHandle) -> None:
-    """What a task is stands in the database: the next process answers for it."""
+    """A task's state is in the database: the next process answers for it."""
     async with (
         open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as first,
         task_client(build_server(first, HERS)) as client,
@@ -285,7 +285,7 @@ class Away(ChangeTasks):
 
 
 async def test_tasks_that_cannot_be_read_are_told_as_an_error(core: Core) -> None:
-    """The client learns what is wrong and an id of the log, and not that its task is unknown."""
+    """The client gets the reason and an id of the log, and not that its task is unknown."""
     server = build_server(core, HERS)
     serve_tasks(server, Away(CallContext(core, lambda _: Caller(human=ANN), ServerListCache(core.clock))))
     async with task_client(server) as client:

@@ -1,4 +1,4 @@
-"""Addresses mean one thing each: what is written is read back, and nothing else is read at all."""
+"""Addresses are unambiguous: every written address is read back, and nothing else is read at all."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -272,7 +272,7 @@ async def test_text_from_outside_is_data(core: Core, provider: SimulatorHandle, 
 
 
 async def test_the_audit_trail_is_ones_own(core: Core, era: str) -> None:
-    """A caller sees what its human asked for and did, newest first, without digests or arguments."""
+    """A caller sees its human's requests and actions, newest first, without digests or arguments."""
     mine, other = await held(core), await held(core, ALICE, "db01")
     await core.gate.cancel(mine, AGENT, reason="\u202enot now\x07")
     async with client_of(core, era) as client:

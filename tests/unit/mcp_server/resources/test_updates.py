@@ -114,7 +114,7 @@ async def test_what_nobody_here_did_is_heard_of(core: Core, provider: SimulatorH
 
 
 async def test_only_what_was_asked_for_is_told(core: Core, era: str) -> None:
-    """One who listens for a change hears nothing of another."""
+    """A listener of one change gets no update of another."""
     mine, other = await held(core), await held(core, "db01")
     uri = f"vps://changes/{mine}"
     async with listening(core, era, [uri]) as listener:
@@ -241,7 +241,7 @@ async def test_a_slow_client_is_told_once_of_what_changed_often(core: Core) -> N
 
 
 async def test_a_session_listens_for_so_many_and_no_more(core: Core, monkeypatch: pytest.MonkeyPatch, era: str) -> None:
-    """The bound is an error in words; what was there before stays."""
+    """The bound is an error in words; earlier subscriptions stay."""
     monkeypatch.setattr(subscriptions, "MAX_EACH", 2)
     async with client_and_live(core, era) as (client, live):
         with pytest.raises(MCPError, match="may listen for 2") as refused:
@@ -333,7 +333,7 @@ async def test_the_list_is_told_for_what_is_in_sight(core: Core) -> None:
 
 
 async def test_a_server_out_of_sight_is_not_told_of(core: Core, provider: SimulatorHandle, era: str) -> None:
-    """A token that sees some servers cannot listen for others, and hears no more of one that leaves its sight."""
+    """A token that sees some servers cannot listen for others, and gets no updates of one that leaves its sight."""
     caller = Caller(human=ANN, subject="x", scopes=frozenset({READ}), reach=token_reach(servers=["web*"]))
     other = "vps://servers/db01.example.com"
     async with client_and_live(core, era, None, ServerOptions(who=lambda _: caller)) as (client, _):

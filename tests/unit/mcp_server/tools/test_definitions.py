@@ -50,7 +50,7 @@ def test_every_tool_states_all_four_annotations(tool: t.Tool) -> None:
 
 @pytest.mark.requirement("no-approval-over-mcp")
 def test_no_tool_and_no_argument_approves() -> None:
-    """Besides the operations there are five tools on changes, and no argument stands for a human's yes."""
+    """Besides the operations there are five tools on changes, and no argument replaces a human's yes."""
     assert {tool.name for tool in TOOLS} == {f"vps_{name}" for name in OPERATIONS} | {
         "vps_check",
         "vps_changes",

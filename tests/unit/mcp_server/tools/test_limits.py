@@ -68,7 +68,7 @@ async def refusals(core: Core) -> list[Mapping[str, Any]]:
 
 
 def test_the_core_knows_the_tools_by_their_names() -> None:
-    """Toolsets hold every tool once, and what alters is what is not marked as reading."""
+    """Toolsets hold every tool once, and a tool that is not marked as reading alters."""
     tools = all_tools()
     assert set(TOOLS) == {tool.name for tool in tools}
     assert {tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)} == ALTERING
@@ -138,7 +138,7 @@ async def test_flags_never_widen_what_the_file_leaves(settings: Settings, tmp_pa
     ],
 )
 def test_a_flag_that_cannot_hold_refuses_to_start(words: tuple[str, ...], said: str) -> None:
-    """It is named as it is typed, with what there is."""
+    """The error names it as typed, and lists the choices."""
     with pytest.raises(ConfigurationError) as refused:
         flags(*words)
     assert str(refused.value).replace("''", "").startswith(said)

@@ -34,7 +34,7 @@ async def send(client: Client, method: str, params: dict[str, Any]) -> dict[str,
 async def test_a_read_means_the_same_however_it_arrives(
     core: Core, era: str, tool: str, spelled: dict[str, object], plain: dict[str, object]
 ) -> None:
-    """Null for what was left out, texts of lists and numbers, a second wrapping: the same answer."""
+    """Null for an omitted argument, texts of lists and numbers, a second wrapping: the same answer."""
     async with client_of(core, era) as client:
         first, second = [await client.call_tool(tool, arguments) for arguments in (spelled, plain)]
     assert not first.is_error, text(first)

@@ -1,4 +1,4 @@
-"""Arguments as hosts spell them: how each spelling is read, what is left as it is, and the text of refusals."""
+"""Arguments as hosts spell them: how each spelling is read, which stay unchanged, and the text of refusals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -104,7 +104,7 @@ def test_no_arguments_at_all_have_many_spellings(given_: Json) -> None:
     ],
 )
 def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json) -> None:
-    """JSON text is what it holds, a number may be a text, one item is a list of one."""
+    """JSON text is decoded, a number may be a text, one item is a list of one."""
     result = SAMPLE.read({name: spelled})
     assert result == {name: read}
     assert type(result[name]) is type(read) or name == "seconds"
@@ -140,7 +140,7 @@ def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json
     ],
 )
 def test_what_does_not_fit_is_said_in_the_schemas_words(name: str, wrong: Json, said: str) -> None:
-    """Which argument of which tool, what it takes, what came, and all that there are."""
+    """The argument and its tool, the accepted and the received value, and the names of all arguments."""
     with pytest.raises(InvalidInputError) as refused:
         SAMPLE.check({"name": "a"} | SAMPLE.read({name: wrong}))
     assert refused.value.message.startswith("vps_sample: ")
@@ -201,6 +201,6 @@ def refusal(signature: Signature, read: Mapping[str, Json]) -> str:
 
 
 def test_every_field_that_is_taken_is_in_the_schema() -> None:
-    """A host that holds arguments against the schema keeps none of them back."""
+    """A host that validates arguments against the schema keeps none of them back."""
     listed = {tool.name: tool for tool in all_tools()}["vps_list"]
     assert listed.input_schema["properties"]["fields"]["items"] == {"type": "string", "enum": list(FIELDS)}

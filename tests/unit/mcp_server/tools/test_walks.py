@@ -130,7 +130,7 @@ def test_a_list_is_kept_for_a_while() -> None:
 
 
 async def test_a_kept_list_shows_each_caller_what_it_may_see(core: Core) -> None:
-    """Another's cursor leads into the same list, and to none of its servers that are out of sight."""
+    """Another caller's cursor leads into the same list, and to none of its servers that are out of sight."""
     held = HeldList()
     asked = Request("list", {"limit": 100}, ALICE, Origin("mcp"))
     web = AccessScope((Restriction("x", servers=frozenset({"web*"})),)).sight

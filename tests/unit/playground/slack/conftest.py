@@ -1,4 +1,4 @@
-"""A running workspace on a clock that stands still, and the real SDK client on it."""
+"""A running workspace on a fixed clock, and the real SDK client on it."""
 
 from collections.abc import AsyncIterator
 

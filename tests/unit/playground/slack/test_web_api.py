@@ -253,7 +253,7 @@ async def test_faults_come_as_ordered(workspace: Workspace, client: AsyncWebClie
 
 
 async def test_the_log_keeps_calls_without_their_token(workspace: Workspace, client: AsyncWebClient) -> None:
-    """What was asked and answered, never the secret."""
+    """The request and the answer, never the secret."""
     await client.chat_postMessage(channel="C0OPS", text="x", unfurl_links=False)
     await client.apps_connections_open(app_token=workspace.config.app_token)
 

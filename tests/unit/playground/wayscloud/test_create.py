@@ -1,4 +1,4 @@
-"""Orders: what is accepted, what is refused and how."""
+"""Orders: which are accepted, which are refused and how."""
 
 import pytest
 
@@ -66,7 +66,7 @@ async def test_an_order_that_does_not_fit_the_catalogue_is_refused(
 
 @pytest.mark.parametrize("region", ["oslo", " Oslo ", "NORWAY", "no-oslo-1", "no"])
 async def test_a_location_is_understood_in_every_spelling_and_read_back_in_one(region: str) -> None:
-    """What is sent is trimmed, upper-cased and mapped: `oslo` reads back as `NO` outside the documented dialect."""
+    """A sent location is trimmed, upper-cased and mapped: `oslo` reads back as `NO` outside the documented dialect."""
     async with bench(SimulatorConfig(speed=1, dialect="terraform")) as sim:
         made = (await sim.order(region=region)).json()
     assert made["region"] == "NO"

@@ -134,7 +134,7 @@ async def test_a_fleet_of_ten_thousand_is_listed_whole() -> None:
 
 
 async def test_a_list_does_work_only_for_servers_on_the_move() -> None:
-    """Reading a large fleet settles what is due and leaves every other server the same object."""
+    """Reading a large fleet settles due moves and leaves every other server the same object."""
     async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=2_000)) as sim:
         before = {each.id: each for each in sim.simulator.world.servers()}
         sim.clock.advance(200)

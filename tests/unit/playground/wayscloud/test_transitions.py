@@ -26,7 +26,7 @@ async def test_a_created_server_is_ready_after_one_to_three_minutes() -> None:
 
 
 async def test_a_stopped_server_is_stopping_for_a_while_then_has_no_measurements() -> None:
-    """Stop is graceful, and what is off reports a zero uptime and nothing else."""
+    """Stop is graceful, and a stopped server reports a zero uptime and nothing else."""
     async with bench() as sim:
         await sim.api.post(f"/v1/vps/{WEB}/stop")
         moving = (await sim.api.get(f"/v1/vps/{WEB}")).json()["status"]
@@ -106,7 +106,7 @@ async def test_a_server_between_states_refuses_every_power_operation(wanted: str
 
 @pytest.mark.parametrize(("strict", "code"), [(False, 200), (True, 409)])
 async def test_asking_for_the_present_state_is_harmless_unless_strict(strict: bool, code: int) -> None:
-    """Starting what runs and stopping what is off answers 200 without an effect, or 409 when states are strict."""
+    """Starting a running and stopping a stopped server answers 200 without an effect, or 409 when states are strict."""
     async with bench(SimulatorConfig(dialect="seed", speed=1, strict_states=strict)) as sim:
         await sim.api.post(f"/v1/vps/{DB}/stop")
         sim.clock.advance(20)
@@ -141,7 +141,7 @@ async def test_usage_moves_and_counters_only_grow() -> None:
 
 
 async def test_equal_seeds_give_equal_worlds_whatever_happens_elsewhere() -> None:
-    """The third order of one world is the third of another, and power takes as long, in whatever order things come."""
+    """The third order of one world is the third of another, and power takes as long, in any order of requests."""
     worlds = []
     for noisy in (False, True):
         async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=50, seed=7)) as sim:

@@ -60,7 +60,7 @@ def test_the_commands_are_those_of_the_manifest() -> None:
 
 
 def test_the_examples_offered_are_commands_of_the_bot() -> None:
-    """Each alternative of the usage hint stands on its own."""
+    """Each alternative of the usage hint works by itself."""
     [command] = manifest.commands(manifest.text())
     assert command["command"] == SLASH
     assert "list" in command["examples"]

@@ -125,7 +125,7 @@ async def test_time_and_dialect_are_switched(http: httpx.AsyncClient, ground: Gr
     ],
 )
 async def test_what_makes_no_sense_is_refused(http: httpx.AsyncClient, path: str, body: object, status: int) -> None:
-    """Every refusal is JSON with a reason; what is not there yet is reported."""
+    """Every refusal is JSON with a reason; a part that has not started yet is reported."""
     answer = await http.post(f"/api/{path}", json=body)
     assert answer.status_code == status
     assert answer.json()["ok"] is False

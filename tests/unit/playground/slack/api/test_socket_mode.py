@@ -28,7 +28,7 @@ async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: Wo
 
 
 async def test_an_unhandled_command_stays_open_and_is_sent_again(workspace: Workspace, clock: FakeClock) -> None:
-    """Bolt answers 404 to what it does not know, so no ack goes out and Slack delivers the envelope once more."""
+    """Bolt answers 404 to an unknown command, so no ack goes out and Slack delivers the envelope once more."""
     app = bolt_app(workspace)
     async with over_socket(workspace, app), anyio.create_task_group() as tasks:
         outcome: list[Any] = []

@@ -140,7 +140,7 @@ async def test_menus_send_what_was_picked_and_the_state_keeps_it(workspace: Work
 
 
 async def test_a_menu_fed_by_the_app_offers_what_the_app_answers(workspace: Workspace, client: AsyncWebClient) -> None:
-    """From the third character on; only what was offered can be picked."""
+    """From the third character on; only an offered option can be picked."""
     app = bolt_app(workspace)
     element = {"type": "external_select", "action_id": "server"}
 

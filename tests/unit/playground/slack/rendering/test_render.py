@@ -99,7 +99,7 @@ def test_a_block_the_terminal_cannot_draw_shows_itself() -> None:
 
 
 def test_a_modal_shows_its_inputs_errors_and_buttons() -> None:
-    """An error stands under its input, the buttons at the foot."""
+    """An error is below its input, the buttons at the foot."""
     element = {"type": "plain_text_input", "action_id": "a", "placeholder": text("Because…")}
     block = {"type": "input", "block_id": "why", "label": text("Reason"), "element": element, "hint": text("Short")}
     body = {"title": text("Deny"), "submit": text("Send"), "close": text("Back"), "blocks": [block]}
@@ -115,7 +115,7 @@ def test_a_modal_shows_its_inputs_errors_and_buttons() -> None:
 
 
 async def test_a_transcript_keeps_threads_together(workspace: Workspace, client: AsyncWebClient) -> None:
-    """Replies stand indented below their message; edits and ephemerals are marked."""
+    """Replies are indented below their message; edits and ephemerals are marked."""
     first = await client.chat_postMessage(channel="C0OPS", text="first")
     await client.chat_postMessage(channel="C0OPS", text="second")
     await client.chat_postMessage(channel="C0OPS", text="reply", thread_ts=first["ts"])

@@ -24,7 +24,7 @@ async def test_an_error_says_nothing_about_the_effect(after_effect: bool, effect
 
 
 async def test_retry_after_comes_as_seconds_or_as_a_date() -> None:
-    """Both forms of the header, and none unless asked for."""
+    """Both forms of the header, and none by default."""
     async with bench() as sim:
         await sim.fault(kind="status", status=429, retry_after=7, times=1)
         await sim.fault(kind="status", status=503, retry_after=90, retry_after_date=True, times=1)
@@ -66,7 +66,7 @@ async def test_a_malformed_answer_comes_after_the_effect() -> None:
 
 
 async def test_an_oversized_answer_is_streamed() -> None:
-    """As many bytes as asked for, and a few."""
+    """As many bytes as configured, and a few."""
     async with bench() as sim:
         await sim.fault(kind="oversized", size=300_000)
         answer = await sim.api.get("/v1/vps")

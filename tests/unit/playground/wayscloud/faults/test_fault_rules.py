@@ -57,13 +57,13 @@ def test_a_rule_strikes_by_count(fields: dict[str, object], struck: str) -> None
     ],
 )
 def test_a_rule_is_about_the_requests_it_names(match: dict[str, str], hits: list[Asked]) -> None:
-    """Everything named must fit; what is left out fits all."""
+    """Every named attribute must fit; an omitted one fits all."""
     drawn = Faults([rule(match=match)], 0)
     assert [asked for asked in (LIST, CREATE, STOP) if drawn.draw(asked).struck] == hits
 
 
 def test_equal_seeds_strike_alike_and_others_do_not() -> None:
-    """Luck is drawn from the seed, at the rate asked for."""
+    """Luck is drawn from the seed, at the configured rate."""
     rules = [rule(probability=0.3)]
     assert pattern(rules, 400, seed=1) == pattern(rules, 400, seed=1)
     assert pattern(rules, 400, seed=1) != pattern(rules, 400, seed=2)
@@ -181,6 +181,6 @@ def test_a_wrong_file_is_a_configuration_error(tmp_path: Path, name: str, conten
 
 
 def test_the_example_file_is_valid() -> None:
-    """What is shipped to copy from loads, and shows every kind."""
+    """The shipped example loads, and shows every kind."""
     example = Path(faults.__file__).parent.with_name("faults.example.toml")
     assert {fault.kind for fault in faults.load(example)} == set(get_args(faults.Kind))

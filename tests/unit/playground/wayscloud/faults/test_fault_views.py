@@ -118,7 +118,7 @@ async def test_a_list_in_pages_says_so_in_its_own_way(form: str, marks: dict[str
     ids=["ghost", "duplicate"],
 )
 async def test_lists_show_more_than_there_is(rule: dict[str, object], shown: list[str]) -> None:
-    """The total agrees with the list; what is not there cannot be read."""
+    """The total agrees with the list; a server that does not exist cannot be read."""
     async with bench(LIVE) as sim:
         await sim.fault(match={"operation": "list"}, **rule)
         body = await read(sim)
