@@ -43,7 +43,7 @@ LONGEST_REASON = 480
 
 @dataclass(slots=True)
 class Sweep:
-    """A world, what is planted in it, and what came back."""
+    """A world, the secrets planted in it, and its outputs."""
 
     here: AdversaryEnvironment
     secrets: tuple[str, ...]

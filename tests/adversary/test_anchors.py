@@ -77,7 +77,7 @@ async def happen(database: Database, count: int = 1) -> str:
 
 @pytest.mark.requirement("anchors-leave-daily")
 async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(database_url: str, tmp_path: Path) -> None:
-    """Two processes check at the same time; after three days in which none ran it gets one."""
+    """Two processes check at the same time; after three days without a process it gets a head."""
     file = tmp_path / "anchors.txt"
     async with database_of(database_url) as database, database_of(database_url) as other:
         every = [AnchorPublisher(each, VirtualClock(), AnchorTargets(file=file)) for each in (database, other)]

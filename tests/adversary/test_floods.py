@@ -30,7 +30,7 @@ PATIENT: Final = Bounds(connections=20, head_bytes=8_192, headers=50, head_secon
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server's port, and what was asked of its application."""
+    """A server's port, and the requests that reached its application."""
 
     port: int
     seen: list[str]
@@ -190,7 +190,7 @@ async def test_half_sent_requests_give_way_to_whole_ones(caplog: pytest.LogCaptu
 
 @pytest.mark.requirement("front-door-bounds")
 async def test_what_is_being_answered_is_not_closed_for_others() -> None:
-    """When every connection waits for its answer a further one is refused as such, and all of those get theirs."""
+    """When every connection waits for its answer a further one is refused as such, and all the others get theirs."""
     go, working = anyio.Event(), 0
 
     async def answer(_: Request) -> Response:

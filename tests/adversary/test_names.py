@@ -72,7 +72,7 @@ async def status(core: Core, *lines: str) -> int:
     ],
 )
 async def test_a_name_is_ours_as_a_whole_or_not_at_all(tmp_path: Path, lines: tuple[str, ...], expected: int) -> None:
-    """What only begins as a name of ours is refused, and so are two names at once."""
+    """A name that only begins like one of ours is refused, and so are two names at once."""
     async with open_core(settings_of(tmp_path), front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
         assert await status(core, *lines) == expected
 

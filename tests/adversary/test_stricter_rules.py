@@ -103,7 +103,7 @@ async def superseded(stage: Stage, ended: Change, why: str) -> None:
 async def test_the_last_yes_comes_too_late(
     database_url: str, provider: SimulatorHandle, setup: Setup, actor: Actor, operation: str, why: str
 ) -> None:
-    """It is not counted: the change has ended by the transaction that would have recorded it."""
+    """The last yes is not counted: the change has ended by the transaction that would have recorded it."""
     async with staged(database_url, provider) as before:
         held = await asked(before, actor, operation)
     async with staged(database_url, provider, setup) as now:

@@ -1,4 +1,4 @@
-"""Processes with policies of their own on one database: what is in force decides, whatever each was started with."""
+"""Processes with policies of their own on one database: the policy in force decides, whatever each was started with."""
 
 import subprocess
 import sys

@@ -212,7 +212,7 @@ def dumped(value: Any) -> Any:
 
 
 def known(value: Any) -> Any:
-    """What is expected, without the fields that are to be None."""
+    """Return the expected fields without those that are to be None."""
     return (
         [known(item) for item in value]
         if isinstance(value, list)

@@ -49,7 +49,7 @@ def test_every_manifest_that_is_printed_is_one_that_slack_takes(
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_manifest_in_the_tree_is_one_that_slack_takes(version: int) -> None:
-    """What people paste from the repository holds too."""
+    """The manifest in the repository, which people paste, is valid, too."""
     assert problems(yaml.safe_load(SHIPPED.read_text(encoding="utf-8")), version) == []
 
 
@@ -100,7 +100,7 @@ def test_an_address_that_slack_cannot_use_is_refused(given: str, capsys: pytest.
 
 
 def test_several_workspaces_need_an_address(capsys: pytest.CaptureFixture[str]) -> None:
-    """They install the app somewhere."""
+    """Several workspaces install the app at an address."""
     assert main(["manifest", "--multi"]) == 2
     assert "--http" in capsys.readouterr().err
 

@@ -57,7 +57,7 @@ async def test_a_dropped_connection_ends_without_a_byte(
 async def test_a_dropped_connection_was_not_answered_and_not_logged_as_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The server treats it as what was meant to happen, and serves the next connection."""
+    """The server treats the drop as intended, and serves the next connection."""
     async with running_simulator(config(Fault(kind="drop_after", times=1)), clock=VirtualClock()) as handle:
         await talk(handle, REBOOT)
         async with httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}) as api:

@@ -77,7 +77,7 @@ def test_a_server_lives(vps: VPSService, world: World) -> None:
 
 @pytest.mark.requirement("vendor-clients")
 def test_snapshots_live(vps: VPSService, world: World) -> None:
-    """They are made, listed, rolled back to while the server is off, deleted; an eleventh is a limit reached."""
+    """Snapshots are made, listed, rolled back to while the server is off, deleted; an eleventh exceeds the limit."""
     assert vps.snapshots(WEB) == []
     assert vps.create_snapshot(WEB, "before", "before the upgrade")["status"] == "creating"
     world.time.advance(HOUR)
@@ -110,7 +110,7 @@ def test_an_eleventh_snapshot_is_a_limit_reached(
 
 @pytest.mark.requirement("vendor-clients")
 def test_backups_live(vps: VPSService, world: World) -> None:
-    """They are made, counted, offered for download, not restored yet, deleted; a policy names the next one."""
+    """Backups are made, counted, offered for download, not restored yet, deleted; a policy sets the next date."""
     made = vps.create_backup(DB)
     assert made["status"] == "creating"
     with pytest.raises(ConflictError, match="not complete"):

@@ -1,4 +1,4 @@
-"""A resolver that is slow now and then, as with a dead name server before a living one."""
+"""A resolver that is slow now and then, as with a dead name server before a living server."""
 
 import random
 from typing import Any, Final

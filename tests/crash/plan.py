@@ -38,7 +38,7 @@ expires = "1m"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One change: what is asked for, and what people do about it."""
+    """One change: its request, and people's acts on it."""
 
     number: int
     operation: str
@@ -60,7 +60,7 @@ class Item:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """What the operation takes."""
+        """The operation's arguments."""
         if self.operation == "create":
             return {"hostname": self.server, "plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}
         return {"server": self.server}

@@ -39,7 +39,7 @@ STILL_SECONDS = 6.0
 
 @dataclass(frozen=True, slots=True)
 class ScenarioOutcome:
-    """What came of a scenario: effects at the provider, the change's last state, and what was found."""
+    """The outcome of a scenario: effects at the provider, the change's last state, and the findings."""
 
     effects: int
     state: State
@@ -88,7 +88,7 @@ class ScenarioContext:
             return await core.gate.confirm(held.change.id, ASKER, held.change.digest)
 
     async def look(self, change_id: str) -> tuple[State, tuple[RollbackFinding, ...]]:
-        """Return where a change is, and what was found of the database."""
+        """Return a change's state, and the findings about the database."""
 
         def work(connection: Connection) -> tuple[State, tuple[RollbackFinding, ...]]:
             query = sa.text("SELECT state FROM changes WHERE id = :id")
@@ -271,7 +271,7 @@ ON_POSTGRES: Mapping[str, Callable[[PostgresServer, Path], Awaitable[ScenarioOut
 
 
 def wrong(outcome: ScenarioOutcome) -> list[str]:
-    """Return what is not as it should be."""
+    """Return what differs from the expected outcome."""
     results = [] if outcome.effects == 1 else [f"the provider did it {outcome.effects} times"]
     if outcome.state is not State.NEEDS_PERSON:
         results.append(f"the change is {outcome.state.value}")

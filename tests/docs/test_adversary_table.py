@@ -36,6 +36,6 @@ def test_every_test_of_the_table_is_there() -> None:
 
 
 def test_every_file_of_the_folder_is_in_the_table() -> None:
-    """What was tried and found nothing is there for the same reason."""
+    """Attempts that found nothing are listed for the same reason."""
     files = {path.name for path in PLACE.glob("test_*.py")}
     assert files == {test.partition("::")[0] for _, tests in rows() for test in tests if "/" not in test}

@@ -16,7 +16,7 @@ LIMITS = {"core": 500, "bot": 500, "mcp_server": 500, "playground": 500, "tests"
 
 @pytest.mark.parametrize("name", list(PAGES))
 def test_a_generated_page_is_current(name: str) -> None:
-    """What `make docs` would write is what is there."""
+    """A generated page is what `make docs` would write."""
     assert (ROOT / name).read_text(encoding="utf-8") == PAGES[name]()
 
 
@@ -39,7 +39,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 
 def test_the_code_names_only_pages_there_are() -> None:
-    """A hint that refers to a page refers to an existing one."""
+    """Each page that a hint refers to exists."""
     sources = [path for folder in ("core", "bot", "mcp_server", "vpsops/cli") for path in (ROOT / folder).rglob("*.py")]
     named = {page for path in [*sources, *ROOT.glob("*.py")] for page in PAGE.findall(path.read_text(encoding="utf-8"))}
     assert "docs/mcp.md" in named

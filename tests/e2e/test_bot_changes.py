@@ -128,7 +128,7 @@ async def test_an_unclear_answer_is_looked_up_and_never_sent_again(tmp_path: Pat
 
 
 async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> None:
-    """A card that was posted and not noted explains itself and is brought to what is true."""
+    """A card that was posted and not stored explains itself and is updated."""
     async with set_up(tmp_path) as stage, stage.bot() as (_, core):
         change = await held(stage)
         card = await stage.card(words="waiting")
@@ -147,7 +147,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
 
 
 async def test_a_reason_rings_no_channel(tmp_path: Path) -> None:
-    """What the asker writes is shown as words."""
+    """The asker's text is shown as plain text."""
     async with playing(tmp_path) as stage:
         await held(stage, "reboot web01 because <!channel> *approved* `by` security")
         card = await stage.card(words="waiting")

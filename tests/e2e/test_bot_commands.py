@@ -268,7 +268,7 @@ async def test_groups_that_cannot_be_read_let_nothing_happen(tmp_path: Path) -> 
 
 
 async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) -> None:
-    """A near name is asked about; what is stored is the server that was meant, until its time."""
+    """A near name is asked about; the exact server is stored, until its time."""
     async with playing(tmp_path) as (world, core):
         near = await say(world, "alice", "watch weeb01 for 2h", "There is no server")
         await press(world, "alice", near, "/vps watch web01.example.com for 2h")

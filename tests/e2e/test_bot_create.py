@@ -72,7 +72,7 @@ async def test_the_form_sent_three_times_makes_one_server(tmp_path: Path) -> Non
 
 
 async def test_without_the_price_on_the_form_the_card_asks(tmp_path: Path) -> None:
-    """What was not shown is not confirmed: the card shows the cost and waits."""
+    """A price that was not shown is not confirmed: the card shows the cost and waits."""
     async with playing(tmp_path) as stage:
         view = await looked_up(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})

@@ -65,7 +65,7 @@ async def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> N
 
 
 async def test_a_flood_of_cards_keeps_to_slacks_rate(tmp_path: Path) -> None:
-    """Three cards at once are posted a second apart, and Slack never has to refuse one."""
+    """Three cards at once are posted a second apart, and Slack never has to refuse any."""
     rates = Rates(post_burst=1)
     async with playing(tmp_path, Scene(workspace=WorkspaceConfig(rates=rates))) as world:
         async with anyio.create_task_group() as group:

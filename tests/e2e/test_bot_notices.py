@@ -127,7 +127,7 @@ async def test_drift_of_a_server_is_one_thread_a_day(tmp_path: Path) -> None:
 
 
 async def test_a_subscriber_hears_of_a_change_once_and_its_card_is_no_thread(tmp_path: Path) -> None:
-    """The channel with both the card and a subscription has one notice; what was asked for here is no drift."""
+    """The channel with both the card and a subscription has one notice; a requested change is no drift."""
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "general", "/vps", "notify all on web*")
         await world.card("general", words="Subscribed: ")

@@ -1,4 +1,4 @@
-"""What we do not know, and what is not whole, is answered so that Slack does not send it again, and leaves no trace."""
+"""Unknown or incomplete requests are answered so that Slack does not repeat them, and leave no trace."""
 
 import logging
 from pathlib import Path

@@ -95,7 +95,7 @@ async def test_a_name_that_means_several_servers_becomes_a_choice(tmp_path: Path
 
 
 async def test_a_menu_asks_for_one_server(tmp_path: Path) -> None:
-    """The menu beside a server acts on exactly that one."""
+    """The menu beside a server acts on exactly that server."""
     async with playing(tmp_path) as stage:
         await stage.slack.command("alice", "ops", "/vps", "list web01")
         listed = await stage.private("alice", "1 server")

@@ -269,7 +269,7 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("wiping")
 async def test_a_name_typed_for_what_has_moved_on_does_nothing(tmp_path: Path) -> None:
-    """The form is bound to what was shown; cancelled meanwhile, the very name runs nothing."""
+    """The form is bound to the displayed change; cancelled meanwhile, even the right name runs nothing."""
     policy = tmp_path / "vpsops.toml"
     policy.write_text(DESTROYING)
     async with stage(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on, on.bot() as (_bot, _core):

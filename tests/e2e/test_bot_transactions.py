@@ -82,7 +82,7 @@ class Cost:
 
 
 def cost_of(transactions: Counter[str], methods: list[str]) -> Cost:
-    """Sort what was counted."""
+    """Sort the counted statements and calls."""
     reads = sum(count for name, count in transactions.items() if name.startswith("read "))
     writes = sum(count for name, count in transactions.items() if name.startswith("write ") and name != HEARTBEAT)
     return Cost(reads, writes, Counter(methods))

@@ -258,7 +258,7 @@ async def test_the_pages_may_not_be_framed_or_kept(set_up: Stage) -> None:
 
 
 async def test_a_workspace_that_is_installed_anew_gets_one_row(both: Stage, tmp_path: Path) -> None:
-    """The newer installation stands in the place of the older one."""
+    """The newer installation replaces the older."""
     assert (await both.install("T0ACME"))[0] == 200
     with sqlite3.connect(tmp_path / "bot.sqlite3") as connection:
         assert connection.execute("SELECT count(*) FROM slack_bots WHERE team_id = 'T0ACME'").fetchone() == (1,)

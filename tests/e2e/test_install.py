@@ -39,7 +39,7 @@ def run(command: str, place: Path) -> str:
 
 @pytest.mark.requirement("install-locked")
 def test_the_readmes_install_runs_and_takes_hashes_alone(tmp_path: Path) -> None:
-    """A virtual environment, what is pinned, vpsops itself; the command it brings works with nothing else there."""
+    """A virtual environment, the pinned packages, vpsops itself; its command works with nothing else there."""
     made, pinned, own = commands()
     assert "--require-hashes" in pinned
     assert "--no-deps" in own

@@ -182,7 +182,7 @@ async def test_wrong_settings_are_the_answer_to_the_handshake(
 
 
 async def test_a_request_before_the_handshake_is_told_what_comes_first(environment: dict[str, str]) -> None:
-    """In words, in place of the SDK's three; one that needs none is answered."""
+    """The error is a sentence, in place of the SDK's three; a request that needs no handshake is answered."""
     done = await pipe(environment, lines({**LIST, "id": 3}, {"jsonrpc": "2.0", "id": 4, "method": "ping"}))
     first, second = sorted((json.loads(line) for line in done.stdout.splitlines()), key=lambda entry: int(entry["id"]))
     assert first["error"]["message"].startswith("tools/call came before the handshake. Send `initialize` first")

@@ -35,7 +35,7 @@ DB = replace(
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What the script did."""
+    """The script's actions."""
 
     code: int
     out: str

@@ -54,7 +54,7 @@ def signer(algorithm: str, kid: str = "one") -> Signer:
 
 @dataclass
 class FakeIssuer:
-    """What is served, and how often it was asked for."""
+    """The served documents, and how often each was requested."""
 
     url: str
     signers: list[Signer] = field(default_factory=lambda: [signer("ES256")])

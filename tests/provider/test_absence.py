@@ -94,7 +94,7 @@ async def test_a_create_that_takes_very_long_keeps_its_name(tmp_path: Path) -> N
 
 
 def test_a_create_that_never_ends_is_a_persons() -> None:
-    """It was accepted, so it may cost money: after a day it is not called failed."""
+    """An accepted create may cost money: after a day it is not called failed."""
     made = server("provisioning", hostname=NAME)
     sent = change("create", age=86_401, overdue=True, result={"id": "s1"})
     sent = replace(sent, target=replace(sent.target, hostname=NAME))
@@ -131,7 +131,7 @@ async def test_a_server_that_no_list_shows_is_changed_by_its_full_id(tmp_path: P
 
 @pytest.mark.parametrize("spelled", ["n1", "N1.example.com.", "n1.example.com"])
 async def test_a_hostname_in_another_spelling_is_taken(tmp_path: Path, spelled: str) -> None:
-    """What the provider may have made of the same name is the same server."""
+    """A server that the provider may have made under the same name is the same server."""
     provider = OddProvider()
     async with opened(provider, tmp_path) as (core, _):
         provider.put(spelled)
@@ -182,7 +182,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def test_no_second_create_of_a_hostname_is_sent(
     database: Database, state: State, first: str, second: str
 ) -> None:
-    """In the transaction that would send it, whichever process it is, for what has left or was made of late."""
+    """Checked in the transaction that would send it, by any process, against recent creates that left or succeeded."""
     made = change("create", state, id="chg_0", settled_at=START if state is State.SUCCEEDED else None)
     made = replace(made, target=replace(made.target, hostname=first))
     sent = change("create", State.APPROVED, id="chg_1")
@@ -201,7 +201,7 @@ async def test_no_second_create_of_a_hostname_is_sent(
 
 
 async def test_what_failed_or_was_made_long_ago_is_in_nobodys_way(database: Database) -> None:
-    """Then the check of the provider alone decides."""
+    """A failed or old create is no obstacle: the check of the provider alone decides."""
     sent = change("create", State.APPROVED, id="chg_1")
 
     def work(connection: Connection) -> None:

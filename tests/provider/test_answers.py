@@ -30,7 +30,7 @@ HTML = "<html><head><title>502 Bad Gateway</title><style>p {}</style></head><bod
     ],
 )
 async def test_one_odd_number_hides_no_fleet(text: str, price: float | None) -> None:
-    """It is a fact that is not known, of one server."""
+    """An odd number is an unknown fact of one server."""
     body = f'{{"instances": [{{"id": "a", "hostname": "a", "status": "running", "monthly_price": {text}}}]}}'
     async with Provider().on("GET", "/v1/vps", Reply(200, body)).client() as client:
         (server,) = await client.list_servers()
@@ -157,7 +157,7 @@ async def test_gzip_in_several_members_is_read() -> None:
     ],
 )
 async def test_a_wish_to_wait_is_read_by_the_providers_clock(wait: str, date: str, words: str) -> None:
-    """A date in it is meant beside the answer's own; an unreasonable one is reported as such."""
+    """A date is relative to the answer's own date; an unreasonable one is reported as such."""
     headers = {"retry-after": wait} | ({"date": date} if date else {})
     reply = Reply(429, {"detail": "Too many requests"}, headers)
     async with Provider().on("GET", "/v1/vps", reply).client() as client:
@@ -168,7 +168,7 @@ async def test_a_wish_to_wait_is_read_by_the_providers_clock(wait: str, date: st
 
 @pytest.mark.parametrize("amount", [-5, -0.01, "-99"])
 async def test_a_negative_price_or_size_is_not_known(amount: Any) -> None:
-    """It would make room for others under a limit; what came stays beside what is known."""
+    """It would make room for others under a limit, so it is unknown; the raw value is kept."""
     plan = {"plan_code": "s", "price": amount, "currency": "NOK", "ram_gb": amount, "vcpus": -1}
     async with Provider().on("GET", "/v1/vps/plans/", Reply(200, [plan])).client() as client:
         (read,) = await client.list_plans()

@@ -43,7 +43,7 @@ SYSTEMS = (
     ],
 )
 def test_a_region_is_one_of_those_there_are(code: str, problem: str) -> None:
-    """In any spelling the provider takes."""
+    """A region matches in any spelling that the provider takes."""
     assert problem_of(check_region, REGIONS, code) == problem
 
 

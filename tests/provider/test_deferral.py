@@ -126,7 +126,7 @@ async def test_a_wish_that_is_longer_than_the_yes_ends_the_change(stage: Stage) 
 
 
 async def test_approvers_give_it_as_long_as_they_may_take(stage: Stage) -> None:
-    """Votes may be given for half a minute here, so what was voted for waits for longer than a yes of one's own."""
+    """Votes may be given for half a minute here, so an approved change waits longer than after a confirmation."""
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     await wish(stage, held, 12.0)
     for voter in VOTERS[:2]:
@@ -182,7 +182,7 @@ async def test_a_pause_cancels_what_an_agent_waits_with_at_once(stage: Stage) ->
 async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is checked once more in the transaction that would store the sending."""
+    """The hold is checked once more in the transaction that would store the sending."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     look = stage.engine._runner.api.get_server
     refused = False

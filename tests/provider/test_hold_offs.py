@@ -125,7 +125,7 @@ def test_an_absurd_wish_is_capped_and_a_date_that_is_set_back_ends_it() -> None:
 
 
 def test_what_is_long_over_is_deleted() -> None:
-    """The table holds what is in force or a moment ago, and no row for each server that ever was."""
+    """The table holds current and very recent wishes, and no row for each server that ever was."""
     with table() as connection:
         hold_off(connection, WEB, NOW, 30.0)
         assert all_in_force(connection, NOW + 1) == [HoldOff(scope_of(WEB), NOW, NOW + 30.0)]

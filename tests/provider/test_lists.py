@@ -123,7 +123,7 @@ async def test_a_list_in_a_known_form_of_pages_is_read_whole(form: str) -> None:
 )
 @pytest.mark.requirement("partial-lists-are-partial")
 async def test_what_cannot_be_followed_is_said(form: str, total: bool, lack: str) -> None:
-    """An unknown sign of more, another place, a circle, a total beyond what came."""
+    """An unknown mark for more, another origin, a loop, a total beyond the entries."""
     async with Paged(form, total=total).client() as client:
         servers = await client.list_servers()
     assert (len(servers), servers.complete, servers.lack) == (20, False, lack)
@@ -181,7 +181,7 @@ def test_a_last_page_has_no_sign_of_more(body: Any) -> None:
     ("name", "read", "path"), [("plan_code", "plans", "/v1/vps/plans/"), ("code", "regions", "/v1/vps/regions")]
 )
 async def test_a_part_of_the_catalogue_says_what_it_lacks(name: str, read: str, path: str) -> None:
-    """In the words that a model reads below its table."""
+    """A model reads it below the table."""
     body = {read: [{name: "a"}], "total": 7}
     async with Provider().on("GET", path, Reply(200, body)).client() as client:
         result = await OPERATIONS[read].run(client, NoArguments(), None)

@@ -1,4 +1,4 @@
-"""Refusals that may have come after the effect: which they are, and for how long checks continue after one."""
+"""Refusals that may have come after the effect: which they are, and for how long checks continue after them."""
 
 from collections.abc import AsyncIterator
 

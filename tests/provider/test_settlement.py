@@ -166,7 +166,7 @@ def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], findi
     ],
 )
 def test_what_words_mean_for_a_change(status: str, power: str | None, start: str, stop: str) -> None:
-    """Words are mapped by meaning; what is not known settles nothing."""
+    """Words are mapped by meaning; an unknown word settles nothing."""
     seen = server(status, power_state=power)
     look = FleetSnapshot([seen], True, START, full=frozenset({"s1"}))
     for operation, finding in (("start", start), ("stop", stop)):

@@ -215,7 +215,7 @@ async def core_on(url: str, dialect: str, *habits: Habit) -> AsyncIterator[Core]
 async def test_a_model_reads_what_is_not_known(
     database_url: str, habits: Sequence[Habit], arguments: dict[str, Any], last: str, lacking: Any
 ) -> None:
-    """In the text, and in the structured content."""
+    """Both the text and the structured content have it."""
     async with core_on(database_url, "seed", *habits) as core, client_of(core, "2026-07-28") as client:
         await client.list_tools()
         result = await client.call_tool("vps_list", arguments)

@@ -199,7 +199,7 @@ class Runs:
         return held.change.id
 
     async def _is_over(self, core: Core, provider: OddProvider, changes: Mapping[tuple[str, str], str]) -> bool:
-        """Poll now and then, and keep the ends once all rows have one."""
+        """Poll now and then, and keep the ends once all rows have ended."""
         await anyio.sleep(LOOK_SECONDS)
         results = {case: await core.changes.get(ident) for case, ident in changes.items() if case not in self.ends}
         for case, change in results.items():

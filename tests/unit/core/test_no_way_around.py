@@ -24,7 +24,7 @@ VIEWS = {"only", "shared", "for_work", "holding"}  # the same client, for reads 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What the tests ask of the product's source: each attribute with the functions that read it, and each text."""
+    """The product's source as the tests query it: each attribute with the functions that read it, and each text."""
 
     attributes: Mapping[str, Mapping[str, frozenset[str]]]  # attribute: `file:function`: what it is an attribute of
     texts: Mapping[str, frozenset[str]]  # file: its constant texts
@@ -79,7 +79,7 @@ def test_no_text_names_a_write() -> None:
 
 @pytest.mark.requirement("gate-no-way-around")
 def test_only_reads_and_the_runner_run_an_operation() -> None:
-    """`operation.run` is called by the queries, for reads, and by the runner, for what was approved."""
+    """`operation.run` is called by the queries, for reads, and by the runner, for approved changes."""
     running = {at for at, owners in source().attributes["run"].items() if "operation" in owners}
     assert running == {"core/service/server_queries.py:_run", "core/execution/runner.py:_send"}
 

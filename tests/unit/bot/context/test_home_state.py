@@ -27,7 +27,7 @@ def looking(asked: list[int], error: Exception | None = None) -> Look:
 
 
 async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> None:
-    """Within some seconds there is no second call; a change that touched a server triggers one."""
+    """Within some seconds there is no second call, unless a change touched a server."""
     clock, homes, asked = FakeClock(), Homes(), [0]
     for _ in range(3):
         assert len(await homes.shelf.servers(clock, looking(asked))) == 1

@@ -200,7 +200,7 @@ def test_what_was_typed_comes_back(text: str, typed: str) -> None:
     ],
 )
 def test_words_and_the_reason_behind_them(text: str, words: list[str], reason: str) -> None:
-    """A marker counts from the third word on, so that no name is taken for one."""
+    """A marker counts from the third word on, so that no name is taken for a marker."""
     assert split_command(text) == (words, reason)
 
 

@@ -87,7 +87,7 @@ def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
 
 
 def test_usage_is_told_to_the_one_whose_threshold_it_is() -> None:
-    """Another channel's threshold is another one."""
+    """Another channel's threshold is independent."""
     payload = {"event": "usage", "subscription": "sub_2", "server": "s1", "hostname": "web01", "text": "cpu."}
     wanted = [sub("sub_1", "C0OPS", SubscriptionEvent.USAGE), sub("sub_2", "C0DB", SubscriptionEvent.USAGE)]
     assert [item.channel for item in spread(of_event(payload), wanted, NOW)] == ["C0DB"]

@@ -113,7 +113,7 @@ async def test_a_member_is_known_by_name_and_address(slack: Answers, membership:
 
 @pytest.mark.parametrize("answer", [{"user": {**ANN, "id": "U0BEN"}}, {"user": {}}, {}])
 async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership: Membership, answer: Any) -> None:
-    """It admits no one."""
+    """It admits no person."""
     slack.answers["users.info"] = answer
     for attempt in (
         membership.require_full_member("U0ANN"),

@@ -214,7 +214,7 @@ async def test_the_switch_is_thrown_once(stage: Stage) -> None:
 
 
 async def test_a_pause_that_was_not_seen_is_not_lifted(stage: Stage) -> None:
-    """A button drawn for an earlier pause does not lift a later one."""
+    """A button drawn for an earlier pause does not end a later pause."""
     first = await stage.gate.pause_agents(ALICE, paused=True)
     assert first.at is not None
     await stage.gate.pause_agents(BOB, paused=False)

@@ -56,7 +56,7 @@ async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
 
 
 async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage: Stage) -> None:
-    """Where the asker has left, a member of the approval channel frees the server; without such a channel no one."""
+    """Where the asker has left, a member of the approval channel frees the server; without such a channel no person."""
     change = await unclear(stage, ALICE)
     member = replace(BOB, groups=("C_OPS",))
     with pytest.raises(NotAllowedError):

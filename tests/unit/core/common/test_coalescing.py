@@ -150,7 +150,7 @@ class Provider:
 
 
 async def test_those_who_want_the_same_share_one_call() -> None:
-    """Twenty callers with one key and one with another make two calls; a later caller gets a new one."""
+    """Twenty callers with one key and one with another make two calls; a later caller makes a new call."""
     provider, shared = Provider(), SingleFlight(60, 2)
     told: list[int] = []
 

@@ -36,7 +36,7 @@ def test_a_long_part_of_a_secret_is_masked_wherever_it_begins(first: int, length
 @pytest.mark.requirement("no-secret-comes-in")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_shorter_part_is_left(secret: str) -> None:
-    """Eleven characters may be an ordinary word; a key's public prefix is one."""
+    """Eleven characters may be an ordinary word; so may a key's public prefix."""
     body = secret.removeprefix("wayscloud_vps_")
     for first in range(len(body) - PART_LENGTH + 2):
         part = body[first : first + PART_LENGTH - 1]

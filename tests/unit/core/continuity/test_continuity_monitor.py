@@ -228,7 +228,7 @@ async def test_an_empty_database_at_the_same_address_is_noticed_and_at_another_i
 
 
 async def test_another_server_is_noticed_by_a_process_that_remembers_nothing(database_url: str) -> None:
-    """The server's own identity is kept in the database: a standby or a restored dump has another one."""
+    """The server's own identity is kept in the database: a standby or a restored dump has another."""
     async with open_database(database_url, CLOCK) as database:
         await watching(database)
         stored = sa.update(SWITCHES).where(SWITCHES.c.name == continuity_monitor.NAME)

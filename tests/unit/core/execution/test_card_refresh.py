@@ -1,4 +1,4 @@
-"""Cards of what is under way: one process keeps them fresh, in turn, with how long such things take here."""
+"""Cards of changes under way: one process refreshes them, in turn, with the usual duration here."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -29,7 +29,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 
 def test_a_process_answers_for_what_is_approved_and_not_at_its_end() -> None:
-    """A hold has no process, and a change that needs a person waits for one."""
+    """A hold has no process, and a change that needs a person waits for that person."""
     assert set(claims.AFTER_HOLD) == {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN}
 
 

@@ -37,7 +37,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 async def backlog(database: Database, state: State, count: int = BACKLOG, **more: Any) -> list[str]:
-    """Store so many changes of one state, the oldest first, and return their ids in that order."""
+    """Store that many changes of one state, the oldest first, and return their ids in that order."""
     values = serialization.change_values(change(state=state, updated_at=START - timedelta(hours=1), **more))
     stamp = (START - timedelta(days=1)).timestamp()
     rows = [

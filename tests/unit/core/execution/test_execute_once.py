@@ -154,7 +154,7 @@ async def test_a_server_in_another_state_supersedes(stage: Stage, really: Really
 
 
 async def test_a_server_under_another_name_supersedes(stage: Stage) -> None:
-    """The id alone is not what people saw."""
+    """The approval was for the name as well as the id."""
     server = stage.server("web.example.com")
     held = await stage.ask("stop", server=server.id)
     stage.provider.simulator.world.override(server, None, "database.example.com", None)

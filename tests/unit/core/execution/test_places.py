@@ -35,12 +35,12 @@ MOUNTS = (
     ],
 )
 def test_the_deepest_mount_above_a_folder_says_its_kind(folder: str, kind: str) -> None:
-    """A folder is on what is mounted nearest above it, whatever its name begins with."""
+    """A folder is on the nearest mount above it, whatever its name begins with."""
     assert engines.file_system(Path(folder), MOUNTS) == kind
 
 
 def test_a_later_mount_on_the_same_point_hides_the_earlier() -> None:
-    """What was mounted last is what one sees."""
+    """The latest mount on a path is visible."""
     assert engines.file_system(Path("/data"), ["a /data ext4 rw 0 0", "b /data nfs rw 0 0"]) == "nfs"
 
 
@@ -70,7 +70,7 @@ async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pyt
     ],
 )
 async def test_a_url_that_cannot_serve_is_refused(url: str) -> None:
-    """What would lose changes at a restart, or is no database of ours, is wrong configuration."""
+    """A URL that would lose changes at a restart, or is no database of ours, is a configuration error."""
     with pytest.raises(ConfigurationError) as caught:
         async with open_database(url, VirtualClock()):
             pass

@@ -32,7 +32,7 @@ def test_no_text_denies_a_send_that_was() -> None:
 
 
 def test_a_stored_refusal_is_read_as_it_was_written() -> None:
-    """What is no refusal permits nothing."""
+    """A stored result that is no refusal permits nothing."""
     assert change(result=STORED).refusal == Refusal("WAYSCloud would not stop the server: slow down (429).", again=True)
     for odd in ({}, {REFUSAL: "no"}, {REFUSAL: None}):
         assert change(result=odd).refusal is None

@@ -1,4 +1,4 @@
-"""Retention: what is delivered or given up goes in time; changes, votes and the trail stay for ever."""
+"""Retention: delivered or abandoned rows are deleted in time; changes, votes and the trail stay for ever."""
 
 import itertools
 
@@ -50,7 +50,7 @@ def fill(connection: sa.Connection) -> None:
 
 
 async def test_only_what_is_of_no_use_is_forgotten(database: Database) -> None:
-    """Each kind has its time; what is unfinished stays until it is finished."""
+    """Each kind has its time; unfinished rows stay until they are finished."""
     await database.transact(fill)
     assert await database.transact(lambda connection: forget(connection, NOW)) == 4
     assert await database.transact(lambda connection: forget(connection, NOW)) == 0

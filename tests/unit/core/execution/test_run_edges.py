@@ -1,4 +1,4 @@
-"""A run's last instants: what was checked before and no longer holds, what had left and what had not."""
+"""A run's last instants: checks that no longer hold, and writes that had been sent or not."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -96,7 +96,7 @@ async def test_what_this_process_left_broken_off_is_claimed_again(stage: Stage) 
 async def test_a_server_protected_since_the_hold_is_not_changed(
     database_url: str, provider: SimulatorHandle, limits: Limits
 ) -> None:
-    """It was asked for while nothing protected it; the process that runs it knows better, and sends nothing."""
+    """The request came before the protection; the process that runs it knows of it, and sends nothing."""
     async with staged(database_url, provider, Setup(front="slack")) as asking:
         stop = await asking.ask("stop", server="web01")
         create = await asking.ask("create", ALICE, **NEW)
@@ -220,7 +220,7 @@ class Beating:
     ids=["at its last instant", "late", "not surely alive", "on a moved file"],
 )
 def test_a_fence_is_passed_in_time_by_a_process_that_surely_lives(process: Any, at: float, *, passes: bool) -> None:
-    """What is held back has not left, and what passed has."""
+    """A write that is held back was not sent, and one that passed was."""
     clock = FakeClock()
     clock.advance(at)
     sending = WriteHook(change(), _nothing, SendDeadline(process, clock, 2.0))
@@ -308,7 +308,7 @@ async def test_a_run_that_breaks_is_counted_and_ends_at_the_third(stage: Stage) 
 
 
 async def test_a_break_of_what_another_living_process_runs_is_not_counted(stage: Stage) -> None:
-    """It was taken over: its own process counts."""
+    """The process that took the run over counts its own failures."""
     await beats(stage.database, "slack-2-there", 0.0)
     change = await approved(stage, owner="slack-2-there")
     await runner_of(stage).note_break(change.id, "err_1")
@@ -358,7 +358,7 @@ async def test_a_change_of_too_many_records_has_no_first_attempt(stage: Stage, m
 
 
 class Judge:
-    """A continuity that notes what was judged, and what had run by then."""
+    """A continuity check that records which heads were judged, and which runs had begun by then."""
 
     def __init__(self, ran: list[str]) -> None:
         self.ran = ran
@@ -373,7 +373,7 @@ class Judge:
 
 
 async def test_a_round_judges_the_database_before_it_runs_anything(database_url: str) -> None:
-    """What was approved in one that went back is not run by that very round."""
+    """A change approved in a database that went back is not run by that very round."""
     clock, ran = FakeClock(), list[str]()
     judge: Any = Judge(ran)
     async with open_database(database_url, clock) as database:

@@ -105,7 +105,7 @@ async def test_servers_that_hang_before_their_changes_are_sent_delay_no_write(st
 
 
 async def test_changes_that_only_wait_cost_no_transaction_each(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check of many changes without news takes as many transactions as a check of one."""
+    """A check of many changes without news takes as many transactions as a check of a single change."""
     stage.fault("drop_before", "reboot")  # never carried out, and the outcome is unknown: they are queried for long
     for n in range(20):
         await sent(stage, "reboot", f"web{n}.example.com")
@@ -126,7 +126,7 @@ async def test_changes_that_only_wait_cost_no_transaction_each(stage: Stage, mon
 async def test_prices_that_hang_refuse_a_create_instead_of_keeping_it(
     database_url: str, slow_provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A limit on money reads each server's price; what is not known soon is refused, as what is not known at all."""
+    """A limit on money reads each server's price; a price that is not read soon is refused like an unknown price."""
     monkeypatch.setattr(stages, "BRISK", PATIENT)
     limits = Limits(max_monthly_spend=1e9)
     async with staged(database_url, slow_provider, Setup(TIMING, limits=limits)) as stage:

@@ -1,4 +1,4 @@
-"""How many transactions things take: what is counted is the same on any machine, however busy."""
+"""Transactions per task: the counts are the same on any machine, however busy."""
 
 from collections import Counter
 

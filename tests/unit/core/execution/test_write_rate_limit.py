@@ -57,7 +57,7 @@ def test_no_stretch_of_time_has_more_than_a_burst_and_the_rate(pauses: list[floa
 
 
 def test_a_lease_clock_that_began_anew_holds_nobody_back() -> None:
-    """After a reboot the clock starts at nothing: what was stored before means nothing now."""
+    """After a reboot the clock starts at zero: earlier stored times are void."""
     with table() as connection:
         sent(connection, [90000.0] * 30)
         assert sent(connection, [12.0]) == [12.0]

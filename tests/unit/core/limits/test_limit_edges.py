@@ -56,7 +56,7 @@ def test_a_currency_is_the_same_in_any_case(currency: str | None, *, fits: bool)
 
 @pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf")])
 def test_a_price_that_is_none_is_not_known(price: float) -> None:
-    """It would make room for others, or none of the sum could be compared."""
+    """It would make room for others, or make the sum incomparable, so it counts as unknown."""
     odd = Server.model_construct(**{**LIVE.model_dump(), "monthly_price": price, "plan": None})
     result = too_dear(Limits(max_monthly_spend=1e9), AccountSnapshot((odd,), plans=PLANS), [])
     assert result is not None

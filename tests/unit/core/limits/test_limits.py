@@ -102,7 +102,7 @@ async def test_open_creates_count_with_the_servers_there_are(database_url: str, 
 
 
 async def test_a_create_that_takes_too_long_counts_on(database_url: str, provider: SimulatorHandle) -> None:
-    """Its hostname is free for others to ask about; the server that it may still make is not."""
+    """Its hostname is free for other requests; the server that it may still make is counted."""
     there = len(provider.simulator.world.servers())
     async with limited(database_url, provider, max_servers=there + 1) as stage:
         first = await create(stage, "app01.example.com")
@@ -113,7 +113,7 @@ async def test_a_create_that_takes_too_long_counts_on(database_url: str, provide
 
 
 async def test_what_all_would_cost_is_limited(database_url: str, provider: SimulatorHandle) -> None:
-    """Servers that the list shows without price or plan are read one by one."""
+    """Servers that the list shows without price or plan are read one at a time."""
     prices = {plan.code: plan.price for plan in provider.simulator.world.catalogue.plans.values()}
     spent = sum(prices[server.plan] for server in provider.simulator.world.servers())
     one_more = spent + prices[PLAN["plan"]]

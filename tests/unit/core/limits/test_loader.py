@@ -1,4 +1,4 @@
-"""`[limits]` of the file: what is written is what holds, and what cannot hold refuses to start with its line."""
+"""`[limits]` of the file: the written limits apply, and an impossible one refuses to start with its line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What counts against the limits: creates that left, are unclear or just ended, and what was asked within the hour."""
+"""What counts against the limits: creates that left, are unclear or just ended, and requests within the hour."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -21,7 +21,7 @@ ONE = Limits(max_servers=1)
 NONE_THERE = AccountSnapshot(())
 NEW = change("create", State.APPROVED, id="chg_new", target=Target("", "new.example.com", plan="S"))
 UNCLEAR = {"sending", "watching", "unknown", "needs_person"}
-"""Written out: what has left and is not known to have ended badly may be a server that costs money."""
+"""Written out: a sent create that is not known to have failed may be a server that costs money."""
 
 
 @pytest.fixture

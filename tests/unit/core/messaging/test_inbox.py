@@ -68,7 +68,7 @@ async def test_what_was_not_finished_is_found_again(inbox: Inbox, clock: FakeClo
 async def test_a_finished_delivery_keeps_its_key_and_not_its_words(
     inbox: Inbox, database: Database, clock: FakeClock
 ) -> None:
-    """The key guards against a redelivery for a week; what people wrote is gone at once."""
+    """The key guards against a redelivery for a week; people's texts are deleted at once."""
     await inbox.accept("env-1", "command", PAYLOAD)
     await inbox.done("env-1")
     payloads = await database.read(lambda connection: list(connection.scalars(sa.select(INBOX.c.payload))))
@@ -175,7 +175,7 @@ async def test_what_is_in_hand_stays_young(inbox: Inbox, clock: FakeClock) -> No
 
 
 async def test_what_is_acknowledged_next_survives_a_power_cut(inbox: Inbox, database: Database) -> None:
-    """Its commit is flushed; that a delivery was worked off may be forgotten, for doing it again has no effect."""
+    """Its commit is flushed; losing the mark of a finished delivery is harmless, as repeating it has no effect."""
     if not database.sqlite:
         return
     flushed: list[int] = []

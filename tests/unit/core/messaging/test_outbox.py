@@ -79,7 +79,7 @@ async def test_messages_come_whole_and_oldest_first(
 async def test_a_topic_is_with_one_deliverer_at_a_time(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """What comes while a topic is being delivered waits for that to end, so that edits cannot overtake each other."""
+    """Messages that arrive during a topic's delivery wait for its end, so that edits cannot overtake each other."""
     ann, ben = boxes
     await put(database, clock, "a")
     mine = await ann.claim()
@@ -134,7 +134,7 @@ async def test_a_number_is_never_given_again(
 async def test_a_failed_delivery_is_tried_again_later(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """It rests for as long as was asked, keeps the error within bounds, and others go ahead meanwhile."""
+    """It rests for the requested time, keeps the error within bounds, and others go ahead meanwhile."""
     ann, ben = boxes
     await put(database, clock, "a", "b")
     mine = await ann.claim(limit=1)
@@ -223,7 +223,7 @@ async def test_a_new_message_wakes_the_deliverer(
 async def test_posted_copies_are_remembered_once(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """What was posted can be found for an edit, in order, and forgotten when it is gone."""
+    """Posted copies can be found for an edit, in order, and are forgotten when they are gone."""
     ann, ben = boxes
     await ann.remember("a", "card", "C1", "1.0")
     clock.advance(1)
@@ -273,7 +273,7 @@ async def test_what_channels_are_told_takes_the_place_of_its_cause(
 async def test_what_waits_for_its_time_goes_with_what_is_due(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:
-    """A topic in hand brings along what was put back for later, and no other topic's."""
+    """A topic that is delivered brings its own postponed messages along, and no other topic's."""
     ann, ben = boxes
     await put(database, clock, "a", "b")
     first = await ann.claim()

@@ -1,4 +1,4 @@
-"""Following the servers: one poll serves all followers, differences are reported, and nothing runs without one."""
+"""Following the servers: one poll serves all followers, differences are reported, and nothing runs without them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress

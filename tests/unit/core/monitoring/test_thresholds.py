@@ -41,7 +41,7 @@ def test_a_figure_on_the_edge_is_told_once() -> None:
 
 
 def test_a_gap_begins_the_time_anew() -> None:
-    """The value between two distant figures is unknown; a reported alarm stays one."""
+    """The value between two distant figures is unknown; a reported alarm stays reported."""
     assert run([95.0, 95.0], seconds=GAP_SECONDS + 1) == []
     told = Alarm(0.0, 0.0, told=True)
     assert step(told, 95.0, CPU, GAP_SECONDS * 10)[1] is None

@@ -241,7 +241,7 @@ def test_a_price_in_words(plan: Plan | None, words: str) -> None:
     ],
 )
 def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, said: str) -> None:
-    """It is refused before it is held."""
+    """A request that makes no sense in the server's state is refused before it is held."""
     if said:
         with pytest.raises(InvalidInputError, match=said):
             preview_power(OPERATIONS[operation], server(status))

@@ -157,7 +157,7 @@ def test_what_destroys_needs_an_approval_always(channel: str, decision: Decision
 
 @pytest.mark.parametrize("channel", ["", "C1"])
 def test_every_operation_has_an_embedded_rule(channel: str) -> None:
-    """No operation falls through to the deny of an unknown one."""
+    """No known operation falls through to the deny of unknown operations."""
     policy = policy_of(default_rules(channel))
     for name in OPERATIONS:
         for actor in (PERSON, AGENT):

@@ -59,7 +59,7 @@ def test_commands_print_what_the_page_shows(
 
 
 def test_the_page_has_rows_and_commands() -> None:
-    """They were found."""
+    """The parser found rows and commands."""
     assert len(ROWS) == 9
     assert len(CONSOLES) == 2
 

@@ -1,4 +1,4 @@
-"""Facts as rules compare them: what is empty is not known, names in one spelling, patterns by label or whole name."""
+"""Facts as rules compare them: empty means unknown, names in one spelling, patterns by label or whole name."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def test_a_server_without_a_name_is_known_by_its_id_alone(words: str, *, meant: 
 
 
 def test_facts_are_compared_in_one_spelling() -> None:
-    """Ids, names, groups and regions; what is empty is not known."""
+    """Ids, names, groups and regions; an empty fact is unknown."""
     seen = NormalizedContext.of(replace(FACTS, target=WEB, cost=9.0))
     assert (seen.ident, seen.hostname, seen.cost) == ("s1", "web01.example.com", 9.0)
     assert seen.people == {"u1", "ann@example.com"}

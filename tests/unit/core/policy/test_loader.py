@@ -1,4 +1,4 @@
-"""Loading is strict: what is wrong is named with file, line and a hint."""
+"""Loading is strict: each error has file, line and a hint."""
 # ruff: noqa: E501 - a row of the table is easier to read whole
 
 from pathlib import Path
@@ -234,7 +234,7 @@ def test_pointless_rules_are_found(cover: list[str], covered: list[str]) -> None
     [
         (['decision = "allow"'], ['server = "db*"', APPROVE, BY_S1]),
         (['decision = "allow"'], ['decision = "confirm"']),  # reads are allowed, changes confirmed
-        (['server = "*"', DENY], ['decision = "allow"']),  # what is about no server is allowed
+        (['server = "*"', DENY], ['decision = "allow"']),  # an operation without a server is allowed
         (['server = "db*"', DENY], ['server = "db01"', 'decision = "allow"']),  # db01 might be an id
         (['server = "db01.*"', DENY], ['server = "db01"', 'decision = "allow"']),
         ([APPROVE, BY_S1], [APPROVE, 'approvers = { groups = ["S2"] }']),

@@ -111,7 +111,7 @@ def test_a_document_is_applied_as_its_file_is(tmp_path: Path) -> None:
 
 
 def test_what_is_shown_can_be_applied_again(tmp_path: Path) -> None:
-    """The file that `policy show` prints is exactly what is in force."""
+    """The file that `policy show` prints is exactly the policy in force."""
     for text in (
         CHANNEL + RULES,
         RULES.replace('decision = "approve"\nexpires = "2h"', 'decision = "confirm"'),

@@ -39,7 +39,7 @@ async def applied(database: Database, document: Document, over: int) -> Revision
 
 @pytest.mark.requirement("policy-applied-audited")
 async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
-    """Who, when, what, and what was in force before."""
+    """The record has who, when, what, and the previous policy."""
     assert await database.read(history.in_force) is None
     first, second = await applied(database, FIRST, 0), await applied(database, SECOND, 1)
     assert await database.read(history.in_force) == second

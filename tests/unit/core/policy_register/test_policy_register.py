@@ -65,7 +65,7 @@ async def version(core: Core) -> str:
 async def test_the_policy_of_the_database_decides_whatever_a_process_was_started_with(
     strict: Settings, settings: Settings, provider: SimulatorHandle
 ) -> None:
-    """A process that forgot its file, or never had one, runs under what is in force: the protected server stays."""
+    """A process without its file runs under the policy in force: the protected server stays."""
     async with opened(strict) as first, opened(settings) as forgetful:
         assert await version(first) == await version(forgetful)
         for core in (first, forgetful):
@@ -100,7 +100,7 @@ async def test_a_process_with_another_policy_changes_nothing_until_both_agree(st
 async def test_a_policy_that_was_applied_a_moment_ago_counts_for_the_last_yes(
     settings: Settings, tmp_path: Path, provider: SimulatorHandle
 ) -> None:
-    """A change waits for a vote, what is in force gets stricter, and the vote sends nothing."""
+    """A change waits for a vote, the policy in force gets stricter, and the vote sends nothing."""
     votes = with_file(settings, tmp_path / "votes.toml", VOTES)
     async with opened(votes) as first, opened(settings) as second:
         held = await second.gate.submit(reboot(AGENT))
@@ -129,7 +129,7 @@ async def test_a_process_with_another_policy_takes_no_yes_and_takes_a_no(
 async def test_a_process_with_another_policy_runs_nothing(
     settings: Settings, lax: Settings, tmp_path: Path, provider: SimulatorHandle
 ) -> None:
-    """What was approved waits for a process that agrees, and runs there."""
+    """An approved change waits for a process that agrees, and runs there."""
     votes = with_file(settings, tmp_path / "votes.toml", VOTES)
     async with opened(votes) as first:
         held = await first.gate.submit(reboot(AGENT))

@@ -1,4 +1,4 @@
-"""Health is the truth: red, and by name, while this process cannot do what it is there for; green again by itself."""
+"""Health is red, with the cause, while this process cannot do its work, and turns green again without a restart."""
 
 import os
 import sqlite3
@@ -47,7 +47,7 @@ async def worker(url: str, front: str = "worker") -> AsyncIterator[tuple[Core, F
 
 
 async def red(core: Core) -> dict[str, str]:
-    """What is red now."""
+    """Return the checks that are red now."""
     return {fault.part: fault.what for fault in await core.readiness.faults()}
 
 
@@ -341,7 +341,7 @@ def test_an_address_is_written_short_or_in_full(text: str, url: str) -> None:
     "text", ["", "http://", "file:///etc/passwd", "ftp://host/x", "http://host:99999", "http://[x"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    """In words, with an example."""
+    """The error is a sentence with an example."""
     with pytest.raises(InvalidInputError, match="no address"):
         health.address_from(text)
 

@@ -39,7 +39,7 @@ async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(s
 
 
 async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone(stage: Stage) -> None:
-    """A change that is decided, or past its time, waits for no one."""
+    """A change that is decided, or past its time, waits for no person."""
     for name in ("a.example.com", "b.example.com"):
         stage.server(name)
     first = await stage.ask("reboot", AGENT, server="a.example.com")

@@ -200,7 +200,7 @@ async def test_words_that_no_database_takes_are_kept_without_what_breaks_them(co
 
 
 async def test_an_error_of_the_body_stays_itself(settings: Settings) -> None:
-    """What is raised while a core is open comes out as it was raised."""
+    """An error raised while a core is open is propagated unchanged."""
     with pytest.raises(LookupError):
         async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY):
             raise LookupError

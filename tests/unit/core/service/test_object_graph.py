@@ -77,6 +77,6 @@ async def test_services_lead_to_nothing_that_acts_past_them(settings: Settings) 
 
 
 def test_a_forbidden_object_is_found_at_any_depth() -> None:
-    """The walk follows attributes and containers of ours, and names the way."""
+    """The walk follows attributes and containers of ours, and reports the path."""
     client = Wayscloud(None, clock=VirtualClock())
     assert paths({"held": [{"api": client}]}) == {"held[0]['api']"}

@@ -23,7 +23,7 @@ def processes(connection: Connection) -> list[str]:
 
 
 def broken(connection: Connection) -> None:
-    """Read what is not there."""
+    """Read a table that does not exist."""
     connection.execute(sa.text("SELECT * FROM nowhere"))
 
 

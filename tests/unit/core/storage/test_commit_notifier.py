@@ -36,7 +36,7 @@ anyio.run(main)
 
 
 async def until(database: Database, count: int) -> None:
-    """Wait for the wake as often as needed until so many rows are stored."""
+    """Wait for the wake as often as needed until that many rows are stored."""
     while True:
         mark = database.signals.mark()
         if len(await names(database)) >= count:
@@ -45,7 +45,7 @@ async def until(database: Database, count: int) -> None:
 
 
 async def test_a_commit_wakes_the_waiters_of_its_process(database: Database) -> None:
-    """All who wait are woken at once, without the clock moving."""
+    """All waiters are woken at once, without the clock moving."""
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             for _ in range(3):
@@ -79,7 +79,7 @@ async def test_a_commit_between_a_look_and_the_wait_wakes(database_url: str) -> 
 
 
 async def test_no_commit_is_missed_between_two_waits(database_url: str) -> None:
-    """However fast commits follow each other, a loop of read and wait sees the last one."""
+    """However fast commits follow each other, a loop of read and wait sees the last commit."""
     clock = VirtualClock()
     async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
         with anyio.fail_after(PATIENCE_SECONDS):

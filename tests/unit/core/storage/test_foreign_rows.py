@@ -148,7 +148,7 @@ async def test_no_value_of_a_row_is_in_its_error(database: Database) -> None:
     extra=st.dictionaries(st.text(min_size=1, max_size=8), st.none() | st.integers() | st.text(max_size=5), max_size=4)
 )
 def test_keys_of_a_newer_version_are_tolerated(extra: dict[str, Any]) -> None:
-    """All but a kind of approvers: to leave one out would alter who may vote."""
+    """All unknown keys but a kind of approvers: to leave one out would alter who may vote."""
     current = change()
     values = json.loads(json.dumps(serialization.change_values(current)))
     for column in ("target", "actor", "origin", "ruling"):
@@ -165,7 +165,7 @@ async def test_an_unknown_kind_of_approvers_is_not_left_out(database: Database) 
 
 
 async def test_a_vote_that_cannot_be_read_makes_its_change_unreadable(database: Database) -> None:
-    """It must not count as none."""
+    """An unreadable vote must not count as none."""
 
     def work(connection: Connection) -> None:
         for item in pair(State.HELD):

@@ -90,7 +90,7 @@ async def test_nothing_stored_is_not_ahead(database: Database) -> None:
 
 
 async def test_a_lease_is_with_one_living_process(database: Database) -> None:
-    """Its holder keeps it by taking it again; others get it once the holder is dead, or gave it up."""
+    """The holder keeps it by taking it again; others get it once the holder is dead, or gave it up."""
 
     def take(owner: str, tick: float) -> Callable[[Connection], bool]:
         def work(connection: Connection) -> bool:

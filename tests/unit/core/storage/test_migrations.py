@@ -146,7 +146,7 @@ def test_each_version_brings_the_data_of_the_one_before(engine: sa.Engine, befor
 
 @pytest.mark.parametrize("before", REVISIONS[1:])
 async def test_the_newest_version_reads_what_any_earlier_one_stored(empty_database_url: str, before: str) -> None:
-    """A change, its vote and its record, stored by an old version, are whole after a start of this one."""
+    """A change, its vote and its record, stored by an old version, are whole after a start of this version."""
     with engine_of(empty_database_url) as engine:
         upgrade(engine, before)
         with engine.begin() as connection:
@@ -280,7 +280,7 @@ def test_two_databases_upgrade_at_once(tmp_path: Path) -> None:
 
 
 def test_processes_upgrade_at_once(empty_database_url: str) -> None:
-    """So do several processes, each with its own connection and its own locks."""
+    """Several processes upgrade at once, each with its own connection and its own locks."""
     running = [
         subprocess.Popen([sys.executable, "-c", UPGRADE, empty_database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(TOGETHER - 1)

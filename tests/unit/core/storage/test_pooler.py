@@ -142,7 +142,7 @@ async def test_a_change_runs_through_a_pooler(
 async def test_an_address_to_listen_at_that_makes_no_sense_is_refused(
     url: str, listen_url: str, tmp_path: Path
 ) -> None:
-    """It goes with PostgreSQL alone, and names a PostgreSQL server; the setting is named."""
+    """The setting requires PostgreSQL, and must name a PostgreSQL server; the error names it."""
     with pytest.raises(ConfigurationError, match="VPSOPS_DATABASE_LISTEN_URL"):
         async with open_database(url.format(folder=tmp_path), VirtualClock(), options=PostgresOptions(listen_url)):
             pass

@@ -36,7 +36,7 @@ def put(name: str) -> Callable[[Connection], None]:
 
 
 async def names(database: Database) -> list[str]:
-    """Return what is stored."""
+    """Return the stored names."""
     return list(await database.read(lambda connection: connection.scalars(NAMES).all()))
 
 
@@ -84,7 +84,7 @@ async def test_a_taken_key_is_the_callers_business(database: Database) -> None:
 
 
 async def test_an_error_of_the_block_stays_itself(database_url: str, clock: FakeClock) -> None:
-    """What is raised while a database is open arrives as it is, not in a group."""
+    """An error raised while a database is open is propagated as it is, not in a group."""
     with pytest.raises(ZeroDivisionError):
         async with open_database(database_url, clock):
             raise ZeroDivisionError

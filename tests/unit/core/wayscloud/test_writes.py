@@ -263,7 +263,7 @@ async def test_a_no_whose_reason_was_lost_is_still_a_no(connection: str, write: 
 
 
 async def test_the_fields_of_an_invalid_create_are_named() -> None:
-    """Each complaint about a field is there by itself."""
+    """Each complaint about a field is listed separately."""
     complaint = {"detail": [{"type": "missing", "loc": ["body", "hostname"], "msg": "Field required"}]}
     provider = Provider().on("POST", "/v1/vps", Reply(422, complaint))
     async with provider.client() as client:

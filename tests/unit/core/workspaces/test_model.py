@@ -1,4 +1,4 @@
-"""Several Slack workspaces on one core: what one asks for is not there for another."""
+"""Several Slack workspaces on one core: a workspace's changes do not exist for another."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
@@ -173,7 +173,7 @@ async def test_a_workspace_without_an_approval_channel_cannot_have_what_needs_ap
 
 
 async def test_an_agents_change_belongs_to_the_workspace_that_decides_for_agents(core: Core) -> None:
-    """It is decided in the marked workspace and is not there for the others."""
+    """The marked workspace decides it; for the others it does not exist."""
     outcome = await core.gate.submit(
         Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")), scope=core.for_agents().scope
     )
@@ -247,7 +247,7 @@ def test_one_workspace_stays_as_it_was() -> None:
 
 
 def test_a_workspaces_settings_hold_its_own_channels_and_no_others() -> None:
-    """Another workspace's table never affects a workspace without one."""
+    """Another workspace's table never affects a workspace without a table."""
     workspaces = Workspaces(several=True, known=(Workspace("T1", "CA", "CB"),))
     settings = Settings()
     assert workspaces.settings_of(settings, "T1").approval_channel == "CA"
@@ -303,14 +303,14 @@ def test_a_workspace_that_is_not_right_refuses_to_start(tmp_path: Path, text: st
     ],
 )
 def test_half_a_set_up_refuses_to_start(tmp_path: Path, name: str, value: str, words: str) -> None:
-    """What is missing or contradicts is named; nothing is guessed."""
+    """A missing or contradictory setting is named; nothing is guessed."""
     with pytest.raises(ConfigurationError) as caught:
         load_workspaces(load_settings(environment(tmp_path, **{name: value})))
     assert words in str(caught.value)
 
 
 def test_the_policys_version_does_not_depend_on_a_workspace(tmp_path: Path) -> None:
-    """Another channel in a table does not make what is held out of date."""
+    """Another channel in a workspace's table does not make held changes stale."""
     before = load_policy(load_settings(environment(tmp_path))).version
     after = load_policy(load_settings(environment(tmp_path, TABLES.replace("C2APPROVE", "C3APPROVE")))).version
     assert before == after

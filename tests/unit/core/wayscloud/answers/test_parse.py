@@ -76,7 +76,7 @@ def test_the_first_readable_name_wins_and_the_others_are_kept() -> None:
 
 @pytest.mark.parametrize("odd", ["many", True, [2], {"n": 2}, "nan", "inf", 10**400, 2.5])
 def test_an_unreadable_figure_is_left_out_and_kept_raw(odd: Any) -> None:
-    """A vCPU count that is no whole number is None in the model; what came is among the extras."""
+    """A vCPU count that is no whole number is None in the model; the raw value is among the extras."""
     server = parse.server("1")({"id": "1", "vcpus": odd})
     assert server.vcpus is None
     assert server.extra == {"vcpus": odd}

@@ -164,7 +164,7 @@ async def test_a_long_list_is_read_while_others_go_on() -> None:
 
 
 async def test_a_long_list_that_is_none_is_told_as_such() -> None:
-    """A fault in a long answer is reported as in a short one."""
+    """A fault in a long answer is reported as in a short answer."""
     provider = Provider().on("GET", "/v1/vps", Reply(200, b"[" + b" " * 300_000))
     async with provider.client() as client:
         with pytest.raises(MalformedAnswerError):

@@ -1,4 +1,4 @@
-"""What may go into a path or a create call."""
+"""Validation of path segments and of a create's arguments."""
 
 from urllib.parse import urlsplit
 

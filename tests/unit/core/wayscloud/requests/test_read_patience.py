@@ -133,7 +133,7 @@ async def test_nobody_listening_is_not_sent() -> None:
 
 
 async def test_no_more_than_the_allowed_requests_are_under_way() -> None:
-    """Of many reads at once only so many are out at a time, and all of them come back."""
+    """Of many simultaneous reads only a bounded number is out at a time, and all of them come back."""
     out = 0
     most = 0
     full = anyio.Event()

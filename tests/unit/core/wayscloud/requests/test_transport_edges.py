@@ -1,4 +1,4 @@
-"""Which redirects are followed, with what, and what had left when it broke: each status and each kind of request."""
+"""Redirects and failures: which are followed, with what, and what had been sent, by status and kind of request."""
 
 import gzip
 from collections.abc import AsyncGenerator, Callable
@@ -117,7 +117,7 @@ async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exceptio
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")])
 async def test_what_never_had_a_connection_was_not_sent(error: Exception) -> None:
-    """That is reported as it is."""
+    """A request without a connection is reported as not sent."""
     async with broken(error) as client:
         with pytest.raises(NotSentError):
             await client.create_server(NEW)

@@ -128,7 +128,7 @@ def test_anything_like_a_key_is_masked_to_its_end(kind: str, tail: str, end: str
 
 @given(st.text())
 def test_masking_twice_changes_nothing(text: str) -> None:
-    """What was masked stays as it is."""
+    """Masked text stays as it is."""
     assert redact(redact(text)) == redact(text)
 
 
