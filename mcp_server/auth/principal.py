@@ -37,7 +37,7 @@ class Caller:
 
     @property
     def may_change(self) -> bool:
-        """Return whether it was granted more than reading, where changes can be made at all."""
+        """Return whether a change scope was granted, and changes are possible at all."""
         return WRITE in self.scopes and not self.reach.read_only
 
 

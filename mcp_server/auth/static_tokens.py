@@ -42,7 +42,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S+$")]
 
 
 class TokenEntry(BaseModel):
-    """A token as written: by its SHA-256, or in clear where the file itself is a secret."""
+    """A token as written: by its SHA-256, or in clear when the file itself is a secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

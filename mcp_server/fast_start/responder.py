@@ -211,7 +211,7 @@ def _is_text(path: str) -> bool:
 
 
 def describe_configuration(words: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """Describe a configuration in a text: equal texts mean equal answers. None where a file cannot be read."""
+    """Describe a configuration in a text: equal texts mean equal answers. None when a file cannot be read."""
     path = environ.get("VPSOPS_CONFIG", "")
     content = ""
     if path:

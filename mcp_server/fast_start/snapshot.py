@@ -25,7 +25,7 @@ SAFE_PATTERNS = {
     "VPSOPS_SLACK_URL": "https://[^@]+",
     "VPSOPS_ACTOR": r"slack:[UW][A-Z0-9]{8,12}|[a-z0-9._-]{1,40}@[a-z0-9-]{1,40}(\.[a-z0-9-]{1,40})*\.[a-z]{2,10}",
 }
-"""Patterns of good values where the settings have more than a pattern."""
+"""Patterns of good values, for settings with more rules than a pattern."""
 
 NEWEST = MODERN_PROTOCOL_VERSIONS[-1]
 

@@ -29,7 +29,7 @@ class ChangedServer(BaseModel):
 
 
 class ChangeResult(BaseModel):
-    """Where a change is."""
+    """The state of a change."""
 
     change: str = Field(description="its id")
     state: State

@@ -134,7 +134,7 @@ def _server_table(rows: Sequence[Content]) -> str:
 
 
 def _after(listing: ServerList, count: int, walk: str) -> str:
-    """Return the cursor of what follows the first `count` rows; empty where nothing does."""
+    """Return the cursor after the first `count` rows; empty at the end."""
     on = f"{walk}{WALK}" if walk else ""
     last, following = listing.servers[count - 1], listing.servers[count : count + 1]
     if following and following[0].hostname.lower() != last.hostname.lower():

@@ -31,7 +31,7 @@ class ConfirmationForm:
 
 @dataclass(frozen=True, slots=True)
 class FormAnswer:
-    """What came back: `accept`, `decline` or `cancel`, and the form's content; `UNABLE` where a client has no forms."""
+    """A form's answer: `accept`, `decline` or `cancel`, and its content; `UNABLE` for a client without forms."""
 
     action: str
     content: dict[str, Json]

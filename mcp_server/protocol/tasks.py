@@ -32,7 +32,7 @@ CHANGING: Final = frozenset({"tasks/update", "tasks/cancel"})
 
 
 class McpTaskStatus(StrEnum):
-    """Where a task is; `failed` is for protocol errors alone, so a change that failed is completed with an error."""
+    """The status of a task; `failed` is for protocol errors only: a failed change is completed with an error."""
 
     WORKING = "working"
     INPUT_REQUIRED = "input_required"

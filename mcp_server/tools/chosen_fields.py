@@ -1,4 +1,4 @@
-"""The fields that a model chose of a list of servers, where the provider's list leaves them out."""
+"""The fields that a model chose for a list of servers, when the provider's list leaves them out."""
 
 from collections.abc import Sequence
 from typing import Final
