@@ -92,7 +92,7 @@ async def check_settings(settings: Settings, _: Clock) -> Sequence[DoctorFinding
 
 
 async def check_policy(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
-    """Load the policy, and the limits where there are any."""
+    """Load the policy, and the limits if there are any."""
     policy, own = load_policy(settings), declaration_of(settings, whole=settings.config is not None).document(None)
     source = f"{len(policy.rules)} rules" if settings.config else f"the embedded default, {len(policy.rules)} rules"
     limits = load_limits(settings).described()
