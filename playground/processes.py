@@ -54,7 +54,7 @@ class Command:
     process: Process
 
     async def ended(self) -> str:
-        """Wait until it ends by itself; return in words how."""
+        """Wait until it ends by itself; return the cause in words."""
         return f"ended with exit code {await self.process.wait()}"
 
 

@@ -48,7 +48,7 @@ class OnMessage(Person):
 
 
 class Click(OnMessage):
-    """POST /_sim/click: press a button, in one block where several blocks have one of that name."""
+    """POST /_sim/click: press a button, in one block when several blocks have one of that name."""
 
     action_id: str
     block: str = ""
@@ -276,7 +276,7 @@ async def _obey(workspace: Workspace, request: web.Request) -> web.StreamRespons
 
 
 async def obey(workspace: Workspace, order: str, body: bytes) -> tuple[int, Json]:
-    """Carry out an order given as JSON; return an HTTP status and what became of it."""
+    """Carry out an order given as JSON; return an HTTP status and the result."""
     if order not in ORDERS:
         return 404, {"ok": False, "error": f"orders: {', '.join(ORDERS)}"}
     model, handler = ORDERS[order]

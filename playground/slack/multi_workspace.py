@@ -57,7 +57,7 @@ class Slack:
 
     @property
     def base_url(self) -> str:
-        """Where the pages are."""
+        """The base address of the pages."""
         return self.first.base_url
 
     @property

@@ -75,7 +75,7 @@ def shown(simulator: Simulator, operation: str, server: Server, behind: float) -
 
 
 def listed(simulator: Simulator, query: Mapping[str, str], behind: float) -> Json:
-    """Return the list of `behind` seconds ago, filtered where the dialect knows filters."""
+    """Return the list of `behind` seconds ago, filtered if the dialect has filters."""
     dialect, world = simulator.dialect, simulator.world
     servers = list(world.as_of(behind).values()) if behind else world.servers()
     status, region = query.get("status"), query.get("region")

@@ -14,7 +14,7 @@ CHANNEL_NAMES = {"im": "directmessage", "private": "privategroup"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an interaction happened: on a message or in a view."""
+    """The place of an interaction: on a message or in a view."""
 
     message: Message | None = None
     view: View | None = None

@@ -107,7 +107,7 @@ class State:
         return result or next((each for each in self.ephemerals if each.key == (channel, ts)), None)
 
     def with_ids(self, blocks: Iterable[Json]) -> Iterator[Json]:
-        """Give blocks and elements the ids Slack makes up where the app gave none."""
+        """Give blocks and elements Slack's generated ids when the app gave none."""
         for block in copy.deepcopy(list(blocks)):
             if not block.get("block_id"):
                 block["block_id"] = f"b{self.number():04d}"

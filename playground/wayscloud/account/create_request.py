@@ -82,7 +82,7 @@ def _validated(body: bytes) -> CreateBody:
 
 
 def _check_windows(plan: Plan, template: Template) -> None:
-    """Windows needs memory, disk and a Windows plan where plans name a system (Terraform)."""
+    """Windows needs memory, disk and a Windows plan if plans name a system (Terraform)."""
     if not template.windows:
         return
     too_small = plan.memory_gb < WINDOWS_MEMORY_GB or plan.disk_gb < WINDOWS_DISK_GB

@@ -41,7 +41,7 @@ Target = Literal["elsewhere", "slash", "http", "host", "self", "loop"]
 
 
 class Phase(StrEnum):
-    """Where in the life of a request a fault strikes, in this order."""
+    """The phase of a request in which a fault strikes, in this order."""
 
     WAIT = "wait"  # the answer comes later; beside everything else
     ANSWER = "answer"  # another answer than the honest one; the first rule that strikes wins

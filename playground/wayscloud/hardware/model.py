@@ -118,7 +118,7 @@ def refusal(server: Server, power: Power, *, strict: bool) -> str | None:
 
 
 def already(server: Server, power: Power) -> bool:
-    """Return whether the server is where the operation would bring it, so that nothing happens."""
+    """Return whether the server is already in the operation's target state, so that nothing happens."""
     return (power, server.state) in {(Power.START, State.RUNNING), (Power.STOP, State.STOPPED)}
 
 

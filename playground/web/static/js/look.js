@@ -1,4 +1,4 @@
-// What a scene may look at: the live state, and what is new in it since the scene began.
+// The live state for a scene, and its changes since the scene began.
 import { state } from "./store.js";
 
 const board = () => state.topics.provider ?? { effects: [], armed: [], servers: [] };

@@ -1,4 +1,4 @@
-// Puts the page together and draws it anew whenever something is different.
+// Assembles the page and redraws it on every change.
 import { AgentPanel } from "./agent.js";
 import { Chat } from "./chat.js";
 import { html, render, useEffect, useState } from "./lib.js";

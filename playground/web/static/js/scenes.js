@@ -1,4 +1,4 @@
-// Six scenes. Each step says what to do, can do it for the visitor, and knows from the live state when it is done.
+// Six scenes. Each step has an instruction, can do it for the visitor, and detects in the live state when it is done.
 import { callTool, choose, enter, press, pressOnCard, type } from "./hands.js";
 
 const OPS = "C0OPS";

@@ -57,7 +57,7 @@ function connect() {
   }
 }
 
-// Carries out an order; what is refused is told to the reader, unless it is no news. The answer's `ok` says which.
+// Carries out an order; a refusal is shown to the reader, unless `quiet`. The answer's `ok` is the result.
 export async function order(path, body, quiet = false) {
   let answer;
   try {
@@ -74,7 +74,7 @@ export function slack(name, body, quiet = false) {
   return order(`slack/${name}`, { user: state.user, ...body }, quiet);
 }
 
-// What Slack's own clients say when an app does not answer as it should.
+// The messages of Slack's own clients when an app does not answer as it should.
 const SAID = {
   operation_timeout: "The app did not answer within three seconds (operation_timeout).",
   dispatch_failed: "The app could not be reached (dispatch_failed).",

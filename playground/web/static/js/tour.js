@@ -21,7 +21,7 @@ subscribe(() => {
   } else finish(scene);
 });
 
-// The last step is done; what the scene claims is checked now, and again if the truth is told a moment later.
+// The last step is done: the scene's claim is checked now, and again if the state arrives a moment later.
 function finish(scene) {
   if (scene.proof(looking(state.tour.base))) change({ step: scene.steps.length, passed: { ...state.tour.passed, [scene.id]: true } });
 }
