@@ -170,7 +170,7 @@ class Runs:
         self.ends: dict[tuple[str, str], End] = {}
 
     async def end(self, operation: str, name: str) -> End:
-        """Return what came of a row."""
+        """Return the outcome of a row."""
         if (operation, name) not in self.ends:
             alone = TABLE[name].alone
             await self._run([case for case in CASES if (case[1] == name if alone else not TABLE[case[1]].alone)])

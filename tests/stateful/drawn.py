@@ -14,7 +14,7 @@ CREATED: Final = "new.example.com"
 TIMINGS: Final[tuple[dict[str, object], ...]] = ({}, {"times": 1}, {"after": 1}, {"probability": 0.5})
 
 ONE_FORM: Final = frozenset({"seed", "sdk", "terraform"})
-SOCKET_SHARE: Final = 20  # one in so many is met over a real socket; the rest in this process
+SOCKET_SHARE: Final = 20  # one in that many is met over a real socket; the rest in this process
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def template() -> bytes:
 
 
 class StatefulHarness:
-    """What the processes share, and a view from outside."""
+    """The processes' shared parts, and a view from outside."""
 
     def __init__(self, fleet: int = 6) -> None:
         self.stack = ExitStack()
@@ -145,7 +145,7 @@ class StatefulHarness:
         return Counter((item.operation, item.target.hostname) for item in there)
 
     def check_end(self) -> None:
-        """Hold that what succeeded was done and nothing else but what people are asked of; that the trail is whole."""
+        """Assert that succeeded changes were done, others only where people are asked, and that the trail is whole."""
         done, asked = self._count(State.SUCCEEDED), self._count(State.NEEDS_PERSON)
         assert done <= self.effects() <= done + asked
         chain = self.observer.database.read(lambda c: list(audit.verify(audit.read(c, limit=100_000), audit.head(c))))

@@ -40,7 +40,7 @@ BEFORE: Final = {"stop": Really.RUNNING, "start": Really.STOPPED, "reboot": Real
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of one change, and what was true in that moment."""
+    """The outcome of one change, and the true state in that moment."""
 
     operation: str
     change: Change | None = None
@@ -92,7 +92,7 @@ def prepare(stage: Stage, case: Case, operation: str) -> None:
 
 
 async def follow(stage: Stage, case: Case, outcome: Outcome) -> None:
-    """Ask for a change, confirm it, wait for its end, and compare what is claimed with what is true then."""
+    """Ask for a change, confirm it, wait for its end, and compare the claims with the true state."""
     arguments = {"server": SERVERS.get(outcome.operation, "")}
     if outcome.operation == "create":
         order = ORDERS[case.dialect]

@@ -75,7 +75,7 @@ class JumpingClock(VirtualClock):
 
 @dataclass(slots=True)
 class Expected:
-    """What the model knows of a change."""
+    """The model's knowledge of a change."""
 
     server: str
     kind: str
@@ -183,7 +183,7 @@ class Changes(RuleBasedStateMachine):
 
     @rule(change=consumes(held), actor=st.sampled_from([ALICE, STRANGER]))
     def cancel(self, change: str, actor: Actor) -> None:
-        """The asker withdraws what has not been sent."""
+        """The asker withdraws a change that has not been sent."""
         known = self.model[change]
         try:
             self.portal.call(partial(self.core.gate.cancel, change, replace(actor)))

@@ -19,12 +19,12 @@ SHRINKS: Final = 25
 
 
 async def wrongs(case: Case) -> list[str]:
-    """Return what is wrong with a case."""
+    """Return the faults of a case."""
     return [f"{outcome.operation}: {text}" for outcome in await outcomes(case) for text in outcome.wrong]
 
 
 async def smallest(case: Case) -> str:
-    """Return the smallest case found that is still wrong, and what is wrong with it."""
+    """Return the smallest case found that is still wrong, and its faults."""
     results, tries = await wrongs(case), 0
     ahead = smaller(case)
     while ahead and tries < SHRINKS:

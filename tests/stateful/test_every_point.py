@@ -45,7 +45,7 @@ def interrupted(scene: StatefulHarness, change_id: str, left: int, stop: StopPoi
 def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(
     scene: StatefulHarness, operation: str, stop: StopPoint
 ) -> None:
-    """Dead or without its database: another one, or the same, takes up what is left, and never sends again."""
+    """Dead or without its database: another process, or the same, resumes the rest, and never sends again."""
     other = scene.started()
     for left, hostname in enumerate(hostnames(scene, operation)):
         process = interrupted(scene, scene.approve(operation, hostname), left, stop)

@@ -45,7 +45,7 @@ def follows(before: State, after: State) -> bool:
 
 
 class Runs(RuleBasedStateMachine):
-    """Three processes, and what is known of each change."""
+    """Three processes, and the known state of each change."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(slot=SLOTS, number=st.integers(0, 3), left=POINTS, stop=STOPS)
     def run(self, slot: int, number: int, left: int | None, stop: StopPoint) -> None:
-        """Let a process run what was approved, even if another runs it already, and stop it somewhere on the way."""
+        """Let a process run an approved change, even if another runs it already, and stop it somewhere on the way."""
         approved = [name for name, entry in sorted(self.known.items()) if entry.state is State.APPROVED]
         if self.slots[slot].free and approved:
             self.scene.call(self.slots[slot].do("run", approved[number % len(approved)], left, stop))

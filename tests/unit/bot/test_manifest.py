@@ -37,7 +37,7 @@ def test_the_scopes_are_those_the_calls_need_and_no_more() -> None:
 
 
 def test_the_bot_reads_no_messages() -> None:
-    """No scope lets it read what people write."""
+    """No scope permits reading people's messages."""
     assert not [scope for scope in MANIFEST["oauth_config"]["scopes"]["bot"] if "history" in scope or "files" in scope]
 
 

@@ -52,7 +52,7 @@ def test_every_card_that_has_a_snapshot_has_a_picture() -> None:
 
 
 def test_the_pictures_are_those_of_the_surfaces_and_no_others() -> None:
-    """`make pictures` draws what is missing; what is not drawn any more has to go."""
+    """`make pictures` draws missing pictures; superfluous ones have to go."""
     assert {path.stem for path in FOLDER.glob(f"{PREFIX}*.png")} == set(PICTURES)
 
 

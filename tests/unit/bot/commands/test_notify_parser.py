@@ -1,4 +1,4 @@
-"""What is typed after /vps notify is read exactly, or refused with what to write."""
+"""The arguments of /vps notify are parsed exactly, or refused with the correct form."""
 
 import pytest
 

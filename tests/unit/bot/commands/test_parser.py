@@ -1,4 +1,4 @@
-"""What people type is understood as they mean it, or not at all."""
+"""Typed commands are understood as meant, or not at all."""
 
 from datetime import timedelta
 
@@ -186,7 +186,7 @@ def test_the_commands_it_may_have_been_keep_what_followed() -> None:
 
 @given(st.sampled_from(sorted(COMMANDS)), st.integers(0, 11), st.text("abcdefgh-", max_size=1), st.text(max_size=80))
 def test_a_slip_of_the_finger_runs_nothing(word: str, at: int, slip: str, rest: str) -> None:
-    """Whatever is typed instead of a command, only a command itself does something; what is offered begins with one."""
+    """Only a command itself does something; a suggestion for anything else begins with a command."""
     typed = word[:at] + slip + word[at + 1 :]
     command = parse_command(f"{typed} {rest}")
     if typed.lower().split()[:1] and typed.lower() not in {*COMMANDS, "help"} and isinstance(command, UnclearCommand):

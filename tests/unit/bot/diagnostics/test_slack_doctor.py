@@ -57,7 +57,7 @@ async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = N
 
 
 def lines(findings: list[DoctorFinding], level: Level) -> list[str]:
-    """Return what was found of one level."""
+    """Return the findings of one level."""
     return [finding.what for finding in findings if finding.level is level]
 
 
@@ -90,7 +90,7 @@ async def test_scopes_are_held_against_the_manifest() -> None:
 
 
 def test_the_scopes_are_the_manifests() -> None:
-    """What the doctor asks for is what the manifest asks for."""
+    """The doctor requires the manifest's scopes."""
     assert sorted(SCOPES) == sorted(MANIFEST["oauth_config"]["scopes"]["bot"])
 
 

@@ -116,7 +116,7 @@ def test_help_is_safe_and_fits_whatever_the_rules_say(words: str) -> None:
 
 
 def test_help_names_the_right_beside_the_command() -> None:
-    """In the list and in one command's own page."""
+    """Both the list and the command's own page show it."""
     whole = str(help_page("", said()).blocks)
     for name in OPERATIONS:
         assert said()[name] in whole

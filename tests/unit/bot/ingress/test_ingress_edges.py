@@ -1,4 +1,4 @@
-"""What comes in from Slack, at the edge of every bound: the bounds are written here and not read from the product."""
+"""Slack's input at the edge of every bound: the bounds are written here and not read from the product."""
 
 import math
 import re
@@ -178,7 +178,7 @@ async def test_a_queue_hands_out_no_more_than_it_has_slots_for() -> None:
     ],
 )
 def test_what_was_typed_comes_back(text: str, typed: str) -> None:
-    """Links become what was typed, escapes characters, any blank a blank; what cannot be seen goes."""
+    """Links become their typed text, escapes characters, any blank a blank; invisible characters are removed."""
     assert undo_slack_markup(text) == typed
 
 
@@ -205,7 +205,7 @@ def test_words_and_the_reason_behind_them(text: str, words: list[str], reason: s
 
 
 def test_a_reason_is_kept_up_to_500_characters_and_a_text_up_to_4000() -> None:
-    """What is longer is cut."""
+    """Longer text is cut."""
     for length in (499, 500, 501, 3000):
         assert len(split_command(f"stop web01 because {'x' * length}")[1]) == min(length, 500)
     assert len(split_command("x" * 4000)[0][0]) == 4000
@@ -303,7 +303,7 @@ MOST: list[tuple[str, Surface, int, Made]] = [
 
 @pytest.mark.parametrize(("surface", "most", "made"), [row[1:] for row in MOST], ids=[row[0] for row in MOST])
 def test_slacks_bounds_are_taken_to_their_edge(surface: Surface, most: int, made: Made) -> None:
-    """So much fits, and one more does not."""
+    """The bound itself fits, and one more does not."""
     assert list(limit_violations(tuple(made(most)), surface)) == []
     assert len(list(limit_violations(tuple(made(most + 1)), surface))) >= 1
 
@@ -337,7 +337,7 @@ def test_a_block_stands_only_where_slack_takes_it(block: Block, surfaces: str) -
     [("callback_id", 255), ("private_metadata", 3000), ("external_id", 255), ("title", 24), ("close", 24)],
 )
 def test_a_views_own_words_have_their_bounds(name: str, most: int) -> None:
-    """So much fits, and one more does not."""
+    """The bound itself fits, and one more does not."""
     view: Block = {"type": "modal", "title": plain("t"), "blocks": [section(plain("x"))]}
     text = name in {"title", "close"}
     for length, fits in ((most, True), (most + 1, False)):
@@ -346,7 +346,7 @@ def test_a_views_own_words_have_their_bounds(name: str, most: int) -> None:
 
 
 def test_a_message_that_does_not_fit_keeps_its_words_and_its_controls() -> None:
-    """In the plainest layout, each control once, and again within the bounds."""
+    """The message gets the plainest layout, each control once, and again within the bounds."""
     push_one = actions([push()]) | {"block_id": "b"}
     plainer = fit_post(Post("words", (push_one, push_one, *[section(plain("x"))] * 60)))
     assert [block["type"] for block in plainer.blocks] == ["section", "actions"]

@@ -1,4 +1,4 @@
-"""What was accepted is worked off: each once, clicks not behind commands, and nothing forgotten at the end."""
+"""Accepted deliveries are processed: each once, clicks not behind commands, and nothing forgotten at the end."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -99,7 +99,7 @@ async def test_a_delivery_that_comes_three_times_at_once_is_worked_off_once(tmp_
 
 
 async def test_what_breaks_is_not_done_again_and_what_was_not_stored_is(tmp_path: Path) -> None:
-    """A fault of ours would come again, so it is given up; where the database was away the next sweep takes it up."""
+    """A fault in our code would recur, so it is given up; where the database was away the next sweep takes it up."""
     async with working(tmp_path) as (intake, _, inbox):
         await intake.accept("broken", CLICK, Payload(broken=True))
         await intake.accept("away", CLICK, Payload(away=True))

@@ -36,7 +36,7 @@ CLICK = {"type": "block_actions", "user": {"id": "U0ALICE"}, "actions": [{"actio
 
 @dataclass
 class Behind:
-    """What stands behind the guard, and what came through."""
+    """The application behind the guard, and the requests that reached it."""
 
     bodies: list[bytes] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""Cards are true in every state, and what comes from outside stays data."""
+"""Cards are true in every state, and outside text stays data."""
 
 import re
 from typing import Any
@@ -134,7 +134,7 @@ def test_an_outside_text_adds_no_line_of_its_own(words: str) -> None:
 
 @pytest.mark.parametrize("name", list(all_cards()))
 def test_a_card_is_as_its_snapshot_says(name: str) -> None:
-    """What people see changes only together with its snapshot."""
+    """A card's appearance changes only together with its snapshot."""
     assert as_text(all_cards()[name]) == (DIRECTORY / f"{name}.json").read_text(encoding="utf-8")
 
 

@@ -18,7 +18,7 @@ from vpsops.core.messaging.outbox import Outbox, OutboxMessage, put
 async def test_a_slow_message_is_not_taken_over_from_a_living_process(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Slack takes four times as long as a claim holds: the other process is given nothing of the topic."""
+    """Slack takes four times as long as a claim holds: the other process gets nothing of the topic."""
     begun, done = anyio.Event(), anyio.Event()
 
     async def slow(_deliverer: OutboxWorker, _topic: str, _messages: list[OutboxMessage]) -> None:

@@ -138,7 +138,7 @@ def test_quiet_hours_hold_back_all_but_what_is_urgent() -> None:
 
 
 def test_what_was_held_back_is_told_as_such_in_the_morning() -> None:
-    """It came in the quiet hours and they are over; what came after them is fresh."""
+    """News from the quiet hours is marked once they are over; later news is fresh."""
     rows = [message(1, ["sub_1"], AT_NIGHT), message(2, ["sub_1"], MORNING)]
     plan = plan_of(rows, {"sub_1": sub(options=NIGHT)}, MORNING)
     assert ([item.row for item in plan.late], [item.row for item in plan.fresh]) == ([1], [2])

@@ -151,7 +151,7 @@ async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
 
 
 async def test_what_waits_for_the_morning_survives_the_process(desk: Desk, database_url: str) -> None:
-    """It is in the database: another process sends it."""
+    """The news is in the database: another process sends it."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)
     assert await told(desk, web(1)) == []
@@ -236,7 +236,7 @@ async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
 
 
 async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(desk: Desk) -> None:
-    """What is not the workspace's at hand is left to the other's turn, and dropped by neither."""
+    """News of another workspace is left to that workspace's turn, and dropped by neither."""
     spaces = Workspaces(True, (Workspace("T0ACME"), Workspace("T2")))
     theirs = Subscription(subscription_id("2"), "T2", "C0OPS", frozenset({SubscriptionEvent.SETTLED}))
     await Subscriptions(desk.core.database, desk.clock).add(theirs, ALICE)

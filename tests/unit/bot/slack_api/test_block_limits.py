@@ -83,7 +83,7 @@ def test_what_is_over_a_limit_is_found(what: str, surface: Surface, blocks: list
 
 
 def test_a_message_over_a_limit_is_sent_in_the_plainest_layout() -> None:
-    """Its words and its buttons arrive all the same."""
+    """The message's words and buttons arrive all the same."""
     row = actions([button("Go", "a", {"c": "1"})])
     sent = fit_post(Post("Hello &lt;you&gt;", (section(raw("mrkdwn", 5000)), row)))
     assert sent.blocks == (section(mrkdwn("Hello &lt;you&gt;")), row)

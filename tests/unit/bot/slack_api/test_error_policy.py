@@ -1,4 +1,4 @@
-"""What Slack answers and what is done about it: each answer met by a real deliverer at a simulated workspace."""
+"""Slack's answers and their handling: each answer met by a real deliverer at a simulated workspace."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -67,7 +67,7 @@ class Room:
         return [call.error for call in self.slack.calls(method)]
 
     async def rows(self) -> list[tuple[str, str]]:
-        """Return state and error of what is in the outbox."""
+        """Return state and error of the outbox's rows."""
         query = sa.select(OUTBOX.c.state, OUTBOX.c.error).order_by(OUTBOX.c.id)
         return [(row[0], row[1]) for row in await self.core.database.read(lambda c: c.execute(query).all())]
 

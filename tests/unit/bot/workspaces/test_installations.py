@@ -181,7 +181,7 @@ async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) 
 
 
 async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk) -> None:
-    """A reader of the database cannot finish another's installation; what is too old is removed by the next."""
+    """A reader of the database cannot finish another's installation; the next one removes expired states."""
     states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
     stored = await desk.database.read(

@@ -30,7 +30,7 @@ GROUP = Approvers(groups=("S0WEB",))
 
 @dataclass
 class Answers:
-    """Slack, as far as it is asked here: each method's answer, and what was asked."""
+    """A Slack double: each method's answer, and the recorded calls."""
 
     answers: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -220,7 +220,7 @@ def held(actor: Actor = AGENT, approvers: Approvers = GROUP) -> Change:
 async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
     slack: Answers, membership: Membership
 ) -> None:
-    """Its no needs nothing read: it is on record also while Slack is away."""
+    """The asker's refusal needs no read: it is on record also while Slack is away."""
     slack.answers.clear()
     parts = parts_of(membership)
     await cast(parts, ASKING, held(Actor(ActorKind.AGENT, "mcp:x", "x", "slack:U0ANN")), Verdict.APPROVE, "d" * 64)
@@ -240,7 +240,7 @@ async def test_a_vote_carries_what_was_read_at_the_click(slack: Answers, members
 
 @pytest.mark.parametrize(("named", "aliases"), [("ANN@example.com", ("ann@example.com",)), ("zoe@example.com", ())])
 async def test_a_rule_may_name_a_voter_by_address(membership: Membership, named: str, aliases: tuple[str, ...]) -> None:
-    """In any case, and no other address."""
+    """The address matches in any case, and no other does."""
     parts = parts_of(membership)
     await cast(parts, ASKING, held(approvers=Approvers(people=(named,))), Verdict.APPROVE, "d" * 64)
     ((_, voter, evidence),) = parts.core.gate.calls

@@ -23,7 +23,7 @@ DERIVED = "jGTveIT3I9l64vCDLk7aSPtOu7EsU19xqX7_yujKx3E="
 
 
 def test_what_is_encrypted_decrypts_again_and_shows_nothing() -> None:
-    """The token comes back whole, is not in what is stored, and is never stored the same way twice."""
+    """The token decrypts whole, is not in the stored text, and is never stored the same way twice."""
     cipher = TokenCipher([NEW])
     first, second = cipher.encrypt(TOKEN, "app/T1"), cipher.encrypt(TOKEN, "app/T1")
     assert cipher.decrypt(first, "app/T1") == cipher.decrypt(second, "app/T1") == TOKEN
@@ -41,7 +41,7 @@ def test_an_encrypted_token_is_worth_nothing_in_another_workspaces_row() -> None
 
 @pytest.mark.requirement("tokens-outlive-keys")
 def test_keys_are_rotated_by_putting_the_new_one_first() -> None:
-    """What the old key encrypted decrypts while it is still named; the new one encrypts, and marks which is its own."""
+    """The old key decrypts its texts while it is still named; the new one encrypts, and marks its own."""
     stored = TokenCipher([OLD]).encrypt(TOKEN, "app/T1")
     both = TokenCipher([NEW, OLD])
     assert both.decrypt(stored, "app/T1") == TOKEN

@@ -12,7 +12,7 @@ AT = 1_798_707_600.25
 
 
 def chain(length: int, after: int = 0, digest: str = GENESIS) -> list[TrailRecord]:
-    """Make so many records after one with a number and a hash."""
+    """Make that many records after one with a number and a hash."""
     records = []
     for seq in range(after + 1, after + length + 1):
         body = {"operation": "reboot", "reason": f"reason {seq} — å", "arguments": {"n": seq}}
@@ -33,7 +33,7 @@ def export(records: Sequence[TrailRecord], after: int = 0, digest: str = GENESIS
 
 
 def faults(lines: Sequence[str], noted: tuple[int, str] | None = None) -> list[ChainFault]:
-    """Return what is wrong with an export."""
+    """Return the faults of an export."""
     return list(verify_lines(lines, ChainVerifier(noted=noted)))
 
 

@@ -53,7 +53,7 @@ def test_an_altered_field_names_its_record(place: tuple[list[str], int], field: 
 
 @given(place=places(), data=st.data())
 def test_an_altered_letter_names_its_record(place: tuple[list[str], int], data: st.DataObject) -> None:
-    """A single letter of what was recorded, wherever it stands, makes the record altered."""
+    """A single altered letter anywhere makes the record altered."""
     lines, number = place
     text = json.loads(lines[number])["record"]
     at = data.draw(st.integers(0, len(text) - 1))

@@ -170,7 +170,7 @@ def over(change: Change) -> bool:
 
 
 async def test_what_was_sent_is_watched_to_its_end(stage: Stage) -> None:
-    """A pause stops what has not begun; what the provider has taken on is followed."""
+    """A pause stops changes that have not begun; a change that the provider accepted is watched."""
     stage.server("web.example.com", Really.RUNNING)
     held = await stage.ask("stop", AGENT, server="web.example.com")
     for voter in VOTERS[:2]:
@@ -191,7 +191,7 @@ async def test_no_agent_throws_the_switch(stage: Stage) -> None:
 
 @pytest.mark.requirement("pause-ends-by-members")
 async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) -> None:
-    """Pausing is the safe direction; resuming takes what was read of the person at the click."""
+    """Pausing is the safe direction; resuming requires the membership read at the click."""
     gate = guarded(stage)
     await gate.pause_agents(ALICE, paused=True, reason="odd reboots")
     with pytest.raises(NotAllowedError, match="not among those"):

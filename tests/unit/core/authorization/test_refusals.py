@@ -30,7 +30,7 @@ async def test_a_read_that_the_policy_refuses_is_on_record(database_url: str, pr
 
 
 async def test_a_change_behind_another_is_refused_on_record(database_url: str, provider: SimulatorHandle) -> None:
-    """The trail has the second one too, with what was in its way."""
+    """The trail has the second one too, with the change in its way."""
     async with staged(database_url, provider) as stage:
         stop = Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True)
         first, second = [await stage.gate.submit(item) for item in (stop, replace(stop, operation="reboot"))]

@@ -23,7 +23,7 @@ def create(**arguments: object) -> Change:
 
 
 def test_a_fingerprint_is_as_people_know_it() -> None:
-    """It is what `ssh-keygen -l` prints, and what is no key has none."""
+    """The fingerprint is what `ssh-keygen -l` prints; a text that is no key has none."""
     assert fingerprint(KEY) == "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU"
     assert fingerprint("ssh-ed25519 !!") == fingerprint("") == "a key that cannot be read"
 

@@ -25,7 +25,7 @@ def test_every_state_has_a_phase(state: State) -> None:
 
 
 def test_a_held_change_waits_for_whom_the_policy_names() -> None:
-    """Its own human, or approvers."""
+    """A held change waits for its own human, or for approvers."""
     held = change("reboot", State.HELD)
     confirm = replace(held, ruling=replace(held.ruling, decision=Decision.CONFIRM))
     approve = replace(held, ruling=replace(held.ruling, decision=Decision.APPROVE))

@@ -1,4 +1,4 @@
-"""What the trail keeps of a request, written out: each fact by its name, and none of them longer than its bound."""
+"""The trail's record of a request, written out: each fact by its name, and none of them longer than its bound."""
 
 from typing import Any
 

@@ -57,7 +57,7 @@ def test_a_part_is_masked_as_far_as_it_goes() -> None:
 
 @pytest.mark.requirement("no-secret-comes-in")
 def test_no_short_rest_is_left_behind_a_split() -> None:
-    """What stands together is long enough by itself; what follows the space belongs to it."""
+    """The part before a space is long enough by itself; the text after the space belongs to it."""
     assert redact(f"<{BODY[:-4]} {BODY[-4:]}>", *SECRETS) == f"<{MASK}>"
 
 
@@ -98,7 +98,7 @@ def test_a_name_that_shows_a_key_once_it_is_cleaned_is_not_kept(token: str) -> N
 
 
 def test_a_token_of_ours_is_known_by_its_look() -> None:
-    """Its hash is all that is configured."""
+    """Only its hash is configured."""
     token = new_secret()
     assert redact(f"my token is {token}.") == f"my token is vpsops_{MASK}."
     assert not Redactor().sees_none(f'{{"detail": "{token}"}}'.encode())

@@ -60,7 +60,7 @@ def test_a_start_reads_the_file_once(tmp_path: Path) -> None:
 
 
 def test_settings_for_another_file_read_that_one(tmp_path: Path) -> None:
-    """What was kept is not taken for it, and a file that is gone is no empty one."""
+    """The cached file is not used for another, and a missing file is not an empty file."""
     path, other = tmp_path / "vpsops.toml", tmp_path / "other.toml"
     path.write_text(WHOLE, encoding="utf-8")
     settings = load_settings({"VPSOPS_CONFIG": str(path)}).model_copy(update={"config": other})
@@ -86,7 +86,7 @@ def test_settings_for_another_file_read_that_one(tmp_path: Path) -> None:
     ids=lambda value: ".".join(value) if isinstance(value, tuple) else None,
 )
 def test_each_key_has_its_line(key: tuple[str, ...], line: int) -> None:
-    """One that is not written has the line of what is around it."""
+    """A key that is not written has the line of its surroundings."""
     assert parse_config(PLACES, "f").line(*key) == line
 
 

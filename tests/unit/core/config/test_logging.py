@@ -130,7 +130,7 @@ def test_json_lines_are_json(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_level_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    """What is below the configured level is not written, of chatty libraries also what is above it."""
+    """Records below the configured level are not written, nor some above it of chatty libraries."""
     configured(VPSOPS_LOG_LEVEL="info")
     structlog.get_logger("ours").debug("quiet")
     logging.getLogger("httpx").info("quiet")
@@ -174,7 +174,7 @@ def test_a_closed_stream_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_secrets_are_all_that_are_set() -> None:
-    """Each is known without blanks, longest first; what is too short to be one is left alone."""
+    """Each is recognised without blanks, longest first; a text too short to be a secret is left alone."""
     assert set(secrets_of(Settings.model_validate(SETTINGS))) == set(HIDDEN)
     assert secrets_of(Settings.model_validate({"WAYSCLOUD_TOKEN": " abcd\n", "SLACK_APP_TOKEN": "abcde-longer"})) == (
         "abcde-longer",

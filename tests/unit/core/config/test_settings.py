@@ -38,7 +38,7 @@ def test_nothing_set_is_a_whole_set_of_defaults() -> None:
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    """What is in both comes from the environment; an empty variable is as good as none."""
+    """The environment overrides the file; an empty variable counts as absent."""
     environ = config(
         tmp_path, '[settings]\nVPSOPS_CHANNEL = "C1"\nVPSOPS_ACTOR = "slack:U0ANN"\nVPSOPS_LOG_LEVEL = "debug"\n'
     )
@@ -199,13 +199,13 @@ def test_no_file_is_an_empty_one() -> None:
 
 
 def test_no_secret_shows_in_the_settings_themselves() -> None:
-    """What is printed, logged or dumped of them by mistake holds none."""
+    """Settings that are printed, logged or dumped by mistake hold none."""
     settings = load_settings(dict.fromkeys(SECRETS - {"VPSOPS_DATABASE_URL"}, SECRET))
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
 
 
 def test_the_database_address_hides_its_password() -> None:
-    """The address is no secret, but the password in it is, so that it is kept out of what is printed too."""
+    """The address is no secret, but its password is, so printed settings omit it too."""
     settings = load_settings({"VPSOPS_DATABASE_URL": f"postgresql://me:{SECRET}@db/vpsops"})
     assert SECRET not in f"{settings!r} {settings}"
     assert SECRET in settings.database

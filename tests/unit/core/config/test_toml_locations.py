@@ -38,7 +38,7 @@ def test_lines_are_right_around_comments_strings_and_brackets() -> None:
     ],
 )
 def test_awkward_values_move_no_line(value: str) -> None:
-    """What comes after a value is found where it is."""
+    """A key after such a value has its right line."""
     text = f'first = 1\nodd = {value}\nlast = 2\n[[rule]]\n"a=b" = 3\n'
     assert tomllib.loads(text)["last"] == 2
     line = 3 + value.count("\n")
@@ -48,7 +48,7 @@ def test_awkward_values_move_no_line(value: str) -> None:
 
 
 def test_a_table_within_a_rule_is_a_key_of_it() -> None:
-    """Its own keys have lines, too; what has none is at the nearest thing around it."""
+    """A table's own keys have lines, too; a key without a line has that of its surroundings."""
     first = '[[rule]]\nid = "a"\n[rule.approvers]\ngroups = ["S1"]\n'
     _, entry, two, other = tables(f'{first}[[rule]]\napprovers.people = ["U1"]\n[other.thing]\nx = 1\n')
     assert entry.keys == {"id": 2, "approvers": 3, "approvers.groups": 4}

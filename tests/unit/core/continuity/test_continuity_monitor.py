@@ -50,7 +50,7 @@ class Copy:
         return cls(await database.read(work))
 
     async def put_back(self, database: Database) -> None:
-        """Put it in place of what is there, beneath the processes that are connected."""
+        """Put it in place of the present database, beneath the connected processes."""
 
         def work(connection: Connection) -> None:
             for table in (CHANGES, AUDIT, AUDIT_HEAD, SWITCHES, OUTBOX):
@@ -141,7 +141,7 @@ async def test_the_transaction_that_stores_an_intention_looks_itself(
 
 
 async def test_another_history_of_the_same_length_is_noticed(database_url: str) -> None:
-    """A copy that went its own way has as many records, or more: it is not what was seen."""
+    """A copy that diverged has as many records, or more: its history is another."""
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
         copy = await Copy.of(database)
@@ -341,7 +341,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
 
 
 async def test_a_clock_that_stands_still_changes_nothing(database_url: str) -> None:
-    """What is compared are records, not times."""
+    """Records are compared, not times."""
     async with open_database(database_url, FakeClock()) as database:
         memory = ContinuityMonitor(database, FakeClock(), "p")
         await memory.open()
