@@ -76,7 +76,7 @@ class Engine:
             database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
         self._runner = Runner(database, work, clock, process, timing, recheck, self.look_soon, self.continuity)
-        self._keeper = Reconciler(
+        self._reconciler = Reconciler(
             database,
             clock,
             process,
@@ -103,7 +103,7 @@ class Engine:
             self._running = True
             for name, loop in (
                 (HEARTBEAT, self._process.beat_on),
-                (RECONCILER, self._keeper.keep),
+                (RECONCILER, self._reconciler.keep),
                 (RETENTION, self._retention.keep),
             ):
                 self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)

@@ -83,12 +83,12 @@ class ChangePoller:
     _since: dict[str, float] = field(default_factory=dict)
     _newest: float = 0.0
     _measuring: bool = False
-    _lookout: FleetMonitor = field(init=False)
+    _monitor: FleetMonitor = field(init=False)
     _settlement: Settlement = field(init=False)
 
     def __post_init__(self) -> None:
         """Share the parts with the fleet monitor."""
-        self._lookout = FleetMonitor(self.database, self.api, self.clock, self.timing)
+        self._monitor = FleetMonitor(self.database, self.api, self.clock, self.timing)
         self._settlement = Settlement(self.database, self.api, self.clock, self.timing)
 
     def nudge(self) -> None:
@@ -122,7 +122,7 @@ class ChangePoller:
             if due.nothing:
                 return
             if not begun:
-                await self._lookout.begin()
+                await self._monitor.begin()
                 begun = True
             await self._round(due, group)
 
@@ -134,7 +134,7 @@ class ChangePoller:
         if snapshot is not None:
             await self._settlement.settle(due.changes, snapshot, group)
             self._away, self._moved = away(due.changes, snapshot), moved(due.changes, snapshot)
-            await self._lookout.looked(snapshot, keep=due.standing)
+            await self._monitor.looked(snapshot, keep=due.standing)
             if not self._measuring:
                 self._measuring = True
                 group.start_soon(self._measure, snapshot, due.wanted)
@@ -145,7 +145,7 @@ class ChangePoller:
     async def _measure(self, snapshot: FleetSnapshot, subscriptions: Sequence[Subscription]) -> None:
         """Read the usage figures that have thresholds, while polls continue."""
         try:
-            await self._lookout.measure(snapshot.servers, subscriptions)
+            await self._monitor.measure(snapshot.servers, subscriptions)
         except StorageError as error:
             logger.error("usage_not_stored", error=error.message, error_id=error.error_id)
         except Exception:  # it must not end the polls
@@ -154,7 +154,7 @@ class ChangePoller:
             self._measuring = False
 
     async def _pause(self, seconds: float) -> None:
-        if self._lookout.refused:
+        if self._monitor.refused:
             seconds = max(seconds, REFUSED_WAIT)
         spread = seconds * self.timing.poll_jitter
         with anyio.move_on_after(seconds + random.uniform(-spread, spread)):  # noqa: S311 - jitter
@@ -203,9 +203,9 @@ class ChangePoller:
         try:
             servers = await self.api.list_servers()
         except provider_errors.WayscloudError as error:
-            await self._lookout.failed(error)
+            await self._monitor.failed(error)
             return None
-        await self._lookout.recovered()
+        await self._monitor.recovered()
         if self.fleet is not None:
             self.fleet.saw(servers)
         steady = self.clock.monotonic()

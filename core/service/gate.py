@@ -110,7 +110,7 @@ class Gate:
     ) -> Change:
         """Let a person settle what no look-up could: it happened, or it did not.
 
-        The asker's human may, and whoever may approve the change (`voting.settlers`), with `actor.groups` and
+        The asker's human may, and those who may approve the change (`approvals.settlers`), with `actor.groups` and
         `evidence` as for a vote. Raises `NotAllowedError` for anybody else, `StaleChangeError` unless it waits for a
         person.
         """

@@ -146,11 +146,11 @@ class CrashableProcess:
         )
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
-        self.wanted: list[str] = []  # what its keeper asked it to run
+        self.wanted: list[str] = []  # what its reconciler asked it to run
         recheck = Recheck(PolicyInForce(Policy((Rule("all", RuleConditions(), Decision.ALLOW),), version)), timing)
         self.runner = Runner(self.database, self.api, clock, self.process, timing, recheck, lambda: None)
         self.watcher = SinglePoll(self.database, self.api, clock, self.process, timing)
-        self.keeper = Reconciler(
+        self.reconciler = Reconciler(
             self.database, clock, self.process, timing, self.wanted.append, lambda: self.running, lambda _: None
         )
         self.task: asyncio.Task[None] | None = None
@@ -175,7 +175,7 @@ class CrashableProcess:
                 case "beat":
                     await self.process.beat()
                 case "keep":
-                    await self.keeper.round()
+                    await self.reconciler.round()
                 case "look":
                     await self.watcher.watch()
                 case _:

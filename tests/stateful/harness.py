@@ -123,7 +123,7 @@ class StatefulHarness:
                 self.call(item.do("beat"))
 
     def do_everything(self, mortal: CrashableProcess) -> None:
-        """Let a process keep, run what its keeper wants run, and poll."""
+        """Let a process keep, run what its reconciler wants run, and poll."""
         self.call(mortal.do("keep"))
         while mortal.wanted:
             self.call(mortal.do("run", mortal.wanted.pop()))

@@ -1,4 +1,4 @@
-"""The newsroom with a clock that the test moves: threads by day, quiet nights, restarts, closed channels."""
+"""Digests, with a clock that the test moves: threads by day, quiet nights, restarts, closed channels."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
