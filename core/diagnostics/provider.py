@@ -11,6 +11,8 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import TransportSettings
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import DoctorFinding, ok, warn
+from vpsops.core.messaging.subscriptions import METRICS
+from vpsops.core.monitoring.thresholds import figure
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import ProviderList, Server, Usage
 from vpsops.core.wayscloud.client import Wayscloud
@@ -53,7 +55,7 @@ async def _one(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
         usage = await api.server_status(listed.id)
     except WayscloudError as error:
         return [*findings, warn(AREA, f"the figures of {listed.hostname} cannot be read: {error.message}", UNSEEN)]
-    return [*findings, *_no_uptime(usage)]
+    return [*findings, *_no_uptime(usage), *_no_metrics(usage)]
 
 
 UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after a minute as "accepted, not verified"'
@@ -78,6 +80,15 @@ def _no_power(full: Server) -> DoctorFinding | None:
 
 def _no_uptime(usage: Usage) -> list[DoctorFinding]:
     return [warn(AREA, "figures come without an uptime", UNSEEN)] if usage.uptime_seconds is None else []
+
+
+def _no_metrics(usage: Usage) -> list[DoctorFinding]:
+    """Return which metrics of thresholds the figures leave out."""
+    missing = [metric for metric in METRICS if figure(usage, metric) is None]
+    if not missing:
+        return []
+    todo = "Nothing to do: `/vps notify` takes such a threshold, and it is never reached"
+    return [warn(AREA, f"figures come without {', '.join(missing)}", todo)]
 
 
 async def _prices(api: Wayscloud) -> list[DoctorFinding]:

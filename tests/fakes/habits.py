@@ -36,6 +36,13 @@ def no_uptime(answer: OddAnswer) -> None:
         answer.body.pop("uptime_seconds", None)
 
 
+def no_metrics(answer: OddAnswer) -> None:
+    """Report figures without processor and memory."""
+    if answer.shows_usage:
+        for name in ("cpu_usage_percent", "memory_usage_percent"):
+            answer.body.pop(name, None)
+
+
 def no_region(answer: OddAnswer) -> None:
     """Report no region, in no answer about servers."""
     if answer.lists_servers:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.habits import Capped, five_fields, no_power, no_uptime
+from tests.fakes.habits import Capped, five_fields, no_metrics, no_power, no_uptime
 from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.config.settings import Settings
@@ -41,6 +41,7 @@ def ghosts(answer: OddAnswer) -> None:
             "terraform", [no_power], ["leaves out os template", "does not say whether it runs"], id="no power anywhere"
         ),
         pytest.param("seed", [no_uptime], ["leaves out plan", "figures come without an uptime"], id="no uptime"),
+        pytest.param("seed", [no_metrics], ["leaves out plan", "figures come without cpu, memory"], id="no metrics"),
         pytest.param("sdk", [], ["leaves out os template", "without an uptime"], id="the command line's names"),
         pytest.param("seed", [Capped(1)], ["not complete: 1 of 2 are listed", "leaves out plan"], id="a capped list"),
         pytest.param(
