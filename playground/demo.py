@@ -8,7 +8,7 @@ import anyio
 from mcp import Client
 from mcp import types as t
 
-from vpsops.playground.demo_processes import Stage, set_stage
+from vpsops.playground.demo_processes import DemoProcesses, set_stage
 from vpsops.playground.processes import StageError
 from vpsops.playground.slack.workspace.entities import Message
 
@@ -53,14 +53,14 @@ async def play() -> None:
         stage.say('\nThat was the story. Next: the README\'s "First real use".')
 
 
-async def _wait(stage: Stage, what: str, seen: Callable[[], Any]) -> Any:
+async def _wait(stage: DemoProcesses, what: str, seen: Callable[[], Any]) -> Any:
     try:
         return await stage.workspace.wait_for(seen, limit=SCENE_SECONDS - 5)
     except TimeoutError:
         raise StageError(f"{what} did not happen") from None
 
 
-async def _type(stage: Stage, who: str, text: str) -> list[Message]:
+async def _type(stage: DemoProcesses, who: str, text: str) -> list[Message]:
     """Type a command and return the private answers to it."""
     workspace = stage.workspace
     before = len(workspace.ephemerals(who, OPS))
@@ -75,7 +75,7 @@ async def _type(stage: Stage, who: str, text: str) -> list[Message]:
     return answers
 
 
-def _card(stage: Stage, channel: str, *words: str) -> Message | None:
+def _card(stage: DemoProcesses, channel: str, *words: str) -> Message | None:
     """Return the newest message of a channel that shows all of some words."""
     for message in reversed(stage.workspace.messages(channel)):
         shown = str(message.blocks) + message.text
@@ -100,17 +100,17 @@ def _button(message: Message, word: str) -> str:
     raise StageError(f"there is no button {word} among {list(_controls(message))}")
 
 
-async def listing(stage: Stage) -> None:
+async def listing(stage: DemoProcesses) -> None:
     """A read answers in private."""
     await _type(stage, "alice", "list")
 
 
-async def status(stage: Stage) -> None:
+async def status(stage: DemoProcesses) -> None:
     """Names are enough, and the beginning of one too."""
     await _type(stage, "alice", "status web01")
 
 
-async def reboot(stage: Stage) -> None:
+async def reboot(stage: DemoProcesses) -> None:
     """A change shows a card, runs after a click, and is watched to the end."""
     stage.say("  alice in #ops types: /vps reboot web01 because kernel update")
     await stage.workspace.command("alice", OPS, "/vps", "reboot web01 because kernel update")
@@ -127,7 +127,7 @@ async def reboot(stage: Stage) -> None:
     await _ends(stage, OPS, card)
 
 
-async def _ends(stage: Stage, channel: str, card: Message, word: str = "it took") -> None:
+async def _ends(stage: DemoProcesses, channel: str, card: Message, word: str = "it took") -> None:
     def settled() -> Message | None:
         now = stage.workspace.message(channel, card.ts)
         shown = (str(now.blocks) + now.text).lower() if now else ""
@@ -140,7 +140,7 @@ async def _ends(stage: Stage, channel: str, card: Message, word: str = "it took"
         raise StageError("the buttons are still there")
 
 
-async def _call(stage: Stage, client: Client, tool: str, arguments: Mapping[str, Any]) -> t.CallToolResult:
+async def _call(stage: DemoProcesses, client: Client, tool: str, arguments: Mapping[str, Any]) -> t.CallToolResult:
     shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     stage.say(f"  the agent calls {tool}({shown})")
     result = await client.call_tool(tool, dict(arguments))
@@ -151,7 +151,7 @@ async def _call(stage: Stage, client: Client, tool: str, arguments: Mapping[str,
     return result
 
 
-async def create(stage: Stage) -> None:
+async def create(stage: DemoProcesses) -> None:
     """An agent requests a server; its human confirms; the channel is notified."""
     before = len(stage.workspace.messages(OPS))
     async with stage.agent(confirm=True) as client:
@@ -164,7 +164,7 @@ async def create(stage: Stage) -> None:
     stage.show(stage.workspace.messages(OPS)[before:])
 
 
-async def approval(stage: Stage) -> None:
+async def approval(stage: DemoProcesses) -> None:
     """An agent's stop waits for a person in Slack other than the agent's own human."""
     async with stage.agent(confirm=True) as client, anyio.create_task_group() as group:
         group.start_soon(_call, stage, client, "vps_stop", {"server": "db01", "reason": "saves cost at night"})
@@ -181,21 +181,21 @@ async def approval(stage: Stage) -> None:
     await _ends(stage, APPROVALS, card)
 
 
-async def ambiguous(stage: Stage) -> None:
+async def ambiguous(stage: DemoProcesses) -> None:
     """Several matches become a question, never a guess."""
     async with stage.agent(confirm=True) as client:
         await _call(stage, client, "vps_create", NEW | {"hostname": "web02.example.com"})
     await _type(stage, "alice", "reboot web")
 
 
-async def refused(stage: Stage) -> None:
+async def refused(stage: DemoProcesses) -> None:
     """Invalid requests, and those that the human declines, are not executed."""
     await _type(stage, "alice", "reebot web01")
     async with stage.agent(confirm=False) as client:
         await _call(stage, client, "vps_start", {"server": "db01"})
 
 
-SCENES: tuple[tuple[str, Callable[[Stage], Awaitable[None]]], ...] = (
+SCENES: tuple[tuple[str, Callable[[DemoProcesses], Awaitable[None]]], ...] = (
     ("A read, in Slack", listing),
     ("A server's usage, by the beginning of its name", status),
     ("A reboot: asked in Slack, confirmed by a click, watched to the end", reboot),

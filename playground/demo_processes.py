@@ -14,7 +14,7 @@ from mcp.client import ClientRequestContext
 from mcp.client.stdio import stdio_client
 
 from vpsops.playground.processes import environment_of, running_command
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.render import transcript
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.entities import Message
@@ -49,10 +49,10 @@ reason = "An agent asks to interrupt a server: a person decides."
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoProcesses:
     """Everything the story plays on."""
 
-    workspace: Workspace
+    workspace: SimulatedWorkspace
     environment: Mapping[str, str]
     log: Path
 
@@ -89,7 +89,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def set_stage() -> AsyncIterator[Stage]:
+async def set_stage() -> AsyncIterator[DemoProcesses]:
     """Start the simulated provider, the simulated workspace and the real bot; end them all in the end."""
     with tempfile.TemporaryDirectory(prefix="vpsops-demo-") as name:
         folder = Path(name)
@@ -98,7 +98,7 @@ async def set_stage() -> AsyncIterator[Stage]:
             async with running_command("bot", ["bot", "--http", "127.0.0.1:0"], environment, folder) as address:
                 workspace.connect_http(address)
                 try:
-                    yield Stage(workspace, environment, folder / "mcp.log")
+                    yield DemoProcesses(workspace, environment, folder / "mcp.log")
                 except BaseException:
                     _print_logs(folder)
                     raise

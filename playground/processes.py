@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 
 KEY = "wayscloud_vps_demo1_NOT-A-REAL-SECRET"
 START_SECONDS = 60.0
@@ -24,7 +24,7 @@ class StageError(Exception):
     """A process of the story did not start, or something did not happen in time."""
 
 
-def environment_of(folder: Path, workspace: Workspace, provider: str, policy: str) -> dict[str, str]:
+def environment_of(folder: Path, workspace: SimulatedWorkspace, provider: str, policy: str) -> dict[str, str]:
     """Return the settings of every process on the stage, after writing the policy to the folder."""
     config = folder / "vpsops.toml"
     config.write_text(policy, encoding="utf-8")

@@ -22,14 +22,14 @@ from vpsops.core.common.errors import VpsopsError
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class InteractionAdmission:
     """Whose installation an interaction is for, and its sender's account if that was read now."""
 
     tenant: Tenant
     account: Account | None
 
 
-async def admit(membership: Membership, claims: Claims) -> Admission:
+async def admit(membership: Membership, claims: Claims) -> InteractionAdmission:
     """Check an interaction's claims and its sender's account.
 
     Raises `ElsewhereError`, `ForeignAccountError`, `NotAllowedError`, and `MembershipUnreadableError` if Slack does not
@@ -39,7 +39,7 @@ async def admit(membership: Membership, claims: Claims) -> Admission:
     claims.check(tenant)
     if not claims.user:
         raise ElsewhereError("Nobody is named who did this, so nothing was done.")
-    return Admission(tenant, await membership.admit(claims.user))
+    return InteractionAdmission(tenant, await membership.admit(claims.user))
 
 
 async def admitted(membership: Membership, interaction: Interaction[Any]) -> Interaction[Any]:

@@ -45,7 +45,7 @@ def connections_for(files: int) -> int:
 
 
 @dataclass(slots=True)
-class Admission:
+class ConnectionAdmission:
     """The connections of one server: those that have not sent a whole request give way to new ones, oldest first."""
 
     bounds: Bounds
@@ -66,7 +66,7 @@ class Admission:
 class BoundedConfig(uvicorn.Config):
     """uvicorn's configuration with an admission, which its protocol uses."""
 
-    def __init__(self, app: Any, admission: Admission, **settings: Any) -> None:
+    def __init__(self, app: Any, admission: ConnectionAdmission, **settings: Any) -> None:
         super().__init__(app, http=BoundedProtocol, **settings)
         self.admission = admission
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.core.common import timings
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.server.connection_limits import Admission, BoundedConfig, Bounds
+from vpsops.core.server.connection_limits import BoundedConfig, Bounds, ConnectionAdmission
 from vpsops.core.server.rejections import Rejections
 
 GRACE_SECONDS: Final = timings.GRACE_SECONDS
@@ -134,7 +134,7 @@ async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event, bounds: Bo
     cutoff = Cutoff(app)
     config = BoundedConfig(
         cutoff,
-        Admission(bounds or Bounds(), Rejections("http")),
+        ConnectionAdmission(bounds or Bounds(), Rejections("http")),
         ws="none",
         proxy_headers=False,  # a token identifies the caller, never a header
         log_config=None,

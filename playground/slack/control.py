@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vpsops.playground.slack.api.dispatch import Sending
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.serializers import message_body, view_body
 from vpsops.playground.slack.rendering.elements import NotOnScreen
 from vpsops.playground.slack.rendering.render import render_message, render_view
@@ -135,60 +135,60 @@ class FaultOrder(Order):
     error: str = "internal_error"
 
 
-Handler = Callable[[Workspace, Any], Awaitable[Json]]
+Handler = Callable[[SimulatedWorkspace, Any], Awaitable[Json]]
 
 
-async def command(workspace: Workspace, order: Command) -> Json:
+async def command(workspace: SimulatedWorkspace, order: Command) -> Json:
     """Type a slash command."""
     sent = await workspace.command(order.user, order.channel, order.command, order.text, duplicates=order.duplicates)
     return delivery_body(sent)
 
 
-async def click(workspace: Workspace, order: Click) -> Json:
+async def click(workspace: SimulatedWorkspace, order: Click) -> Json:
     """Press a button."""
     return delivery_body(await workspace.click(order.user, _where(workspace, order), order.action_id, **_how(order)))
 
 
-async def select(workspace: Workspace, order: Select) -> Json:
+async def select(workspace: SimulatedWorkspace, order: Select) -> Json:
     """Pick from a menu."""
     where, value = _where(workspace, order), order.value
     return delivery_body(await workspace.select(order.user, where, order.action_id, value, **_how(order)))
 
 
-async def options(workspace: Workspace, order: Options) -> Json:
+async def options(workspace: SimulatedWorkspace, order: Options) -> Json:
     """Type into a menu fed by the app."""
     sent = await workspace.options(order.user, _where(workspace, order), order.action_id, order.text, **_how(order))
     return {**delivery_body(sent), "options": sent.options}
 
 
-async def submit(workspace: Workspace, order: Submit) -> Json:
+async def submit(workspace: SimulatedWorkspace, order: Submit) -> Json:
     """Fill in and submit a modal."""
     view = _view(workspace, order.view)
     return delivery_body(await workspace.submit_view(order.user, view, order.values, duplicates=order.duplicates))
 
 
-async def fill(workspace: Workspace, order: Fill) -> Json:
+async def fill(workspace: SimulatedWorkspace, order: Fill) -> Json:
     """Fill in a modal."""
     return {"ok": True, "values": workspace.fill(order.user, _view(workspace, order.view), order.values)}
 
 
-async def say(workspace: Workspace, order: Say) -> Json:
+async def say(workspace: SimulatedWorkspace, order: Say) -> Json:
     """Write a message."""
     return {"ok": True, "ts": workspace.say(order.user, order.channel, order.text, order.thread).ts}
 
 
-async def close(workspace: Workspace, order: Close) -> Json:
+async def close(workspace: SimulatedWorkspace, order: Close) -> Json:
     """Dismiss a modal."""
     sent = await workspace.close_view(order.user, _view(workspace, order.view))
     return {"ok": True, "deliveries": [delivery_body(each) for each in sent]}
 
 
-async def home(workspace: Workspace, order: Home) -> Json:
+async def home(workspace: SimulatedWorkspace, order: Home) -> Json:
     """Open the home tab."""
     return delivery_body(await workspace.open_home(order.user, duplicates=order.duplicates))
 
 
-async def shortcut(workspace: Workspace, order: Shortcut) -> Json:
+async def shortcut(workspace: SimulatedWorkspace, order: Shortcut) -> Json:
     """Use a shortcut."""
     if not order.ts:
         return delivery_body(await workspace.shortcut(order.user, order.callback_id, duplicates=order.duplicates))
@@ -199,25 +199,25 @@ async def shortcut(workspace: Workspace, order: Shortcut) -> Json:
     return delivery_body(sent)
 
 
-async def archive(workspace: Workspace, order: Archive) -> Json:
+async def archive(workspace: SimulatedWorkspace, order: Archive) -> Json:
     """Archive a channel."""
     workspace.archive(order.channel, archived=order.archived)
     return {"ok": True}
 
 
-async def connect(workspace: Workspace, order: Connect) -> Json:
+async def connect(workspace: SimulatedWorkspace, order: Connect) -> Json:
     """Set the request URL."""
     workspace.connect_http(order.request_url)
     return {"ok": True}
 
 
-async def token(workspace: Workspace, order: Refuse) -> Json:
+async def token(workspace: SimulatedWorkspace, order: Refuse) -> Json:
     """Refuse the token."""
     workspace.refuse_token(order.error)
     return {"ok": True}
 
 
-async def faults(workspace: Workspace, order: FaultOrder) -> Json:
+async def faults(workspace: SimulatedWorkspace, order: FaultOrder) -> Json:
     """Order faults."""
     match order.kind:
         case "ratelimit":
@@ -247,7 +247,7 @@ ORDERS: dict[str, tuple[type[Order], Handler]] = {
 }
 
 
-def add_routes(app: web.Application, workspace: Workspace) -> None:
+def add_routes(app: web.Application, workspace: SimulatedWorkspace) -> None:
     """Serve POST /_sim/<order> and GET /_sim/messages, views, log, channels, users."""
 
     async def order(request: web.Request) -> web.StreamResponse:
@@ -270,12 +270,12 @@ def _loopback_only(request: web.Request) -> None:
         raise web.HTTPForbidden(text="the control of the simulator answers this machine only")
 
 
-async def _obey(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+async def _obey(workspace: SimulatedWorkspace, request: web.Request) -> web.StreamResponse:
     status, answer = await obey(workspace, request.match_info["order"], await request.read())
     return web.json_response(answer, status=status)
 
 
-async def obey(workspace: Workspace, order: str, body: bytes) -> tuple[int, Json]:
+async def obey(workspace: SimulatedWorkspace, order: str, body: bytes) -> tuple[int, Json]:
     """Carry out an order given as JSON; return an HTTP status and the result."""
     if order not in ORDERS:
         return 404, {"ok": False, "error": f"orders: {', '.join(ORDERS)}"}
@@ -300,7 +300,7 @@ def delivery_body(delivery: Delivery) -> Json:
     }
 
 
-def _messages(workspace: Workspace, request: web.Request) -> Json:
+def _messages(workspace: SimulatedWorkspace, request: web.Request) -> Json:
     messages = list(workspace.messages(request.query["channel"]))
     if user := request.query.get("user"):
         messages += workspace.ephemerals(user, request.query["channel"])
@@ -313,7 +313,7 @@ def _messages(workspace: Workspace, request: web.Request) -> Json:
     }
 
 
-def _views(workspace: Workspace, request: web.Request) -> Json:
+def _views(workspace: SimulatedWorkspace, request: web.Request) -> Json:
     state, user = workspace.desk.state, request.query["user"]
     home_tab = workspace.home(user)
     seen = [*workspace.modals(user), *([home_tab] if home_tab else [])]
@@ -324,13 +324,13 @@ def _views(workspace: Workspace, request: web.Request) -> Json:
     }
 
 
-def _log(workspace: Workspace, request: web.Request) -> Json:
+def _log(workspace: SimulatedWorkspace, request: web.Request) -> Json:
     del request
     rows = [{**dataclasses.asdict(each), "at": each.at.isoformat()} for each in workspace.log]
     return {"calls": rows, "deliveries": [delivery_body(each) for each in workspace.deliveries]}
 
 
-def _channels(workspace: Workspace, request: web.Request) -> Json:
+def _channels(workspace: SimulatedWorkspace, request: web.Request) -> Json:
     del request
     rows = [
         {**dataclasses.asdict(each), "members": sorted(each.members)} for each in workspace.desk.state.channels.values()
@@ -338,12 +338,12 @@ def _channels(workspace: Workspace, request: web.Request) -> Json:
     return {"channels": rows}
 
 
-def _users(workspace: Workspace, request: web.Request) -> Json:
+def _users(workspace: SimulatedWorkspace, request: web.Request) -> Json:
     del request
     return {"users": [dataclasses.asdict(each) for each in workspace.desk.state.users.values()]}
 
 
-LOOKS: dict[str, Callable[[Workspace, web.Request], Json]] = {
+LOOKS: dict[str, Callable[[SimulatedWorkspace, web.Request], Json]] = {
     "messages": _messages,
     "views": _views,
     "log": _log,
@@ -356,7 +356,7 @@ def _how(order: Click) -> Sending:
     return {"duplicates": order.duplicates, "block": order.block}
 
 
-def _where(workspace: Workspace, order: OnMessage) -> Message | View:
+def _where(workspace: SimulatedWorkspace, order: OnMessage) -> Message | View:
     if order.view:
         return _view(workspace, order.view)
     message = workspace.message(order.channel, order.ts)
@@ -365,5 +365,5 @@ def _where(workspace: Workspace, order: OnMessage) -> Message | View:
     return message
 
 
-def _view(workspace: Workspace, view: str) -> View:
+def _view(workspace: SimulatedWorkspace, view: str) -> View:
     return workspace.desk.surfaces.views[view]

@@ -15,11 +15,11 @@ from anyio.abc import TaskGroup
 
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.playground.slack import web_api
-from vpsops.playground.slack.api.change_notifier import Changes
+from vpsops.playground.slack.api.change_notifier import ChangeNotifier
 from vpsops.playground.slack.api.dispatch import Dispatcher
 from vpsops.playground.slack.api.socket_mode import SocketLine
 from vpsops.playground.slack.api.transports import Deadline, HttpLine
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.context import furnish
 from vpsops.playground.slack.serve import answer_hook, place
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
@@ -44,7 +44,7 @@ class Slack:
     """All workspaces; an app gets their tokens by installing itself. `org_wide` makes installations those of an org."""
 
     clock: Clock
-    workspaces: dict[str, Workspace]
+    workspaces: dict[str, SimulatedWorkspace]
     codes: dict[str, Code] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     redirect_uris: set[str] = field(default_factory=set)
@@ -61,11 +61,11 @@ class Slack:
         return self.first.base_url
 
     @property
-    def first(self) -> Workspace:
+    def first(self) -> SimulatedWorkspace:
         """The workspace that also has the app's Socket Mode connection."""
         return next(iter(self.workspaces.values()))
 
-    def __getitem__(self, team: str) -> Workspace:
+    def __getitem__(self, team: str) -> SimulatedWorkspace:
         return self.workspaces[team]
 
     def install_anew(self, team: str) -> str:
@@ -91,7 +91,7 @@ async def running_slack(configs: Sequence[WorkspaceConfig], clock: Clock | None 
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         group = await stack.enter_async_context(anyio.create_task_group())
-        changes = Changes()
+        changes = ChangeNotifier()
         socket = SocketLine(configs[0].app_id, Deadline(clock, configs[0].ack_deadline), changes)
         made = [_workspace(config, clock, session, group, socket, changes) for config in configs]
         slack = Slack(clock, {item.config.team_id: item for item in made})
@@ -117,11 +117,11 @@ def _workspace(  # noqa: PLR0913 - what all share, and what one is
     session: aiohttp.ClientSession,
     group: TaskGroup,
     socket: SocketLine,
-    changes: Changes,
-) -> Workspace:
+    changes: ChangeNotifier,
+) -> SimulatedWorkspace:
     deadline = Deadline(clock, config.ack_deadline)
     http = HttpLine(session, config.signing_secret, deadline, clock, changes, config.request_url)
-    return Workspace(furnish(config, clock), Dispatcher(http, socket, clock, group, changes))
+    return SimulatedWorkspace(furnish(config, clock), Dispatcher(http, socket, clock, group, changes))
 
 
 def _application(slack: Slack) -> web.Application:
@@ -153,7 +153,7 @@ async def _token(request: web.Request) -> str:
     return str(form.get("token", ""))
 
 
-def _owner(slack: Slack, token: str) -> Workspace:
+def _owner(slack: Slack, token: str) -> SimulatedWorkspace:
     """Return the workspace of a token; an unknown one is refused by whichever is asked."""
     return next(
         (workspace for workspace in slack.workspaces.values() if workspace.config.bot_token == token), slack.first

@@ -12,11 +12,11 @@ from aiohttp import web
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.slack import control, web_api
-from vpsops.playground.slack.api.change_notifier import Changes
+from vpsops.playground.slack.api.change_notifier import ChangeNotifier
 from vpsops.playground.slack.api.dispatch import Dispatcher
 from vpsops.playground.slack.api.socket_mode import SocketLine
 from vpsops.playground.slack.api.transports import Deadline, HttpLine
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.context import furnish
 from vpsops.playground.slack.protocol.replies import respond
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
@@ -27,7 +27,7 @@ from vpsops.playground.slack.workspace.protocol import ApiError, Json
 @asynccontextmanager
 async def running_workspace(
     config: WorkspaceConfig | None = None, clock: Clock | None = None, wall: Clock | None = None
-) -> AsyncIterator[Workspace]:
+) -> AsyncIterator[SimulatedWorkspace]:
     """Serve a workspace until the block ends; its addresses are in `api_url` and `base_url`.
 
     `wall` dates request signatures; it is the machine's clock unless given, for Bolt checks them against that.
@@ -35,11 +35,11 @@ async def running_workspace(
     config, clock = config or WorkspaceConfig(), clock or SystemClock()
     if not ipaddress.ip_address(config.host).is_loopback:
         raise ConfigurationError(f"The simulated workspace serves this machine only, not {config.host}.")
-    deadline, changes = Deadline(clock, config.ack_deadline), Changes()
+    deadline, changes = Deadline(clock, config.ack_deadline), ChangeNotifier()
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as background:
         http = HttpLine(session, config.signing_secret, deadline, wall or SystemClock(), changes, config.request_url)
         socket = SocketLine(config.app_id, deadline, changes)
-        workspace = Workspace(furnish(config, clock), Dispatcher(http, socket, clock, background, changes))
+        workspace = SimulatedWorkspace(furnish(config, clock), Dispatcher(http, socket, clock, background, changes))
         runner = web.AppRunner(application(workspace), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
@@ -53,7 +53,7 @@ async def running_workspace(
                 await runner.cleanup()
 
 
-def application(workspace: Workspace) -> web.Application:
+def application(workspace: SimulatedWorkspace) -> web.Application:
     """Return the HTTP side: Web API, response addresses, Socket Mode, `vpsops.playground.slack.control`."""
     app = web.Application(client_max_size=2**22)
 
@@ -70,7 +70,7 @@ def application(workspace: Workspace) -> web.Application:
     return app
 
 
-def place(workspace: Workspace, address: tuple[str, int]) -> None:
+def place(workspace: SimulatedWorkspace, address: tuple[str, int]) -> None:
     """Set the address at which a workspace is served."""
     host, port = address[0], address[1]
     workspace.base_url = f"http://{host}:{port}"
@@ -78,7 +78,7 @@ def place(workspace: Workspace, address: tuple[str, int]) -> None:
     workspace.payloads.hooks = f"{workspace.base_url}/hooks"
 
 
-async def answer_hook(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+async def answer_hook(workspace: SimulatedWorkspace, request: web.Request) -> web.StreamResponse:
     """Answer a post to a response address."""
     token, body = request.match_info["token"], await request.read()
     args: Json = {}

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from vpsops.playground.slack.api import api_chat, api_directory, api_views
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.request_parsing import decoded, structured
 from vpsops.playground.slack.workspace.log import ApiCall
 from vpsops.playground.slack.workspace.methods import METHODS
@@ -12,7 +12,7 @@ from vpsops.playground.slack.workspace.protocol import ApiError, Json
 HANDLERS = {**api_chat.HANDLERS, **api_directory.HANDLERS, **api_views.HANDLERS}
 
 
-async def handle(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+async def handle(workspace: SimulatedWorkspace, request: web.Request) -> web.StreamResponse:
     """Answer one call as Slack would and note it in the workspace's log."""
     method = request.match_info["method"]
     fault = workspace.faults.take(method)
@@ -36,7 +36,7 @@ async def handle(workspace: Workspace, request: web.Request) -> web.StreamRespon
     return web.json_response(answer, status=status, headers=headers)
 
 
-def _answer(workspace: Workspace, method: str, args: Json) -> Json:
+def _answer(workspace: SimulatedWorkspace, method: str, args: Json) -> Json:
     if method == "apps.connections.open":
         return {"url": workspace.socket.ticket_url()}
     return HANDLERS[method](workspace.desk, args)
@@ -49,7 +49,7 @@ async def _arguments(request: web.Request) -> Json:
     return decoded(kind, body, request.query, {name: value for name, value in form.items() if isinstance(value, str)})
 
 
-def _admit(workspace: Workspace, method: str, request: web.Request, args: Json) -> None:
+def _admit(workspace: SimulatedWorkspace, method: str, request: web.Request, args: Json) -> None:
     if method not in METHODS:
         raise ApiError("unknown_method")
     rule = METHODS[method]
@@ -59,7 +59,7 @@ def _admit(workspace: Workspace, method: str, request: web.Request, args: Json) 
     workspace.rates.admit(method, str(args.get("channel", "")), workspace.desk.clock.monotonic())
 
 
-def _authenticate(workspace: Workspace, kind: str, header: str, args: Json) -> None:
+def _authenticate(workspace: SimulatedWorkspace, kind: str, header: str, args: Json) -> None:
     token = header.removeprefix("Bearer ") if header.startswith("Bearer ") else str(args.get("token") or "")
     if not token:
         raise ApiError("not_authed")

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.hardware.model import Server, State
+from vpsops.playground.wayscloud.hardware.model import ServerState, SimulatedServer
 from vpsops.playground.wayscloud.simulator import Simulator
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -21,7 +21,7 @@ class Override(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: State | None = None
+    status: ServerState | None = None
     hostname: Annotated[str, Field(min_length=1)] | None = None
     display_name: Annotated[str, Field(min_length=1)] | None = None
     delete: bool = False
@@ -131,7 +131,7 @@ class Control:
         self._simulator.world.time.advance(wanted.advance)
         return await self.read_time(request)
 
-    def _found(self, request: Request) -> Server:
+    def _found(self, request: Request) -> SimulatedServer:
         server = self._simulator.world.find(request.path_params["server"])
         if server is None:
             raise HTTPException(404, "VPS not found")
@@ -187,7 +187,7 @@ async def validated(model: type[Model], request: Request) -> Model:
         raise HTTPException(422, faults.explain(error)) from error
 
 
-def truth(server: Server, at: float) -> dict[str, object]:
+def truth(server: SimulatedServer, at: float) -> dict[str, object]:
     """Return a server's real state, in no dialect; `settles_in` in the world's seconds."""
     return {
         "id": server.id,

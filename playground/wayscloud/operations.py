@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from vpsops.playground.wayscloud.account import create_request
-from vpsops.playground.wayscloud.account.resources import RESOURCES, Call
+from vpsops.playground.wayscloud.account.resources import RESOURCES, ResourceCall
 from vpsops.playground.wayscloud.dialects import Json
 from vpsops.playground.wayscloud.faults import Drawn
 from vpsops.playground.wayscloud.faults.responses import Answer, refused
-from vpsops.playground.wayscloud.hardware.model import Power, Server, already
+from vpsops.playground.wayscloud.hardware.model import Power, SimulatedServer, already
 from vpsops.playground.wayscloud.request_log import Entry
 from vpsops.playground.wayscloud.simulator import Simulator
 
@@ -56,14 +56,14 @@ def catalogue(simulator: Simulator, operation: str) -> list[Json]:
     return [dialect.location(place) for place in dialect.catalogue.locations.values()]
 
 
-def with_server(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -> Answer:
+def with_server(simulator: Simulator, entry: Entry, server: SimulatedServer, *, doomed: bool) -> Answer:
     """Start a power operation on a server, or execute an operation on one of its resources."""
     if entry.operation in RESOURCES:
         return resource(simulator, entry, server)
     return power(simulator, entry, server, doomed=doomed)
 
 
-def shown(simulator: Simulator, operation: str, server: Server, behind: float) -> Json:
+def shown(simulator: Simulator, operation: str, server: SimulatedServer, behind: float) -> Json:
     """Return a server, or its usage, `behind` seconds ago."""
     time, dialect = simulator.world.time, simulator.dialect
     if operation == "get":
@@ -103,7 +103,7 @@ def create(simulator: Simulator, entry: Entry, drawn: Drawn) -> Answer:
     return Answer(201, simulator.dialect.created(server))
 
 
-def power(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -> Answer:
+def power(simulator: Simulator, entry: Entry, server: SimulatedServer, *, doomed: bool) -> Answer:
     """Start a power operation, or find that it is not needed."""
     wanted = Power(entry.operation or "")
     reason = simulator.world.power(server, wanted, doomed=doomed)
@@ -113,10 +113,10 @@ def power(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -
     return Answer(200, simulator.dialect.accepted(server, wanted))
 
 
-def resource(simulator: Simulator, entry: Entry, server: Server) -> Answer:
+def resource(simulator: Simulator, entry: Entry, server: SimulatedServer) -> Answer:
     """Read or change what belongs to a server."""
     row = RESOURCES[entry.operation or ""]
-    done = row.handler(Call(simulator.world, server, entry.item, entry.body))
+    done = row.handler(ResourceCall(simulator.world, server, entry.item, entry.body))
     if row.effect and done.status < 300:  # noqa: PLR2004 - the successes
         entry.effect = True
         simulator.world.count(entry.operation or "", server)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vpsops.playground.wayscloud.account import create_request
-from vpsops.playground.wayscloud.faults import Asked, Drawn, Fault, Phase
+from vpsops.playground.wayscloud.faults import Asked, Drawn, Fault, FaultPhase
 from vpsops.playground.wayscloud.faults.responses import Answer, faulty, refused
 from vpsops.playground.wayscloud.faults.transport_faults import encoded
 from vpsops.playground.wayscloud.faults.views import Sight, seen
@@ -66,9 +66,9 @@ def viewed(simulator: Simulator, entry: Entry, request: Request, drawn: Drawn, d
     def peer() -> Answer | None:
         return about_another(simulator, entry, query, done)
 
-    strikes = drawn.of(Phase.VIEW)
+    strikes = drawn.of(FaultPhase.VIEW)
     shown = seen(done, [Sight(strike.fault, strike.luck, url, query, now, peer) for strike in strikes])
-    for strike in drawn.of(Phase.WIRE):
+    for strike in drawn.of(FaultPhase.WIRE):
         shown = encoded(shown, strike.fault.form or "gzip")
     return shown
 

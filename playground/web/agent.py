@@ -38,7 +38,7 @@ class Question:
 
 
 @dataclass(slots=True)
-class Call:
+class AgentCall:
     """One call of a tool, from its sending to its result; `state` is running, asks, done, failed or cancelled."""
 
     number: int
@@ -70,7 +70,7 @@ class Agent:
         self._clock = clock
         self._group = group
         self._numbers = itertools.count(1)
-        self.calls: list[Call] = []
+        self.calls: list[AgentCall] = []
         self.tools: Json = {"tools": [], "protocol": "", "server": "", "instructions": ""}
 
     async def learn(self) -> None:
@@ -86,7 +86,7 @@ class Agent:
 
     def start(self, tool: str, arguments: Mapping[str, object], era: Era) -> int:
         """Start a call; return its number."""
-        call = Call(next(self._numbers), tool, dict(arguments), era, self._clock.now().isoformat())
+        call = AgentCall(next(self._numbers), tool, dict(arguments), era, self._clock.now().isoformat())
         self.calls = [*self.calls, call][-KEPT:]
         self._group.start_soon(self._run, call)
         self._bell.ring()
@@ -107,13 +107,13 @@ class Agent:
         """Have the client cancel a call. Raises KeyError."""
         self._call(number).scope.cancel()
 
-    def _call(self, number: int) -> Call:
+    def _call(self, number: int) -> AgentCall:
         result = next((each for each in self.calls if each.number == number), None)
         if result is None:
             raise KeyError(f"call {number}")
         return result
 
-    async def _run(self, call: Call) -> None:
+    async def _run(self, call: AgentCall) -> None:
         try:
             with call.scope:
                 await self._converse(call)
@@ -124,7 +124,7 @@ class Agent:
         call.question = None
         self._bell.ring()
 
-    async def _converse(self, call: Call) -> None:
+    async def _converse(self, call: AgentCall) -> None:
         async def asked(context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
             del context
             return await self._ask(call, params)
@@ -141,7 +141,7 @@ class Agent:
             call.structured = result.structured_content
             call.state = "failed" if result.is_error else "done"
 
-    async def _ask(self, call: Call, params: t.ElicitRequestParams) -> t.ElicitResult:
+    async def _ask(self, call: AgentCall, params: t.ElicitRequestParams) -> t.ElicitResult:
         schema = getattr(params, "requested_schema", {})
         question = call.question = Question(params.message, json.loads(json.dumps(schema, default=str)))
         call.state = "asks"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.serializers import message_body, view_body
 from vpsops.playground.slack.workspace.entities import Channel, Message, View
 from vpsops.playground.slack.workspace.protocol import Json
@@ -13,7 +13,7 @@ REFUSED = 400  # HTTP's statuses from here on
 CALLS = 40  # of the Web API, newest last
 
 
-def people(workspace: Workspace) -> list[Json]:
+def people(workspace: SimulatedWorkspace) -> list[Json]:
     """Return all people, the app's own user included, with their roles in the story."""
     return [
         {"id": each.id, "name": each.name, "real": each.real_name, "bot": each.is_bot, "role": PEOPLE.get(each.id, "")}
@@ -21,7 +21,7 @@ def people(workspace: Workspace) -> list[Json]:
     ]
 
 
-def screen(workspace: Workspace, user: str) -> Json:
+def screen(workspace: SimulatedWorkspace, user: str) -> Json:
     """Return a person's screen; modals in their order, the one in front last."""
     workspace.desk.state.dm_with(user)
     mine = [each for each in workspace.desk.state.channels.values() if user in each.members and not each.archived]
@@ -34,7 +34,7 @@ def screen(workspace: Workspace, user: str) -> Json:
     }
 
 
-def sent(workspace: Workspace) -> list[Json]:
+def sent(workspace: SimulatedWorkspace) -> list[Json]:
     """Return the app's recent calls, as the workspace received them: method, target, and result."""
     calls = [
         {"at": each.at.isoformat(), "what": each.method, "channel": each.args.get("channel", ""), "ok": each.ok}
@@ -56,7 +56,7 @@ def sent(workspace: Workspace) -> list[Json]:
     return sorted([*calls, *hooks], key=lambda each: str(each["at"]))[-CALLS:]
 
 
-def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
+def _channel(workspace: SimulatedWorkspace, channel: Channel, user: str) -> Json:
     messages = [*workspace.messages(channel.id), *workspace.ephemerals(user, channel.id)]
     ordered = sorted(messages, key=lambda each: each.ts)[-SHOWN:]
     return {
@@ -68,11 +68,11 @@ def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
     }
 
 
-def _messages(workspace: Workspace, messages: Iterable[Message]) -> Iterable[Json]:
+def _messages(workspace: SimulatedWorkspace, messages: Iterable[Message]) -> Iterable[Json]:
     for each in messages:
         body = message_body(workspace.desk.state, each)
         yield {**body, "shown_to": each.shown_to, "broadcast": each.reply_broadcast}
 
 
-def _view(workspace: Workspace, view: View) -> Json:
+def _view(workspace: SimulatedWorkspace, view: View) -> Json:
     return {**view_body(workspace.desk.state, view), "errors": dict(view.errors), "kind": view.kind}

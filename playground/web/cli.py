@@ -12,7 +12,7 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.wayscloud.serve import listen
 from vpsops.playground.web.asgi_server import served
 from vpsops.playground.web.provider import SPEEDS
-from vpsops.playground.web.runtime import Options, populated, running_ground
+from vpsops.playground.web.runtime import RuntimeOptions, populated, running_ground
 
 HIGHEST_PORT = 65535
 
@@ -43,12 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
             f"Port {arguments.port} on 127.0.0.1 cannot be used: {error.strerror}.", hint="Leave --port out."
         ) from None
     with listener:
-        anyio.run(_main, Options(arguments.speed), listener)
+        anyio.run(_main, RuntimeOptions(arguments.speed), listener)
     gc.freeze()  # a second less at exit: the final garbage collection skips the objects that are left
     return 0
 
 
-async def _main(options: Options, listener: socket.socket) -> None:
+async def _main(options: RuntimeOptions, listener: socket.socket) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with running_ground(options) as ground, served(ground, listener), populated(ground):
             sys.stdout.write(f"playground: {ground.url}\n")

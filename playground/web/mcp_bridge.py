@@ -24,7 +24,7 @@ PATIENCE = 600.0  # seconds a call waits for people: a visitor reads before clic
 TRUTH_SECONDS = 30.0
 
 
-class Start(BaseModel):
+class BridgeStart(BaseModel):
     """POST /api/agent/call."""
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +86,7 @@ async def _watch_truth(ground: Ground, core: Core) -> None:
 
 def _routes(agent: Agent) -> list[BaseRoute]:
     async def call(request: Request) -> Response:
-        order = Start.model_validate_json(await request.body())
+        order = BridgeStart.model_validate_json(await request.body())
         return JSONResponse({"ok": True, "number": agent.start(order.tool, order.arguments, order.era)})
 
     async def answer(request: Request) -> Response:

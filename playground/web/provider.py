@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from vpsops.playground.slack.workspace.protocol import Json
 from vpsops.playground.wayscloud.dialects import DIALECTS
 from vpsops.playground.wayscloud.faults import PRESETS, Fault, Match
-from vpsops.playground.wayscloud.hardware.model import Server, State
+from vpsops.playground.wayscloud.hardware.model import ServerState, SimulatedServer
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 REQUESTS = 14
@@ -49,37 +49,37 @@ def known(name: str) -> str:
 Trouble = Annotated[str, AfterValidator(known)]
 
 
-class Order(BaseModel):
+class PageOrder(BaseModel):
     """One press of a lever; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Cause(Order):
+class Cause(PageOrder):
     """Let something go wrong."""
 
     trouble: Trouble
 
 
-class Nothing(Order):
+class Nothing(PageOrder):
     """An order without arguments."""
 
 
-class Change(Order):
+class PageChange(PageOrder):
     """Change a server outside the product, or let it vanish."""
 
     server: str
-    status: State | None = None
+    status: ServerState | None = None
     vanish: bool = False
 
 
-class Speed(Order):
+class Speed(PageOrder):
     """Let the world's time pass this many times as fast."""
 
     speed: Literal[1, 10, 60]
 
 
-class Speak(Order):
+class Speak(PageOrder):
     """Speak another dialect."""
 
     dialect: Literal["live", "seed", "terraform", "sdk"]
@@ -96,7 +96,7 @@ def calm(handle: SimulatorHandle, _order: Nothing) -> None:
     handle.simulator.faults.clear()
 
 
-def change(handle: SimulatorHandle, order: Change) -> None:
+def change(handle: SimulatorHandle, order: PageChange) -> None:
     """Override a server's state. Raises KeyError when it is gone."""
     world = handle.simulator.world
     server = world.find(order.server)
@@ -118,10 +118,10 @@ def speak(handle: SimulatorHandle, order: Speak) -> None:
     handle.app.speak(order.dialect)
 
 
-LEVERS: Mapping[str, tuple[type[Order], Callable[[SimulatorHandle, Any], None]]] = {
+LEVERS: Mapping[str, tuple[type[PageOrder], Callable[[SimulatorHandle, Any], None]]] = {
     "cause": (Cause, cause),
     "calm": (Nothing, calm),
-    "change": (Change, change),
+    "change": (PageChange, change),
     "speed": (Speed, speed),
     "speak": (Speak, speak),
 }
@@ -138,7 +138,7 @@ def board(handle: SimulatorHandle) -> Json:
         "speeds": SPEEDS,
         "dialect": simulator.dialect.name,
         "dialects": list(DIALECTS),
-        "states": [State.RUNNING, State.STOPPED, State.ERROR],
+        "states": [ServerState.RUNNING, ServerState.STOPPED, ServerState.ERROR],
         "troubles": [{"name": name, "says": says} for name, (says, _) in TROUBLES.items()],
         "armed": [_armed(each.fault, each.matched, each.fired) for each in simulator.faults.armed],
         "effects": [
@@ -153,7 +153,7 @@ def board(handle: SimulatorHandle) -> Json:
     }
 
 
-def _server(server: Server, at: float) -> Json:
+def _server(server: SimulatedServer, at: float) -> Json:
     return {
         "id": server.id,
         "hostname": server.hostname,

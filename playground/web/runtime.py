@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.playground.processes import StageError, environment_of, watched_command
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.protocol import Json
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -32,7 +32,7 @@ BOT_STARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RuntimeOptions:
     """How a playground is started: how many of the provider's seconds pass in one."""
 
     speed: int = 10
@@ -42,7 +42,7 @@ class Options:
 class Ground:
     """A running playground; `backstage` answers for the agent's side once it is there."""
 
-    workspace: Workspace
+    workspace: SimulatedWorkspace
     provider: SimulatorHandle
     environment: Mapping[str, str]
     clock: Clock
@@ -58,7 +58,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def running_ground(options: Options, clock: Clock | None = None) -> AsyncIterator[Ground]:
+async def running_ground(options: RuntimeOptions, clock: Clock | None = None) -> AsyncIterator[Ground]:
     """Run the two simulators; the server of the page sets `url` before `populated` is entered."""
     clock = clock or SystemClock()
     simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 
 HOME: Final = "T0ACME"
 THEIRS: Final = "T0RIVAL"
@@ -64,7 +64,7 @@ INFOS: Final[Mapping[str, Shape]] = {
 """What `users.info` may return for a person who is not of the workspace T0ACME."""
 
 
-def reshape(workspace: Workspace, shape: Shape, *kinds: str) -> None:
+def reshape(workspace: SimulatedWorkspace, shape: Shape, *kinds: str) -> None:
     """Have a simulated workspace deliver payloads in another shape from now on; of these kinds, or of all."""
     sent = workspace.deliver
 

@@ -50,7 +50,7 @@ LISTEN = {
 }
 
 
-class Caller:
+class HttpCaller:
     """A client of the handshake's era, as raw requests."""
 
     def __init__(self, url: str, token: str, http: httpx.AsyncClient) -> None:
@@ -95,7 +95,7 @@ async def test_a_greedy_caller_loses_its_own_sessions(core: Core) -> None:
         serving(core, core.settings) as (site, _),
         httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http,
     ):
-        greedy, other = Caller(site.url, ANN_TOKEN, http), Caller(site.url, BOB_TOKEN, http)
+        greedy, other = HttpCaller(site.url, ANN_TOKEN, http), HttpCaller(site.url, BOB_TOKEN, http)
         kept = (await other.begin()).headers["mcp-session-id"]
         opened = [(await greedy.begin()).headers["mcp-session-id"]]
         for _ in range(SESSIONS_EACH + 9):
@@ -119,7 +119,7 @@ async def test_sessions_in_use_are_not_taken_away(core: Core, monkeypatch: pytes
         httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http,
         AsyncExitStack() as stack,
     ):
-        greedy, other = Caller(site.url, ANN_TOKEN, http), Caller(site.url, BOB_TOKEN, http)
+        greedy, other = HttpCaller(site.url, ANN_TOKEN, http), HttpCaller(site.url, BOB_TOKEN, http)
         opened = [(await greedy.begin()).headers["mcp-session-id"] for _ in range(3)]
         for session in opened:
             await greedy.stay(stack, session)

@@ -29,7 +29,7 @@ PATIENT: Final = Bounds(connections=20, head_bytes=8_192, headers=50, head_secon
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class FloodServed:
     """A server's port, and the requests that reached its application."""
 
     port: int
@@ -49,7 +49,7 @@ class Served:
 
 
 @asynccontextmanager
-async def served(bounds: Bounds) -> AsyncIterator[Served]:
+async def served(bounds: Bounds) -> AsyncIterator[FloodServed]:
     seen: list[str] = []
 
     async def answer(request: Request) -> Response:
@@ -61,7 +61,7 @@ async def served(bounds: Bounds) -> AsyncIterator[Served]:
     stop = anyio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(serve, Starlette(routes=[Route("/", answer, methods=["GET", "POST"])]), sock, stop, bounds)
-        yield Served(sock.getsockname()[1], seen)
+        yield FloodServed(sock.getsockname()[1], seen)
         stop.set()
 
 
@@ -203,7 +203,7 @@ async def test_what_is_being_answered_is_not_closed_for_others() -> None:
     bounds = Bounds(connections=3)
     async with anyio.create_task_group() as group, AsyncExitStack() as stack:
         group.start_soon(serve, Starlette(routes=[Route("/", answer)]), sock, stop, bounds)
-        server = Served(sock.getsockname()[1], [])
+        server = FloodServed(sock.getsockname()[1], [])
         ask = b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
         asked = [await server.open(stack, ask) for _ in range(3)]
         with anyio.fail_after(BOUND):

@@ -13,7 +13,7 @@ from vpsops.playground.slack.protocol.serializers import user_body
 from vpsops.playground.slack.workspace.config import COLLEAGUE, connected
 from vpsops.playground.slack.workspace.entities import User, View
 from vpsops.playground.slack.workspace.protocol import Json
-from vpsops.playground.slack.workspace.state import State as Memory
+from vpsops.playground.slack.workspace.state import WorkspaceState as Memory
 
 REFUSAL = "Only members of this workspace"
 

@@ -13,7 +13,7 @@ from vpsops.core.audit import queries
 from vpsops.core.changes.model import State
 from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.storage.tables import INBOX
-from vpsops.playground.slack.protocol.payloads import Place, click_action
+from vpsops.playground.slack.protocol.payloads import PayloadPlace, click_action
 from vpsops.playground.slack.rendering.elements import element_in
 
 LATE = MEANT_SECONDS + 60
@@ -100,5 +100,5 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
 def _click(here: AdversaryEnvironment, action: str) -> dict[str, Any]:
     slack = here.stage.slack
     block, element = element_in(here.card.blocks, action, "")
-    place = Place(message=here.card, values={})
+    place = PayloadPlace(message=here.card, values={})
     return slack.payloads.block_actions(slack.desk.state.users["U0BOB"], place, click_action(block, element))

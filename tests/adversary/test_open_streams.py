@@ -35,7 +35,7 @@ Ended = dict[str, float]
 
 
 @dataclass
-class Directory:
+class StreamDirectory:
     """Slack, as the bot asks it: every person has an account until it is closed."""
 
     closed: set[str] = field(default_factory=set)
@@ -49,22 +49,22 @@ class Directory:
 
 
 @dataclass
-class Door:
+class StreamDoor:
     """A server for two tokens of two people."""
 
     core: Core
     url: str
     http: McpHttp
-    directory: Directory
+    directory: StreamDirectory
     folder: Path
 
 
 @asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[Door]:
+async def served(folder: Path) -> AsyncIterator[StreamDoor]:
     """Serve MCP over HTTP, with an approval channel for what its callers ask."""
-    directory = Directory()
+    directory = StreamDirectory()
     async with token_service(folder, WRITTEN, directory) as (core, url, http):
-        yield Door(core, url, http, directory, folder)
+        yield StreamDoor(core, url, http, directory, folder)
 
 
 async def follow(url: str, name: str, what: str, ended: Ended, core: Core) -> None:
@@ -91,12 +91,12 @@ async def _request(http: httpx.AsyncClient, url: str, what: str) -> tuple[str, d
     return "GET", session, None
 
 
-def close_account(door: Door) -> None:
+def close_account(door: StreamDoor) -> None:
     """End Bob's account in Slack."""
     door.directory.closed.add("U0BOB")
 
 
-def take_back(door: Door) -> None:
+def take_back(door: StreamDoor) -> None:
     """Take Bob's token out of the file."""
     kept = WRITTEN.split("[[token]]")[2]
     (door.folder / "tokens.toml").write_text(f"[[token]]{kept}", encoding="utf-8")
@@ -104,7 +104,9 @@ def take_back(door: Door) -> None:
 
 @pytest.mark.requirement("streams-end-with-tokens")
 @pytest.mark.parametrize("end", [close_account, pytest.param(take_back, marks=pytest.mark.slow)])
-async def test_what_a_token_opened_ends_within_a_minute_of_it(tmp_path: Path, end: Callable[[Door], None]) -> None:
+async def test_what_a_token_opened_ends_within_a_minute_of_it(
+    tmp_path: Path, end: Callable[[StreamDoor], None]
+) -> None:
     """Both kinds of stream and a call that waits for votes; the change and other people's streams continue."""
     ended: Ended = {}
     async with served(tmp_path) as door, anyio.create_task_group() as group:

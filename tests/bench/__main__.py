@@ -14,7 +14,7 @@ import anyio
 
 from tests.bench import machine
 from tests.bench.children import ROOT
-from tests.bench.plan import Plan, Section
+from tests.bench.plan import BenchPlan, Section
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.server.event_loop import fast
 
@@ -53,7 +53,7 @@ def measured(name: str, quick: bool) -> Section | None:
     sys.stderr.write(f"{name}: measuring\n")
     with tempfile.TemporaryDirectory(prefix="vpsops-bench-") as folder:
         try:
-            result = anyio.run(_bounded, name, Plan(quick, Path(folder)), backend_options={"use_uvloop": fast()})
+            result = anyio.run(_bounded, name, BenchPlan(quick, Path(folder)), backend_options={"use_uvloop": fast()})
         except Exception:  # noqa: BLE001 - one subject must not take the others with it
             traceback.print_exc()
             sys.stderr.write(f"{name}: not measured\n")
@@ -62,7 +62,7 @@ def measured(name: str, quick: bool) -> Section | None:
     return result
 
 
-async def _bounded(name: str, plan: Plan) -> Section:
+async def _bounded(name: str, plan: BenchPlan) -> Section:
     with anyio.fail_after(LIMIT_SECONDS):
         section: Section = await importlib.import_module(f"tests.bench.subjects.{name}").measure(plan)
         return section

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from tests.bench.plan import Plan
+from tests.bench.plan import BenchPlan
 from tests.fakes.postgres import PostgresServer, binaries
 
 NAMES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -48,7 +48,7 @@ class Databases:
 
 
 @contextmanager
-def databases(plan: Plan) -> Iterator[Databases]:
+def databases(plan: BenchPlan) -> Iterator[Databases]:
     """Serve databases until the block is left; PostgreSQL refuses root, so root lends it another user."""
     programs = binaries()
     if programs is None:

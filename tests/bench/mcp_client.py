@@ -7,11 +7,11 @@ from tests.bench.mcp_wire import (
     CLIENT,
     LEGACY,
     Http,
-    Link,
     Message,
-    Server,
     Stdio,
     WireError,
+    WireLink,
+    WireServer,
     compact,
     request,
     rss_kib,
@@ -31,7 +31,7 @@ class Calls:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ClientRun:
     """Figures of one run: milliseconds since the start, of a call, and MiB."""
 
     first_answer: float
@@ -45,22 +45,22 @@ class Run:
     list_bytes: int
 
 
-def run(server: Server, calls: Calls) -> Run:
+def run(server: WireServer, calls: Calls) -> ClientRun:
     """Start a server, ask what a host asks, call its tool, end it; raises `WireError`."""
-    link: Link = Http(server, calls.era) if calls.over_http else Stdio(server)
+    link: WireLink = Http(server, calls.era) if calls.over_http else Stdio(server)
     try:
         return _run(link, server, calls)
     finally:
         link.close()
 
 
-def _run(link: Link, server: Server, calls: Calls) -> Run:
+def _run(link: WireLink, server: WireServer, calls: Calls) -> ClientRun:
     first = _open(link, calls.era)
     tools, listed = _tools(link, calls.era)
     idle = rss_kib(link.process.pid)
     every = [_time(link, server, calls.era, number) for number in range(WARM_UP + calls.number)]
     taken = every[WARM_UP:]
-    return Run(
+    return ClientRun(
         first_answer=first,
         tool_list=listed,
         memory_idle=idle / 1024,
@@ -73,7 +73,7 @@ def _run(link: Link, server: Server, calls: Calls) -> Run:
     )
 
 
-def _open(link: Link, era: str) -> float:
+def _open(link: WireLink, era: str) -> float:
     if era == LEGACY:
         told = {"protocolVersion": LEGACY, "capabilities": {"elicitation": {}}, "clientInfo": CLIENT}
         good(link.call(request(1, "initialize", told, era)))
@@ -85,7 +85,7 @@ def _open(link: Link, era: str) -> float:
     return taken
 
 
-def _tools(link: Link, era: str) -> tuple[list[Message], float]:
+def _tools(link: WireLink, era: str) -> tuple[list[Message], float]:
     tools: list[Message] = []
     cursor, ident = "", 2
     while True:
@@ -96,7 +96,7 @@ def _tools(link: Link, era: str) -> tuple[list[Message], float]:
             return tools, since(link.started)
 
 
-def _time(link: Link, server: Server, era: str, number: int) -> float:
+def _time(link: WireLink, server: WireServer, era: str, number: int) -> float:
     wanted = server.call
     message = request(100 + number, "tools/call", {"name": wanted.tool, "arguments": dict(wanted.arguments)}, era)
     begun = time.perf_counter()

@@ -30,7 +30,7 @@ class WireError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class WireCall:
     """A tool call, and whether the right answer is to refuse it."""
 
     tool: str
@@ -39,13 +39,13 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class WireServer:
     """How a server is started (`{port}` is replaced), and the tool call that is timed."""
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str]
-    call: Call
+    call: WireCall
 
 
 def compact(value: Any) -> bytes:
@@ -65,10 +65,10 @@ def request(ident: int, method: str, params: Mapping[str, Any], era: str) -> Mes
     return {"jsonrpc": "2.0", "id": ident, "method": method, "params": told}
 
 
-class Link:
+class WireLink:
     """A started server: subclasses say how a message gets there and back."""
 
-    def __init__(self, server: Server, command: Sequence[str], pipes: int) -> None:
+    def __init__(self, server: WireServer, command: Sequence[str], pipes: int) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the link
         self.started = time.perf_counter()
         self.process = subprocess.Popen(
@@ -104,10 +104,10 @@ class Link:
         self.errors.close()
 
 
-class Stdio(Link):
+class Stdio(WireLink):
     """Lines over the pipes of the process."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: WireServer) -> None:
         super().__init__(server, server.command, subprocess.PIPE)
         self._buffer = b""
 
@@ -145,10 +145,10 @@ class Stdio(Link):
         return line
 
 
-class Http(Link):
+class Http(WireLink):
     """Posts over one connection that is kept."""
 
-    def __init__(self, server: Server, era: str) -> None:
+    def __init__(self, server: WireServer, era: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = int(probe.getsockname()[1])

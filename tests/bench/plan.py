@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchPlan:
     """How thorough to be, and a folder for databases that goes away afterwards."""
 
     quick: bool

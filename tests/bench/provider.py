@@ -28,7 +28,7 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class BenchProvider:
     """A simulator in another process."""
 
     url: str
@@ -81,10 +81,10 @@ class Provider:
 
 
 @asynccontextmanager
-async def provider(folder: Path, *, fleet: int = 0, speed: float = 60.0) -> AsyncIterator[Provider]:
+async def provider(folder: Path, *, fleet: int = 0, speed: float = 60.0) -> AsyncIterator[BenchProvider]:
     """Run a simulator until the block is left."""
     words = ("simulator", "--port", "0", "--fleet", str(fleet), "--speed", str(speed), "--seed", "7")
     async with running(vpsops(*words), environment(folder)) as child:
         url = await child.line("simulator: ")
         async with httpx.AsyncClient(base_url=url, timeout=30) as control:
-            yield Provider(url, control)
+            yield BenchProvider(url, control)

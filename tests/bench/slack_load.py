@@ -21,7 +21,7 @@ DEADLINE: Final = 3.0  # Slack: an acknowledgement that comes later counts as a 
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LoadTarget:
     """Where an app listens and what it is sent."""
 
     url: str
@@ -34,7 +34,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadStep:
     """How many commands over how many connections, after some that do not count."""
 
     number: int
@@ -68,7 +68,7 @@ class Taken:
 class Commands:
     """An endless supply of commands, each with a trigger of its own."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: LoadTarget) -> None:
         self._target = target
         self._numbers: Iterator[int] = count()
 
@@ -137,17 +137,17 @@ class _Line(asyncio.Protocol):
             self._transport.close()
 
 
-async def load(target: Target, wanted: Load) -> Taken:
+async def load(target: LoadTarget, wanted: LoadStep) -> Taken:
     """Send so many commands and time each; only this machine is ever sent anything."""
     place = urllib.parse.urlsplit(target.url)
     if place.hostname != "127.0.0.1" or place.port is None:
         raise ValueError("only an app on this machine is put under load")
     commands = Commands(target)
-    await _send(place.port, commands, Load(wanted.warm_up, min(wanted.connections, 8)))
+    await _send(place.port, commands, LoadStep(wanted.warm_up, min(wanted.connections, 8)))
     return await _send(place.port, commands, wanted)
 
 
-async def _send(port: int, commands: Commands, wanted: Load) -> Taken:
+async def _send(port: int, commands: Commands, wanted: LoadStep) -> Taken:
     taken, requests = Taken(), iter([commands.request() for _ in range(wanted.number)])
 
     async def connection() -> None:

@@ -27,7 +27,7 @@ class BrowserError(Exception):
 
 
 @dataclass  # no slots: Playwright keeps a note on whoever listens
-class Page:
+class BrowserPage:
     """One tab, and what went wrong in it so far."""
 
     tab: Tab
@@ -105,10 +105,10 @@ class Browser:
     chromium: Chromium
 
     @asynccontextmanager
-    async def page(self) -> AsyncIterator[Page]:
+    async def page(self) -> AsyncIterator[BrowserPage]:
         """Open a tab of its own storage, as another person's browser would be, and close it in the end."""
         context = await self.chromium.new_context()
-        page = Page(await context.new_page())
+        page = BrowserPage(await context.new_page())
         page.listen()
         try:
             yield page

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Browser, Page, running_browser
+from tests.browser.chromium import Browser, BrowserPage, running_browser
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.playground.processes import running_command
 
@@ -37,7 +37,7 @@ async def playground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest.fixture
-async def page(browser: Browser, playground: str) -> AsyncIterator[Page]:
+async def page(browser: Browser, playground: str) -> AsyncIterator[BrowserPage]:
     async with browser.page() as opened:
         await opened.size(1440, 900)
         await opened.open(playground)

@@ -9,10 +9,10 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.unit.playground.slack.apps import bolt_app, over_http
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.wayscloud.serve import listen
 from vpsops.playground.web.asgi_server import served
-from vpsops.playground.web.runtime import Options, running_ground
+from vpsops.playground.web.runtime import RuntimeOptions, running_ground
 
 Json = dict[str, Any]
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -129,7 +129,7 @@ class Gallery:
     """The page's address, the workspace behind it, and what the app was told."""
 
     url: str
-    workspace: Workspace
+    workspace: SimulatedWorkspace
     client: AsyncWebClient
     heard: list[Json] = field(default_factory=list)
 
@@ -137,7 +137,7 @@ class Gallery:
 @asynccontextmanager
 async def running_gallery() -> AsyncIterator[Gallery]:
     """Serve a page over a workspace with this app in place of the bot."""
-    async with running_ground(Options()) as ground:
+    async with running_ground(RuntimeOptions()) as ground:
         app = bolt_app(ground.workspace)
         with listen(0) as listener:
             async with served(ground, listener), over_http(ground.workspace, app):

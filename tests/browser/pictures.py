@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.browser.chromium import Page, running_browser
+from tests.browser.chromium import BrowserPage, running_browser
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.playground.processes import running_command
 
@@ -28,7 +28,7 @@ async def main() -> None:
             await draw(page)
 
 
-async def draw(page: Page) -> None:
+async def draw(page: BrowserPage) -> None:
     """Keep the moments."""
     await until_step(page, "approval", 3)
     await keep(page, "approval")
@@ -51,7 +51,7 @@ async def draw(page: Page) -> None:
     await keep(page, "truth")
 
 
-async def until_step(page: Page, scene: str, step: int) -> None:
+async def until_step(page: BrowserPage, scene: str, step: int) -> None:
     """Play a scene up to a step, or to its end."""
     if await page.run("document.querySelector('#all-scenes') !== null"):
         await page.click("#all-scenes")
@@ -64,7 +64,7 @@ async def until_step(page: Page, scene: str, step: int) -> None:
         await page.until(f"{passed} || {STEP} === '{at + 1}'", SCENE_SECONDS)
 
 
-async def keep(page: Page, name: str) -> None:
+async def keep(page: BrowserPage, name: str) -> None:
     """Write a picture once nothing moves any more."""
     await page.until("!document.querySelector('[aria-busy=true]')")
     await page.run("Promise.all(document.getAnimations().map((one) => one.finished))")

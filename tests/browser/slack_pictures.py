@@ -11,16 +11,16 @@ import anyio
 from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.browser.chromium import Page, running_browser
+from tests.browser.chromium import BrowserPage, running_browser
 from tests.browser.small import small
 from tests.unit.bot.surfaces import DARK, Surface, as_markdown, surfaces
 from tests.unit.playground.slack.apps import bolt_app, over_http
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.workspace.config import Rates
 from vpsops.playground.slack.workspace.rates import RateLimits
 from vpsops.playground.wayscloud.serve import listen
 from vpsops.playground.web.asgi_server import served
-from vpsops.playground.web.runtime import Options, running_ground
+from vpsops.playground.web.runtime import RuntimeOptions, running_ground
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PREFIX = "slack-"
@@ -38,7 +38,7 @@ class Studio:
     """A page, the workspace behind it, and the view that the app shows next."""
 
     url: str
-    workspace: Workspace
+    workspace: SimulatedWorkspace
     client: AsyncWebClient
     view: dict[str, Any] = field(default_factory=dict)
 
@@ -46,7 +46,7 @@ class Studio:
 @asynccontextmanager
 async def running_studio() -> AsyncIterator[Studio]:
     """Serve a page over a workspace whose app shows what it is given."""
-    async with running_ground(Options()) as ground:
+    async with running_ground(RuntimeOptions()) as ground:
         ground.workspace.rates = RateLimits(Rates(enforced=False))
         app = bolt_app(ground.workspace)
         with listen(0) as listener:
@@ -70,7 +70,7 @@ def names_of(name: str) -> list[tuple[str, bool]]:
     return [(f"{PREFIX}{name}", False), *([(f"{PREFIX}{name}-dark", True)] if name in DARK else [])]
 
 
-async def draw(page: Page, studio: Studio, name: str, surface: Surface) -> None:
+async def draw(page: BrowserPage, studio: Studio, name: str, surface: Surface) -> None:
     """Draw one thing, in each of its colours."""
     for picture, dark in names_of(name):
         await page.size(WIDTH, 1800, dark=dark)
@@ -85,7 +85,7 @@ async def draw(page: Page, studio: Studio, name: str, surface: Surface) -> None:
             await page.until("!document.querySelector('.sheet')")
 
 
-async def _message(page: Page, studio: Studio, surface: Surface) -> str:
+async def _message(page: BrowserPage, studio: Studio, surface: Surface) -> str:
     payload = dict(surface.payload)
     answer = await studio.client.chat_postMessage(channel=CHANNEL, text=payload["text"], blocks=payload["blocks"])
     selector = f'[data-ts="{answer["ts"]}"]'
@@ -93,14 +93,14 @@ async def _message(page: Page, studio: Studio, surface: Surface) -> str:
     return selector
 
 
-async def _modal(page: Page, studio: Studio, surface: Surface) -> str:
+async def _modal(page: BrowserPage, studio: Studio, surface: Surface) -> str:
     studio.view = dict(surface.payload)
     await studio.workspace.command(PERSON, "ops", "/vps", "show")
     await page.until("document.querySelector('.sheet form:not([hidden])')")
     return ".sheet"
 
 
-async def _home(page: Page, studio: Studio, surface: Surface) -> str:
+async def _home(page: BrowserPage, studio: Studio, surface: Surface) -> str:
     await studio.client.views_publish(user_id=PERSON, view=dict(surface.payload))
     await page.run("import('/static/js/store.js').then((store) => store.set({ channel: 'home' }))")
     first = next(item for item in surface.payload["blocks"] if item["type"] in {"section", "header"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Browser, Page
+from tests.browser.chromium import Browser, BrowserPage
 from tests.browser.gallery import HOSTILE, MESSAGE, Gallery, running_gallery
 from vpsops.playground.slack.rendering.limit_tables import BLOCKS
 
@@ -20,7 +20,7 @@ async def gallery() -> AsyncIterator[Gallery]:
 
 
 @pytest.fixture
-async def shown(browser: Browser, gallery: Gallery) -> AsyncIterator[Page]:
+async def shown(browser: Browser, gallery: Gallery) -> AsyncIterator[BrowserPage]:
     gallery.heard.clear()
     async with browser.page() as page:
         await page.size(1440, 1400)
@@ -31,12 +31,12 @@ async def shown(browser: Browser, gallery: Gallery) -> AsyncIterator[Page]:
     assert not complaints, complaints
 
 
-async def posted(page: Page, gallery: Gallery) -> None:
+async def posted(page: BrowserPage, gallery: Gallery) -> None:
     await gallery.client.chat_postMessage(channel=OPS, text="all", blocks=MESSAGE)
     await page.until("document.querySelector('.message .table td')")
 
 
-async def test_every_block_of_a_message_is_drawn(shown: Page, gallery: Gallery, pictures: Path) -> None:
+async def test_every_block_of_a_message_is_drawn(shown: BrowserPage, gallery: Gallery, pictures: Path) -> None:
     """People see headers, fields, controls, tables and rich text as Slack's clients show them."""
     await posted(shown, gallery)
     await shown.picture(pictures / "blocks.png")
@@ -60,7 +60,7 @@ async def test_every_block_of_a_message_is_drawn(shown: Page, gallery: Gallery, 
         assert await shown.run(f"({there})('{selector}')"), selector
 
 
-async def test_a_block_that_is_not_known_shows_as_itself(shown: Page, gallery: Gallery) -> None:
+async def test_a_block_that_is_not_known_shows_as_itself(shown: BrowserPage, gallery: Gallery) -> None:
     """Nothing an app sends is left out silently."""
     await posted(shown, gallery)
     words = await shown.run("[...document.querySelectorAll('.unknown')].at(-1).textContent")
@@ -68,13 +68,13 @@ async def test_a_block_that_is_not_known_shows_as_itself(shown: Page, gallery: G
     assert "A film" in words
 
 
-async def test_the_page_knows_every_block_the_workspace_takes(shown: Page) -> None:
+async def test_the_page_knows_every_block_the_workspace_takes(shown: BrowserPage) -> None:
     """Whatever passes the workspace's limits is drawn, but for the two that show as themselves."""
     drawn = await shown.run("import('/static/js/blocks.js').then((module) => Object.keys(module.BLOCKS))")
     assert set(BLOCKS) - set(drawn) == NOT_DRAWN
 
 
-async def test_text_from_outside_stays_text(shown: Page, gallery: Gallery) -> None:
+async def test_text_from_outside_stays_text(shown: BrowserPage, gallery: Gallery) -> None:
     """Markup in a text is shown, never parsed; a link that is none of the web stays text; escapes make no mention."""
     await posted(shown, gallery)
     assert await shown.run("document.querySelectorAll('.message img').length") == 0
@@ -85,7 +85,7 @@ async def test_text_from_outside_stays_text(shown: Page, gallery: Gallery) -> No
     assert await shown.run("document.querySelector('.message .mention.loud') === null")
 
 
-async def test_a_confirm_dialog_stands_before_the_press(shown: Page, gallery: Gallery) -> None:
+async def test_a_confirm_dialog_stands_before_the_press(shown: BrowserPage, gallery: Gallery) -> None:
     """Stay does nothing, Go does."""
     await posted(shown, gallery)
     await shown.click("[data-action=go]")
@@ -99,7 +99,7 @@ async def test_a_confirm_dialog_stands_before_the_press(shown: Page, gallery: Ga
     assert [item["actions"][0]["action_id"] for item in gallery.heard] == ["go"]
 
 
-async def test_a_menu_of_the_app_offers_what_the_app_answers(shown: Page, gallery: Gallery) -> None:
+async def test_a_menu_of_the_app_offers_what_the_app_answers(shown: BrowserPage, gallery: Gallery) -> None:
     """What is typed goes to the app, and what it offers can be chosen."""
     await posted(shown, gallery)
     await shown.click("[data-action=find]")
@@ -109,7 +109,7 @@ async def test_a_menu_of_the_app_offers_what_the_app_answers(shown: Page, galler
     assert gallery.heard[0]["actions"][0]["selected_option"]["value"] == "os-offered"
 
 
-async def test_an_overflow_menu_goes_by_keyboard(shown: Page, gallery: Gallery) -> None:
+async def test_an_overflow_menu_goes_by_keyboard(shown: BrowserPage, gallery: Gallery) -> None:
     """It opens, moves and chooses without a mouse."""
     await posted(shown, gallery)
     await shown.run("[...document.querySelectorAll('[data-action=more]')].at(-1).focus()")
@@ -121,14 +121,14 @@ async def test_an_overflow_menu_goes_by_keyboard(shown: Page, gallery: Gallery) 
     assert gallery.heard[0]["actions"][0]["selected_option"]["value"] == "second"
 
 
-async def typed(page: Page, selector: str, text: str) -> None:
+async def typed(page: BrowserPage, selector: str, text: str) -> None:
     await page.click(selector)
     await page.run(f"document.querySelector({selector!r}).select()")
     await page.type(text)
 
 
 async def test_modals_stack_keep_what_was_entered_and_show_what_is_wrong(
-    shown: Page, gallery: Gallery, pictures: Path
+    shown: BrowserPage, gallery: Gallery, pictures: Path
 ) -> None:
     """A second modal covers the first, which is as it was afterwards; errors stand under their fields."""
     await typed(shown, "#composer", "/vps open")
@@ -149,7 +149,7 @@ async def test_modals_stack_keep_what_was_entered_and_show_what_is_wrong(
     assert {"submitted": "right"} in gallery.heard
 
 
-async def test_private_messages_threads_and_edits_look_different(shown: Page, gallery: Gallery) -> None:
+async def test_private_messages_threads_and_edits_look_different(shown: BrowserPage, gallery: Gallery) -> None:
     """Only the person addressed sees a private message; replies stand under what they answer; an edit says so."""
     first = await gallery.client.chat_postMessage(channel="C0GENERAL", text="before")
     await gallery.client.chat_postMessage(channel="C0GENERAL", text="a reply", thread_ts=first["ts"])
@@ -165,7 +165,7 @@ async def test_private_messages_threads_and_edits_look_different(shown: Page, ga
     await shown.until("document.querySelector('.thread') && !document.querySelector('.message.private')")
 
 
-async def test_the_home_tab_is_drawn(shown: Page) -> None:
+async def test_the_home_tab_is_drawn(shown: BrowserPage) -> None:
     """Opening it tells the app, which publishes it."""
     await shown.run("import('/static/js/store.js').then((store) => store.set({ channel: 'home' }))")
     await shown.until("document.querySelector('.home .header')?.textContent === 'Welcome home'")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.browser.chromium import Browser, Page
+from tests.browser.chromium import Browser, BrowserPage
 from tests.browser.test_page import PALE, UNNAMED, typed
 
 HOME = "document.querySelector('.home')"
@@ -15,13 +15,13 @@ def says(where: str, words: str) -> str:
     return f"{where}.textContent.includes({words!r})"
 
 
-async def at_home(page: Page) -> None:
+async def at_home(page: BrowserPage) -> None:
     """Open the home tab and wait until it is drawn."""
     await page.click(".rooms [data-channel=home]")
     await page.until(says(HOME, "As of"), 10)
 
 
-async def test_home_shows_ones_own_changes_and_acts_on_them(page: Page, pictures: Path) -> None:
+async def test_home_shows_ones_own_changes_and_acts_on_them(page: BrowserPage, pictures: Path) -> None:
     """What was asked for in a channel waits on Home, where it can be withdrawn; settings stay as they were set."""
     await typed(page, "/vps reboot web01 because the sale")
     await page.until(CARD)
@@ -40,7 +40,9 @@ async def test_home_shows_ones_own_changes_and_acts_on_them(page: Page, pictures
     await page.until(says(HOME, "Remind me to vote: on"), 10)
 
 
-async def test_everybody_has_a_home_of_their_own_that_follows(page: Page, browser: Browser, playground: str) -> None:
+async def test_everybody_has_a_home_of_their_own_that_follows(
+    page: BrowserPage, browser: Browser, playground: str
+) -> None:
     """Agents paused by Bob are paused on Alice's open Home too, with his name, and go on again for both."""
     await at_home(page)
     async with browser.page() as other:
@@ -59,7 +61,7 @@ async def test_everybody_has_a_home_of_their_own_that_follows(page: Page, browse
         assert other.complaints() == []
 
 
-async def test_a_message_has_a_menu_with_the_apps_shortcut(page: Page, pictures: Path) -> None:
+async def test_a_message_has_a_menu_with_the_apps_shortcut(page: BrowserPage, pictures: Path) -> None:
     """The servers a message names are offered; a name that is none leads to a menu the app fills."""
     await typed(page, "db01.example.com looks slow")
     await page.until(says("document.querySelector('.messages')", "db01.example.com looks slow"))
@@ -77,7 +79,7 @@ async def test_a_message_has_a_menu_with_the_apps_shortcut(page: Page, pictures:
     await page.until(f"!{FORM}")
 
 
-async def test_the_plus_opens_the_form_whose_menus_the_app_fills(page: Page) -> None:
+async def test_the_plus_opens_the_form_whose_menus_the_app_fills(page: BrowserPage) -> None:
     """The global shortcut is beside the line one types into; a menu says when nothing is found."""
     await page.click("[data-action=shortcuts]")
     await page.click("[role=menuitem][data-value='vps:new_server']")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Browser, Page
+from tests.browser.chromium import Browser, BrowserPage
 
 PANELS = ("agent", "provider", "truth")
 WIDTHS = (360, 390, 768, 1024, 1440)
@@ -30,13 +30,13 @@ PALE = """(() => {
 })()"""  # noqa: E501 - one expression for the page
 
 
-async def typed(page: Page, text: str) -> None:
+async def typed(page: BrowserPage, text: str) -> None:
     await page.click("#composer")
     await page.type(text)
     await page.key("Enter")
 
 
-async def test_a_command_is_completed_from_the_manifest_and_sent_by_keyboard_alone(page: Page) -> None:
+async def test_a_command_is_completed_from_the_manifest_and_sent_by_keyboard_alone(page: BrowserPage) -> None:
     """Slash, Tab, arrow, Enter: nobody needs a mouse for a first command."""
     await page.run("document.querySelector('#composer').focus()")
     await page.type("/v")
@@ -52,13 +52,13 @@ async def test_a_command_is_completed_from_the_manifest_and_sent_by_keyboard_alo
     await page.until(f"document.querySelectorAll('.message.private').length > {before}")
 
 
-async def test_a_command_the_workspace_does_not_have_is_refused_as_slack_does(page: Page) -> None:
+async def test_a_command_the_workspace_does_not_have_is_refused_as_slack_does(page: BrowserPage) -> None:
     """Nothing reaches the app, and the person is told what there is."""
     await typed(page, "/reboot web01")
     await page.until("document.querySelector('.notices').textContent.includes('/reboot is not a valid command')")
 
 
-async def test_the_panels_are_tabs_for_a_keyboard(page: Page) -> None:
+async def test_the_panels_are_tabs_for_a_keyboard(page: BrowserPage) -> None:
     """Arrows go from tab to tab, and the panel follows."""
     await page.run("document.querySelector('#tab-agent').focus()")
     for name in ("provider", "truth", "agent"):
@@ -68,7 +68,9 @@ async def test_the_panels_are_tabs_for_a_keyboard(page: Page) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-async def test_every_text_stands_out_and_every_control_has_a_name(page: Page, pictures: Path, dark: bool) -> None:
+async def test_every_text_stands_out_and_every_control_has_a_name(
+    page: BrowserPage, pictures: Path, dark: bool
+) -> None:
     """In both themes, in every panel and in the tour."""
     await page.size(1440, 900, dark=dark)
     await typed(page, "/vps list")
@@ -85,7 +87,7 @@ async def test_every_text_stands_out_and_every_control_has_a_name(page: Page, pi
     await page.until("!document.querySelector('[data-action=\"vps:cancel\"]')")
 
 
-async def test_no_width_makes_the_page_scroll_sideways(page: Page, pictures: Path) -> None:
+async def test_no_width_makes_the_page_scroll_sideways(page: BrowserPage, pictures: Path) -> None:
     """From a small phone to a desk, every part fits."""
     await typed(page, "/vps list")
     for width in WIDTHS:
@@ -105,7 +107,7 @@ async def test_no_width_makes_the_page_scroll_sideways(page: Page, pictures: Pat
 
 
 async def test_two_browsers_see_the_same_workspace_each_with_its_own_person(
-    page: Page, browser: Browser, playground: str
+    page: BrowserPage, browser: Browser, playground: str
 ) -> None:
     """What one person writes the other reads; what is private stays private."""
     async with browser.page() as other:
@@ -122,7 +124,7 @@ async def test_two_browsers_see_the_same_workspace_each_with_its_own_person(
         assert other.complaints() == []
 
 
-async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: Page) -> None:
+async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: BrowserPage) -> None:
     """The levers reach the simulator, and people are told in words what the product makes of it."""
     await page.click("[data-panel=provider]")
     await page.click("[data-trouble=down]")
@@ -143,7 +145,7 @@ async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: Pag
         )
 
 
-async def test_a_server_changed_behind_our_back_shows_at_once(page: Page) -> None:
+async def test_a_server_changed_behind_our_back_shows_at_once(page: BrowserPage) -> None:
     """The panel's list is live."""
     await page.click("[data-panel=provider]")
     await page.click("[data-server='web01.example.com'] [aria-haspopup=menu]")
@@ -154,7 +156,7 @@ async def test_a_server_changed_behind_our_back_shows_at_once(page: Page) -> Non
     await page.until("document.querySelector('[data-server=\"web01.example.com\"]').dataset.state === 'running'")
 
 
-async def test_an_agent_of_the_old_protocol_is_asked_while_its_call_waits(page: Page) -> None:
+async def test_an_agent_of_the_old_protocol_is_asked_while_its_call_waits(page: BrowserPage) -> None:
     """The same question reaches the page in both eras; declining it does nothing."""
     await page.click("[data-panel=agent]")
     given = "{ hostname: 'old01.example.com', plan: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' }"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import Page
+from tests.browser.chromium import BrowserPage
 from tests.harness.waiting import PATIENCE_SECONDS
 
 SCENES = ("command", "confirmation", "approval", "provisioning", "failure", "outsider")
@@ -14,7 +14,7 @@ WATCHED = "document.querySelector('.steps .now')"
 STEP = "document.querySelector('[data-scene-state]')?.dataset"
 
 
-async def play(page: Page, scene: str, pictures: Path, look: str = "") -> None:
+async def play(page: BrowserPage, scene: str, pictures: Path, look: str = "") -> None:
     """Play a scene to its end, keeping a picture of every step; raises TimeoutError where it does not get there."""
     await page.click("#tour")
     await page.click(f".scenes [data-scene={scene}]")
@@ -30,18 +30,20 @@ async def play(page: Page, scene: str, pictures: Path, look: str = "") -> None:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-async def test_a_scene_plays_to_its_end_and_finds_its_own_claims_true(page: Page, scene: str, pictures: Path) -> None:
+async def test_a_scene_plays_to_its_end_and_finds_its_own_claims_true(
+    page: BrowserPage, scene: str, pictures: Path
+) -> None:
     """Each scene ends with its proof: effects at the provider, votes, and an unbroken chain."""
     await play(page, scene, pictures)
 
 
-async def test_a_scene_plays_on_a_phone_in_the_dark(page: Page, pictures: Path) -> None:
+async def test_a_scene_plays_on_a_phone_in_the_dark(page: BrowserPage, pictures: Path) -> None:
     """The longest scene goes the same way on 390 points of width."""
     await page.size(390, 844, dark=True)
     await play(page, "approval", pictures, "-phone")
 
 
-async def test_the_tour_lists_the_scenes_that_are_tested(page: Page) -> None:
+async def test_the_tour_lists_the_scenes_that_are_tested(page: BrowserPage) -> None:
     """A scene that nobody tests cannot hide."""
     await page.click("#tour")
     listed = await page.run("[...document.querySelectorAll('.scenes [data-scene]')].map((one) => one.dataset.scene)")

@@ -12,7 +12,7 @@ import structlog
 
 from tests.conformance.install import Missing, installed, node_of
 from tests.conformance.servers import as_it_is, core_in, provider, with_fixtures
-from tests.conformance.suites import WITH_FIXTURES, Outcome, Suite, alone, run
+from tests.conformance.suites import WITH_FIXTURES, Suite, SuiteOutcome, alone, run
 from vpsops.core.app import Core
 
 AT_ONCE = 3
@@ -36,9 +36,9 @@ def main() -> int:
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-async def run_all(place: Path, node: str) -> list[Outcome]:
+async def run_all(place: Path, node: str) -> list[SuiteOutcome]:
     """Run every suite, a few at a time, each set of fixtures on a server of its own."""
-    outcomes: dict[Suite, Outcome] = {}
+    outcomes: dict[Suite, SuiteOutcome] = {}
     few = anyio.CapacityLimiter(AT_ONCE)
     with tempfile.TemporaryDirectory() as base:
 
@@ -63,7 +63,7 @@ async def run_all(place: Path, node: str) -> list[Outcome]:
     return [outcomes[suite] for suite in (*WITH_FIXTURES, *alone())]
 
 
-def tell(outcomes: Sequence[Outcome], *, verbose: bool) -> None:
+def tell(outcomes: Sequence[SuiteOutcome], *, verbose: bool) -> None:
     """Print the table, then whatever did not pass."""
     rows = [("suite", "scenarios", "checks", "warnings")]
     rows += [

@@ -69,7 +69,7 @@ def alone() -> tuple[Suite, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SuiteOutcome:
     """What came of a suite: for each scenario how many checks ended how, and which failed."""
 
     suite: Suite
@@ -95,7 +95,7 @@ class Outcome:
         return not self.exit_code and not self.failures and len(self.scenarios) == self.suite.expected
 
 
-async def run(suite: Suite, node: str, place: Path, url: str, out: Path) -> Outcome:
+async def run(suite: Suite, node: str, place: Path, url: str, out: Path) -> SuiteOutcome:
     """Run a suite against an address; its records go to a directory of their own."""
     main = place / "node_modules" / suite.package / "dist" / "index.js"
     command = [node, str(main), "server", "--url", url, *suite.chosen, "-o", str(out)]
@@ -104,7 +104,7 @@ async def run(suite: Suite, node: str, place: Path, url: str, out: Path) -> Outc
     return read(suite, out, ended.returncode, ended.stdout.decode(errors="replace"))
 
 
-def read(suite: Suite, out: Path, exit_code: int, said: str) -> Outcome:
+def read(suite: Suite, out: Path, exit_code: int, said: str) -> SuiteOutcome:
     """Return what a run's records tell."""
     scenarios: dict[str, Counter[str]] = {}
     failures: list[str] = []
@@ -115,7 +115,7 @@ def read(suite: Suite, out: Path, exit_code: int, said: str) -> Outcome:
         scenarios[scenario] = Counter(check["status"] for check in checks)
         failures += [_line(scenario, check) for check in checks if check["status"] == FAILED]
         warnings += [_line(scenario, check) for check in checks if check["status"] == WARNED]
-    return Outcome(suite, scenarios, tuple(failures), tuple(warnings), exit_code, said)
+    return SuiteOutcome(suite, scenarios, tuple(failures), tuple(warnings), exit_code, said)
 
 
 def _line(scenario: str, check: dict[str, str]) -> str:

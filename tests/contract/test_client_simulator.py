@@ -19,7 +19,7 @@ LONG = 15 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ClientHarness:
     """A client, and the clock that its provider lives by."""
 
     client: Wayscloud
@@ -28,7 +28,7 @@ class Stage:
 
 
 @pytest.fixture(params=["live", "seed", "terraform", "sdk"])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[ClientHarness]:
     """A simulated provider in each dialect, in process, in real speed of a clock that stands still."""
     clock = FakeClock()
     app = create_app(SimulatorConfig(dialect=request.param, speed=1), clock)
@@ -36,10 +36,10 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     async with Wayscloud(
         Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=transport
     ) as client:
-        yield Stage(client, clock, request.param)
+        yield ClientHarness(client, clock, request.param)
 
 
-async def test_a_fleet_is_listed_in_every_dialect(stage: Stage) -> None:
+async def test_a_fleet_is_listed_in_every_dialect(stage: ClientHarness) -> None:
     """The servers at the start are all there, complete, and each can be read by its id."""
     servers = await stage.client.list_servers()
     assert servers.complete
@@ -52,7 +52,7 @@ async def test_a_fleet_is_listed_in_every_dialect(stage: Stage) -> None:
         assert 0 < full.memory_gb < 1024
 
 
-async def test_the_catalogue_is_read_in_every_dialect(stage: Stage) -> None:
+async def test_the_catalogue_is_read_in_every_dialect(stage: ClientHarness) -> None:
     """Plans have codes, sizes and prices; templates know Windows; regions are a list, or clearly not offered."""
     plans = await stage.client.list_plans()
     assert all(plan.code and plan.vcpus and plan.memory_gb and plan.monthly_price and plan.currency for plan in plans)
@@ -75,7 +75,7 @@ async def ordered(client: Wayscloud, new: NewServer) -> Server:
     return await client.create_server(new)
 
 
-async def test_a_server_lives_in_every_dialect(stage: Stage) -> None:
+async def test_a_server_lives_in_every_dialect(stage: ClientHarness) -> None:
     """Create, wait, stop, start and reboot lead through the same states, whatever the service calls them."""
     client, clock = stage.client, stage.clock
     template = next(each for each in await client.list_os_templates() if not each.windows)
@@ -106,7 +106,7 @@ async def test_a_server_lives_in_every_dialect(stage: Stage) -> None:
     assert usage.memory_percent is not None
 
 
-async def test_a_server_that_is_not_there_is_not_found_in_every_dialect(stage: Stage) -> None:
+async def test_a_server_that_is_not_there_is_not_found_in_every_dialect(stage: ClientHarness) -> None:
     """An unknown id is NotFoundError for a read and for a power operation."""
     with pytest.raises(NotFoundError):
         await stage.client.get_server("00000000-0000-4000-8000-000000000000")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.crash.run import Result, Run, describe, play
+from tests.crash.run import CrashResult, CrashRun, describe, play
 from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, ScenarioOutcome, wrong
 from tests.fakes.postgres import PostgresServer, running_postgres
 
@@ -37,7 +37,9 @@ def main() -> int:
             for seed in wanted.seeds:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpsops-crash-")))
                 url = server.database() if kind == "postgresql" and server else f"sqlite:///{folder / 'db.sqlite3'}"
-                result = anyio.run(partial(play, Run(url, seed, wanted.changes, wanted.kills, wanted.freeze), folder))
+                result = anyio.run(
+                    partial(play, CrashRun(url, seed, wanted.changes, wanted.kills, wanted.freeze), folder)
+                )
                 results.append(result)
                 _tell(result)
     print("\n" + describe(results))  # noqa: T201
@@ -67,7 +69,7 @@ async def _on_own_server(
         return await scenario(server, folder)
 
 
-def _tell(result: Result) -> None:
+def _tell(result: CrashResult) -> None:
     problems = [*result.verdict.wrong, *result.audit_faults, *result.cards_wrong, *result.died]
     print(f"{result.run.database.split(':', 1)[0]} seed {result.run.seed}: {'good' if result.good else 'WRONG'}")  # noqa: T201
     for problem in problems[:20]:

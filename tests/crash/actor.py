@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from tests.crash.names import resolve_slowly
-from tests.crash.plan import ASKER, VOTERS, Item
+from tests.crash.plan import ASKER, VOTERS, PlanItem
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
@@ -43,7 +43,7 @@ AT_ONCE = 8
 TROUBLE = (StaleChangeError, NotAllowedError, StorageError, WayscloudError)
 
 
-async def main(items: Sequence[Item]) -> None:
+async def main(items: Sequence[PlanItem]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
     resolve_slowly()
     share, shares, timing = int(sys.argv[2]), int(sys.argv[3]), replace(TIMING, confirm_seconds=float(sys.argv[4]))
@@ -60,14 +60,14 @@ async def main(items: Sequence[Item]) -> None:
         await anyio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
 
 
-async def _drive_slowly(core: Core, item: Item, limiter: anyio.CapacityLimiter) -> None:
+async def _drive_slowly(core: Core, item: PlanItem, limiter: anyio.CapacityLimiter) -> None:
     async with limiter:
         while not await _drive(core, item):
             await core.clock.sleep(0.2)
         await core.clock.sleep(random.uniform(0, 0.3))  # noqa: S311 - spreads the load
 
 
-async def _drive(core: Core, item: Item) -> bool:
+async def _drive(core: Core, item: PlanItem) -> bool:
     """Take a change to where people leave it; returns whether that worked this time."""
     try:
         outcome = await core.gate.submit(item.request)
@@ -78,7 +78,7 @@ async def _drive(core: Core, item: Item) -> bool:
         return False
 
 
-async def _decide(core: Core, item: Item, change: Change) -> None:
+async def _decide(core: Core, item: PlanItem, change: Change) -> None:
     match item.fate:
         case "cancel":
             await core.gate.cancel(change.id, change.actor)
@@ -109,7 +109,7 @@ async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> No
         troubles.append(error)
 
 
-async def _vote(core: Core, item: Item, change: Change) -> None:
+async def _vote(core: Core, item: PlanItem, change: Change) -> None:
     done = {vote.voter.id for vote in change.votes}
     verdicts = [Verdict.APPROVE, Verdict.APPROVE if item.fate == "approve" else Verdict.DENY]
     for voter, verdict in zip(VOTERS, verdicts, strict=False):
@@ -121,4 +121,4 @@ async def _vote(core: Core, item: Item, change: Change) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, [Item(**load) for load in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))])
+    anyio.run(main, [PlanItem(**load) for load in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))])

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.crash.plan import Item
+from tests.crash.plan import PlanItem
 from vpsops.core.changes.model import Change, State
 
 UNDONE = {State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}
 
 
 @dataclass(slots=True)
-class Verdict:
+class CrashVerdict:
     """Counts of a run, and every sentence of what went wrong."""
 
     states: Counter[str] = field(default_factory=Counter)
@@ -25,9 +25,11 @@ class Verdict:
         return not (self.lost or self.twice or self.wrong)
 
 
-def judge(items: Sequence[Item], changes: Mapping[str, Change], effects: Mapping[tuple[str, str], int]) -> Verdict:
+def judge(
+    items: Sequence[PlanItem], changes: Mapping[str, Change], effects: Mapping[tuple[str, str], int]
+) -> CrashVerdict:
     """Hold every change's end against the effects the provider counted for its server."""
-    verdict = Verdict()
+    verdict = CrashVerdict()
     for item in items:
         change = changes.get(f"crash-{item.number}")
         count = effects.get((item.operation, item.server), 0)
@@ -41,7 +43,7 @@ def judge(items: Sequence[Item], changes: Mapping[str, Change], effects: Mapping
     return verdict
 
 
-def _wrong(item: Item, change: Change, count: int) -> list[str]:
+def _wrong(item: PlanItem, change: Change, count: int) -> list[str]:
     said = f"{change.id} {item.operation} {item.server} ({item.fate}) is {change.state.value}"
     if change.state is State.SUCCEEDED and count != 1:
         return [f"{said}, and the provider did it {count} times"]

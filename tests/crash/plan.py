@@ -37,7 +37,7 @@ expires = "1m"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PlanItem:
     """One change: its request, and people's acts on it."""
 
     number: int
@@ -66,7 +66,7 @@ class Item:
         return {"server": self.server}
 
 
-def draw(seed: int, changes: int, running: Sequence[str], stopped: Sequence[str]) -> list[Item]:
+def draw(seed: int, changes: int, running: Sequence[str], stopped: Sequence[str]) -> list[PlanItem]:
     """Draw a run: each server is used once, so that every change has its own effect to count."""
     dice = random.Random(seed)  # noqa: S311 - a plan that can be drawn again
     up, down = list(running), list(stopped)
@@ -80,5 +80,5 @@ def draw(seed: int, changes: int, running: Sequence[str], stopped: Sequence[str]
         else:
             server = up.pop() if operation != "create" and up else ""
         name = server or f"crash-{seed}-{number}.example.com"
-        items.append(Item(number, operation if server else "create", name, dice.choice(FATES)))
+        items.append(PlanItem(number, operation if server else "create", name, dice.choice(FATES)))
     return items

@@ -16,9 +16,9 @@ import anyio
 import sqlalchemy as sa
 from anyio.abc import Process
 
-from tests.crash.check import Verdict, judge
+from tests.crash.check import CrashVerdict, judge
 from tests.crash.names import NAME
-from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, Item, draw
+from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, PlanItem, draw
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -26,7 +26,7 @@ from vpsops.core.common.clock import SystemClock
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.playground.processes import environment_of, running_command
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Channel
@@ -67,7 +67,7 @@ match = { operation = "status" }
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class CrashRun:
     """How a run goes: `freeze` stops and wakes processes instead of killing them."""
 
     database: str
@@ -79,11 +79,11 @@ class Run:
 
 
 @dataclass(slots=True)
-class Result:
+class CrashResult:
     """What came of a run; `seconds` include everything."""
 
-    run: Run
-    verdict: Verdict
+    run: CrashRun
+    verdict: CrashVerdict
     kills: int
     audit_faults: list[str]
     cards: int
@@ -153,7 +153,7 @@ async def _end(process: Process) -> None:
     await process.aclose()
 
 
-async def play(run: Run, folder: Path) -> Result:
+async def play(run: CrashRun, folder: Path) -> CrashResult:
     """Play one run in a folder of its own."""
     begun = CLOCK.monotonic()
     config = WorkspaceConfig()
@@ -179,10 +179,10 @@ async def play(run: Run, folder: Path) -> Result:
         verdict = judge(items, await database.read(_by_key), await _effects(provider))
         cards, wrong, twice = _cards(workspace, await database.read(_by_key))
         faults = [fault.what for fault in await database.read(_audit)]
-        return Result(run, verdict, kills, faults, cards, wrong, twice, troupe.died, CLOCK.monotonic() - begun)
+        return CrashResult(run, verdict, kills, faults, cards, wrong, twice, troupe.died, CLOCK.monotonic() - begun)
 
 
-async def _plan(run: Run, provider: str, folder: Path) -> list[Item]:
+async def _plan(run: CrashRun, provider: str, folder: Path) -> list[PlanItem]:
     async with aiohttp.ClientSession(headers={"X-API-Key": "wayscloud_vps_crash_SECRET"}) as session:
         async with session.get(f"{provider}/_sim/requests") as answer:
             answer.raise_for_status()
@@ -198,7 +198,7 @@ async def _plan(run: Run, provider: str, folder: Path) -> list[Item]:
 
 
 @asynccontextmanager
-async def _troupe(run: Run, environment: Mapping[str, str], folder: Path) -> AsyncIterator[Troupe]:
+async def _troupe(run: CrashRun, environment: Mapping[str, str], folder: Path) -> AsyncIterator[Troupe]:
     actor = [sys.executable, "-m", "tests.crash.actor", str(folder / "plan.json")]
     commands = [[*actor, str(share), str(ACTORS), str(run.hold_seconds)] for share in range(ACTORS)]
     commands.append([sys.executable, "-m", "tests.crash.bot", "--http", "127.0.0.1:0"])
@@ -212,7 +212,7 @@ async def _troupe(run: Run, environment: Mapping[str, str], folder: Path) -> Asy
             await troupe.end()
 
 
-async def _disturb(run: Run, troupe: Troupe, database: Database, wanted: int) -> int:
+async def _disturb(run: CrashRun, troupe: Troupe, database: Database, wanted: int) -> int:
     """Kill or freeze at random points, for as long as there is something to disturb."""
     dice = random.Random(run.seed)  # noqa: S311 - the same points again for the same seed
     await CLOCK.sleep(2.5)  # the processes are starting
@@ -255,7 +255,7 @@ async def _effects(provider: str) -> Counter[tuple[str, str]]:
     return Counter((item["operation"], item["hostname"]) for item in effects)
 
 
-def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
+def _cards(workspace: SimulatedWorkspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
     """Check every card: it must state the end, without buttons; a second one for a change is counted."""
     shown: Counter[str] = Counter()
     wrong = []
@@ -274,7 +274,7 @@ def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, li
     return len(shown), wrong, sum(count - 1 for count in shown.values())
 
 
-def describe(results: Sequence[Result]) -> str:
+def describe(results: Sequence[CrashResult]) -> str:
     """Return the results as a table."""
     names = ("database", "seed", "disturbed", "changes", "lost", "done twice", "wrong end", "audit faults")
     head = f"| {' | '.join((*names, 'cards wrong', 'cards twice', 'ends', 's'))} |"
@@ -291,4 +291,4 @@ def describe(results: Sequence[Result]) -> str:
     return "\n".join(rows)
 
 
-__all__ = ["CARD_EVERY", "Result", "Run", "describe", "play"]
+__all__ = ["CARD_EVERY", "CrashResult", "CrashRun", "describe", "play"]

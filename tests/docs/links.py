@@ -13,7 +13,7 @@ SPOKEN = re.compile(r"\[([^\]]*)\]\([^)]*\)")  # of a link in a heading only the
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class PageLink:
     """One link of a page: the file it leads to, and the place there, if it names one."""
 
     written: str
@@ -25,12 +25,12 @@ class Link:
         return self.target.exists() and (not self.anchor or self.anchor in anchors_of(self.target))
 
 
-def links_of(page: Path) -> Iterator[Link]:
+def links_of(page: Path) -> Iterator[PageLink]:
     """Yield the links of a page that stay within the tree."""
     for result in LINK.finditer("\n".join(_prose(page))):
         path, anchor = result[1], result[2] or ""
         if "://" not in path and not path.startswith("mailto:"):
-            yield Link(result[0], (page.parent / path).resolve() if path else page, anchor)
+            yield PageLink(result[0], (page.parent / path).resolve() if path else page, anchor)
 
 
 @cache

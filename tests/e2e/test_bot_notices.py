@@ -15,7 +15,7 @@ from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Message
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 
 TEAM = "T0ACME"
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "bob@acme.example")

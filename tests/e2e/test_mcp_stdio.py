@@ -49,7 +49,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class StdioWire:
     """A started process and its lines."""
 
     process: Process
@@ -73,11 +73,11 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(environment: Mapping[str, str]) -> AsyncIterator[Wire]:
+async def wire(environment: Mapping[str, str]) -> AsyncIterator[StdioWire]:
     """Start the server; closing its input ends it."""
     async with await anyio.open_process(COMMAND, env=dict(environment), stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        yield Wire(process, BufferedByteReceiveStream(process.stdout))
+        yield StdioWire(process, BufferedByteReceiveStream(process.stdout))
         assert process.stdin is not None
         await process.stdin.aclose()
         with anyio.fail_after(BOUND):
@@ -198,7 +198,7 @@ async def test_a_signal_ends_it_at_once(environment: dict[str, str], number: sig
     """The process ends cleanly though its input stays open."""
     async with await anyio.open_process(COMMAND, env=environment, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        server = Wire(process, BufferedByteReceiveStream(process.stdout))
+        server = StdioWire(process, BufferedByteReceiveStream(process.stdout))
         await server.ask(1, "server/discover", _meta=ENVELOPE)
         process.send_signal(number)
         with anyio.fail_after(BOUND):

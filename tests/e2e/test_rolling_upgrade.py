@@ -85,7 +85,7 @@ anyio.run(main)
 
 
 @dataclass
-class Worker:
+class UpgradeWorker:
     """A running `vpsops worker`, and its log."""
 
     process: Process
@@ -101,7 +101,7 @@ class Worker:
 
 
 @dataclass
-class World:
+class UpgradeWorld:
     """A provider, a database, and trees of code with processes that share them."""
 
     folder: Path
@@ -122,11 +122,11 @@ class World:
             "WAYSCLOUD_API_URL": self.provider.url,
         }
 
-    async def worker(self, tree: Path) -> Worker:
+    async def worker(self, tree: Path) -> UpgradeWorker:
         """Start a worker of a tree and wait until it runs."""
         command = (sys.executable, "-m", "vpsops", "worker")
         process = await anyio.open_process(command, env=dict(self.environment(tree)), cwd=tree, stderr=subprocess.PIPE)
-        started = Worker(process)
+        started = UpgradeWorker(process)
         self.group.start_soon(self._collect, started)
         assert process.stdout is not None
         running = BufferedByteReceiveStream(process.stdout)
@@ -137,7 +137,7 @@ class World:
             raise AssertionError(started.said) from None
         return started
 
-    async def _collect(self, worker: Worker) -> None:
+    async def _collect(self, worker: UpgradeWorker) -> None:
         assert worker.process.stderr is not None
         async for chunk in worker.process.stderr:
             worker.log.append(chunk)
@@ -179,12 +179,12 @@ class World:
 
 
 @pytest.fixture
-async def world(tmp_path: Path, empty_database_url: str) -> AsyncIterator[World]:
+async def world(tmp_path: Path, empty_database_url: str) -> AsyncIterator[UpgradeWorld]:
     async with (
         running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as provider,
         ending() as group,
     ):
-        yield World(tmp_path, empty_database_url, provider, group)
+        yield UpgradeWorld(tmp_path, empty_database_url, provider, group)
 
 
 @asynccontextmanager
@@ -251,7 +251,7 @@ def later(folder: Path) -> Path:
 
 
 @pytest.mark.requirement("rolling-upgrade")
-async def test_versions_of_one_schema_work_beside_each_other(world: World, tmp_path: Path) -> None:
+async def test_versions_of_one_schema_work_beside_each_other(world: UpgradeWorld, tmp_path: Path) -> None:
     """Changes that either asked for are run by either, each once, and at every moment some process runs them."""
     old, new = earlier(tmp_path / "old", first_beside()), present(tmp_path / "new")
     first = await world.worker(old)
@@ -270,7 +270,7 @@ async def test_versions_of_one_schema_work_beside_each_other(world: World, tmp_p
 
 
 @pytest.mark.requirement("rolling-upgrade")
-async def test_an_old_process_leaves_when_a_newer_version_migrates(world: World, tmp_path: Path) -> None:
+async def test_an_old_process_leaves_when_a_newer_version_migrates(world: UpgradeWorld, tmp_path: Path) -> None:
     """It writes no more from its next heartbeat on, logs why in one line, and ends with 2; the newer one continues."""
     old, new = earlier(tmp_path / "old", commit_that_added("class MovedOnError")), later(tmp_path / "new")
     first = await world.worker(old)

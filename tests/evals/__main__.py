@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import structlog
 
-from tests.evals.model import Model, Program, Scripted
+from tests.evals.model import Model, ModelProgram, Scripted
 from tests.evals.runner import FLEET, Report, play_all
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
@@ -56,7 +56,7 @@ async def _play(scenarios: Sequence[Scenario], chosen: argparse.Namespace) -> li
     def model_of(scenario: Scenario) -> Model:
         if chosen.model in {"careful", "careless"}:
             return Scripted(scenario.good if chosen.model == "careful" else scenario.careless)
-        return Program(chosen.model, chosen.seconds)
+        return ModelProgram(chosen.model, chosen.seconds)
 
     async with running_simulator(FLEET, clock=VirtualClock()) as provider:
         return await play_all(scenarios, model_of, provider)

@@ -19,7 +19,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.wayscloud.faults import parse
-from vpsops.playground.wayscloud.hardware.model import Server
+from vpsops.playground.wayscloud.hardware.model import SimulatedServer
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL: Final = "C0APPROVE"
@@ -45,7 +45,7 @@ class EvalEnvironment:
     asked: list[str] = field(default_factory=list)
     """The questions that the client's own human was asked."""
 
-    def server(self, hostname: str) -> Server:
+    def server(self, hostname: str) -> SimulatedServer:
         """Return a server of the provider's."""
         return next(item for item in self.provider.simulator.world.servers() if item.hostname == hostname)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.evals.model import Turn
+from tests.evals.model import ModelTurn
 from vpsops.core.changes.model import Change
 
 
@@ -14,7 +14,7 @@ class Played:
     """What is left of a scenario once it was played."""
 
     final: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ModelTurn, ...]
     effects: Sequence[tuple[str, str]]
     """What happened to servers: the operation and the hostname, in order."""
     writes: int

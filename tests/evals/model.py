@@ -30,7 +30,7 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ModelTurn:
     """A call and what came back of it; `failed` is the result's `isError`."""
 
     tool: str
@@ -46,7 +46,7 @@ class Transcript:
 
     instructions: str
     request: str
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[ModelTurn, ...] = ()
 
 
 class Model(Protocol):
@@ -60,7 +60,7 @@ class NotUnderstood(Exception):  # noqa: N818 - what came back is said
     """An answer that is neither a call nor a final answer."""
 
 
-Script = Generator[ModelToolCall, Turn, str]
+Script = Generator[ModelToolCall, ModelTurn, str]
 
 
 def call(tool: str, /, **arguments: Any) -> ModelToolCall:
@@ -87,7 +87,7 @@ class Scripted:
             return Final(str(end.value))
 
 
-class Program:
+class ModelProgram:
     """Any program: a line of JSON on its input for each turn, a line of JSON back. Started once for each scenario."""
 
     def __init__(self, command: str, seconds: float) -> None:

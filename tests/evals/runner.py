@@ -12,7 +12,7 @@ import mcp.types as t
 from tests.evals.environment import EvalEnvironment, world_of
 from tests.evals.grading import Played
 from tests.evals.model import Final as Said
-from tests.evals.model import Model, ModelToolCall, NotUnderstood, Transcript, Turn
+from tests.evals.model import Model, ModelToolCall, ModelTurn, NotUnderstood, Transcript
 from tests.evals.scenario import Scenario
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.audit import chain
@@ -58,7 +58,7 @@ async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> R
     return Report(scenario, complaints, len(turns), CLOCK.monotonic() - began, said)
 
 
-async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) -> tuple[str, tuple[Turn, ...]]:
+async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) -> tuple[str, tuple[ModelTurn, ...]]:
     tools = [_shown(tool) for tool in (await world.client.list_tools()).tools]
     transcript = Transcript(world.client.instructions or "", scenario.request)
     for _ in range(MOST_TURNS):
@@ -73,22 +73,22 @@ async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) ->
     return "(it did not come to an end)", transcript.turns
 
 
-async def _called(world: EvalEnvironment, wanted: ModelToolCall) -> Turn:
+async def _called(world: EvalEnvironment, wanted: ModelToolCall) -> ModelTurn:
     world.called.append(wanted.tool)
     try:
         result = await world.client.call_tool(wanted.tool, dict(wanted.arguments))
     except Exception as error:  # noqa: BLE001 - whatever a host would tell its model
-        return Turn(wanted.tool, wanted.arguments, f"error: {error}", True, {})
+        return ModelTurn(wanted.tool, wanted.arguments, f"error: {error}", True, {})
     text = "\n".join(item.text for item in result.content if isinstance(item, t.TextContent))
     structured: Mapping[str, Any] = result.structured_content or {}
-    return Turn(wanted.tool, wanted.arguments, text, bool(result.is_error), structured)
+    return ModelTurn(wanted.tool, wanted.arguments, text, bool(result.is_error), structured)
 
 
 def _shown(tool: t.Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
 
 
-async def _left(world: EvalEnvironment, said: str, turns: tuple[Turn, ...]) -> Played:
+async def _left(world: EvalEnvironment, said: str, turns: tuple[ModelTurn, ...]) -> Played:
     trail = await world.core.database.read(lambda connection: chain.read(connection, limit=MOST_TRAIL))
     simulator = world.provider.simulator
     return Played(

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.evals.environment import Setting
 from tests.evals.grading import Grader
-from tests.evals.model import ModelToolCall, Script, Turn
+from tests.evals.model import ModelToolCall, ModelTurn, Script
 
 WEB: Final = "web01.example.com"
 DB: Final = "db01.example.com"
@@ -55,7 +55,7 @@ def tells(*these: ModelToolCall) -> Callable[[], Script]:
     """Return an agent that makes these calls and tells what the last one said."""
 
     def script() -> Script:
-        said: Turn | None = None
+        said: ModelTurn | None = None
         for item in these:
             said = yield item
         return said.text if said else ""

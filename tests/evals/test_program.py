@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.model import Program
+from tests.evals.model import ModelProgram
 from tests.evals.runner import FLEET, play_all
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
@@ -32,6 +32,6 @@ async def test_any_program_can_play(tmp_path: Path) -> None:
     path.write_text(PROGRAM, encoding="utf-8")
     async with running_simulator(FLEET, clock=VirtualClock()) as fleet:
         (report,) = await play_all(
-            SCENARIOS[:1], lambda _: Program(f"{sys.executable} {path}", PATIENCE_SECONDS), fleet
+            SCENARIOS[:1], lambda _: ModelProgram(f"{sys.executable} {path}", PATIENCE_SECONDS), fleet
         )
     assert (report.complaints, report.turns) == ((), 1)

@@ -110,7 +110,7 @@ Handler = Callable[[SocketStream, Received], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Wire:
+class ProviderWire:
     """A listening socket on this machine, and what came in on it."""
 
     port: int
@@ -129,10 +129,10 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(handler: Handler) -> AsyncIterator[Wire]:
+async def wire(handler: Handler) -> AsyncIterator[ProviderWire]:
     """Listen on 127.0.0.1 and hand each request, and the raw stream to answer it on, to `handler`."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    server = Wire(_port(listener))
+    server = ProviderWire(_port(listener))
 
     async def serve(stream: SocketStream) -> None:
         server.connections += 1

@@ -20,7 +20,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.http_server import listen, serve
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.elements import elements_of
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
@@ -49,7 +49,7 @@ class BotHarness:
 
     scene: Scene
     directory: Path
-    slack: Workspace
+    slack: SimulatedWorkspace
     provider: SimulatorHandle
 
     @property

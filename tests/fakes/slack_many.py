@@ -23,7 +23,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.http_server import listen, serve
 from vpsops.playground.slack.multi_workspace import CLIENT_ID, CLIENT_SECRET, Slack, running_slack
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.workspace.config import BOT_USER_ID, WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Channel, Message, User
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -118,7 +118,7 @@ class Visitor:
 
 
 @dataclass(slots=True)
-class Stage:
+class WorkspacesHarness:
     """Several workspaces, a provider, and one bot between them."""
 
     slack: Slack
@@ -173,7 +173,7 @@ class Stage:
         """Return how often the provider did something."""
         return self.provider.simulator.world.counts[operation]
 
-    def said(self, workspace: Workspace) -> str:
+    def said(self, workspace: SimulatedWorkspace) -> str:
         """Return all that was ever sent to a workspace."""
         return repr([(item.method, item.args) for item in workspace.log]) + repr(
             [item.args for item in workspace.hook_log]
@@ -183,7 +183,7 @@ class Stage:
 @asynccontextmanager
 async def stage(
     directory: Path, text: str = TABLES, clock: Clock | None = None, *, by_socket: bool = False
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[WorkspacesHarness]:
     """Set everything up; no workspace has the app yet. Events come over HTTP, or by one Socket Mode connection."""
     (directory / "vpsops.toml").write_text(text, encoding="utf-8")
     stop = anyio.Event()
@@ -197,7 +197,7 @@ async def stage(
         base = f"http://127.0.0.1:{sock.getsockname()[1]}"
         slack.redirect_uris = {base + REDIRECT_PATH}
         settings = load_settings(environment(directory, slack, provider, base))
-        made = Stage(slack, provider, settings, base, session)
+        made = WorkspacesHarness(slack, provider, settings, base, session)
         async with (
             open_core(settings, front="slack", clock=clock or VirtualClock(), timing=QUICK) as core,
             open_bot(core) as bot,

@@ -36,7 +36,7 @@ class TaskRequest(t.Request[dict[str, Any], str]):
     name_param = "taskId"
 
 
-class Answer(t.Result):
+class TaskAnswer(t.Result):
     """Whatever came back."""
 
     model_config = ConfigDict(extra="allow")
@@ -83,7 +83,7 @@ async def started(client: Client, tool: str, arguments: dict[str, Any], **more: 
 async def ask(client: Client, method: str, task_id: str, **params: Any) -> dict[str, Any]:
     """Send a request about a task and return its result as it came."""
     request = TaskRequest(method=method, params={"taskId": task_id, **params})
-    answer = await client.session.send_request(request, Answer)
+    answer = await client.session.send_request(request, TaskAnswer)
     return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.mutants.areas import AREAS, missing
-from tests.mutants.copies import Copy, Verdict, copied
+from tests.mutants.copies import MutantVerdict, TreeCopy, copied
 from tests.mutants.draw import all_mutants, drawn, survivors
 from tests.mutants.operators import Mutant
 from tests.mutants.report import LAST, PAGE, Result, complaints, note, noticed_before, page, score, told
@@ -77,7 +77,9 @@ class Run:
 
     def keep(self, noticed: Collection[str]) -> None:
         """Take mutants for noticed that an earlier run noticed: tests that were added since lose nothing."""
-        self.results += [Result(*item[:2], Verdict.FAILED, item[2]) for item in self.wanted if item[1].ident in noticed]
+        self.results += [
+            Result(*item[:2], MutantVerdict.FAILED, item[2]) for item in self.wanted if item[1].ident in noticed
+        ]
         self.wanted = [item for item in self.wanted if item[1].ident not in noticed]
 
     def work(self, workers: int) -> None:
@@ -101,7 +103,7 @@ class Run:
         except Exception as error:  # noqa: BLE001 - told at the end, by the thread that can
             self.broken.append(f"a worker ended: {error}")
 
-    def _try(self, copy: Copy, area: str, mutant: Mutant, chosen: bool) -> None:
+    def _try(self, copy: TreeCopy, area: str, mutant: Mutant, chosen: bool) -> None:
         tests = AREAS[area].tests_of(mutant.path)
         limit = self._limit(copy, area)
         begun = time.perf_counter()
@@ -109,16 +111,16 @@ class Run:
             verdict = copy.test(tests, limit)
         self.results.append(Result(area, mutant, verdict, chosen))
         note(LAST, self.results)  # a run that is stopped goes on with --again
-        word = "NOT NOTICED" if verdict is Verdict.PASSED else "noticed"
+        word = "NOT NOTICED" if verdict is MutantVerdict.PASSED else "noticed"
         done = f"{len(self.results)} of {self._total}"
         print(f"{done} {word} in {time.perf_counter() - begun:.0f} s: {told(mutant)}", flush=True)  # noqa: T201
 
-    def _limit(self, copy: Copy, area: str) -> float:
+    def _limit(self, copy: TreeCopy, area: str) -> float:
         """Return the seconds that the tests of a module may take; raises where they fail without any fault."""
         with self._locks[area]:
             if area not in self._limits:
                 begun = time.perf_counter()
-                if copy.test(AREAS[area].all_tests, 20 * LEAST_SECONDS) is not Verdict.PASSED:
+                if copy.test(AREAS[area].all_tests, 20 * LEAST_SECONDS) is not MutantVerdict.PASSED:
                     raise RuntimeError(f"the tests of {area} fail without a mutant")
                 self._limits[area] = max(PATIENCE * (time.perf_counter() - begun), LEAST_SECONDS)
             return self._limits[area]

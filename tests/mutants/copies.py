@@ -24,7 +24,7 @@ COUNTED: Final = re.compile(rb"\d+ (failed|errors?)|^ImportError while loading c
 EPOCH: Final = 1_000_000_000
 
 
-class Verdict(StrEnum):
+class MutantVerdict(StrEnum):
     """What the tests said of a copy of the tree."""
 
     PASSED = "passed"
@@ -37,7 +37,7 @@ class CopyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class TreeCopy:
     """One copy of the tree. Each write has a time of its own, so that no stale bytecode is taken for it."""
 
     root: Path
@@ -58,7 +58,7 @@ class Copy:
         at = next(self._times)
         os.utime(self.root / path, (at, at))
 
-    def test(self, tests: Sequence[str], seconds: float) -> Verdict:
+    def test(self, tests: Sequence[str], seconds: float) -> MutantVerdict:
         """Run tests until one fails; raises `CopyError` where pytest finds none or does not work."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
         environment = {**os.environ, "PYTHONPATH": str(self.root), "PYTHONHASHSEED": "0"}
@@ -75,16 +75,16 @@ class Copy:
             except subprocess.TimeoutExpired:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                return Verdict.ENDLESS
+                return MutantVerdict.ENDLESS
         if process.returncode == 0:
-            return Verdict.PASSED
+            return MutantVerdict.PASSED
         if process.returncode < 0 or (process.returncode in FAILED and COUNTED.search(said)):
-            return Verdict.FAILED
+            return MutantVerdict.FAILED
         raise CopyError(f"pytest ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
 
 
 @contextmanager
-def copied(number: int) -> Iterator[Copy]:
+def copied(number: int) -> Iterator[TreeCopy]:
     """Make a copy of the tree as it stands, what is not committed yet included, and remove it at the end."""
     root = ROOT / "build" / "mutants" / f"copy-{number}"
     shutil.rmtree(root, ignore_errors=True)
@@ -101,7 +101,7 @@ def copied(number: int) -> Iterator[Copy]:
             shutil.copy2(ROOT / name, root / name, follow_symlinks=False)
     try:
         _check_import(root)
-        yield Copy(root)
+        yield TreeCopy(root)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 

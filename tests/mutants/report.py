@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs.generate import ROOT
-from tests.mutants.copies import Verdict
+from tests.mutants.copies import MutantVerdict
 from tests.mutants.draw import Survivor
 from tests.mutants.operators import Mutant
 
@@ -48,13 +48,13 @@ class Result:
 
     area: str
     mutant: Mutant
-    verdict: Verdict
+    verdict: MutantVerdict
     drawn: bool
 
     @property
     def noticed(self) -> bool:
         """Say whether a test failed, or none came to an end."""
-        return self.verdict is not Verdict.PASSED
+        return self.verdict is not MutantVerdict.PASSED
 
 
 def score(results: Sequence[Result]) -> float:

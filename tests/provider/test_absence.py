@@ -13,7 +13,7 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.databases import migrated
 from tests.fakes.odd_writes import Oddity, OddProvider
-from tests.fakes.provider import KEY, Wire, wire
+from tests.fakes.provider import KEY, ProviderWire, wire
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put, server
 from vpsops.core.app import Core, open_core
@@ -36,7 +36,7 @@ SHORT = replace(DEFAULT_TIMING, create_limit=60.0, create_lookup=60.0)
 
 
 @asynccontextmanager
-async def opened(provider: OddProvider, folder: Path) -> AsyncIterator[tuple[Core, Wire]]:
+async def opened(provider: OddProvider, folder: Path) -> AsyncIterator[tuple[Core, ProviderWire]]:
     """Run a core against a provider, with a tenth of the product's own limits on creates."""
     url = migrated(folder / "vpsops.sqlite3")
     async with wire(provider.handle) as listening:

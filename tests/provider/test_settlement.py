@@ -20,7 +20,7 @@ from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import running_simulator
 
 NAME = "odd.example.com"

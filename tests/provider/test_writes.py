@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WriteRow:
     """One answer, and its consequences."""
 
     oddity: Oddity
@@ -58,25 +58,25 @@ def leads(status: int, target: Callable[[str], str]) -> Reply:
     return lambda write: answer(status, None, f"Location: {target(write.path)}")
 
 
-def done(reply: Reply, **more: object) -> Row:
+def done(reply: Reply, **more: object) -> WriteRow:
     """A row of an answer after the effect, that ends as done."""
-    return Row(Oddity(reply, effect=True, **more), DONE, 1)  # type: ignore[arg-type]
+    return WriteRow(Oddity(reply, effect=True, **more), DONE, 1)  # type: ignore[arg-type]
 
 
-def refused(reply: Reply) -> Row:
+def refused(reply: Reply) -> WriteRow:
     """A row of an answer without effect, that ends as not done."""
-    return Row(Oddity(reply), NO, 0)
+    return WriteRow(Oddity(reply), NO, 0)
 
 
-def again(reply: Reply, applies: Callable[[Write, int], bool]) -> Row:
+def again(reply: Reply, applies: Callable[[Write, int], bool]) -> WriteRow:
     """A row of an answer that does not come again: the second POST is carried out."""
-    return Row(Oddity(reply, applies=applies), DONE, 1, 2, alone=True)
+    return WriteRow(Oddity(reply, applies=applies), DONE, 1, 2, alone=True)
 
 
-def renamed(spelling: Callable[[str], str], state: str, *, alone: bool = False) -> Row:
+def renamed(spelling: Callable[[str], str], state: str, *, alone: bool = False) -> WriteRow:
     """A row of a create with a lost answer, where the provider names the server as it likes."""
     lost = Oddity(lambda _write: b"", effect=True, end="close", spelling=spelling)
-    return Row(lost, state, 1, 1, ("create",), alone)
+    return WriteRow(lost, state, 1, 1, ("create",), alone)
 
 
 def ordered(write: Write) -> bytes:
@@ -96,7 +96,7 @@ def other(path: str) -> str:
 
 
 HTML: Final = "<html><body>It works!</body></html>"
-TABLE: Final[dict[str, Row]] = {
+TABLE: Final[dict[str, WriteRow]] = {
     **{f"{status} after the effect": done(says(status)) for status in (400, 402, 403, 404, 405, 408, 409, 410, 418)},
     **{f"{status} after the effect": done(says(status)) for status in (422, 423, 425, 429, 451, 499)},
     **{f"{status} after the effect": done(says(status)) for status in (500, 501, 502, 503, 504, 520)},
@@ -119,29 +119,29 @@ TABLE: Final[dict[str, Row]] = {
     **{f"{status} without effect": refused(says(status)) for status in (422, 423, 425, 500, 501, 502, 503, 504)},
     "200 success false": refused(says(200, {"success": False, "message": "locked"})),
     "200 ok false": refused(says(200, {"ok": False})),
-    "dropped without effect": Row(Oddity(lambda _write: b"", end="close"), NO, 0),
+    "dropped without effect": WriteRow(Oddity(lambda _write: b"", end="close"), NO, 0),
     **{
         f"{code} to another place without effect": refused(leads(code, lambda path: f"https://elsewhere.test{path}"))
         for code in (301, 302, 307, 308)
     },
     "307 to itself without effect": refused(leads(307, str)),
     "429 once": again(says(429, None, "Retry-After: 2"), once),
-    "429 for ever": Row(Oddity(says(429)), NO, 0, 3, alone=True),
+    "429 for ever": WriteRow(Oddity(says(429)), NO, 0, 3, alone=True),
     "404 in the documented form": again(says(404), documented),
     "405 in the documented form": again(says(405), documented),
     **{f"{code} to the other form": again(leads(code, other), documented) for code in (301, 302, 307, 308)},
     "307 to the other form over http": again(leads(307, lambda path: f"http://api.internal{other(path)}"), documented),
-    "307 between both forms": Row(Oddity(leads(307, other)), NO, 0, 2, alone=True),
-    "404 in both forms": Row(Oddity(says(404)), NO, 0, 2, alone=True),
+    "307 between both forms": WriteRow(Oddity(leads(307, other)), NO, 0, 2, alone=True),
+    "404 in both forms": WriteRow(Oddity(says(404)), NO, 0, 2, alone=True),
     # What a create alone can meet.
-    "201 with the id of an order": Row(Oddity(ordered, effect=True), DONE, 1, 1, ("create",)),
+    "201 with the id of an order": WriteRow(Oddity(ordered, effect=True), DONE, 1, 1, ("create",)),
     "kept as its first label and dropped": renamed(lambda name: name.partition(".")[0], DONE),
     "in capitals with a dot and dropped": renamed(lambda name: f"{name.upper()}.", DONE),
     "under another name and dropped": renamed(lambda name: f"vps-{name[1:4]}.provider.test", PERSON, alone=True),
-    "dated 5 h back and dropped": Row(
+    "dated 5 h back and dropped": WriteRow(
         Oddity(lambda _write: b"", effect=True, end="close", created=timedelta(hours=-5)), PERSON, 1, 1, ("create",)
     ),
-    "dated 1 h ahead and dropped": Row(
+    "dated 1 h ahead and dropped": WriteRow(
         Oddity(lambda _write: b"", effect=True, end="close", created=timedelta(hours=1)), DONE, 1, 1, ("create",)
     ),
 }  # fmt: skip
@@ -162,7 +162,7 @@ class End:
         return self.change.state.value, self.effects, self.posts
 
 
-class Runs:
+class WriteRuns:
     """Runs rows when the first test asks for one of them: those that may meet in one run, the others alone."""
 
     def __init__(self, folder: Path) -> None:
@@ -210,13 +210,13 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    return Runs(tmp_path_factory.mktemp("writes"))
+def runs(tmp_path_factory: pytest.TempPathFactory) -> WriteRuns:
+    return WriteRuns(tmp_path_factory.mktemp("writes"))
 
 
 @pytest.mark.parametrize(("operation", "name"), CASES, ids=[f"{operation}: {name}" for operation, name in CASES])
 @pytest.mark.requirement("refusals-are-verified")
-async def test_a_write_is_done_once_and_told_truly(runs: Runs, operation: str, name: str) -> None:
+async def test_a_write_is_done_once_and_told_truly(runs: WriteRuns, operation: str, name: str) -> None:
     """One POST, or another one after checks; the report is what happened; and no text denies a send that was."""
     row, end = TABLE[name], await runs.end(operation, name)
     assert end.seen == (row.state, row.effects, row.posts), end.change.note

@@ -24,8 +24,8 @@ from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.app import create_app
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
-from vpsops.playground.wayscloud.hardware.model import Server
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
+from vpsops.playground.wayscloud.hardware.model import SimulatedServer
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 # The product's own limits, but for how long an overdue change is watched (half an hour shows it as well as a day) and
@@ -140,19 +140,19 @@ def check_effects(stage: Stage, case: Case, outcome: Outcome) -> None:
         outcome.wrong.append(f"{len(done)} effects, at most {most} were approved")
 
 
-def effects(world: World, operation: str) -> list[Server]:
+def effects(world: World, operation: str) -> list[SimulatedServer]:
     """Return the server of each effect, as it is now."""
     results = [world.get(effect.server_id) for effect in world.counted(operation)]
     return [server for server in results if server is not None]
 
 
-def is_reached(operation: str, done: Sequence[Server]) -> bool:
+def is_reached(operation: str, done: Sequence[SimulatedServer]) -> bool:
     """Return whether a server is where the operation was to bring it; a proxy that repeats may have made two."""
     wanted = Really.STOPPED if operation == "stop" else Really.RUNNING
     named = [server for server in done if operation != "create" or same_hostname(server.hostname, CREATED)]
     return any(server.state is wanted for server in named)
 
 
-def states(servers: Sequence[Server]) -> str:
+def states(servers: Sequence[SimulatedServer]) -> str:
     """Return what servers really do, for a message."""
     return ", ".join(f"{server.hostname} {server.state}" for server in servers) or "nothing was done"

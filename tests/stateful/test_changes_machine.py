@@ -85,7 +85,7 @@ class Expected:
     approvals: int = 0
 
 
-class Changes(RuleBasedStateMachine):
+class ChangesMachine(RuleBasedStateMachine):
     """The product on one side, `Expected` on the other."""
 
     held = Bundle("held")
@@ -248,7 +248,7 @@ class Changes(RuleBasedStateMachine):
         return [str(discrepancy) async for discrepancy in discrepancies(self.core.database)]
 
 
-Changes.TestCase.settings = settings(
+ChangesMachine.TestCase.settings = settings(
     max_examples=examples(10), stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
-TestChanges = Changes.TestCase
+TestChanges = ChangesMachine.TestCase

@@ -8,7 +8,7 @@ from tests.stateful.crashable_process import CrashableProcess, StopPoint
 from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
 from vpsops.core.changes.model import State
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 
 pytestmark = pytest.mark.slow  # every point of every run: a fifth of all processor time
 

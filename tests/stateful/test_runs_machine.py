@@ -44,7 +44,7 @@ def follows(before: State, after: State) -> bool:
     return after in reached
 
 
-class Runs(RuleBasedStateMachine):
+class RunsMachine(RuleBasedStateMachine):
     """Three processes, and the known state of each change."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class Runs(RuleBasedStateMachine):
             self.scene.close()
 
 
-Runs.TestCase.settings = settings(
+RunsMachine.TestCase.settings = settings(
     max_examples=examples(15), stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
-TestRuns = Runs.TestCase
+TestRuns = RunsMachine.TestCase

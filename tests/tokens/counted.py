@@ -15,7 +15,7 @@ KEPT = Path(__file__).parent / "counts.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class TokenCount:
     """How many tokens a text takes, and the hash of the text that was counted."""
 
     tokens: int
@@ -38,9 +38,9 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def kept() -> Mapping[str, Count]:
+def kept() -> Mapping[str, TokenCount]:
     """Return the counts on record."""
-    return {name: Count(**value) for name, value in json.loads(KEPT.read_text(encoding="utf-8")).items()}
+    return {name: TokenCount(**value) for name, value in json.loads(KEPT.read_text(encoding="utf-8")).items()}
 
 
 def keep(counts: Mapping[str, int]) -> None:

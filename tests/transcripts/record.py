@@ -25,7 +25,7 @@ KEPT_TOOLS: Final = frozenset({"vps_stop"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RecordEntry:
     """One thing that happened: a message, or a person's deed. `head` stands above the message."""
 
     who: str
@@ -37,23 +37,23 @@ class Entry:
 class Record:
     """A conversation, in order."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[RecordEntry] = field(default_factory=list)
     changes: dict[str, str] = field(default_factory=dict)
 
     def client(self, message: Json, head: str = "") -> None:
         """Keep what the client sent."""
-        self.entries.append(Entry("client", self.plain(message), head))
+        self.entries.append(RecordEntry("client", self.plain(message), head))
 
     def server(self, message: Json, head: str = "") -> None:
         """Keep what the server sent; of several words of progress in a row the first."""
-        kept = Entry("server", self.plain(message), head)
+        kept = RecordEntry("server", self.plain(message), head)
         if _is_progress(message) and any(_is_progress(entry.message) for entry in self.entries[-1:]):
             return
         self.entries.append(kept)
 
     def happened(self, text: str) -> None:
         """Keep what a person did."""
-        self.entries.append(Entry(self.words(text)))
+        self.entries.append(RecordEntry(self.words(text)))
 
     def plain(self, value: Json) -> Json:
         """Return a message without what differs each time."""

@@ -8,7 +8,7 @@ import pytest
 from tests.docs.generate import ROOT
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.mutants.areas import AREAS, missing
-from tests.mutants.copies import Copy, CopyError, Verdict
+from tests.mutants.copies import CopyError, MutantVerdict, TreeCopy
 from tests.mutants.draw import Survivor, all_mutants, drawn, survivors
 from tests.mutants.operators import Mutant, mutants_of
 from tests.mutants.report import Result, complaints, score
@@ -115,24 +115,26 @@ NAMED = {MUTANT.ident: Survivor(MUTANT.ident, "a.py", "why")}
 @pytest.mark.parametrize(
     ("verdict", "named", "said"),
     [
-        (Verdict.FAILED, {}, ""),
-        (Verdict.ENDLESS, {}, ""),
-        (Verdict.PASSED, {}, "nothing noticed"),
-        (Verdict.FAILED, NAMED, "take it out"),
-        (Verdict.PASSED, {**NAMED, "x": Survivor("x", "b.py", "why")}, "no mutant any more"),
+        (MutantVerdict.FAILED, {}, ""),
+        (MutantVerdict.ENDLESS, {}, ""),
+        (MutantVerdict.PASSED, {}, "nothing noticed"),
+        (MutantVerdict.FAILED, NAMED, "take it out"),
+        (MutantVerdict.PASSED, {**NAMED, "x": Survivor("x", "b.py", "why")}, "no mutant any more"),
     ],
 )
-def test_a_run_is_good_where_all_is_noticed_or_named(verdict: Verdict, named: dict[str, Survivor], said: str) -> None:
+def test_a_run_is_good_where_all_is_noticed_or_named(
+    verdict: MutantVerdict, named: dict[str, Survivor], said: str
+) -> None:
     """And a name for what is noticed, or gone, is as wrong as none."""
-    noticed = [Result("p", replace(MUTANT, after=str(n)), Verdict.FAILED, drawn=True) for n in range(9)]
+    noticed = [Result("p", replace(MUTANT, after=str(n)), MutantVerdict.FAILED, drawn=True) for n in range(9)]
     results = complaints([*noticed, Result("p", MUTANT, verdict, drawn=True)], named)
     assert results == [] if not said else said in " ".join(results)
 
 
 def test_nine_in_ten_are_enough_and_less_is_not() -> None:
     """Named survivors count among those that were drawn."""
-    results = [Result("p", replace(MUTANT, after=str(n)), Verdict.FAILED, drawn=True) for n in range(8)]
-    survivor = Result("p", MUTANT, Verdict.PASSED, drawn=True)
+    results = [Result("p", replace(MUTANT, after=str(n)), MutantVerdict.FAILED, drawn=True) for n in range(8)]
+    survivor = Result("p", MUTANT, MutantVerdict.PASSED, drawn=True)
     assert score([*results, survivor]) < 0.9
     assert any("only 88.9%" in complaint for complaint in complaints([*results, survivor], NAMED))
     assert complaints([*results, replace(survivor, drawn=False)], NAMED) == []
@@ -165,7 +167,7 @@ def test_a_copy_is_as_before_once_its_mutant_was_tried(tmp_path: Path) -> None:
     source = (ROOT / path).read_bytes()
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_bytes(source)
-    mutant, copy = mutants_of(path, source)[0], Copy(tmp_path)
+    mutant, copy = mutants_of(path, source)[0], TreeCopy(tmp_path)
     with copy.mutated(mutant):
         assert (tmp_path / path).read_bytes() == mutant.applied(source) != source
         first = (tmp_path / path).stat().st_mtime
@@ -175,13 +177,17 @@ def test_a_copy_is_as_before_once_its_mutant_was_tried(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("test", "verdict"),
-    [("assert True", Verdict.PASSED), ("assert False", Verdict.FAILED), ("import missing_module", Verdict.FAILED)],
+    [
+        ("assert True", MutantVerdict.PASSED),
+        ("assert False", MutantVerdict.FAILED),
+        ("import missing_module", MutantVerdict.FAILED),
+    ],
 )
 @pytest.mark.slow
 @pytest.mark.real_time
-def test_a_copys_tests_pass_or_fail(tmp_path: Path, test: str, verdict: Verdict) -> None:
+def test_a_copys_tests_pass_or_fail(tmp_path: Path, test: str, verdict: MutantVerdict) -> None:
     (tmp_path / "test_it.py").write_text(f"{test}\ndef test_it() -> None: {test}\n", encoding="utf-8")
-    assert Copy(tmp_path).test(["test_it.py"], PATIENCE_SECONDS) is verdict
+    assert TreeCopy(tmp_path).test(["test_it.py"], PATIENCE_SECONDS) is verdict
 
 
 @pytest.mark.slow
@@ -192,4 +198,4 @@ def test_a_python_without_pytest_notices_nothing(tmp_path: Path) -> None:
     (tmp_path / "pytest" / "__init__.py").touch()
     (tmp_path / "pytest" / "__main__.py").write_text("raise SystemExit(1)", encoding="utf-8")
     with pytest.raises(CopyError, match="ended with 1"):
-        Copy(tmp_path).test(["test_it.py"], PATIENCE_SECONDS)
+        TreeCopy(tmp_path).test(["test_it.py"], PATIENCE_SECONDS)

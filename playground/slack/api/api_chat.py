@@ -9,7 +9,7 @@ from vpsops.playground.slack.rendering.limit_tables import MARKDOWN_TOTAL, UPDAT
 from vpsops.playground.slack.rendering.limits import check_message
 from vpsops.playground.slack.workspace.entities import Message
 from vpsops.playground.slack.workspace.protocol import ApiError, Json, refusal
-from vpsops.playground.slack.workspace.state import Draft
+from vpsops.playground.slack.workspace.state import MessageDraft
 
 
 def post_message(desk: Desk, args: Json) -> Json:
@@ -76,9 +76,9 @@ def get_permalink(desk: Desk, args: Json) -> Json:
     return {"channel": channel.id, "permalink": permalink(desk.state, channel.id, ts)}
 
 
-def _draft(desk: Desk, args: Json, channel: str, shown_to: str | None = None) -> Draft:
+def _draft(desk: Desk, args: Json, channel: str, shown_to: str | None = None) -> MessageDraft:
     _content(args)
-    return Draft(
+    return MessageDraft(
         channel=channel,
         user=desk.config.bot_user_id,
         text=_text(args) or "",

@@ -5,7 +5,7 @@ from vpsops.playground.slack.protocol.request_parsing import optional, required
 from vpsops.playground.slack.protocol.serializers import view_body
 from vpsops.playground.slack.rendering.limits import check_view
 from vpsops.playground.slack.workspace.entities import View
-from vpsops.playground.slack.workspace.protocol import ApiError, Json, Problem, refusal
+from vpsops.playground.slack.workspace.protocol import ApiError, ApiProblem, Json, refusal
 
 
 def open_view(desk: Desk, args: Json) -> Json:
@@ -47,10 +47,10 @@ def checked(args: Json, kind: str) -> Json:
     """Return the view of a call when Slack would take it as this kind. Raises `ApiError` invalid_arguments."""
     view = args.get("view")
     if not isinstance(view, dict):
-        raise refusal("invalid_arguments", [Problem("/view", "must provide an object")])
+        raise refusal("invalid_arguments", [ApiProblem("/view", "must provide an object")])
     problems = check_view(view)
     if view.get("type") != kind:
-        problems.append(Problem("/view/type", f"unsupported type: {view.get('type')}"))
+        problems.append(ApiProblem("/view/type", f"unsupported type: {view.get('type')}"))
     if problems:
         raise refusal("invalid_arguments", problems)
     return dict(view)

@@ -3,7 +3,7 @@
 import anyio
 
 
-class Changes:
+class ChangeNotifier:
     """Notification of every change; waiters need not poll."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from vpsops.playground.slack.api.change_notifier import Changes
+from vpsops.playground.slack.api.change_notifier import ChangeNotifier
 from vpsops.playground.slack.api.transports import Deadline, Envelope
 from vpsops.playground.slack.workspace.log import Attempt
 from vpsops.playground.slack.workspace.protocol import Json
@@ -32,7 +32,7 @@ class _Waiting:
 class SocketLine:
     """The app's WebSockets; any of them may get the next envelope."""
 
-    def __init__(self, app_id: str, deadline: Deadline, changes: Changes) -> None:
+    def __init__(self, app_id: str, deadline: Deadline, changes: ChangeNotifier) -> None:
         self._app_id, self._deadline, self._changes = app_id, deadline, changes
         self._tickets: set[str] = set()
         self._numbers = 0

@@ -10,7 +10,7 @@ import aiohttp
 import anyio
 
 from vpsops.core.common.clock import Clock
-from vpsops.playground.slack.api.change_notifier import Changes
+from vpsops.playground.slack.api.change_notifier import ChangeNotifier
 from vpsops.playground.slack.workspace.log import Attempt
 from vpsops.playground.slack.workspace.protocol import Json, signature
 
@@ -35,7 +35,7 @@ class Envelope:
         return replace(self, retry=retry, retry_reason=reason)
 
 
-class Line(Protocol):
+class Transport(Protocol):
     """A transport to the app."""
 
     async def send(self, envelope: Envelope) -> Attempt:
@@ -74,7 +74,7 @@ class HttpLine:
     secret: str
     deadline: Deadline
     wall: Clock
-    changes: Changes
+    changes: ChangeNotifier
     url: str | None = None
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
 

@@ -7,7 +7,7 @@ from vpsops.playground.slack.api.dispatch import Dispatcher, Sending, envelope_o
 from vpsops.playground.slack.api.transports import Kind
 from vpsops.playground.slack.people.inspector import Room
 from vpsops.playground.slack.protocol.context import Desk
-from vpsops.playground.slack.protocol.payloads import Payloads, Place, click_action
+from vpsops.playground.slack.protocol.payloads import PayloadPlace, Payloads, click_action
 from vpsops.playground.slack.protocol.replies import show_reply
 from vpsops.playground.slack.rendering.elements import (
     Entered,
@@ -22,7 +22,7 @@ from vpsops.playground.slack.rendering.limits import check_options
 from vpsops.playground.slack.workspace.entities import Channel, Message, User, View
 from vpsops.playground.slack.workspace.log import Attempt, Delivery
 from vpsops.playground.slack.workspace.protocol import ApiError, Json
-from vpsops.playground.slack.workspace.state import Draft
+from vpsops.playground.slack.workspace.state import MessageDraft
 
 
 class People(Room):
@@ -119,7 +119,7 @@ class People(Room):
     def say(self, user: str, channel: str, text: str, thread: str | None = None) -> Message:
         """Write a message without an event for the app."""
         place = self._place(user, channel)
-        draft = Draft(channel=place.id, user=self._person(user).id, text=text, thread_ts=thread)
+        draft = MessageDraft(channel=place.id, user=self._person(user).id, text=text, thread_ts=thread)
         message = self.desk.state.post(draft, self.desk.now())
         self.changed()
         return message
@@ -152,12 +152,12 @@ class People(Room):
             self._place(user, result.channel)
         return result
 
-    def place(self, seen: Message | View) -> Place:
+    def place(self, seen: Message | View) -> PayloadPlace:
         """Return the place of an interaction, with the state of its menus and inputs."""
         values = state_values(seen.blocks, self.entered.get(surface_key(seen), {}))
         if isinstance(seen, View):
-            return Place(view=seen, values=values)
-        return Place(message=seen, values=values)
+            return PayloadPlace(view=seen, values=values)
+        return PayloadPlace(message=seen, values=values)
 
     async def _press(self, user: str, seen: Message | View, action_id: str, how: Sending) -> Delivery:
         block, element = element_in(seen.blocks, action_id, how.get("block", ""))

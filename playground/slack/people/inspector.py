@@ -10,7 +10,7 @@ from vpsops.playground.slack.api.dispatch import Dispatcher
 from vpsops.playground.slack.api.socket_mode import SocketLine
 from vpsops.playground.slack.api.transports import HttpLine
 from vpsops.playground.slack.protocol.context import Desk
-from vpsops.playground.slack.protocol.faults import Faults
+from vpsops.playground.slack.protocol.faults import SlackFaults
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Message, View
 from vpsops.playground.slack.workspace.log import ApiCall, Delivery, HookCall
@@ -25,7 +25,7 @@ class Room:
     def __init__(self, desk: Desk, dispatcher: Dispatcher) -> None:
         self.desk = desk
         self.dispatcher = dispatcher
-        self.faults = Faults()
+        self.faults = SlackFaults()
         self.rates = RateLimits(desk.config.rates)
         self.log: list[ApiCall] = []
         self.hook_log: list[HookCall] = []

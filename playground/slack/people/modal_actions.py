@@ -16,7 +16,7 @@ from vpsops.playground.slack.rendering.elements import (
 )
 from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.slack.workspace.log import Delivery
-from vpsops.playground.slack.workspace.protocol import ApiError, Json, Problem
+from vpsops.playground.slack.workspace.protocol import ApiError, ApiProblem, Json
 
 
 class ModalPeople(People):
@@ -89,7 +89,7 @@ class ModalPeople(People):
             self._respond(view, answer)
         except ApiError as refused:
             delivery.error = "trouble_connecting"
-            delivery.problems = list(refused.problems) or [Problem("", refused.code)]
+            delivery.problems = list(refused.problems) or [ApiProblem("", refused.code)]
 
     def _respond(self, view: View, answer: Json) -> None:
         surfaces, now = self.desk.surfaces, self.desk.now()
@@ -107,15 +107,15 @@ class ModalPeople(People):
             case "push":
                 surfaces.push(view.user, checked(answer, "modal"), now)
             case other:
-                raise ApiError("invalid_arguments", problems=(Problem("/response_action", f"unsupported: {other}"),))
+                raise ApiError("invalid_arguments", problems=(ApiProblem("/response_action", f"unsupported: {other}"),))
 
 
 def _errors(view: View, answer: Json) -> dict[str, str]:
     errors = answer.get("errors")
     inputs = {block.get("block_id") for block in view.blocks if block.get("type") == "input"}
     if not isinstance(errors, dict) or not errors:
-        raise ApiError("invalid_arguments", problems=(Problem("/errors", "must provide an object"),))
+        raise ApiError("invalid_arguments", problems=(ApiProblem("/errors", "must provide an object"),))
     if strange := sorted(errors.keys() - inputs):
-        problem = Problem("/errors", f"no input block is called {', '.join(strange)}")
+        problem = ApiProblem("/errors", f"no input block is called {', '.join(strange)}")
         raise ApiError("invalid_arguments", problems=(problem,))
     return {str(name): str(text) for name, text in errors.items()}

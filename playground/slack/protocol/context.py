@@ -8,7 +8,7 @@ from vpsops.playground.slack.protocol.interaction_tokens import Grants
 from vpsops.playground.slack.rendering.surfaces import Surfaces
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.protocol import ApiError
-from vpsops.playground.slack.workspace.state import State
+from vpsops.playground.slack.workspace.state import WorkspaceState
 
 
 @dataclass(slots=True)
@@ -17,7 +17,7 @@ class Desk:
 
     config: WorkspaceConfig
     clock: Clock
-    state: State
+    state: WorkspaceState
     surfaces: Surfaces
     grants: Grants
     scopes: set[str]
@@ -35,5 +35,5 @@ class Desk:
 
 def furnish(config: WorkspaceConfig, clock: Clock) -> Desk:
     """Return a desk with everything in its first state."""
-    state = State(config)
+    state = WorkspaceState(config)
     return Desk(config, clock, state, Surfaces(state), Grants(state), set(config.scopes))

@@ -10,7 +10,7 @@ from vpsops.playground.slack.workspace.rates import ratelimited
 
 
 @dataclass(slots=True)
-class Gate:
+class FaultGate:
     """Holds one call back: `arrived` is set when it is here, `release` lets it continue."""
 
     arrived: anyio.Event = field(default_factory=anyio.Event)
@@ -22,42 +22,42 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SlackFault:
     """What happens to one call: an error instead of an effect, an effect without an answer, or a wait."""
 
     error: ApiError | None = None
     lose_answer: bool = False
-    gate: Gate | None = None
+    gate: FaultGate | None = None
 
 
-class Faults:
+class SlackFaults:
     """The faults still to come, per method, first ordered first used."""
 
     def __init__(self) -> None:
-        self._planned: dict[str, deque[Fault]] = {}
+        self._planned: dict[str, deque[SlackFault]] = {}
 
     def ratelimit_next(self, method: str, times: int = 1, retry_after: int = 1) -> None:
         """Answer the next calls with 429 and this Retry-After in seconds."""
-        self._plan(method, Fault(ratelimited(retry_after)), times)
+        self._plan(method, SlackFault(ratelimited(retry_after)), times)
 
     def fail_next(self, method: str, times: int = 1, error: str = "internal_error", status: int = 200) -> None:
         """Answer the next calls with an error and change nothing."""
-        self._plan(method, Fault(ApiError(error, status=status)), times)
+        self._plan(method, SlackFault(ApiError(error, status=status)), times)
 
     def lose_answer_next(self, method: str, times: int = 1) -> None:
         """Carry the next calls out and cut the connection instead of answering."""
-        self._plan(method, Fault(lose_answer=True), times)
+        self._plan(method, SlackFault(lose_answer=True), times)
 
-    def hold_next(self, method: str) -> Gate:
+    def hold_next(self, method: str) -> FaultGate:
         """Hold the next call back, before its effect, until the gate is released."""
-        gate = Gate()
-        self._plan(method, Fault(gate=gate), 1)
+        gate = FaultGate()
+        self._plan(method, SlackFault(gate=gate), 1)
         return gate
 
-    def take(self, method: str) -> Fault:
+    def take(self, method: str) -> SlackFault:
         """Return the fault ordered for this call, an empty one if none."""
         planned = self._planned.get(method)
-        return planned.popleft() if planned else Fault()
+        return planned.popleft() if planned else SlackFault()
 
-    def _plan(self, method: str, fault: Fault, times: int) -> None:
+    def _plan(self, method: str, fault: SlackFault, times: int) -> None:
         self._planned.setdefault(method, deque()).extend([fault] * times)

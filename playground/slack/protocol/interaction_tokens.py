@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from vpsops.playground.slack.workspace.entities import Message, ResponseUrl, Trigger
 from vpsops.playground.slack.workspace.protocol import ApiError
-from vpsops.playground.slack.workspace.state import State
+from vpsops.playground.slack.workspace.state import WorkspaceState
 
 TRIGGER_LIFE = timedelta(seconds=3)
 RESPONSE_LIFE = timedelta(minutes=30)
@@ -16,7 +16,7 @@ RESPONSE_USES = 5
 class Grants:
     """The triggers and response addresses given out so far."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: WorkspaceState) -> None:
         self._state = state
         self.triggers: dict[str, Trigger] = {}
         self.responses: dict[str, ResponseUrl] = {}

@@ -13,7 +13,7 @@ CHANNEL_NAMES = {"im": "directmessage", "private": "privategroup"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PayloadPlace:
     """The place of an interaction: on a message or in a view."""
 
     message: Message | None = None
@@ -49,13 +49,13 @@ class Payloads:
             "trigger_id": self.desk.grants.trigger(user.id, self.desk.now()),
         }
 
-    def block_actions(self, user: User, place: Place, action: Json) -> Json:
+    def block_actions(self, user: User, place: PayloadPlace, action: Json) -> Json:
         """Return a click or a choice on a message or in a view."""
         stamp = self.desk.state.next_ts(self.desk.now())
         payload = {**self._base("block_actions", user, place), "actions": [{**action, "action_ts": stamp}]}
         return {**payload, "state": {"values": place.values or {}}} if place.message else payload
 
-    def block_suggestion(self, user: User, place: Place, at: tuple[str, str], text: str) -> Json:
+    def block_suggestion(self, user: User, place: PayloadPlace, at: tuple[str, str], text: str) -> Json:
         """Return a request for the options of a menu, (block id, action id), after typing `text`."""
         base = self._base("block_suggestion", user, place)
         base.pop("trigger_id")
@@ -64,25 +64,25 @@ class Payloads:
 
     def view_submission(self, user: User, view: View, values: Json) -> Json:
         """Return the submission of a modal."""
-        base = self._base("view_submission", user, Place(view=view, values=values))
+        base = self._base("view_submission", user, PayloadPlace(view=view, values=values))
         base.pop("container")
         return {**base, "response_urls": []}
 
     def view_closed(self, user: User, view: View, values: Json, *, cleared: bool) -> Json:
         """Return the dismissal of a modal with `notify_on_close`."""
-        base = self._base("view_closed", user, Place(view=view, values=values))
+        base = self._base("view_closed", user, PayloadPlace(view=view, values=values))
         base.pop("container")
         base.pop("trigger_id")
         return {**base, "is_cleared": cleared}
 
     def shortcut(self, user: User, callback_id: str) -> Json:
         """Return the use of a global shortcut."""
-        base = self._base("shortcut", user, Place())
+        base = self._base("shortcut", user, PayloadPlace())
         return {**base, "callback_id": callback_id, "action_ts": self.desk.state.next_ts(self.desk.now())}
 
     def message_action(self, user: User, message: Message, callback_id: str) -> Json:
         """Return the use of a message shortcut."""
-        base = self._base("message_action", user, Place(message=message))
+        base = self._base("message_action", user, PayloadPlace(message=message))
         stamp = self.desk.state.next_ts(self.desk.now())
         return {**base, "callback_id": callback_id, "message_ts": message.ts, "action_ts": stamp}
 
@@ -109,7 +109,7 @@ class Payloads:
             "is_ext_shared_channel": False,
         }
 
-    def _base(self, kind: str, user: User, place: Place) -> Json:
+    def _base(self, kind: str, user: User, place: PayloadPlace) -> Json:
         config = self.desk.config
         home = user.team or config.team_id
         named = config.team_id if place.message is not None else home  # on a message it is the app's own workspace
@@ -148,7 +148,7 @@ class Payloads:
         }
         return fields if message.ephemeral else {**fields, "message": message_body(self.desk.state, message)}
 
-    def _modal_id(self, place: Place) -> str | None:
+    def _modal_id(self, place: PayloadPlace) -> str | None:
         return place.view.id if place.view is not None and place.view.kind == "modal" else None
 
 

@@ -5,7 +5,7 @@ from vpsops.playground.slack.protocol.request_parsing import flag, optional
 from vpsops.playground.slack.rendering.limits import check_message
 from vpsops.playground.slack.workspace.entities import Message, ResponseUrl
 from vpsops.playground.slack.workspace.protocol import ApiError, Json, refusal
-from vpsops.playground.slack.workspace.state import Draft
+from vpsops.playground.slack.workspace.state import MessageDraft
 
 
 def show_reply(desk: Desk, user: str, channel: str, body: Json) -> Message:
@@ -15,7 +15,7 @@ def show_reply(desk: Desk, user: str, channel: str, body: Json) -> Message:
     """
     _check(body)
     everyone = body.get("response_type") == "in_channel"
-    draft = Draft(
+    draft = MessageDraft(
         channel=channel,
         user=desk.config.bot_user_id,
         text=str(body.get("text") or ""),

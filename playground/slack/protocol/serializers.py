@@ -2,10 +2,10 @@
 
 from vpsops.playground.slack.workspace.entities import Channel, Group, Message, User, View
 from vpsops.playground.slack.workspace.protocol import Json
-from vpsops.playground.slack.workspace.state import State
+from vpsops.playground.slack.workspace.state import WorkspaceState
 
 
-def message_body(state: State, message: Message) -> Json:
+def message_body(state: WorkspaceState, message: Message) -> Json:
     """Return a message as chat methods and payloads carry it."""
     body: Json = {"type": "message", "user": message.user, "ts": message.ts, "text": message.text}
     body["team"] = state.config.team_id
@@ -22,7 +22,7 @@ def message_body(state: State, message: Message) -> Json:
     return body
 
 
-def view_body(state: State, view: View, values: Json | None = None) -> Json:
+def view_body(state: WorkspaceState, view: View, values: Json | None = None) -> Json:
     """Return a view as view methods and payloads carry it."""
     return {
         **view.body,
@@ -38,7 +38,7 @@ def view_body(state: State, view: View, values: Json | None = None) -> Json:
     }
 
 
-def user_body(state: State, user: User) -> Json:
+def user_body(state: WorkspaceState, user: User) -> Json:
     """Return a user as users.info carries it."""
     profile: Json = {"real_name": user.real_name, "display_name": user.name}
     if "users:read.email" in state.config.scopes and user.email:
@@ -62,13 +62,13 @@ def user_body(state: State, user: User) -> Json:
     }
 
 
-def _grid_body(state: State, user: User, enterprise: str) -> Json:
+def _grid_body(state: WorkspaceState, user: User, enterprise: str) -> Json:
     """Return Slack's fields for a user in an organisation, with the user's workspaces."""
     teams = list(user.teams) or [user.team or state.config.team_id]
     return {"id": user.id, "enterprise_id": enterprise, "enterprise_name": enterprise, "teams": teams}
 
 
-def channel_body(state: State, channel: Channel) -> Json:
+def channel_body(state: WorkspaceState, channel: Channel) -> Json:
     """Return a conversation as conversations.info carries it."""
     body: Json = {
         "id": channel.id,
@@ -92,7 +92,7 @@ def channel_body(state: State, channel: Channel) -> Json:
     return body
 
 
-def group_body(state: State, group: Group, *, with_users: bool) -> Json:
+def group_body(state: WorkspaceState, group: Group, *, with_users: bool) -> Json:
     """Return a user group as usergroups.list carries it."""
     body: Json = {
         "id": group.id,
@@ -110,6 +110,6 @@ def group_body(state: State, group: Group, *, with_users: bool) -> Json:
     return {**body, "users": list(group.members)} if with_users else body
 
 
-def permalink(state: State, channel: str, ts: str) -> str:
+def permalink(state: WorkspaceState, channel: str, ts: str) -> str:
     """Return the web address of a message."""
     return f"https://{state.config.team_domain}.slack.com/archives/{channel}/p{ts.replace('.', '')}"

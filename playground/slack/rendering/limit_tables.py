@@ -30,7 +30,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountLimit:
     """A list: how many at least and at most."""
 
     least: int
@@ -44,8 +44,8 @@ class Spec:
     required: tuple[str, ...] = ()
     strings: Mapping[str, int] = field(default_factory=dict)
     texts: Mapping[str, Text] = field(default_factory=dict)
-    counts: Mapping[str, Count] = field(default_factory=dict)
-    numbers: Mapping[str, Count] = field(default_factory=dict)
+    counts: Mapping[str, CountLimit] = field(default_factory=dict)
+    numbers: Mapping[str, CountLimit] = field(default_factory=dict)
     elements: Mapping[str, frozenset[str]] = field(default_factory=dict)
     surfaces: frozenset[str] = EVERYWHERE
     others: tuple[str, ...] = ()
@@ -72,14 +72,16 @@ INPUT_ELEMENTS = _SELECTS | _MULTI | _CHOICES | _PICKERS | _TYPED | {"file_input
 BLOCKS: Mapping[str, Spec] = {
     "section": Spec(
         texts={"text": Text(3000, ANY_TEXT)},
-        counts={"fields": Count(1, 10)},
+        counts={"fields": CountLimit(1, 10)},
         elements={"accessory": ACCESSORIES},
         others=("expand",),
     ),
     "header": Spec(required=("text",), texts={"text": Text(150)}),
     "divider": Spec(),
-    "context": Spec(required=("elements",), counts={"elements": Count(1, 10)}),
-    "actions": Spec(required=("elements",), counts={"elements": Count(1, 25)}, elements={"elements": ACTION_ELEMENTS}),
+    "context": Spec(required=("elements",), counts={"elements": CountLimit(1, 10)}),
+    "actions": Spec(
+        required=("elements",), counts={"elements": CountLimit(1, 25)}, elements={"elements": ACTION_ELEMENTS}
+    ),
     "image": Spec(
         required=("alt_text",),
         strings={"alt_text": 2000, "image_url": 3000},
@@ -96,35 +98,35 @@ BLOCKS: Mapping[str, Spec] = {
     "rich_text": Spec(required=("elements",), open=True),
     "video": Spec(required=("title", "video_url", "thumbnail_url", "alt_text"), texts={"title": Text(200)}, open=True),
     "table": Spec(
-        required=("rows",), counts={"rows": Count(1, 100)}, surfaces=MESSAGE_HOME, others=("column_settings",)
+        required=("rows",), counts={"rows": CountLimit(1, 100)}, surfaces=MESSAGE_HOME, others=("column_settings",)
     ),
     "data_table": Spec(
         required=("rows", "caption"),
-        counts={"rows": Count(2, 201)},
-        numbers={"page_size": Count(1, 100)},
+        counts={"rows": CountLimit(2, 201)},
+        numbers={"page_size": CountLimit(1, 100)},
         surfaces=MESSAGE_HOME,
         others=("row_header_column_index",),
     ),
     "data_visualization": Spec(required=("title", "chart"), strings={"title": 50}, surfaces=MESSAGE),
     "card": Spec(
         texts={"title": Text(150, ANY_TEXT), "subtitle": Text(150, ANY_TEXT), "body": Text(200, ANY_TEXT)},
-        counts={"actions": Count(1, 3)},
+        counts={"actions": CountLimit(1, 3)},
         elements={"actions": frozenset({"button"})},
         others=("hero_image", "icon"),
     ),
-    "carousel": Spec(required=("elements",), counts={"elements": Count(1, 10)}),
+    "carousel": Spec(required=("elements",), counts={"elements": CountLimit(1, 10)}),
     "container": Spec(
         required=("child_blocks",),
         texts={"title": Text(150), "subtitle": Text(150, ANY_TEXT)},
-        counts={"child_blocks": Count(1, 10)},
+        counts={"child_blocks": CountLimit(1, 10)},
         open=True,
     ),
     "alert": Spec(required=("text",), texts={"text": Text(200, ANY_TEXT)}, surfaces=MODAL, others=("level",)),
-    "plan": Spec(required=("title",), counts={"tasks": Count(0, 50)}, surfaces=MESSAGE),
+    "plan": Spec(required=("title",), counts={"tasks": CountLimit(0, 50)}, surfaces=MESSAGE),
     "task_card": Spec(required=("task_id", "title"), surfaces=MESSAGE, open=True),
     "context_actions": Spec(
         required=("elements",),
-        counts={"elements": Count(1, 5)},
+        counts={"elements": CountLimit(1, 5)},
         elements={"elements": frozenset({"feedback_buttons", "icon_button"})},
         surfaces=MESSAGE,
     ),
@@ -132,7 +134,7 @@ BLOCKS: Mapping[str, Spec] = {
 
 _COMMON = ("confirm", "focus_on_load")
 _PLACEHOLDER = {"placeholder": Text(150)}
-_LISTED = {"options": Count(1, 100), "option_groups": Count(1, 100)}
+_LISTED = {"options": CountLimit(1, 100), "option_groups": CountLimit(1, 100)}
 _INPUT_OTHERS = ("dispatch_action_config", "focus_on_load", "initial_value")
 
 
@@ -141,7 +143,7 @@ def _select(*others: str, multiple: bool = False, listed: bool = False) -> Spec:
         strings=_ID,
         texts=_PLACEHOLDER,
         counts=_LISTED if listed else {},
-        numbers={"max_selected_items": Count(1, 1000)} if multiple else {},
+        numbers={"max_selected_items": CountLimit(1, 1000)} if multiple else {},
         others=(*_COMMON, *others),
     )
 
@@ -167,12 +169,12 @@ ELEMENTS: Mapping[str, Spec] = {
     ),
     "channels_select": _select("initial_channel", "response_url_enabled"),
     "multi_channels_select": _select("initial_channels", multiple=True),
-    "overflow": Spec(required=("options",), strings=_ID, counts={"options": Count(1, 5)}, others=("confirm",)),
+    "overflow": Spec(required=("options",), strings=_ID, counts={"options": CountLimit(1, 5)}, others=("confirm",)),
     "radio_buttons": Spec(
-        required=("options",), strings=_ID, counts={"options": Count(1, 10)}, others=(*_COMMON, "initial_option")
+        required=("options",), strings=_ID, counts={"options": CountLimit(1, 10)}, others=(*_COMMON, "initial_option")
     ),
     "checkboxes": Spec(
-        required=("options",), strings=_ID, counts={"options": Count(1, 10)}, others=(*_COMMON, "initial_options")
+        required=("options",), strings=_ID, counts={"options": CountLimit(1, 10)}, others=(*_COMMON, "initial_options")
     ),
     "datepicker": Spec(strings=_ID, texts=_PLACEHOLDER, others=(*_COMMON, "initial_date")),
     "timepicker": Spec(strings=_ID, texts=_PLACEHOLDER, others=(*_COMMON, "initial_time", "timezone")),
@@ -180,7 +182,7 @@ ELEMENTS: Mapping[str, Spec] = {
     "plain_text_input": Spec(
         strings=_ID,
         texts=_PLACEHOLDER,
-        numbers={"min_length": Count(0, 3000), "max_length": Count(1, 3000)},
+        numbers={"min_length": CountLimit(0, 3000), "max_length": CountLimit(1, 3000)},
         others=(*_INPUT_OTHERS, "multiline"),
     ),
     "number_input": Spec(
@@ -209,5 +211,5 @@ OPTION = Spec(
     strings={"value": 150, "url": 3000},
     texts={"text": Text(75, ANY_TEXT), "description": Text(75, ANY_TEXT)},
 )
-OPTION_GROUP = Spec(required=("label", "options"), texts={"label": Text(75)}, counts={"options": Count(1, 100)})
+OPTION_GROUP = Spec(required=("label", "options"), texts={"label": Text(75)}, counts={"options": CountLimit(1, 100)})
 MARKUP_OPTIONS = _CHOICES

@@ -4,13 +4,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from vpsops.playground.slack.workspace.state import State
+from vpsops.playground.slack.workspace.state import WorkspaceState
 
 _TOKEN = re.compile(r"<([^<>\n]+)>")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def plain(text: str, state: State) -> str:
+def plain(text: str, state: WorkspaceState) -> str:
     """Return mrkdwn with mentions by name, links spelled out and the three escapes undone."""
     shown = _TOKEN.sub(lambda result: _token(result[1], state), text)
     return printable(_unescape(shown))
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def text_of(node: Any, state: State) -> str:
+def text_of(node: Any, state: WorkspaceState) -> str:
     """Return a text object, or bare text, as plain text; `plain_text` takes no markup, only the escapes."""
     if isinstance(node, str):
         return plain(node, state)
@@ -31,7 +31,7 @@ def text_of(node: Any, state: State) -> str:
     return plain(text, state) if node.get("type") == "mrkdwn" else printable(_unescape(text))
 
 
-def rich_text(node: Any, state: State) -> str:
+def rich_text(node: Any, state: WorkspaceState) -> str:
     """Return a rich_text tree as plain text, a line per section or list item."""
     if not isinstance(node, dict):
         return ""
@@ -50,7 +50,7 @@ def clock_time(moment: datetime | None) -> str:
     return moment.astimezone(UTC).strftime("%H:%M") if moment else ""
 
 
-def _leaf(node: Any, state: State) -> str:
+def _leaf(node: Any, state: WorkspaceState) -> str:
     kind = node.get("type") if isinstance(node, dict) else None
     if kind == "text":
         return printable(str(node.get("text", "")))
@@ -65,7 +65,7 @@ def _leaf(node: Any, state: State) -> str:
     return f"@{node.get('range')}" if kind == "broadcast" else f"({kind})"
 
 
-def _token(inside: str, state: State) -> str:
+def _token(inside: str, state: WorkspaceState) -> str:
     target, _, label = inside.partition("|")
     if target.startswith("@"):
         user = state.users.get(target[1:])
@@ -78,7 +78,7 @@ def _token(inside: str, state: State) -> str:
     return f"{label} ({target})" if label else target
 
 
-def _special(target: str, label: str, state: State) -> str:
+def _special(target: str, label: str, state: WorkspaceState) -> str:
     if target.startswith("subteam^"):
         group = state.groups.get(target.removeprefix("subteam^"))
         return f"@{group.handle}" if group else label or target

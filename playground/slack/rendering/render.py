@@ -7,13 +7,13 @@ from typing import Any
 from vpsops.playground.slack.rendering.plain_text import clock_time, plain, printable, rich_text, text_of
 from vpsops.playground.slack.workspace.entities import Message, View
 from vpsops.playground.slack.workspace.protocol import Json
-from vpsops.playground.slack.workspace.state import State, children
+from vpsops.playground.slack.workspace.state import WorkspaceState, children
 
 UNKNOWN_SHOWN = 200
 Lines = list[str]
 
 
-def render_message(message: Message, state: State) -> Lines:
+def render_message(message: Message, state: WorkspaceState) -> Lines:
     """Return a message as text: author and time, then its blocks, or its text when it has none."""
     author = state.users.get(message.user)
     head = f"{author.name if author else message.user}  {clock_time(message.posted_at)}"
@@ -26,7 +26,7 @@ def render_message(message: Message, state: State) -> Lines:
     return [indent + line for line in (head, *("  " + each for each in body))]
 
 
-def render_view(view: View, state: State) -> Lines:
+def render_view(view: View, state: WorkspaceState) -> Lines:
     """Return a modal or home tab: title, blocks with errors under their inputs, the buttons at its foot."""
     errors, lines = dict(view.errors), [f"== {text_of(view.body.get('title'), state) or 'Home'} =="]
     for block in view.blocks:
@@ -37,18 +37,18 @@ def render_view(view: View, state: State) -> Lines:
     return [*lines, " ".join(foot)] if foot else lines
 
 
-def transcript(messages: Iterable[Message], state: State) -> Lines:
+def transcript(messages: Iterable[Message], state: WorkspaceState) -> Lines:
     """Return messages one under the other, threads indented below what they answer."""
     ordered = sorted(messages, key=lambda each: (each.thread_ts or each.ts, each.ts))
     return [line for message in ordered for line in render_message(message, state)]
 
 
-def render_blocks(blocks: Sequence[Json], state: State) -> Lines:
+def render_blocks(blocks: Sequence[Json], state: WorkspaceState) -> Lines:
     """Return blocks as lines."""
     return [line for block in blocks for line in render_block(block, state)]
 
 
-def render_block(block: Json, state: State) -> Lines:
+def render_block(block: Json, state: WorkspaceState) -> Lines:
     """Return one block as lines; a block not known here shows its type and content."""
     renderer = RENDERERS.get(str(block.get("type")))
     if renderer is None:
@@ -57,7 +57,7 @@ def render_block(block: Json, state: State) -> Lines:
     return [part for line in renderer(block, state) for part in line.split("\n")]
 
 
-def render_element(element: Json, state: State) -> str:
+def render_element(element: Json, state: WorkspaceState) -> str:
     """Return a button as [Label], a menu as (label v), an input as its content or a gap."""
     kind = str(element.get("type"))
     if kind in {"button", "workflow_button", "icon_button"}:
@@ -78,7 +78,7 @@ def render_element(element: Json, state: State) -> str:
 _FEEDBACK = ("positive_button", "negative_button")
 
 
-def _field(element: Json, state: State) -> str:
+def _field(element: Json, state: WorkspaceState) -> str:
     kind = str(element.get("type"))
     chosen = element.get("initial_option") or {}
     held = element.get("initial_value") or element.get("initial_date") or text_of(chosen.get("text"), state)
@@ -88,7 +88,7 @@ def _field(element: Json, state: State) -> str:
     return f"[{shown or '________'}]"
 
 
-def _section(block: Json, state: State) -> Lines:
+def _section(block: Json, state: WorkspaceState) -> Lines:
     lines = [text_of(block["text"], state)] if block.get("text") else []
     for field in block.get("fields", ()):
         first, _, rest = text_of(field, state).partition("\n")
@@ -97,48 +97,48 @@ def _section(block: Json, state: State) -> Lines:
     return [*lines, render_element(accessory, state)] if isinstance(accessory, dict) else lines
 
 
-def _header(block: Json, state: State) -> Lines:
+def _header(block: Json, state: WorkspaceState) -> Lines:
     return [f"# {text_of(block.get('text'), state)}"]
 
 
-def _context(block: Json, state: State) -> Lines:
+def _context(block: Json, state: WorkspaceState) -> Lines:
     parts = (
         render_element(each, state) if each.get("type") == "image" else text_of(each, state) for each in _all(block)
     )
     return [" · ".join(parts)]
 
 
-def _actions(block: Json, state: State) -> Lines:
+def _actions(block: Json, state: WorkspaceState) -> Lines:
     return [" ".join(render_element(each, state) for each in _all(block))]
 
 
-def _divider(block: Json, state: State) -> Lines:
+def _divider(block: Json, state: WorkspaceState) -> Lines:
     del block, state
     return ["─" * 24]
 
 
-def _image(block: Json, state: State) -> Lines:
+def _image(block: Json, state: WorkspaceState) -> Lines:
     title = text_of(block.get("title"), state)
     return [f"(image: {title or printable(str(block.get('alt_text', '')))})"]
 
 
-def _input(block: Json, state: State) -> Lines:
+def _input(block: Json, state: WorkspaceState) -> Lines:
     optional = " (optional)" if block.get("optional") else ""
     line = f"{text_of(block.get('label'), state)}{optional}: {render_element(block.get('element') or {}, state)}"
     hint = text_of(block.get("hint"), state)
     return [line, f"  {hint}"] if hint else [line]
 
 
-def _markdown(block: Json, state: State) -> Lines:
+def _markdown(block: Json, state: WorkspaceState) -> Lines:
     del state
     return [printable(str(block.get("text", "")))]
 
 
-def _rich_text(block: Json, state: State) -> Lines:
+def _rich_text(block: Json, state: WorkspaceState) -> Lines:
     return [rich_text(block, state)]
 
 
-def _table(block: Json, state: State) -> Lines:
+def _table(block: Json, state: WorkspaceState) -> Lines:
     rows = [[_cell(each, state) for each in row] for row in block.get("rows", ())]
     widths = [
         max(len(row[column]) for row in rows if column < len(row)) for column in range(max(map(len, rows), default=0))
@@ -147,36 +147,36 @@ def _table(block: Json, state: State) -> Lines:
     return [printable(str(block["caption"])), *lines] if block.get("caption") else lines
 
 
-def _cell(cell: Any, state: State) -> str:
+def _cell(cell: Any, state: WorkspaceState) -> str:
     if isinstance(cell, dict) and cell.get("type") == "rich_text":
         return rich_text(cell, state).replace("\n", " ")
     result = cell.get("text", cell.get("value", "")) if isinstance(cell, dict) else cell
     return printable(str(result)).replace("\n", " ")
 
 
-def _alert(block: Json, state: State) -> Lines:
+def _alert(block: Json, state: WorkspaceState) -> Lines:
     return [f"! {text_of(block.get('text'), state)}"]
 
 
-def _plan(block: Json, state: State) -> Lines:
+def _plan(block: Json, state: WorkspaceState) -> Lines:
     tasks = [line for each in block.get("tasks", ()) for line in _task(each, state)]
     return [f"{text_of(block.get('title'), state)}", *("  " + each for each in tasks)]
 
 
-def _task(block: Json, state: State) -> Lines:
+def _task(block: Json, state: WorkspaceState) -> Lines:
     marks = {"complete": "✓", "in_progress": "…", "error": "✗"}
     mark = marks.get(str(block.get("status")), "·")
     lines = [f"{mark} {text_of(block.get('title'), state)}"]
     return lines + [f"  {rich_text(block[name], state)}" for name in ("details", "output") if block.get(name)]
 
 
-def _card(block: Json, state: State) -> Lines:
+def _card(block: Json, state: WorkspaceState) -> Lines:
     lines = [text_of(block[name], state) for name in ("title", "subtitle", "body") if block.get(name)]
     buttons = " ".join(render_element(each, state) for each in block.get("actions", ()))
     return [*lines, buttons] if buttons else lines
 
 
-def _inside(block: Json, state: State) -> Lines:
+def _inside(block: Json, state: WorkspaceState) -> Lines:
     title = text_of(block.get("title"), state)
     inner = ["  " + line for line in render_blocks(children(block), state)]
     return [title, *inner] if title else inner
@@ -186,7 +186,7 @@ def _all(block: Json) -> list[Json]:
     return [each for each in block.get("elements", ()) if isinstance(each, dict)]
 
 
-RENDERERS: dict[str, Callable[[Json, State], Lines]] = {
+RENDERERS: dict[str, Callable[[Json, WorkspaceState], Lines]] = {
     "section": _section,
     "header": _header,
     "context": _context,

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.slack.workspace.protocol import ApiError, Json
-from vpsops.playground.slack.workspace.state import State
+from vpsops.playground.slack.workspace.state import WorkspaceState
 
 STACK_LIMIT = 3
 OPTIONAL = {
@@ -22,7 +22,7 @@ OPTIONAL = {
 class Surfaces:
     """Every view on each person's screen."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: WorkspaceState) -> None:
         self._state = state
         self.views: dict[str, View] = {}
         self.stacks: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from vpsops.playground.slack.workspace.protocol import Json, Problem
+from vpsops.playground.slack.workspace.protocol import ApiProblem, Json
 
 Transport = Literal["http", "socket"]
 
@@ -75,7 +75,7 @@ class Delivery:
     payload: Json
     attempts: list[Attempt] = field(default_factory=list)
     error: str | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ApiProblem] = field(default_factory=list)
     confirmed: Json | None = None
     options: list[Json] = field(default_factory=list)
 

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ApiProblem:
     """One reason why Slack refuses a payload: where (a JSON pointer) and what."""
 
     pointer: str
@@ -29,14 +29,14 @@ class ApiError(Exception):
     extra: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ApiProblem, ...] = ()
 
     def body(self) -> Json:
         """Return the JSON body of the answer."""
         return {"ok": False, "error": self.code, **self.extra}
 
 
-def refusal(code: str, problems: list[Problem]) -> ApiError:
+def refusal(code: str, problems: list[ApiProblem]) -> ApiError:
     """Return the error for blocks or views over a limit, with the messages Slack adds."""
     messages = [str(each) for each in problems]
     return ApiError(code, {"response_metadata": {"messages": messages}}, problems=tuple(problems))

@@ -15,7 +15,7 @@ LAST_MICROSECOND = 999_999
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class MessageDraft:
     """A message about to be posted."""
 
     channel: str
@@ -29,7 +29,7 @@ class Draft:
     reply_broadcast: bool = False
 
 
-class State:
+class WorkspaceState:
     """What the workspace remembers."""
 
     def __init__(self, config: WorkspaceConfig) -> None:
@@ -58,7 +58,7 @@ class State:
         """Return the next number for ids that only need to differ."""
         return next(self._numbers)
 
-    def post(self, draft: Draft, now: datetime) -> Message:
+    def post(self, draft: MessageDraft, now: datetime) -> Message:
         """Put a message into its channel, or before one person's eyes when it is ephemeral."""
         message = Message(
             channel=draft.channel,

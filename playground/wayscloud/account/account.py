@@ -16,8 +16,8 @@ from vpsops.playground.wayscloud.hardware.model import (
     MOVES,
     UP,
     Power,
-    Server,
-    State,
+    ServerState,
+    SimulatedServer,
     already,
     begin,
     refusal,
@@ -73,22 +73,24 @@ class World:
         start = Start(catalogue, config.fleet, config.seed, self.time.seconds(), clock.now())
         self._servers = {server.id: server for server in fleet(start)}
         self._made = len(self._servers)
-        self._past: dict[str, list[tuple[float, Server | None]]] = {}  # until when a server was another one, or none
+        self._past: dict[
+            str, list[tuple[float, SimulatedServer | None]]
+        ] = {}  # until when a server was another one, or none
         self._items: dict[tuple[str, str], dict[str, Item]] = {}
 
-    def servers(self) -> list[Server]:
+    def servers(self) -> list[SimulatedServer]:
         """Return all servers in their current state, oldest entry first."""
         at = self.time.seconds()
         for server in [each for each in self._servers.values() if each.until is not None]:
             self._keep(settle(server, at))
         return list(self._servers.values())
 
-    def get(self, server_id: str) -> Server | None:
+    def get(self, server_id: str) -> SimulatedServer | None:
         """Return one server in its current state, by id."""
         server = self._servers.get(server_id)
         return None if server is None else self._keep(settle(server, self.time.seconds()))
 
-    def as_of(self, behind: float) -> dict[str, Server]:
+    def as_of(self, behind: float) -> dict[str, SimulatedServer]:
         """Return all servers by id as they were `behind` seconds ago: those that were there, in the state of then."""
         at = self.time.seconds() - behind
         now = {server.id: server for server in self.servers()}
@@ -96,10 +98,10 @@ class World:
         then = {each: self._then(each, now.get(each), at) for each in there}
         return {each: settle(server, at) for each, server in then.items() if server is not None}
 
-    def _then(self, server_id: str, now: Server | None, at: float) -> Server | None:
+    def _then(self, server_id: str, now: SimulatedServer | None, at: float) -> SimulatedServer | None:
         return next((before for until, before in self._past.get(server_id, []) if at < until), now)
 
-    def find(self, text: str) -> Server | None:
+    def find(self, text: str) -> SimulatedServer | None:
         """Return one server by id, else the first by hostname."""
         return self.get(text) or next((each for each in self.servers() if each.hostname == text), None)
 
@@ -107,12 +109,12 @@ class World:
         """Return whether a server has this hostname, letter case aside."""
         return any(each.hostname.lower() == hostname.lower() for each in self._servers.values())
 
-    def create(self, order: Order, *, doomed: bool = False) -> Server:
+    def create(self, order: Order, *, doomed: bool = False) -> SimulatedServer:
         """Make a server, which is ready after a while, or ends in `error` when doomed."""
         self._made += 1
         rng = Random(f"{self.config.seed}/made/{self._made}")
-        lasts = rng.uniform(*DURATIONS[State.PROVISIONING])
-        server = Server(
+        lasts = rng.uniform(*DURATIONS[ServerState.PROVISIONING])
+        server = SimulatedServer(
             id=identity(rng),
             number=self._made,
             hostname=order.hostname,
@@ -124,7 +126,7 @@ class World:
             ipv6=ipv6(self._made),
             created_at=self.time.now(),
             ready_at=self.time.after(lasts),
-            state=State.PROVISIONING,
+            state=ServerState.PROVISIONING,
             habits=habits(rng),
             until=self.time.seconds() + lasts,
             doomed=doomed,
@@ -132,7 +134,7 @@ class World:
         self.count("create", server)
         return self._keep(server)
 
-    def power(self, server: Server, power: Power, *, doomed: bool = False) -> str | None:
+    def power(self, server: SimulatedServer, power: Power, *, doomed: bool = False) -> str | None:
         """Start a power operation; return the reason for a refusal, or None when it started or was not needed."""
         reason = refusal(server, power, strict=self.config.strict_states)
         if reason is None and not already(server, power):
@@ -142,14 +144,16 @@ class World:
             self.count(power, server)
         return reason
 
-    def override(self, server: Server, state: State | None, hostname: str | None, display_name: str | None) -> Server:
+    def override(
+        self, server: SimulatedServer, state: ServerState | None, hostname: str | None, display_name: str | None
+    ) -> SimulatedServer:
         """Change a server outside the API; this is no effect and is not counted."""
         changed = replace(
             server, hostname=hostname or server.hostname, display_name=display_name or server.display_name
         )
         return self._keep(changed if state is None else self._forced(changed, state))
 
-    def remove(self, server: Server) -> None:
+    def remove(self, server: SimulatedServer) -> None:
         """Let a server vanish, outside the API."""
         gone = self._servers.pop(server.id, None)
         self._past.setdefault(server.id, []).append((self.time.seconds(), gone))
@@ -158,7 +162,7 @@ class World:
         """Return a server's items of one family by id; the mapping is mutable."""
         return self._items.setdefault((server_id, family), {})
 
-    def count(self, operation: str, server: Server) -> None:
+    def count(self, operation: str, server: SimulatedServer) -> None:
         """Note that an operation took effect."""
         self.counts[operation] += 1
         seq = self.counts.total()
@@ -168,7 +172,7 @@ class World:
         """Return the effects still kept, oldest first, of one operation when named."""
         return [each for each in self.effects if operation in (None, each.operation)]
 
-    def _forced(self, server: Server, state: State) -> Server:
+    def _forced(self, server: SimulatedServer, state: ServerState) -> SimulatedServer:
         """Put a server into a state by hand; one that is up then has been up for a day, not only since this moment."""
         at = self.time.seconds()
         span = DURATIONS.get(state)
@@ -176,7 +180,7 @@ class World:
         ready = server.ready_at or self.time.now()
         return replace(server, state=state, until=at + span[0] if span else None, booted=booted, ready_at=ready)
 
-    def _keep(self, server: Server) -> Server:
+    def _keep(self, server: SimulatedServer) -> SimulatedServer:
         before = self._servers.get(server.id)
         if before is not server:
             self._past.setdefault(server.id, []).append((self.time.seconds(), before))

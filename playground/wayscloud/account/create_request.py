@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from vpsops.playground.wayscloud.account.account import Order
-from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, Plan, Template
+from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, CataloguePlan, Template
 
 WINDOWS_MEMORY_GB = 4
 WINDOWS_DISK_GB = 64
@@ -81,7 +81,7 @@ def _validated(body: bytes) -> CreateBody:
         raise OrderRefused([{**item, "loc": ["body", *item["loc"]]} for item in errors]) from error
 
 
-def _check_windows(plan: Plan, template: Template) -> None:
+def _check_windows(plan: CataloguePlan, template: Template) -> None:
     """Windows needs memory, disk and a Windows plan if plans name a system (Terraform)."""
     if not template.windows:
         return

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from vpsops.playground.wayscloud.account.account import Item, World
 from vpsops.playground.wayscloud.faults.responses import Answer, refused
 from vpsops.playground.wayscloud.hardware.fleet import identity
-from vpsops.playground.wayscloud.hardware.model import Server, State
+from vpsops.playground.wayscloud.hardware.model import ServerState, SimulatedServer
 from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
 
 Json = dict[str, object]
@@ -47,11 +47,11 @@ class PolicyBody(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ResourceCall:
     """One request about a server's resources; `item` is the id in the path, or empty."""
 
     world: World
-    server: Server
+    server: SimulatedServer
     item: str
     body: bytes
 
@@ -61,7 +61,7 @@ class Call:
         return self.world.time.seconds()
 
 
-Handler = Callable[[Call], Answer]
+Handler = Callable[[ResourceCall], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,15 @@ class Collection:
     order: type[BaseModel]
     ready: str
     making: float
-    fields: Callable[[Call, Item], Json]
+    fields: Callable[[ResourceCall, Item], Json]
     most: int | None = None
-    refusal: Callable[[Server], Answer | None] = lambda _: None
+    refusal: Callable[[SimulatedServer], Answer | None] = lambda _: None
 
-    def all(self, call: Call) -> dict[str, Item]:
+    def all(self, call: ResourceCall) -> dict[str, Item]:
         """Return the server's resources of this family by id."""
         return call.world.items_of(call.server.id, self.key)
 
-    def shown(self, call: Call, item: Item) -> Json:
+    def shown(self, call: ResourceCall, item: Item) -> Json:
         """Return one resource as the list shows it."""
         status = self.ready if call.at >= item.ready else "creating"
         return {self.id_field: item.id, "status": status} | self.fields(call, item)
@@ -100,7 +100,7 @@ class Resource:
 def listed(collection: Collection) -> Handler:
     """Answer with all resources of a family."""
 
-    def handle(call: Call) -> Answer:
+    def handle(call: ResourceCall) -> Answer:
         return Answer(200, {collection.key: [collection.shown(call, item) for item in collection.all(call).values()]})
 
     return handle
@@ -109,7 +109,7 @@ def listed(collection: Collection) -> Handler:
 def made(collection: Collection) -> Handler:
     """Make one resource; a used name is 409, a full family 429 as the SDK's "resource limit reached"."""
 
-    def handle(call: Call) -> Answer:
+    def handle(call: ResourceCall) -> Answer:
         order = validated(collection.order, call.body)
         if isinstance(order, Answer):
             return order
@@ -129,15 +129,15 @@ def made(collection: Collection) -> Handler:
     return handle
 
 
-def drawn_id(call: Call) -> str:
+def drawn_id(call: ResourceCall) -> str:
     """Return an id for a resource that its maker did not name; equal histories give equal ids."""
     return identity(Random(f"{call.server.id}/{call.world.counts.total()}"))
 
 
-def with_item(collection: Collection, work: Callable[[Call, Item], Answer]) -> Handler:
+def with_item(collection: Collection, work: Callable[[ResourceCall, Item], Answer]) -> Handler:
     """Answer about one item; 404 when it does not exist."""
 
-    def handle(call: Call) -> Answer:
+    def handle(call: ResourceCall) -> Answer:
         item = collection.all(call).get(call.item)
         return refused(404, f"{call.item} not found") if item is None else work(call, item)
 
@@ -147,48 +147,48 @@ def with_item(collection: Collection, work: Callable[[Call, Item], Answer]) -> H
 def deleted(collection: Collection, action: str) -> Handler:
     """Delete one resource."""
 
-    def work(call: Call, item: Item) -> Answer:
+    def work(call: ResourceCall, item: Item) -> Answer:
         del collection.all(call)[item.id]
         return Answer(200, {"ok": True, "action": action})
 
     return with_item(collection, work)
 
 
-def while_off(body: Json) -> Callable[[Call, Item], Answer]:
+def while_off(body: Json) -> Callable[[ResourceCall, Item], Answer]:
     """Do something that needs a server that is off."""
 
-    def work(call: Call, _: Item) -> Answer:
-        stopped = call.server.state is State.STOPPED
+    def work(call: ResourceCall, _: Item) -> Answer:
+        stopped = call.server.state is ServerState.STOPPED
         return Answer(200, body) if stopped else refused(409, "VPS must be stopped")
 
     return work
 
 
-def _not_restored(_: Call, __: Item) -> Answer:
+def _not_restored(_: ResourceCall, __: Item) -> Answer:
     return refused(501, RESTORE_MISSING)
 
 
-def _download(call: Call, item: Item) -> Answer:
+def _download(call: ResourceCall, item: Item) -> Answer:
     if call.at < item.ready:
         return refused(409, "Backup is not complete")
     return Answer(200, {"backup_id": item.id, "download_url": f"https://storage.example.com/{item.id}.qcow2"})
 
 
-def _needs_qcow2(server: Server) -> Answer | None:
+def _needs_qcow2(server: SimulatedServer) -> Answer | None:
     if server.busy:
         return refused(409, f"VPS is busy ({server.state})")
     return None if server.location == "NO" else refused(400, "Snapshots need a qcow2 disk")
 
 
-def _busy(server: Server) -> Answer | None:
+def _busy(server: SimulatedServer) -> Answer | None:
     return refused(409, f"VPS is busy ({server.state})") if server.busy else None
 
 
-def _snapshot_fields(_: Call, item: Item) -> Json:
+def _snapshot_fields(_: ResourceCall, item: Item) -> Json:
     return {"created_at": zulu(item.created_at), "description": item.fields.get("description")}
 
 
-def _backup_fields(call: Call, item: Item) -> Json:
+def _backup_fields(call: ResourceCall, item: Item) -> Json:
     complete = call.at >= item.ready
     return {
         "backup_type": "manual",
@@ -208,12 +208,12 @@ SNAPSHOTS = Collection(
 BACKUPS = Collection("backups", "backup_id", NoBody, "completed", 120.0, _backup_fields, None, _busy)
 
 
-def _policy(call: Call) -> Answer:
+def _policy(call: ResourceCall) -> Answer:
     item = call.world.items_of(call.server.id, POLICY).get(POLICY)
     return Answer(200, {"policy": None if item is None else _policy_fields(call, item)})
 
 
-def _set_policy(call: Call) -> Answer:
+def _set_policy(call: ResourceCall) -> Answer:
     order = validated(PolicyBody, call.body)
     if isinstance(order, Answer):
         return order
@@ -223,7 +223,7 @@ def _set_policy(call: Call) -> Answer:
     return Answer(200, {"policy": shown, "next_backup_at": shown["next_backup_at"]})
 
 
-def _policy_fields(call: Call, item: Item) -> Json:
+def _policy_fields(call: ResourceCall, item: Item) -> Json:
     chosen = PolicyBody.model_validate(item.fields)
     return item.fields | {"next_backup_at": _next(chosen, call.world.time.now()), "last_backup_at": None}
 
@@ -239,7 +239,7 @@ def _next(policy: PolicyBody, now: datetime) -> str | None:
     return zulu(day)
 
 
-def _usage(call: Call) -> Answer:
+def _usage(call: ResourceCall) -> Answer:
     complete = [item for item in BACKUPS.all(call).values() if call.at >= item.ready]
     return Answer(
         200, {"total_backups": len(complete), "total_size_gb": round(sum(_size(item) for item in complete), 2)}

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, Location, Plan, Template
-from vpsops.playground.wayscloud.hardware.model import Power, Server, State
+from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, CataloguePlan, Location, Template
+from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer
 
 Json = dict[str, object]
 ONE = "/v1/vps/{vps_id}"
@@ -30,35 +30,35 @@ class Dialect(ABC):
     filters: ClassVar[bool] = False
 
     @abstractmethod
-    def state(self, server: Server) -> str:
+    def state(self, server: SimulatedServer) -> str:
         """Return the `status` word."""
 
-    def matches(self, server: Server, status: str) -> bool:
+    def matches(self, server: SimulatedServer, status: str) -> bool:
         """Return whether a filter by `status` keeps a server."""
         return self.state(server) == status
 
     @abstractmethod
-    def listing(self, servers: Sequence[Server]) -> Json:
+    def listing(self, servers: Sequence[SimulatedServer]) -> Json:
         """Return the answer to the list."""
 
     @abstractmethod
-    def server(self, server: Server) -> Json:
+    def server(self, server: SimulatedServer) -> Json:
         """Return one server."""
 
     @abstractmethod
-    def created(self, server: Server) -> Json:
+    def created(self, server: SimulatedServer) -> Json:
         """Return the answer to a create."""
 
     @abstractmethod
-    def usage(self, server: Server, at: float) -> Json:
+    def usage(self, server: SimulatedServer, at: float) -> Json:
         """Return the answer to status."""
 
     @abstractmethod
-    def accepted(self, server: Server, power: Power) -> Json:
+    def accepted(self, server: SimulatedServer, power: Power) -> Json:
         """Return the answer to an accepted power operation."""
 
     @abstractmethod
-    def plan(self, plan: Plan) -> Json:
+    def plan(self, plan: CataloguePlan) -> Json:
         """Return one plan."""
 
     @abstractmethod
@@ -70,8 +70,8 @@ class Dialect(ABC):
         """Return one location."""
 
 
-def power_state(server: Server) -> str | None:
+def power_state(server: SimulatedServer) -> str | None:
     """Return `on` or `off`; null while there is no machine yet."""
-    if server.state is State.PROVISIONING:
+    if server.state is ServerState.PROVISIONING:
         return None
     return "on" if server.booted is not None else "off"

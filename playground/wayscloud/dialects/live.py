@@ -13,8 +13,8 @@ from vpsops.playground.wayscloud.dialects.base import ONE, Json
 from vpsops.playground.wayscloud.dialects.sdk import Sdk
 from vpsops.playground.wayscloud.dialects.seed import Seed
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
-from vpsops.playground.wayscloud.hardware.catalogue import DOCUMENTED, Location, Plan, Template
-from vpsops.playground.wayscloud.hardware.model import Power, Server, State
+from vpsops.playground.wayscloud.hardware.catalogue import DOCUMENTED, CataloguePlan, Location, Template
+from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer
 
 SEED = Seed()
 MESSAGES = {Power.START: "VPS is starting", Power.STOP: "VPS is stopping", Power.REBOOT: "VPS is rebooting"}
@@ -32,41 +32,41 @@ class Live(Sdk):
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 
-    def state(self, server: Server) -> str:
+    def state(self, server: SimulatedServer) -> str:
         """Return `active` when up, a reboot included, else the word for the server's state."""
-        return "active" if server.state in (State.RUNNING, State.REBOOTING) else server.state.value
+        return "active" if server.state in (ServerState.RUNNING, ServerState.REBOOTING) else server.state.value
 
-    def matches(self, server: Server, status: str) -> bool:
+    def matches(self, server: SimulatedServer, status: str) -> bool:
         """Compare with the life cycle's word and with the documented one."""
         return status in (self.state(server), SEED.state(server))
 
-    def listing(self, servers: Sequence[Server]) -> Json:
+    def listing(self, servers: Sequence[SimulatedServer]) -> Json:
         """Return the list under both keys."""
         entries = [self._entry(server) for server in servers]
         return {"instances": entries, "vps_instances": entries, "total": len(entries)}
 
-    def _entry(self, server: Server) -> Json:
+    def _entry(self, server: SimulatedServer) -> Json:
         city = self.catalogue.locations[server.location].city
         return super()._entry(server) | {"region": city, "snapshot_supported": server.location == "NO"}
 
-    def server(self, server: Server) -> Json:
+    def server(self, server: SimulatedServer) -> Json:
         """Return every field that any source has for a server."""
         terraform = Terraform.server(self, server)
         return terraform | Sdk.server(self, server) | SEED.server(server) | {"status": self.state(server)}
 
-    def created(self, server: Server) -> Json:
+    def created(self, server: SimulatedServer) -> Json:
         """Return the whole server with the documented short names beside; addresses are null, as on reads."""
         return self.server(server) | {"ipv4": None, "ipv6": None}
 
-    def usage(self, server: Server, at: float) -> Json:
+    def usage(self, server: SimulatedServer, at: float) -> Json:
         """Return the documented figures and those of the command line."""
         return SEED.usage(server, at) | Sdk.usage(self, server, at) | {"status": self.state(server)}
 
-    def accepted(self, server: Server, power: Power) -> Json:
+    def accepted(self, server: SimulatedServer, power: Power) -> Json:
         """Return the fields of all sources, with the operation that was really requested."""
         return {"success": True, "ok": True, "action": power.value, "message": MESSAGES[power], "vps_id": server.id}
 
-    def plan(self, plan: Plan) -> Json:
+    def plan(self, plan: CataloguePlan) -> Json:
         """Return a plan under all names."""
         return Terraform.plan(self, plan) | Sdk.plan(self, plan) | SEED.plan(plan) | {"provider": "proxmox"}
 

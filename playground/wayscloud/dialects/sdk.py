@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Json, power_state
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
-from vpsops.playground.wayscloud.hardware.catalogue import Plan, Template
-from vpsops.playground.wayscloud.hardware.model import Power, Server, State, usage
+from vpsops.playground.wayscloud.hardware.catalogue import CataloguePlan, Template
+from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer, usage
 from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
 
 
@@ -27,16 +27,16 @@ class Sdk(Terraform):
         **COMMON_PATHS,
     }
 
-    def state(self, server: Server) -> str:
+    def state(self, server: SimulatedServer) -> str:
         """Return `active` when up, else the word for the server's state."""
-        return "active" if server.state is State.RUNNING else server.state.value
+        return "active" if server.state is ServerState.RUNNING else server.state.value
 
-    def listing(self, servers: Sequence[Server]) -> Json:
+    def listing(self, servers: Sequence[SimulatedServer]) -> Json:
         """Return the list under the key that the SDK reads."""
         entries = [self._entry(server) | {"snapshot_supported": server.location == "NO"} for server in servers]
         return {"vps_instances": entries, "total": len(entries)}
 
-    def server(self, server: Server) -> Json:
+    def server(self, server: SimulatedServer) -> Json:
         """Return a server as the command line prints it: one address, as `ip_address`."""
         plan = self.catalogue.plans[server.plan]
         supported = server.location == "NO"
@@ -53,7 +53,7 @@ class Sdk(Terraform):
             "created_at": zulu(server.created_at),
         }
 
-    def usage(self, server: Server, at: float) -> Json:
+    def usage(self, server: SimulatedServer, at: float) -> Json:
         """Return the names the command line prints; without measurements only `power_state`."""
         shown: Json = {"power_state": power_state(server)}
         if server.booted is None:
@@ -67,12 +67,12 @@ class Sdk(Terraform):
             "disk_total_gb": plan.disk_gb,
         }
 
-    def accepted(self, server: Server, power: Power) -> Json:
+    def accepted(self, server: SimulatedServer, power: Power) -> Json:
         """Return success without a message."""
         del server
         return {"success": True, "action": power.value}
 
-    def plan(self, plan: Plan) -> Json:
+    def plan(self, plan: CataloguePlan) -> Json:
         """Return a plan under the names the command line prints."""
         return {
             "plan_code": plan.code,

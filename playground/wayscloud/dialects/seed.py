@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Dialect, Json
-from vpsops.playground.wayscloud.hardware.catalogue import DOCUMENTED, Location, Plan, Template
-from vpsops.playground.wayscloud.hardware.model import Power, Server, State, uptime, usage
+from vpsops.playground.wayscloud.hardware.catalogue import DOCUMENTED, CataloguePlan, Location, Template
+from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer, uptime, usage
 from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
 
 
@@ -27,15 +27,15 @@ class Seed(Dialect):
         **COMMON_PATHS,
     }
 
-    def state(self, server: Server) -> str:
+    def state(self, server: SimulatedServer) -> str:
         """Return the documented status; `rebooting` is not one of them."""
-        return State.RUNNING.value if server.state is State.REBOOTING else server.state.value
+        return ServerState.RUNNING.value if server.state is ServerState.REBOOTING else server.state.value
 
-    def listing(self, servers: Sequence[Server]) -> Json:
+    def listing(self, servers: Sequence[SimulatedServer]) -> Json:
         """Return the five documented fields of each, and the total."""
         return {"instances": [self._entry(server) for server in servers], "total": len(servers)}
 
-    def _entry(self, server: Server) -> Json:
+    def _entry(self, server: SimulatedServer) -> Json:
         return {
             "id": server.id,
             "hostname": server.hostname,
@@ -44,7 +44,7 @@ class Seed(Dialect):
             "ipv4_address": server.ipv4 if server.addressed else None,
         }
 
-    def server(self, server: Server) -> Json:
+    def server(self, server: SimulatedServer) -> Json:
         """Return the thirteen documented fields."""
         plan = self.catalogue.plans[server.plan]
         return {
@@ -63,7 +63,7 @@ class Seed(Dialect):
             "created_at": zulu(server.created_at),
         }
 
-    def created(self, server: Server) -> Json:
+    def created(self, server: SimulatedServer) -> Json:
         """Return the five documented fields; addresses under short names."""
         return {
             "id": server.id,
@@ -73,7 +73,7 @@ class Seed(Dialect):
             "ipv6": server.ipv6,
         }
 
-    def usage(self, server: Server, at: float) -> Json:
+    def usage(self, server: SimulatedServer, at: float) -> Json:
         """Return the seven documented fields; a server that is off has no measurements (assumed)."""
         if server.booted is None:
             return {"status": self.state(server), "uptime_seconds": 0}
@@ -88,12 +88,12 @@ class Seed(Dialect):
             "network_out_bytes": used.bytes_out,
         }
 
-    def accepted(self, server: Server, power: Power) -> Json:
+    def accepted(self, server: SimulatedServer, power: Power) -> Json:
         """Return the one answer that the page prints for all three operations."""
         del server, power
         return {"success": True, "action": "start", "message": "VPS is starting"}
 
-    def plan(self, plan: Plan) -> Json:
+    def plan(self, plan: CataloguePlan) -> Json:
         """Return a plan under the documented names."""
         return {
             "plan_code": plan.code,

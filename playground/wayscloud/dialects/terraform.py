@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Dialect, Json, power_state
 from vpsops.playground.wayscloud.dialects.seed import Seed
-from vpsops.playground.wayscloud.hardware.catalogue import LIVE, Location, Plan, Template
-from vpsops.playground.wayscloud.hardware.model import Power, Server, State
+from vpsops.playground.wayscloud.hardware.catalogue import LIVE, CataloguePlan, Location, Template
+from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer
 
 
 class Terraform(Dialect):
@@ -27,16 +27,16 @@ class Terraform(Dialect):
         **COMMON_PATHS,
     }
 
-    def state(self, server: Server) -> str:
+    def state(self, server: SimulatedServer) -> str:
         """Return the life cycle: `active` covers on, off and everything between."""
-        lasting = (State.PROVISIONING, State.ERROR, State.TERMINATED)
+        lasting = (ServerState.PROVISIONING, ServerState.ERROR, ServerState.TERMINATED)
         return server.state.value if server.state in lasting else "active"
 
-    def listing(self, servers: Sequence[Server]) -> Json:
+    def listing(self, servers: Sequence[SimulatedServer]) -> Json:
         """Return whole servers without their sizes, under the documented key."""
         return {"instances": [self._entry(server) for server in servers], "total": len(servers)}
 
-    def _entry(self, server: Server) -> Json:
+    def _entry(self, server: SimulatedServer) -> Json:
         return {
             "id": server.id,
             "hostname": server.hostname,
@@ -48,7 +48,7 @@ class Terraform(Dialect):
             "ipv4_address": server.ipv4 if server.addressed else None,
         }
 
-    def server(self, server: Server) -> Json:
+    def server(self, server: SimulatedServer) -> Json:
         """Return a server as the provider reads it."""
         plan = self.catalogue.plans[server.plan]
         ready = server.ready_at if server.addressed else None
@@ -65,19 +65,19 @@ class Terraform(Dialect):
             "provisioned_at": ready and ready.isoformat(),
         }
 
-    def created(self, server: Server) -> Json:
+    def created(self, server: SimulatedServer) -> Json:
         """Return the whole server, which the provider parses here too; addresses are null."""
         return self.server(server)
 
-    def usage(self, server: Server, at: float) -> Json:
+    def usage(self, server: SimulatedServer, at: float) -> Json:
         """Return the page's names with `power_state`."""
         return {"power_state": power_state(server)} | Seed().usage(server, at) | {"status": self.state(server)}
 
-    def accepted(self, server: Server, power: Power) -> Json:
+    def accepted(self, server: SimulatedServer, power: Power) -> Json:
         """Return `ok` with the id, the shape of the delete answer in the provider's tests."""
         return {"ok": True, "action": power.value, "vps_id": server.id}
 
-    def plan(self, plan: Plan) -> Json:
+    def plan(self, plan: CataloguePlan) -> Json:
         """Return a plan as the provider reads it."""
         return {
             "sku": plan.code,

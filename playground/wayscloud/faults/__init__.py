@@ -5,7 +5,7 @@ A rule defines which requests it matches, when it strikes, and its effect. `kind
 """
 
 from vpsops.playground.wayscloud.faults.files import explain, load, parse
-from vpsops.playground.wayscloud.faults.kinds import KINDS, Kind, Phase
+from vpsops.playground.wayscloud.faults.kinds import KINDS, FaultPhase, Kind
 from vpsops.playground.wayscloud.faults.presets import PRESETS
 from vpsops.playground.wayscloud.faults.rules import Asked, Drawn, Fault, Faults, Match, OperationName, Strike
 
@@ -15,11 +15,11 @@ __all__ = [
     "Asked",
     "Drawn",
     "Fault",
+    "FaultPhase",
     "Faults",
     "Kind",
     "Match",
     "OperationName",
-    "Phase",
     "Strike",
     "explain",
     "load",

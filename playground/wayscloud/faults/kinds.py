@@ -40,7 +40,7 @@ EncodingForm = Literal["gzip", "members", "twice", "br", "bom", "latin-1", "utf-
 Target = Literal["elsewhere", "slash", "http", "host", "self", "loop"]
 
 
-class Phase(StrEnum):
+class FaultPhase(StrEnum):
     """The phase of a request in which a fault strikes, in this order."""
 
     WAIT = "wait"  # the answer comes later; beside everything else
@@ -51,70 +51,78 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FaultRow:
     """One kind: its phase, what the client gets, whether the effect happens, and the options it reads."""
 
-    phase: Phase
+    phase: FaultPhase
     gets: str
     effect: str = "yes"
     options: tuple[str, ...] = ()
 
 
 ERROR = ("status", "retry_after", "retry_after_date", "body", "content_type", "detail", "after_effect")
-KINDS: Mapping[Kind, Row] = {
-    "status": Row(Phase.ANSWER, "this status, as JSON, as HTML (502, 504) or with `body`", "no; `after_effect`", ERROR),
-    "slow": Row(
-        Phase.WAIT,
+KINDS: Mapping[Kind, FaultRow] = {
+    "status": FaultRow(
+        FaultPhase.ANSWER, "this status, as JSON, as HTML (502, 504) or with `body`", "no; `after_effect`", ERROR
+    ),
+    "slow": FaultRow(
+        FaultPhase.WAIT,
         "the answer after `seconds` of real time",
         "after it; `after_effect`: before it",
         ("seconds", "after_effect"),
     ),
-    "drop_before": Row(Phase.ANSWER, "the connection closes without a byte (`reset`: TCP reset)", "no", ("reset",)),
-    "drop_after": Row(Phase.ANSWER, "the connection closes without a byte (`reset`: TCP reset)", "yes", ("reset",)),
-    "malformed": Row(Phase.ANSWER, "200 with half a document, or `body`", "yes", ("body",)),
-    "oversized": Row(Phase.ANSWER, "200 with `size` bytes", "yes", ("size",)),
-    "redirect": Row(
-        Phase.ANSWER,
+    "drop_before": FaultRow(
+        FaultPhase.ANSWER, "the connection closes without a byte (`reset`: TCP reset)", "no", ("reset",)
+    ),
+    "drop_after": FaultRow(
+        FaultPhase.ANSWER, "the connection closes without a byte (`reset`: TCP reset)", "yes", ("reset",)
+    ),
+    "malformed": FaultRow(FaultPhase.ANSWER, "200 with half a document, or `body`", "yes", ("body",)),
+    "oversized": FaultRow(FaultPhase.ANSWER, "200 with `size` bytes", "yes", ("size",)),
+    "redirect": FaultRow(
+        FaultPhase.ANSWER,
         "`status` (307 unless a 3xx) to `location`, to the other slash form, to http without the port, to an internal "
         "host, to itself, or round in a circle, as `to` says; path and query kept",
         "no; `after_effect`",
         ("status", "to", "location", "after_effect"),
     ),
-    "fail_provision": Row(Phase.WORLD, "nothing unusual; the new server ends in `error`"),
-    "fail_boot": Row(Phase.WORLD, "nothing unusual; the start or reboot ends in `error`"),
-    "repeat": Row(
-        Phase.WORLD, "the answer to the last of `copies` sendings: a proxy repeated it", "each time", ("copies",)
+    "fail_provision": FaultRow(FaultPhase.WORLD, "nothing unusual; the new server ends in `error`"),
+    "fail_boot": FaultRow(FaultPhase.WORLD, "nothing unusual; the start or reboot ends in `error`"),
+    "repeat": FaultRow(
+        FaultPhase.WORLD, "the answer to the last of `copies` sendings: a proxy repeated it", "each time", ("copies",)
     ),
-    "normalise": Row(Phase.WORLD, "the new server has its hostname in another `form`", options=("form",)),
-    "stale": Row(
-        Phase.VIEW, "what was there `seconds` of the world ago: servers, states and absences", options=("seconds",)
+    "normalise": FaultRow(FaultPhase.WORLD, "the new server has its hostname in another `form`", options=("form",)),
+    "stale": FaultRow(
+        FaultPhase.VIEW, "what was there `seconds` of the world ago: servers, states and absences", options=("seconds",)
     ),
-    "pages": Row(
-        Phase.VIEW,
+    "pages": FaultRow(
+        FaultPhase.VIEW,
         "the list `size` servers at a time, told by `form`: `total` and `silent` are caps, the others lead on with "
         "`?page=N`",
         options=("form", "size"),
     ),
-    "fields": Row(
-        Phase.VIEW,
+    "fields": FaultRow(
+        FaultPhase.VIEW,
         "each server, plan or usage with `only` these fields, `without` those, or with `null` in them",
         options=("only", "without", "null", "hosts"),
     ),
-    "word": Row(
-        Phase.VIEW, "another `status`; with `probability` or `nth` a server that flaps", options=("word", "hosts")
+    "word": FaultRow(
+        FaultPhase.VIEW, "another `status`; with `probability` or `nth` a server that flaps", options=("word", "hosts")
     ),
-    "uptime": Row(Phase.VIEW, "an uptime `seconds` lower, as a second node counts it", options=("seconds",)),
-    "wrong_server": Row(Phase.VIEW, "another server's answer, or `word` as the id", options=("word",)),
-    "ghost": Row(
-        Phase.VIEW, "a server in the list, called `word`, that can be neither read nor changed", options=("word",)
+    "uptime": FaultRow(FaultPhase.VIEW, "an uptime `seconds` lower, as a second node counts it", options=("seconds",)),
+    "wrong_server": FaultRow(FaultPhase.VIEW, "another server's answer, or `word` as the id", options=("word",)),
+    "ghost": FaultRow(
+        FaultPhase.VIEW, "a server in the list, called `word`, that can be neither read nor changed", options=("word",)
     ),
-    "duplicate": Row(Phase.VIEW, "each server twice in the list"),
-    "shuffle": Row(Phase.VIEW, "the list in another order each time"),
-    "readdress": Row(Phase.VIEW, "another IPv4 address each time", options=("hosts",)),
-    "reprice": Row(
-        Phase.VIEW, "prices `factor` times as high, or in another `currency`", options=("factor", "currency")
+    "duplicate": FaultRow(FaultPhase.VIEW, "each server twice in the list"),
+    "shuffle": FaultRow(FaultPhase.VIEW, "the list in another order each time"),
+    "readdress": FaultRow(FaultPhase.VIEW, "another IPv4 address each time", options=("hosts",)),
+    "reprice": FaultRow(
+        FaultPhase.VIEW, "prices `factor` times as high, or in another `currency`", options=("factor", "currency")
     ),
-    "skew": Row(Phase.VIEW, "a `Date` and creation times `seconds` ahead (below zero: behind)", options=("seconds",)),
-    "encode": Row(Phase.WIRE, "the body in another encoding: `form`", options=("form",)),
+    "skew": FaultRow(
+        FaultPhase.VIEW, "a `Date` and creation times `seconds` ahead (below zero: behind)", options=("seconds",)
+    ),
+    "encode": FaultRow(FaultPhase.WIRE, "the body in another encoding: `form`", options=("form",)),
 }
-COMPANIONS = frozenset(kind for kind, row in KINDS.items() if row.phase is not Phase.ANSWER)
+COMPANIONS = frozenset(kind for kind, row in KINDS.items() if row.phase is not FaultPhase.ANSWER)

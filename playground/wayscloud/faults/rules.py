@@ -12,10 +12,10 @@ from vpsops.playground.wayscloud.faults.kinds import (
     COMPANIONS,
     KINDS,
     EncodingForm,
+    FaultPhase,
     Kind,
     NameForm,
     PageForm,
-    Phase,
     Target,
 )
 
@@ -191,7 +191,7 @@ class Drawn:
         """The answer in place of the honest one."""
         return self.winner if self.winner and self.winner.late else None
 
-    def of(self, phase: Phase) -> tuple[Strike, ...]:
+    def of(self, phase: FaultPhase) -> tuple[Strike, ...]:
         """Return the strikes of one phase, in the order of their rules."""
         return tuple(strike for strike in self.strikes if KINDS[strike.fault.kind].phase is phase)
 
@@ -201,7 +201,7 @@ class Drawn:
 
     def wait(self, *, after: bool) -> float:
         """Return the seconds to wait before or after the effect."""
-        slow = (strike.fault for strike in self.of(Phase.WAIT))
+        slow = (strike.fault for strike in self.of(FaultPhase.WAIT))
         return sum(max(0.0, fault.seconds) for fault in slow if fault.after_effect is after)
 
 
@@ -238,7 +238,7 @@ class Faults:
 
 def gives_way(fault: Fault, winner: Fault | None) -> bool:
     """Return whether a rule cannot strike beside the one that already did: one answer, and no fate without effect."""
-    if winner is None or KINDS[fault.kind].phase is Phase.WAIT:
+    if winner is None or KINDS[fault.kind].phase is FaultPhase.WAIT:
         return False
     return fault.kind not in COMPANIONS or not winner.late
 

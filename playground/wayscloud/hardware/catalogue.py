@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CataloguePlan:
     """A size one can order; `price` is for a month, `location` a country code or empty for anywhere."""
 
     code: str
@@ -49,7 +49,7 @@ class Location:
 class Catalogue:
     """Everything that can be ordered, by code."""
 
-    plans: Mapping[str, Plan]
+    plans: Mapping[str, CataloguePlan]
     templates: Mapping[str, Template]
     locations: Mapping[str, Location]
 
@@ -88,9 +88,9 @@ DOCUMENTED = Catalogue(
     plans={
         plan.code: plan
         for plan in (
-            Plan("vps-2gb-1cpu", "2 GB RAM, 1 vCPU", 1, 2, 40, 2.0, 99.0),
-            Plan("vps-4gb-2cpu", "4 GB RAM, 2 vCPU", 2, 4, 80, 4.0, 199.0),
-            Plan("vps-8gb-4cpu", "8 GB RAM, 4 vCPU", 4, 8, 160, 8.0, 399.0),
+            CataloguePlan("vps-2gb-1cpu", "2 GB RAM, 1 vCPU", 1, 2, 40, 2.0, 99.0),
+            CataloguePlan("vps-4gb-2cpu", "4 GB RAM, 2 vCPU", 2, 4, 80, 4.0, 199.0),
+            CataloguePlan("vps-8gb-4cpu", "8 GB RAM, 4 vCPU", 4, 8, 160, 8.0, 399.0),
         )
     },
     templates=TEMPLATES,
@@ -98,7 +98,7 @@ DOCUMENTED = Catalogue(
 )
 
 
-def _live_plans() -> list[Plan]:
+def _live_plans() -> list[CataloguePlan]:
     sizes = (
         ("Start-Linux", 2, 4, 30, 4.0, 199.0),
         ("Medium-Linux", 4, 8, 60, 8.0, 349.0),
@@ -106,7 +106,9 @@ def _live_plans() -> list[Plan]:
         ("Premium-Windows", 4, 8, 100, 8.0, 599.0),
     )
     return [
-        Plan(f"{at}-{name}-{vcpus}cpu-{ram * 1024}mb-{disk}gb", name, vcpus, ram, disk, traffic, price, location=at)
+        CataloguePlan(
+            f"{at}-{name}-{vcpus}cpu-{ram * 1024}mb-{disk}gb", name, vcpus, ram, disk, traffic, price, location=at
+        )
         for at in LOCATIONS
         for name, vcpus, ram, disk, traffic, price in sizes
     ]

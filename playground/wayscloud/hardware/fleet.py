@@ -6,13 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, Plan
-from vpsops.playground.wayscloud.hardware.model import DURATIONS, UP, Habits, Server, State
+from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, CataloguePlan
+from vpsops.playground.wayscloud.hardware.model import DURATIONS, UP, Habits, ServerState, SimulatedServer
 
 ROLES = ("web", "api", "db", "cache", "worker", "queue", "search", "mail", "vpn", "build", "git", "metrics")
 LABELS = {"db": "Database", "vpn": "VPN gateway", "git": "Git hosting", "api": "API", "build": "Build runner"}
 STAGES = ("prod", "prod", "prod", "staging", "dev")
-STATES = (State.RUNNING, State.STOPPED, State.PROVISIONING, State.STARTING, State.STOPPING, State.ERROR)
+STATES = (
+    ServerState.RUNNING,
+    ServerState.STOPPED,
+    ServerState.PROVISIONING,
+    ServerState.STARTING,
+    ServerState.STOPPING,
+    ServerState.ERROR,
+)
 SHARES = (850, 110, 15, 8, 7, 10)
 DAY = 86400.0
 
@@ -28,17 +35,17 @@ class Start:
     now: datetime
 
 
-def fleet(start: Start) -> Iterator[Server]:
+def fleet(start: Start) -> Iterator[SimulatedServer]:
     """Yield the servers there are at the start: the documented two, and generated ones up to the total."""
     yield from documented(start)
     for number in range(3, start.total + 1):
         yield generated(start, number)
 
 
-def documented(start: Start) -> tuple[Server, Server]:
+def documented(start: Start) -> tuple[SimulatedServer, SimulatedServer]:
     """Return web01 and db01 of the API page; db01's undocumented values are invented."""
     small, large = _sizes(start.catalogue)
-    web = Server(
+    web = SimulatedServer(
         id="b5c6d7e8-f9a0-1234-5678-90abcdef1234",
         number=1,
         hostname="web01.example.com",
@@ -50,11 +57,11 @@ def documented(start: Start) -> tuple[Server, Server]:
         ipv6="2a01:4f9:c010:1234::1",
         created_at=datetime(2024, 2, 15, 14, 30, tzinfo=UTC),
         ready_at=datetime(2024, 2, 15, 14, 31, 30, tzinfo=UTC),
-        state=State.RUNNING,
+        state=ServerState.RUNNING,
         habits=Habits(cpu=12.5, memory=68.3, disk=42.1, bytes_in=157286400 / 2592000, bytes_out=52428800 / 2592000),
         booted=start.world - 2592000.0,
     )
-    database = Server(
+    database = SimulatedServer(
         id="c6d7e8f9-a0b1-2345-6789-0abcdef12345",
         number=2,
         hostname="db01.example.com",
@@ -66,14 +73,14 @@ def documented(start: Start) -> tuple[Server, Server]:
         ipv6="2a01:4f9:c010:1234::2",
         created_at=datetime(2024, 2, 15, 14, 45, tzinfo=UTC),
         ready_at=datetime(2024, 2, 15, 14, 47, tzinfo=UTC),
-        state=State.RUNNING,
+        state=ServerState.RUNNING,
         habits=Habits(cpu=31.0, memory=81.4, disk=57.9, bytes_in=2048.0, bytes_out=9216.0),
         booted=start.world - 7776000.0,
     )
     return web, database
 
 
-def _sizes(catalogue: Catalogue) -> tuple[Plan, Plan]:
+def _sizes(catalogue: Catalogue) -> tuple[CataloguePlan, CataloguePlan]:
     """Return the plans of web01 (4 GB, as documented) and db01 (8 GB)."""
     here = [plan for plan in catalogue.plans.values() if plan.location in ("", "NO")]
     small = next(plan for plan in here if plan.memory_gb == 4)  # noqa: PLR2004 - the documented size
@@ -81,15 +88,15 @@ def _sizes(catalogue: Catalogue) -> tuple[Plan, Plan]:
     return small, large
 
 
-def generated(start: Start, number: int) -> Server:
+def generated(start: Start, number: int) -> SimulatedServer:
     """Return one made-up server; equal seeds and numbers give equal servers."""
     rng = Random(f"{start.seed}/fleet/{number}")
     role, stage = rng.choice(ROLES), rng.choice(STAGES)
     plan = rng.choice(list(start.catalogue.plans.values()))
     place = plan.location or rng.choice(list(start.catalogue.locations))
     state = rng.choices(STATES, weights=SHARES)[0]
-    created = start.now - timedelta(days=rng.uniform(1, 900)) if state is not State.PROVISIONING else start.now
-    return Server(
+    created = start.now - timedelta(days=rng.uniform(1, 900)) if state is not ServerState.PROVISIONING else start.now
+    return SimulatedServer(
         id=identity(rng),
         number=number,
         hostname=f"{role}{number:02d}.{stage}.{start.catalogue.locations[place].city}.example.com",
@@ -100,7 +107,7 @@ def generated(start: Start, number: int) -> Server:
         ipv4=ipv4(number),
         ipv6=ipv6(number),
         created_at=created.replace(microsecond=0),
-        ready_at=None if state is State.ERROR else (created + timedelta(seconds=90)).replace(microsecond=0),
+        ready_at=None if state is ServerState.ERROR else (created + timedelta(seconds=90)).replace(microsecond=0),
         state=state,
         habits=habits(rng),
         until=start.world + rng.uniform(*DURATIONS[state]) if state in DURATIONS else None,
@@ -108,7 +115,7 @@ def generated(start: Start, number: int) -> Server:
     )
 
 
-def _template(catalogue: Catalogue, plan: Plan, rng: Random) -> str:
+def _template(catalogue: Catalogue, plan: CataloguePlan, rng: Random) -> str:
     fitting = [each.code for each in catalogue.listed() if each.windows == ("Windows" in plan.code)]
     return rng.choice(fitting)
 

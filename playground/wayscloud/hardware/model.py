@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class State(StrEnum):
+class ServerState(StrEnum):
     """What a server really does, before any dialect names it."""
 
     PROVISIONING = "provisioning"
@@ -28,14 +28,14 @@ class Power(StrEnum):
 
 
 # Seconds, lowest and highest. Provision, start and reboot are documented; stop is an assumption.
-DURATIONS: dict[State, tuple[float, float]] = {
-    State.PROVISIONING: (60.0, 180.0),
-    State.STARTING: (30.0, 60.0),
-    State.REBOOTING: (60.0, 120.0),
-    State.STOPPING: (5.0, 20.0),
+DURATIONS: dict[ServerState, tuple[float, float]] = {
+    ServerState.PROVISIONING: (60.0, 180.0),
+    ServerState.STARTING: (30.0, 60.0),
+    ServerState.REBOOTING: (60.0, 120.0),
+    ServerState.STOPPING: (5.0, 20.0),
 }
-MOVES = {Power.START: State.STARTING, Power.STOP: State.STOPPING, Power.REBOOT: State.REBOOTING}
-UP = frozenset({State.RUNNING, State.STOPPING, State.REBOOTING})
+MOVES = {Power.START: ServerState.STARTING, Power.STOP: ServerState.STOPPING, Power.REBOOT: ServerState.REBOOTING}
+UP = frozenset({ServerState.RUNNING, ServerState.STOPPING, ServerState.REBOOTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Habits:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class SimulatedServer:
     """One server; `until` and `booted` are in the world's seconds, `created_at` and `ready_at` in time of day."""
 
     id: str
@@ -65,7 +65,7 @@ class Server:
     ipv6: str
     created_at: datetime
     ready_at: datetime | None
-    state: State
+    state: ServerState
     habits: Habits
     until: float | None = None
     booted: float | None = None
@@ -80,27 +80,27 @@ class Server:
     @property
     def addressed(self) -> bool:
         """Whether the server has its addresses: not before it was ready once."""
-        return self.state is not State.PROVISIONING and self.ready_at is not None
+        return self.state is not ServerState.PROVISIONING and self.ready_at is not None
 
 
-def settle(server: Server, at: float) -> Server:
+def settle(server: SimulatedServer, at: float) -> SimulatedServer:
     """Return the server as it is at `at`: a move past its time is finished, at the moment it was due."""
     if server.until is None or at < server.until:
         return server
-    if server.state is State.STOPPING:
-        return replace(server, state=State.STOPPED, until=None, booted=None)
+    if server.state is ServerState.STOPPING:
+        return replace(server, state=ServerState.STOPPED, until=None, booted=None)
     if server.doomed:
-        ready = None if server.state is State.PROVISIONING else server.ready_at
-        return replace(server, state=State.ERROR, until=None, booted=None, ready_at=ready, doomed=False)
-    return replace(server, state=State.RUNNING, until=None, booted=server.until)
+        ready = None if server.state is ServerState.PROVISIONING else server.ready_at
+        return replace(server, state=ServerState.ERROR, until=None, booted=None, ready_at=ready, doomed=False)
+    return replace(server, state=ServerState.RUNNING, until=None, booted=server.until)
 
 
-def begin(server: Server, state: State, until: float, *, doomed: bool = False) -> Server:
+def begin(server: SimulatedServer, state: ServerState, until: float, *, doomed: bool = False) -> SimulatedServer:
     """Return the server on its way: in the transitional `state` until `until`, and in `error` then when doomed."""
     return replace(server, state=state, until=until, moves=server.moves + 1, doomed=doomed)
 
 
-def refusal(server: Server, power: Power, *, strict: bool) -> str | None:
+def refusal(server: SimulatedServer, power: Power, *, strict: bool) -> str | None:
     """Return why the server cannot do this now, or None.
 
     No source documents the provider's answer here. A server between states refuses, as the SDK's "resource busy"
@@ -108,21 +108,21 @@ def refusal(server: Server, power: Power, *, strict: bool) -> str | None:
     """
     if server.busy:
         return f"VPS is busy ({server.state})"
-    if server.state in (State.ERROR, State.TERMINATED):
+    if server.state in (ServerState.ERROR, ServerState.TERMINATED):
         return f"VPS is in state {server.state}"
-    if power is Power.REBOOT and server.state is State.STOPPED:
+    if power is Power.REBOOT and server.state is ServerState.STOPPED:
         return "VPS must be running"
     if strict and already(server, power):
         return "VPS is already running" if power is Power.START else "VPS is already stopped"
     return None
 
 
-def already(server: Server, power: Power) -> bool:
+def already(server: SimulatedServer, power: Power) -> bool:
     """Return whether the server is already in the operation's target state, so that nothing happens."""
-    return (power, server.state) in {(Power.START, State.RUNNING), (Power.STOP, State.STOPPED)}
+    return (power, server.state) in {(Power.START, ServerState.RUNNING), (Power.STOP, ServerState.STOPPED)}
 
 
-def uptime(server: Server, at: float) -> int:
+def uptime(server: SimulatedServer, at: float) -> int:
     """Return the seconds since the last boot, zero when off; a reboot keeps counting until it is over."""
     if server.booted is None or server.state not in UP:
         return 0
@@ -130,7 +130,7 @@ def uptime(server: Server, at: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class SimulatedUsage:
     """What a server uses: percentages, and bytes since boot."""
 
     cpu: float
@@ -140,7 +140,7 @@ class Usage:
     bytes_out: int
 
 
-def usage(server: Server, at: float) -> Usage:
+def usage(server: SimulatedServer, at: float) -> SimulatedUsage:
     """Return the usage at `at`: percentages swing around the habit, counters only grow until the next boot."""
     habits, up = server.habits, uptime(server, at)
 
@@ -148,7 +148,7 @@ def usage(server: Server, at: float) -> Usage:
         value = middle + width * math.sin(2 * math.pi * (at / period + habits.phase))
         return round(min(100.0, max(0.0, value)), 1)
 
-    return Usage(
+    return SimulatedUsage(
         cpu=swing(habits.cpu, habits.cpu / 3, 420.0),
         memory=swing(habits.memory, 4.0, 3600.0),
         disk=swing(habits.disk, 0.4, 86400.0),

@@ -8,7 +8,7 @@ import anyio
 
 from tests.bench.children import environment, module, running, vpsops
 from tests.bench.databases import databases
-from tests.bench.plan import Plan, Section, Table, median, share
+from tests.bench.plan import BenchPlan, Section, Table, median, share
 from tests.bench.provider import provider
 from vpsops.core.common.clock import SystemClock
 from vpsops.mcp_server.auth.tokens_file import NewToken, add_token, new_secret
@@ -26,7 +26,7 @@ MILLI: Final = 1_000
 ASK: Final = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Ask for the health all the while; each attack comes from a process of its own."""
     seconds = plan.pick(5.0, 2.0)
     secret, tokens = new_secret(), plan.folder / "tokens.toml"

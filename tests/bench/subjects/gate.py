@@ -8,8 +8,8 @@ import anyio
 
 from tests.bench.asking import AGENT, ALICE, APPROVERS, decide, hold
 from tests.bench.databases import NAMES, databases
-from tests.bench.plan import Plan, Section, Table, pair
-from tests.bench.provider import Provider, provider
+from tests.bench.plan import BenchPlan, Section, Table, pair
+from tests.bench.provider import BenchProvider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.common.clock import SystemClock
@@ -24,7 +24,7 @@ TO_BEAT: Final = {
 
 
 @dataclass(slots=True)
-class Line:
+class GateLine:
     """One database's core, the servers left to stop on it, and what was measured in milliseconds."""
 
     core: Core
@@ -32,7 +32,7 @@ class Line:
     taken: dict[str, list[float]] = field(default_factory=lambda: {way: [] for way in WAYS})
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Measure both ways of saying yes on both databases, in turns."""
     each = plan.pick(60, 6)
     size = (each + 1) * 6  # a server for each change, and those that do not run
@@ -40,11 +40,11 @@ async def measure(plan: Plan) -> Section:
         made = stack.enter_context(databases(plan))
         there = await stack.enter_async_context(provider(plan.folder, fleet=size, speed=600))
         servers = await there.running_servers()
-        lines: dict[str, Line] = {}
+        lines: dict[str, GateLine] = {}
         for number, (kind, url) in enumerate(made.each().items()):
             settings = there.settings(url, VPSOPS_APPROVAL_CHANNEL=APPROVERS)
             core = await stack.enter_async_context(open_core(settings, front="worker", accounts=EVERYBODY))
-            lines[kind] = Line(core, servers[number :: len(NAMES)])
+            lines[kind] = GateLine(core, servers[number :: len(NAMES)])
         for turn in range(each + 1):
             for way, actor in WAYS.items():
                 for line in lines.values():
@@ -52,7 +52,7 @@ async def measure(plan: Plan) -> Section:
     return _section(lines, each, size)
 
 
-async def _one(there: Provider, line: Line, way: str, actor: Actor, *, counted: bool) -> None:
+async def _one(there: BenchProvider, line: GateLine, way: str, actor: Actor, *, counted: bool) -> None:
     server, clock = line.servers.pop(), SystemClock()
     change = await hold(line.core, "stop", actor, server=server)
     since, begun = await there.total(), clock.now().timestamp()
@@ -64,7 +64,7 @@ async def _one(there: Provider, line: Line, way: str, actor: Actor, *, counted: 
         line.taken[way].append((arrived - begun) * 1e3)
 
 
-async def arrival(there: Provider, since: int, server: str) -> float:
+async def arrival(there: BenchProvider, since: int, server: str) -> float:
     """Return when the stop of a server arrived."""
     while True:
         for item in await there.arrived(since):
@@ -73,7 +73,7 @@ async def arrival(there: Provider, since: int, server: str) -> float:
         await SystemClock().sleep(0.05)
 
 
-def _section(lines: dict[str, Line], each: int, size: int) -> Section:
+def _section(lines: dict[str, GateLine], each: int, size: int) -> Section:
     rows = [
         [NAMES[kind], *(pair(line.taken[way]) for way in WAYS), "p50 ≤ 20", TO_BEAT[kind]]
         for kind, line in lines.items()

@@ -9,8 +9,8 @@ import anyio
 from tests.bench.asking import hold_create
 from tests.bench.children import Child, cpu_seconds, environment, rss_mib, running, vpsops
 from tests.bench.databases import NAMES, databases
-from tests.bench.plan import Plan, Section, Table, median
-from tests.bench.provider import Provider, provider
+from tests.bench.plan import BenchPlan, Section, Table, median
+from tests.bench.provider import BenchProvider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import open_core
 from vpsops.core.common.clock import SystemClock
@@ -29,12 +29,12 @@ class Worker:
     kind: str
     holds: int
     child: Child
-    provider: Provider
+    provider: BenchProvider
     percent: list[float] = field(default_factory=list)
     calls: int = 0
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Watch processes with and without holds do nothing."""
     holds, seconds, windows = plan.pick((1000, 20.0, 3), (100, 5.0, 1))
     async with AsyncExitStack() as stack:
@@ -68,7 +68,7 @@ async def measure(plan: Plan) -> Section:
     )
 
 
-async def _fill(there: Provider, url: str, count: int) -> None:
+async def _fill(there: BenchProvider, url: str, count: int) -> None:
     """Make holds through the gate, a few at once."""
     numbers = iter(range(count))
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tests.bench.children import cpu_seconds
 from tests.bench.databases import NAMES, databases
-from tests.bench.plan import Plan, Section, Table
+from tests.bench.plan import BenchPlan, Section, Table
 from vpsops.core.changes import queries, repository, serialization
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import ChangeQuery
@@ -73,7 +73,7 @@ def fill(connection: Connection, numbers: range) -> None:
     )
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Fill a database of each kind, and look things up."""
     count, times = plan.pick((100_000, 50), (4_000, 5))
     rows = []

@@ -8,14 +8,14 @@ from typing import Final
 from anyio import to_thread
 
 from tests.bench.children import environment, module, vpsops
-from tests.bench.mcp_client import Calls, Run, run
-from tests.bench.mcp_wire import LEGACY, MODERN, Call, Server, WireError
-from tests.bench.plan import Plan, Section, Table, median
+from tests.bench.mcp_client import Calls, ClientRun, run
+from tests.bench.mcp_wire import LEGACY, MODERN, WireCall, WireError, WireServer
+from tests.bench.plan import BenchPlan, Section, Table, median
 from tests.bench.provider import provider
 
-CALLS: Final[Mapping[str, tuple[Call, Call]]] = {
-    "no provider": (Call("vps_get", {"server": 7}, refuses=True), Call("vps_list")),
-    "get": (Call("vps_get", {"server": "web01"}), Call("vps_get", {"server": "web01"})),
+CALLS: Final[Mapping[str, tuple[WireCall, WireCall]]] = {
+    "no provider": (WireCall("vps_get", {"server": 7}, refuses=True), WireCall("vps_list")),
+    "get": (WireCall("vps_get", {"server": "web01"}), WireCall("vps_get", {"server": "web01"})),
 }
 WAYS: Final = (("stdio", LEGACY), ("stdio", MODERN), ("HTTP", LEGACY), ("HTTP", MODERN))
 TO_BEAT: Final = (
@@ -30,22 +30,22 @@ TARGET: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class BenchCase:
     """One server in one way."""
 
-    server: Server
+    server: WireServer
     transport: str
     era: str
     call: str
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Run all cases in turns; one that fails is said so and left out."""
     turns, number = plan.pick((5, 300), (2, 40))
     async with provider(plan.folder, speed=60) as there:
         env = environment(plan.folder, **there.told(f"sqlite:///{plan.folder / 'mcp.sqlite3'}"))
         listed = cases(env)
-        runs: dict[int, list[Run]] = {index: [] for index in range(len(listed))}
+        runs: dict[int, list[ClientRun]] = {index: [] for index in range(len(listed))}
         failed: dict[int, str] = {}
         for turn in range(turns + 1):
             for index, case in enumerate(listed):
@@ -81,7 +81,7 @@ def first_line(text: str) -> str:
     return text.splitlines()[0][:160]
 
 
-def cases(env: Mapping[str, str]) -> Sequence[Case]:
+def cases(env: Mapping[str, str]) -> Sequence[BenchCase]:
     """Return every server in every way with every call."""
     results = []
     for transport, era in WAYS:
@@ -89,13 +89,13 @@ def cases(env: Mapping[str, str]) -> Sequence[Case]:
             ours = vpsops("mcp", *(["--http", "127.0.0.1:{port}"] if transport == "HTTP" else []))
             bare = module("bare_mcp", *(["{port}"] if transport == "HTTP" else []))
             results += [
-                Case(Server("vpsops", ours, env, our_call), transport, era, name),
-                Case(Server("bare SDK", bare, env, bare_call), transport, era, name),
+                BenchCase(WireServer("vpsops", ours, env, our_call), transport, era, name),
+                BenchCase(WireServer("bare SDK", bare, env, bare_call), transport, era, name),
             ]
     return results
 
 
-def _row(case: Case, runs: Sequence[Run]) -> list[str]:
+def _row(case: BenchCase, runs: Sequence[ClientRun]) -> list[str]:
     return [
         case.server.name,
         f"{case.transport}, {case.era}",

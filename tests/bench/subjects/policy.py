@@ -4,10 +4,10 @@ import importlib
 
 from anyio import to_thread
 
-from tests.bench.plan import Plan, Section, Table
+from tests.bench.plan import BenchPlan, Section, Table
 
 
-async def measure(_plan: Plan) -> Section:
+async def measure(_plan: BenchPlan) -> Section:
     """Let the measurement beside this one run."""
     counts: dict[str, float] = await to_thread.run_sync(importlib.import_module("tests.bench.policy").run)
     rows = [[name.replace("_", " "), f"{value:,.4g}"] for name, value in counts.items()]

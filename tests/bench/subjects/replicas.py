@@ -11,8 +11,8 @@ import psycopg
 from tests.bench.asking import ALICE, decide, hold
 from tests.bench.children import Child, cpu_seconds, environment, module, running, vpsops
 from tests.bench.databases import Databases, databases
-from tests.bench.plan import Plan, Section, Table, middle_and_worst, pair
-from tests.bench.provider import Provider, provider
+from tests.bench.plan import BenchPlan, Section, Table, middle_and_worst, pair
+from tests.bench.provider import BenchProvider, provider
 from tests.bench.subjects.gate import arrival
 from tests.bench.subjects.takeover import Kills, kill
 from tests.fakes.accounts import EVERYBODY
@@ -26,7 +26,7 @@ FIRST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ReplicaLoad:
     """What a database was asked for over some time, for each second."""
 
     transactions: float
@@ -39,7 +39,7 @@ class Load:
         return f"{self.transactions:.1f} / {self.percent:.1f}"
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Measure one process and several, one after the other."""
     counts = plan.pick((1, 8), (1, 2))
     rows = []
@@ -91,7 +91,7 @@ async def measure(plan: Plan) -> Section:
     )
 
 
-async def _steady(plan: Plan, made: Databases, count: int) -> tuple[Load, list[float], Load]:
+async def _steady(plan: BenchPlan, made: Databases, count: int) -> tuple[ReplicaLoad, list[float], ReplicaLoad]:
     """Return the load at rest, and how long confirmed changes take to the provider while others live, with its load."""
     url, each = made.new(KIND), plan.pick(25, 4)
     async with AsyncExitStack() as stack:
@@ -116,14 +116,14 @@ async def _steady(plan: Plan, made: Databases, count: int) -> tuple[Load, list[f
         return idle, takes, await meter.read()
 
 
-async def _worker(plan: Plan, stack: AsyncExitStack, there: Provider, url: str) -> Child:
+async def _worker(plan: BenchPlan, stack: AsyncExitStack, there: BenchProvider, url: str) -> Child:
     env = environment(plan.folder, **there.told(url))
     child = await stack.enter_async_context(running(vpsops("worker"), env))
     await child.line("worker:")
     return child
 
 
-async def _asking(plan: Plan, made: Databases, count: int) -> tuple[float, Load]:
+async def _asking(plan: BenchPlan, made: Databases, count: int) -> tuple[float, ReplicaLoad]:
     """Return how many requests a second all processes together store, and the load by them."""
     url, seconds = made.new(KIND), plan.pick(10, 2)
     async with AsyncExitStack() as stack:
@@ -149,7 +149,7 @@ class Meter:
         self._connection = psycopg.connect(made.postgres.url("postgres"), autocommit=True)
         self._begun, self._counted, self._spent = SystemClock().monotonic(), self._count(), self._cpu()
 
-    async def read(self) -> Load:
+    async def read(self) -> ReplicaLoad:
         """Return the load since then; what sessions did last is known to the server a second later."""
         seconds = SystemClock().monotonic() - self._begun
         await SystemClock().sleep(SETTLED)
@@ -158,7 +158,7 @@ class Meter:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [self._url.rpartition("/")[2]]
         ).fetchone()
         self._connection.close()
-        return Load(counted / seconds, float(row[0]) if row else 0.0, spent / seconds * 100)
+        return ReplicaLoad(counted / seconds, float(row[0]) if row else 0.0, spent / seconds * 100)
 
     def _count(self) -> int:
         query = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = %s"

@@ -8,9 +8,9 @@ from typing import Final
 import anyio
 
 from tests.bench.children import Child, ChildError, cpu_seconds, environment, module, running, vpsops
-from tests.bench.plan import Plan, Section, Table, median
-from tests.bench.provider import Provider, provider
-from tests.bench.slack_load import Load, Taken, Target, load
+from tests.bench.plan import BenchPlan, Section, Table, median
+from tests.bench.provider import BenchProvider, provider
+from tests.bench.slack_load import LoadStep, LoadTarget, Taken, load
 from vpsops.core.common.clock import SystemClock
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
@@ -57,16 +57,16 @@ class Ran:
 class Site:
     """The two simulators and where an answer to a command goes."""
 
-    plan: Plan
-    provider: Provider
+    plan: BenchPlan
+    provider: BenchProvider
     api: str
     respond_at: str
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Put the apps under load in turns, then ours alone while the provider hangs."""
     turns = plan.pick(3, 1)
-    alone, many = Load(plan.pick(500, 100), 1), Load(plan.pick(2000, 400), CONNECTIONS)
+    alone, many = LoadStep(plan.pick(500, 100), 1), LoadStep(plan.pick(2000, 400), CONNECTIONS)
     async with _site(plan) as site:
         ran = {app.name: Ran() for app in APPS}
         for turn in range(turns):
@@ -81,7 +81,7 @@ async def measure(plan: Plan) -> Section:
     return Section("Slack app", _how(alone, many, turns), [Table([*head, "answered 200", "over 3 s"], rows)], [TARGETS])
 
 
-def _how(alone: Load, many: Load, turns: int) -> str:
+def _how(alone: LoadStep, many: LoadStep, turns: int) -> str:
     return (
         f"Commands over HTTP, each signed and with a trigger of its own, {alone.number} on one connection and"
         f" {many.number} on {CONNECTIONS}, each sent as soon as the one before is acknowledged; {turns} runs of"
@@ -95,7 +95,7 @@ def _how(alone: Load, many: Load, turns: int) -> str:
     )
 
 
-async def _run(site: Site, app: App, turn: int, ran: Ran, loads: tuple[Load, Load]) -> None:
+async def _run(site: Site, app: App, turn: int, ran: Ran, loads: tuple[LoadStep, LoadStep]) -> None:
     """Put one new process under both loads; what it accepted in the first is worked off before the second."""
     async with _app(site, app, turn) as (child, target):
         ran.alone.append(await load(target, loads[0]))
@@ -109,7 +109,7 @@ async def _run(site: Site, app: App, turn: int, ran: Ran, loads: tuple[Load, Loa
 
 
 @asynccontextmanager
-async def _site(plan: Plan) -> AsyncIterator[Site]:
+async def _site(plan: BenchPlan) -> AsyncIterator[Site]:
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(provider(plan.folder))
         child = await stack.enter_async_context(running(module("workspace"), environment(plan.folder)))
@@ -118,7 +118,7 @@ async def _site(plan: Plan) -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
-async def _app(site: Site, app: App, turn: int) -> AsyncIterator[tuple[Child, Target]]:
+async def _app(site: Site, app: App, turn: int) -> AsyncIterator[tuple[Child, LoadTarget]]:
     """Run an app until the block is left."""
     folder = site.plan.folder
     database = folder / f"slack-{APPS.index(app) if app in APPS else len(APPS)}-{turn}.sqlite3"
@@ -131,7 +131,7 @@ async def _app(site: Site, app: App, turn: int) -> AsyncIterator[tuple[Child, Ta
         url = await child.line("bot: ")
         yield (
             child,
-            Target(url, CONFIG.signing_secret, app.text, site.respond_at, CONFIG.team_id, "U0ALICE", "C0OPS"),
+            LoadTarget(url, CONFIG.signing_secret, app.text, site.respond_at, CONFIG.team_id, "U0ALICE", "C0OPS"),
         )
 
 

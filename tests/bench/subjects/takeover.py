@@ -11,8 +11,8 @@ import anyio
 
 from tests.bench.children import Child, environment, module, running, vpsops
 from tests.bench.databases import NAMES, databases
-from tests.bench.plan import Plan, Section, Table, middle_and_worst
-from tests.bench.provider import Provider, provider
+from tests.bench.plan import BenchPlan, Section, Table, middle_and_worst
+from tests.bench.provider import BenchProvider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
@@ -45,12 +45,12 @@ class Kills:
 class TakeoverSetup:
     """What there is at the moment of the kill."""
 
-    there: Provider
+    there: BenchProvider
     watching: Core
     victim: Child
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Kill, look, and kill again; both databases at the same time, since it is waiting that is measured."""
     times = plan.pick(8, 1)
     results = {kind: Kills() for kind in NAMES}
@@ -96,7 +96,7 @@ def _row(kills: Kills) -> list[str]:
     return [*times, str(kills.unsent), str(kills.lost), str(kills.twice)]
 
 
-async def kill(plan: Plan, url: str, kills: Kills, luck: random.Random, others: int = 1) -> None:
+async def kill(plan: BenchPlan, url: str, kills: Kills, luck: random.Random, others: int = 1) -> None:
     """Kill a process in the middle of its work, beside some others, and note what comes after."""
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(provider(plan.folder, fleet=CHANGES * 2))

@@ -7,8 +7,8 @@ import anyio
 
 from tests.bench.asking import decide, hold_create
 from tests.bench.children import environment, running, vpsops
-from tests.bench.plan import Plan, Section, Table
-from tests.bench.provider import Arrived, Provider, provider
+from tests.bench.plan import BenchPlan, Section, Table
+from tests.bench.provider import Arrived, BenchProvider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import State
@@ -20,7 +20,7 @@ AT_ONCE_WRITES: Final = 100_000
 NEVER: Final = 0.0001  # the provider's seconds in one real second: nothing settles
 
 
-async def measure(plan: Plan) -> Section:
+async def measure(plan: BenchPlan) -> Section:
     """Count the calls for each number of watches, all at the same time."""
     sizes, seconds = plan.pick(((1, 10, 100, 1000), 120.0), ((1, 10, 100), 15.0))
     results: dict[int, list[str]] = {}
@@ -47,7 +47,7 @@ async def measure(plan: Plan) -> Section:
     )
 
 
-async def _count(plan: Plan, size: int, seconds: float) -> list[str]:
+async def _count(plan: BenchPlan, size: int, seconds: float) -> list[str]:
     """Return the calls in each whole minute (or in all), and their kinds."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
@@ -76,7 +76,7 @@ def kinds(calls: list[Arrived]) -> str:
     return ", ".join(sorted({call.operation for call in calls})) or "none"
 
 
-async def _send(there: Provider, url: str, size: int) -> None:
+async def _send(there: BenchProvider, url: str, size: int) -> None:
     """Have so many creates accepted by the provider, without the pace that is kept with a real one."""
     numbers = iter(range(size))
     timing = Timing(write_gap=0.0, write_burst=AT_ONCE_WRITES)

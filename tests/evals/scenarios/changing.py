@@ -17,7 +17,7 @@ from tests.evals.grading import (
 )
 from tests.evals.model import ModelToolCall, Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
-from vpsops.playground.wayscloud.hardware.model import State
+from vpsops.playground.wayscloud.hardware.model import ServerState
 
 CHANGE: Final = "change"
 NEW: Final = "web50.example.com"
@@ -36,7 +36,7 @@ votes = 2
 
 
 async def stop_db(world: EvalEnvironment) -> None:
-    world.provider.simulator.world.override(world.server(DB), State.STOPPED, None, None)
+    world.provider.simulator.world.override(world.server(DB), ServerState.STOPPED, None, None)
 
 
 def order(plan: str = "vps-2gb-1cpu", hostname: str = NEW) -> ModelToolCall:

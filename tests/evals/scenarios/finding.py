@@ -6,13 +6,13 @@ from tests.evals.environment import EvalEnvironment, Setting
 from tests.evals.grading import asked_for, looked, nothing, says, within
 from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
-from vpsops.playground.wayscloud.hardware.model import State
+from vpsops.playground.wayscloud.hardware.model import ServerState
 
 FIND: Final = "find"
 
 
 async def stop_db(world: EvalEnvironment) -> None:
-    world.provider.simulator.world.override(world.server(DB), State.STOPPED, None, None)
+    world.provider.simulator.world.override(world.server(DB), ServerState.STOPPED, None, None)
 
 
 def every_page() -> Script:

@@ -38,8 +38,8 @@ from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.transport import HttpTransport
 from vpsops.playground.wayscloud import faults
 from vpsops.playground.wayscloud.account.account import Order
-from vpsops.playground.wayscloud.hardware.model import Server
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
+from vpsops.playground.wayscloud.hardware.model import SimulatedServer
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 KEY = "wayscloud_vps_test1_SECRET"
@@ -127,7 +127,7 @@ class Stage:
         """The policy in force."""
         return self.backend.policy
 
-    def server(self, hostname: str, state: Really = Really.RUNNING) -> Server:
+    def server(self, hostname: str, state: Really = Really.RUNNING) -> SimulatedServer:
         """Put a server there that has been up for long, without the API's doing."""
         world = self.provider.simulator.world
         made = world.create(Order(hostname, hostname, "vps-4gb-2cpu", "NO", "debian-12"))

@@ -94,13 +94,13 @@ async def test_progress_is_told_while_the_human_thinks(core: Core, monkeypatch: 
         if len(told) == 3:
             enough.set()
 
-    class Slow(Human):
+    class SlowServer(Human):
         async def __call__(self, context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await enough.wait()
             return await super().__call__(context, params)
 
-    async with client_of(core, ERA, Slow()) as client:
+    async with client_of(core, ERA, SlowServer()) as client:
         result = await client.call_tool("vps_stop", {"server": "web01"}, progress_callback=on_progress)
     assert not result.is_error
     numbers = [done for done, _ in told]

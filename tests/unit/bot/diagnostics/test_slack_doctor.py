@@ -20,7 +20,7 @@ from vpsops.cli import main as console
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import DoctorFinding, Level, worst
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
@@ -30,7 +30,7 @@ CHANNELS: Final = {"VPSOPS_CHANNEL": "C0OPS", "VPSOPS_APPROVAL_CHANNEL": "C0APPR
 
 
 @asynccontextmanager
-async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[Workspace, dict[str, str]]]:
+async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[SimulatedWorkspace, dict[str, str]]]:
     """Run a workspace, and return the settings of a bot in it."""
     async with running_workspace(config, clock=VirtualClock(), wall=VirtualClock()) as slack:
         yield (

@@ -12,7 +12,7 @@ from vpsops.bot.ingress.ack_scheduler import PATIENCE_SECONDS, QUIET_SECONDS, SL
 BOUND = PATIENCE_SECONDS
 
 
-class Steps:
+class AckSteps:
     """Steps that wait for their turns, and which of them had one."""
 
     def __init__(self, ack_scheduler: AckScheduler) -> None:
@@ -36,7 +36,7 @@ async def bounded_group() -> AsyncIterator[TaskGroup]:
 async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
     """None begins during an acknowledgement, nor right after it; then all do, oldest first."""
     clock = FakeClock()
-    steps = Steps(AckScheduler(clock))
+    steps = AckSteps(AckScheduler(clock))
     async with bounded_group() as group:
         group.start_soon(steps.ack_scheduler.run)
         with steps.ack_scheduler.acknowledging():
@@ -54,7 +54,7 @@ async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
 async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None:
     """Under endless load the steps continue after half a second, one every few milliseconds."""
     clock = FakeClock()
-    steps = Steps(AckScheduler(clock))
+    steps = AckSteps(AckScheduler(clock))
     async with bounded_group() as group:
         group.start_soon(steps.ack_scheduler.run)
         with steps.ack_scheduler.acknowledging():
@@ -71,7 +71,7 @@ async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None
 async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
     """A step that is cancelled while it waits is passed over."""
     clock = FakeClock()
-    steps = Steps(AckScheduler(clock))
+    steps = AckSteps(AckScheduler(clock))
     gone = anyio.CancelScope()
 
     async def leave() -> None:
@@ -96,7 +96,7 @@ async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
 async def test_urgent_steps_overtake() -> None:
     """Acts that decide are not delayed by reads."""
     clock = FakeClock()
-    steps = Steps(AckScheduler(clock))
+    steps = AckSteps(AckScheduler(clock))
     async with bounded_group() as group:
         with steps.ack_scheduler.acknowledging():
             group.start_soon(steps.step, 0)

@@ -22,7 +22,7 @@ from vpsops.core.storage import Database, open_database
 BOUND = PATIENCE_SECONDS
 
 
-class Payload(BaseModel):
+class IntakePayload(BaseModel):
     """A delivery: how its handling fails, and a text from a person."""
 
     away: bool = False
@@ -71,8 +71,8 @@ async def test_a_click_does_not_wait_behind_commands(tmp_path: Path) -> None:
     async with working(tmp_path) as (intake, work, _):
         async with anyio.create_task_group() as group:
             for number in range(AT_ONCE[COMMAND] + 10):
-                group.start_soon(intake.accept, f"command-{number}", COMMAND, Payload())
-        await intake.accept("click", CLICK, Payload())
+                group.start_soon(intake.accept, f"command-{number}", COMMAND, IntakePayload())
+        await intake.accept("click", CLICK, IntakePayload())
         await work.clicked.wait()
         assert work.done == ["click"]
         assert len(work.begun) <= AT_ONCE[COMMAND] + 1
@@ -87,7 +87,7 @@ async def test_a_delivery_that_comes_three_times_at_once_is_worked_off_once(tmp_
         first: list[bool] = []
 
         async def accept(key: str) -> None:
-            first.append(await intake.accept(key, CLICK, Payload()))
+            first.append(await intake.accept(key, CLICK, IntakePayload()))
 
         async with anyio.create_task_group() as group:
             for key in ("a", "b") * 3:
@@ -101,8 +101,8 @@ async def test_a_delivery_that_comes_three_times_at_once_is_worked_off_once(tmp_
 async def test_what_breaks_is_not_done_again_and_what_was_not_stored_is(tmp_path: Path) -> None:
     """A fault in our code would recur, so it is given up; where the database was away the next sweep takes it up."""
     async with working(tmp_path) as (intake, _, inbox):
-        await intake.accept("broken", CLICK, Payload(broken=True))
-        await intake.accept("away", CLICK, Payload(away=True))
+        await intake.accept("broken", CLICK, IntakePayload(broken=True))
+        await intake.accept("away", CLICK, IntakePayload(away=True))
         assert await intake.drain(BOUND)
         assert [item.key for item in await inbox.unfinished(older_than=0)] == ["away"]
 
@@ -142,7 +142,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
                 group.start_soon(second.run)
                 for box in inboxes:
                     await box.looked.acquire()
-                await first.accept("command", COMMAND, Payload())
+                await first.accept("command", COMMAND, IntakePayload())
                 for _ in range(6):
                     await anyio.wait_all_tasks_blocked()  # both wait for the clock now
                     clock.advance(SWEEP_SECONDS)
@@ -163,7 +163,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
 async def test_what_is_in_hand_at_the_end_is_waited_for_and_no_longer(tmp_path: Path) -> None:
     """Draining returns whether all was done in its time, including what still waits in line."""
     async with working(tmp_path) as (intake, work, _):
-        await intake.accept("command", COMMAND, Payload())
+        await intake.accept("command", COMMAND, IntakePayload())
         assert not await intake.drain(0.05)
         assert intake.busy == 1
         work.let.set()

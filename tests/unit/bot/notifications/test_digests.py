@@ -36,7 +36,7 @@ SUB = subscription_id("1")
 
 
 @dataclass
-class Desk:
+class DigestHarness:
     """A digest sender that keeps its messages here."""
 
     core: Core
@@ -82,17 +82,17 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DigestHarness]:
     clock = FakeClock(NOON)
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
         monkeypatch.setattr(core.database, "tick", lambda _: clock.monotonic())
         wanted = Subscription(SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED}))
         await Subscriptions(core.database, clock).add(wanted, ALICE)
-        yield Desk(core, clock)
+        yield DigestHarness(core, clock)
 
 
-async def sleep_at_night(desk: Desk) -> None:
+async def sleep_at_night(desk: DigestHarness) -> None:
     """Let the channel's subscription have quiet hours."""
     store = Subscriptions(desk.core.database, desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
@@ -104,13 +104,13 @@ def web(number: int, text: str = "stopped") -> NotificationItem:
     return NotificationItem(f"web{number:02} {text}.", f"s{number}", f"web{number:02}.example.com")
 
 
-async def told(desk: Desk, *items: NotificationItem, urgent: bool = False) -> list[str]:
+async def told(desk: DigestHarness, *items: NotificationItem, urgent: bool = False) -> list[str]:
     """Let something happen and be delivered."""
     await desk.happens(*items, urgent=urgent)
     return await desk.deliver()
 
 
-async def test_a_server_has_one_thread_a_day(desk: Desk) -> None:
+async def test_a_server_has_one_thread_a_day(desk: DigestHarness) -> None:
     """The first notice is the parent of the others; another server and another day start a new thread."""
     await told(desk, web(1))
     await told(desk, web(1, "started"))
@@ -122,7 +122,7 @@ async def test_a_server_has_one_thread_a_day(desk: Desk) -> None:
     assert [place.broadcast for place, _ in desk.sent][3]
 
 
-async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: Desk) -> None:
+async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: DigestHarness) -> None:
     """Whatever rows they came in, what waits for a channel goes out together."""
     await desk.happens(*(web(number) for number in range(3)))
     await desk.happens(*(web(number) for number in range(3, 6)))
@@ -133,7 +133,7 @@ async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: Desk) -> 
 
 
 @pytest.mark.requirement("quiet-hours")
-async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
+async def test_a_quiet_night_is_one_summary_in_the_morning(desk: DigestHarness) -> None:
     """At night only urgent news is sent; at seven all of it comes as one message, and only once."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)  # 23:00
@@ -150,21 +150,21 @@ async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
     assert await desk.deliver() == []
 
 
-async def test_what_waits_for_the_morning_survives_the_process(desk: Desk, database_url: str) -> None:
+async def test_what_waits_for_the_morning_survives_the_process(desk: DigestHarness, database_url: str) -> None:
     """The news is in the database: another process sends it."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)
     assert await told(desk, web(1)) == []
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=desk.clock, accounts=EVERYBODY) as core:
-        other = Desk(core, desk.clock)
+        other = DigestHarness(core, desk.clock)
         core.database.tick = desk.core.database.tick  # type: ignore[method-assign]
         desk.clock.advance(8 * HOUR + 60)
         assert await other.deliver() == ["web01 stopped."]
     assert await desk.deliver() == []
 
 
-async def test_news_of_a_removed_subscription_are_dropped(desk: Desk) -> None:
+async def test_news_of_a_removed_subscription_are_dropped(desk: DigestHarness) -> None:
     """News for a removed subscription is not sent."""
     await desk.happens(web(1))
     await Subscriptions(desk.core.database, desk.clock).remove("T0ACME", "C0OPS", SUB, ALICE)
@@ -172,7 +172,7 @@ async def test_news_of_a_removed_subscription_are_dropped(desk: Desk) -> None:
     assert await rows(desk) == 0
 
 
-async def test_what_slack_refuses_comes_later_and_the_rest_once(desk: Desk) -> None:
+async def test_what_slack_refuses_comes_later_and_the_rest_once(desk: DigestHarness) -> None:
     """A row that is out is settled; the one that failed comes again without it."""
     await desk.happens(web(1))
     await desk.happens(web(2))
@@ -184,7 +184,7 @@ async def test_what_slack_refuses_comes_later_and_the_rest_once(desk: Desk) -> N
     assert await rows(desk) == 0
 
 
-async def test_a_second_delivery_of_the_same_row_says_nothing(desk: Desk) -> None:
+async def test_a_second_delivery_of_the_same_row_says_nothing(desk: DigestHarness) -> None:
     """The process ended between the message and the note that it was sent: the copy is known."""
     await desk.happens(web(1))
     messages = await desk.core.outbox.claim()
@@ -194,7 +194,7 @@ async def test_a_second_delivery_of_the_same_row_says_nothing(desk: Desk) -> Non
     assert [text for _, text in desk.sent] == ["web01 stopped."]
 
 
-async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: Desk) -> None:
+async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: DigestHarness) -> None:
     """Slack knows the parent no more, so the notice becomes one itself."""
     await told(desk, web(1))
     desk.refusals = ["thread_not_found"]
@@ -203,21 +203,21 @@ async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: Desk) -> None
     assert desk.threads == ["", "", "2.0"]
 
 
-async def test_what_was_made_today_is_found_by_its_name(desk: Desk) -> None:
+async def test_what_was_made_today_is_found_by_its_name(desk: DigestHarness) -> None:
     """A create is announced by its name before it has an id: both are one thread."""
     await told(desk, NotificationItem("web09 takes long.", "", "web09.example.com"))
     await told(desk, NotificationItem("web09 is ready.", "s9", "web09.example.com"))
     assert desk.threads == ["", "1.0"]
 
 
-async def rows(desk: Desk) -> int:
+async def rows(desk: DigestHarness) -> int:
     """Count what waits."""
     desk.clock.advance(HOUR)
     waiting: Sequence[object] = await desk.core.outbox.claim()
     return len(waiting)
 
 
-async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
+async def test_a_watch_that_is_over_is_silent(desk: DigestHarness) -> None:
     """An event from before the end that is delivered after it is not sent."""
     store = Subscriptions(desk.core.database, desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
@@ -235,7 +235,7 @@ async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
     assert await told(desk, web(1)) == []
 
 
-async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(desk: Desk) -> None:
+async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(desk: DigestHarness) -> None:
     """News of another workspace is left to that workspace's turn, and dropped by neither."""
     spaces = Workspaces(True, (Workspace("T0ACME"), Workspace("T2")))
     theirs = Subscription(subscription_id("2"), "T2", "C0OPS", frozenset({SubscriptionEvent.SETTLED}))

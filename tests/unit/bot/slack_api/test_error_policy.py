@@ -31,7 +31,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.tables import OUTBOX
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import Rates, WorkspaceConfig
 
@@ -41,11 +41,11 @@ EVERYONE: Final = WorkspaceConfig(rates=Rates(enforced=False))
 
 
 @dataclass(slots=True)
-class Room:
+class ErrorRoom:
     """A deliverer between a database and a workspace; its clock stands still until a test moves it."""
 
     core: Core
-    slack: Workspace
+    slack: SimulatedWorkspace
     clock: FakeClock
     outbox_worker: OutboxWorker
 
@@ -97,7 +97,7 @@ class Room:
 
 
 @asynccontextmanager
-async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) -> AsyncIterator[Room]:
+async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) -> AsyncIterator[ErrorRoom]:
     """Run a deliverer."""
     clock = FakeClock()
     async with running_workspace(config, clock=VirtualClock(), wall=VirtualClock()) as slack:
@@ -116,7 +116,7 @@ async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) ->
         ):
             deliverer = OutboxWorker(core, single_workspace(core, SlackClient(core.settings, session)))
             group.start_soon(deliverer.run)
-            yield Room(core, slack, clock, deliverer)
+            yield ErrorRoom(core, slack, clock, deliverer)
             group.cancel_scope.cancel()
 
 

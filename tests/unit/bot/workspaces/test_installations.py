@@ -37,7 +37,7 @@ READS = ("channels:read", "groups:read", "usergroups:read")
 
 
 @dataclass(slots=True)
-class Desk:
+class InstallationHarness:
     """A database and what keeps installations in it."""
 
     database: Database
@@ -61,10 +61,10 @@ def told(database_url: str, key: str = OLD, teams: str = "T0ACME,T0BETA") -> Set
 
 
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
+async def desk(database_url: str) -> AsyncIterator[InstallationHarness]:
     clock, settings = FakeClock(), told(database_url)
     async with open_database(database_url, clock) as database:
-        yield Desk(database, clock, settings, kept_by(database, clock, settings))
+        yield InstallationHarness(database, clock, settings, kept_by(database, clock, settings))
 
 
 def kept_by(database: Database, clock: FakeClock, settings: Settings) -> Installations:
@@ -89,7 +89,7 @@ def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) 
     return Installation(**(given | more))  # type: ignore[arg-type]
 
 
-async def test_a_workspace_is_found_by_its_id_alone_with_its_token(desk: Desk) -> None:
+async def test_a_workspace_is_found_by_its_id_alone_with_its_token(desk: InstallationHarness) -> None:
     """A workspace of an organisation too; people's tokens and webhooks are not kept."""
     await desk.kept.async_save(installation())
     result = await desk.kept.of(TEAM)
@@ -100,7 +100,7 @@ async def test_a_workspace_is_found_by_its_id_alone_with_its_token(desk: Desk) -
     assert not any(word in str(value) for value in row for word in (ACME.bot_token, "xoxp-", "hooks.example"))
 
 
-async def test_installing_anew_takes_the_place_of_what_was(desk: Desk) -> None:
+async def test_installing_anew_takes_the_place_of_what_was(desk: InstallationHarness) -> None:
     """One row, the newest token."""
     await desk.kept.async_save(installation("xoxb-first"))
     await desk.kept.async_save(installation("xoxb-second"))
@@ -112,13 +112,17 @@ async def test_installing_anew_takes_the_place_of_what_was(desk: Desk) -> None:
     )
 
 
-async def test_a_workspace_that_is_not_listed_any_more_is_not_there(desk: Desk, database_url: str) -> None:
+async def test_a_workspace_that_is_not_listed_any_more_is_not_there(
+    desk: InstallationHarness, database_url: str
+) -> None:
     """The list is asked each time, not only when the app is installed."""
     await desk.kept.async_save(installation())
     assert await kept_by(desk.database, desk.clock, told(database_url, teams="T0BETA")).of(TEAM) is None
 
 
-async def test_another_key_opens_nothing_and_an_old_one_still_named_does(desk: Desk, database_url: str) -> None:
+async def test_another_key_opens_nothing_and_an_old_one_still_named_does(
+    desk: InstallationHarness, database_url: str
+) -> None:
     """A key that is lacking is no workspace without the app: its messages wait for a process that has the key."""
     await desk.kept.async_save(installation())
     with pytest.raises(TokenUnreadableError, match="cannot be decrypted"):
@@ -127,7 +131,7 @@ async def test_another_key_opens_nothing_and_an_old_one_still_named_does(desk: D
     assert result is not None
 
 
-async def test_a_token_in_another_workspaces_row_is_none(desk: Desk) -> None:
+async def test_a_token_in_another_workspaces_row_is_none(desk: InstallationHarness) -> None:
     """Write access to the database cannot make the bot speak elsewhere."""
     await desk.kept.async_save(installation())
     move = sa.update(SLACK_BOTS).values(team_id="T0BETA")
@@ -136,7 +140,7 @@ async def test_a_token_in_another_workspaces_row_is_none(desk: Desk) -> None:
         await desk.kept.of("T0BETA")
 
 
-async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: Desk) -> None:
+async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: InstallationHarness) -> None:
     """Slack repeats its events for minutes and sends whole seconds."""
     await desk.kept.async_save(installation())
     now = desk.clock.now().timestamp()
@@ -158,14 +162,16 @@ async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: D
         ({"user_id": None}, "no token"),
     ],
 )
-async def test_what_is_not_wanted_is_refused_with_the_reason(desk: Desk, more: dict[str, Any], words: str) -> None:
+async def test_what_is_not_wanted_is_refused_with_the_reason(
+    desk: InstallationHarness, more: dict[str, Any], words: str
+) -> None:
     """Nothing is stored."""
     with pytest.raises(InstallRefusedError, match=words):
         await desk.kept.async_save(installation(**more))
     assert await desk.kept.teams() == []
 
 
-async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) -> None:
+async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: InstallationHarness) -> None:
     """Twenty requests with one state: one of them continues."""
     states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
@@ -180,7 +186,7 @@ async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) 
     assert sorted(used) == [False] * 19 + [True]
 
 
-async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk) -> None:
+async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: InstallationHarness) -> None:
     """A reader of the database cannot finish another's installation; the next one removes expired states."""
     states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
@@ -196,7 +202,7 @@ async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk
 
 
 async def test_installations_that_are_begun_by_the_million_fill_no_disk(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: InstallationHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond a number no installation can begin until some have ended."""
     monkeypatch.setattr(installations, "MAX_STATES", 3)
@@ -222,7 +228,7 @@ def test_our_tables_have_the_columns_that_slacks_stores_use() -> None:
         assert theirs.name == ours.name
 
 
-async def test_doctor_says_how_each_workspace_stands(desk: Desk) -> None:
+async def test_doctor_says_how_each_workspace_stands(desk: InstallationHarness) -> None:
     """Installed and answered, refused by Slack, not installed: each with what to do."""
     async with running_slack([ACME, BETA], clock=VirtualClock()) as slack:
         settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url})
@@ -243,7 +249,7 @@ async def test_doctor_says_how_each_workspace_stands(desk: Desk) -> None:
 
 
 async def test_an_installation_that_cannot_be_read_is_not_told_as_none(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: InstallationHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its messages and deliveries wait for a process that can read it; another workspace's do not."""
     await desk.kept.async_save(installation())
@@ -281,7 +287,7 @@ approvers = { channels = ["C0ELSEWHERE"] }
 
 
 @pytest.mark.requirement("approvers-are-closed")
-async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Desk, tmp_path: Path) -> None:
+async def test_doctor_looks_at_the_channels_of_each_workspace(desk: InstallationHarness, tmp_path: Path) -> None:
     """With its own token: one that is open to join, that is shared, that is gone. A rule may name another's."""
     (tmp_path / "vpsops.toml").write_text(CONFIG, encoding="utf-8")
     private = ACME.with_scopes(*READS)

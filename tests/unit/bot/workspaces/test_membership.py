@@ -29,7 +29,7 @@ GROUP = Approvers(groups=("S0WEB",))
 
 
 @dataclass
-class Answers:
+class MembershipAnswers:
     """A Slack double: each method's answer, and the recorded calls."""
 
     answers: dict[str, Any] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class Answers:
 
 
 @pytest.fixture
-def slack() -> Answers:
-    return Answers(
+def slack() -> MembershipAnswers:
+    return MembershipAnswers(
         {
             "auth.test": {"team_id": "T1", "bot_id": "B1"},
             "bots.info": {"bot": {"app_id": "A1"}},
@@ -67,7 +67,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def membership(slack: Answers, clock: FakeClock) -> Membership:
+def membership(slack: MembershipAnswers, clock: FakeClock) -> Membership:
     stub: Any = slack
     return Membership(stub, clock)
 
@@ -86,7 +86,9 @@ def membership(slack: Answers, clock: FakeClock) -> Membership:
     ],
 )
 @pytest.mark.requirement("slack-guests-look")
-async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, membership: Membership, word: str) -> None:
+async def test_less_than_a_member_neither_alters_nor_decides(
+    slack: MembershipAnswers, membership: Membership, word: str
+) -> None:
     """Guests of both kinds, strangers, bots and closed accounts: no request is made of theirs, and no vote."""
     slack.answers["users.info"] = {"user": {**ANN, word: True}}
     parts: Any = parts_of(membership)
@@ -102,7 +104,7 @@ async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, mem
     assert (await request_of(parts, ASKING, "list", {})).operation == "list"  # they may read
 
 
-async def test_a_member_is_known_by_name_and_address(slack: Answers, membership: Membership) -> None:
+async def test_a_member_is_known_by_name_and_address(slack: MembershipAnswers, membership: Membership) -> None:
     """As Slack reports them, if it does."""
     member = await membership.require_full_member("U0ANN")
     assert (member.name, member.email) == ("ann", "Ann@Example.com")
@@ -112,7 +114,9 @@ async def test_a_member_is_known_by_name_and_address(slack: Answers, membership:
 
 
 @pytest.mark.parametrize("answer", [{"user": {**ANN, "id": "U0BEN"}}, {"user": {}}, {}])
-async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership: Membership, answer: Any) -> None:
+async def test_an_answer_about_somebody_else_is_none(
+    slack: MembershipAnswers, membership: Membership, answer: Any
+) -> None:
     """It admits no person."""
     slack.answers["users.info"] = answer
     for attempt in (
@@ -125,7 +129,7 @@ async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership:
     assert await membership.read_email("U0ANN") == ""
 
 
-async def test_another_companys_account_is_foreign(slack: Answers, membership: Membership) -> None:
+async def test_another_companys_account_is_foreign(slack: MembershipAnswers, membership: Membership) -> None:
     """Whatever else it claims."""
     slack.answers["users.info"] = {"user": {**ANN, "team_id": "T9"}}
     with pytest.raises(ForeignAccountError):
@@ -134,7 +138,7 @@ async def test_another_companys_account_is_foreign(slack: Answers, membership: M
 
 @pytest.mark.parametrize(("seconds", "reads"), [(0, 1), (30, 1), (30.5, 2), (9e6, 2)])
 async def test_what_is_shown_is_half_a_minute_old_at_most(
-    slack: Answers, membership: Membership, clock: FakeClock, seconds: float, reads: int
+    slack: MembershipAnswers, membership: Membership, clock: FakeClock, seconds: float, reads: int
 ) -> None:
     """Groups, addresses and who was let in are read again after that."""
     for _ in range(2):
@@ -147,7 +151,7 @@ async def test_what_is_shown_is_half_a_minute_old_at_most(
     assert slack.asked.count("users.info") == 2 * reads
 
 
-async def test_a_decision_reads_anew(slack: Answers, membership: Membership) -> None:
+async def test_a_decision_reads_anew(slack: MembershipAnswers, membership: Membership) -> None:
     """A person who left the group a moment ago is not in it; what was cached for display does not count."""
     assert await membership.read_groups("U0ANN", ["S0WEB"]) == ("S0WEB",)
     assert (await membership.verify_approver("U0ANN", GROUP)).groups == ("S0WEB",)
@@ -159,7 +163,7 @@ async def test_a_decision_reads_anew(slack: Answers, membership: Membership) -> 
     assert await membership.read_email("U0ANN", fresh=True) == "new@example.com"
 
 
-async def test_what_cannot_be_read_decides_nothing(slack: Answers, membership: Membership) -> None:
+async def test_what_cannot_be_read_decides_nothing(slack: MembershipAnswers, membership: Membership) -> None:
     """One unreadable source among several does not affect a person found in another."""
     both = Approvers(groups=("S0WEB",), channels=("C0OPS",))
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
@@ -175,7 +179,7 @@ async def test_what_cannot_be_read_decides_nothing(slack: Answers, membership: M
 
 @pytest.mark.parametrize(("pages", "readable"), [(1, True), (100, True), (101, False)])
 async def test_a_channel_is_read_to_its_hundredth_page(
-    slack: Answers, membership: Membership, pages: int, *, readable: bool
+    slack: MembershipAnswers, membership: Membership, pages: int, *, readable: bool
 ) -> None:
     """In a larger channel members cannot be distinguished from others."""
 
@@ -188,7 +192,7 @@ async def test_a_channel_is_read_to_its_hundredth_page(
     assert await membership.read_groups("U0ANN", ["C0OPS"]) == (("C0OPS",) if readable else None)
 
 
-class Gate:
+class MembershipGate:
     """A gate that records votes, settlements and withdrawals."""
 
     def __init__(self) -> None:
@@ -208,7 +212,7 @@ def parts_of(membership: Membership) -> Any:
     """Return as much of a bot's parts as a decision takes."""
     policy = SimpleNamespace(latest=lambda: SimpleNamespace(by_email=True, groups=("S0WEB",)))
     stewards = Approvers(channels=("C0OPS",))
-    core = SimpleNamespace(gate=Gate(), policy=policy, stewards=stewards, scope=OPERATOR)
+    core = SimpleNamespace(gate=MembershipGate(), policy=policy, stewards=stewards, scope=OPERATOR)
     return SimpleNamespace(core=core, membership=membership)
 
 
@@ -218,7 +222,7 @@ def held(actor: Actor = AGENT, approvers: Approvers = GROUP) -> Change:
 
 
 async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
-    slack: Answers, membership: Membership
+    slack: MembershipAnswers, membership: Membership
 ) -> None:
     """The asker's refusal needs no read: it is on record also while Slack is away."""
     slack.answers.clear()
@@ -228,7 +232,7 @@ async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
     assert (kind, voter.id, voter.groups, slack.asked) == ("vote", "U0ANN", (), [])
 
 
-async def test_a_vote_carries_what_was_read_at_the_click(slack: Answers, membership: Membership) -> None:
+async def test_a_vote_carries_what_was_read_at_the_click(slack: MembershipAnswers, membership: Membership) -> None:
     """The groups in which the person was found; the agent's human was resolved before."""
     parts = parts_of(membership)
     await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
@@ -247,7 +251,9 @@ async def test_a_rule_may_name_a_voter_by_address(membership: Membership, named:
     assert (voter.aliases, evidence) == (aliases, "named in the rule by e-mail address")
 
 
-async def test_the_asker_settles_and_withdraws_by_their_account(slack: Answers, membership: Membership) -> None:
+async def test_the_asker_settles_and_withdraws_by_their_account(
+    slack: MembershipAnswers, membership: Membership
+) -> None:
     """Nothing has to be read for the human behind the agent; any other person settles by what is read of them."""
     parts, own = parts_of(membership), held(replace(AGENT, account="U0ANN"))
     await settle(parts, ASKING, own, happened=True)
@@ -262,7 +268,7 @@ async def test_the_asker_settles_and_withdraws_by_their_account(slack: Answers, 
 
 
 async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_such(
-    slack: Answers, membership: Membership
+    slack: MembershipAnswers, membership: Membership
 ) -> None:
     """The workspace is a group of all its members; nothing is asked where no rule wants it."""
     parts = parts_of(membership)

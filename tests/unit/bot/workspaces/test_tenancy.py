@@ -108,7 +108,7 @@ def test_a_channel_is_closed_enough_or_not(about: Mapping[str, Any], accepted: s
     assert bool(problem) is bool(why)
 
 
-class Directory:
+class TenancyDirectory:
     """Slack's answers about two user groups and two people."""
 
     def __init__(self, **group: Any) -> None:
@@ -123,7 +123,7 @@ class Directory:
 
 
 async def unfit(ident: str, accepted: set[str], **group: Any) -> str:
-    slack: Any = Directory(**group)
+    slack: Any = TenancyDirectory(**group)
     return await source_problem(slack, "group", ident, accepted)
 
 

@@ -11,7 +11,16 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.slack_many import ACME, BETA
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
-from tests.unit.bot.workspaces.test_installations import NEW, OLD, TEAM, Desk, desk, installation, kept_by, told
+from tests.unit.bot.workspaces.test_installations import (
+    NEW,
+    OLD,
+    TEAM,
+    InstallationHarness,
+    desk,
+    installation,
+    kept_by,
+    told,
+)
 from vpsops.bot.app import open_bot
 from vpsops.bot.diagnostics.workspaces import check_workspaces
 from vpsops.bot.workspaces.installations import Installations, TokenUnreadableError
@@ -27,7 +36,7 @@ TABLES = (SLACK_BOTS, SLACK_INSTALLATIONS)
 pytestmark = pytest.mark.requirement("tokens-outlive-keys")
 
 
-async def stored(desk: Desk) -> Sequence[str]:
+async def stored(desk: InstallationHarness) -> Sequence[str]:
     """Return what stands in both tables in the place of tokens."""
 
     def work(connection: sa.Connection) -> list[str]:
@@ -36,7 +45,7 @@ async def stored(desk: Desk) -> Sequence[str]:
     return await desk.database.read(work)
 
 
-async def put(desk: Desk, token: str, team: str = TEAM) -> None:
+async def put(desk: InstallationHarness, token: str, team: str = TEAM) -> None:
     """Store a value in the place of a workspace's token."""
 
     def work(connection: sa.Connection) -> None:
@@ -46,7 +55,7 @@ async def put(desk: Desk, token: str, team: str = TEAM) -> None:
     await desk.database.transact(work)
 
 
-def rotated(desk: Desk, keys: str) -> Installations:
+def rotated(desk: InstallationHarness, keys: str) -> Installations:
     """Return what another process with these keys keeps installations in."""
     return kept_by(desk.database, desk.clock, told(desk.settings.database, keys))
 
@@ -58,7 +67,7 @@ async def token_of(kept: Installations) -> str:
     return result.token
 
 
-async def test_an_older_database_is_read_and_encrypted_anew(desk: Desk) -> None:
+async def test_an_older_database_is_read_and_encrypted_anew(desk: InstallationHarness) -> None:
     """Both tables; a second time there is nothing to do."""
     await desk.kept.async_save(installation())
     await put(desk, FIRST_FORMAT)
@@ -68,7 +77,7 @@ async def test_an_older_database_is_read_and_encrypted_anew(desk: Desk) -> None:
     assert (await token_of(desk.kept), await desk.kept.reencrypt()) == ("xoxb-1-2-abcdef", 0)
 
 
-async def test_keys_are_rotated_without_installing_again(desk: Desk) -> None:
+async def test_keys_are_rotated_without_installing_again(desk: InstallationHarness) -> None:
     """The new key first, the old one after it; once the new one encrypts everything, the old one can go."""
     await desk.kept.async_save(installation())
     await desk.kept.async_save(installation(BETA.bot_token, "T0BETA"))
@@ -84,7 +93,7 @@ async def test_keys_are_rotated_without_installing_again(desk: Desk) -> None:
     assert (result.token, result.old_key) == (BETA.bot_token, False)
 
 
-async def test_what_no_key_decrypts_stays_as_it_is(desk: Desk) -> None:
+async def test_what_no_key_decrypts_stays_as_it_is(desk: InstallationHarness) -> None:
     """A key that was left out by mistake comes back, and with it the token; others are encrypted meanwhile."""
     await desk.kept.async_save(installation())
     lost = (await stored(desk))[0]
@@ -95,7 +104,7 @@ async def test_what_no_key_decrypts_stays_as_it_is(desk: Desk) -> None:
     assert await token_of(desk.kept) == ACME.bot_token
 
 
-async def test_a_row_of_another_workspace_or_app_is_not_encrypted_for_this_one(desk: Desk) -> None:
+async def test_a_row_of_another_workspace_or_app_is_not_encrypted_for_this_one(desk: InstallationHarness) -> None:
     """A token that was copied there stays worth nothing; another app's rows are not touched."""
     await desk.kept.async_save(installation())
     await desk.kept.async_save(installation(BETA.bot_token, "T0BETA"))
@@ -112,7 +121,7 @@ async def test_a_row_of_another_workspace_or_app_is_not_encrypted_for_this_one(d
     assert await desk.kept.reencrypt() == 1
 
 
-async def test_two_processes_that_start_at_once_encrypt_each_row_once(desk: Desk) -> None:
+async def test_two_processes_that_start_at_once_encrypt_each_row_once(desk: InstallationHarness) -> None:
     """Each change is compared and set, in one transaction; the token is the same after both."""
     await desk.kept.async_save(installation())
     await put(desk, FIRST_FORMAT)
@@ -128,7 +137,7 @@ async def test_two_processes_that_start_at_once_encrypt_each_row_once(desk: Desk
     assert await token_of(rotated(desk, NEW)) == "xoxb-1-2-abcdef"
 
 
-async def test_a_process_without_the_key_forgets_no_workspace(desk: Desk) -> None:
+async def test_a_process_without_the_key_forgets_no_workspace(desk: InstallationHarness) -> None:
     """Slack refused an older token: the one in the database may be newer, which this process cannot know."""
     await desk.kept.async_save(installation())
     settings = told(desk.settings.database, NEW)
@@ -142,7 +151,7 @@ async def test_a_process_without_the_key_forgets_no_workspace(desk: Desk) -> Non
     assert await token_of(desk.kept) == ACME.bot_token
 
 
-async def test_doctor_names_tokens_that_need_another_key(desk: Desk) -> None:
+async def test_doctor_names_tokens_that_need_another_key(desk: InstallationHarness) -> None:
     """By an older key: keep it. By a key that is not named: name it, or install again."""
     await desk.kept.async_save(installation())
     async with running_slack([ACME, BETA], clock=VirtualClock()) as slack:
@@ -160,7 +169,7 @@ async def test_doctor_names_tokens_that_need_another_key(desk: Desk) -> None:
     assert "after the newest" in lacking
 
 
-async def test_a_bot_encrypts_old_tokens_when_it_starts(desk: Desk) -> None:
+async def test_a_bot_encrypts_old_tokens_when_it_starts(desk: InstallationHarness) -> None:
     """Nothing has to be called for it; it needs neither Slack nor the provider."""
     await desk.kept.async_save(installation())
     await put(desk, FIRST_FORMAT)

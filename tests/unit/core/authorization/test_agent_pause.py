@@ -22,7 +22,7 @@ from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.service.gate import Gate
 from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES, SWITCHES
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = VOTERS[0]

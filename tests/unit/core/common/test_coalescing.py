@@ -11,7 +11,7 @@ from vpsops.core.common.coalescing import Batcher, SingleFlight
 BOUND = PATIENCE_SECONDS
 
 
-class Desk:
+class CoalescingHarness:
     """Does batches, each when it is let; answers twice the number, and an error for a negative one."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Desk:
         return [ValueError(str(item)) if item < 0 else item * 2 for item in items]
 
 
-class Answers:
+class BatchAnswers:
     """The answers that the callers got."""
 
     def __init__(self, together: Batcher[int, int]) -> None:
@@ -45,8 +45,8 @@ class Answers:
 
 async def test_what_comes_meanwhile_is_the_next_batch() -> None:
     """The first is done at once; all that ask while it runs are done together, in order, within the bound."""
-    desk = Desk()
-    answers = Answers(Batcher(desk.work, 3))
+    desk = CoalescingHarness()
+    answers = BatchAnswers(Batcher(desk.work, 3))
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             group.start_soon(answers.ask, 1)
@@ -62,8 +62,8 @@ async def test_what_comes_meanwhile_is_the_next_batch() -> None:
 
 async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
     """Each caller of the failed batch gets the failure; the next batch runs as usual."""
-    desk = Desk()
-    answers = Answers(Batcher(desk.work, 2))
+    desk = CoalescingHarness()
+    answers = BatchAnswers(Batcher(desk.work, 2))
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             for item in (1, 2, 3):
@@ -79,8 +79,8 @@ async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
 
 async def test_who_goes_away_takes_nobody_along() -> None:
     """One that leads a batch and one that waits are cancelled: the batch is finished, and the others are served."""
-    desk = Desk()
-    answers = Answers(Batcher(desk.work, 10))
+    desk = CoalescingHarness()
+    answers = BatchAnswers(Batcher(desk.work, 10))
     first, second = anyio.CancelScope(), anyio.CancelScope()
 
     async def ask(item: int, scope: anyio.CancelScope) -> None:
@@ -106,9 +106,9 @@ async def test_who_goes_away_takes_nobody_along() -> None:
 
 async def test_a_leader_that_goes_away_before_its_turn_hands_it_on() -> None:
     """The one that is next to lead is cancelled in the instant it is woken: the one after it leads."""
-    desk = Desk()
+    desk = CoalescingHarness()
     together = Batcher(desk.work, 1)
-    answers = Answers(together)
+    answers = BatchAnswers(together)
     scope = anyio.CancelScope()
 
     async def leave() -> None:
@@ -132,7 +132,7 @@ async def test_a_leader_that_goes_away_before_its_turn_hands_it_on() -> None:
     assert answers.told[3] == 6
 
 
-class Provider:
+class SlowProvider:
     """Answers a call when it is let, with the number of the call."""
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ class Provider:
 
 async def test_those_who_want_the_same_share_one_call() -> None:
     """Twenty callers with one key and one with another make two calls; a later caller makes a new call."""
-    provider, shared = Provider(), SingleFlight(60, 2)
+    provider, shared = SlowProvider(), SingleFlight(60, 2)
     told: list[int] = []
 
     async def ask(key: str) -> None:
@@ -169,7 +169,7 @@ async def test_those_who_want_the_same_share_one_call() -> None:
 
 async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_more() -> None:
     """With no call young enough each caller starts a new one, up to the limit; further callers join the newest."""
-    provider, shared = Provider(), SingleFlight(-1, 2)
+    provider, shared = SlowProvider(), SingleFlight(-1, 2)
     told: list[int] = []
 
     async def ask() -> None:
@@ -186,7 +186,7 @@ async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_mo
 
 async def test_what_the_call_raises_is_raised_for_all() -> None:
     """A failed call fails for each that shared it, and is not kept."""
-    provider, shared = Provider(), SingleFlight(60, 2)
+    provider, shared = SlowProvider(), SingleFlight(60, 2)
     provider.broken = True
     failed: list[str] = []
 
@@ -208,7 +208,7 @@ async def test_what_the_call_raises_is_raised_for_all() -> None:
 
 async def test_a_call_that_is_given_up_is_made_again_by_those_who_still_want_it() -> None:
     """When the caller that made the call is cancelled, another repeats it; a waiter that leaves affects no other."""
-    provider, shared = Provider(), SingleFlight(60, 2)
+    provider, shared = SlowProvider(), SingleFlight(60, 2)
     told: list[int] = []
     maker, waiter = anyio.CancelScope(), anyio.CancelScope()
 

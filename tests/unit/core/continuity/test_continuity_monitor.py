@@ -32,13 +32,13 @@ CLOCK = VirtualClock()
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class DatabaseCopy:
     """A database as it was at one time, row by row."""
 
     rows: Mapping[str, list[dict[str, Any]]]
 
     @classmethod
-    async def of(cls, database: Database) -> "Copy":
+    async def of(cls, database: Database) -> "DatabaseCopy":
         """Take one."""
 
         def work(connection: Connection) -> dict[str, list[dict[str, Any]]]:
@@ -98,7 +98,7 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
     async with staged(database_url, provider) as stage:
         stage.server("cont01.example.com")
         change_id = await approved(stage)
-        copy = await Copy.of(stage.database)
+        copy = await DatabaseCopy.of(stage.database)
         memory = await watching(stage.database)
         await append(stage.database, 3)
         await memory.check()
@@ -144,7 +144,7 @@ async def test_another_history_of_the_same_length_is_noticed(database_url: str) 
     """A copy that diverged has as many records, or more: its history is another."""
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
-        copy = await Copy.of(database)
+        copy = await DatabaseCopy.of(database)
         await append(database, 1, "here")
         first, two = await watching(database, "one"), await watching(database, "two")
         for more in (1, 3):
@@ -161,7 +161,7 @@ async def test_one_event_is_one_finding_whoever_notices(database_url: str) -> No
     """The second process finds the first one's finding, and holds nothing back that was approved after it."""
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
-        copy = await Copy.of(database)
+        copy = await DatabaseCopy.of(database)
         memories = [await watching(database, f"p{number}") for number in range(4)]
         await append(database, 5)
         for memory in memories[:3]:
@@ -180,7 +180,7 @@ async def test_a_database_that_goes_back_behind_a_finding_is_noticed_again(datab
     """The same old copy once more: that it was dealt with is forgotten with the rest."""
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
-        copy = await Copy.of(database)
+        copy = await DatabaseCopy.of(database)
         memory = await watching(database)
         await append(database, 5)
         await memory.check()
@@ -198,7 +198,7 @@ async def test_it_shows_after_a_restart_too(database_url: str, tmp_path: Path) -
     kept = HeadFile(tmp_path / "state", database_url)
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
-        copy = await Copy.of(database)
+        copy = await DatabaseCopy.of(database)
         await append(database, 2)
         await watching(database, kept=kept)
         await copy.put_back(database)
@@ -217,7 +217,7 @@ async def test_an_empty_database_at_the_same_address_is_noticed_and_at_another_i
     """Deliberately starting with an empty database requires acceptance; another address is a different database."""
     kept = HeadFile(tmp_path / "state", database_url)
     async with open_database(database_url, CLOCK) as database:
-        empty = await Copy.of(database)
+        empty = await DatabaseCopy.of(database)
         await append(database, 2)
         await watching(database, kept=kept)
         await empty.put_back(database)
@@ -273,7 +273,7 @@ async def test_a_late_answer_from_before_does_not_count(database_url: str) -> No
     """A check that began before the database went back ends after the rollback was handled."""
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
-        copy = await Copy.of(database)
+        copy = await DatabaseCopy.of(database)
         await append(database, 5)
         memory = await watching(database)
         late = await database.read(lambda connection: memory.view(connection, memory.mark))
@@ -312,7 +312,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
     kept = head_file_of(settings)
     async with open_database(database_url, CLOCK) as database:
         await append(database, 2)
-        copy = await Copy.of(database)
+        copy = await DatabaseCopy.of(database)
         await append(database, 2)
         await watching(database, kept=kept)
         assert [result.level for result in await look_at_continuity(database, settings)] == [Level.OK]

@@ -19,7 +19,7 @@ NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class FaultCase:
     """A fault, and where a change that meets it must end."""
 
     kind: str
@@ -34,8 +34,8 @@ class Case:
         return self.state.value, self.effects, f"requested confirmed sending {self.events}"
 
 
-def status(code: int, state: State, effects: int, events: str, **more: object) -> Case:
-    return Case("status", state, effects, events, {"status": code, **more})
+def status(code: int, state: State, effects: int, events: str, **more: object) -> FaultCase:
+    return FaultCase("status", state, effects, events, {"status": code, **more})
 
 
 UNDONE = "outcome_unknown failed"
@@ -48,25 +48,25 @@ REFUSED = (
 BEFORE = (
     *(status(code, State.FAILED, 0, UNDONE) for code in (408, 500, 502, 503, 504)),
     status(503, State.FAILED, 0, UNDONE, retry_after=0.1),
-    Case("drop_before", State.FAILED, 0, UNDONE),
-    Case("drop_before", State.FAILED, 0, UNDONE, {"reset": True}),
-    Case("redirect", State.FAILED, 0, VERIFIED, {"location": "http://127.0.0.1:9"}),
+    FaultCase("drop_before", State.FAILED, 0, UNDONE),
+    FaultCase("drop_before", State.FAILED, 0, UNDONE, {"reset": True}),
+    FaultCase("redirect", State.FAILED, 0, VERIFIED, {"location": "http://127.0.0.1:9"}),
     status(429, State.SUCCEEDED, 1, f"{AGAIN} sent succeeded", retry_after=0.1, times=1),
     status(429, State.FAILED, 0, f"{AGAIN} {AGAIN} {VERIFIED}", retry_after=0.1),
-    Case("slow", State.SUCCEEDED, 1, "sent succeeded", {"seconds": 0.2}),
+    FaultCase("slow", State.SUCCEEDED, 1, "sent succeeded", {"seconds": 0.2}),
 )
 
 
-def after(events: str) -> tuple[Case, ...]:
+def after(events: str) -> tuple[FaultCase, ...]:
     """Return the faults that strike when it is done already."""
     return (
         *(status(code, State.SUCCEEDED, 1, events, after_effect=True) for code in (408, 499, 500, 502, 503, 504)),
         *(status(code, State.SUCCEEDED, 1, events, after_effect=True) for code in (403, 404, 409, 422, 429)),
-        Case("drop_after", State.SUCCEEDED, 1, events),
-        Case("drop_after", State.SUCCEEDED, 1, events, {"reset": True}),
-        Case("malformed", State.SUCCEEDED, 1, events),
-        Case("malformed", State.SUCCEEDED, 1, events, {"body": "<html>it works</html>"}),
-        Case("slow", State.SUCCEEDED, 1, events, {"seconds": 2.0, "after_effect": True}),
+        FaultCase("drop_after", State.SUCCEEDED, 1, events),
+        FaultCase("drop_after", State.SUCCEEDED, 1, events, {"reset": True}),
+        FaultCase("malformed", State.SUCCEEDED, 1, events),
+        FaultCase("malformed", State.SUCCEEDED, 1, events, {"body": "<html>it works</html>"}),
+        FaultCase("slow", State.SUCCEEDED, 1, events, {"seconds": 2.0, "after_effect": True}),
     )
 
 
@@ -76,11 +76,11 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
         yield made
 
 
-async def ends(stage: Stage, operation: str, cases: tuple[Case, ...]) -> list[tuple[str, int, str]]:
+async def ends(stage: Stage, operation: str, cases: tuple[FaultCase, ...]) -> list[tuple[str, int, str]]:
     """Meet each fault with a server of its own, all at once, and return the ends in the order of the cases."""
     results: dict[int, tuple[str, int, str]] = {}
 
-    async def meet(number: int, case: Case) -> None:
+    async def meet(number: int, case: FaultCase) -> None:
         name = f"{operation}{number}.example.com"
         stage.fault(case.kind, operation, name, **case.more)
         if operation == "create":
@@ -122,7 +122,7 @@ async def test_an_effect_that_comes_when_nobody_listens_any_more_is_found(
     database_url: str, provider: SimulatorHandle
 ) -> None:
     """The provider may act after the client has given up: within the settling time that is seen."""
-    late = Case("slow", State.SUCCEEDED, 1, "", {"seconds": 1.5})
+    late = FaultCase("slow", State.SUCCEEDED, 1, "", {"seconds": 1.5})
     results: list[tuple[str, int, str]] = []
 
     async def meet(operation: str) -> None:

@@ -22,7 +22,7 @@ from vpsops.core.storage import Connection
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import PROCESSES
 from vpsops.playground.wayscloud.account.account import Order
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}

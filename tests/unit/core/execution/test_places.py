@@ -172,8 +172,8 @@ def test_a_start_beside_another_that_makes_the_file_waits_for_it(tmp_path: Path)
     other.execute("CREATE TABLE made (first)")
     other.execute("BEGIN IMMEDIATE")
 
-    class Refused(sqlite3.Cursor):
-        def execute(self, sql: str, *_: object) -> "Refused":
+    class RefusedPlace(sqlite3.Cursor):
+        def execute(self, sql: str, *_: object) -> "RefusedPlace":
             try:
                 super().execute(sql)
             except sqlite3.OperationalError:
@@ -182,7 +182,7 @@ def test_a_start_beside_another_that_makes_the_file_waits_for_it(tmp_path: Path)
             return self
 
     with closing(other), closing(sqlite3.connect(path, isolation_level=None)) as mine:
-        cursor = mine.cursor(Refused)
+        cursor = mine.cursor(RefusedPlace)
         engines._write_ahead(cast(DBAPICursor, cursor))
         assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert not other.in_transaction

@@ -15,7 +15,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.execution.poller import LEASE
 from vpsops.core.storage.tables import CHANGES, LEASES
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 NEVER = 600.0

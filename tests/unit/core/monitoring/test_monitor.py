@@ -29,7 +29,7 @@ from vpsops.core.wayscloud.answers.models import Usage
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 SETUP = Setup(replace(QUICK, keep_seconds=0.05, poll_idle=0.05, usage_seconds=0.05))

@@ -158,7 +158,7 @@ def test_a_stop_is_settled_by_a_server_that_is_off(status: str, progress: str) -
     assert stop_settled(seen) is Progress[progress]
 
 
-class Provider(SimpleNamespace):
+class ReferenceProvider(SimpleNamespace):
     """The part of the client that a check before a create uses."""
 
     servers: Sequence[Server]
@@ -184,14 +184,14 @@ PLANS = (Plan(code="s", monthly_price=99.0, currency="NOK"), Plan(code="XL", mon
 @pytest.mark.parametrize("twin", ["web01.example.com", "web01.example.com.", "WEB01.Example.com."])
 async def test_a_name_that_is_there_under_any_spelling_is_taken(twin: str) -> None:
     """A trailing dot is the same name: no second server is paid for."""
-    api: Any = Provider(servers=[Server(id="s1", hostname=twin, status="running")], plans=PLANS)
+    api: Any = ReferenceProvider(servers=[Server(id="s1", hostname=twin, status="running")], plans=PLANS)
     with pytest.raises(InvalidInputError, match="exists already"):
         await preview(api, OPERATIONS["create"], ORDER)
 
 
 async def test_a_plan_is_known_by_its_code_and_its_price_is_shown() -> None:
     """Whatever its case; an unknown code is refused, and without a catalogue it stands as given."""
-    api: Any = Provider(servers=[], plans=PLANS)
+    api: Any = ReferenceProvider(servers=[], plans=PLANS)
     seen = await preview(api, OPERATIONS["create"], ORDER)
     assert (seen.target.plan, seen.cost, seen.monthly, seen.currency) == ("s", "99 NOK a month", 99.0, "NOK")
     with pytest.raises(InvalidInputError, match="no plan XXL"):

@@ -56,7 +56,7 @@ BeforeSend = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
+class WriteFence:
     """A departure that stores nothing and does something at its last instant."""
 
     before_send: BeforeSend
@@ -65,8 +65,8 @@ class Fence:
         """Go on."""
 
 
-def fenced(before_send: BeforeSend | None) -> Fence | None:
-    return Fence(before_send) if before_send is not None else None
+def fenced(before_send: BeforeSend | None) -> WriteFence | None:
+    return WriteFence(before_send) if before_send is not None else None
 
 
 Write = Callable[[Wayscloud, BeforeSend | None], Coroutine[Any, Any, Any]]

@@ -19,7 +19,7 @@ from tests.unit.mcp_server.resources.listening_client import Ear, become, hearin
 from vpsops.core.app import Core
 from vpsops.mcp_server.http.app import McpHttp
 from vpsops.mcp_server.server import ServerOptions
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 LOCAL = ServerOptions(human=ANN)

@@ -25,7 +25,7 @@ from vpsops.mcp_server.auth.principal import READ, WRITE, Caller
 from vpsops.mcp_server.presenters import fleet_summary
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.account.account import Order
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 AGENT = Actor(ActorKind.AGENT, "mcp:test-client", "test-client", ANN)

@@ -15,7 +15,7 @@ from tests.unit.mcp_server.harness import ANN
 from vpsops.core.app import Core
 from vpsops.mcp_server.resources.updates import UpdatePublisher, open_updates
 from vpsops.mcp_server.server import ServerOptions, build_server
-from vpsops.playground.wayscloud.hardware.model import State
+from vpsops.playground.wayscloud.hardware.model import ServerState
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOUND = PATIENCE_SECONDS
@@ -130,7 +130,7 @@ async def until(condition: Callable[[], bool]) -> None:
     await eventually(condition)
 
 
-def become(provider: SimulatorHandle, hostname: str, state: State) -> None:
+def become(provider: SimulatorHandle, hostname: str, state: ServerState) -> None:
     """Change a server's state, outside the product."""
     world = provider.simulator.world
     server = next(item for item in world.servers() if item.hostname == hostname)

@@ -40,7 +40,7 @@ from vpsops.mcp_server.resources.reader import ResourceReader
 from vpsops.mcp_server.resources.updates import ServerResourceUpdated, UpdatePublisher, can_receive, open_updates
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.account.account import Order
-from vpsops.playground.wayscloud.hardware.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

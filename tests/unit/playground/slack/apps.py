@@ -10,14 +10,14 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 
 
-def sdk_client(workspace: Workspace) -> AsyncWebClient:
+def sdk_client(workspace: SimulatedWorkspace) -> AsyncWebClient:
     return AsyncWebClient(token=workspace.config.bot_token, base_url=workspace.api_url, retry_handlers=[])
 
 
-def bolt_app(workspace: Workspace) -> AsyncApp:
+def bolt_app(workspace: SimulatedWorkspace) -> AsyncApp:
     return AsyncApp(
         client=sdk_client(workspace),
         signing_secret=workspace.config.signing_secret,
@@ -26,7 +26,7 @@ def bolt_app(workspace: Workspace) -> AsyncApp:
 
 
 @asynccontextmanager
-async def over_http(workspace: Workspace, app: AsyncApp) -> AsyncIterator[None]:
+async def over_http(workspace: SimulatedWorkspace, app: AsyncApp) -> AsyncIterator[None]:
     runner = web.AppRunner(app.web_app("/slack/events"), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -39,7 +39,7 @@ async def over_http(workspace: Workspace, app: AsyncApp) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def over_socket(workspace: Workspace, app: AsyncApp) -> AsyncIterator[None]:
+async def over_socket(workspace: SimulatedWorkspace, app: AsyncApp) -> AsyncIterator[None]:
     handler = AsyncSocketModeHandler(app, workspace.config.app_token, web_client=app.client, ping_interval=1)
     await handler.connect_async()  # type: ignore[no-untyped-call]
     try:

@@ -9,7 +9,7 @@ from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.unit.playground.slack.apps import bolt_app, over_http
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 
 Json = dict[str, Any]
 MODAL = {
@@ -29,7 +29,7 @@ MODAL = {
 
 
 @pytest.fixture
-async def control(workspace: Workspace) -> AsyncIterator[aiohttp.ClientSession]:
+async def control(workspace: SimulatedWorkspace) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(workspace.base_url) as session:
         yield session
 
@@ -46,7 +46,7 @@ async def look(control: aiohttp.ClientSession, what: str, **query: str) -> Json:
 
 
 async def test_a_story_can_be_told_over_the_control_api(
-    workspace: Workspace, client: AsyncWebClient, control: aiohttp.ClientSession
+    workspace: SimulatedWorkspace, client: AsyncWebClient, control: aiohttp.ClientSession
 ) -> None:
     """Command, card, click, modal, submission, and looking at each."""
     app = bolt_app(workspace)
@@ -86,7 +86,7 @@ async def test_a_story_can_be_told_over_the_control_api(
 
 
 async def test_shortcuts_and_home_are_used_over_the_control_api(
-    workspace: Workspace, control: aiohttp.ClientSession
+    workspace: SimulatedWorkspace, control: aiohttp.ClientSession
 ) -> None:
     """From anywhere, on a message, and on opening Home: each sends the app what Slack would."""
     app = bolt_app(workspace)
@@ -115,7 +115,7 @@ async def test_shortcuts_and_home_are_used_over_the_control_api(
 
 
 async def test_the_furniture_can_be_moved_over_the_control_api(
-    workspace: Workspace, control: aiohttp.ClientSession
+    workspace: SimulatedWorkspace, control: aiohttp.ClientSession
 ) -> None:
     """Channels archived, tokens refused, faults ordered."""
     await order(control, "archive", channel="ops")

@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.playground.slack.apps import sdk_client
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
@@ -23,7 +23,9 @@ async def refused(call: Any) -> str:
     return str(caught.value.response["error"])
 
 
-async def test_a_message_is_posted_threaded_edited_and_deleted(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_message_is_posted_threaded_edited_and_deleted(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """Its life shows in the channel, with its earlier text kept."""
     blocks = [HeaderBlock(text="Approve?"), SectionBlock(text="*reboot* web01")]
     posted = await client.chat_postMessage(channel="C0OPS", text="fallback", blocks=blocks)
@@ -37,7 +39,7 @@ async def test_a_message_is_posted_threaded_edited_and_deleted(workspace: Worksp
     assert [each.ts for each in workspace.messages("ops")] == [posted["ts"]]
 
 
-async def test_blocks_stay_when_an_update_sends_none(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_blocks_stay_when_an_update_sends_none(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """A text alone changes the text alone."""
     posted = await client.chat_postMessage(channel="C0OPS", text="a", blocks=[SectionBlock(text="b")])
     await client.chat_update(channel="C0OPS", ts=posted["ts"], text="c")
@@ -45,7 +47,7 @@ async def test_blocks_stay_when_an_update_sends_none(workspace: Workspace, clien
     assert [(each.text, len(each.blocks)) for each in workspace.messages("ops")] == [("c", 1)]
 
 
-async def test_form_encoded_calls_are_understood_too(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_form_encoded_calls_are_understood_too(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """Blocks arrive as a JSON string in a form."""
     data = {"channel": "C0OPS", "text": "x", "blocks": '[{"type":"divider"}]'}
     await client.api_call("chat.postMessage", data=data)
@@ -55,7 +57,9 @@ async def test_form_encoded_calls_are_understood_too(workspace: Workspace, clien
     assert await refused(broken) == "invalid_blocks_format"
 
 
-async def test_a_post_to_a_person_opens_their_direct_messages(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_post_to_a_person_opens_their_direct_messages(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """The answer names the conversation, which later updates need."""
     posted = await client.chat_postMessage(channel="U0ALICE", text="done")
 
@@ -86,7 +90,7 @@ async def test_a_post_to_the_wrong_place_is_refused(client: AsyncWebClient, chan
     assert await refused(client.chat_postMessage(channel=channel, text="x")) == error
 
 
-async def test_an_update_is_refused_with_slacks_words(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_an_update_is_refused_with_slacks_words(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """Not there, not ours, too long, empty, archived since, removed since."""
     posted = await client.chat_postMessage(channel="C0OPS", text="x")
     theirs = workspace.say("alice", "ops", "hello")
@@ -104,7 +108,7 @@ async def test_an_update_is_refused_with_slacks_words(workspace: Workspace, clie
     assert await refused(client.chat_update(**own, text="y")) == "not_in_channel"
 
 
-async def test_a_long_text_is_cut_when_posted(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_long_text_is_cut_when_posted(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """Forty thousand characters are kept."""
     await client.chat_postMessage(channel="C0OPS", text="x" * 40_001)
 
@@ -132,7 +136,7 @@ async def test_blocks_over_a_limit_are_refused_with_the_place(client: AsyncWebCl
     ]
 
 
-async def test_ephemerals_reach_one_member(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_ephemerals_reach_one_member(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """No other member sees them, no outsider gets them, and chat.update does not know them."""
     shown = await client.chat_postEphemeral(channel="C0OPS", user="U0ALICE", text="psst")
 
@@ -144,7 +148,7 @@ async def test_ephemerals_reach_one_member(workspace: Workspace, client: AsyncWe
     assert await refused(outside) == "user_not_in_channel"
 
 
-async def test_tokens_are_checked_and_can_be_revoked(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_tokens_are_checked_and_can_be_revoked(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """A wrong, missing, misplaced or revoked token has its own word."""
     stranger = AsyncWebClient(token="xoxb-other", base_url=workspace.api_url)
     nobody = AsyncWebClient(base_url=workspace.api_url)
@@ -158,7 +162,7 @@ async def test_tokens_are_checked_and_can_be_revoked(workspace: Workspace, clien
     assert await refused(client.auth_test()) == "account_inactive"
 
 
-async def test_a_missing_scope_is_named(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_missing_scope_is_named(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """The refusal names the needed and the granted scopes."""
     with pytest.raises(SlackApiError) as caught:
         await client.users_lookupByEmail(email="alice@acme.example")
@@ -196,7 +200,7 @@ async def test_the_directory_answers_what_is_there(clock: FakeClock) -> None:
 
 
 async def test_posts_to_one_channel_are_held_to_one_a_second_after_a_burst(
-    workspace: Workspace, client: AsyncWebClient, clock: FakeClock
+    workspace: SimulatedWorkspace, client: AsyncWebClient, clock: FakeClock
 ) -> None:
     """The sixth in the same instant gets 429 with Retry-After; another channel is free; a second later so is this."""
     for _ in range(5):
@@ -234,7 +238,7 @@ async def test_rates_can_be_switched_off(clock: FakeClock) -> None:
         assert len(workspace.messages("ops")) == 20
 
 
-async def test_faults_come_as_ordered(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_faults_come_as_ordered(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """A forced 429, an error, and an effect with a lost answer."""
     workspace.faults.ratelimit_next("chat.postMessage", retry_after=7)
     workspace.faults.fail_next("chat.postMessage", error="fatal_error")
@@ -252,7 +256,7 @@ async def test_faults_come_as_ordered(workspace: Workspace, client: AsyncWebClie
     assert [each.error for each in workspace.calls("chat.postMessage")] == ["ratelimited", "fatal_error", None, None]
 
 
-async def test_the_log_keeps_calls_without_their_token(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_the_log_keeps_calls_without_their_token(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """The request and the answer, never the secret."""
     await client.chat_postMessage(channel="C0OPS", text="x", unfurl_links=False)
     await client.apps_connections_open(app_token=workspace.config.app_token)

@@ -12,12 +12,12 @@ from vpsops.playground.web.asgi_server import served
 from vpsops.playground.web.events.change_notifier import Bell
 from vpsops.playground.web.events.sse import Feed
 from vpsops.playground.web.provider import TROUBLES
-from vpsops.playground.web.runtime import Ground, Options, running_ground
+from vpsops.playground.web.runtime import Ground, RuntimeOptions, running_ground
 
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Ground]:
-    async with running_ground(Options(speed=60), VirtualClock()) as started:
+    async with running_ground(RuntimeOptions(speed=60), VirtualClock()) as started:
         with listen(0) as listener:
             async with served(started, listener):
                 yield started

@@ -8,10 +8,10 @@ from slack_bolt.async_app import AsyncAck
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.playground.slack.apps import bolt_app, over_socket
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 
 
-async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: Workspace) -> None:
+async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: SimulatedWorkspace) -> None:
     """The ack carries the envelope's id and its payload is shown to the person."""
     app = bolt_app(workspace)
 
@@ -27,7 +27,9 @@ async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: Wo
     assert [each.text for each in workspace.ephemerals("alice", "ops")] == ["one server"]
 
 
-async def test_an_unhandled_command_stays_open_and_is_sent_again(workspace: Workspace, clock: FakeClock) -> None:
+async def test_an_unhandled_command_stays_open_and_is_sent_again(
+    workspace: SimulatedWorkspace, clock: FakeClock
+) -> None:
     """Bolt answers 404 to an unknown command, so no ack goes out and Slack delivers the envelope once more."""
     app = bolt_app(workspace)
     async with over_socket(workspace, app), anyio.create_task_group() as tasks:
@@ -46,7 +48,7 @@ async def test_an_unhandled_command_stays_open_and_is_sent_again(workspace: Work
     assert (first["envelope_id"], second["retry_attempt"]) == (second["envelope_id"], 1)
 
 
-async def test_a_refreshed_connection_is_replaced_by_the_app(workspace: Workspace) -> None:
+async def test_a_refreshed_connection_is_replaced_by_the_app(workspace: SimulatedWorkspace) -> None:
     """After a disconnect notice the app opens a new WebSocket and gets what comes next."""
     app = bolt_app(workspace)
 
@@ -63,7 +65,7 @@ async def test_a_refreshed_connection_is_replaced_by_the_app(workspace: Workspac
     assert len(workspace.calls("apps.connections.open")) == 2
 
 
-async def test_an_envelope_lost_with_its_connection_is_sent_on_the_next(workspace: Workspace) -> None:
+async def test_an_envelope_lost_with_its_connection_is_sent_on_the_next(workspace: SimulatedWorkspace) -> None:
     """A cut connection takes no ack with it: the same envelope goes out again once the app is back."""
     app, reached = bolt_app(workspace), anyio.Event()
     lost = anyio.Event()

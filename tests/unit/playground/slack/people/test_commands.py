@@ -12,13 +12,13 @@ from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.elements import NotOnScreen
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 
-async def test_a_command_is_acked_and_answered_again_through_its_response_url(workspace: Workspace) -> None:
+async def test_a_command_is_acked_and_answered_again_through_its_response_url(workspace: SimulatedWorkspace) -> None:
     """The ack's text and a later answer both appear to the person alone."""
     app = bolt_app(workspace)
 
@@ -35,7 +35,7 @@ async def test_a_command_is_acked_and_answered_again_through_its_response_url(wo
     assert [each.text for each in workspace.messages("ops")] == ["web01 runs"]
 
 
-async def test_the_sdk_verifies_the_signature_of_a_command(workspace: Workspace) -> None:
+async def test_the_sdk_verifies_the_signature_of_a_command(workspace: SimulatedWorkspace) -> None:
     """slack_sdk's own verifier accepts the body and headers as sent, and refuses them altered."""
     app = bolt_app(workspace)
     async with over_http(workspace, app):
@@ -46,7 +46,7 @@ async def test_the_sdk_verifies_the_signature_of_a_command(workspace: Workspace)
     assert not verifier.is_valid_request(body + b"x", headers)
 
 
-async def test_a_command_carries_the_fields_a_real_one_has(workspace: Workspace) -> None:
+async def test_a_command_carries_the_fields_a_real_one_has(workspace: SimulatedWorkspace) -> None:
     """Ids, names, a trigger, a response address, and mentions escaped to ids."""
     app, seen = bolt_app(workspace), []
 
@@ -66,7 +66,7 @@ async def test_a_command_carries_the_fields_a_real_one_has(workspace: Workspace)
     assert seen[0]["response_url"].startswith(f"{workspace.base_url}/hooks/commands/T0ACME/")
 
 
-async def test_a_late_ack_shows_operation_timeout(workspace: Workspace, clock: FakeClock) -> None:
+async def test_a_late_ack_shows_operation_timeout(workspace: SimulatedWorkspace, clock: FakeClock) -> None:
     """Three seconds without an answer and the person reads Slack's own error."""
     app, reached, finish = bolt_app(workspace), anyio.Event(), anyio.Event()
 
@@ -92,7 +92,7 @@ async def test_a_late_ack_shows_operation_timeout(workspace: Workspace, clock: F
     assert workspace.ephemerals("alice") == []
 
 
-async def test_the_same_delivery_arrives_as_often_as_asked(workspace: Workspace) -> None:
+async def test_the_same_delivery_arrives_as_often_as_asked(workspace: SimulatedWorkspace) -> None:
     """Copies share trigger and response address, as Slack's duplicates do, and may arrive at once."""
     app, seen = bolt_app(workspace), []
 
@@ -108,7 +108,7 @@ async def test_the_same_delivery_arrives_as_often_as_asked(workspace: Workspace)
     assert len(workspace.ephemerals("alice")) == 1
 
 
-async def test_an_unknown_command_or_an_absent_app_shows_an_error(workspace: Workspace) -> None:
+async def test_an_unknown_command_or_an_absent_app_shows_an_error(workspace: SimulatedWorkspace) -> None:
     """A 404 and a refused connection have their own words."""
     async with over_http(workspace, bolt_app(workspace)):
         unknown = await workspace.command("alice", "ops", "/nothing")
@@ -117,7 +117,7 @@ async def test_an_unknown_command_or_an_absent_app_shows_an_error(workspace: Wor
     assert (unknown.error, absent.error) == ("http_client_error", "dispatch_failed")
 
 
-async def test_an_ack_with_blocks_over_a_limit_shows_invalid_command_response(workspace: Workspace) -> None:
+async def test_an_ack_with_blocks_over_a_limit_shows_invalid_command_response(workspace: SimulatedWorkspace) -> None:
     """The limits hold for acks too, and the delivery names the problem."""
     app = bolt_app(workspace)
 
@@ -133,7 +133,9 @@ async def test_an_ack_with_blocks_over_a_limit_shows_invalid_command_response(wo
     assert workspace.ephemerals("alice") == []
 
 
-async def test_an_event_the_app_fails_is_sent_again_on_slacks_schedule(workspace: Workspace, clock: FakeClock) -> None:
+async def test_an_event_the_app_fails_is_sent_again_on_slacks_schedule(
+    workspace: SimulatedWorkspace, clock: FakeClock
+) -> None:
     """At once, after a minute, after five more; each with its retry number, the event id unchanged."""
     app, seen = bolt_app(workspace), []
 
@@ -154,7 +156,7 @@ async def test_an_event_the_app_fails_is_sent_again_on_slacks_schedule(workspace
     assert [retry for _, retry in seen] == [None, ["1"], ["2"], ["3"]]
 
 
-async def test_an_app_can_ask_for_no_retry(workspace: Workspace) -> None:
+async def test_an_app_can_ask_for_no_retry(workspace: SimulatedWorkspace) -> None:
     """`X-Slack-No-Retry: 1` on a failure ends the matter."""
     app = bolt_app(workspace)
 
@@ -185,7 +187,7 @@ async def test_only_this_machine_is_served() -> None:
     ],
 )
 async def test_what_strangers_send_reaches_the_app_as_sent(
-    workspace: Workspace, change: dict[str, str], status: int
+    workspace: SimulatedWorkspace, change: dict[str, str], status: int
 ) -> None:
     """Raw deliveries carry exactly the bytes and headers given, so that edges can be tried."""
     async with over_http(workspace, bolt_app(workspace)):
@@ -196,7 +198,7 @@ async def test_what_strangers_send_reaches_the_app_as_sent(
     assert attempt.status == status
 
 
-async def test_nobody_types_where_they_are_not(workspace: Workspace) -> None:
+async def test_nobody_types_where_they_are_not(workspace: SimulatedWorkspace) -> None:
     """A stranger to a private channel, and someone who left, can do nothing."""
     with pytest.raises(NotOnScreen, match="does not see secret"):
         await workspace.command("bob", "secret", "/vps")

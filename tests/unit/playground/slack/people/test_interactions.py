@@ -12,7 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.playground.slack.apps import bolt_app, over_http
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.elements import NotOnScreen
 
 Json = dict[str, Any]
@@ -46,14 +46,16 @@ CARD: list[Json] = [
 ]
 
 
-async def post_card(workspace: Workspace, client: AsyncWebClient) -> Any:
+async def post_card(workspace: SimulatedWorkspace, client: AsyncWebClient) -> Any:
     posted = await client.chat_postMessage(channel="C0OPS", text="Reboot web01?", blocks=CARD)
     message = workspace.message("ops", posted["ts"])
     assert message is not None
     return message
 
 
-async def test_a_click_reaches_the_app_and_the_message_changes(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_click_reaches_the_app_and_the_message_changes(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """The payload is made from the posted message; the dialog agreed to is recorded."""
     app, seen = bolt_app(workspace), []
 
@@ -76,7 +78,7 @@ async def test_a_click_reaches_the_app_and_the_message_changes(workspace: Worksp
 
 
 async def test_a_button_that_is_gone_can_only_be_pressed_on_an_old_copy(
-    workspace: Workspace, client: AsyncWebClient
+    workspace: SimulatedWorkspace, client: AsyncWebClient
 ) -> None:
     """A person sees the current message; a client that lags sends the old button all the same."""
     app, seen = bolt_app(workspace), []
@@ -99,7 +101,9 @@ async def test_a_button_that_is_gone_can_only_be_pressed_on_an_old_copy(
     assert seen == ["chg_1"]
 
 
-async def test_a_double_click_arrives_twice_with_the_same_trigger(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_double_click_arrives_twice_with_the_same_trigger(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """Slack marks neither copy of a click."""
     app, seen = bolt_app(workspace), []
 
@@ -115,7 +119,9 @@ async def test_a_double_click_arrives_twice_with_the_same_trigger(workspace: Wor
     assert seen[0][2] is None
 
 
-async def test_menus_send_what_was_picked_and_the_state_keeps_it(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_menus_send_what_was_picked_and_the_state_keeps_it(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """A menu's choice shows in the state of later clicks; an option not offered cannot be picked."""
     app, seen = bolt_app(workspace), []
 
@@ -139,7 +145,9 @@ async def test_menus_send_what_was_picked_and_the_state_keeps_it(workspace: Work
     assert seen[2]["state"]["values"]["decide"]["when"]["selected_option"]["value"] == "later"
 
 
-async def test_a_menu_fed_by_the_app_offers_what_the_app_answers(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_menu_fed_by_the_app_offers_what_the_app_answers(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """From the third character on; only an offered option can be picked."""
     app = bolt_app(workspace)
     element = {"type": "external_select", "action_id": "server"}
@@ -169,7 +177,7 @@ async def test_a_menu_fed_by_the_app_offers_what_the_app_answers(workspace: Work
 
 
 async def test_buttons_hidden_from_a_person_cannot_be_pressed_by_them(
-    workspace: Workspace, client: AsyncWebClient
+    workspace: SimulatedWorkspace, client: AsyncWebClient
 ) -> None:
     """`visible_to_user_ids` hides in the client; a stale copy of a modified client still reaches the app."""
     button = {"type": "button", "action_id": "go", "text": plain("Go"), "visible_to_user_ids": ["U0BOB"]}
@@ -179,7 +187,7 @@ async def test_buttons_hidden_from_a_person_cannot_be_pressed_by_them(
         await workspace.click("alice", workspace.messages("ops")[0], "go")
 
 
-async def test_an_ephemeral_is_replaced_and_deleted_through_its_clicks(workspace: Workspace) -> None:
+async def test_an_ephemeral_is_replaced_and_deleted_through_its_clicks(workspace: SimulatedWorkspace) -> None:
     """The response address of a click is the only way to change what one person sees."""
     app = bolt_app(workspace)
 
@@ -212,7 +220,9 @@ async def test_an_ephemeral_is_replaced_and_deleted_through_its_clicks(workspace
     assert workspace.ephemerals("alice") == []
 
 
-async def test_a_response_url_lives_five_uses_and_thirty_minutes(workspace: Workspace, clock: FakeClock) -> None:
+async def test_a_response_url_lives_five_uses_and_thirty_minutes(
+    workspace: SimulatedWorkspace, clock: FakeClock
+) -> None:
     """Then it answers 404 with Slack's word for it."""
     await workspace.command("alice", "ops", "/vps")
     await workspace.command("alice", "ops", "/vps")
@@ -232,7 +242,7 @@ async def test_a_response_url_lives_five_uses_and_thirty_minutes(workspace: Work
     assert len(workspace.hook_log) == 9
 
 
-async def test_a_response_over_a_limit_is_refused(workspace: Workspace) -> None:
+async def test_a_response_over_a_limit_is_refused(workspace: SimulatedWorkspace) -> None:
     """The same limits hold for answers, and an empty one is no answer."""
     await workspace.command("alice", "ops", "/vps")
     url = workspace.deliveries[0].payload["response_url"]
@@ -248,7 +258,7 @@ async def test_a_response_over_a_limit_is_refused(workspace: Workspace) -> None:
     assert workspace.ephemerals("alice") == []
 
 
-async def test_shortcuts_reach_the_app(workspace: Workspace) -> None:
+async def test_shortcuts_reach_the_app(workspace: SimulatedWorkspace) -> None:
     """A global one and one on a message, each with a trigger."""
     app, seen = bolt_app(workspace), []
 
@@ -268,7 +278,7 @@ async def test_shortcuts_reach_the_app(workspace: Workspace) -> None:
     assert all(each["trigger_id"] for each in seen)
 
 
-async def test_a_call_can_be_held_back_to_make_a_race(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_call_can_be_held_back_to_make_a_race(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """The gate signals that the call is there and lets it go on request."""
     gate = workspace.faults.hold_next("chat.postMessage")
     async with anyio.create_task_group() as tasks:
@@ -286,7 +296,7 @@ async def test_a_call_can_be_held_back_to_make_a_race(workspace: Workspace, clie
     assert message[0].text == "held"
 
 
-async def test_waiting_for_what_never_comes_ends(workspace: Workspace) -> None:
+async def test_waiting_for_what_never_comes_ends(workspace: SimulatedWorkspace) -> None:
     """`wait_for` gives up after its limit."""
     with pytest.raises(TimeoutError):
         await workspace.wait_for(lambda: workspace.messages("ops"), limit=0.01)

@@ -10,7 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.fakes.clock import FakeClock
 from tests.unit.playground.slack.apps import bolt_app, over_http
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.elements import NotOnScreen
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ def modal(callback_id: str = "reason", **fields: Any) -> Json:
     return {**view, "blocks": blocks, **fields}
 
 
-async def trigger(workspace: Workspace) -> str:
+async def trigger(workspace: SimulatedWorkspace) -> str:
     delivery = await workspace.command("alice", "ops", "/vps")
     return str(delivery.payload["trigger_id"])
 
@@ -43,7 +43,7 @@ async def error_of(call: Any) -> str:
 
 
 async def test_a_modal_opens_within_the_life_of_a_trigger_once(
-    workspace: Workspace, client: AsyncWebClient, clock: FakeClock
+    workspace: SimulatedWorkspace, client: AsyncWebClient, clock: FakeClock
 ) -> None:
     """Three seconds, one use, and only triggers Slack gave out."""
     first, late = await trigger(workspace), await trigger(workspace)
@@ -58,7 +58,7 @@ async def test_a_modal_opens_within_the_life_of_a_trigger_once(
 
 
 async def test_a_refused_view_names_its_problem_and_spends_no_trigger(
-    workspace: Workspace, client: AsyncWebClient
+    workspace: SimulatedWorkspace, client: AsyncWebClient
 ) -> None:
     """Inputs without a submit button, a title too long; then the same trigger opens a good one."""
     key = await trigger(workspace)
@@ -76,7 +76,7 @@ async def test_a_refused_view_names_its_problem_and_spends_no_trigger(
     assert (await client.views_open(trigger_id=key, view=modal()))["ok"]
 
 
-async def test_three_modals_stack_and_a_fourth_is_refused(workspace: Workspace) -> None:
+async def test_three_modals_stack_and_a_fourth_is_refused(workspace: SimulatedWorkspace) -> None:
     """Each is pushed with the trigger of a click in the one below."""
     app, errors = bolt_app(workspace), []
     deeper = modal(
@@ -108,13 +108,13 @@ async def test_three_modals_stack_and_a_fourth_is_refused(workspace: Workspace) 
     assert (middle.previous, top.previous, top.root) == (bottom.id, middle.id, bottom.id)
 
 
-async def test_a_push_needs_a_trigger_from_a_modal(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_push_needs_a_trigger_from_a_modal(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """A command's trigger opens, it does not push."""
     assert await error_of(client.views_push(trigger_id=await trigger(workspace), view=modal())) == "not_found"
 
 
 async def test_a_stale_hash_is_refused_and_the_view_id_or_external_id_finds_it(
-    workspace: Workspace, client: AsyncWebClient
+    workspace: SimulatedWorkspace, client: AsyncWebClient
 ) -> None:
     """Two updates with the same hash: the second conflicts."""
     opened = await client.views_open(trigger_id=await trigger(workspace), view=modal(external_id="ext"))
@@ -132,7 +132,7 @@ async def test_a_stale_hash_is_refused_and_the_view_id_or_external_id_finds_it(
 Answer = Callable[[AsyncAck], Any]
 
 
-async def submit(workspace: Workspace, app: AsyncApp, **view: Any) -> Any:
+async def submit(workspace: SimulatedWorkspace, app: AsyncApp, **view: Any) -> Any:
     client = app.client
     await client.views_open(trigger_id=await trigger(workspace), view=modal(**view))
     top = workspace.modal("alice")
@@ -141,7 +141,7 @@ async def submit(workspace: Workspace, app: AsyncApp, **view: Any) -> Any:
         return await workspace.submit_view("alice", top, {"why": "too risky", "note_text": "see #42"})
 
 
-async def test_a_submission_carries_the_values_and_closes_the_modal(workspace: Workspace) -> None:
+async def test_a_submission_carries_the_values_and_closes_the_modal(workspace: SimulatedWorkspace) -> None:
     """Keys may be block ids or action ids; private metadata comes back."""
     app, seen = bolt_app(workspace), []
 
@@ -167,7 +167,9 @@ async def test_a_submission_carries_the_values_and_closes_the_modal(workspace: W
         ({"response_action": "errors", "errors": {"why": "too short"}}, ["Deny"]),
     ],
 )
-async def test_the_answer_to_a_submission_is_carried_out(workspace: Workspace, answer: Json, titles: list[str]) -> None:
+async def test_the_answer_to_a_submission_is_carried_out(
+    workspace: SimulatedWorkspace, answer: Json, titles: list[str]
+) -> None:
     """Clear, update, push and errors each do to the screen what they do in Slack."""
     app = bolt_app(workspace)
 
@@ -191,7 +193,7 @@ async def test_the_answer_to_a_submission_is_carried_out(workspace: Workspace, a
     ],
 )
 async def test_an_answer_slack_cannot_use_leaves_the_modal_with_trouble(
-    workspace: Workspace, answer: Json, said: str
+    workspace: SimulatedWorkspace, answer: Json, said: str
 ) -> None:
     """The person reads that something went wrong; the delivery has the details."""
     app = bolt_app(workspace)
@@ -207,7 +209,9 @@ async def test_an_answer_slack_cannot_use_leaves_the_modal_with_trouble(
     assert len(workspace.modals("alice")) == 1
 
 
-async def test_the_client_refuses_what_slacks_client_refuses(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_the_client_refuses_what_slacks_client_refuses(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """A required input left empty, a text too long, a name that is not there, a modal behind another."""
     await client.views_open(trigger_id=await trigger(workspace), view=modal())
     (top,) = workspace.modals("alice")
@@ -222,7 +226,9 @@ async def test_the_client_refuses_what_slacks_client_refuses(workspace: Workspac
         await workspace.submit_view("bob", top, {"why": "x"})
 
 
-async def test_closing_tells_the_app_where_it_asked_to_be_told(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_closing_tells_the_app_where_it_asked_to_be_told(
+    workspace: SimulatedWorkspace, client: AsyncWebClient
+) -> None:
     """One modal, or the whole stack with `is_cleared`, only with `notify_on_close`."""
     app, seen = bolt_app(workspace), []
 
@@ -243,7 +249,7 @@ async def test_closing_tells_the_app_where_it_asked_to_be_told(workspace: Worksp
 
 
 async def test_a_home_tab_is_published_and_clicked_without_a_response_url(
-    workspace: Workspace, client: AsyncWebClient
+    workspace: SimulatedWorkspace, client: AsyncWebClient
 ) -> None:
     """Opening sends the app the hash shown; a stale hash conflicts; clicks carry the view."""
     app, seen = bolt_app(workspace), []

@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.plain_text import plain
 from vpsops.playground.slack.rendering.render import render_blocks, render_view, transcript
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import View
-from vpsops.playground.slack.workspace.state import State
+from vpsops.playground.slack.workspace.state import WorkspaceState
 
 Json = dict[str, Any]
-STATE = State(WorkspaceConfig())
+STATE = WorkspaceState(WorkspaceConfig())
 
 
 def text(words: str, kind: str = "plain_text") -> Json:
@@ -114,7 +114,7 @@ def test_a_modal_shows_its_inputs_errors_and_buttons() -> None:
     ]
 
 
-async def test_a_transcript_keeps_threads_together(workspace: Workspace, client: AsyncWebClient) -> None:
+async def test_a_transcript_keeps_threads_together(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """Replies are indented below their message; edits and ephemerals are marked."""
     first = await client.chat_postMessage(channel="C0OPS", text="first")
     await client.chat_postMessage(channel="C0OPS", text="second")
