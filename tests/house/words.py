@@ -12,7 +12,7 @@ WORDS: Final[Mapping[str, re.Pattern[str]]] = {
     "nobody, somebody, anybody, everybody": re.compile(r"\b(nobody|somebody|anybody|everybody)\b"),
     "whoever, whom, whose": re.compile(r"\b(whoever|whom|whose)\b"),
     "look": re.compile(r"\blook(s|ed)?\b"),
-    "one as a variable": re.compile(r"\bone\.|\bfor one in\b"),
+    "one as a variable": re.compile(r"\bone\.(?=[a-z_])|\bfor one in\b"),
     "anew": re.compile(r"\banew\b"),
 }
 
