@@ -18,7 +18,7 @@ from tests.contract.test_simulator_process import first_lines
 from tests.harness.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-START = "import sys; from vpsops import main; sys.exit(main())"
+START = "import sys; from vpsops.cli.main import main; sys.exit(main())"
 READY_SECONDS = PATIENCE_SECONDS
 Json = dict[str, object]
 

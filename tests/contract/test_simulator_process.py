@@ -20,7 +20,7 @@ from vpsops.playground.wayscloud import cli
 from vpsops.playground.wayscloud.serve import listen
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-START = "import sys; from vpsops import main; sys.exit(main())"
+START = "import sys; from vpsops.cli.main import main; sys.exit(main())"
 
 
 async def first_lines(process: Process, count: int) -> list[str]:

@@ -189,7 +189,7 @@ def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_broken_module_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A subcommand that cannot even be loaded ends like any other unexpected error."""
-    monkeypatch.setitem(console.COMMANDS, "changes", ("core.no_such_module", "list changes"))
+    monkeypatch.setitem(console.COMMANDS, "changes", ("vpsops.core.no_such_module", "list changes"))
     assert ended(["changes"]) == 1
     err = capsys.readouterr().err
     assert "ModuleNotFoundError" in err
