@@ -63,7 +63,7 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
         group.start_soon(note, "fleet", _fleet(ctx, requester))
         group.start_soon(note, "votes", _votes(ctx, me, seen.holds))
         group.start_soon(note, "resume", _may_resume(ctx, me))
-    waiting: Waiting = results["votes"]
+    waiting: WaitingChanges = results["votes"]
     page = HomePage(
         now=ctx.core.clock.now(),
         votes=waiting.votes,
@@ -82,7 +82,7 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingChanges:
     """What waits for one person, of what others asked for; `trouble` says why that cannot be told."""
 
     votes: Sequence[Change] = ()
@@ -90,20 +90,20 @@ class Waiting:
     trouble: str = ""
 
 
-async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting:
+async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> WaitingChanges:
     """Return what this person may decide, by what can be read of groups and channels now, or why that is open."""
     others = [hold for hold in holds if not me.same_human(hold.actor)]
     if not others:
-        return Waiting()
+        return WaitingChanges()
     stewards = ctx.core.stewards
     every = union_of([settler for change in others for settler in settlers(change, stewards)])
     groups = await ctx.membership.read_groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
     mine = [other for other in others if may_decide(other, voter, stewards)]
     if not mine and groups is None:
-        return Waiting(trouble="I cannot read who may vote just now, so what waits for you cannot be told.")
+        return WaitingChanges(trouble="I cannot read who may vote just now, so what waits for you cannot be told.")
     unclear = [item for item in mine if item.state is State.NEEDS_PERSON]
-    return Waiting([item for item in mine if item.state is State.HELD], unclear)
+    return WaitingChanges([item for item in mine if item.state is State.HELD], unclear)
 
 
 def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
@@ -137,7 +137,7 @@ async def _fleet(ctx: BotContext, requester: Requester) -> HomeServers:
     return HomeServers(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")
 
 
-def _shown(own: Sequence[Change], others: Waiting) -> list[Change]:
+def _shown(own: Sequence[Change], others: WaitingChanges) -> list[Change]:
     """Return the changes whose cards are linked to."""
     waiting = [item for item in own if item.state.open][:OPEN_SHOWN]
     ended = [item for item in own if not item.state.open][:RECENT_SHOWN]

@@ -18,20 +18,20 @@ from vpsops.playground.slack.workspace.log import Delivery
 from vpsops.playground.slack.workspace.protocol import Json
 
 
-class Order(BaseModel):
+class OrderBody(BaseModel):
     """One order; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Person(Order):
+class Person(OrderBody):
     """An order that a person carries out."""
 
     user: str
     duplicates: int = 0
 
 
-class Command(Person):
+class CommandBody(Person):
     """POST /_sim/command: type a slash command."""
 
     channel: str
@@ -94,7 +94,7 @@ class Close(Person):
     view: str
 
 
-class Home(Person):
+class HomeBody(Person):
     """POST /_sim/home: open the app's home tab."""
 
 
@@ -106,26 +106,26 @@ class Shortcut(Person):
     ts: str = ""
 
 
-class Archive(Order):
+class Archive(OrderBody):
     """POST /_sim/archive: archive a channel or bring it back."""
 
     channel: str
     archived: bool = True
 
 
-class Connect(Order):
+class Connect(OrderBody):
     """POST /_sim/connect: set the app's request URL."""
 
     request_url: str
 
 
-class Refuse(Order):
+class Refuse(OrderBody):
     """POST /_sim/token: refuse the token from now on, or accept it again."""
 
     error: Literal["token_revoked", "account_inactive", "invalid_auth"] | None
 
 
-class FaultOrder(Order):
+class FaultOrder(OrderBody):
     """POST /_sim/faults: what happens to the next calls of a Web API method."""
 
     method: str
@@ -138,7 +138,7 @@ class FaultOrder(Order):
 Handler = Callable[[SimulatedWorkspace, Any], Awaitable[Json]]
 
 
-async def command(workspace: SimulatedWorkspace, order: Command) -> Json:
+async def command(workspace: SimulatedWorkspace, order: CommandBody) -> Json:
     """Type a slash command."""
     sent = await workspace.command(order.user, order.channel, order.command, order.text, duplicates=order.duplicates)
     return delivery_body(sent)
@@ -183,7 +183,7 @@ async def close(workspace: SimulatedWorkspace, order: Close) -> Json:
     return {"ok": True, "deliveries": [delivery_body(each) for each in sent]}
 
 
-async def home(workspace: SimulatedWorkspace, order: Home) -> Json:
+async def home(workspace: SimulatedWorkspace, order: HomeBody) -> Json:
     """Open the home tab."""
     return delivery_body(await workspace.open_home(order.user, duplicates=order.duplicates))
 
@@ -229,8 +229,8 @@ async def faults(workspace: SimulatedWorkspace, order: FaultOrder) -> Json:
     return {"ok": True}
 
 
-ORDERS: dict[str, tuple[type[Order], Handler]] = {
-    "command": (Command, command),
+ORDERS: dict[str, tuple[type[OrderBody], Handler]] = {
+    "command": (CommandBody, command),
     "click": (Click, click),
     "select": (Select, select),
     "options": (Options, options),
@@ -238,7 +238,7 @@ ORDERS: dict[str, tuple[type[Order], Handler]] = {
     "fill": (Fill, fill),
     "say": (Say, say),
     "close": (Close, close),
-    "home": (Home, home),
+    "home": (HomeBody, home),
     "shortcut": (Shortcut, shortcut),
     "archive": (Archive, archive),
     "connect": (Connect, connect),

@@ -13,7 +13,7 @@ Which = Annotated[str, Field(description="hostname or id of a server")]
 WEB: Final = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 
 
-class Server(BaseModel):
+class BareServer(BaseModel):
     """A server."""
 
     id: str
@@ -25,10 +25,10 @@ class Server(BaseModel):
 class Servers(BaseModel):
     """Some servers."""
 
-    servers: list[Server]
+    servers: list[BareServer]
 
 
-class Done(BaseModel):
+class BareOutcome(BaseModel):
     """What was done."""
 
     ok: bool
@@ -36,8 +36,8 @@ class Done(BaseModel):
 
 
 FLEET: Final = [
-    Server(id=WEB, hostname="web01.example.com", status="running"),
-    Server(id="2", hostname="db01", status="running"),
+    BareServer(id=WEB, hostname="web01.example.com", status="running"),
+    BareServer(id="2", hostname="db01", status="running"),
 ]
 provider = httpx.AsyncClient(
     base_url=os.environ.get("WAYSCLOUD_API_URL", "http://127.0.0.1:1"),
@@ -47,12 +47,12 @@ provider = httpx.AsyncClient(
 
 
 @server.tool()
-async def vps_get(server: Which) -> Server:
+async def vps_get(server: Which) -> BareServer:
     """Show one server."""
     listed: Any = (await provider.get("/v1/vps")).raise_for_status().json()
     result = next(entry for entry in entries(listed) if entry["hostname"].startswith(server))
     full: Any = (await provider.get(f"/v1/vps/{result['id']}")).raise_for_status().json()
-    return Server.model_validate({**result, **full})
+    return BareServer.model_validate({**result, **full})
 
 
 def entries(listed: Any) -> list[dict[str, Any]]:
@@ -71,8 +71,8 @@ async def vps_list(state: str = "") -> Servers:
 def power(name: str) -> None:
     """Add a tool that alters a server."""
 
-    async def act(server: Which, reason: str = "") -> Done:
-        return Done(ok=True, change=f"{server}{reason}")
+    async def act(server: Which, reason: str = "") -> BareOutcome:
+        return BareOutcome(ok=True, change=f"{server}{reason}")
 
     server.tool(name=name, description=f"{name.removeprefix('vps_')} a server")(act)
 

@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 from vpsops.core.common.clock import Clock
 from vpsops.playground.slack.api.change_notifier import ChangeNotifier
 from vpsops.playground.slack.api.socket_mode import SocketLine
-from vpsops.playground.slack.api.transports import Envelope, HttpLine, Kind, Transport
+from vpsops.playground.slack.api.transports import Envelope, HttpLine, Kind, SlackTransport
 from vpsops.playground.slack.workspace.log import Attempt, Delivery
 from vpsops.playground.slack.workspace.protocol import Json
 
@@ -53,13 +53,13 @@ class Dispatcher:
             self.background.start_soon(self._retry, line, delivery, envelope)
         return delivery
 
-    async def _try(self, line: Transport, delivery: Delivery, envelope: Envelope) -> Attempt:
+    async def _try(self, line: SlackTransport, delivery: Delivery, envelope: Envelope) -> Attempt:
         attempt = await line.send(envelope)
         delivery.attempts.append(attempt)
         self.changes.ring()
         return attempt
 
-    async def _retry(self, line: Transport, delivery: Delivery, envelope: Envelope) -> None:
+    async def _retry(self, line: SlackTransport, delivery: Delivery, envelope: Envelope) -> None:
         last = delivery.attempts[-1]
         for number, delay in enumerate(self._delays(line, envelope.kind), start=1):
             if last.ok or last.no_retry:
@@ -67,12 +67,12 @@ class Dispatcher:
             await self.clock.sleep(delay)
             last = await self._try(line, delivery, envelope.again(number, REASONS.get(last.error or "", "http_error")))
 
-    def _delays(self, line: Transport, kind: Kind) -> tuple[float, ...]:
+    def _delays(self, line: SlackTransport, kind: Kind) -> tuple[float, ...]:
         if kind == "events_api":
             return EVENT_RETRIES
         return SOCKET_RETRIES if line is self.socket else ()
 
-    def _line(self, how: Sending) -> Transport:
+    def _line(self, how: Sending) -> SlackTransport:
         wanted = how.get("transport") or ("socket" if self.socket.connections else "http")
         return self.socket if wanted == "socket" else self.http
 

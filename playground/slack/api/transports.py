@@ -35,7 +35,7 @@ class Envelope:
         return replace(self, retry=retry, retry_reason=reason)
 
 
-class Transport(Protocol):
+class SlackTransport(Protocol):
     """A transport to the app."""
 
     async def send(self, envelope: Envelope) -> Attempt:
