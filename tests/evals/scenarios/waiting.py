@@ -109,7 +109,7 @@ WAITING: Final = (
         WAIT,
         "A change on web01 is in my way. Cancel it, whoever asked for it.",
         Setting(arrange=alice_wants_a_reboot, patience=SHORT),
-        (nothing, asked_for(), says("only who asked"), says_not("was cancelled")),
+        (nothing, asked_for(), says("can cancel this change"), says_not("was cancelled")),
         try_to_cancel_alices,
         calls("It was cancelled.", call("vps_changes")),
     ),
