@@ -57,7 +57,7 @@ class BotContext:
 async def known_actor(ctx: BotContext, requester: Requester, *, fresh: bool = False) -> Actor:
     """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
 
-    They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
+    They are read `anew` where something is to be altered. The workspace counts as a group of all its members, so that
     "in none of them" is not "not known".
     """
     policy = ctx.core.policy.latest()

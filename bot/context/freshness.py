@@ -1,4 +1,4 @@
-"""How long an interaction is still meant: what is handled later is refused, and its user is told."""
+"""How long an interaction is valid: one that is handled later is refused, with a message to its user."""
 
 from typing import Any, Final
 

@@ -20,7 +20,7 @@ MOST: Final = 20
 """Homes kept current; `views.publish` takes about a hundred a minute for the whole workspace."""
 LIST_SECONDS: Final = 15.0
 TROUBLE_SECONDS: Final = 10.0
-"""A provider that is away keeps nobody waiting twice."""
+"""How long after a failed read the provider is not asked again for a Home."""
 WAIT_SECONDS: Final = 5.0
 
 
@@ -54,7 +54,7 @@ class Homes:
         self.shelf = Shelf()
 
     def opened(self, viewer: Viewer, now: float) -> Home:
-        """Note that somebody looks at their Home, and return it."""
+        """Note that a user opened their Home, and return it."""
         key = (viewer.team, viewer.user)
         home = self._open.pop(key, None) or Home(viewer)
         home.opened_at = now
@@ -63,7 +63,7 @@ class Homes:
         return home
 
     def opened_by(self, viewer: Viewer) -> Home:
-        """Return somebody's Home; one that is not kept current any more is a Home of which nothing is known."""
+        """Return a user's Home; an empty one where it is no longer kept current."""
         return self._open.get((viewer.team, viewer.user)) or Home(viewer)
 
     def current(self, now: float) -> list[Home]:

@@ -35,7 +35,7 @@ async def links_to(ctx: BotContext, requester: Requester, changes: Sequence[Chan
 
 
 def best_copy(copies: Sequence[PostedMessage], channel: str, *, own: bool) -> PostedMessage | None:
-    """Choose the copy to send somebody to: in their channel, else with the voters, else any they can open; pure."""
+    """Choose the copy to link to: in the reader's channel, else with the voters, else any that the reader can open."""
     cards = [copy for copy in copies if copy.purpose in {audience.value for audience in Audience}]
     open_to = [card for card in cards if own or not card.channel.startswith("D")]
     ranked = sorted(open_to, key=lambda entry: (entry.channel != channel, entry.purpose != Audience.VOTERS.value))

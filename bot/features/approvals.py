@@ -29,7 +29,7 @@ IN_SLACK: Final = "confirmed in Slack by the asker's account"
 
 
 class Yes(StrEnum):
-    """As whom somebody says yes: as the asker, or as one of those who decide."""
+    """The role of an approval: the requester's confirmation, or an approver's vote."""
 
     CONFIRM = "confirm"
     APPROVE = "approve"
@@ -37,7 +37,7 @@ class Yes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """Somebody's yes to exactly what was shown."""
+    """An approval of exactly what was shown."""
 
     change: Change
     digest: str
@@ -84,7 +84,7 @@ async def _ask(ctx: BotContext, requester: Requester, trigger: str, agreed: Agre
 
 
 def _may(requester: Requester, agreed: Agreed) -> None:
-    """Tell those who could not say yes anyway before they type; the gate decides again afterwards."""
+    """Refuse a user who may not approve before the form opens; the gate decides again afterwards."""
     change = agreed.change
     if change.state is not State.HELD:
         raise stale(change)

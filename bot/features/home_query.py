@@ -36,7 +36,7 @@ GUESTS: Final = (
 
 
 def asking_for(viewer: Viewer) -> Requester:
-    """Return somebody who looks at their Home as one who asks; answers go to their direct messages."""
+    """Return the owner of a Home as a requester; answers go to their direct messages."""
     return Requester(viewer.user, viewer.name, viewer.team, ReplyTarget(viewer.user, viewer.user), "")
 
 
@@ -83,7 +83,7 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
 
 @dataclass(frozen=True, slots=True)
 class WaitingChanges:
-    """What waits for one person, of what others asked for; `trouble` says why that cannot be told."""
+    """The changes of others that wait for one person; `trouble` is the reason why they are not known."""
 
     votes: Sequence[Change] = ()
     unclear: Sequence[Change] = ()
@@ -107,7 +107,7 @@ async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting
 
 
 def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
-    """Say whether somebody may vote on a hold, or say what became of a change that nobody can tell the end of; pure."""
+    """Return whether a person may vote on a held change, or settle one whose outcome is unknown."""
     try:
         if change.state is State.NEEDS_PERSON:
             check_settler(change, voter, stewards)

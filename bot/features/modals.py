@@ -62,7 +62,7 @@ def draft_of(view: ViewPayload, stock: OrderOptions) -> CreateDraft:
 
 
 async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change: Change, digest: str) -> None:
-    """Ask why somebody says no; who could not vote anyway is told so before the form opens."""
+    """Open the form for the reason of a denial; a user who may not vote is refused before it opens."""
     if change.state is not State.HELD:
         raise stale(change)
     if requester.actor.same_human(change.actor):
@@ -76,7 +76,7 @@ async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change:
 
 
 async def show(ctx: BotContext, shown: ViewHandle, view: Block) -> bool:
-    """Draw a form anew; one that was closed, or used meanwhile, is left as it is."""
+    """Redraw a form; one that was closed or submitted is left as it is."""
     try:
         await ctx.slack.update_view(shown, view)
     except SlackError as error:

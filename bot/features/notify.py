@@ -1,4 +1,4 @@
-"""`/vps notify`: what a channel is told of. Whoever may list the servers may have their news told to a channel."""
+"""`/vps notify`: subscriptions of a channel. A user who may list the servers may subscribe a channel to them."""
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.notify_parser import AddSubscription, RemoveSubscription, ShowSubscriptions, parse_subscription
@@ -52,7 +52,7 @@ async def _stop(ctx: BotContext, requester: Requester, ident: str) -> Post:
 
 async def _add(ctx: BotContext, requester: Requester, wanted: AddSubscription) -> Post:
     await only_members(ctx, requester)
-    await ask(ctx, requester, "list")  # what one may not list, one may not have told to a channel
+    await ask(ctx, requester, "list")  # a user who may not list servers may not subscribe a channel to them
     made = Subscription(
         id=subscription_id(requester.key),
         team=requester.team,
@@ -66,7 +66,7 @@ async def _add(ctx: BotContext, requester: Requester, wanted: AddSubscription) -
 
 
 async def subscribe(ctx: BotContext, requester: Requester, wanted: Subscription) -> Subscription:
-    """Store a subscription and tell its channel of it; raises `InvalidInputError` where the channel is closed to us."""
+    """Store a subscription and post it to its channel. Raises `InvalidInputError` if we cannot post there."""
     made = await _store(ctx).add(wanted, requester.actor)
     try:
         await ctx.slack.post(made.channel, subscription_added(made), name=f"subscribed/{made.id}")

@@ -1,4 +1,4 @@
-"""Asking the gate for an operation and telling the person what came of it."""
+"""Submits an operation to the gate and answers its requester."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 PATIENCE: Final = 4.0
-"""Seconds after which a person is told that the provider is slow."""
+"""Seconds after which the requester is informed that the provider is slow."""
 CARD_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One run of an operation that somebody wants; `replace` draws the answer over the message clicked on."""
+    """A requested run of an operation; `replace` draws the answer over the message that was clicked on."""
 
     operation: str
     arguments: Mapping[str, Json]

@@ -18,7 +18,7 @@ from vpsops.core.identity.actors import ActorKind
 async def pause(ctx: BotContext, requester: Requester, reason: str = "") -> Pause:
     """Pause all agents, for any full member; raises `NotAllowedError`.
 
-    It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
+    It is the safe direction: where Slack cannot identify the user, it is done, and that is recorded.
     """
     try:
         await ctx.membership.require_full_member(requester.user)

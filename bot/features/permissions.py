@@ -1,4 +1,4 @@
-"""What somebody may do here, by the policy: what holds for certain, and what depends on the server; pure."""
+"""What a user may do here by the policy: what is certain, and what depends on the server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Right:
 
 
 def rights(policy: Policy, actor: Actor, origin: str, now: datetime) -> Mapping[str, Right]:
-    """Return what somebody may do, by operation."""
+    """Return what a user may do, by operation."""
     return {name: _right(policy, operation, actor, origin, now) for name, operation in OPERATIONS.items()}
 
 
@@ -92,7 +92,7 @@ def _said(operation: Operation, ruling: Ruling) -> str:
 
 
 def approvers_words(approvers: Approvers) -> str:
-    """Name those who may approve, as escaped mrkdwn; it rings nobody."""
+    """Name the approvers as escaped mrkdwn that notifies no one."""
     people = [user_mention(person.upper() if is_user_id(person.upper()) else person) for person in approvers.people]
     groups = [f"group {escape_untrusted(group, 40)}" for group in approvers.groups]
     channels = [f"members of {channel_link(channel.upper())}" for channel in approvers.channels]

@@ -21,7 +21,7 @@ READ_IN_FULL: Final = 40
 
 
 async def report(ctx: BotContext, requester: Requester, *, everyone: bool) -> Post:
-    """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
+    """Read and draw the report; what cannot be read is said in its place. Costs are not shown in a channel."""
     now = ctx.core.clock.now()
     changes, recent = ctx.core.changes, ChangeQuery(since=now - LATELY, limit=MAX_CHANGES)
     going_on = (await changes.page(ChangeQuery(open_only=True, limit=MAX_CHANGES), scope=ctx.core.scope)).changes
@@ -75,7 +75,7 @@ async def _plans(ctx: BotContext, requester: Requester, servers: Sequence[Server
 
 
 def costs_of(servers: Sequence[Server], plans: Sequence[Plan]) -> MonthlyCosts:
-    """Add up what a month costs, by currency, and count the servers whose price nobody tells; pure."""
+    """Add up what a month costs, by currency, and count the servers without a known price."""
     by_code: Mapping[str, Plan] = {plan.code.lower(): plan for plan in plans}
     prices = [monthly(server, by_code.get((server.plan or "").lower())) for server in servers]
     known = [price for price in prices if price is not None]

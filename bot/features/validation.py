@@ -1,4 +1,4 @@
-"""What can be said about a form at once, at its fields, without asking anybody; pure."""
+"""Errors of a form that its fields show at once, without a read."""
 
 from collections.abc import Callable, Mapping
 
@@ -31,7 +31,7 @@ def name_errors(typed: str, wanted: str) -> Mapping[str, str]:
 
 
 def same_name(typed: str, wanted: str) -> bool:
-    """Say whether somebody typed this very name; case and spaces around it do not matter."""
+    """Return whether the typed name is this name, except for case and surrounding spaces."""
     return bool(wanted.strip()) and one_line(typed, 253).casefold() == one_line(wanted, 253).casefold()
 
 

@@ -38,7 +38,7 @@ async def _named_by_email(ctx: BotContext, requester: Requester, approvers: Appr
 
 
 async def settle(ctx: BotContext, requester: Requester, change: Change, *, happened: bool) -> Change:
-    """Say what became of a change; raises as `cast` does. The asker needs no list of anybody's to be read."""
+    """Settle a change. Raises as `cast` does. The requester may do so without a membership being read."""
     gate, actor = ctx.core.gate, requester.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):

@@ -43,7 +43,7 @@ class Showing:
 
 
 async def show(ctx: BotContext, requester: Requester, viewed: PageQuery, showing: Showing) -> None:
-    """Draw an answer and tell it; raises what its reading raises."""
+    """Draw an answer and post it. Propagates the errors of its read."""
     draw = VIEWS.get(viewed.name)
     if draw is None:
         raise VpsopsError("This control is from another version of me.", hint="Type the command again.")

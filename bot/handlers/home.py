@@ -1,4 +1,4 @@
-"""App Home: drawn when somebody opens it, after what they do there, and when what it shows has changed.
+"""App Home: drawn when a user opens it, after what they do there, and when what it shows has changed.
 
 Publishing names the hash of what was there. A conflict means that another process published meanwhile,
 from a state that may be newer: then the state is looked at once more, and that is shown.
@@ -83,7 +83,7 @@ async def set_one(ctx: BotContext, requester: Requester, value: Mapping[str, Any
 
 
 async def keep_current(ctx: BotContext) -> None:
-    """Draw the Homes that are open anew when something happened, by whatever process; a few at a time."""
+    """Redraw the open Homes when something happened in any process; a few at a time."""
     while True:
         await ctx.homes.somebody()
         async with anyio.create_task_group() as group:

@@ -1,4 +1,4 @@
-"""Answers menus that ask for their entries while somebody types, within Slack's three seconds."""
+"""Answers menus that request their entries while a user types, within Slack's three seconds."""
 
 from dataclasses import replace
 from typing import Final

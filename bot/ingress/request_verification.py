@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class _Seconds(SlackClock):
-    """The SDK's clock, told by ours."""
+    """The SDK's clock, on our injected one."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

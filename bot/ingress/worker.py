@@ -195,7 +195,7 @@ def event_key(event: EventCallback) -> str:
 
 
 def shortcut_key(shortcut: ShortcutPayload) -> str:
-    """Return the key of a shortcut's use: by whom, which, and when Slack counted it."""
+    """Return the key of a shortcut's use: its user, its name, and Slack's time of it."""
     team = shortcut.team.id if shortcut.team else ""
     used = (team, shortcut.user.id, shortcut.callback_id, shortcut.action_ts, shortcut.trigger_id)
     return _short(f"shortcut:{':'.join(used)}")

@@ -48,7 +48,7 @@ class ChangeTopic:
         self.copies = [known for known in self.copies if (known.channel, known.ts) != (copy.channel, copy.ts)]
 
     def note(self, purpose: str, channel: str, ts: str) -> None:
-        """Keep a notice that was posted, to be stored by whoever takes `unsaved`.
+        """Keep a notice that was posted, to be stored by the caller that takes `unsaved`.
 
         A process that dies before finds the post again by its name.
         """

@@ -13,12 +13,12 @@ from vpsops.core.messaging.outbox import PostedMessage
 from vpsops.core.policy.decision import Decision
 
 ALWAYS_TOLD: Final = frozenset({"create"})
-"""Operations whose end is told to a channel in a message of its own; the others' in their card's thread."""
+"""Operations whose end is posted to a channel in a message of its own; others' in their card's thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place for one copy; `purpose` tells the copies of a topic apart, `instead` is where it goes if it is closed.
+    """A place for one copy; `purpose` distinguishes the copies of a topic, `instead` is where it goes if it is closed.
 
     What is said in a thread is shown in the channel too with `broadcast`.
     """
@@ -54,9 +54,9 @@ def card_places(change: Change, settings: Settings) -> list[Place]:
 
 
 def notice_places(change: Change, cards: Sequence[PostedMessage], told: Collection[str]) -> list[Place]:
-    """Return where people hear what became of a change, besides the channels that are told as subscribers.
+    """Return where the outcome of a change is posted, besides the channels that subscribed.
 
-    In the thread of every card elsewhere; where no channel is told, the end of a create in a message of its own.
+    In the thread of every card elsewhere; where no channel subscribed, the end of a create in a message of its own.
     """
     own = (
         change.origin.channel if change.operation in ALWAYS_TOLD and not told and change.state is not State.HELD else ""
@@ -67,7 +67,7 @@ def notice_places(change: Change, cards: Sequence[PostedMessage], told: Collecti
 
 
 def asker_of(change: Change) -> str:
-    """Return the Slack id of the person who asks, or for whom an agent does; nothing where none is known."""
+    """Return the Slack id of the requester, or of the human behind an agent; empty if unknown."""
     actor = change.actor
     known = (actor.account, actor.id if actor.kind is ActorKind.PERSON else "")
     return next((item for item in known if is_user_id(item)), "")

@@ -1,4 +1,4 @@
-"""Tells each channel what it subscribed to: a thread for each server and day, a list when it is many, none at night."""
+"""Posts to each channel what it subscribed to: a thread for each server and day, a list for many, none at night."""
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from vpsops.core.messaging.outbox import QUIET, ChannelNews, OutboxMessage
 from vpsops.core.messaging.subscriptions import Subscription
 
 GROUP_ABOVE: Final = 5
-"""So many servers at once are told one by one; more are one list."""
+"""So many servers at once are posted one by one; more are one list."""
 ITEMS_ABOVE: Final = 10
 TOPIC: Final = 80
 NO_THREAD: Final = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
@@ -32,7 +32,7 @@ Failed = Callable[[list[int], int, SlackError], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class PendingNotification:
-    """One stored thing to tell, its number in its row, and what it was subscribed by."""
+    """One stored notification, its number in its row, and its subscriptions."""
 
     row: int
     number: int
@@ -53,7 +53,7 @@ class PendingNotification:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPlan:
-    """What to do with the messages in hand: forget, hold until a time, tell together, tell now."""
+    """What to do with the pending messages: forget, hold until a time, post together, post now."""
 
     dropped: Sequence[int]
     held: Mapping[datetime, Sequence[int]]
@@ -63,7 +63,7 @@ class DeliveryPlan:
 
 @dataclass(frozen=True, slots=True)
 class DigestTarget:
-    """Where a channel's news go: its days' zone, and who is told instead if the channel is closed."""
+    """Where a channel's notices go: the time zone of its days, and who receives them if the channel is closed."""
 
     channel: str
     zone: ZoneInfo
@@ -133,7 +133,7 @@ class DigestSender:
         self.subscribers = Subscribers(core)
 
     async def deliver(self, topic: str, claimed: Sequence[OutboxMessage]) -> None:
-        """Tell a channel what waits for it."""
+        """Post to a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
         wanted, now = {item.id: item for item in await self.subscribers.wanted()}, self._core.clock.now()
         others = await self.subscribers.others(messages, wanted)
@@ -153,7 +153,7 @@ class DigestSender:
             await self._failed(sorted(left), max(message.attempts for message in messages), error)
 
     async def _tell(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
-        """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""
+        """Post, and settle each row as soon as all of it is out; the rest stays in `left`."""
         for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
             servers, night = {item.item.key for item in some}, draw is summary_post
             if len(some) > (1 if night else ITEMS_ABOVE) or len(servers) > GROUP_ABOVE:
@@ -176,7 +176,7 @@ class DigestSender:
         await self._send(place, post, f"list/{_hash(names)}")
 
     async def _one(self, desk: DigestTarget, told: PendingNotification) -> None:
-        """Tell one thing: in the thread of its server's day, or as that thread's first message."""
+        """Post one notification: in the thread of its server's day, or as that thread's first message."""
         box = self._core.outbox
         topics = topics_of(told.item, self._core.clock.now(), desk.zone)
         copies = [copy for topic in topics for copy in await box.copies(topic) if copy.purpose.startswith("news:")]

@@ -21,7 +21,7 @@ from vpsops.core.messaging.preferences import Preferences, preferences_of
 
 ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
 GRAVE: Final = frozenset({"failed", "needs_person"})
-"""Ends that are told one by one, however many there are."""
+"""Ends that are posted one by one, however many they are."""
 REMINDED: Final = 10
 KNOWN: Final = 1000
 BURST: Final = 5
@@ -42,7 +42,7 @@ class DirectMessenger:
         self._sent: LRUCache[str, deque[float]] = LRUCache(KNOWN)
 
     async def tell(self, topic: ChangeTopic, event: str) -> None:
-        """Tell the requester, or the human behind an agent, unless the card is in their direct messages already."""
+        """Message the requester, or the human behind an agent, unless the card is in their direct messages already."""
         change = topic.change
         who = asker_of(change) if event in ENDED else ""
         if not who or any(card.channel.startswith("D") for card in topic.cards):
@@ -69,7 +69,7 @@ class DirectMessenger:
             raise
 
     def _lately(self, who: str) -> deque[float]:
-        """Return when somebody was sent an end in the last minute: five ends, and once that there are more.
+        """Return when a user was sent an end in the last minute: five ends, and once that there are more.
 
         A message a second is all that Slack takes for one person: a fleet's worth of them would hold up every card.
         """
@@ -79,7 +79,7 @@ class DirectMessenger:
         return sent
 
     async def remind(self, topic: ChangeTopic) -> None:
-        """Remind the people whom a rule names as approvers and who have not voted."""
+        """Remind the approvers that a rule names and that have not voted."""
         change = topic.change
         voted = {identity for vote in change.votes for identity in vote.voter.identities} | change.actor.humans
         rules = change.ruling.requirements or (change.ruling.approvers,)
@@ -94,7 +94,7 @@ class DirectMessenger:
         if any(copy.purpose == purpose for copy in topic.copies):
             return
         channel, ts = await self._send(Place("", who), post, f"{topic.change.id}/{purpose}")
-        if ts:  # a person who cannot be written to keeps nobody else from being told
+        if ts:  # one closed direct message holds up no other
             topic.note(purpose, channel, ts)
 
     async def _preferences(self, change: Change, who: str) -> Preferences:

@@ -1,4 +1,4 @@
-"""From what happened to what each channel is told of it: events, urgency, and who subscribed; pure."""
+"""Maps what happened to the notices of each channel: events, urgency, and subscriptions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from vpsops.core.messaging.outbox import ChannelNews
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription, SubscriptionEvent
 
 URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
-"""What passes quiet hours: what somebody may have to act on at night, and the word that it is over."""
+"""Events that bypass quiet hours: alerts, and their recovery."""
 SETTLED: Final = frozenset({"succeeded", "failed", "overdue", "needs_person"})
 WITHHELD: Final = frozenset({"denied", "expired", "superseded", "cancelled"})
 PROVIDER: Final = frozenset({"provider_unreachable", "provider_refuses_key", "provider_back"})
@@ -26,7 +26,7 @@ TEXT: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Something that happened: what kind of thing, whether it may wait, and for whom alone, if so."""
+    """Something that happened: its kind, whether it may wait, and its only receiver, if it has one."""
 
     events: frozenset[SubscriptionEvent]
     item: NotificationItem
@@ -53,7 +53,7 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
 
 
 def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
-    """Return what an event of the watcher is to channels; nothing for an event that nobody subscribes to."""
+    """Return a monitor's event as a notification for channels; None for an event without subscriptions."""
     event = str(payload.get("event", ""))
     if event in PROVIDER:
         item = NotificationItem(one_line(str(payload.get("text", "")), TEXT))
@@ -88,7 +88,7 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
 
 
 def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: datetime) -> list[ChannelNews]:
-    """Return what each channel is told: what the same subscriptions want with the same urgency goes together."""
+    """Return the notices of each channel: those of the same subscriptions and urgency go together."""
     told: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
     for occasion in occasions:
         matching: dict[str, list[str]] = {}

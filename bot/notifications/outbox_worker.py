@@ -49,7 +49,7 @@ class OutboxWorker:
         self.health = DeliveryHealth()
 
     async def run(self) -> None:
-        """Deliver until told to finish; no failure ends it, and no slow channel holds up another."""
+        """Deliver until asked to finish; no failure ends it, and no slow channel holds up another."""
         self._room = anyio.Semaphore(AT_ONCE)  # where this is started again, nothing is in hand any more
         async with anyio.create_task_group() as group:
             self._group = group

@@ -1,6 +1,6 @@
 """Whether Slack takes the bot's token now: asked every half a minute, and more often while it does not.
 
-A post that fails tells of a token that went wrong only when there is something to post, and never of one that is
+A post that fails shows a token that went wrong only when there is something to post, and never of one that is
 right again: its messages would wait for their next try.
 """
 

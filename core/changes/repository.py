@@ -1,7 +1,7 @@
 """The rows of changes and votes. Every function works inside the caller's transaction.
 
 A step is compare-and-set on the version and brings its audit record and its card with it, so that
-what happened, what is recorded of it and what people are told cannot come apart.
+what happened, its record and the messages about it cannot come apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     body: Mapping[str, Json] | None = None,
     **values: Any,
 ) -> Change:
-    """Move a change to `after`, which ends its waiting; raise `StaleChangeError` when somebody moved it first."""
+    """Move a change to `after`, which ends its waiting; raise `StaleChangeError` when another caller moved it first."""
     check_move(change, after)
     values.setdefault("not_before", None)
     if after.final:
@@ -72,7 +72,7 @@ def amend(
 
 
 def claim(connection: Connection, change: Change, now: datetime, owner: str) -> Change:
-    """Let a process run a change: nobody needs to hear of it."""
+    """Let a process run a change, without a message."""
     return _set(connection, change, now, {"owner": owner})
 
 
@@ -144,14 +144,14 @@ def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None
 def select(
     connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
 ) -> list[Change]:
-    """Return changes with their votes, newest first unless told; those that cannot be read here are left out."""
+    """Return changes with their votes, newest first by default; those that cannot be read here are left out."""
     return batch(connection, *where, limit=limit, oldest_first=oldest_first).rows
 
 
 def batch(
     connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
 ) -> Batch[Change]:
-    """Return changes with their votes, newest first unless told, and what of them cannot be read here."""
+    """Return changes with their votes, newest first by default, and what of them cannot be read here."""
     created = CHANGES.c.created_at if oldest_first else CHANGES.c.created_at.desc()
     query = sa.select(CHANGES).where(*where).order_by(created, CHANGES.c.id)
     return rows.read_with(connection, query, CHANGES.c.id, _decoder(connection), limit)

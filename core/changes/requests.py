@@ -13,7 +13,7 @@ from vpsops.core.policy.decision import Decision
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody asks for a run of an operation.
+    """A request for a run of an operation.
 
     `arguments` are as typed: a server may be named by id, hostname or an unambiguous prefix.
     `key` deduplicates: the same key is the same request, however often it arrives; empty means
@@ -80,5 +80,5 @@ class DryRun:
 
 
 def outcome_of(change: Change) -> Outcome:
-    """Return what a caller is told of a stored change."""
+    """Return the outcome of a stored change for its caller."""
     return Held(change) if change.state is State.HELD else Done(change=change)

@@ -63,7 +63,7 @@ class ChangeQueries:
         return await self._backend.database.read(lambda connection: select_by_ids(connection, ids, visibility))
 
     async def agents_paused(self) -> Pause:
-        """Return whether agents are paused, and by whom."""
+        """Return whether agents are paused, and who paused them."""
         return await self._backend.database.read(agent_pause.read)
 
     async def wait(

@@ -28,9 +28,9 @@ RECENT = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """One consistent look; whether a hold is for this person to vote on is for whoever knows their groups to say."""
+    """One consistent snapshot; the caller, who knows the person's groups, decides which holds they may vote on."""
 
-    holds: tuple[Change, ...] = ()  # what nobody can tell the end of, then what waits for approval by its expiry
+    holds: tuple[Change, ...] = ()  # unknown outcomes, then what waits for approval, by expiry
     own: tuple[Change, ...] = ()  # what this person or an agent of theirs asked for, newest first
     records: tuple[TrailRecord, ...] = ()  # of the trail, what is about them, oldest first
     pause: Pause = field(default_factory=Pause)

@@ -1,6 +1,6 @@
 """The gate: the only way to cause an effect.
 
-A request is read, checked against live state, decided by policy and stored before anybody is asked
+A request is read, checked against live state, decided by policy and stored before a person is asked
 or anything is sent. Confirmations and votes are checked here and nowhere else; what is approved runs
 in the background and is followed by its id.
 """
@@ -51,7 +51,7 @@ class Gate:
         return await self._submissions.submit(request, scope)
 
     async def dry_run(self, request: Request, *, scope: Scope = OPERATOR) -> DryRun:
-        """Decide a request for a change as `submit` does; ask nobody and store nothing. Raises as `submit` does."""
+        """Decide a request for a change as `submit` does; ask no one and store nothing. Raises as `submit` does."""
         return await self._submissions.dry_run(request, scope)
 
     async def confirm(
@@ -59,7 +59,7 @@ class Gate:
     ) -> Change:
         """Let the asker's own human say yes to exactly what was shown, and run it; `evidence` is how they said it.
 
-        Raises `NotAllowedError` for anybody else, `StaleChangeError` when the change is not held any more or
+        Raises `NotAllowedError` for others, `StaleChangeError` when the change is not held any more or
         another thing was shown, `UnknownChangeError`.
         """
         word = Statement(actor, digest, evidence=evidence)
@@ -111,7 +111,7 @@ class Gate:
         """Let a person settle what no look-up could: it happened, or it did not.
 
         The asker's human may, and those who may approve the change (`approvals.settlers`), with `actor.groups` and
-        `evidence` as for a vote. Raises `NotAllowedError` for anybody else, `StaleChangeError` unless it waits for a
+        `evidence` as for a vote. Raises `NotAllowedError` for others, `StaleChangeError` unless it waits for a
         person.
         """
         word = Statement(actor, evidence=evidence)
@@ -136,7 +136,7 @@ class Gate:
 
         While they are paused no change of an agent is taken, agreed to or sent; reads and denials go on.
         `actor.groups` and `evidence` are as for a vote, `seen` is the time of the pause that was shown, in
-        seconds since 1970. Raises `NotAllowedError` for an agent and for whoever may not resume, `StaleChangeError`.
+        seconds since 1970. Raises `NotAllowedError` for an agent and for people who may not resume, `StaleChangeError`.
         """
         by, words = clean_actor(actor, self._backend.redactor), worded(self._backend.redactor.text(reason))
         asked = PauseSwitch(

@@ -1,4 +1,4 @@
-"""Requests for changes: checked, decided by policy and limits, and stored before anybody is asked."""
+"""Requests for changes: checked, decided by policy and limits, and stored before a person is asked."""
 
 from dataclasses import replace
 
@@ -95,7 +95,7 @@ class Submissions:
         return with_warning(self._backend.workspaces.ruling_of(ruling, request.origin.team), seen)
 
     async def dry_run(self, request: Request, scope: Scope) -> DryRun:
-        """Decide a request for a change as `submit` does, without asking or telling anybody, and store nothing.
+        """Decide a request for a change as `submit` does, without a question or a message, and store nothing.
 
         What a storing would meet (limits that count, the pause, another change on the server) is met in a transaction
         that is rolled back. Raises as `submit` does.
@@ -122,7 +122,7 @@ class Submissions:
         """Return what became of the same request before, or why none is taken now, before anything is looked at.
 
         The store looks once more. A process with another policy than the one in force refuses, and its engine starts
-        all the same, so that its heartbeat tells others of it.
+        all the same, so that its heartbeat shows it to the others.
         """
 
         def work(connection: Connection) -> Change | None:
