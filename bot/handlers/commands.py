@@ -28,7 +28,7 @@ from vpsops.bot.features.pause import pause, paused_note, switched_note
 from vpsops.bot.features.permissions import right_words, rights
 from vpsops.bot.features.votes import withdraw
 from vpsops.bot.handlers.history import Showing, card_post, show
-from vpsops.bot.handlers.watching import watch
+from vpsops.bot.handlers.watches import watch
 from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import command_suggestions, note
 from vpsops.bot.messages.help import help_page

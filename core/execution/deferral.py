@@ -19,7 +19,7 @@ from vpsops.core.execution.notes import DOUBTED_CREATE, LAPSED, UNVERIFIED, not_
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.tables import AUDIT, CHANGES
 from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError
-from vpsops.core.wayscloud.requests.error_mapping import may_follow_effect
+from vpsops.core.wayscloud.requests.answer_errors import may_follow_effect
 
 YES_EVENTS: Final = ("requested", "confirmed", "approved")
 MINUTE: Final = 60

@@ -15,10 +15,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError
 
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.coalescing import Batcher
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.single_flight import Batcher
 from vpsops.core.common.stored_values import UnreadableValueError
 from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database

@@ -10,8 +10,8 @@ import anyio
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.coalescing import SingleFlight
 from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.single_flight import SingleFlight
 from vpsops.core.common.timings import DEFAULT_TRANSPORT, TransportSettings
 from vpsops.core.wayscloud.answers import parse
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError

@@ -244,7 +244,7 @@ CLIENT: Final = Area(
         "core/wayscloud/answers/states.py": (),
         "core/wayscloud/requests/transport.py": (),
         "core/wayscloud/answers/validate.py": (),
-        "core/wayscloud/requests/error_mapping.py": (),
+        "core/wayscloud/requests/answer_errors.py": (),
     }
     | {
         "core/wayscloud/answers/pages.py": ("tests/provider/test_lists.py",),

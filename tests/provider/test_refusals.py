@@ -12,7 +12,7 @@ from vpsops.core.changes.model import REFUSAL, Refusal, State
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.core.wayscloud.answers import errors
-from vpsops.core.wayscloud.requests.error_mapping import may_follow_effect
+from vpsops.core.wayscloud.requests.answer_errors import may_follow_effect
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 

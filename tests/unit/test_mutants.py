@@ -22,7 +22,7 @@ BESIDE = {
     "core/policy_register/file_text.py",
     "core/policy_register/force.py",  # hands on what was loaded
     "core/policy_register/humans.py",  # what `policy explain` says of people
-    "core/wayscloud/answers/field_mapping.py",  # tables of names
+    "core/wayscloud/answers/field_names.py",  # tables of names
     "core/wayscloud/answers/errors.py",
     "core/wayscloud/answers/models.py",
     "core/wayscloud/requests/endpoints.py",

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from vpsops.core.wayscloud.answers import field_mapping, field_readers
+from vpsops.core.wayscloud.answers import field_names, field_readers
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import (
     JSON,
@@ -55,22 +55,22 @@ class DeclinedError(ValueError):
 
 def servers(json: JSON) -> ProviderList[Server]:
     """Read the list of servers."""
-    return _listing(json, field_mapping.SERVER_LISTS, _server)
+    return _listing(json, field_names.SERVER_LISTS, _server)
 
 
 def plans(json: JSON) -> ProviderList[Plan]:
     """Read the list of plans."""
-    return _listing(json, field_mapping.PLAN_LISTS, _plan)
+    return _listing(json, field_names.PLAN_LISTS, _plan)
 
 
 def os_templates(json: JSON) -> ProviderList[OsTemplate]:
     """Read the list of operating systems."""
-    return _listing(json, field_mapping.OS_TEMPLATE_LISTS, _os_template)
+    return _listing(json, field_names.OS_TEMPLATE_LISTS, _os_template)
 
 
 def regions(json: JSON) -> ProviderList[Region]:
     """Read the list of regions."""
-    return _listing(json, field_mapping.REGION_LISTS, _region)
+    return _listing(json, field_names.REGION_LISTS, _region)
 
 
 def server(server_id: str) -> Callable[[JSON], Server]:
@@ -90,7 +90,7 @@ def usage(server_id: str) -> Callable[[JSON], Usage]:
 
     def read(json: JSON) -> Usage:
         theirs = _object(json)
-        _check_subject(theirs, server_id, ("id", *field_mapping.SERVER_IDS))
+        _check_subject(theirs, server_id, ("id", *field_names.SERVER_IDS))
         return _usage(theirs)
 
     return read
@@ -98,8 +98,8 @@ def usage(server_id: str) -> Callable[[JSON], Usage]:
 
 def _usage(theirs: Object) -> Usage:
     """Read usage figures; percentages that come as two amounts are computed."""
-    ours, extra = field_mapping.translate(field_mapping.USAGE, theirs)
-    for name, used, total in field_mapping.SHARES:
+    ours, extra = field_names.translate(field_names.USAGE, theirs)
+    for name, used, total in field_names.SHARES:
         share = _share(field_readers.number(theirs.get(used)), field_readers.number(theirs.get(total)))
         if share is not None:
             ours.setdefault(name, share)
@@ -115,7 +115,7 @@ def created(new: NewServer) -> Callable[[JSON], Server]:
         try:
             theirs = _unwrapped(_object(json))
         except DeclinedError as error:
-            if "id" in field_mapping.translate(field_mapping.SERVER, _unwrapped(error.answer))[0]:
+            if "id" in field_names.translate(field_names.SERVER, _unwrapped(error.answer))[0]:
                 raise UnreadableAnswerError("it says no, and names a server all the same") from None
             raise
         made = _server(theirs, hostname=new.hostname)
@@ -138,8 +138,8 @@ def accepted(server_id: str) -> Callable[[JSON], AcceptedOperation]:
         theirs = _object(json)
         _check_taken(theirs)
         inner = _unwrapped(theirs)
-        named = "hostname" in field_mapping.translate(field_mapping.SERVER, inner)[0]
-        _check_subject(inner, server_id, ("id", *field_mapping.SERVER_IDS) if named else field_mapping.SERVER_IDS)
+        named = "hostname" in field_names.translate(field_names.SERVER, inner)[0]
+        _check_subject(inner, server_id, ("id", *field_names.SERVER_IDS) if named else field_names.SERVER_IDS)
         return AcceptedOperation(extra=dict(theirs))
 
     return read
@@ -179,12 +179,12 @@ def _object(json: JSON) -> Object:
 def _unwrapped(theirs: Object) -> Object:
     if any(key.lower() == "id" for key in theirs):
         return theirs
-    inner = (theirs[key] for key in field_mapping.SERVER_WRAPPERS if key in theirs)
+    inner = (theirs[key] for key in field_names.SERVER_WRAPPERS if key in theirs)
     return next((value for value in inner if isinstance(value, dict)), theirs)
 
 
 def _server(theirs: Object, hostname: str = "") -> Server:
-    ours, extra = field_mapping.translate(field_mapping.SERVER, theirs)
+    ours, extra = field_names.translate(field_names.SERVER, theirs)
     identity = ours.get("id")
     if identity is None:
         raise UnreadableAnswerError("it lacks 'id'")
@@ -193,21 +193,21 @@ def _server(theirs: Object, hostname: str = "") -> Server:
 
 
 def _plan(theirs: Object) -> Plan:
-    ours, extra = field_mapping.translate(field_mapping.PLAN, theirs)
+    ours, extra = field_names.translate(field_names.PLAN, theirs)
     if "code" not in ours:
         raise UnreadableAnswerError("it lacks 'plan_code'")
     return Plan.model_validate({**ours, "extra": extra})
 
 
 def _os_template(theirs: Object) -> OsTemplate:
-    ours, extra = field_mapping.translate(field_mapping.OS_TEMPLATE, theirs)
+    ours, extra = field_names.translate(field_names.OS_TEMPLATE, theirs)
     if "id" not in ours:
         raise UnreadableAnswerError("it lacks 'id'")
     return OsTemplate.model_validate({**ours, "extra": extra})
 
 
 def _region(theirs: Object) -> Region:
-    ours, extra = field_mapping.translate(field_mapping.REGION, theirs)
+    ours, extra = field_names.translate(field_names.REGION, theirs)
     if "code" not in ours:
         raise UnreadableAnswerError("it lacks 'id'")
     return Region.model_validate({**ours, "extra": extra})

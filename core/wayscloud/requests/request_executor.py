@@ -31,9 +31,7 @@ from vpsops.core.wayscloud.answers.errors import (
 from vpsops.core.wayscloud.answers.models import JSON, ProviderList
 from vpsops.core.wayscloud.answers.pages import ListPage, next_page_of
 from vpsops.core.wayscloud.answers.parse import DeclinedError, MismatchedServerError, UnexpectedShapeError
-from vpsops.core.wayscloud.requests.endpoints import SERVERS, Route
-from vpsops.core.wayscloud.requests.error_bodies import parse_error_body, parse_error_json
-from vpsops.core.wayscloud.requests.error_mapping import (
+from vpsops.core.wayscloud.requests.answer_errors import (
     HANDLED,
     NOT_SERVED,
     clearly_refused,
@@ -42,6 +40,8 @@ from vpsops.core.wayscloud.requests.error_mapping import (
     seconds_until,
     unknown,
 )
+from vpsops.core.wayscloud.requests.endpoints import SERVERS, Route
+from vpsops.core.wayscloud.requests.error_bodies import parse_error_body, parse_error_json
 from vpsops.core.wayscloud.requests.redirects import RedirectKind
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.requests.transport import ProviderResponse, RequestLane, Transport, redirected

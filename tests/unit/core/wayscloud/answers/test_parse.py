@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from vpsops.core.wayscloud.answers import field_mapping, field_readers, parse
+from vpsops.core.wayscloud.answers import field_names, field_readers, parse
 from vpsops.core.wayscloud.answers.models import JSON, NewServer, OsTemplate, Plan, Region, Server, Usage
 
 SAMPLES: dict[object, tuple[Any, Any]] = {
@@ -30,29 +30,29 @@ SAMPLES: dict[object, tuple[Any, Any]] = {
 NEW = NewServer(hostname="new.example.com", plan="p", region="oslo", os_template="debian-12")
 
 
-def rows() -> list[tuple[str, field_mapping.FieldAlias]]:
+def rows() -> list[tuple[str, field_names.FieldAlias]]:
     """Every row of every table, with the table's name."""
     names = ("SERVER", "PLAN", "OS_TEMPLATE", "REGION", "USAGE")
-    return [(name, row) for name in names for row in getattr(field_mapping, name)]
+    return [(name, row) for name in names for row in getattr(field_names, name)]
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.FieldAlias) else value
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_names.FieldAlias) else value
 )
-def test_each_name_of_each_source_is_read(table: str, row: field_mapping.FieldAlias) -> None:
+def test_each_name_of_each_source_is_read(table: str, row: field_names.FieldAlias) -> None:
     """A field is found under the row's name, in any case, and does not turn up among the extras."""
     sample, expected = SAMPLES[row.read]
-    ours, extra = field_mapping.translate(getattr(field_mapping, table), {row.theirs.upper(): sample})
+    ours, extra = field_names.translate(getattr(field_names, table), {row.theirs.upper(): sample})
     assert ours[row.ours] == expected
     assert extra == {}
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.FieldAlias) else value
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_names.FieldAlias) else value
 )
-def test_a_null_is_as_good_as_absent(table: str, row: field_mapping.FieldAlias) -> None:
+def test_a_null_is_as_good_as_absent(table: str, row: field_names.FieldAlias) -> None:
     """A null under any name leaves the field out, without an error and without an extra."""
-    assert field_mapping.translate(getattr(field_mapping, table), {row.theirs: None}) == ({}, {})
+    assert field_names.translate(getattr(field_names, table), {row.theirs: None}) == ({}, {})
 
 
 def test_our_names_are_fields_of_the_models() -> None:
@@ -65,7 +65,7 @@ def test_our_names_are_fields_of_the_models() -> None:
         "USAGE": Usage,
     }
     for name, model in models.items():
-        assert {row.ours for row in getattr(field_mapping, name)} <= set(model.model_fields), name
+        assert {row.ours for row in getattr(field_names, name)} <= set(model.model_fields), name
 
 
 def test_the_first_readable_name_wins_and_the_others_are_kept() -> None:
@@ -126,7 +126,7 @@ def test_a_wrapped_server_is_unwrapped(wrapper: str) -> None:
     assert parse.server("17")({"success": True, wrapper: {"id": "17"}}).id == "17"
 
 
-@pytest.mark.parametrize("key", [*field_mapping.SERVER_LISTS, "INSTANCES"])
+@pytest.mark.parametrize("key", [*field_names.SERVER_LISTS, "INSTANCES"])
 def test_the_list_is_found_under_each_key(key: str) -> None:
     """Servers are found under whichever key the service uses."""
     servers = parse.servers({key: [{"id": "1"}, {"id": "2"}], "total": 2})
@@ -246,7 +246,7 @@ def test_windows_is_seen_in_each_dialect() -> None:
 
 
 NAMES = sorted(
-    {row.theirs for _, row in rows()} | {*field_mapping.SERVER_LISTS, *field_mapping.SERVER_WRAPPERS, "total", "ok"}
+    {row.theirs for _, row in rows()} | {*field_names.SERVER_LISTS, *field_names.SERVER_WRAPPERS, "total", "ok"}
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.fakes.provider import KEY
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.redaction import MASK, redact, tidy
+from vpsops.core.wayscloud.requests.answer_errors import seconds_until
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.error_bodies import ErrorDetail, parse_error_body
-from vpsops.core.wayscloud.requests.error_mapping import seconds_until
 from vpsops.core.wayscloud.requests.response_body import Body
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.common.coalescing import Batcher, SingleFlight
+from vpsops.core.common.single_flight import Batcher, SingleFlight
 
 BOUND = PATIENCE_SECONDS
 

@@ -1,4 +1,4 @@
-"""Work that many ask for at the same moment, done for all of them at once."""
+"""Coalesces concurrent requests: one call, or one batch, for all that ask at the same moment."""
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
