@@ -13,6 +13,7 @@ from mcp import types as t
 from mcp.client import ClientRequestContext
 from mcp.client.stdio import stdio_client
 
+from vpsops.playground.policy import AGENT_RULES, PEOPLE_RULES
 from vpsops.playground.processes import environment_of, running_command
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.render import transcript
@@ -20,32 +21,7 @@ from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.entities import Message
 
 AGENT = t.Implementation(name="demo-agent", version="1")
-POLICY = """
-[[rule]]
-id = "everyone-reads"
-risk = "read"
-decision = "allow"
-
-[[rule]]
-id = "people-confirm"
-actor = "person"
-risk = ["change", "disruptive"]
-decision = "confirm"
-
-[[rule]]
-id = "agents-confirm-create"
-actor = "agent"
-operation = ["create", "start"]
-decision = "confirm"
-
-[[rule]]
-id = "agents-need-approval"
-actor = "agent"
-risk = "disruptive"
-decision = "approve"
-approvers = { groups = ["S0APPROVERS"] }
-reason = "An agent asks to interrupt a server: a person decides."
-"""
+POLICY = PEOPLE_RULES + AGENT_RULES
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from vpsops.playground.policy import AGENT_RULES, PEOPLE_RULES
 from vpsops.playground.slack.workspace.config import BOT_USER_ID, CHANNELS, USERS, WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Group
 
@@ -18,39 +19,15 @@ PURPOSES = {
 }
 FLEET = 6
 
-POLICY = """
-[[rule]]
-id = "everyone-reads"
-risk = "read"
-decision = "allow"
-
-[[rule]]
-id = "people-confirm"
-actor = "person"
-risk = ["change", "disruptive"]
-decision = "confirm"
-
-[[rule]]
+OUTSIDER_RULE = """[[rule]]
 id = "outsiders-only-read"
 person = ["U0DAVE"]
 risk = ["change", "disruptive"]
 decision = "deny"
 reason = "Dave is a guest of the team: he may look, and others act."
 
-[[rule]]
-id = "agents-confirm-create"
-actor = "agent"
-operation = ["create", "start"]
-decision = "confirm"
-
-[[rule]]
-id = "agents-need-approval"
-actor = "agent"
-risk = "disruptive"
-decision = "approve"
-approvers = { groups = ["S0APPROVERS"] }
-reason = "An agent asks to interrupt a server: a person decides."
 """
+POLICY = PEOPLE_RULES + OUTSIDER_RULE + AGENT_RULES
 
 
 def workspace_config() -> WorkspaceConfig:

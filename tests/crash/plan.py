@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.fakes.policies import two_votes_for_agents
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
@@ -13,27 +14,7 @@ ASKER = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 AGENT = Actor(ActorKind.AGENT, "mcp:crash", "crash", "slack:U0ALICE")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"U0V{n}", f"voter{n}", f"U0V{n}", groups=("S0CRASH",)) for n in range(3))
 CARD_EVERY = 5
-POLICY = """
-[[rule]]
-id = "reads"
-risk = "read"
-decision = "allow"
-
-[[rule]]
-id = "people"
-actor = "person"
-risk = ["change", "disruptive"]
-decision = "confirm"
-
-[[rule]]
-id = "agents"
-actor = "agent"
-risk = ["change", "disruptive"]
-decision = "approve"
-votes = 2
-approvers = { groups = ["S0CRASH"] }
-expires = "1m"
-"""
+POLICY = two_votes_for_agents("S0CRASH") + 'expires = "1m"\n'
 
 
 @dataclass(frozen=True, slots=True)

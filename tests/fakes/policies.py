@@ -23,3 +23,27 @@ async def put_in_force(database: Database, settings: Settings, config: Path | No
         return history.apply(connection, Application(document, now.number if now else 0, by, at, str(said.config)))
 
     return await database.transact(work)
+
+
+def two_votes_for_agents(group: str) -> str:
+    """Return rules by which people confirm, and two members of a group approve what an agent requests."""
+    return f"""
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+risk = ["change", "disruptive"]
+decision = "confirm"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+risk = ["change", "disruptive"]
+decision = "approve"
+votes = 2
+approvers = {{ groups = ["{group}"] }}
+"""

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from tests.fakes.accounts import EVERYBODY
+from tests.fakes.policies import two_votes_for_agents
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
@@ -60,29 +61,7 @@ BRISK = TransportSettings(
     wait_jitter=0,
     retry_after_cap=0.5,
 )
-POLICY = parse_policy(
-    """
-[[rule]]
-id = "reads"
-risk = "read"
-decision = "allow"
-
-[[rule]]
-id = "people"
-actor = "person"
-risk = ["change", "disruptive"]
-decision = "confirm"
-
-[[rule]]
-id = "agents"
-actor = "agent"
-risk = ["change", "disruptive"]
-decision = "approve"
-votes = 2
-approvers = { groups = ["S_OPS"] }
-""",
-    "vpsops.toml",
-)
+POLICY = parse_policy(two_votes_for_agents("S_OPS"), "vpsops.toml")
 
 
 @dataclass(frozen=True, slots=True)
