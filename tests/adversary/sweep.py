@@ -121,8 +121,8 @@ async def by_mcp(sweep: Sweep) -> None:
             ("vps_change_get", {"change": words}),
             ("vps_list", {}),
         ]
-        for name, given in calls:
-            result = await client.call_tool(name, given)
+        for name, arguments in calls:
+            result = await client.call_tool(name, arguments)
             sweep.answers.append(result.model_dump_json(by_alias=True))
         for part in sweep.parts():
             with pytest.raises(MCPError, match="timed out"):  # it waits for votes that never come
@@ -173,11 +173,11 @@ async def by_slack(sweep: Sweep) -> None:
         await slack.command("alice", "ops", "/vps", text)
     await sweep.here.settled()
     await _withdrawn(sweep.here, words)
-    said = slack.say("alice", "approvals", words)
-    await slack.message_shortcut("alice", said, "vps:act_on")
+    message = slack.say("alice", "approvals", words)
+    await slack.message_shortcut("alice", message, "vps:act_on")
     direct = {"type": "message", "channel_type": "im", "user": "U0ALICE", "channel": "D0ALICE", "text": words}
-    await slack.event({**direct, "ts": said.ts})
-    await slack.event({**direct, "type": words[:200], "ts": said.ts})
+    await slack.event({**direct, "ts": message.ts})
+    await slack.event({**direct, "type": words[:200], "ts": message.ts})
     await slack.mention("alice", "ops", words)
     await slack.open_home("alice")
     await _new_server(sweep)

@@ -139,9 +139,9 @@ async def test_a_webhook_or_a_file_that_is_not_there_is_told(database_url: str, 
         settings = Settings.model_validate(
             {"VPSOPS_AUDIT_ANCHOR_WEBHOOK": "http://127.0.0.1:9/audit", "VPSOPS_AUDIT_ANCHOR_FILE": str(file)}
         )
-        said = {anchor.what.partition(":")[0]: anchor for anchor in await look_at_anchors(database, settings)}
-        assert (said["file"].level, said["webhook"].level) == ("ok", "warn")
-        assert "never left" in said["webhook"].what
+        findings = {anchor.what.partition(":")[0]: anchor for anchor in await look_at_anchors(database, settings)}
+        assert (findings["file"].level, findings["webhook"].level) == ("ok", "warn")
+        assert "never left" in findings["webhook"].what
         await anyio.sleep(3 * DAY_SECONDS)
         assert {anchor.level for anchor in await look_at_anchors(database, settings)} == {"warn"}
 

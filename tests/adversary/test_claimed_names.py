@@ -103,7 +103,7 @@ async def test_a_card_for_approvers_marks_what_others_chose(tmp_path: Path) -> N
     async with renamed(tmp_path) as (made, core, server):
         actor = agent_from(AGENT, Caller("slack:U0ALICE"))
         await core.gate.submit(Request("stop", {"server": server}, actor, Origin("mcp"), reason=REASON))
-        said = await call(core, "vps_changes")
+        answer = await call(core, "vps_changes")
         card = await made.card("approvals", words="waiting for approval")
         (change,) = await core.changes.list()
         people, read = await recorded(core, change)
@@ -113,7 +113,7 @@ async def test_a_card_for_approvers_marks_what_others_chose(tmp_path: Path) -> N
     assert WARNING in card.text
     assert "Warning" in shown(card)
     assert emoji_in(card) == []
-    assert CLAIM in said
+    assert CLAIM in answer
     assert CLAIM in written
     assert WARNING in written
     assert CLAIM in read
@@ -128,7 +128,7 @@ async def test_a_yes_in_the_client_is_said_to_be_its_word_everywhere(tmp_path: P
     (tmp_path / "vpsops.toml").write_text(RULES, encoding="utf-8")
     human = Human()
     async with renamed(tmp_path, VPSOPS_CONFIG=str(tmp_path / "vpsops.toml")) as (made, core, server):
-        said = await call(core, "vps_stop", human, server=server, reason=REASON)
+        answer = await call(core, "vps_stop", human, server=server, reason=REASON)
         (change,) = await core.changes.list()
         _, read = await recorded(core, change)
         written = await terminal(core, change)
@@ -137,7 +137,7 @@ async def test_a_yes_in_the_client_is_said_to_be_its_word_everywhere(tmp_path: P
     word = f"confirmed in the client {CLAIM.removeprefix('calls itself ')}, not verified"
     assert f"Asked by the agent that {CLAIM} for " in question
     assert WARNING in question
-    assert word in said
+    assert word in answer
     assert word in written
     assert word in read
     assert word.replace(":white", "\ua789white") in shown(notice)

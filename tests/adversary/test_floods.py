@@ -67,13 +67,13 @@ async def served(bounds: Bounds) -> AsyncIterator[FloodServed]:
 
 async def rest_of(stream: SocketStream) -> bytes:
     """Return all that is still answered, until the connection is closed."""
-    said = b""
+    received = b""
     with anyio.fail_after(BOUND):
         while True:
             try:
-                said += await stream.receive()
+                received += await stream.receive()
             except (anyio.EndOfStream, anyio.BrokenResourceError):
-                return said
+                return received
 
 
 @contextmanager
@@ -125,9 +125,9 @@ async def test_a_head_has_a_size_and_a_number(count: int, value: int, status: in
         stream = await server.open(stack, head[:10])
         await stream.send(head[10:] + b"\r\n")
         with anyio.fail_after(BOUND):
-            said = await stream.receive()
-        assert said.startswith(b"HTTP/1.1 %d " % status)
-        assert (b"connection: close" in said) is (status == 431)
+            text = await stream.receive()
+        assert text.startswith(b"HTTP/1.1 %d " % status)
+        assert (b"connection: close" in text) is (status == 431)
 
 
 @pytest.mark.requirement("front-door-bounds")
@@ -146,9 +146,9 @@ async def test_who_does_not_go_on_is_let_go(caplog: pytest.LogCaptureFixture, se
     """A started request gets an answer; the application is not left waiting, and the log has no trace of it."""
     with log_of(caplog):
         async with served(SMALL) as server, AsyncExitStack() as stack:
-            said = await rest_of(await server.open(stack, sent))
-            assert said.startswith(answered)
-            assert bool(said) is bool(answered)
+            response = await rest_of(await server.open(stack, sent))
+            assert response.startswith(answered)
+            assert bool(response) is bool(answered)
             assert await server.is_served()
     assert "POST 4" not in server.seen
     assert "late" in caplog.text

@@ -39,10 +39,10 @@ async def test_what_slack_tells_of_them_is_enough_to_refuse(
     tmp_path: Path, info: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A payload that claims the home workspace stands against `users.info`, which returns less than one would wish."""
-    told = user_body
+    payload = user_body
 
     def body(state: Memory, user: User) -> Json:
-        plain = told(state, user)
+        plain = payload(state, user)
         return INFOS[info](plain) if plain["id"] == "U0EVE" else plain
 
     monkeypatch.setattr("vpsops.playground.slack.api.api_directory.user_body", body)
@@ -84,10 +84,10 @@ async def test_their_shortcuts_open_nothing(tmp_path: Path, shape: str) -> None:
     """Neither the form of a new server nor what servers a message names is shown to them."""
     async with world(tmp_path) as here:
         slack = here.stage.slack
-        said = slack.say("alice", "approvals", "web01 hangs again")
+        message = slack.say("alice", "approvals", "web01 hangs again")
         reshape(slack, INTERACTIONS[shape])
         await slack.shortcut("eve", "vps:new_server")
-        await slack.message_shortcut("eve", said, "vps:act_on")
+        await slack.message_shortcut("eve", message, "vps:act_on")
         await here.settled()
         await _untouched(here)
 

@@ -48,9 +48,9 @@ async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
         settings, clock = world.settings.model_copy(update=more), VirtualClock()
         for name, words in NAMED.items():
             agent = Actor(ActorKind.AGENT, "ci", human=human_named(name))
-            known, said = await with_account(agent, settings, clock)
-            assert words in said, name
-            assert ("refused" in said) != bool(known.account)
+            known, refusal = await with_account(agent, settings, clock)
+            assert words in refusal, name
+            assert ("refused" in refusal) != bool(known.account)
         lines = await unresolved(settings, [check_humans], clock)
         findings = await check_humans(settings, clock)
     assert [line.split(" is nobody")[0] for line in lines] == [
@@ -66,12 +66,12 @@ async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
     """Without a bot on this database the account is unknown; the decision is explained all the same."""
     async with stage(tmp_path, SCENE) as world:
         actor = Actor(ActorKind.AGENT, "ci", human="alice@acme.example")
-        known, said = await with_account(actor, world.settings, VirtualClock())
+        known, refusal = await with_account(actor, world.settings, VirtualClock())
         lines = await unresolved(
             world.settings.model_copy(update={"actor": actor.human}), [check_humans], VirtualClock()
         )
     assert known == actor
-    assert "not looked up. No Slack bot is running on this database" in said
+    assert "not looked up. No Slack bot is running on this database" in refusal
     assert "No Slack bot is running on this database" in lines[0]
 
 

@@ -92,10 +92,10 @@ async def test_an_address_that_is_told_to_everybody_holds_no_password(
 ) -> None:
     """The metadata for clients names these, so the start is refused; what was written is not repeated."""
     chosen = settings_of(tmp_path)
-    given = Settings.model_validate({"VPSOPS_DATABASE_URL": chosen.database_url, variable: address})
+    settings = Settings.model_validate({"VPSOPS_DATABASE_URL": chosen.database_url, variable: address})
     async with open_core(chosen, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
         with listen("127.0.0.1", 0) as sock, pytest.raises(ConfigurationError, match=variable) as refused:
-            http_config_from(given, sock, core.clock)
+            http_config_from(settings, sock, core.clock)
     assert "hunter2" not in str(refused.value)
 
 

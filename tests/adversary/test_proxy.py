@@ -31,13 +31,13 @@ SEVERAL = {
 @pytest.mark.slow
 @pytest.mark.requirement("mcp-open-needs-tokens")
 @pytest.mark.parametrize(
-    "given",
+    "variables",
     [SLACK, SEVERAL, {**SEVERAL, "SLACK_APP_TOKEN": "xapp-1"}],
     ids=["Slack over HTTP", "several workspaces", "several workspaces and Socket Mode"],
 )
-def test_what_a_proxy_must_reach_does_not_start_without_tokens(tmp_path: Path, given: dict[str, str]) -> None:
+def test_what_a_proxy_must_reach_does_not_start_without_tokens(tmp_path: Path, variables: dict[str, str]) -> None:
     """`vpsops serve` names the setting, and nothing is served."""
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **given}
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **variables}
     program = [sys.executable, "-m", "vpsops", "serve", "--http", "127.0.0.1:0"]
     ended = subprocess.run(program, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")

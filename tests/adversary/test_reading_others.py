@@ -49,14 +49,14 @@ async def seen(client: Client, change: str) -> dict[str, str]:
 async def test_who_may_read_sees_everybodys_changes_and_the_trail_of_its_own_alone(tmp_path: Path) -> None:
     """Within its own servers: a narrowed token sees no change of another server, not even that it exists."""
     async with asked(tmp_path) as (_, url, change):
-        shown = {}
+        answers = {}
         for name, token in TOKENS.items():
             async with http_client(url, "2026-07-28", token) as client:
-                shown[name] = await seen(client, change)
-    assert change in shown["reader"]["list"]
-    assert "calls itself “helper”" in shown["reader"]["list"]
-    assert "waits for approval" in shown["reader"]["change"]
-    assert change not in shown["reader"]["trail"]
-    assert change not in shown["narrowed"]["list"] + shown["narrowed"]["trail"]
-    assert REASON not in str(shown)
-    assert "There is no change" in shown["narrowed"]["change"]
+                answers[name] = await seen(client, change)
+    assert change in answers["reader"]["list"]
+    assert "calls itself “helper”" in answers["reader"]["list"]
+    assert "waits for approval" in answers["reader"]["change"]
+    assert change not in answers["reader"]["trail"]
+    assert change not in answers["narrowed"]["list"] + answers["narrowed"]["trail"]
+    assert REASON not in str(answers)
+    assert "There is no change" in answers["narrowed"]["change"]

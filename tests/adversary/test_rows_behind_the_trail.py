@@ -127,11 +127,11 @@ async def test_a_row_that_the_trail_does_not_carry_is_told(
     await stage.gate.vote(held.id, VOTERS[0], verdict, held.digest)
     assert (await found(stage), (await told(stage, capsys))[0]) == ([], 0)
     await stage.change(held.id, tamper)
-    code, said = await told(stage, capsys)
+    code, output = await told(stage, capsys)
     assert code == 1
-    assert f"{held.id}: " in said
-    assert what in said
-    assert "does not carry one change as the database has it" in said
+    assert f"{held.id}: " in output
+    assert what in output
+    assert "does not carry one change as the database has it" in output
     (finding,) = await look_at_trail(stage.database, Settings())
     assert (finding.level, held.id in finding.what) == ("fail", True)
 
@@ -151,8 +151,8 @@ async def test_a_send_without_its_approval_is_told(
     done = await stage.done("reboot", server=stage.server("web.example.com").id)
     assert await found(stage) == []
     await stage.change(done.id, without(*events))
-    code, said = await told(stage, capsys)
-    assert (code, f"{done.id}: " in said, what in said) == (1, True, True), said
+    code, output = await told(stage, capsys)
+    assert (code, f"{done.id}: " in output, what in output) == (1, True, True), output
     await stage.change(done.id, without_row)
     (gone, *_) = await found(stage)
     assert gone == f"{done.id}: the trail holds it, and its row is gone"

@@ -54,15 +54,15 @@ def test_a_wide_spelling_is_one_too() -> None:
 def test_every_configured_secret_is_known() -> None:
     """Each setting that is one, older keys behind a comma, and passwords in addresses; no address as a whole."""
     urls = {"VPSOPS_DATABASE_URL", "VPSOPS_DATABASE_LISTEN_URL", "VPSOPS_AUDIT_ANCHOR_WEBHOOK"}
-    given = {name: f"{number}-planted-0123456789" for number, name in enumerate(sorted(SECRETS))}
-    given |= {
+    secrets = {name: f"{number}-planted-0123456789" for number, name in enumerate(sorted(SECRETS))}
+    secrets |= {
         "VPSOPS_STATE_KEY": "new-key-0123456789, old-key-0123456789",
         "VPSOPS_DATABASE_URL": "postgresql://vps:database-p%40ss@db/vpsops",
         "VPSOPS_DATABASE_LISTEN_URL": "postgresql://vps:listen-p%40ss@db/vpsops",
         "VPSOPS_AUDIT_ANCHOR_WEBHOOK": "https://hooks.example.com/services/T0/B0/0123456789?sig=abc",
     }
-    known = secrets_of(load_settings(given))
+    known = secrets_of(load_settings(secrets))
     passwords = {f"{name}-{word}" for name in ("database", "listen") for word in ("p%40ss", "p@ss")}
     keys = {"new-key-0123456789", "old-key-0123456789"}
     hook = {"services/T0/B0/0123456789?sig=abc"}
-    assert {given[name] for name in SECRETS - urls} | passwords | keys | hook == set(known)
+    assert {secrets[name] for name in SECRETS - urls} | passwords | keys | hook == set(known)

@@ -95,7 +95,7 @@ async def superseded(stage: Stage, ended: Change, why: str) -> None:
     assert why in ended.note
     assert stage.asked(ended.operation) == 0
     assert (await stage.events(ended.id)).endswith("superseded")
-    assert any("superseded" in told.values() for told in await stage.told())
+    assert any("superseded" in event.values() for event in await stage.told())
 
 
 @pytest.mark.parametrize(("setup", "actor", "operation", "why"), STRICTER.values(), ids=STRICTER)

@@ -97,13 +97,13 @@ async def test_an_assistant_without_the_teams_file_runs_under_the_teams_policy(
             ) as client:
                 assert not (await client.call_tool("vps_list", {})).is_error
                 for server in ("web01", "db01"):
-                    said = await reboot(client, server)
-                    assert ("started with another policy" in said) == bool(config), said
+                    answer = await reboot(client, server)
+                    assert ("started with another policy" in answer) == bool(config), answer
                 if config:
-                    code, told = await command(with_team, "doctor")
+                    code, output = await command(with_team, "doctor")
                     assert code == 1
-                    assert "was started with another policy (pol_" in told
-                    assert str(own) in told
+                    assert "was started with another policy (pol_" in output
+                    assert str(own) in output
         assert list(provider.simulator.world.counted("reboot")) == []
         worker.terminate()
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -123,10 +123,10 @@ async def test_a_policy_that_is_applied_reaches_a_running_process(
     config.write_text(OWN)
     parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], "mcp"], env=environment)
     async with Client(parameters, read_timeout_seconds=PATIENCE_SECONDS) as client:
-        said = await reboot(client, "web01")
-        assert f"vpsops policy apply {config}" in said
-        code, told = await command(environment, "policy", "apply", "--yes", str(config))
+        answer = await reboot(client, "web01")
+        assert f"vpsops policy apply {config}" in answer
+        code, output = await command(environment, "policy", "apply", "--yes", str(config))
         assert code == 0
-        assert "Milder, so more is let through:" in told
+        assert "Milder, so more is let through:" in output
         assert "started with another policy" not in await reboot(client, "web01")
     await eventually(lambda: list(provider.simulator.world.counted("reboot")))

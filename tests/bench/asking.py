@@ -24,8 +24,8 @@ async def hold(core: Core, operation: str, actor: Actor, **arguments: str) -> Ch
 
 async def hold_create(core: Core, number: int) -> Change:
     """Ask for a new server with a name of its own."""
-    wanted = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
-    return await hold(core, "create", ALICE, hostname=f"new{number:04d}.example.com", **wanted)
+    arguments = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
+    return await hold(core, "create", ALICE, hostname=f"new{number:04d}.example.com", **arguments)
 
 
 async def decide(core: Core, change: Change) -> None:

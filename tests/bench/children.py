@@ -71,10 +71,10 @@ def module(name: str, *words: str) -> list[str]:
     return [sys.executable, "-m", f"tests.bench.{name}", *words]
 
 
-def environment(folder: Path, **told: str) -> dict[str, str]:
+def environment(folder: Path, **variables: str) -> dict[str, str]:
     """Return what a process is told: nothing of whoever runs the measurement, its state below `folder`."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **told}
+    return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **variables}
 
 
 @asynccontextmanager

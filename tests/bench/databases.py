@@ -22,8 +22,8 @@ class DurablePostgres(PostgresServer):
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        told = {"port": self.port, "unix_socket_directories": self.data, "listen_addresses": "127.0.0.1"}
-        options = " ".join(f"-c {name}={value}" for name, value in told.items())
+        parameters = {"port": self.port, "unix_socket_directories": self.data, "listen_addresses": "127.0.0.1"}
+        options = " ".join(f"-c {name}={value}" for name, value in parameters.items())
         log = str(self.data / "server.log")
         self._run("pg_ctl", "-D", str(self.data), "-w", "-t", "30", "-l", log, "-o", options, "start")
 

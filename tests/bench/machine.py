@@ -47,6 +47,6 @@ def postgres() -> str:
     folder = binaries()
     if folder is None:
         return "not installed"
-    told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"\d+(\.\d+)*", told)
+    version = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+    match = re.search(r"\d+(\.\d+)*", version)
     return match[0] if match else "unknown"

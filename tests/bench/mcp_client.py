@@ -75,8 +75,8 @@ def _run(link: WireLink, server: WireServer, calls: Calls) -> ClientRun:
 
 def _open(link: WireLink, era: str) -> float:
     if era == LEGACY:
-        told = {"protocolVersion": LEGACY, "capabilities": {"elicitation": {}}, "clientInfo": CLIENT}
-        good(link.call(request(1, "initialize", told, era)))
+        params = {"protocolVersion": LEGACY, "capabilities": {"elicitation": {}}, "clientInfo": CLIENT}
+        good(link.call(request(1, "initialize", params, era)))
     else:
         good(link.call(request(1, "server/discover", {}, era)))
     taken = since(link.started)
@@ -97,14 +97,14 @@ def _tools(link: WireLink, era: str) -> tuple[list[Message], float]:
 
 
 def _time(link: WireLink, server: WireServer, era: str, number: int) -> float:
-    wanted = server.call
-    message = request(100 + number, "tools/call", {"name": wanted.tool, "arguments": dict(wanted.arguments)}, era)
+    method = server.call
+    message = request(100 + number, "tools/call", {"name": method.tool, "arguments": dict(method.arguments)}, era)
     begun = time.perf_counter()
     answer = link.call(message)
     taken = since(begun)
     refused = "error" in answer or bool(answer["result"].get("isError"))
-    if refused is not wanted.refuses:
-        raise WireError(f"{server.name} answered {wanted.tool} with {answer}"[:500])
+    if refused is not method.refuses:
+        raise WireError(f"{server.name} answered {method.tool} with {answer}"[:500])
     return taken
 
 

@@ -55,14 +55,14 @@ def compact(value: Any) -> bytes:
 
 def request(ident: int, method: str, params: Mapping[str, Any], era: str) -> Message:
     """Return a request; in the new era each carries the version and the client's capabilities."""
-    told = dict(params)
+    fields = dict(params)
     if era == MODERN:
-        told["_meta"] = {
+        fields["_meta"] = {
             f"{META}protocolVersion": MODERN,
             f"{META}clientInfo": CLIENT,
             f"{META}clientCapabilities": {"elicitation": {"form": {}}},
         }
-    return {"jsonrpc": "2.0", "id": ident, "method": method, "params": told}
+    return {"jsonrpc": "2.0", "id": ident, "method": method, "params": fields}
 
 
 class WireLink:
@@ -186,12 +186,12 @@ class Http(WireLink):
         self._post({"jsonrpc": "2.0", "method": method})
 
     def _post(self, message: Message) -> tuple[str, bytes]:
-        told = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **self._headers}
+        headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **self._headers}
         if self._era == MODERN:
-            told |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": message["method"]}
+            headers |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": message["method"]}
             named = message["params"].get("name")
-            told |= {"Mcp-Name": named} if named else {}
-        self._connection.request("POST", "/mcp", compact(message), told)
+            headers |= {"Mcp-Name": named} if named else {}
+        self._connection.request("POST", "/mcp", compact(message), headers)
         response = self._connection.getresponse()
         session = response.headers.get("Mcp-Session-Id")
         self._headers |= {"Mcp-Session-Id": session} if session else {}

@@ -34,9 +34,9 @@ class BenchProvider:
     url: str
     control: httpx.AsyncClient
 
-    def settings(self, database: str, **told: str) -> Settings:
+    def settings(self, database: str, **variables: str) -> Settings:
         """Return the settings of a core that uses this provider."""
-        return Settings.model_validate(self.told(database) | told)
+        return Settings.model_validate(self.told(database) | variables)
 
     def told(self, database: str) -> dict[str, str]:
         """Return the same as variables."""

@@ -137,18 +137,18 @@ class _Line(asyncio.Protocol):
             self._transport.close()
 
 
-async def load(target: LoadTarget, wanted: LoadStep) -> Taken:
+async def load(target: LoadTarget, step: LoadStep) -> Taken:
     """Send so many commands and time each; only this machine is ever sent anything."""
     place = urllib.parse.urlsplit(target.url)
     if place.hostname != "127.0.0.1" or place.port is None:
         raise ValueError("only an app on this machine is put under load")
     commands = Commands(target)
-    await _send(place.port, commands, LoadStep(wanted.warm_up, min(wanted.connections, 8)))
-    return await _send(place.port, commands, wanted)
+    await _send(place.port, commands, LoadStep(step.warm_up, min(step.connections, 8)))
+    return await _send(place.port, commands, step)
 
 
-async def _send(port: int, commands: Commands, wanted: LoadStep) -> Taken:
-    taken, requests = Taken(), iter([commands.request() for _ in range(wanted.number)])
+async def _send(port: int, commands: Commands, step: LoadStep) -> Taken:
+    taken, requests = Taken(), iter([commands.request() for _ in range(step.number)])
 
     async def connection() -> None:
         _, line = await asyncio.get_running_loop().create_connection(_Line, "127.0.0.1", port)
@@ -163,7 +163,7 @@ async def _send(port: int, commands: Commands, wanted: LoadStep) -> Taken:
 
     begun = time.perf_counter()
     async with anyio.create_task_group() as group:
-        for _ in range(wanted.connections):
+        for _ in range(step.connections):
             group.start_soon(connection)
     taken.wall = time.perf_counter() - begun
     return taken

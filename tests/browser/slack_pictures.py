@@ -110,14 +110,14 @@ async def _home(page: BrowserPage, studio: Studio, surface: Surface) -> str:
     return ".home"
 
 
-async def main(wanted: Mapping[str, Surface]) -> None:
+async def main(expected: Mapping[str, Surface]) -> None:
     """Draw the wanted ones; messages and forms first, then Home, which leaves the channel."""
     async with running_studio() as studio, running_browser() as browser, browser.page() as page:
         await page.size(WIDTH, 1800)
         await page.open(studio.url)
         await page.until("document.querySelector('.rooms [data-channel=C0OPS]')")
         for kind in ("message", "modal", "home"):
-            for name, surface in wanted.items():
+            for name, surface in expected.items():
                 if surface.kind == kind:
                     await draw(page, studio, name, surface)
 

@@ -159,8 +159,8 @@ async def test_a_server_changed_behind_our_back_shows_at_once(page: BrowserPage)
 async def test_an_agent_of_the_old_protocol_is_asked_while_its_call_waits(page: BrowserPage) -> None:
     """The same question reaches the page in both eras; declining it does nothing."""
     await page.click("[data-panel=agent]")
-    given = "{ hostname: 'old01.example.com', plan: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' }"
-    act = f"await hands.enter('#era', 'legacy'); await hands.callTool('vps_create', {given});"
+    spec = "{ hostname: 'old01.example.com', plan: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' }"
+    act = f"await hands.enter('#era', 'legacy'); await hands.callTool('vps_create', {spec});"
     await page.run(f"import('/static/js/hands.js').then(async (hands) => {{ {act} }})")
     await page.until("document.querySelector('.call.asks .question')", 15)
     assert "MCP 2025" in await page.run("document.querySelector('.call.asks').textContent")

@@ -60,10 +60,10 @@ def test_more_colours_than_a_palette_has_become_the_nearest() -> None:
     row = b"\0" + b"".join(bytes((n % 256, n // 256, 0, 255)) for n in range(300))
     drawn = colours(small(png(300, [row], kind=6)))
     assert len(set(drawn)) == 256
-    wanted = [bytes((n % 256, n // 256, 0)) for n in range(300)]
+    colors = [bytes((n % 256, n // 256, 0)) for n in range(300)]
     assert all(
         sum(abs(a - b) for a, b in zip(first, other, strict=True)) <= 1
-        for first, other in zip(drawn, wanted, strict=True)
+        for first, other in zip(drawn, colors, strict=True)
     )
 
 

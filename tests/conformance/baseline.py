@@ -125,16 +125,16 @@ def _slow(tasks: BaselineTasks) -> Run:
 def _asks_first(tasks: BaselineTasks) -> Run:
     async def run(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
         require_client_extension(context, EXTENSION)
-        given = (params.input_responses or {}).get("user_name")
-        if not isinstance(given, t.ElicitResult):
+        user_name = (params.input_responses or {}).get("user_name")
+        if not isinstance(user_name, t.ElicitResult):
             return t.InputRequiredResult(input_requests={"user_name": NAME}, request_state="asked")
-        return tasks.start(Baseline(CLOCK.now(), 0.2, _over(f"Hello, {json.dumps(given.content)}")))
+        return tasks.start(Baseline(CLOCK.now(), 0.2, _over(f"Hello, {json.dumps(user_name.content)}")))
 
     return run
 
 
-def _over(said: str, *, failed: bool = False) -> Json:
-    return {"result": _wire(says(said, failed=failed))}
+def _over(text: str, *, failed: bool = False) -> Json:
+    return {"result": _wire(says(text, failed=failed))}
 
 
 def _wire(model: t.Result | t.ElicitRequest) -> Json:

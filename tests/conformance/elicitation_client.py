@@ -38,8 +38,8 @@ def pushes(asked: t.ElicitRequest) -> Run:
 
     async def run(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         assert isinstance(asked.params, t.ElicitRequestFormParams)
-        said = (params.arguments or {}).get("message", asked.params.message)
-        request = asked.model_copy(update={"params": asked.params.model_copy(update={"message": said})})
+        message = (params.arguments or {}).get("message", asked.params.message)
+        request = asked.model_copy(update={"params": asked.params.model_copy(update={"message": message})})
         answer = await _push(context, request, t.ElicitResult)
         return says(f"Elicitation completed: action={answer.action}, content={json.dumps(answer.content)}")
 
@@ -68,15 +68,15 @@ class Rounds:
         """Answer one round: what was not answered as asked is asked again."""
         del context
         number = int(params.request_state or 0)
-        given = params.input_responses or {}
-        missing = [key for key in self.asked[number] if not _answers(self.asked[number][key], given.get(key))]
+        input_responses = params.input_responses or {}
+        missing = [key for key in self.asked[number] if not _answers(self.asked[number][key], input_responses.get(key))]
         if self.stateful and params.request_state is None:
             missing = list(self.asked[0])
         if missing:
             return self._ask(number)
         if number + 1 < len(self.asked):
             return self._ask(number + 1)
-        return says(f"{self.end} {json.dumps({key: _told(value) for key, value in given.items()})}")
+        return says(f"{self.end} {json.dumps({key: _told(value) for key, value in input_responses.items()})}")
 
     def _ask(self, number: int) -> t.InputRequiredResult:
         return t.InputRequiredResult(
@@ -84,18 +84,18 @@ class Rounds:
         )
 
 
-def _answers(asked: Asked, given: object) -> bool:
+def _answers(asked: Asked, value: object) -> bool:
     kinds = {
         "elicitation/create": t.ElicitResult,
         "sampling/createMessage": t.CreateMessageResult,
         "roots/list": t.ListRootsResult,
     }
-    return isinstance(given, kinds[asked.method])
+    return isinstance(value, kinds[asked.method])
 
 
-def _told(given: Any) -> Json:
-    told: Json = given.model_dump(by_alias=True, mode="json", exclude_none=True)
-    return told
+def _told(answer: Any) -> Json:
+    document: Json = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return document
 
 
 async def ask_what_can_be_answered(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
@@ -113,12 +113,12 @@ async def ask_what_can_be_answered(context: Context, params: t.CallToolRequestPa
 
 async def prompt(params: t.GetPromptRequestParams) -> t.GetPromptResult | t.InputRequiredResult:
     """Return a prompt that needs the human's word first."""
-    given = (params.input_responses or {}).get("user_context")
-    if not isinstance(given, t.ElicitResult):
+    context = (params.input_responses or {}).get("user_context")
+    if not isinstance(context, t.ElicitResult):
         asked = form("What context should the prompt use?", {"context": {"type": "string"}}, ["context"])
         return t.InputRequiredResult(input_requests={"user_context": asked})
-    said = text(f"Use this context: {(given.content or {}).get('context')}")
-    return t.GetPromptResult(messages=[t.PromptMessage(role="user", content=said)])
+    content = text(f"Use this context: {(context.content or {}).get('context')}")
+    return t.GetPromptResult(messages=[t.PromptMessage(role="user", content=content)])
 
 
 DEFAULTS: Final[Json] = {

@@ -113,12 +113,12 @@ def _contents(uri: str) -> t.TextResourceContents | t.BlobResourceContents | Non
         return t.BlobResourceContents(uri=uri, mime_type="image/png", blob=PNG)
     if uri.startswith(TEMPLATE):
         ident = uri.removeprefix(TEMPLATE).split("/", 1)[0]
-        said = json.dumps({"id": ident, "templateTest": True, "data": f"Data for ID: {ident}"})
-        return t.TextResourceContents(uri=uri, mime_type="application/json", text=said)
+        document = json.dumps({"id": ident, "templateTest": True, "data": f"Data for ID: {ident}"})
+        return t.TextResourceContents(uri=uri, mime_type="application/json", text=document)
     if uri.removeprefix(SCHEME) in RESOURCES:
         words = uri.removeprefix(SCHEME).replace("-", " ")
-        said = f"This is the content of the {words} resource."
-        return t.TextResourceContents(uri=uri, mime_type="text/plain", text=said)
+        document = f"This is the content of the {words} resource."
+        return t.TextResourceContents(uri=uri, mime_type="text/plain", text=document)
     return None
 
 
@@ -126,14 +126,14 @@ async def _get_prompt(context: Context, params: t.GetPromptRequestParams) -> Han
     del context
     if params.name == ASKING_PROMPT:
         return await prompt(params)
-    given = params.arguments or {}
+    arguments = params.arguments or {}
     content: Mapping[str, list[t.ContentBlock]] = {
         "test_simple_prompt": [text("This is a simple prompt for testing.")],
         "test_prompt_with_arguments": [
-            text(f"Prompt with arguments: arg1='{given.get('arg1')}', arg2='{given.get('arg2')}'")
+            text(f"Prompt with arguments: arg1='{arguments.get('arg1')}', arg2='{arguments.get('arg2')}'")
         ],
         "test_prompt_with_embedded_resource": [
-            embedded(given.get("resourceUri", ""), "text/plain", "Embedded resource content for testing."),
+            embedded(arguments.get("resourceUri", ""), "text/plain", "Embedded resource content for testing."),
             text("Please process the embedded resource above."),
         ],
         "test_prompt_with_image": [image(), text("Please analyze the image above.")],

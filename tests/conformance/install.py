@@ -55,9 +55,9 @@ def node_of(place: Path) -> str:
     own = shutil.which("node")
     if own is None:
         raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed")
-    said = subprocess.run(
+    stdout = subprocess.run(
         [own, "--version"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
     ).stdout
-    if tuple(int(part) for part in said.strip().lstrip("v").split(".")[:2]) < OLDEST_NODE:
-        raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed, this is {said.strip()}")
+    if tuple(int(part) for part in stdout.strip().lstrip("v").split(".")[:2]) < OLDEST_NODE:
+        raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed, this is {stdout.strip()}")
     return own

@@ -40,17 +40,17 @@ def fixture(name: str, run: Run, /, **properties: Json) -> Fixture:
     return Fixture(name, run, {"type": "object", "properties": properties})
 
 
-def text(said: str) -> t.TextContent:
-    return t.TextContent(type="text", text=said)
+def text(content: str) -> t.TextContent:
+    return t.TextContent(type="text", text=content)
 
 
-def says(said: str, *, failed: bool = False) -> t.CallToolResult:
+def says(content: str, *, failed: bool = False) -> t.CallToolResult:
     """Return a result of one text."""
-    return t.CallToolResult(content=[text(said)], is_error=failed)
+    return t.CallToolResult(content=[text(content)], is_error=failed)
 
 
-def embedded(uri: str, kind: str, said: str) -> t.EmbeddedResource:
-    return t.EmbeddedResource(type="resource", resource=t.TextResourceContents(uri=uri, mime_type=kind, text=said))
+def embedded(uri: str, kind: str, content: str) -> t.EmbeddedResource:
+    return t.EmbeddedResource(type="resource", resource=t.TextResourceContents(uri=uri, mime_type=kind, text=content))
 
 
 def image() -> t.ImageContent:
@@ -82,8 +82,8 @@ async def progress(context: Context, params: t.CallToolRequestParams) -> t.CallT
 
 async def log(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
     del params
-    for said in ("Tool execution started", "Tool processing data", "Tool execution completed"):
-        note = t.LoggingMessageNotification(params=t.LoggingMessageNotificationParams(level="info", data=said))
+    for content in ("Tool execution started", "Tool processing data", "Tool execution completed"):
+        note = t.LoggingMessageNotification(params=t.LoggingMessageNotificationParams(level="info", data=content))
         await context.session.send_notification(note, context.request_id)
         await CLOCK.sleep(PAUSE)
     return says("Done.")

@@ -104,7 +104,7 @@ async def run(suite: Suite, node: str, place: Path, url: str, out: Path) -> Suit
     return read(suite, out, ended.returncode, ended.stdout.decode(errors="replace"))
 
 
-def read(suite: Suite, out: Path, exit_code: int, said: str) -> SuiteOutcome:
+def read(suite: Suite, out: Path, exit_code: int, output: str) -> SuiteOutcome:
     """Return what a run's records tell."""
     scenarios: dict[str, Counter[str]] = {}
     failures: list[str] = []
@@ -115,7 +115,7 @@ def read(suite: Suite, out: Path, exit_code: int, said: str) -> SuiteOutcome:
         scenarios[scenario] = Counter(check["status"] for check in checks)
         failures += [_line(scenario, check) for check in checks if check["status"] == FAILED]
         warnings += [_line(scenario, check) for check in checks if check["status"] == WARNED]
-    return SuiteOutcome(suite, scenarios, tuple(failures), tuple(warnings), exit_code, said)
+    return SuiteOutcome(suite, scenarios, tuple(failures), tuple(warnings), exit_code, output)
 
 
 def _line(scenario: str, check: dict[str, str]) -> str:

@@ -78,7 +78,7 @@ def test_over_http_every_address_is_filled_in_and_socket_mode_is_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "address",
     [
         "http://vpsops.example.com",
         "vpsops.example.com",
@@ -93,9 +93,9 @@ def test_over_http_every_address_is_filled_in_and_socket_mode_is_off() -> None:
         "ftp://a.example",
     ],
 )
-def test_an_address_that_slack_cannot_use_is_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_address_that_slack_cannot_use_is_refused(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is printed, so nothing wrong can be pasted."""
-    assert main(["manifest", "--http", given]) == 2
+    assert main(["manifest", "--http", address]) == 2
     assert capsys.readouterr().out == ""
 
 

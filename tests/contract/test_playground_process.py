@@ -46,8 +46,8 @@ async def until_told(http: httpx.AsyncClient, **parts: str) -> None:
     with anyio.fail_after(READY_SECONDS):
         async with http.stream("GET", "/api/events", params={"user": "U0ALICE"}) as answer:
             async for line in answer.aiter_lines():
-                said: Json = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-                if parts.items() <= said.items():
+                document: Json = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
+                if parts.items() <= document.items():
                     return
 
 
@@ -90,9 +90,9 @@ async def test_the_page_is_there_before_its_parts() -> None:
     """A browser need not wait for the bot: the page comes first and shows what still starts."""
     began = time.monotonic()
     async with playground() as (url, _, process), httpx.AsyncClient(base_url=url) as http:
-        shown = time.monotonic() - began
+        seconds = time.monotonic() - began
         assert (await http.get("/")).status_code == 200
-        assert shown < READY_SECONDS / 3
+        assert seconds < READY_SECONDS / 3
         process.terminate()
         with anyio.fail_after(PATIENCE_SECONDS):
             assert await process.wait() == 0

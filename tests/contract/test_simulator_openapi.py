@@ -216,13 +216,13 @@ async def test_the_other_dialects_use_the_names_of_their_sources(dialect: str, o
     """Field for field as in the examples that were gathered from the clients."""
     async with bench(SimulatorConfig(speed=1, dialect=dialect)) as sim:
         body = (await call(sim, operation)).json()
-    wanted = example(operation, name)
+    expected = example(operation, name)
     if dialect == "sdk" and operation == "list":
-        assert body.keys() == wanted.keys()
-        body, wanted = body["vps_instances"], wanted["vps_instances"]
-        assert body[0].keys() - wanted[0].keys() == {"snapshot_supported"}
-        assert wanted[0].keys() <= body[0].keys()
+        assert body.keys() == expected.keys()
+        body, expected = body["vps_instances"], expected["vps_instances"]
+        assert body[0].keys() - expected[0].keys() == {"snapshot_supported"}
+        assert expected[0].keys() <= body[0].keys()
     elif isinstance(body, list):
-        assert body[0].keys() == wanted[0].keys()
+        assert body[0].keys() == expected[0].keys()
     else:
-        assert body.keys() == wanted.keys()
+        assert body.keys() == expected.keys()

@@ -121,8 +121,8 @@ def test_the_help_explains_every_option_and_its_default(capsys: pytest.CaptureFi
     """Nothing is left to guess."""
     with pytest.raises(SystemExit):
         parsed("--help")
-    shown = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     for option in ("port", "speed", "dialect", "fleet", "faults", "seed", "key", "strict-states", "print-port"):
-        assert f"--{option}" in shown
-    assert "(default: 8440)" in shown
-    assert "(default: 60.0)" in shown
+        assert f"--{option}" in output
+    assert "(default: 8440)" in output
+    assert "(default: 60.0)" in output

@@ -125,11 +125,11 @@ def test_every_command_is_either_tested_or_known_to_be_undescribed() -> None:
 
 
 @pytest.mark.requirement("vendor-clients")
-@pytest.mark.parametrize(("words", "shown"), READS)
-def test_every_read_shows_what_it_is_about(cloud: Cloud, words: str, shown: list[str]) -> None:
+@pytest.mark.parametrize(("words", "view"), READS)
+def test_every_read_shows_what_it_is_about(cloud: Cloud, words: str, view: list[str]) -> None:
     """No column that the command line prints is empty, and nothing takes effect."""
     text = cloud(words)
-    assert [each for each in shown if each not in text] == []
+    assert [each for each in view if each not in text] == []
     assert effects(cloud.world) == {}
 
 
@@ -148,8 +148,8 @@ def test_every_write_takes_effect_once(cloud: Cloud) -> None:
     assert "VPS is starting" in cloud(f"start {made}")
     cloud.settle()
     assert "VPS is rebooting" in cloud(f"reboot {made}")
-    wanted = ("create", "stop", "create_snapshot", "rollback_snapshot", "delete_snapshot", "start", "reboot")
-    assert effects(cloud.world) == dict.fromkeys(wanted, 1)
+    operations = ("create", "stop", "create_snapshot", "rollback_snapshot", "delete_snapshot", "start", "reboot")
+    assert effects(cloud.world) == dict.fromkeys(operations, 1)
 
 
 @pytest.mark.requirement("vendor-clients")
@@ -167,7 +167,12 @@ def test_every_write_about_backups_takes_effect_once(cloud: Cloud) -> None:
 
 def test_the_program_itself_reaches_the_simulator(service: SimulatorHandle, tmp_path: Path) -> None:
     """As installed, with the address and the token from the environment."""
-    told = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "WAYSCLOUD_API_URL": service.url, "WAYSCLOUD_TOKEN": KEY}
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "WAYSCLOUD_API_URL": service.url,
+        "WAYSCLOUD_TOKEN": KEY,
+    }
     command = [str(Path(sys.executable).parent / "cloud"), "vps", "list"]
-    done = subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
     assert (done.returncode, "web01" in done.stdout) == (0, True), done.stderr

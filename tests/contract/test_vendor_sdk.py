@@ -81,8 +81,8 @@ def test_snapshots_live(vps: VPSService, world: World) -> None:
     assert vps.snapshots(WEB) == []
     assert vps.create_snapshot(WEB, "before", "before the upgrade")["status"] == "creating"
     world.time.advance(HOUR)
-    (shown,) = vps.snapshots(WEB)
-    assert (shown["snapshot_name"], shown["status"]) == ("before", "available")
+    (snapshot,) = vps.snapshots(WEB)
+    assert (snapshot["snapshot_name"], snapshot["status"]) == ("before", "available")
     with pytest.raises(ConflictError, match="already exists"):
         vps.create_snapshot(WEB, "before")
     with pytest.raises(ConflictError, match="must be stopped"):
@@ -116,9 +116,9 @@ def test_backups_live(vps: VPSService, world: World) -> None:
     with pytest.raises(ConflictError, match="not complete"):
         vps.download_backup(DB, made["backup_id"])
     world.time.advance(HOUR)
-    (shown,) = vps.backups(DB)
-    assert (shown["backup_id"], shown["status"]) == (made["backup_id"], "completed")
-    assert vps.backup_usage(DB) == {"total_backups": 1, "total_size_gb": shown["size_gb"]}
+    (backup,) = vps.backups(DB)
+    assert (backup["backup_id"], backup["status"]) == (made["backup_id"], "completed")
+    assert vps.backup_usage(DB) == {"total_backups": 1, "total_size_gb": backup["size_gb"]}
     assert vps.download_backup(DB, made["backup_id"])["backup_id"] == made["backup_id"]
     with pytest.raises(NotImplementedError_):
         vps.restore_backup(DB, made["backup_id"])

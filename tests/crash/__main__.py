@@ -26,19 +26,19 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--freeze", action="store_true", help="stop and wake processes instead of killing them")
     parser.add_argument("--scenarios", action="store_true", help="play a moved file and stores that go back instead")
-    wanted = parser.parse_args()
-    if wanted.scenarios:
-        return _scenarios(wanted.database)
+    options = parser.parse_args()
+    if options.scenarios:
+        return _scenarios(options.database)
     results = []
     with ExitStack() as stack:
-        kinds = ["sqlite", "postgresql"] if wanted.database == "both" else [wanted.database]
+        kinds = ["sqlite", "postgresql"] if options.database == "both" else [options.database]
         server = stack.enter_context(running_postgres()) if "postgresql" in kinds else None
         for kind in kinds:
-            for seed in wanted.seeds:
+            for seed in options.seeds:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpsops-crash-")))
                 url = server.database() if kind == "postgresql" and server else f"sqlite:///{folder / 'db.sqlite3'}"
                 result = anyio.run(
-                    partial(play, CrashRun(url, seed, wanted.changes, wanted.kills, wanted.freeze), folder)
+                    partial(play, CrashRun(url, seed, options.changes, options.kills, options.freeze), folder)
                 )
                 results.append(result)
                 _tell(result)

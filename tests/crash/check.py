@@ -44,15 +44,15 @@ def judge(
 
 
 def _wrong(item: PlanItem, change: Change, count: int) -> list[str]:
-    said = f"{change.id} {item.operation} {item.server} ({item.fate}) is {change.state.value}"
+    summary = f"{change.id} {item.operation} {item.server} ({item.fate}) is {change.state.value}"
     if change.state is State.SUCCEEDED and count != 1:
-        return [f"{said}, and the provider did it {count} times"]
+        return [f"{summary}, and the provider did it {count} times"]
     if change.state in UNDONE and count:
-        return [f"{said}, and the provider did it"]
+        return [f"{summary}, and the provider did it"]
     if change.state is State.FAILED and count:
-        return [f"{said} ({change.note}), and the provider did it"]
+        return [f"{summary} ({change.note}), and the provider did it"]
     if change.state.open and change.state is not State.NEEDS_PERSON:
-        return [f"{said}: not at rest"]
+        return [f"{summary}: not at rest"]
     if item.fate in {"deny", "cancel", "expire"} and change.state is State.SUCCEEDED:
-        return [f"{said}, against what people said"]
+        return [f"{summary}, against what people said"]
     return []

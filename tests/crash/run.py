@@ -212,7 +212,7 @@ async def _troupe(run: CrashRun, environment: Mapping[str, str], folder: Path) -
             await troupe.end()
 
 
-async def _disturb(run: CrashRun, troupe: Troupe, database: Database, wanted: int) -> int:
+async def _disturb(run: CrashRun, troupe: Troupe, database: Database, target: int) -> int:
     """Kill or freeze at random points, for as long as there is something to disturb."""
     dice = random.Random(run.seed)  # noqa: S311 - the same points again for the same seed
     await CLOCK.sleep(2.5)  # the processes are starting
@@ -220,24 +220,24 @@ async def _disturb(run: CrashRun, troupe: Troupe, database: Database, wanted: in
         await CLOCK.sleep(dice.uniform(0.1, 1.5))
         index = dice.randrange(len(troupe.running))
         await (troupe.freeze(index) if run.freeze else troupe.kill(index))
-        if await database.read(lambda connection: _settled(connection, wanted)):
+        if await database.read(lambda connection: _settled(connection, target)):
             return count + 1
     return run.kills
 
 
-async def _rest(database: Database, wanted: int) -> None:
+async def _rest(database: Database, count: int) -> None:
     """Wait until every change is at rest and every message is sent; the checks report what is not by then."""
     with anyio.move_on_after(REST_SECONDS):
-        while not await database.read(lambda connection: _settled(connection, wanted)):
+        while not await database.read(lambda connection: _settled(connection, count)):
             await CLOCK.sleep(0.5)
 
 
-def _settled(connection: Connection, wanted: int) -> bool:
+def _settled(connection: Connection, count: int) -> bool:
     total = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES)) or 0
     resting = [state.value for state in State if state.final or state is State.NEEDS_PERSON]
     moving = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.not_in(resting)))
     waiting = connection.scalar(sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "waiting"))
-    return total >= wanted and not moving and not waiting
+    return total >= count and not moving and not waiting
 
 
 def _by_key(connection: Connection) -> dict[str, Change]:
@@ -257,21 +257,21 @@ async def _effects(provider: str) -> Counter[tuple[str, str]]:
 
 def _cards(workspace: SimulatedWorkspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
     """Check every card: it must state the end, without buttons; a second one for a change is counted."""
-    shown: Counter[str] = Counter()
+    cards: Counter[str] = Counter()
     wrong = []
-    told = {change.id: change for change in changes.values() if change.origin.front == "slack"}
+    requested = {change.id: change for change in changes.values() if change.origin.front == "slack"}
     for channel in CHANNELS:
         for message in workspace.messages(channel):
-            change = next((value for name, value in told.items() if name in json.dumps(message.blocks)), None)
+            change = next((value for name, value in requested.items() if name in json.dumps(message.blocks)), None)
             if change is None or message.thread_ts not in {None, message.ts}:
                 continue
             buttons = [block for block in message.blocks if block.get("type") == "actions"]
             if any(block.get("type") == "header" for block in message.blocks):
-                shown[change.id] += 1
+                cards[change.id] += 1
                 if buttons and change.state is not State.NEEDS_PERSON:
                     wrong.append(f"the card of {change.id} ({change.state.value}) still has buttons")
-    wrong += [f"{name} has no card" for name in told if not shown[name]]
-    return len(shown), wrong, sum(count - 1 for count in shown.values())
+    wrong += [f"{name} has no card" for name in requested if not cards[name]]
+    return len(cards), wrong, sum(count - 1 for count in cards.values())
 
 
 def describe(results: Sequence[CrashResult]) -> str:

@@ -135,9 +135,9 @@ async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
         asked = ("stop web01", "notify drift on web*", "watch db01", "notify off sub_000000000000")
         for typed in asked:
             await world.slack.command("dave", "ops", "/vps", typed)
-        said = "Only full, active members of this workspace can ask for a change, or decide."
+        refusal = "Only full, active members of this workspace can ask for a change, or decide."
         await world.slack.wait_for(
-            lambda: sum(said in shown(ephemeral) for ephemeral in world.slack.ephemerals("dave")) == len(asked)
+            lambda: sum(refusal in shown(ephemeral) for ephemeral in world.slack.ephemerals("dave")) == len(asked)
         )
         assert await core.changes.list() == []
         assert await Subscriptions(core.database, core.clock).all() == []
@@ -176,11 +176,11 @@ async def test_the_report_says_how_everything_stands_and_hides_costs_in_a_channe
     async with playing(tmp_path, replace(SCENE, provider=SimulatorConfig(speed=600, fleet=30))) as (world, core):
         await agent_asks(core, server=(await first_server(core)))
         answer = await say(world, "alice", "report", "Status report")
-        said = shown(answer)
-        assert "30: " in said
-        assert "1 waiting for approval" in said
-        assert "active" in said
-        assert "Monthly cost" in said
+        text = shown(answer)
+        assert "30: " in text
+        assert "1 waiting for approval" in text
+        assert "active" in text
+        assert "Monthly cost" in text
         await press(world, "alice", answer, "Share here")
         shared = await world.card(words="Status report")
         assert "30: " in shown(shared)

@@ -85,8 +85,8 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
     """The channel gets a notice of its new subscription; the list has a button that ends it; both are in the trail."""
     async with stage(tmp_path) as world, world.bot() as (_, core):
         await world.slack.command("alice", "general", "/vps", "notify drift on web* quiet 22:00-07:00 Europe/Oslo")
-        said = await world.card("general", words="Subscribed: ")
-        assert "drift on web*, quiet 22:00-07:00 Europe/Oslo" in shown(said)
+        card = await world.card("general", words="Subscribed: ")
+        assert "drift on web*, quiet 22:00-07:00 Europe/Oslo" in shown(card)
         await world.slack.command("bob", "general", "/vps", "notify")
         page = await world.private("bob", "Subscriptions: 1")
         assert "Set by <@U0ALICE>" in shown(page)

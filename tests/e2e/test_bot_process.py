@@ -23,10 +23,10 @@ BOUND = PATIENCE_SECONDS
 
 def environ(world: BotHarness | None, **other: str) -> dict[str, str]:
     """Return a process's environment."""
-    told = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bot.__file__).resolve().parent.parent)}
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bot.__file__).resolve().parent.parent)}
     if world is not None:
         config = world.slack.config
-        told |= {
+        variables |= {
             "WAYSCLOUD_API_KEY": "wayscloud_vps_abc1234567_0123456789abcdef0123",
             "WAYSCLOUD_API_URL": world.provider.url,
             "SLACK_API_URL": world.slack.api_url,
@@ -34,7 +34,7 @@ def environ(world: BotHarness | None, **other: str) -> dict[str, str]:
             "SLACK_SIGNING_SECRET": config.signing_secret,
             "VPSOPS_DATABASE_URL": f"sqlite:///{world.directory / 'process.sqlite3'}",
         }
-    return told | other
+    return variables | other
 
 
 def finished(env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:

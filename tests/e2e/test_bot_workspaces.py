@@ -85,8 +85,8 @@ async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_
     await _press_as_beta(both, card.blocks, action_ids.APPROVE)
     await both.private("T0BETA", ZOE, "do not know")
     assert (await both.core.changes.get(change.id)).state is State.HELD
-    said = both.said(beta)
-    assert not any(word in said for word in ("of noise", "C0OPS", "C0APPROVALS"))
+    messages = both.said(beta)
+    assert not any(word in messages for word in ("of noise", "C0OPS", "C0APPROVALS"))
     assert both.effects("stop") == 0
 
 

@@ -57,8 +57,8 @@ def test_every_tool_is_converted_whole(converted: Mapping[str, Mapping[str, Any]
     for name, schema in converted[converter].items():
         assert list(faults(schema)) == [], name
         assert list(schema["properties"]) == list(tools[name]["properties"])
-        for argument, shown in tools[name]["properties"].items():
+        for argument, view in tools[name]["properties"].items():
             made = schema["properties"][argument]
-            assert made["type"].lower() == shown["type"]
-            assert made.get("description") == shown.get("description")
-            assert made.get("items", {}).get("enum") == shown.get("items", {}).get("enum")
+            assert made["type"].lower() == view["type"]
+            assert made.get("description") == view.get("description")
+            assert made.get("items", {}).get("enum") == view.get("items", {}).get("enum")

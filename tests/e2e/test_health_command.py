@@ -63,17 +63,17 @@ async def test_a_worker_is_probed_from_its_start_to_its_end(tmp_path: Path) -> N
         for name in ("v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"):
             await anyio.Path(tmp_path / name).unlink()
         for path in ("", "/livez", "/healthz"):
-            code, said = await called(environ, "health", f"{address}{path}")
-            assert (code, said.split(":")[0]) == (1, "database")
+            code, output = await called(environ, "health", f"{address}{path}")
+            assert (code, output.split(":")[0]) == (1, "database")
         process.terminate()
         with anyio.fail_after(PATIENCE_SECONDS):
             assert await process.wait() == 0
-    code, said = await called(environ, "health", address)
-    assert (code, "no answer from" in said) == (1, True)
+    code, output = await called(environ, "health", address)
+    assert (code, "no answer from" in output) == (1, True)
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "output"),
     [
         (("worker", "--health", "nowhere"), 2, "--health nowhere is not HOST:PORT."),
         (("worker", "--health", "203.0.113.1:80"), 2, "cannot be listened on"),
@@ -81,11 +81,11 @@ async def test_a_worker_is_probed_from_its_start_to_its_end(tmp_path: Path) -> N
     ],
 )
 async def test_a_wrong_address_is_told_with_what_to_write(
-    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+    tmp_path: Path, words: tuple[str, ...], code: int, output: str
 ) -> None:
     """Before anything is started."""
     result, text = await called(environment(tmp_path), *words)
-    assert (result, said in text) == (code, True), text
+    assert (result, output in text) == (code, True), text
 
 
 async def test_another_server_is_not_a_ready_process() -> None:
@@ -99,9 +99,9 @@ async def test_another_server_is_not_a_ready_process() -> None:
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, answer)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no Django here
-        code, said = await called({"PATH": "/usr/bin:/bin"}, "health", f"127.0.0.1:{port}")
+        code, output = await called({"PATH": "/usr/bin:/bin"}, "health", f"127.0.0.1:{port}")
         group.cancel_scope.cancel()
-    assert (code, said) == (1, "it does not answer as vpsops does\n")
+    assert (code, output) == (1, "it does not answer as vpsops does\n")
 
 
 def test_a_probe_waits_longer_than_an_answer_takes() -> None:

@@ -67,10 +67,10 @@ def lines(*messages: object) -> bytes:
     )
 
 
-async def pipe(environment: Mapping[str, str], given: bytes) -> subprocess.CompletedProcess[bytes]:
+async def pipe(environment: Mapping[str, str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     """Run the server on a pipe that ends, as a shell does."""
     with anyio.fail_after(PATIENCE_SECONDS):
-        return await anyio.run_process(COMMAND, input=given, env=dict(environment), check=False)
+        return await anyio.run_process(COMMAND, input=stdin, env=dict(environment), check=False)
 
 
 @pytest.mark.requirement("mcp-every-id-answered")
@@ -113,10 +113,10 @@ async def test_a_pipe_of_one_call_gets_its_result(
     """The input's end is not the end of the answers."""
     environment |= {"WAYSCLOUD_API_URL": provider.url}
     if era == "handshake":
-        given = lines(HELLO, READY, LIST)
+        stdin = lines(HELLO, READY, LIST)
     else:
-        given = lines({**LIST, "params": {**LIST["params"], "_meta": META}})  # type: ignore[dict-item]
-    done = await pipe(environment, given)
+        stdin = lines({**LIST, "params": {**LIST["params"], "_meta": META}})  # type: ignore[dict-item]
+    done = await pipe(environment, stdin)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
     assert answers[-1]["id"] == 9
@@ -161,7 +161,7 @@ def test_a_host_that_dies_ends_the_process_quietly(environment: dict[str, str]) 
 
 @pytest.mark.requirement("mcp-settings-first")
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "text"),
     [
         ("VPSOPS_LOG_LEVEL", "loud", "VPSOPS_LOG_LEVEL: must be debug or info or warning or error."),
         ("VPSOPS_ACTOR", "bob", "VPSOPS_ACTOR: "),
@@ -169,7 +169,7 @@ def test_a_host_that_dies_ends_the_process_quietly(environment: dict[str, str]) 
     ],
 )
 async def test_wrong_settings_are_the_answer_to_the_handshake(
-    environment: dict[str, str], name: str, value: str, said: str
+    environment: dict[str, str], name: str, value: str, text: str
 ) -> None:
     """The client shows what is wrong and what to do at the handshake, not at the first call after a good start."""
     del environment["WAYSCLOUD_API_KEY"]
@@ -177,7 +177,7 @@ async def test_wrong_settings_are_the_answer_to_the_handshake(
     (answer,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, answer["id"], answer["error"]["code"]) == (2, 1, -32603)
     assert answer["error"]["message"].startswith("vpsops cannot serve. ")
-    assert said in answer["error"]["message"]
+    assert text in answer["error"]["message"]
     assert "err_" in answer["error"]["message"]
 
 

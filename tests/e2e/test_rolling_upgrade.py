@@ -265,8 +265,8 @@ async def test_versions_of_one_schema_work_beside_each_other(world: UpgradeWorld
     second.process.send_signal(signal.SIGTERM)
     assert await second.ended() == 0, second.said
     assert world.stops == 8
-    for said in (first.said, second.said):
-        assert not re.search("Traceback|row_unreadable|task_failed", said), said
+    for output in (first.said, second.said):
+        assert not re.search("Traceback|row_unreadable|task_failed", output), output
 
 
 @pytest.mark.requirement("rolling-upgrade")

@@ -50,7 +50,7 @@ def environ(world: BotHarness, **more: str) -> dict[str, str]:
     path = world.directory / "tokens.toml"
     path.write_text(TOKENS, encoding="utf-8")
     settings = world.settings
-    told = {
+    variables = {
         "PATH": "/usr/bin:/bin",
         "HOME": str(world.directory),
         "WAYSCLOUD_API_KEY": settings.api_key.get_secret_value() if settings.api_key else "",
@@ -62,16 +62,16 @@ def environ(world: BotHarness, **more: str) -> dict[str, str]:
         "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS",
         "VPSOPS_HTTP_TOKENS_FILE": str(path),
     }
-    return told | more
+    return variables | more
 
 
 @asynccontextmanager
 async def running(command: tuple[str, ...], env: Mapping[str, str], lines: int = 1) -> AsyncIterator[list[str]]:
     """Run a process until the block ends, by SIGTERM; yield the first lines it prints."""
     async with await anyio.open_process(command, env=dict(env), stderr=subprocess.PIPE) as process:
-        said: list[bytes] = []
+        output: list[bytes] = []
         async with anyio.create_task_group() as group:
-            group.start_soon(_drain, process, said)
+            group.start_soon(_drain, process, output)
             assert process.stdout is not None
             out = BufferedByteReceiveStream(process.stdout)
             try:
@@ -82,14 +82,14 @@ async def running(command: tuple[str, ...], env: Mapping[str, str], lines: int =
                 process.terminate()
             with anyio.fail_after(BOUND):
                 assert await process.wait() == 0
-        log = b"".join(said).decode()
+        log = b"".join(output).decode()
         assert not [token for token in (ALICE_TOKEN, READ_TOKEN) if token in log]
         assert "Traceback" not in log, log
 
 
-async def _drain(process: Process, said: list[bytes]) -> None:
+async def _drain(process: Process, output: list[bytes]) -> None:
     assert process.stderr is not None
-    said.extend([chunk async for chunk in process.stderr])
+    output.extend([chunk async for chunk in process.stderr])
 
 
 async def approve(world: BotHarness) -> None:

@@ -102,7 +102,7 @@ def _changes(world: BotHarness) -> list[str]:
 @pytest.mark.parametrize("transport", ["http", "socket"])
 async def test_every_client_over_http_is_answered(tmp_path: Path, transport: str) -> None:
     """Both eras wait for approval, one client listens, one has sent half a request: all get a well-formed end."""
-    said: dict[str, t.CallToolResult] = {}
+    results: dict[str, t.CallToolResult] = {}
     ended: list[str] = []
     async with stage(tmp_path, scene(transport)) as world:
         more = {"SLACK_APP_TOKEN": world.slack.config.app_token} if transport == "socket" else {}
@@ -115,7 +115,7 @@ async def test_every_client_over_http_is_answered(tmp_path: Path, transport: str
             async def ask(era: str, server: str) -> None:
                 async with http_client(url, era, ALICE_TOKEN) as client:
                     await client.list_tools()
-                    said[era] = await client.call_tool("vps_stop", {"server": server})
+                    results[era] = await client.call_tool("vps_stop", {"server": server})
 
             async with anyio.create_task_group() as group:
                 group.start_soon(ask, "legacy", "web01")
@@ -125,12 +125,12 @@ async def test_every_client_over_http_is_answered(tmp_path: Path, transport: str
                 await asked(world, 2)
                 await eventually(lambda: len(ended) >= len(("listening", "half sent")))
                 served.process.terminate()
-    for answer in said.values():
+    for answer in results.values():
         assert "goes on without it" in text(answer)
         assert answer.structured_content is not None
         assert str(answer.structured_content["change"]).startswith("chg_")
         assert not answer.is_error
-    assert len(said) == 2
+    assert len(results) == 2
     assert sorted(ended[2:]) == ["half: 503", "listened to the end"]
     assert world.effects("stop") == 0
 

@@ -27,10 +27,10 @@ def main() -> int:
     chosen = _arguments()
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    wanted = [scenario for scenario in SCENARIOS if chosen.only in scenario.name or chosen.only == scenario.kind]
+    scenarios = [scenario for scenario in SCENARIOS if chosen.only in scenario.name or chosen.only == scenario.kind]
     if chosen.model == "careless":
-        wanted = [hurried(item) for item in wanted]
-    reports = anyio.run(_play, wanted, chosen)
+        scenarios = [hurried(item) for item in scenarios]
+    reports = anyio.run(_play, scenarios, chosen)
     tell(reports)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(written(reports, chosen.model), indent=1, ensure_ascii=False) + "\n")

@@ -112,7 +112,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
 
 
 def _settings(setting: Setting, provider: SimulatorHandle, directory: Path) -> Settings:
-    given = {
+    arguments = {
         "WAYSCLOUD_API_URL": provider.url,
         "WAYSCLOUD_API_KEY": setting.key,
         "VPSOPS_DATABASE_URL": f"sqlite:///{directory / 'vpsops.sqlite3'}",
@@ -121,18 +121,18 @@ def _settings(setting: Setting, provider: SimulatorHandle, directory: Path) -> S
     if setting.rules:
         path = directory / "vpsops.toml"
         path.write_text(setting.rules, encoding="utf-8")
-        given["VPSOPS_CONFIG"] = str(path)
-    return Settings.model_validate({name: value for name, value in given.items() if value})
+        arguments["VPSOPS_CONFIG"] = str(path)
+    return Settings.model_validate({name: value for name, value in arguments.items() if value})
 
 
-def votes(*said: tuple[Actor, Verdict, str], after: str = "") -> People:
+def votes(*votes_text: tuple[Actor, Verdict, str], after: str = "") -> People:
     """Return people who vote on the first change that is held, once the agent has called a tool where one is named."""
 
     async def people(world: EvalEnvironment) -> None:
         if after:
             await world.calls(after)
         change = await world.held()
-        for voter, verdict, reason in said:
+        for voter, verdict, reason in votes_text:
             await world.core.gate.vote(change.id, voter, verdict, change.digest, reason=reason, evidence="Slack")
 
     return people

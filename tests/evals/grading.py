@@ -34,12 +34,12 @@ Grader = Callable[[Played], str]
 """Says what is wrong, or nothing."""
 
 
-def effects(*wanted: tuple[str, str]) -> Grader:
+def effects(*expected: tuple[str, str]) -> Grader:
     """Exactly these effects, in any order, and not one request more than they took."""
 
     def grade(played: Played) -> str:
-        if Counter(played.effects) != Counter(wanted):
-            return f"the provider did {list(played.effects)}, not {list(wanted)}"
+        if Counter(played.effects) != Counter(expected):
+            return f"the provider did {list(played.effects)}, not {list(expected)}"
         return ""
 
     return grade

@@ -102,8 +102,8 @@ class ModelProgram:
         line = json.dumps({"tools": list(tools), **asdict(transcript)}) + "\n"
         with anyio.fail_after(self._seconds):
             await process.stdin.send(line.encode())
-            said = await lines.receive_until(b"\n", LONGEST_LINE)
-        return understood(said)
+            text = await lines.receive_until(b"\n", LONGEST_LINE)
+        return understood(text)
 
     async def _started(self) -> tuple[Process, BufferedByteReceiveStream]:
         if self._running is None:
@@ -121,12 +121,12 @@ class ModelProgram:
             await process.aclose()
 
 
-def understood(said: bytes) -> ModelToolCall | Final:
+def understood(line: bytes) -> ModelToolCall | Final:
     """Return a program's answer; raises `NotUnderstood`."""
     try:
-        answer = json.loads(said)
+        answer = json.loads(line)
         if "final" in answer:
             return Final(str(answer["final"]))
         return ModelToolCall(str(answer["tool"]), dict(answer.get("arguments") or {}))
     except (ValueError, TypeError, KeyError) as wrong:
-        raise NotUnderstood(f"neither a call nor a final answer: {said[:200]!r}") from wrong
+        raise NotUnderstood(f"neither a call nor a final answer: {line[:200]!r}") from wrong

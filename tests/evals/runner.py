@@ -51,11 +51,11 @@ async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> R
             async with anyio.create_task_group() as group:
                 if scenario.setting.people is not None:
                     group.start_soon(scenario.setting.people, world)
-                said, turns = await _converse(scenario, model, world)
+                text, turns = await _converse(scenario, model, world)
                 group.cancel_scope.cancel()
-            played = await _left(world, said, turns)
+            played = await _left(world, text, turns)
     complaints = tuple(wrong for grader in scenario.graders if (wrong := grader(played)))
-    return Report(scenario, complaints, len(turns), CLOCK.monotonic() - began, said)
+    return Report(scenario, complaints, len(turns), CLOCK.monotonic() - began, text)
 
 
 async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) -> tuple[str, tuple[ModelTurn, ...]]:
@@ -63,36 +63,36 @@ async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) ->
     transcript = Transcript(world.client.instructions or "", scenario.request)
     for _ in range(MOST_TURNS):
         try:
-            said = await model.act(tools, transcript)
+            text = await model.act(tools, transcript)
         except NotUnderstood as wrong:
             return f"(it said {wrong})", transcript.turns
-        if isinstance(said, Said):
-            return said.text, transcript.turns
-        turn = await _called(world, said)
+        if isinstance(text, Said):
+            return text.text, transcript.turns
+        turn = await _called(world, text)
         transcript = Transcript(transcript.instructions, transcript.request, (*transcript.turns, turn))
     return "(it did not come to an end)", transcript.turns
 
 
-async def _called(world: EvalEnvironment, wanted: ModelToolCall) -> ModelTurn:
-    world.called.append(wanted.tool)
+async def _called(world: EvalEnvironment, call: ModelToolCall) -> ModelTurn:
+    world.called.append(call.tool)
     try:
-        result = await world.client.call_tool(wanted.tool, dict(wanted.arguments))
+        result = await world.client.call_tool(call.tool, dict(call.arguments))
     except Exception as error:  # noqa: BLE001 - whatever a host would tell its model
-        return ModelTurn(wanted.tool, wanted.arguments, f"error: {error}", True, {})
+        return ModelTurn(call.tool, call.arguments, f"error: {error}", True, {})
     text = "\n".join(item.text for item in result.content if isinstance(item, t.TextContent))
     structured: Mapping[str, Any] = result.structured_content or {}
-    return ModelTurn(wanted.tool, wanted.arguments, text, bool(result.is_error), structured)
+    return ModelTurn(call.tool, call.arguments, text, bool(result.is_error), structured)
 
 
 def _shown(tool: t.Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
 
 
-async def _left(world: EvalEnvironment, said: str, turns: tuple[ModelTurn, ...]) -> Played:
+async def _left(world: EvalEnvironment, text: str, turns: tuple[ModelTurn, ...]) -> Played:
     trail = await world.core.database.read(lambda connection: chain.read(connection, limit=MOST_TRAIL))
     simulator = world.provider.simulator
     return Played(
-        final=said,
+        final=text,
         turns=turns,
         effects=[(item.operation, item.hostname) for item in simulator.world.counted()],
         writes=sum(entry.method == "POST" for entry in simulator.journal.entries()),

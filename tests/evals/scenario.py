@@ -55,9 +55,9 @@ def tells(*these: ModelToolCall) -> Callable[[], Script]:
     """Return an agent that makes these calls and tells what the last one said."""
 
     def script() -> Script:
-        said: ModelTurn | None = None
+        turn: ModelTurn | None = None
         for item in these:
-            said = yield item
-        return said.text if said else ""
+            turn = yield item
+        return turn.text if turn else ""
 
     return script

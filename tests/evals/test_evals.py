@@ -42,20 +42,20 @@ async def test_a_careless_agent_fails(scenario: Scenario, fleet: SimulatorHandle
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("line", "meant"),
     [
         (b'{"final": "done"}', Final("done")),
         (b'{"tool": "vps_list", "arguments": {"limit": 1}}', ModelToolCall("vps_list", {"limit": 1})),
         (b'{"tool": "vps_list", "arguments": null}', ModelToolCall("vps_list", {})),
     ],
 )
-def test_a_programs_answer_is_understood(said: bytes, meant: ModelToolCall | Final) -> None:
+def test_a_programs_answer_is_understood(line: bytes, meant: ModelToolCall | Final) -> None:
     """A call or a final answer."""
-    assert understood(said) == meant
+    assert understood(line) == meant
 
 
-@pytest.mark.parametrize("said", [b"", b"[]", b"done", b'{"arguments": {}}', b'{"tool": "x", "arguments": 1}'])
-def test_what_a_program_may_not_say(said: bytes) -> None:
+@pytest.mark.parametrize("line", [b"", b"[]", b"done", b'{"arguments": {}}', b'{"tool": "x", "arguments": 1}'])
+def test_what_a_program_may_not_say(line: bytes) -> None:
     """Anything else is no answer, and the scenario is failed."""
     with pytest.raises(NotUnderstood):
-        understood(said)
+        understood(line)

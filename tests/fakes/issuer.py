@@ -73,7 +73,7 @@ class FakeIssuer:
         """Return a token of the first key for Ann, who may do everything, unless overridden; None drops a claim."""
         by = by or self.signers[0]
         now = int(time.time())
-        said = {
+        metadata = {
             "iss": self.url,
             "aud": audience,
             "sub": "auth|ann",
@@ -85,7 +85,7 @@ class FakeIssuer:
             "scope": "vps:read vps:write",
             **claims,
         }
-        body = {name: value for name, value in said.items() if value is not None}
+        body = {name: value for name, value in metadata.items() if value is not None}
         return jwt.encode(body, by.private, by.algorithm, headers={"kid": by.kid, "typ": "at+jwt", **(header or {})})
 
     def app(self) -> Starlette:

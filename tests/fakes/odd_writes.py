@@ -97,8 +97,10 @@ class OddProvider:
     def _read(self, path: str) -> bytes:
         parts = path.strip("/").split("/")[2:]
         if not parts:
-            shown = [self._shown(server) for server in self.servers.values() if self.listed(server)]
-            return answer(200, {"instances": shown, "total": self.total if self.total is not None else len(shown)})
+            instances = [self._shown(server) for server in self.servers.values() if self.listed(server)]
+            return answer(
+                200, {"instances": instances, "total": self.total if self.total is not None else len(instances)}
+            )
         if parts == ["plans"]:
             return answer(200, [PLAN])
         server = self.servers.get(parts[0])

@@ -12,15 +12,15 @@ from vpsops.core.storage.database import Connection
 
 async def put_in_force(database: Database, settings: Settings, config: Path | None = None) -> Revision:
     """Put the policy of a process with these settings in force, over whatever is."""
-    said = settings.model_copy(update={"config": config}) if config else settings
+    updated = settings.model_copy(update={"config": config}) if config else settings
 
     def work(connection: Connection) -> Revision:
         now = history.in_force(connection)
         base = now.document if now else None
-        document = declaration_of(said, base, whole=said.config is not None).document(base)
+        document = declaration_of(updated, base, whole=updated.config is not None).document(base)
         by = {"kind": "person", "id": "local:ann", "verified": False}
         at = database.clock.now().timestamp()
-        return history.apply(connection, Application(document, now.number if now else 0, by, at, str(said.config)))
+        return history.apply(connection, Application(document, now.number if now else 0, by, at, str(updated.config)))
 
     return await database.transact(work)
 

@@ -97,9 +97,11 @@ def _chain() -> Sequence[Mapping[str, str]]:
 
 def _policies() -> Mapping[str, Mapping[str, str]]:
     results = {}
-    given = {"VPSOPS_APPROVAL_CHANNEL": "C0APPROVE", "VPSOPS_CHANNEL": "C0OPS"}
+    settings = {"VPSOPS_APPROVAL_CHANNEL": "C0APPROVE", "VPSOPS_CHANNEL": "C0OPS"}
     for name, config in (("of a release", ""), ("of a file", str(CONFIG))):
-        document = declaration_of(load_settings(given | ({"VPSOPS_CONFIG": config} if config else {}))).document(None)
+        document = declaration_of(load_settings(settings | ({"VPSOPS_CONFIG": config} if config else {}))).document(
+            None
+        )
         results[name] = {"text": document.text, "version": document.version}
     return results
 

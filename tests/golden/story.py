@@ -66,9 +66,9 @@ async def values(folder: Path) -> Mapping[str, Json]:
 async def _opened(folder: Path) -> AsyncIterator[Core]:
     clock = VirtualClock()
     async with running_simulator(SimulatorConfig(speed=60_000.0, seed=7), clock=clock) as provider:
-        given = {"WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET", "WAYSCLOUD_API_URL": provider.url}
-        given |= {"VPSOPS_DATABASE_URL": migrated(folder / "story.sqlite3"), "VPSOPS_CONFIG": str(CONFIG)}
-        settings = Settings.model_validate(given)
+        arguments = {"WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET", "WAYSCLOUD_API_URL": provider.url}
+        arguments |= {"VPSOPS_DATABASE_URL": migrated(folder / "story.sqlite3"), "VPSOPS_CONFIG": str(CONFIG)}
+        settings = Settings.model_validate(arguments)
         async with open_core(settings, front="cli", timing=QUICK, clock=clock, accounts=EVERYBODY) as core:
             yield core
 

@@ -35,7 +35,7 @@ def langchain(tool: Tool) -> dict[str, Any]:
 
 def main() -> None:
     """Convert every tool by every converter."""
-    tools = [Tool.model_validate(given) for given in json.load(sys.stdin)]
+    tools = [Tool.model_validate(tool) for tool in json.load(sys.stdin)]
     converted = {
         convert.__name__: {tool.name: convert(tool) for tool in tools} for convert in (gemini, agents, langchain)
     }

@@ -29,15 +29,15 @@ def main() -> int:
         return 2
     named = survivors()
     pool = all_mutants({name: area for name, area in AREAS.items() if not options.area or name in options.area})
-    wanted = [(area, mutant, True) for area, mutant in drawn(pool, options.seed, options.draw)]
-    chosen = {mutant.ident for _, mutant, _ in wanted}
-    wanted += [
+    expected = [(area, mutant, True) for area, mutant in drawn(pool, options.seed, options.draw)]
+    chosen = {mutant.ident for _, mutant, _ in expected}
+    expected += [
         (area, mutant, False)
         for area, mutants in pool.items()
         for mutant in mutants
         if mutant.ident in named and mutant.ident not in chosen
     ]
-    run = Run([item for item in wanted if not options.only or item[1].ident in options.only])
+    run = Run([item for item in expected if not options.only or item[1].ident in options.only])
     if options.again:
         run.keep(noticed_before(LAST))
     run.work(options.workers)

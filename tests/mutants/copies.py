@@ -71,16 +71,16 @@ class TreeCopy:
             start_new_session=True,
         ) as process:
             try:
-                said, _ = process.communicate(timeout=seconds)
+                output, _ = process.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 return MutantVerdict.ENDLESS
         if process.returncode == 0:
             return MutantVerdict.PASSED
-        if process.returncode < 0 or (process.returncode in FAILED and COUNTED.search(said)):
+        if process.returncode < 0 or (process.returncode in FAILED and COUNTED.search(output)):
             return MutantVerdict.FAILED
-        raise CopyError(f"pytest ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
+        raise CopyError(f"pytest ended with {process.returncode}: {output.decode(errors='replace')[-2000:]}")
 
 
 @contextmanager

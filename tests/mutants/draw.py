@@ -31,13 +31,13 @@ def all_mutants(areas: Mapping[str, Area] = AREAS) -> dict[str, list[Mutant]]:
     }
 
 
-def drawn(mutants: Mapping[str, Sequence[Mutant]], seed: int, wanted: int) -> list[tuple[str, Mutant]]:
+def drawn(mutants: Mapping[str, Sequence[Mutant]], seed: int, number: int) -> list[tuple[str, Mutant]]:
     """Draw mutants, as many from each area; what is drawn of a line does not depend on the other lines."""
     ranked = {name: sorted(value, key=lambda mutant: _rank(seed, mutant)) for name, value in mutants.items()}
     taken: list[tuple[str, Mutant]] = []
     for turn in range(max(map(len, ranked.values()), default=0)):
         taken += [(name, value[turn]) for name, value in ranked.items() if turn < len(value)]
-    return taken[:wanted]
+    return taken[:number]
 
 
 def _rank(seed: int, mutant: Mutant) -> bytes:

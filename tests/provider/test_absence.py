@@ -40,8 +40,8 @@ async def opened(provider: OddProvider, folder: Path) -> AsyncIterator[tuple[Cor
     """Run a core against a provider, with a tenth of the product's own limits on creates."""
     url = migrated(folder / "vpsops.sqlite3")
     async with wire(provider.handle) as listening:
-        told = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": listening.url, "VPSOPS_DATABASE_URL": url}
-        settings = Settings.model_validate(told)
+        environ = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": listening.url, "VPSOPS_DATABASE_URL": url}
+        settings = Settings.model_validate(environ)
         async with open_core(settings, front="cli", timing=SHORT, clock=VirtualClock(), accounts=EVERYBODY) as core:
             yield core, listening
 

@@ -91,7 +91,7 @@ def broken_regions(answer: OddAnswer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("variables", "problem"),
     [
         ({"region": "mars"}, "no region mars"),
         ({"os_template": "beos-5"}, "no system beos-5"),
@@ -102,12 +102,12 @@ def broken_regions(answer: OddAnswer) -> None:
 )
 @pytest.mark.requirement("nobody-asked-for-the-impossible")
 async def test_an_impossible_order_is_refused_before_anybody_is_asked(
-    database_url: str, given: dict[str, str], problem: str
+    database_url: str, variables: dict[str, str], problem: str
 ) -> None:
     """No question, no card, no POST; the choices instead."""
     async with stage_on(database_url, "seed") as stage:
         with pytest.raises(InvalidInputError, match=problem):
-            await stage.gate.submit(Request("create", ORDER | given, ALICE, SLACK, can_confirm=True))
+            await stage.gate.submit(Request("create", ORDER | variables, ALICE, SLACK, can_confirm=True))
         assert stage.asked("create") == 0
         assert await stage.changes.list() == []
 

@@ -155,8 +155,8 @@ def test_a_wish_about_all_writes_is_never_longer_than_asked(known: list[HoldOff]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.5, "12:00:11 UTC"), (100, "12:01:50 UTC"), (300, "12:06 UTC"), (3600, "13:01 UTC")]
+    ("seconds", "text"), [(0.5, "12:00:11 UTC"), (100, "12:01:50 UTC"), (300, "12:06 UTC"), (3600, "13:01 UTC")]
 )
-def test_a_moment_is_shown_no_earlier_than_it_is(seconds: float, said: str) -> None:
+def test_a_moment_is_shown_no_earlier_than_it_is(seconds: float, text: str) -> None:
     now = datetime(2026, 11, 28, 12, 0, 10, tzinfo=UTC)
-    assert clock_time((now + timedelta(seconds=seconds)).timestamp(), now) == said
+    assert clock_time((now + timedelta(seconds=seconds)).timestamp(), now) == text

@@ -90,12 +90,12 @@ async def stage(database_url: str) -> AsyncIterator[Stage]:
         yield made
 
 
-@pytest.mark.parametrize(("said", "state"), [("Hostname is already in use", State.SUCCEEDED), ("No", State.FAILED)])
+@pytest.mark.parametrize(("refusal", "state"), [("Hostname is already in use", State.SUCCEEDED), ("No", State.FAILED)])
 @pytest.mark.requirement("refusals-are-verified")
-async def test_a_create_that_shows_late_after_a_no_is_found(stage: Stage, said: str, state: State) -> None:
+async def test_a_create_that_shows_late_after_a_no_is_found(stage: Stage, refusal: str, state: State) -> None:
     """The list is behind by more than a clear refusal is verified for, and by less than a create takes."""
-    made = said != "No"
-    stage.fault("status", "create", status=409 if made else 422, detail=said, after_effect=made, times=1)
+    made = refusal != "No"
+    stage.fault("status", "create", status=409 if made else 422, detail=refusal, after_effect=made, times=1)
     stage.fault("stale", "list", seconds=480)  # 0.8 s at this speed
     ended = await stage.done("create", **NEW)
     assert (ended.state, stage.effects("create"), stage.asked("create")) == (state, int(made), 1), ended.note

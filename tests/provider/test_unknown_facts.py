@@ -43,16 +43,16 @@ async def stage_on(url: str, dialect: str, *habits: Habit, policy: Any = POLICY)
         yield stage
 
 
-async def listed(stage: Stage, **wanted: str) -> ServerList:
+async def listed(stage: Stage, **filters: str) -> ServerList:
     """Run the list as a person."""
-    outcome = await stage.gate.submit(Request("list", wanted, ALICE, SLACK))
+    outcome = await stage.gate.submit(Request("list", filters, ALICE, SLACK))
     assert isinstance(outcome, Done)
     assert isinstance(outcome.result, ServerList)
     return outcome.result
 
 
 @pytest.mark.parametrize(
-    ("dialect", "habits", "wanted", "names", "lacking"),
+    ("dialect", "habits", "filters", "names", "lacking"),
     [
         pytest.param("seed", [], {"region": "oslo"}, ["db01", "web01"], "", id="a region that the list leaves out"),
         pytest.param("seed", [], {"region": "NO-OSLO-1"}, ["db01", "web01"], "", id="the same, in another spelling"),
@@ -74,11 +74,11 @@ async def listed(stage: Stage, **wanted: str) -> ServerList:
 )
 @pytest.mark.requirement("unknown-is-not-no")
 async def test_a_filter_answers_for_what_it_knows(
-    database_url: str, dialect: str, habits: list[Habit], wanted: dict[str, str], names: list[str], lacking: str
+    database_url: str, dialect: str, habits: list[Habit], filters: dict[str, str], names: list[str], lacking: str
 ) -> None:
     """An empty result means that no server matches; servers with unknown facts are counted."""
     async with stage_on(database_url, dialect, *habits) as stage:
-        listing = await listed(stage, **wanted)
+        listing = await listed(stage, **filters)
     assert [item.hostname.split(".")[0] for item in listing.servers] == names
     assert listing.lacking == lacking
 
@@ -104,17 +104,17 @@ async def test_look_ups_are_bounded(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "advice"),
+    ("filters", "advice"),
     [
         ({"state": "stoped"}, "States are running, stopped, failed, pending, or the service's own words."),
         ({"state": "failed"}, ""),
         ({"region": "mars"}, "There are servers in oslo."),
     ],
 )
-async def test_nothing_found_says_what_there_is(database_url: str, wanted: dict[str, str], advice: str) -> None:
+async def test_nothing_found_says_what_there_is(database_url: str, filters: dict[str, str], advice: str) -> None:
     """A state that is none, and the regions that there are."""
     async with stage_on(database_url, "seed") as stage:
-        assert (await listed(stage, **wanted)).advice == advice
+        assert (await listed(stage, **filters)).advice == advice
 
 
 @pytest.mark.parametrize(

@@ -148,9 +148,9 @@ def effects(world: World, operation: str) -> list[SimulatedServer]:
 
 def is_reached(operation: str, done: Sequence[SimulatedServer]) -> bool:
     """Return whether a server is where the operation was to bring it; a proxy that repeats may have made two."""
-    wanted = Really.STOPPED if operation == "stop" else Really.RUNNING
+    target = Really.STOPPED if operation == "stop" else Really.RUNNING
     named = [server for server in done if operation != "create" or same_hostname(server.hostname, CREATED)]
-    return any(server.state is wanted for server in named)
+    return any(server.state is target for server in named)
 
 
 def states(servers: Sequence[SimulatedServer]) -> str:

@@ -114,14 +114,14 @@ class ChangesMachine(RuleBasedStateMachine):
         self._start()
 
     def _start(self) -> None:
-        told = {
+        environ = {
             "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
             "WAYSCLOUD_API_URL": self.provider.url,
             "VPSOPS_DATABASE_URL": self.database_url,
             "VPSOPS_CONFIG": self.folder / "vpsops.toml",
         }
         opening = open_core(
-            Settings.model_validate(told), front="worker", clock=self.clock, timing=QUICK, accounts=EVERYBODY
+            Settings.model_validate(environ), front="worker", clock=self.clock, timing=QUICK, accounts=EVERYBODY
         )
         self.process = self.portal.wrap_async_context_manager(opening)
         self.core = self.process.__enter__()

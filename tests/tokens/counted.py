@@ -24,8 +24,8 @@ class TokenCount:
 
 def visible(tool: t.Tool) -> str:
     """Return what a host commonly gives a model of a tool: name, description and input schema, as compact JSON."""
-    shown = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
-    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
+    definition = {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+    return json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
 
 
 def texts() -> Mapping[str, str]:

@@ -23,7 +23,7 @@ async def test_a_conversation_that_is_held_again_makes_the_same_page(kind: str, 
 def test_what_differs_each_time_is_replaced() -> None:
     """Equal ids stay equal, others stay apart; seals, times and ports are not shown."""
     record = Record()
-    said = record.plain(
+    text = record.plain(
         {
             "a": "chg_00aa11bb22cc at 2026-11-24T12:00:00.123Z",
             "b": ["chg_ffffffffffff", "chg_00aa11bb22cc", "http://127.0.0.1:45123/mcp"],
@@ -31,7 +31,7 @@ def test_what_differs_each_time_is_replaced() -> None:
             "progress": 1.25,
         }
     )
-    assert said["a"] == "chg_000000000001 at 2027-01-04T09:00:00.000Z"
-    assert said["b"] == ["chg_000000000002", "chg_000000000001", "http://127.0.0.1:8900/mcp"]
-    assert "secret" not in said["requestState"]
-    assert said["progress"] == 0
+    assert text["a"] == "chg_000000000001 at 2027-01-04T09:00:00.000Z"
+    assert text["b"] == ["chg_000000000002", "chg_000000000001", "http://127.0.0.1:8900/mcp"]
+    assert "secret" not in text["requestState"]
+    assert text["progress"] == 0

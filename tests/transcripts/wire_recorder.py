@@ -94,8 +94,8 @@ class Pipes(Wire):
         """Send a request and return its answer's `result`."""
         self.ident += 1
         ident = self.ident
-        given = params if method == "initialize" else self.speaker.params(params)
-        await self._send({"jsonrpc": "2.0", "id": ident, "method": method, **({"params": given} if given else {})})
+        fields = params if method == "initialize" else self.speaker.params(params)
+        await self._send({"jsonrpc": "2.0", "id": ident, "method": method, **({"params": fields} if fields else {})})
         while True:
             message = await self._receive()
             if "method" not in message and message["id"] == ident:
@@ -154,8 +154,8 @@ class Posts(Wire):
     async def ask(self, method: str, **params: Json) -> Json:
         """Send a request and return its answer's `result`."""
         self.ident += 1
-        given = params if method == "initialize" else self.speaker.params(params)
-        message = {"jsonrpc": "2.0", "id": self.ident, "method": method, **({"params": given} if given else {})}
+        arguments = params if method == "initialize" else self.speaker.params(params)
+        message = {"jsonrpc": "2.0", "id": self.ident, "method": method, **({"params": arguments} if arguments else {})}
         return await self._post(message)
 
     async def tell(self, method: str) -> None:
@@ -172,8 +172,8 @@ class Posts(Wire):
 
     async def _post(self, message: Json) -> Json:
         headers = self._headers(message)
-        shown: dict[str, str] = {name: headers[name] for name in SHOWN if name in headers}
-        self.record.client(message, _head("POST /mcp", self._plain(shown)))
+        headers_text: dict[str, str] = {name: headers[name] for name in SHOWN if name in headers}
+        self.record.client(message, _head("POST /mcp", self._plain(headers_text)))
         headers |= {"Accept": "application/json, text/event-stream"}
         async with self.http.stream("POST", self.url, json=message, headers=headers) as answer:
             return await self._answer(answer, message)
@@ -189,13 +189,13 @@ class Posts(Wire):
     async def _answer(self, answer: httpx.Response, asked: Json) -> Json:
         kind = answer.headers.get("content-type", "").split(";")[0]
         session = answer.headers.get("mcp-session-id")
-        told = {"Content-Type": kind} if kind else {}
+        headers = {"Content-Type": kind} if kind else {}
         if session and not self.session:
             self.session = {"Mcp-Session-Id": session, "Mcp-Protocol-Version": OLD}
-            told["Mcp-Session-Id"] = session
+            headers["Mcp-Session-Id"] = session
         if "www-authenticate" in answer.headers:
-            told["WWW-Authenticate"] = answer.headers["www-authenticate"]
-        head = _head(f"{answer.status_code} {answer.reason_phrase}", self._plain(told))
+            headers["WWW-Authenticate"] = answer.headers["www-authenticate"]
+        head = _head(f"{answer.status_code} {answer.reason_phrase}", self._plain(headers))
         if kind != "text/event-stream":
             body = await answer.aread()
             message = json.loads(body) if body else None

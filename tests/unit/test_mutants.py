@@ -113,7 +113,7 @@ NAMED = {MUTANT.ident: Survivor(MUTANT.ident, "a.py", "why")}
 
 
 @pytest.mark.parametrize(
-    ("verdict", "named", "said"),
+    ("verdict", "named", "text"),
     [
         (MutantVerdict.FAILED, {}, ""),
         (MutantVerdict.ENDLESS, {}, ""),
@@ -123,12 +123,12 @@ NAMED = {MUTANT.ident: Survivor(MUTANT.ident, "a.py", "why")}
     ],
 )
 def test_a_run_is_good_where_all_is_noticed_or_named(
-    verdict: MutantVerdict, named: dict[str, Survivor], said: str
+    verdict: MutantVerdict, named: dict[str, Survivor], text: str
 ) -> None:
     """And a name for what is noticed, or gone, is as wrong as none."""
     noticed = [Result("p", replace(MUTANT, after=str(n)), MutantVerdict.FAILED, drawn=True) for n in range(9)]
     results = complaints([*noticed, Result("p", MUTANT, verdict, drawn=True)], named)
-    assert results == [] if not said else said in " ".join(results)
+    assert results == [] if not text else text in " ".join(results)
 
 
 def test_nine_in_ten_are_enough_and_less_is_not() -> None:

@@ -86,5 +86,5 @@ async def _is_answered(port: int) -> bool:
 def _figures(taken: list[float | None]) -> str:
     answered = [item * MILLI for item in taken if item is not None]
     lost = len(taken) - len(answered)
-    shown = " / ".join(f"{item:.1f}" for item in (median(answered), share(answered, 0.99), max(answered)))
-    return f"{shown} ({lost} of {len(taken)} without an answer)" if lost else f"{shown} (all {len(taken)} answered)"
+    figures = " / ".join(f"{item:.1f}" for item in (median(answered), share(answered, 0.99), max(answered)))
+    return f"{figures} ({lost} of {len(taken)} without an answer)" if lost else f"{figures} (all {len(taken)} answered)"

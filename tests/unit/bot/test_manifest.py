@@ -32,8 +32,8 @@ def test_the_scopes_are_those_the_calls_need_and_no_more() -> None:
     """Every Web API method that the code names is covered, and every scope is needed by one of them."""
     scopes = set(MANIFEST["oauth_config"]["scopes"]["bot"])
     needed = [set(METHODS[method].scopes) for method in methods_called() if METHODS[method].token == "bot"]
-    assert all(wanted & scopes for wanted in needed if wanted)
-    assert scopes - {"commands"} == {scope for scope in scopes if any(scope in wanted for wanted in needed)}
+    assert all(group & scopes for group in needed if group)
+    assert scopes - {"commands"} == {scope for scope in scopes if any(scope in group for group in needed)}
 
 
 def test_the_bot_reads_no_messages() -> None:

@@ -74,16 +74,16 @@ class Undone(Exception):  # noqa: N818 - only ends a transaction
 
 async def found(database: Database, tamper: Tamper) -> list[str]:
     """Return the verification output of a tampered table, and undo it."""
-    told: list[str] = []
+    messages: list[str] = []
 
     def work(connection: Connection) -> None:
         tamper(connection)
-        told.extend(fault.what for fault in chain.verify(chain.read(connection), chain.head(connection)))
+        messages.extend(fault.what for fault in chain.verify(chain.read(connection), chain.head(connection)))
         raise Undone
 
     with pytest.raises(Undone):
         await database.transact(work)
-    return told
+    return messages
 
 
 @pytest.mark.requirement("audit-shows-tampering")
@@ -91,8 +91,8 @@ async def test_tampering_with_the_table_is_found(empty_database_url: str) -> Non
     """Whatever is done to the table, verification names the record and what happened to it."""
     async with open_database(empty_database_url, FakeClock()) as database:
         await database.transact(happen)
-        for way, (tamper, told) in TAMPERED.items():
-            assert told in await found(database, tamper), way
+        for way, (tamper, finding) in TAMPERED.items():
+            assert finding in await found(database, tamper), way
         records = await database.read(chain.read)
         assert list(chain.verify(records, await database.read(chain.head))) == []
 
@@ -100,9 +100,9 @@ async def test_tampering_with_the_table_is_found(empty_database_url: str) -> Non
 def test_a_trail_that_is_not_whole_ends_with_one(stored: str, cli: Cli) -> None:
     """Each fault is a line of its own, and the last line is the verdict."""
     change_database(stored, set_where(3, record="{"), remove(2, 6))
-    said = cli("audit", "verify")
-    assert (said.code, said.err) == (1, "")
-    assert said.lines == [
+    output = cli("audit", "verify")
+    assert (output.code, output.err) == (1, "")
+    assert output.lines == [
         "record 3 was altered",
         "record 6 is missing at the end: the head says 6",
         "record 2 is missing",
@@ -114,10 +114,10 @@ def test_a_trail_that_is_not_whole_ends_with_one(stored: str, cli: Cli) -> None:
 
 def test_a_whole_trail_ends_with_nothing_and_its_head(stored: str, cli: Cli) -> None:
     """Exit code 0, and the head to note, which a later verification holds the trail to."""
-    said = cli("audit", "verify")
-    assert (said.code, len(said.lines)) == (0, 1)
-    head = said.out.split()[-1]
-    assert said.out.startswith(f"The trail is whole up to record {RECORDS}.")
+    output = cli("audit", "verify")
+    assert (output.code, len(output.lines)) == (0, 1)
+    head = output.out.split()[-1]
+    assert output.out.startswith(f"The trail is whole up to record {RECORDS}.")
     change_database(stored, lambda connection: chain.append(connection, 1.0, "later", None, {}))
     assert cli("audit", "verify", "--noted", head).code == 0
     other = cli("audit", "verify", "--noted", f"{RECORDS}:{'0' * 64}")
@@ -141,9 +141,9 @@ def test_many_faults_are_counted_and_not_all_told(
     change_database(
         empty_database_url, append(40), lambda connection: connection.execute(sa.update(AUDIT).values(at=-1.0))
     )
-    said = cli("audit", "verify")
-    assert len(said.lines) == 12
-    assert said.lines[-2:] == ["and 30 more", "The trail is not whole: 40 faults up to record 40."]
+    output = cli("audit", "verify")
+    assert len(output.lines) == 12
+    assert output.lines[-2:] == ["and 30 more", "The trail is not whole: 40 faults up to record 40."]
 
 
 def append(count: int) -> Tamper:
@@ -264,14 +264,14 @@ def test_an_export_goes_over_pages(
 
 def test_a_file_that_is_not_there_is_wrong_usage(cli: Cli, tmp_path: Path) -> None:
     """It is reported in words, without a traceback."""
-    said = cli("audit", "verify", str(tmp_path / "absent"))
-    assert (said.code, said.out) == (2, "")
-    assert "cannot be read: No such file or directory" in said.err
+    output = cli("audit", "verify", str(tmp_path / "absent"))
+    assert (output.code, output.out) == (2, "")
+    assert "cannot be read: No such file or directory" in output.err
 
 
 def test_looking_needs_a_database_that_is_there(cli: Cli, empty_database_url: str) -> None:
     """Verifying a mistyped place does not find a whole and empty trail there."""
     for words in (("audit", "verify"), ("audit", "tail"), ("audit", "export"), ("changes",)):
-        said = cli(*words)
-        assert (said.code, said.out) == (2, "")
-        assert ("no database" if empty_database_url.startswith("sqlite") else "empty") in said.err
+        output = cli(*words)
+        assert (output.code, output.out) == (2, "")
+        assert ("no database" if empty_database_url.startswith("sqlite") else "empty") in output.err

@@ -49,8 +49,8 @@ def test_a_chain_that_is_whole_again_does_not_carry_its_anchor(
     assert (whole.code, "It carries 1 of 1 anchors." in whole.out) == (0, True)
     change_database(stored, tamper)
     assert cli("audit", "verify").code == 0
-    said = cli("audit", "verify", "--anchor", str(pasted))
-    assert (said.code, what in said.lines) == (1, True), said.out
+    output = cli("audit", "verify", "--anchor", str(pasted))
+    assert (output.code, what in output.lines) == (1, True), output.out
 
 
 @pytest.mark.usefixtures("stored")
@@ -61,6 +61,6 @@ def test_an_export_is_held_to_anchors_as_well(cli: Cli, tmp_path: Path) -> None:
     anchors.write_text(cli("audit", "verify").lines[-1])
     assert cli("audit", "verify", str(export), "--anchor", str(anchors)).code == 0
     anchors.write_text(f"2:{HASH}\n")
-    said = cli("audit", "verify", str(export), "--anchor", str(anchors))
-    assert (said.code, said.lines[0]) == (1, "record 2 is not the one anchored: the trail was rewritten")
+    output = cli("audit", "verify", str(export), "--anchor", str(anchors))
+    assert (output.code, output.lines[0]) == (1, "record 2 is not the one anchored: the trail was rewritten")
     assert cli("audit", "verify", "-", "--anchor", "-").code != 0

@@ -58,9 +58,9 @@ def copy(stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli)
 def test_a_read_only_copy_is_verified_and_left_as_it_is(copy: Path, cli: Cli) -> None:
     """Nothing is made beside it, and nothing of it changes."""
     before = copy.read_bytes()
-    said = cli("audit", "verify")
-    assert (said.code, said.err) == (0, "")
-    assert f"whole up to record {RECORDS}" in said.out
+    output = cli("audit", "verify")
+    assert (output.code, output.err) == (0, "")
+    assert f"whole up to record {RECORDS}" in output.out
     for words in (("audit", "tail"), ("audit", "export"), ("changes",)):
         assert cli(*words).code == 0
     assert copy.read_bytes() == before
@@ -77,9 +77,9 @@ def test_what_was_not_yet_in_the_file_is_read_too(copy: Path, cli: Cli) -> None:
         writer.execute(f"DELETE FROM audit WHERE seq = {RECORDS}")
         for suffix in ("-wal", "-shm"):
             shutil.copyfile(f"{work}{suffix}", f"{copy}{suffix}")
-    said = cli("audit", "verify")
-    assert said.code == 1
-    assert f"record {RECORDS} is missing at the end" in said.out
+    output = cli("audit", "verify")
+    assert output.code == 1
+    assert f"record {RECORDS} is missing at the end" in output.out
 
 
 async def test_a_start_needs_to_write(copy: Path) -> None:

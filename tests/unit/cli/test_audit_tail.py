@@ -44,9 +44,9 @@ def test_tail_shows_the_last_records_that_fit(stored: str, cli: Cli) -> None:
     """By change, by server and by person, in order, at most as many as the limit."""
     assert stored
     for words, numbers in SHOWN.items():
-        said = cli("audit", "tail", *words)
-        assert (said.code, said.err) == (0, "")
-        assert [int(line.split()[0].removeprefix("#")) for line in said.lines] == numbers, words
+        output = cli("audit", "tail", *words)
+        assert (output.code, output.err) == (0, "")
+        assert [int(line.split()[0].removeprefix("#")) for line in output.lines] == numbers, words
 
 
 def test_a_line_says_what_happened(stored: str, cli: Cli) -> None:
@@ -67,10 +67,10 @@ def test_text_from_outside_cannot_steer_the_terminal(stored: str, cli: Cli) -> N
     """A reason with line feeds, terminal codes and a thousand letters stays one short line."""
     assert stored
     for words in (("audit", "tail"), ("changes",), ("changes", DB.id)):
-        said = cli(*words)
-        assert not set(said.out) & {"\x1b", "\x07", "\u202e", "\r"}
-        assert max(map(len, said.lines)) < 700
-        assert not [line for line in said.lines if line.startswith("#99")]
+        output = cli(*words)
+        assert not set(output.out) & {"\x1b", "\x07", "\u202e", "\r"}
+        assert max(map(len, output.lines)) < 700
+        assert not [line for line in output.lines if line.startswith("#99")]
     assert len(cli("audit", "tail").lines) == RECORDS
 
 
@@ -80,9 +80,9 @@ def test_a_configured_secret_is_not_shown(stored: str, cli: Cli, monkeypatch: py
     body = {"reason": "x" * 150 + secret, "why": secret}
     change_database(stored, lambda connection: chain.append(connection, 1.0, "told", None, body))
     monkeypatch.setenv("SLACK_BOT_TOKEN", secret)
-    said = cli("audit", "tail")
-    assert "xoxb" not in said.out
-    assert "•••" in said.out
+    output = cli("audit", "tail")
+    assert "xoxb" not in output.out
+    assert "•••" in output.out
 
 
 def test_keys_are_counted_not_shown(stored: str, cli: Cli) -> None:
@@ -127,11 +127,17 @@ def test_a_search_is_bounded_and_says_where_to_go_on(
     results: list[str] = []
     words: tuple[str, ...] = ("audit", "tail", "--server", "rare")
     for _ in range(4):
-        said = cli(*words)
-        assert said.code == 0
-        results += [line.split()[0] for line in said.lines]
-        if said.err:
-            words = ("audit", "tail", "--server", "rare", *said.err.split("For older ones: ")[1].rstrip(".\n").split())
+        output = cli(*words)
+        assert output.code == 0
+        results += [line.split()[0] for line in output.lines]
+        if output.err:
+            words = (
+                "audit",
+                "tail",
+                "--server",
+                "rare",
+                *output.err.split("For older ones: ")[1].rstrip(".\n").split(),
+            )
     assert results == ["#21", "#4"]
     assert cli("audit", "tail", "--limit", "3").err == ""
     assert cli("audit", "tail", "--before", "3").lines[-1].startswith("#2 ")
@@ -206,7 +212,7 @@ def test_no_changes_are_said_in_words(empty_database_url: str, cli: Cli) -> None
 def test_a_change_is_shown_in_full(stored: str, cli: Cli) -> None:
     """The request, its target, author and reason, the decision, the votes, and its records."""
     assert stored
-    said = cli("changes", WEB.id)
+    output = cli("changes", WEB.id)
     for text in (
         "state:      approved",
         "operation:  reboot",
@@ -217,15 +223,15 @@ def test_a_change_is_shown_in_full(stored: str, cli: Cli) -> None:
         "votes:      1 of 2",
         'vote:  approve by person Ben (U_BEN) at 2027-01-04 09:00:00Z "fine" (member of S_OPS)',
     ):
-        assert text in said.lines
-    assert [line.split()[0] for line in said.lines if line.startswith("#")] == ["#1", "#3", "#4"]
+        assert text in output.lines
+    assert [line.split()[0] for line in output.lines if line.startswith("#")] == ["#1", "#3", "#4"]
     assert "agent calls itself “Claude” (claude) for cem@example.com" in cli("changes", DB.id).out
 
 
 def test_an_unknown_change_is_told(stored: str, cli: Cli) -> None:
     """An id that is not there ends with one, and with a word on how to find the right one."""
     assert stored
-    said = cli("changes", "chg_none\x1b[2J")
-    assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("vpsops: There is no change chg_none")
-    assert "\x1b" not in said.err
+    output = cli("changes", "chg_none\x1b[2J")
+    assert (output.code, output.out) == (1, "")
+    assert output.err.startswith("vpsops: There is no change chg_none")
+    assert "\x1b" not in output.err

@@ -280,9 +280,9 @@ def test_the_exit_code_is_what_must_be_put_right_first() -> None:
 def test_wrong_settings_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the settings do not load, nothing else can be checked."""
     monkeypatch.setenv("VPSOPS_NONSENSE", "1")
-    said = cli("doctor")
-    assert (said.code, len(said.lines), said.err) == (2, 1, "")
-    assert said.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. The settings are VPSOPS_A")
+    output = cli("doctor")
+    assert (output.code, len(output.lines), output.err) == (2, 1, "")
+    assert output.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. The settings are VPSOPS_A")
 
 
 def test_a_question_ends_as_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,9 +298,9 @@ def test_a_front_end_adds_its_own_checks(cli: Cli, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "made_up_checks", module)
     monkeypatch.setattr(console, "CHECKS", ("vpsops.cli.doctor", "made_up_checks"))
     monkeypatch.delenv("WAYSCLOUD_API_KEY", raising=False)
-    said = cli("doctor")
-    assert said.code == 3
-    areas = [line.split()[1] for line in said.lines]
+    output = cli("doctor")
+    assert output.code == 3
+    areas = [line.split()[1] for line in output.lines]
     assert areas == ["settings", "files", "policy", "database", "provider", "fine"]
     assert [check.__name__.removeprefix("check_") for check in doctor.CHECKS] == [
         "settings",

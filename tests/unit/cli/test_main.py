@@ -78,16 +78,16 @@ def ended(words: list[str]) -> int:
         return int(end.code or 0)
 
 
-@pytest.mark.parametrize(("words", "said"), HELPS, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(("words", "text"), HELPS, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_every_help_is_complete(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: tuple[str, ...]
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], text: tuple[str, ...]
 ) -> None:
     """Each subcommand has a description, as has every argument."""
     monkeypatch.setenv("COLUMNS", "200")
     assert ended([*words, "--help"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"usage: {' '.join(['vpsops', *words])}")
-    for word in said:
+    for word in text:
         assert word in out
 
 
@@ -173,11 +173,11 @@ def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixtu
         assert exit_codes.guarded(lambda: int("s3cret")) == 1
     structlog.configure(**before)
     err = capsys.readouterr().err
-    told, trace = logged
-    assert told["error_id"] in err
-    assert told["where"].startswith(f"{__name__}:")
-    assert (told["log_level"], trace["log_level"]) == ("error", "debug")
-    assert "s3cret" not in f"{err}{told}"
+    event, trace = logged
+    assert event["error_id"] in err
+    assert event["where"].startswith(f"{__name__}:")
+    assert (event["log_level"], trace["log_level"]) == ("error", "debug")
+    assert "s3cret" not in f"{err}{event}"
 
 
 def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,10 +247,10 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
             check=False,
             timeout=PATIENCE_SECONDS,
         )
-    logged, told = done.stderr.splitlines()
+    logged, message = done.stderr.splitlines()
     assert done.returncode == 1
     assert "event='unexpected_error'" in logged
-    assert told.startswith("vpsops: Something unexpected went wrong (OSError).")
+    assert message.startswith("vpsops: Something unexpected went wrong (OSError).")
 
 
 def test_what_a_terminal_cannot_show_is_escaped() -> None:

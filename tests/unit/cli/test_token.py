@@ -41,10 +41,10 @@ def mode(path: Path) -> int:
 def test_a_new_token_is_admitted_and_kept_from_others(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first one makes the file; the token is on standard output alone, and in the file is its hash."""
     assert console.main(["token", "new", "ann-laptop", *ANN, "--scope", "vps:write"]) == GOOD
-    shown = capsys.readouterr()
-    secret = shown.out.removesuffix("\n")
+    output = capsys.readouterr()
+    secret = output.out.removesuffix("\n")
     assert len(secret) >= 48
-    assert secret not in shown.err + path.read_text(encoding="utf-8")
+    assert secret not in output.err + path.read_text(encoding="utf-8")
     assert mode(path) == 0o600
     caller = StaticTokens(path, FakeClock()).find(secret)
     assert caller is not None
@@ -68,8 +68,8 @@ def test_a_human_is_named_by_slack_user_too(path: Path, capsys: pytest.CaptureFi
 
 def test_all_that_can_be_said_of_a_token_is_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And shown by `list`, which shows no hash."""
-    said = ("--scope", "vps:read", "--server", "web*", "--toolset", "servers", "--group", "ops", "--days", "30")
-    assert console.main(["token", "new", "ann-laptop", *ANN, *said]) == GOOD
+    options = ("--scope", "vps:read", "--server", "web*", "--toolset", "servers", "--group", "ops", "--days", "30")
+    assert console.main(["token", "new", "ann-laptop", *ANN, *options]) == GOOD
     (entry,) = tomllib.loads(path.read_text(encoding="utf-8"))["token"]
     assert (entry["groups"], entry["toolsets"], entry["servers"]) == (["ops"], ["servers"], ["web*"])
     assert entry["expires"].utcoffset() is not None
@@ -145,9 +145,9 @@ def test_a_token_is_replaced_by_a_second_one(path: Path, capsys: pytest.CaptureF
     secrets = []
     for _ in range(2):
         assert console.main(["token", "new", "ann-laptop", *ANN]) == GOOD
-        said = capsys.readouterr()
-        secrets.append(said.out.strip())
-    assert "--older" in said.err
+        output = capsys.readouterr()
+        secrets.append(output.out.strip())
+    assert "--older" in output.err
     tokens = StaticTokens(path, FakeClock())
     assert all(tokens.find(secret) for secret in secrets)
     assert console.main(["token", "revoke", "ann-laptop", "--older"]) == GOOD

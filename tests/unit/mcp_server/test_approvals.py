@@ -39,11 +39,11 @@ async def vote(core: Core, verdict: Verdict) -> None:
 
 async def test_a_held_change_is_told_with_what_it_waits_for(core: Core, provider: SimulatorHandle, era: str) -> None:
     """Without a decision in time the result is no failure, and names the missing votes and the deadline."""
-    told: list[str | None] = []
+    messages: list[str | None] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         del progress, total
-        told.append(message)
+        messages.append(message)
 
     async with client_of(core, era, None, SHORT) as client:
         result = await client.call_tool("vps_stop", {"server": "web01"}, progress_callback=on_progress)
@@ -53,7 +53,7 @@ async def test_a_held_change_is_told_with_what_it_waits_for(core: Core, provider
     assert "Stop of web01.example.com waits for approval" in text(result)
     assert f"1 more approval in Slack from members of {CHANNEL}, until " in text(result)
     assert "vps_change_wait" in text(result)
-    assert told == ["Stop of web01.example.com waits for approval"]
+    assert messages == ["Stop of web01.example.com waits for approval"]
     assert dict(provider.simulator.world.counts) == {}
 
 
@@ -82,12 +82,12 @@ async def test_changes_are_listed_shown_and_waited_for(core: Core, era: str) -> 
     async with client_of(core, era, None, SHORT) as client:
         change = await held(client, core)
         listed = await client.call_tool("vps_changes", {})
-        shown = await client.call_tool("vps_change_get", {"change": change.id})
+        answer = await client.call_tool("vps_change_get", {"change": change.id})
         waited = await client.call_tool("vps_change_wait", {"change": change.id, "seconds": 0.1})
     assert change.id in text(listed)
     assert listed.structured_content is not None
     assert [item["change"] for item in listed.structured_content["changes"]] == [change.id]
-    assert shown.structured_content == waited.structured_content
+    assert answer.structured_content == waited.structured_content
     assert not waited.is_error
 
 
@@ -114,7 +114,7 @@ async def test_anothers_change_cannot_be_cancelled(core: Core, era: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "answer"),
     [
         ("vps_change_get", {"change": "chg_000000000000"}, "chg_000000000000"),
         ("vps_change_get", {}, "change: "),
@@ -124,10 +124,10 @@ async def test_anothers_change_cannot_be_cancelled(core: Core, era: str) -> None
     ],
 )
 async def test_what_does_not_fit_is_told(
-    core: Core, era: str, tool: str, arguments: dict[str, object], said: str
+    core: Core, era: str, tool: str, arguments: dict[str, object], answer: str
 ) -> None:
     """A wrong id or argument is named, with what the tool takes."""
     async with client_of(core, era, None, SHORT) as client:
         result = await client.call_tool(tool, arguments)
     assert result.is_error
-    assert said in text(result)
+    assert answer in text(result)

@@ -47,8 +47,8 @@ async def test_what_is_not_configured_is_not_looked_at() -> None:
 async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -> None:
     """Named by subject."""
     assert [item.level for item in await found(tokens(tmp_path, WRITTEN))] == [Level.OK]
-    told = tokens(tmp_path, f"{WRITTEN}expires = {(START - timedelta(days=1)).isoformat()}\n")
-    counted, over = await found(told, FakeClock(START))
+    environ = tokens(tmp_path, f"{WRITTEN}expires = {(START - timedelta(days=1)).isoformat()}\n")
+    counted, over = await found(environ, FakeClock(START))
     assert "has 1 tokens, 0 of them valid" in counted.what
     assert (over.level, over.what) == (Level.WARN, "expired: the tokens of ann-laptop")
 

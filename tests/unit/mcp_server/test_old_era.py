@@ -85,13 +85,13 @@ async def test_a_client_that_cannot_show_the_question_confirms_nothing(core: Cor
 async def test_progress_is_told_while_the_human_thinks(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that requests progress is notified that the question is open, repeatedly, with growing numbers."""
     monkeypatch.setattr(change_flow, "STEP", 0.05)
-    told: list[tuple[float, str | None]] = []
+    messages: list[tuple[float, str | None]] = []
     enough = anyio.Event()
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
         del total
-        told.append((progress, message))
-        if len(told) == 3:
+        messages.append((progress, message))
+        if len(messages) == 3:
             enough.set()
 
     class SlowServer(Human):
@@ -103,6 +103,6 @@ async def test_progress_is_told_while_the_human_thinks(core: Core, monkeypatch: 
     async with client_of(core, ERA, SlowServer()) as client:
         result = await client.call_tool("vps_stop", {"server": "web01"}, progress_callback=on_progress)
     assert not result.is_error
-    numbers = [done for done, _ in told]
+    numbers = [done for done, _ in messages]
     assert numbers == sorted(set(numbers))
-    assert told[0][1] == "Stop of web01.example.com waits for confirmation"
+    assert messages[0][1] == "Stop of web01.example.com waits for confirmation"

@@ -107,7 +107,7 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "answer"),
     [
         ("vps_get", {"server": "wbe01"}, "Did you mean web01.example.com"),
         ("vps_get", {}, "server: "),
@@ -120,13 +120,13 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
     ],
 )
 async def test_what_does_not_fit_is_told_to_the_model(
-    core: Core, era: str, tool: str, arguments: dict[str, object], said: str
+    core: Core, era: str, tool: str, arguments: dict[str, object], answer: str
 ) -> None:
     """A wrong argument is a result with the field, the allowed values and an id; never a protocol error."""
     async with client_of(core, era) as client:
         result = await call(client, tool, **arguments)
     assert result.is_error
-    assert said in text(result)
+    assert answer in text(result)
     assert "(err_" in text(result)
     assert "pydantic" not in text(result)
 
@@ -181,8 +181,8 @@ async def test_text_from_the_api_is_data(core: Core, provider: SimulatorHandle, 
     web = next(server for server in world.servers() if server.hostname == WEB)
     world.override(web, None, None, "Web\x1b[31m\u202e\n\nIGNORE ALL" + "x" * 900)
     async with client_of(core, era) as client:
-        shown = await call(client, "vps_get", server=WEB)
-    assert shown.structured_content is not None
-    name = shown.structured_content["display_name"]
+        view = await call(client, "vps_get", server=WEB)
+    assert view.structured_content is not None
+    name = view.structured_content["display_name"]
     assert name.startswith("Web[31m IGNORE ALL")
     assert len(name) == 500

@@ -11,10 +11,10 @@ from vpsops.core.common.text import bound, one_line
 @given(st.text(max_size=500), st.integers(min_value=1, max_value=200))
 def test_outside_text_is_bounded_flat_and_escaped(text: str, limit: int) -> None:
     """No limit is passed, no line broken, no control character left, no entity cut in half."""
-    shown = escape_untrusted(text, limit)
-    assert len(shown) <= limit
-    assert not set(shown) & set("\n\r\t`*~<>")
-    assert "&" not in shown.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
+    escaped = escape_untrusted(text, limit)
+    assert len(escaped) <= limit
+    assert not set(escaped) & set("\n\r\t`*~<>")
+    assert "&" not in escaped.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
 
 
 @given(st.text(max_size=100), st.integers(min_value=1, max_value=50))
@@ -34,7 +34,7 @@ def test_a_cut_falls_between_characters(letter: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "view"),
     [
         ("a\nb\r\nc\td", "a b c d"),
         ("a\u2028b\u2029c\x0bd", "a b c d"),
@@ -43,9 +43,9 @@ def test_a_cut_falls_between_characters(letter: str) -> None:
         ("  a   b  ", "a b"),
     ],
 )
-def test_lines_and_hidden_characters_are_taken_out(text: str, shown: str) -> None:
+def test_lines_and_hidden_characters_are_taken_out(text: str, view: str) -> None:
     """Line breaks of every kind become spaces; control and direction characters go."""
-    assert one_line(text, 100) == shown
+    assert one_line(text, 100) == view
 
 
 def test_only_slacks_own_ids_become_mentions() -> None:

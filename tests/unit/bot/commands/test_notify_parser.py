@@ -68,7 +68,7 @@ def test_it_is_read_in_any_order(text: str, meant: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         ("notify drift web*", "Unexpected word 'web*'"),
         ("notify on web*", "at least one event"),
@@ -85,7 +85,7 @@ def test_it_is_read_in_any_order(text: str, meant: object) -> None:
         ("notify off sub_1 sub_2", "Which subscription"),
     ],
 )
-def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
+def test_what_is_not_understood_is_refused(text: str, answer: str) -> None:
     """Nothing is guessed; the refusal names the word."""
-    with pytest.raises(InvalidInputError, match=said.replace("*", r"\*")):
+    with pytest.raises(InvalidInputError, match=answer.replace("*", r"\*")):
         parse_subscription(typed(text))

@@ -31,7 +31,7 @@ REBOOT = RunOperation("reboot", {"server": "web01"})
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("", ShowHelp()),
         ("   ", ShowHelp()),
@@ -97,9 +97,9 @@ REBOOT = RunOperation("reboot", {"server": "web01"})
         ("cancel chg_0a1b because typo", CancelChange("chg_0a1b", "typo")),
     ],
 )
-def test_what_is_typed_is_understood(text: str, wanted: Command) -> None:
+def test_what_is_typed_is_understood(text: str, expected: Command) -> None:
     """Case, quotes, dashes, spaces and links of phones and of Slack make no difference."""
-    assert parse_command(text) == wanted
+    assert parse_command(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -49,11 +49,11 @@ def test_alarms_that_write_into_blocks_and_attachments_are_read() -> None:
     deep: object = {"text": "too deep db01"}
     for _ in range(40):
         deep = [deep]
-    said = MessageContent(
+    content = MessageContent(
         text="Alarm",
         blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": "web01.example.com"}}, deep],
         attachments=[{"fallback": "x", "fields": [{"title": "Host", "value": "db01.example.com"}]}, 7, None],
     )
-    assert mentioned_servers(message_text(said), ALL) == [WEB, DB]
+    assert mentioned_servers(message_text(content), ALL) == [WEB, DB]
     assert len(message_text(MessageContent(text="x" * 90_000))) == MOST_TEXT
     assert mentioned_servers(message_text(MessageContent(text=None, blocks=None)), ALL) == []

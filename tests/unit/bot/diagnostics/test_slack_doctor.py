@@ -45,11 +45,11 @@ async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[Simu
         )
 
 
-async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[DoctorFinding]:
+async def found(environ: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[DoctorFinding]:
     """Return what the check finds; it never shows a secret."""
     with anyio.fail_after(BOUND):
-        findings = list(await check_slack(Settings.model_validate(told), clock or VirtualClock()))
-    secrets = [value for name, value in told.items() if name.startswith("SLACK_") and name != "SLACK_API_URL"]
+        findings = list(await check_slack(Settings.model_validate(environ), clock or VirtualClock()))
+    secrets = [value for name, value in environ.items() if name.startswith("SLACK_") and name != "SLACK_API_URL"]
     words = " ".join(f"{finding.what} {finding.todo}" for finding in findings)
     assert not [secret for secret in secrets if secret and secret in words]
     assert all(bool(finding.todo) == (finding.level is not Level.OK) for finding in findings)
@@ -63,8 +63,8 @@ def lines(findings: list[DoctorFinding], level: Level) -> list[str]:
 
 async def test_a_whole_set_up_is_all_ok() -> None:
     """Tokens, scopes, Socket Mode and both channels: one line each, and nothing posted anywhere."""
-    async with workspace() as (slack, told):
-        findings = await found(told)
+    async with workspace() as (slack, environ):
+        findings = await found(environ)
         assert lines(findings, Level.OK) == [
             "signed in as vpsops in Acme",
             "the token has the 7 scopes of manifest.yml, and no more",
@@ -79,8 +79,8 @@ async def test_a_whole_set_up_is_all_ok() -> None:
 async def test_scopes_are_held_against_the_manifest() -> None:
     """A missing scope is reported with what does not work; a superfluous one as well."""
     config = WorkspaceConfig(scopes=(frozenset(SCOPES) - {"chat:write", "usergroups:read"}) | {"channels:history"})
-    async with workspace(config) as (_, told):
-        findings = await found(told)
+    async with workspace(config) as (_, environ):
+        findings = await found(environ)
     assert lines(findings, Level.FAIL) == ["scope chat:write is missing: no card and no answer can be posted"]
     assert lines(findings, Level.WARN) == [
         "scope usergroups:read is missing: user groups cannot approve",
@@ -108,8 +108,8 @@ def test_the_scopes_are_the_manifests() -> None:
 )
 async def test_what_is_not_set_is_named(lacking: set[str], what: list[str]) -> None:
     """One of the two ways to be reached is enough; the bot token is always needed."""
-    async with workspace() as (_, told):
-        findings = await found({name: value for name, value in told.items() if name not in lacking})
+    async with workspace() as (_, environ):
+        findings = await found({name: value for name, value in environ.items() if name not in lacking})
     assert lines(findings, Level.FAIL) == what
     assert worst(findings) == (exit_codes.USAGE if what else exit_codes.GOOD)
 
@@ -124,20 +124,20 @@ async def test_a_token_that_is_no_good_is_told(
     code: Literal["invalid_auth", "token_revoked", "account_inactive"],
 ) -> None:
     """Slack's word for a refused token is shown, with the exit code for authentication."""
-    async with workspace() as (slack, told):
+    async with workspace() as (slack, environ):
         slack.refuse_token(code)
-        findings = await found(told)
+        findings = await found(environ)
     assert lines(findings, Level.FAIL) == [f"Slack does not accept SLACK_BOT_TOKEN ({code})"]
     assert worst(findings) == exit_codes.NOT_AUTHENTICATED
 
 
 async def test_tokens_that_were_mixed_up_are_told() -> None:
     """A bot token in the place of the app token is named as such, without being sent anywhere."""
-    async with workspace() as (slack, told):
-        findings = await found(told | {"SLACK_APP_TOKEN": told["SLACK_BOT_TOKEN"]})
+    async with workspace() as (slack, environ):
+        findings = await found(environ | {"SLACK_APP_TOKEN": environ["SLACK_BOT_TOKEN"]})
         assert lines(findings, Level.FAIL) == ["SLACK_APP_TOKEN is not an app token"]
         assert slack.calls("apps.connections.open") == []
-        findings = await found(told | {"SLACK_APP_TOKEN": "xapp-of-another-app"})
+        findings = await found(environ | {"SLACK_APP_TOKEN": "xapp-of-another-app"})
         assert lines(findings, Level.FAIL) == ["Slack does not accept SLACK_APP_TOKEN (invalid_auth)"]
 
 
@@ -152,8 +152,8 @@ async def test_tokens_that_were_mixed_up_are_told() -> None:
 )
 async def test_a_channel_that_cannot_be_written_to_is_told(channel: str, what: str) -> None:
     """A channel without the app, archived, private or unknown fails before a card is lost."""
-    async with workspace() as (_, told):
-        findings = await found(told | {"VPSOPS_APPROVAL_CHANNEL": channel})
+    async with workspace() as (_, environ):
+        findings = await found(environ | {"VPSOPS_APPROVAL_CHANNEL": channel})
     (line,) = lines(findings, Level.FAIL)
     assert line.startswith(f"VPSOPS_APPROVAL_CHANNEL {channel} {what}")
 
@@ -162,17 +162,17 @@ async def test_a_channel_that_cannot_be_written_to_is_told(channel: str, what: s
 async def test_a_clock_that_is_off_is_told(seconds: float, level: Level) -> None:
     """Slack signs with its time: five minutes off and nothing is accepted."""
     clock = FakeClock(VirtualClock().now() + timedelta(seconds=seconds))
-    async with workspace() as (_, told):
-        findings = await found(told, clock)
+    async with workspace() as (_, environ):
+        findings = await found(environ, clock)
     assert "away from Slack's" in lines(findings, level)[0]
 
 
 async def test_a_slack_that_cannot_be_reached_is_told() -> None:
     """Slack is down, or answers 503: the exit code stands for the network."""
-    async with workspace() as (slack, told):
-        nowhere = await found(told | {"SLACK_API_URL": f"http://127.0.0.1:{await refused_port()}/api/"})
+    async with workspace() as (slack, environ):
+        nowhere = await found(environ | {"SLACK_API_URL": f"http://127.0.0.1:{await refused_port()}/api/"})
         slack.faults.ratelimit_next("auth.test")
-        limited = await found(told)
+        limited = await found(environ)
     assert [worst(nowhere), worst(limited)] == [exit_codes.UNREACHABLE, exit_codes.UNREACHABLE]
     assert "does not answer" in lines(nowhere, Level.FAIL)[0]
 

@@ -25,9 +25,9 @@ def fleet(count: int) -> list[Server]:
     return [Server(id=f"id-{n}", hostname=f"host-{n:05}.example.com", status="running") for n in range(count)]
 
 
-def listed(servers: list[Server], **given: Any) -> tuple[ServerList, Post]:
-    listing = page(servers, ListArguments.model_validate(given))
-    return listing, server_page(listing, OperationCall("list", given))
+def listed(servers: list[Server], **filters: Any) -> tuple[ServerList, Post]:
+    listing = page(servers, ListArguments.model_validate(filters))
+    return listing, server_page(listing, OperationCall("list", filters))
 
 
 def turns(post: Post) -> dict[str, dict[str, Any]]:
@@ -73,8 +73,8 @@ def test_back_is_where_one_came_from(count: int, limit: int) -> None:
 @given(FLEETS, st.text(max_size=253), st.sampled_from([None, LAST, "|<zzz", "m", "\x00"]))
 def test_every_page_of_any_fleet_fits_into_slack(servers: list[Server], name: str, cursor: str | None) -> None:
     """Whatever the names and the filter, the message is safe, and no button's value is too long."""
-    given = {"name": name} | ({"cursor": cursor} if cursor else {})
-    for arguments in (given, {}):
+    inputs = {"name": name} | ({"cursor": cursor} if cursor else {})
+    for arguments in (inputs, {}):
         _, post = listed(servers, **arguments)
         assert_safe(fit_post(post))
 

@@ -142,7 +142,7 @@ def test_what_help_says_is_what_the_gate_decides(
     policy = policy_of(
         [Rule(f"r{number}", match, decision, 2, WHO) for number, (match, decision) in enumerate(written)]
     )
-    said = rights(policy, ALICE, "slack", NOON)["reboot"]
+    text = rights(policy, ALICE, "slack", NOON)["reboot"]
     target = Target("id-1", hostname, region=region)
     facts = PolicyContext("reboot", OPERATIONS["reboot"].risk, ALICE, "slack", NOON, target, region)
-    assert policy.decide(facts).decision in {said.ruling.decision, *said.depends.values()}
+    assert policy.decide(facts).decision in {text.ruling.decision, *text.depends.values()}

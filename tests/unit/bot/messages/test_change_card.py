@@ -48,12 +48,12 @@ def assert_safe(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    "shown", every_change(), ids=lambda case: f"{case.state}-{case.ruling.decision}-{case.overdue}"
+    "record", every_change(), ids=lambda case: f"{case.state}-{case.ruling.decision}-{case.overdue}"
 )
-def test_every_state_has_a_card_that_fits(shown: Change) -> None:
+def test_every_state_has_a_card_that_fits(record: Change) -> None:
     """Each state is drawn for each audience within Slack's limits."""
     for audience in Audience:
-        assert_safe(change_card(shown, NOW, audience))
+        assert_safe(change_card(record, NOW, audience))
 
 
 @pytest.mark.parametrize("state", State)
@@ -91,10 +91,10 @@ def test_another_digest_is_another_block() -> None:
 
 def test_a_card_names_all_that_is_decided_on() -> None:
     """Server, address, region, state, effect, who, reason and expiry are on the card."""
-    said = str(change_card(change(), NOW).blocks)
+    blocks = str(change_card(change(), NOW).blocks)
     for word in ("web01.example.com", "185.35.202.45", "oslo", "running", "Connections drop", "U0ALICE", "disk swap"):
-        assert word in said
-    assert "Expires" in said
+        assert word in blocks
+    assert "Expires" in blocks
 
 
 def test_an_agent_is_shown_with_the_human_behind_it() -> None:

@@ -74,14 +74,14 @@ def test_what_is_for_voters_is_for_no_channel(event: str) -> None:
 @pytest.mark.requirement("notices-to-subscribers")
 def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
     """Two subscriptions of one channel are one message; other servers and other events go to no channel."""
-    wanted = [
+    subscriptions = [
         sub("sub_1", "C0OPS", SubscriptionEvent.DRIFT, servers=("web*",)),
         sub("sub_2", "C0OPS", SubscriptionEvent.DRIFT),
         sub("sub_3", "C0DB", SubscriptionEvent.DRIFT, servers=("db*",)),
         sub("sub_4", "C0ALL", SubscriptionEvent.SETTLED),
         sub("sub_5", "C0OVER", SubscriptionEvent.DRIFT, options=SubscriptionOptions(until=NOW - timedelta(seconds=1))),
     ]
-    (news,) = spread(of_event(DRIFT), wanted, NOW)
+    (news,) = spread(of_event(DRIFT), subscriptions, NOW)
     assert (news.channel, news.payload["subs"]) == ("C0OPS", ["sub_1", "sub_2"])
     assert [item["h"] for item in news.payload["items"]] == ["web01.example.com"]
 
@@ -89,8 +89,8 @@ def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
 def test_usage_is_told_to_the_one_whose_threshold_it_is() -> None:
     """Another channel's threshold is independent."""
     payload = {"event": "usage", "subscription": "sub_2", "server": "s1", "hostname": "web01", "text": "cpu."}
-    wanted = [sub("sub_1", "C0OPS", SubscriptionEvent.USAGE), sub("sub_2", "C0DB", SubscriptionEvent.USAGE)]
-    assert [item.channel for item in spread(of_event(payload), wanted, NOW)] == ["C0DB"]
+    subscriptions = [sub("sub_1", "C0OPS", SubscriptionEvent.USAGE), sub("sub_2", "C0DB", SubscriptionEvent.USAGE)]
+    assert [item.channel for item in spread(of_event(payload), subscriptions, NOW)] == ["C0DB"]
 
 
 def test_the_provider_concerns_every_server() -> None:
@@ -130,9 +130,9 @@ def test_the_settings_channel_is_the_simple_default(
 @pytest.mark.requirement("quiet-hours")
 def test_quiet_hours_hold_back_all_but_what_is_urgent() -> None:
     """At night it waits until seven in Oslo; a failure is sent at once, and so is what a loud subscription wants."""
-    wanted = {"sub_1": sub(options=NIGHT), "sub_2": sub("sub_2")}
+    subscriptions = {"sub_1": sub(options=NIGHT), "sub_2": sub("sub_2")}
     rows = [message(1, ["sub_1"]), message(2, ["sub_1"], urgent=True), message(3, ["sub_1", "sub_2"])]
-    plan = plan_of(rows, wanted, AT_NIGHT)
+    plan = plan_of(rows, subscriptions, AT_NIGHT)
     assert plan.held == {MORNING: [1]}
     assert [item.row for item in plan.fresh] == [2, 3]
 
@@ -151,9 +151,9 @@ def test_what_nobody_wants_any_more_is_dropped() -> None:
 
 def test_a_channel_that_sleeps_is_not_told_now() -> None:
     """A channel that gets it later is not counted among those that get it at once."""
-    wanted = [sub(options=NIGHT), sub("sub_2", "C0LOUD")]
-    news = spread(of_event(DRIFT), wanted, AT_NIGHT)
-    assert told_now(news, wanted, AT_NIGHT) == ["C0LOUD"]
+    subscriptions = [sub(options=NIGHT), sub("sub_2", "C0LOUD")]
+    news = spread(of_event(DRIFT), subscriptions, AT_NIGHT)
+    assert told_now(news, subscriptions, AT_NIGHT) == ["C0LOUD"]
 
 
 def test_a_day_begins_by_the_subscriptions_clock() -> None:

@@ -124,21 +124,21 @@ def test_the_report_says_how_everything_stands() -> None:
     standing = StatusReport(
         NOW, fleet, Pause(True, ALICE, NOW, "the sale"), held, (change(State.FAILED),), {State.FAILED: 1}
     )
-    said = report_page(standing, {"chg_1": LINK}).text
-    assert "9,001: 9,000 running, 1 stopped" in said
-    assert "3 EUR a month and 99.50 NOK a month, and 2 of unknown price" in said
-    assert "1 waiting for approval, 1 waiting for confirmation" in said
-    assert "alice paused them" in said
-    assert "1 failed" in said
+    text = report_page(standing, {"chg_1": LINK}).text
+    assert "9,001: 9,000 running, 1 stopped" in text
+    assert "3 EUR a month and 99.50 NOK a month, and 2 of unknown price" in text
+    assert "1 waiting for approval, 1 waiting for confirmation" in text
+    assert "alice paused them" in text
+    assert "1 failed" in text
     assert LINK in texts(report_page(standing, {"chg_1": LINK}))
 
 
 def test_a_provider_that_is_down_leaves_the_rest_of_the_report() -> None:
     """An unknown figure is named in its place."""
-    said = report_page(StatusReport(NOW, FleetCounts(problem="It is down. (err_1)"), Pause()), {}).text
-    assert "Servers: unavailable: It is down. (err_1)" in said
-    assert "Agents: active" in said
-    assert "Monthly cost" not in said
+    text = report_page(StatusReport(NOW, FleetCounts(problem="It is down. (err_1)"), Pause()), {}).text
+    assert "Servers: unavailable: It is down. (err_1)" in text
+    assert "Agents: active" in text
+    assert "Monthly cost" not in text
 
 
 def test_costs_come_from_the_server_or_from_its_plan() -> None:

@@ -87,8 +87,10 @@ async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
         monkeypatch.setattr(core.database, "tick", lambda _: clock.monotonic())
-        wanted = Subscription(SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED}))
-        await Subscriptions(core.database, clock).add(wanted, ALICE)
+        subscription = Subscription(
+            SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED})
+        )
+        await Subscriptions(core.database, clock).add(subscription, ALICE)
         yield DigestHarness(core, clock)
 
 
@@ -249,6 +251,6 @@ async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(
     operator = replace(desk.core, policy=policy)
     for team, heard in (("T0ACME", "web01"), ("T2", "web02")):
         desk.core = operator.within(team)
-        (said,) = await desk.deliver()
-        assert heard in said
+        (message,) = await desk.deliver()
+        assert heard in message
     assert await rows(desk) == 0

@@ -64,10 +64,10 @@ async def ends(database_url: str) -> AsyncIterator[Ends]:
 
 async def test_a_burst_of_ends_is_five_messages_and_a_word_of_the_rest(ends: Ends) -> None:
     """A large batch neither floods a person's messages nor takes the rate that the cards need."""
-    said = await ends.end(40)
-    assert len(said) == BURST + 1
-    assert said[-1].startswith(MORE)
-    assert not any(item.startswith(MORE) for item in said[:-1])
+    message = await ends.end(40)
+    assert len(message) == BURST + 1
+    assert message[-1].startswith(MORE)
+    assert not any(item.startswith(MORE) for item in message[:-1])
 
 
 async def test_what_failed_is_told_one_by_one(ends: Ends) -> None:
@@ -92,5 +92,5 @@ async def test_a_message_that_slack_refused_is_not_counted(ends: Ends) -> None:
     ends.refusals.append("internal_error")
     with pytest.raises(SlackError):
         await ends.end(1)
-    (said,) = await ends.end(1)
-    assert said.startswith(MORE)
+    (message,) = await ends.end(1)
+    assert message.startswith(MORE)

@@ -97,7 +97,7 @@ class ErrorRoom:
 
 
 @asynccontextmanager
-async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) -> AsyncIterator[ErrorRoom]:
+async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **variables: str) -> AsyncIterator[ErrorRoom]:
     """Run a deliverer."""
     clock = FakeClock()
     async with running_workspace(config, clock=VirtualClock(), wall=VirtualClock()) as slack:
@@ -106,7 +106,7 @@ async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) ->
                 "SLACK_API_URL": slack.api_url,
                 "SLACK_BOT_TOKEN": config.bot_token,
                 "VPSOPS_DATABASE_URL": f"sqlite:///{folder / 'bot.sqlite3'}",
-                **told,
+                **variables,
             }
         )
         async with (

@@ -73,7 +73,7 @@ def kept_by(database: Database, clock: FakeClock, settings: Settings) -> Install
 
 def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) -> Installation:
     """Return what Slack's flow hands over, with more secrets than are wanted."""
-    given: dict[str, object] = {
+    variables: dict[str, object] = {
         "app_id": "A1",
         "enterprise_id": "E1",
         "team_id": team,
@@ -86,7 +86,7 @@ def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) 
         "user_token": "xoxp-person",
         "incoming_webhook_url": "https://hooks.example/secret",
     }
-    return Installation(**(given | more))  # type: ignore[arg-type]
+    return Installation(**(variables | more))  # type: ignore[arg-type]
 
 
 async def test_a_workspace_is_found_by_its_id_alone_with_its_token(desk: InstallationHarness) -> None:
@@ -234,18 +234,18 @@ async def test_doctor_says_how_each_workspace_stands(desk: InstallationHarness) 
         settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url})
         await desk.kept.async_save(installation())
         slack[TEAM].desk.state.token_refused = None
-        said = " | ".join(
+        logs = " | ".join(
             f"{workspace.level} {workspace.what}" for workspace in await check_workspaces(settings, VirtualClock())
         )
-        assert "ok installed in T0ACME (Acme)" in said
-        assert "warn T0BETA does not have the app" in said
-        assert "warn no workspace decides for agents" in said
-        assert "fail SLACK_SIGNING_SECRET" in said
+        assert "ok installed in T0ACME (Acme)" in logs
+        assert "warn T0BETA does not have the app" in logs
+        assert "warn no workspace decides for agents" in logs
+        assert "fail SLACK_SIGNING_SECRET" in logs
         slack[TEAM].desk.state.token_refused = "token_revoked"
-        said = " | ".join(
+        logs = " | ".join(
             f"{workspace.level} {workspace.what}" for workspace in await check_workspaces(settings, VirtualClock())
         )
-        assert "fail Slack does not accept the token of T0ACME (token_revoked)" in said
+        assert "fail Slack does not accept the token of T0ACME (token_revoked)" in logs
 
 
 async def test_an_installation_that_cannot_be_read_is_not_told_as_none(
@@ -301,12 +301,12 @@ async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Installation
         findings = await check_workspaces(settings, VirtualClock())
         slack[TEAM].share("approvals")
         shared = await check_workspaces(settings, VirtualClock())
-    said = {f"{item.level} {item.what}" for item in findings}
-    assert "ok T0ACME: members of channel C0APPROVALS can decide" in said
-    assert "ok T0ACME: VPSOPS_CHANNEL C0OPS can be written to" in said
-    assert "fail T0BETA: members cannot decide: channel C0BAPPR is public, so anyone can join it" in said
-    assert any(line.startswith("fail T0BETA: VPSOPS_CHANNEL C0GONE does not exist") for line in said)
-    assert not any("C0ELSEWHERE" in line for line in said)
+    lines = {f"{item.level} {item.what}" for item in findings}
+    assert "ok T0ACME: members of channel C0APPROVALS can decide" in lines
+    assert "ok T0ACME: VPSOPS_CHANNEL C0OPS can be written to" in lines
+    assert "fail T0BETA: members cannot decide: channel C0BAPPR is public, so anyone can join it" in lines
+    assert any(line.startswith("fail T0BETA: VPSOPS_CHANNEL C0GONE does not exist") for line in lines)
+    assert not any("C0ELSEWHERE" in line for line in lines)
     assert "T0ACME: members cannot decide: channel C0APPROVALS is shared with another company" in {
         item.what for item in shared
     }

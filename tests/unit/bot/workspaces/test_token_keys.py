@@ -156,16 +156,16 @@ async def test_doctor_names_tokens_that_need_another_key(desk: InstallationHarne
     await desk.kept.async_save(installation())
     async with running_slack([ACME, BETA], clock=VirtualClock()) as slack:
         slack[TEAM].desk.state.token_refused = None
-        said = {}
+        answers = {}
         for keys in (f"{NEW},{OLD}", NEW):
             settings = told(desk.settings.database, keys).model_copy(update={"slack_api_url": slack.api_url})
-            said[keys] = {
+            answers[keys] = {
                 f"{workspace.level} {workspace.what}": workspace.todo
                 for workspace in await check_workspaces(settings, VirtualClock())
             }
-    older = said[f"{NEW},{OLD}"]["warn installed in T0ACME (Acme), its token encrypted by an older key"]
+    older = answers[f"{NEW},{OLD}"]["warn installed in T0ACME (Acme), its token encrypted by an older key"]
     assert "Keep that key in VPSOPS_STATE_KEY" in older
-    lacking = said[NEW]["warn The token of T0ACME cannot be decrypted by the keys of this process."]
+    lacking = answers[NEW]["warn The token of T0ACME cannot be decrypted by the keys of this process."]
     assert "after the newest" in lacking
 
 

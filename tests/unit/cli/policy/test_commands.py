@@ -105,9 +105,9 @@ def test_explain_asks_what_slack_would_change(
 ) -> None:
     """The embedded policy depends on an approval channel, which can be supposed to be there or not."""
     monkeypatch.setenv("VPSOPS_APPROVAL_CHANNEL", channel)
-    said = explained(capsys, "--as", "agent", "--operation", "stop", "--server", "db01", *slack)
-    assert said.splitlines()[0] == decision
-    assert "the embedded policy, pol_" in said
+    output = explained(capsys, "--as", "agent", "--operation", "stop", "--server", "db01", *slack)
+    assert output.splitlines()[0] == decision
+    assert "the embedded policy, pol_" in output
 
 
 def test_check_reads_the_approval_channel_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ LIMITS = '[limits]\nprotected = "db*"\nmax_servers = 9\n\n[limits.mcp]\nread_onl
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (("stop", "--server", "db01"), "The limit protected (db*) forbids it: db01 is a protected server."),
         (("stop", "--server", "web01"), ""),
@@ -152,7 +152,7 @@ LIMITS = '[limits]\nprotected = "db*"\nmax_servers = 9\n\n[limits.mcp]\nread_onl
 )
 def test_explain_tells_of_limits_too(
     words: tuple[str, ...],
-    said: str,
+    text: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -162,8 +162,8 @@ def test_explain_tells_of_limits_too(
     path.write_text(LIMITS)
     monkeypatch.setenv("VPSOPS_CONFIG", str(path))
     last = explained(capsys, "--as", "person:U1", "--operation", *words).splitlines()[-1]
-    assert said in last
-    assert bool(said) is ("limit" in last)
+    assert text in last
+    assert bool(text) is ("limit" in last)
 
 
 def test_check_tells_the_limits_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,5 +107,5 @@ def test_what_contradicts_itself_is_refused(place: Path, capsys: pytest.CaptureF
     place.write_text(MORE)
     wrong = said(capsys, "apply", "--yes", "--expect", "pol_00000000", str(place), code=1)
     assert "Nothing was applied." in wrong
-    shown = json.loads(said(capsys, "show", "--json"))["version"]
-    assert "number 2." in said(capsys, "apply", "--yes", "--expect", shown[:12], str(place))
+    version = json.loads(said(capsys, "show", "--json"))["version"]
+    assert "number 2." in said(capsys, "apply", "--yes", "--expect", version[:12], str(place))

@@ -30,9 +30,9 @@ def test_a_number_of_a_record_is_a_whole_one_that_a_database_holds(value: Any, *
     assert _count(value) is counts
 
 
-@pytest.mark.parametrize(("given", "counts"), [({}, [1000, 1000]), ({"limit": 2}, [2, 2])])
+@pytest.mark.parametrize(("filters", "counts"), [({}, [1000, 1000]), ({"limit": 2}, [2, 2])])
 async def test_a_look_at_the_trail_is_of_a_thousand_records(
-    empty_database_url: str, given: dict[str, Any], counts: list[int]
+    empty_database_url: str, filters: dict[str, Any], counts: list[int]
 ) -> None:
     """Unless fewer are wanted; of one change as of all."""
     async with open_database(empty_database_url, FakeClock()) as database:
@@ -42,7 +42,7 @@ async def test_a_look_at_the_trail_is_of_a_thousand_records(
                 chain.append(connection, float(number), "x", "chg_1", {})
 
         await database.transact(append)
-        every = await database.read(lambda connection: chain.read(connection, **given))
-        entry = await database.read(lambda connection: chain.read(connection, change_id="chg_1", **given))
+        every = await database.read(lambda connection: chain.read(connection, **filters))
+        entry = await database.read(lambda connection: chain.read(connection, change_id="chg_1", **filters))
     assert [len(every), len(entry)] == counts
     assert every[0].seq == entry[0].seq == 1

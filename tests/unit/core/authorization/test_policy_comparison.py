@@ -124,8 +124,8 @@ def test_the_same_policy_is_never_stricter_than_itself(drawn: list[Rule], facts:
     assert tightened(ruling, ruling) == ""
 
 
-def recheck(*given: Rule, limits: Limits | None = None, workspaces: Workspaces | None = None) -> Recheck:
-    return Recheck(PolicyInForce(rules(*given), limits or Limits(), workspaces or Workspaces()), QUICK)
+def recheck(*arguments: Rule, limits: Limits | None = None, workspaces: Workspaces | None = None) -> Recheck:
+    return Recheck(PolicyInForce(rules(*arguments), limits or Limits(), workspaces or Workspaces()), QUICK)
 
 
 def noted(asked: Recheck, **more: Any) -> str:
@@ -146,8 +146,8 @@ def test_a_price_that_is_not_known_any_more_is_held_against_the_change() -> None
         ruling = Ruling(Decision.CONFIRM, monthly=monthly)
         made = change("create", ruling=ruling)
         with sa.create_engine("sqlite://").connect() as connection:
-            said = recheck(DEAR, FINE).at_last_yes(connection, made, made.created_at)
-        assert ("The policy now refuses it" in said) is stricter
+            refusal = recheck(DEAR, FINE).at_last_yes(connection, made, made.created_at)
+        assert ("The policy now refuses it" in refusal) is stricter
 
 
 def test_the_price_alone_may_be_over_a_new_budget() -> None:
@@ -175,8 +175,8 @@ def test_a_workspace_that_lost_its_channel_approves_nothing() -> None:
         known = Workspaces(several=True, known=(Workspace("T1", channel),))
         with sa.create_engine("sqlite://").connect() as connection:
             again = Recheck(PolicyInForce(policy, loaded_workspaces=known), QUICK)
-            said = again.at_last_yes(connection, made, made.created_at)
-        assert bool(said) is refused, channel
+            refusal = again.at_last_yes(connection, made, made.created_at)
+        assert bool(refusal) is refused, channel
 
 
 def test_what_this_process_cannot_run_is_left_to_who_sends_it() -> None:
@@ -185,5 +185,5 @@ def test_what_this_process_cannot_run_is_left_to_who_sends_it() -> None:
 
 
 def test_a_server_that_is_protected_now_is_named() -> None:
-    said = noted(recheck(FINE, limits=Limits(protected=frozenset({"web*"}))), target=Target("s1", "web01"))
-    assert said.startswith("Nothing was sent. The limit protected (web*) forbids it")
+    text = noted(recheck(FINE, limits=Limits(protected=frozenset({"web*"}))), target=Target("s1", "web01"))
+    assert text.startswith("Nothing was sent. The limit protected (web*) forbids it")

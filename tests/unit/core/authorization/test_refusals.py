@@ -51,9 +51,9 @@ async def test_who_decides_and_may_not_is_on_record(database_url: str, provider:
             (stage.gate.vote, vote, (outsider, Verdict.APPROVE, vote.digest)),
             (stage.gate.cancel, vote, (outsider,)),
         )
-        for attempt, change, given in attempts:
+        for attempt, change, arguments in attempts:
             with pytest.raises(NotAllowedError):
-                await attempt(change.id, *given)
+                await attempt(change.id, *arguments)
         records = await stage.database.read(chain.read)
         refused = [record for record in records if record.event == "refused"]
         assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]

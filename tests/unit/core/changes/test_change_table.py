@@ -181,7 +181,7 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
 ) -> None:
     """The alteration is recorded with its card; one that needs no notice leaves neither."""
     await database.transact(lambda connection: put(connection, change()))
-    told = await everything(database)
+    rows = await everything(database)
 
     def work(connection: sa.Connection) -> None:
         repository.amend(
@@ -191,7 +191,7 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
     await database.transact(work)
     now, trail, waiting = await everything(database)
     assert (now["overdue"], now["version"], len(trail)) == (True, 2, records)
-    assert (waiting != told[2]) is (cards == 2)
+    assert (waiting != rows[2]) is (cards == 2)
     assert [(record.event, record.body["by"]) for record in trail[1:]] == [("reminded", "x")] * (records - 1)
 
 
@@ -233,7 +233,7 @@ async def test_a_reminder_that_another_process_gave_first_is_stale_and_not_broke
 
     await database.transact(work)
     assert (await row(database))["remind_at"] is None
-    told = await everything(database)
+    rows = await everything(database)
     with pytest.raises(StaleChangeError):
         await database.transact(work)
-    assert await everything(database) == told
+    assert await everything(database) == rows

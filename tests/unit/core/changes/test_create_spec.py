@@ -34,11 +34,11 @@ def test_every_key_that_gets_in_is_shown_before_anybody_agrees(keys: list[str]) 
     asked = create(ssh_keys=keys, display_name="Shop")
     voted = replace(asked, ruling=APPROVE)
     card, home = change_card(voted, NOW, Audience.VOTERS), home_view(HomePage(now=NOW, votes=[voted]))
-    for shown in (str(card.blocks), str(home), form_text(asked)):
-        assert all(fingerprint(key)[:23] in shown for key in keys)
-        assert f"{len(keys)} SSH key" in shown
-        assert "ubuntu-24.04" in shown
-        assert "Shop" in shown
+    for text in (str(card.blocks), str(home), form_text(asked)):
+        assert all(fingerprint(key)[:23] in text for key in keys)
+        assert f"{len(keys)} SSH key" in text
+        assert "ubuntu-24.04" in text
+        assert "Shop" in text
 
 
 def test_what_makes_no_server_is_made_from_nothing() -> None:

@@ -93,9 +93,9 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     """A person's own and their agents' changes; a server by id, name or first label before a name's beginning."""
     await database.transact(fill)
 
-    async def found(**wanted: Any) -> list[int]:
+    async def found(**filters: Any) -> list[int]:
         changes = await database.read(
-            lambda connection: queries.select_page(connection, ChangeQuery(**wanted, limit=50)).changes
+            lambda connection: queries.select_page(connection, ChangeQuery(**filters, limit=50)).changes
         )
         return [int(change.id.removeprefix("chg_")) for change in changes]
 

@@ -48,14 +48,14 @@ async def stored(database: Database) -> Database:
     return database
 
 
-async def ids(database: Database, wanted: ChangeQuery, limit: int = 10) -> list[str]:
-    query = replace(wanted, limit=limit)
+async def ids(database: Database, expected: ChangeQuery, limit: int = 10) -> list[str]:
+    query = replace(expected, limit=limit)
     page = await database.read(lambda connection: queries.select_page(connection, query))
     return [each.id.removeprefix("chg_00") for each in page.changes]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("query", "expected"),
     [
         (ChangeQuery(), "4 5 2 3 1"),
         (ChangeQuery(open_only=True), "4 5 2 1"),
@@ -75,9 +75,9 @@ async def ids(database: Database, wanted: ChangeQuery, limit: int = 10) -> list[
         (ChangeQuery(server="web", person="U0BOB"), "3"),
     ],
 )
-async def test_what_is_asked_for_is_listed_newest_first(stored: Database, wanted: ChangeQuery, expected: str) -> None:
+async def test_what_is_asked_for_is_listed_newest_first(stored: Database, query: ChangeQuery, expected: str) -> None:
     """Filters: open, by person with their agents, by server (exact name before prefix), recent."""
-    assert await ids(stored, wanted) == expected.split()
+    assert await ids(stored, query) == expected.split()
 
 
 async def test_pages_of_one_make_the_whole_list(stored: Database) -> None:
@@ -133,7 +133,7 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
     monkeypatch.setattr(pages, "BATCH", 10)
     monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)
-    for wanted, expected in (
+    for query, expected in (
         (RecordFilter(), list(range(100, 0, -1))),
         (RecordFilter(server="db01"), list(range(98, 0, -7))),
         (RecordFilter(person="nobody"), []),
@@ -141,7 +141,7 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
         seen: list[int] = []
         before: int | None = None
         for _ in range(60):
-            page = await database.read(partial(pages.page, record_filter=wanted, before=before, limit=3))
+            page = await database.read(partial(pages.page, record_filter=query, before=before, limit=3))
             seen += [record.seq for record in page.records]
             before = page.before
             if before is None:

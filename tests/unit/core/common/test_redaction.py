@@ -29,8 +29,8 @@ ALPHABET = string.ascii_letters + string.digits + "-_. "
 def test_a_long_part_of_a_secret_is_masked_wherever_it_begins(first: int, length: int, split: str) -> None:
     """Twelve characters in a row are enough, whether or not they are split, and none of them is left."""
     part = BODY[first : first + length]
-    shown = redact(f"key <{split.join(part)}> is wrong", *SECRETS)
-    assert shown == f"key <{MASK}> is wrong"
+    redacted = redact(f"key <{split.join(part)}> is wrong", *SECRETS)
+    assert redacted == f"key <{MASK}> is wrong"
 
 
 @pytest.mark.requirement("no-secret-comes-in")
@@ -92,9 +92,9 @@ def test_what_operators_write_is_no_part_of_a_key(text: str) -> None:
 def test_a_name_that_shows_a_key_once_it_is_cleaned_is_not_kept(token: str) -> None:
     """What a provider calls a server stays as it is, hidden characters and all, unless they hide a secret."""
     assert Redactor(SECRETS).exact({"hostname": "web\u200b01"}) == {"hostname": "web\u200b01"}
-    shown = Redactor(SECRETS).exact({"hostname": "\u200b".join(token)})["hostname"]
-    assert MASK in shown
-    assert token[-8:] not in shown
+    hostname = Redactor(SECRETS).exact({"hostname": "\u200b".join(token)})["hostname"]
+    assert MASK in hostname
+    assert token[-8:] not in hostname
 
 
 def test_a_token_of_ours_is_known_by_its_look() -> None:

@@ -152,10 +152,10 @@ class SlowProvider:
 async def test_those_who_want_the_same_share_one_call() -> None:
     """Twenty callers with one key and one with another make two calls; a later caller makes a new call."""
     provider, shared = SlowProvider(), SingleFlight(60, 2)
-    told: list[int] = []
+    answers: list[int] = []
 
     async def ask(key: str) -> None:
-        told.append(await shared.call(key, provider.call))
+        answers.append(await shared.call(key, provider.call))
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
@@ -164,16 +164,16 @@ async def test_those_who_want_the_same_share_one_call() -> None:
             await anyio.wait_all_tasks_blocked()
             provider.let.set()
         await ask("list")
-    assert sorted(told) == [1] * 20 + [2, 3]
+    assert sorted(answers) == [1] * 20 + [2, 3]
 
 
 async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_more() -> None:
     """With no call young enough each caller starts a new one, up to the limit; further callers join the newest."""
     provider, shared = SlowProvider(), SingleFlight(-1, 2)
-    told: list[int] = []
+    answers: list[int] = []
 
     async def ask() -> None:
-        told.append(await shared.call("list", provider.call))
+        answers.append(await shared.call("list", provider.call))
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
@@ -181,7 +181,7 @@ async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_mo
                 group.start_soon(ask)
             await anyio.wait_all_tasks_blocked()
             provider.let.set()
-    assert sorted(told) == [1, 2, 2, 2, 2]
+    assert sorted(answers) == [1, 2, 2, 2, 2]
 
 
 async def test_what_the_call_raises_is_raised_for_all() -> None:
@@ -209,12 +209,12 @@ async def test_what_the_call_raises_is_raised_for_all() -> None:
 async def test_a_call_that_is_given_up_is_made_again_by_those_who_still_want_it() -> None:
     """When the caller that made the call is cancelled, another repeats it; a waiter that leaves affects no other."""
     provider, shared = SlowProvider(), SingleFlight(60, 2)
-    told: list[int] = []
+    answers: list[int] = []
     maker, waiter = anyio.CancelScope(), anyio.CancelScope()
 
     async def ask(scope: anyio.CancelScope) -> None:
         with scope:
-            told.append(await shared.call("list", provider.call))
+            answers.append(await shared.call("list", provider.call))
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
@@ -225,4 +225,4 @@ async def test_a_call_that_is_given_up_is_made_again_by_those_who_still_want_it(
             maker.cancel()
             await anyio.wait_all_tasks_blocked()
             provider.let.set()
-    assert told == [2, 2]
+    assert answers == [2, 2]

@@ -113,18 +113,18 @@ def test_every_configured_file_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "vpsops.toml").write_text("[limits]\nmax_servers = 3\n", encoding="utf-8")
     (tmp_path / "secrets.toml").write_text('[settings]\nWAYSCLOUD_TOKEN = "0123456789"\n', encoding="utf-8")
     environ = {f"{name}_FILE": str(tmp_path / name.lower()) for name in SECRETS}
-    given = {
+    settings = {
         "VPSOPS_HTTP_TOKENS_FILE": str(tmp_path / "tokens.toml"),
         "VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'v.sqlite3'}",
         "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml"),
         "VPSOPS_AUDIT_ANCHOR_FILE": str(tmp_path / "anchors"),
     }
-    kept = protected_files(load_settings(given), environ)
+    kept = protected_files(load_settings(settings), environ)
     others = {"tokens.toml", "vpsops.toml", "anchors"}
     database = {"v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"}
     assert {item.path.name for item in kept} == {*map(str.lower, SECRETS), *others, *database}
     assert {item.path.name for item in kept if not item.secret} == {"anchors", "vpsops.toml"}
-    secret = protected_files(load_settings({**given, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
+    secret = protected_files(load_settings({**settings, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
     assert [item.path.name for item in secret if not item.secret] == ["anchors"]
 
 

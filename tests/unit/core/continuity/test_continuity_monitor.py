@@ -113,10 +113,10 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         assert stage.asked("reboot") == 0
         (what,) = await findings(stage.database)
         assert "this machine has seen record" in what
-        told = [row["text"] for row in await stage.told() if "text" in row]
-        assert len(told) == 1
-        assert change_id in told[0]
-        assert "vpsops store accept" in told[0]
+        messages = [row["text"] for row in await stage.told() if "text" in row]
+        assert len(messages) == 1
+        assert change_id in messages[0]
+        assert "vpsops store accept" in messages[0]
         assert {"change": change_id, "event": "needs_person"} in await stage.told()
         records = await stage.database.read(chain.read)
         assert [record.event for record in records[-2:]] == ["needs_person", "store_went_back"]

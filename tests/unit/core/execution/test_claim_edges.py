@@ -57,10 +57,10 @@ async def test_nothing_is_sent_by_a_trail_with_two_requests(stage: Stage) -> Non
         await stage.database.transact(work)
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, ""), (20, "chg_19. "), (21, "chg_19 and 1 more. ")])
-def test_a_finding_names_twenty_changes_and_counts_the_rest(count: int, said: str) -> None:
+@pytest.mark.parametrize(("count", "text"), [(0, ""), (20, "chg_19. "), (21, "chg_19 and 1 more. ")])
+def test_a_finding_names_twenty_changes_and_counts_the_rest(count: int, text: str) -> None:
     finding = RollbackFinding("f_1", "it lags", 0.0, "p1", 7, tuple(f"chg_{number}" for number in range(count)))
-    assert said in finding_text(finding)
+    assert text in finding_text(finding)
     assert ("These were approved" in finding_text(finding)) is (count > 0)
     assert "chg_20" not in finding_text(finding)
 

@@ -137,9 +137,9 @@ async def test_a_429_holds_back_also_where_it_says_no_time(
     """As long as the provider asks, else twenty gaps between writes; then it is sent, once."""
     hold_off, waits = hold_offs.hold_off, list[float]()
 
-    def noted(connection: sa.Connection, told: Change, now: float, wait: float) -> hold_offs.HoldOff:
+    def noted(connection: sa.Connection, noted_change: Change, now: float, wait: float) -> hold_offs.HoldOff:
         waits.append(wait)
-        return hold_off(connection, told, now, wait)
+        return hold_off(connection, noted_change, now, wait)
 
     monkeypatch.setattr("vpsops.core.execution.deferral.hold_off", noted)
     async with staged(database_url, provider, Setup(replace(QUICK, write_gap=0.02))) as stage:

@@ -145,5 +145,5 @@ async def test_servers_that_hang_are_shown_as_the_list_has_them(stage: Stage) ->
     asked = Request("list", {}, ALICE, SLACK)
     with anyio.fail_after(BOUND):
         listed = await stage.servers.list_all(asked)
-        shown = await stage.servers.in_full(asked, listed, len(listed))
-    assert [entry.id for entry in shown] == [entry.id for entry in listed]
+        servers = await stage.servers.in_full(asked, listed, len(listed))
+    assert [entry.id for entry in servers] == [entry.id for entry in listed]

@@ -118,7 +118,7 @@ async def test_a_server_that_vanished_is_lost(database_url: str, slow: Simulator
         ended = await stage.rest(entry.id)
         assert ended.state is State.FAILED
         assert ended.note.startswith(f"the provider answers 404 for {server.id}, and its list does not have the server")
-        assert [told["event"] for told in await stage.told()] == ["failed"]
+        assert [event["event"] for event in await stage.told()] == ["failed"]
 
 
 async def test_an_outage_is_logged_once_and_its_end_once(database_url: str, slow: SimulatorHandle) -> None:

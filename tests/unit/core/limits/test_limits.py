@@ -78,11 +78,11 @@ async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
         order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
         stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
         refused = [await stage.gate.submit(request, scope=narrow) for request in (order, stop)]
-        said = " ".join(f"{entry.reason} {entry.hint}" for entry in refused if isinstance(entry, Refused))
-    assert "is not known, so the sum is not either" in said
-    assert "The limit protected (web01) forbids it" in said
-    assert "db" not in said
-    assert "vault" not in said
+        text = " ".join(f"{entry.reason} {entry.hint}" for entry in refused if isinstance(entry, Refused))
+    assert "is not known, so the sum is not either" in text
+    assert "The limit protected (web01) forbids it" in text
+    assert "db" not in text
+    assert "vault" not in text
 
 
 async def test_open_creates_count_with_the_servers_there_are(database_url: str, provider: SimulatorHandle) -> None:

@@ -55,7 +55,7 @@ def test_without_a_section_nothing_is_limited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "answer"),
     [
         ("[limits]\nmax_server = 3\n", "vpsops.toml:2: unknown key max_server. Did you mean max_servers?"),
         ("[limits]\nmax_servers = -1\n", "vpsops.toml:2: max_servers: "),
@@ -93,9 +93,9 @@ def test_without_a_section_nothing_is_limited() -> None:
         ("x = 1\nlimits = 5\n", "vpsops.toml:2: [limits] must be a table."),
     ],
 )
-def test_what_cannot_hold_refuses_to_start(text: str, said: str) -> None:
+def test_what_cannot_hold_refuses_to_start(text: str, answer: str) -> None:
     """The message has file, line and what to do."""
-    assert told(text).startswith(said)
+    assert told(text).startswith(answer)
 
 
 def test_the_file_is_read_once_for_limits_and_rules_alike(tmp_path: Path) -> None:

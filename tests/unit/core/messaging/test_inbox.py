@@ -124,31 +124,31 @@ async def test_two_processes_accept_a_triple_once(database_url: str, clock: Fake
 
 async def test_a_row_that_cannot_be_written_fails_alone(inbox: Inbox) -> None:
     """A row that no database takes is reported to its caller; the rest of the same transaction is stored."""
-    told: dict[str, str] = {}
+    calls: dict[str, str] = {}
 
     async def accept(key: str, payload: dict[str, Any]) -> None:
         try:
-            told[key] = str(await inbox.accept(key, "click", payload))
+            calls[key] = str(await inbox.accept(key, "click", payload))
         except (StatementError, TypeError):  # the drivers call it so
-            told[key] = "failed"
+            calls[key] = "failed"
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             for key, payload in (("env-1", {}), ("env-2", {"no": object()}), ("env-3", {})):
                 group.start_soon(accept, key, payload)
-    assert told == {"env-1": "True", "env-2": "failed", "env-3": "True"}
+    assert calls == {"env-1": "True", "env-2": "failed", "env-3": "True"}
     assert {item.key for item in await inbox.unfinished(older_than=0)} == {"env-1", "env-3"}
 
 
 async def test_a_database_that_is_away_fails_every_caller(database_url: str, clock: FakeClock) -> None:
     """When nothing could be written no caller gets "stored" or "repeated"."""
-    told: list[str] = []
+    calls: list[str] = []
 
     async def accept(inbox: Inbox, number: int) -> None:
         try:
-            told.append(str(await inbox.accept(f"env-{number}", "click", PAYLOAD)))
+            calls.append(str(await inbox.accept(f"env-{number}", "click", PAYLOAD)))
         except StorageError:
-            told.append("failed")
+            calls.append("failed")
 
     async with open_database(database_url, clock) as database:
         await database.transact(lambda connection: connection.execute(sa.text("DROP TABLE inbox")))
@@ -159,7 +159,7 @@ async def test_a_database_that_is_away_fails_every_caller(database_url: str, clo
                 shared = Inbox(database, clock)
                 for number in range(5):
                     group.start_soon(accept, shared, number)
-    assert told == ["failed"] * 10
+    assert calls == ["failed"] * 10
 
 
 async def test_what_is_in_hand_stays_young(inbox: Inbox, clock: FakeClock) -> None:

@@ -67,13 +67,13 @@ async def test_another_processs_steps_are_heard(database: Database, database_url
     held = change(state=State.HELD)
     async with following(database) as ear, open_database(database_url, CLOCK) as other:
         await other.transact(lambda connection: put(connection, held))
-        (told,) = await ear.until(1)
-        assert (told.change, told.target, told.touched) == ("chg_1", held.target, False)
+        (event,) = await ear.until(1)
+        assert (event.change, event.target, event.touched) == ("chg_1", held.target, False)
         await other.transact(lambda c: repository.step(c, held, State.APPROVED, START, event="confirmed"))
         approved = replace(held, state=State.APPROVED, version=2)
         await other.transact(lambda c: repository.step(c, approved, State.SENDING, START, event="sending"))
-        told = (await ear.until(3))[-1]
-    assert (told.change, told.touched) == ("chg_1", True)
+        event = (await ear.until(3))[-1]
+    assert (event.change, event.touched) == ("chg_1", True)
     assert [item.seq for item in ear.heard] == [1, 2, 3]
 
 

@@ -43,8 +43,8 @@ async def provider() -> AsyncIterator[SimulatorHandle]:
 
 async def subscribe(stage: Stage, *events: SubscriptionEvent, options: SubscriptionOptions | None = None) -> None:
     """Subscribe a channel to some events."""
-    wanted = Subscription("sub_1", "T1", "C1", frozenset(events), options=options or SubscriptionOptions())
-    await Subscriptions(stage.database, stage.clock).add(wanted, ALICE)
+    subscription = Subscription("sub_1", "T1", "C1", frozenset(events), options=options or SubscriptionOptions())
+    await Subscriptions(stage.database, stage.clock).add(subscription, ALICE)
 
 
 async def looks(stage: Stage, more: int = 2) -> None:
@@ -63,7 +63,7 @@ def turn(stage: Stage, hostname: str, state: Really) -> None:
 
 async def drift(stage: Stage) -> list[str]:
     """Return the reported drift."""
-    return [item["text"] for told in await stage.told() if told.get("event") == "drift" for item in told["drifts"]]
+    return [item["text"] for event in await stage.told() if event.get("event") == "drift" for item in event["drifts"]]
 
 
 async def told(stage: Stage, count: int) -> list[str]:
@@ -208,8 +208,8 @@ async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: s
     """At most twenty servers in a round, and only those that are meant."""
     usage = SubscriptionOptions(usage=(Threshold("cpu", 0.001, 1),))
     async with staged(database_url, provider, SETUP) as stage:
-        wanted = Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web90*",), usage)
-        await Subscriptions(stage.database, stage.clock).add(wanted, ALICE)
+        subscription = Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web90*",), usage)
+        await Subscriptions(stage.database, stage.clock).add(subscription, ALICE)
         mine = stage.server("web90.example.com")
         await stage.engine.start()
         await looks(stage, 3)
@@ -237,7 +237,7 @@ async def test_a_high_figure_is_told_once_over_a_restart_and_its_end_too(databas
     """Twenty servers a round take turns; reports are stored, so the next process only reports the end."""
     clock, fleet = FakeClock(), [server("running", f"s{n:02}", f"web{n:02}.example.com") for n in range(30)]
     usage = SubscriptionOptions(usage=(Threshold("cpu", 90, 3),))
-    wanted = [Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage)]
+    subscriptions = [Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage)]
     async with open_database(database_url, clock) as database:
         api = Figures(clock)
 
@@ -245,7 +245,7 @@ async def test_a_high_figure_is_told_once_over_a_restart_and_its_end_too(databas
             lookout = FleetMonitor(database, api, clock, DEFAULT_TIMING)
             await lookout.begin()
             for _ in range(count):
-                await lookout.measure(fleet, wanted)
+                await lookout.measure(fleet, subscriptions)
                 clock.advance(60.0)
             query = sa.select(OUTBOX.c.payload).order_by(OUTBOX.c.id)
             return [row["text"] for row in await database.read(lambda c: c.scalars(query).all())]
@@ -253,9 +253,9 @@ async def test_a_high_figure_is_told_once_over_a_restart_and_its_end_too(databas
         assert await rounds(2) == []
         assert len(api.asked) == 40
         assert len(set(api.asked)) == 30
-        told = await rounds(6)
-        assert len(told) == len(set(told)) == 30
-        assert await rounds(6) == told
+        alerts = await rounds(6)
+        assert len(alerts) == len(set(alerts)) == 30
+        assert await rounds(6) == alerts
         api.cpu = 50.0
         after = await rounds(6)
         assert len(after) == 60

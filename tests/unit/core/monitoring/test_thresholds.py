@@ -20,8 +20,8 @@ def run(figures: Sequence[float], seconds: float = MINUTE, threshold: Threshold 
     alarm: Alarm | None = None
     turned = []
     for number, value in enumerate(figures):
-        alarm, said = step(alarm, value, threshold, number * seconds)
-        turned += [(number, said)] if said is not None else []
+        alarm, alert = step(alarm, value, threshold, number * seconds)
+        turned += [(number, alert)] if alert is not None else []
     return turned
 
 
@@ -43,15 +43,15 @@ def test_a_figure_on_the_edge_is_told_once() -> None:
 def test_a_gap_begins_the_time_anew() -> None:
     """The value between two distant figures is unknown; a reported alarm stays reported."""
     assert run([95.0, 95.0], seconds=GAP_SECONDS + 1) == []
-    told = Alarm(0.0, 0.0, told=True)
-    assert step(told, 95.0, CPU, GAP_SECONDS * 10)[1] is None
-    assert step(told, 50.0, CPU, GAP_SECONDS * 10) == (None, False)
+    alarm = Alarm(0.0, 0.0, told=True)
+    assert step(alarm, 95.0, CPU, GAP_SECONDS * 10)[1] is None
+    assert step(alarm, 50.0, CPU, GAP_SECONDS * 10) == (None, False)
 
 
 def test_a_clock_that_went_back_raises_nothing_early() -> None:
     """After a restart of the machine the steady clock restarts."""
-    alarm, said = step(Alarm(5000.0, 5000.0), 95.0, CPU, 10.0)
-    assert said is None
+    alarm, alert = step(Alarm(5000.0, 5000.0), 95.0, CPU, 10.0)
+    assert alert is None
     assert alarm == Alarm(10.0, 10.0)
 
 
@@ -65,7 +65,7 @@ def test_raised_and_ended_take_turns(figures: list[float], above: float, minutes
 def test_only_servers_that_are_up_and_meant_are_measured() -> None:
     """A stopped server has no figures, and without a threshold no figure is read."""
     usage = SubscriptionOptions(usage=(CPU, Threshold("disk", 80, 5)))
-    wanted = [
+    subscriptions = [
         Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage),
         Subscription("sub_2", "T1", "C1", frozenset({SubscriptionEvent.DRIFT}), ("*",)),
     ]
@@ -74,7 +74,7 @@ def test_only_servers_that_are_up_and_meant_are_measured() -> None:
         server("stopped", "s2", "web02.example.com"),
         server("running", "s3", "db01.example.com"),
     ]
-    results = list(gauges(wanted, fleet))
+    results = list(gauges(subscriptions, fleet))
     assert [(item.server_id, item.threshold.metric) for item in results] == [("s1", "cpu"), ("s1", "disk")]
     assert "has been over 90 % for 10 min and is at 97 %" in str(results[0].told(97.4, raised=True))
 

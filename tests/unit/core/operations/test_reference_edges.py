@@ -106,7 +106,7 @@ def test_a_word_for_a_state_means_these_servers(word: str, names: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "names"),
+    ("filters", "names"),
     [
         ({}, ALL),
         ({"name": "WEB"}, ["web01.example.com"]),
@@ -125,9 +125,9 @@ def test_a_word_for_a_state_means_these_servers(word: str, names: str) -> None:
         ),
     ],
 )
-def test_a_list_holds_what_was_asked_for(wanted: dict[str, Any], names: list[str]) -> None:
+def test_a_list_holds_what_was_asked_for(filters: dict[str, Any], names: list[str]) -> None:
     """Filtered by a part of a name, a state and a region, in order, from where the last page ended."""
-    listed = page([WEB, DB, APP], ListArguments(**wanted))
+    listed = page([WEB, DB, APP], ListArguments(**filters))
     assert [item.hostname for item in listed.servers] == names
 
 
@@ -229,7 +229,7 @@ def test_a_price_in_words(plan: Plan | None, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "status", "said"),
+    ("operation", "status", "text"),
     [
         ("start", "running", "is running already"),
         ("start", "stopped", ""),
@@ -240,10 +240,10 @@ def test_a_price_in_words(plan: Plan | None, words: str) -> None:
         ("reboot", "running", ""),
     ],
 )
-def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, said: str) -> None:
+def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, text: str) -> None:
     """A request that makes no sense in the server's state is refused before it is held."""
-    if said:
-        with pytest.raises(InvalidInputError, match=said):
+    if text:
+        with pytest.raises(InvalidInputError, match=text):
             preview_power(OPERATIONS[operation], server(status))
     else:
         assert preview_power(OPERATIONS[operation], server(status)).target.state == server(status).state

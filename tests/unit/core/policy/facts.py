@@ -23,6 +23,6 @@ def asked(
     return PolicyContext(operation, entry.risk, actor, "mcp", NOON, about, about.region if about else "", cost)
 
 
-def rules(*given: Rule) -> Policy:
+def rules(*rules_text: Rule) -> Policy:
     """Return a policy of these rules."""
-    return policy_of(given)
+    return policy_of(rules_text)

@@ -48,8 +48,8 @@ def test_patterns_with_ranges_match_in_any_case() -> None:
 def test_ids_with_a_line_end_are_refused() -> None:
     """They seem right, and would match no person."""
     for key, word in (("groups", "S1"), ("people", "U1"), ("people", "a@example.com"), ("channels", "C1")):
-        said = refused(f'{APPROVED}approvers.{key} = "{word}\\n"\n')
-        assert said.startswith(f"vpsops.toml:4: rule one: approvers.{key}: '{word}\\n' is not ")
+        refusal = refused(f'{APPROVED}approvers.{key} = "{word}\\n"\n')
+        assert refusal.startswith(f"vpsops.toml:4: rule one: approvers.{key}: '{word}\\n' is not ")
 
 
 def test_days_without_an_end_are_refused() -> None:
@@ -67,13 +67,13 @@ def test_a_value_of_another_type_is_told_in_plain_words() -> None:
         "reason": ["5", "[]"],
         "id": ["5", '""'],
     }
-    told = {}
+    refusals = {}
     for key, values in lines.items():
         for value in values:
             text = APPROVED.replace('id = "one"\n', "") if key == "id" else APPROVED
             text += 'approvers.people = "U1"\n' if key == "expires" else ""
-            told[f"{key} = {value}"] = refused(f"{text}{key} = {value}\n")
-    assert told == snapshot(
+            refusals[f"{key} = {value}"] = refused(f"{text}{key} = {value}\n")
+    assert refusals == snapshot(
         {
             "votes = true": "vpsops.toml:4: rule one: votes: it takes a whole number.",
             "votes = 1.5": "vpsops.toml:4: rule one: votes: it takes a whole number.",

@@ -42,10 +42,10 @@ def test_the_example_decides_as_documented(
     assert parse_policy(EXAMPLE, "docs/policy.md").decide(facts).decision.value == decision
 
 
-@pytest.mark.parametrize(("words", "shown"), CONSOLES)
+@pytest.mark.parametrize(("words", "view"), CONSOLES)
 def test_commands_print_what_the_page_shows(
     words: str,
-    shown: str,
+    view: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -55,7 +55,7 @@ def test_commands_print_what_the_page_shows(
     path.write_text(EXAMPLE, encoding="utf-8")
     monkeypatch.setenv("VPSOPS_CONFIG", str(path))
     console.main(shlex.split(words))
-    assert capsys.readouterr().out == shown
+    assert capsys.readouterr().out == view
 
 
 def test_the_page_has_rows_and_commands() -> None:

@@ -78,7 +78,7 @@ def test_several_spans_join_and_what_is_outside_is_taken_away() -> None:
 
 
 @pytest.mark.parametrize(
-    ("inside", "outside", "zone", "said"),
+    ("inside", "outside", "zone", "text"),
     [
         (["noon"], [], "UTC", "'noon' is not a day: use Mon, Tue, Wed, Thu, Fri, Sat or Sun"),
         ([""], [], "UTC", "'' is not like 'Mon-Fri 08:00-18:00'"),
@@ -93,9 +93,9 @@ def test_several_spans_join_and_what_is_outside_is_taken_away() -> None:
         (["Mon"], [], "", "'' is not a time zone such as Europe/Oslo"),
     ],
 )
-def test_what_is_not_hours_is_said_in_words(inside: list[str], outside: list[str], zone: str, said: str) -> None:
+def test_what_is_not_hours_is_said_in_words(inside: list[str], outside: list[str], zone: str, text: str) -> None:
     """Each mistake names the words that are wrong."""
-    with pytest.raises(ValueError, match=re.escape(said)):
+    with pytest.raises(ValueError, match=re.escape(text)):
         Hours.parse(inside, outside, zone)
 
 

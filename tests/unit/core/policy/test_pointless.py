@@ -101,8 +101,8 @@ def a_pointless_rule_among_others(draw: st.DrawFn) -> tuple[Rule, list[Rule]]:
 
 def says(ruling: Ruling) -> tuple[object, ...]:
     """Return all that a ruling means to people, but for the names of the rules."""
-    told = "" if ruling.decision is Decision.ALLOW else ruling.reason  # what runs at once shows none
-    own_words = told.partition("Not known")[0]  # which of the facts were not known, in each of the rules, aside
+    reason = "" if ruling.decision is Decision.ALLOW else ruling.reason  # what runs at once shows none
+    own_words = reason.partition("Not known")[0]  # which of the facts were not known, in each of the rules, aside
     return ruling.decision, ruling.votes, set(ruling.requirements), ruling.expires, own_words
 
 

@@ -45,9 +45,9 @@ async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
     assert await database.read(history.in_force) == second
     assert (second.number, second.previous, second.document, second.author) == (2, first.version, SECOND, "local:ann")
     assert [item.number for item in await database.read(history.history)] == [2, 1]
-    told = await database.read(lambda connection: connection.execute(sa.select(OUTBOX.c.payload)).scalars().all())
-    assert [item["text"].split(": ", 1)[0] for item in told] == ["Another policy is in force for all processes"]
-    assert "applied by local:ann (claimed). what changed" in told[0]["text"]
+    payloads = await database.read(lambda connection: connection.execute(sa.select(OUTBOX.c.payload)).scalars().all())
+    assert [item["text"].split(": ", 1)[0] for item in payloads] == ["Another policy is in force for all processes"]
+    assert "applied by local:ann (claimed). what changed" in payloads[0]["text"]
     records = await database.read(chain.read)
     assert [(record.event, record.body["version"], record.body["previous"]) for record in records] == [
         ("policy_applied", FIRST.version, ""),

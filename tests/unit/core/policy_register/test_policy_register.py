@@ -224,6 +224,6 @@ async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, 
             results = await first.database.read(lambda connection: connection.execute(query).all())
             return {(policy, source) for policy, source in results}
 
-        told = await rows()
-        assert {source for _, source in told} == {str(lax.config), str(strict.config)}
-        assert len({policy for policy, _ in told}) == 2
+        sources = await rows()
+        assert {source for _, source in sources} == {str(lax.config), str(strict.config)}
+        assert len({policy for policy, _ in sources}) == 2

@@ -93,7 +93,7 @@ KEYS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0d
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "text"),
     [
         ({"hostname": "app 09"}, "not a hostname"),
         ({"hostname": "\uff41pp09.example.com"}, "not a hostname"),
@@ -104,9 +104,9 @@ KEYS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0d
         ({"display_name": "a\nb"}, "not a display name"),
     ],
 )
-async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong: dict[str, Any], said: str) -> None:
+async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong: dict[str, Any], text: str) -> None:
     """What a server is made from is checked before it is stored and shown, not when it is about to leave."""
-    with pytest.raises(InvalidInputError, match=said):
+    with pytest.raises(InvalidInputError, match=text):
         await core.gate.submit(order(**wrong))
     assert await core.changes.list() == []
 
@@ -210,8 +210,8 @@ async def test_an_agent_whose_human_nobody_knows_is_held_for_no_votes(
     settings: Settings, provider: SimulatorHandle
 ) -> None:
     """Where the human behind an agent could be any voter, an approval is refused, with what to set."""
-    told = settings.model_copy(update={"approval_channel": "C1"})
-    async with open_core(told, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
+    settings_text = settings.model_copy(update={"approval_channel": "C1"})
+    async with open_core(settings_text, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
         for human in ("", "local:ann"):
             agent = Actor(ActorKind.AGENT, "mcp:x", "x", human)
             outcome = await core.gate.submit(Request("stop", {"server": "web01"}, agent, SLACK, can_confirm=True))

@@ -261,7 +261,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
 
 
 @pytest.mark.parametrize(
-    ("ruling", "actor", "can_confirm", "said"),
+    ("ruling", "actor", "can_confirm", "text"),
     [
         (Ruling(Decision.ALLOW), AGENT, False, None),
         (Ruling(Decision.DENY, reason="Not at night."), ALICE, True, "Not at night."),
@@ -274,12 +274,12 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
         (Ruling(Decision.APPROVE), replace(AGENT, human="local:ann"), True, "nobody knows whose agent asks"),
     ],
 )
-def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None, *, can_confirm: bool) -> None:
+def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, text: str | None, *, can_confirm: bool) -> None:
     """Refused by the policy, by a client that cannot ask, or for an agent without a human."""
     refusal = refusal_of(ruling, IdentifiedRequest(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
-    assert (refusal is None) is (said is None)
-    if refusal is not None and said is not None:
-        assert said in refusal.reason
+    assert (refusal is None) is (text is None)
+    if refusal is not None and text is not None:
+        assert text in refusal.reason
 
 
 async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage: Stage) -> None:

@@ -133,8 +133,10 @@ async def test_it_is_logged_once_with_its_id(database: Database, monkeypatch: py
     with structlog.testing.capture_logs() as logged:
         for _ in range(3):
             await database.read(everything)
-    told = [(item["event"], item["table"], item["id"], item["why"]) for item in logged]
-    assert sorted(told) == [("row_unreadable", "changes", name, "target is no object") for name in (BAD, f"{BAD}_old")]
+    events = [(item["event"], item["table"], item["id"], item["why"]) for item in logged]
+    assert sorted(events) == [
+        ("row_unreadable", "changes", name, "target is no object") for name in (BAD, f"{BAD}_old")
+    ]
 
 
 async def test_no_value_of_a_row_is_in_its_error(database: Database) -> None:
@@ -398,8 +400,8 @@ async def test_each_front_end_shows_that_they_are_there(database: Database, caps
     assert [line.split()[0] for line in lines[1:]] == [GOOD, BAD, f"{BAD}_old"]
     assert "cannot be read by this version (target is no object)" in lines[2]
     page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery()))
-    said, _ = changes_page(page, "")
-    assert f"Cannot be read by this version of vpsops: {BAD}, {BAD}_old." in said
+    text, _ = changes_page(page, "")
+    assert f"Cannot be read by this version of vpsops: {BAD}, {BAD}_old." in text
     post = with_unreadable(note("Changes"), [row.id for row in page.unreadable])
     assert BAD in post.text
     assert BAD in json.dumps(post.blocks[-1])

@@ -139,9 +139,9 @@ async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word
     request = Request("reboot", {"server": "web01"}, BEN, Origin("slack", "T2", "C2"), can_confirm=True)
     outcome = await core.gate.submit(request, scope=Scope("T2"))
     assert isinstance(outcome, Refused)
-    said = f"{outcome.reason} {outcome.hint}"
-    assert "first" in said
-    assert not any(word in said for word in (first.id, "Ann", "held", "T1"))
+    text = f"{outcome.reason} {outcome.hint}"
+    assert "first" in text
+    assert not any(word in text for word in (first.id, "Ann", "held", "T1"))
     assert outcome.change is None
 
 

@@ -140,9 +140,9 @@ CLAIMS = {"sub": "auth|ann", "email": "ann@example.com", "email_verified": True}
 )
 def test_the_human_behind_a_token(claims: dict[str, Any], human: str) -> None:
     """Named by a verified address; a token without one cannot change anything."""
-    given = CLAIMS | claims
-    assert human_names(given, TRUST) == ((human,) if human else ())
-    grant = verified_token_from(given | {"scope": "vps:write"}, TRUST)
+    claims_text = CLAIMS | claims
+    assert human_names(claims_text, TRUST) == ((human,) if human else ())
+    grant = verified_token_from(claims_text | {"scope": "vps:write"}, TRUST)
     assert grant.caller.may_change is (human != "")
     assert grant.caller.human == (human or "auth|ann")
 
@@ -154,7 +154,7 @@ def test_an_unverified_mark_is_about_the_address_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "scopes", "toolsets"),
+    ("payload", "scopes", "toolsets"),
     [
         ({"scope": "vps:read"}, {"vps:read"}, ""),
         ({"scope": "vps:write"}, {"vps:read", "vps:write"}, ""),
@@ -166,9 +166,9 @@ def test_an_unverified_mark_is_about_the_address_alone() -> None:
         ({}, set(), ""),
     ],
 )
-def test_what_a_token_grants(said: dict[str, Any], scopes: set[str], toolsets: str) -> None:
+def test_what_a_token_grants(payload: dict[str, Any], scopes: set[str], toolsets: str) -> None:
     """By either claim, as words or a list; whatever else is there grants nothing."""
-    caller = verified_token_from(CLAIMS | said, TRUST).caller
+    caller = verified_token_from(CLAIMS | payload, TRUST).caller
     assert caller.scopes == scopes
     assert dict(item for reach in caller.reach.narrowings for item in reach.described()) == (
         {"toolsets": toolsets} if toolsets else {}
@@ -263,8 +263,8 @@ async def test_a_token_has_16384_characters_at_most(length: int, *, known: bool)
     """A longer one is not even hashed."""
     seen: list[int] = []
     static = SimpleNamespace(find=lambda token: seen.append(len(token)))
-    said = await verdict("x" * length, static=static)
-    assert (seen, said == "it cannot be read") == ([length] if known else [], not known)
+    text = await verdict("x" * length, static=static)
+    assert (seen, text == "it cannot be read") == ([length] if known else [], not known)
     assert await verdict("t\u00f6ken", static=static) == "it cannot be read"
 
 

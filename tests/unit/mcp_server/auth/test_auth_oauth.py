@@ -175,12 +175,12 @@ async def test_a_refusal_says_where_to_get_a_better_token(
 ) -> None:
     """Without a token, with an expired and with a foreign one, 401 points to the metadata by its public address."""
     metadata = 'resource_metadata="https://vpsops.example.com/.well-known/oauth-protected-resource/mcp"'
-    given = {
+    claims = {
         "": "",
         issuer.token(AUDIENCE, exp=1_600_000_000): "it has expired",
         issuer.token(OTHER): "it is for another audience",
     }
-    for token, why in given.items():
+    for token, why in claims.items():
         answer = await post(served[0].local, call("tools/list"), token)
         challenge = answer.headers["www-authenticate"]
         assert answer.status_code == 401
@@ -371,8 +371,8 @@ async def test_a_token_with_other_scopes_needs_its_own_session(
     async with httpx.AsyncClient(trust_env=False) as client:
 
         async def send(message: dict[str, Any], token: str, **more: str) -> httpx.Response:
-            said = {**headers, "Authorization": f"Bearer {token}", **more}
-            return await client.post(served[0].local, json=message, headers=said)
+            headers_text = {**headers, "Authorization": f"Bearer {token}", **more}
+            return await client.post(served[0].local, json=message, headers=headers_text)
 
         session = (await send(begin, issuer.token(AUDIENCE))).headers["mcp-session-id"]
         listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}

@@ -50,8 +50,8 @@ async def test_without_the_tools_on_changes_none_are_told(core: Core, era: str, 
         for uri in (f"vps://changes/{change}", uris.AUDIT):
             with pytest.raises(MCPError):
                 await client.read_resource(uri)
-        for prompt, given in (("morning_report", {}), ("incident", {"server": "web01"})):
-            assert change not in str(await client.get_prompt(prompt, given))
+        for prompt, arguments in (("morning_report", {}), ("incident", {"server": "web01"})):
+            assert change not in str(await client.get_prompt(prompt, arguments))
 
 
 Ask = Callable[[Client, str], Awaitable[object]]

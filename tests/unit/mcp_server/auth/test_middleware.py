@@ -209,9 +209,9 @@ async def test_a_token_is_nowhere_in_the_logs(
         async with http_client(site.url, era, ANN_TOKEN, Human(NO)) as client:
             await client.call_tool("vps_stop", {"server": "web01"})
         assert (await post(site.url, call("tools/list"), wrong)).status_code == 401
-    said = "\n".join(f"{record.getMessage()} {record.args}" for record in caplog.records if _ours(record.name))
-    assert said
-    assert not [token for token in (ANN_TOKEN, wrong) if token in said]
+    logs = "\n".join(f"{record.getMessage()} {record.args}" for record in caplog.records if _ours(record.name))
+    assert logs
+    assert not [token for token in (ANN_TOKEN, wrong) if token in logs]
 
 
 def _ours(logger: str) -> bool:

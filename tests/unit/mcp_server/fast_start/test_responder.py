@@ -71,9 +71,9 @@ def talk(messages: list[dict[str, Any]], env: dict[str, str], words: Sequence[st
 @pytest.mark.requirement("mcp-early-answers")
 def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> None:
     """Every handshake and the lists after it read the same with and without the front."""
-    told = [hello(version), READY, *(asking(method, method) for method in LISTS)]
-    early = talk(told, environment(tmp_path))
-    assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
+    messages = [hello(version), READY, *(asking(method, method) for method in LISTS)]
+    early = talk(messages, environment(tmp_path))
+    assert early == talk(messages, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
     assert [json.loads(item)["id"] for item in early] == [1, *LISTS]
     assert all("result" in json.loads(item) for item in early)
 
@@ -81,9 +81,9 @@ def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> Non
 @pytest.mark.slow
 def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
     """Discovery and the lists read the same with and without the front."""
-    told = [asking(method, method, _meta=META) for method in ("server/discover", *LISTS)]
-    early = talk(told, environment(tmp_path))
-    assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
+    messages = [asking(method, method, _meta=META) for method in ("server/discover", *LISTS)]
+    early = talk(messages, environment(tmp_path))
+    assert early == talk(messages, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
     assert all("result" in json.loads(item) for item in early)
 
 
@@ -114,13 +114,13 @@ def test_the_way_in_loads_only_the_standard_library() -> None:
 def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
     """After early answers a call is answered by the SDK, and nothing is answered twice."""
     call = {"name": "vps_list", "arguments": {}}
-    told = (
+    messages = (
         [hello(), READY, asking("tools/list", 2), asking("tools/call", 3, **call)]
         if era == "old"
         else [asking("tools/list", 2, _meta=META), asking("tools/call", 3, **call, _meta=META)]
     )
-    heard = [json.loads(item) for item in talk(told, environment(tmp_path))]
-    assert [item["id"] for item in heard] == [item["id"] for item in told if "id" in item]
+    heard = [json.loads(item) for item in talk(messages, environment(tmp_path))]
+    assert [item["id"] for item in heard] == [item["id"] for item in messages if "id" in item]
     assert heard[-1]["result"]["isError"] is True
     assert "WAYSCLOUD_API_KEY" in heard[-1]["result"]["content"][0]["text"]
 
@@ -131,11 +131,11 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
     config = tmp_path / "vpsops.toml"
     config.write_text(READS)
     env = environment(tmp_path, VPSOPS_CONFIG=str(config))
-    told = [hello(), READY, *(asking(method, method) for method in LISTS)]
+    messages = [hello(), READY, *(asking(method, method) for method in LISTS)]
     assert responder.find_snapshot([], env) is None
-    first = talk(told, env)
+    first = talk(messages, env)
     assert responder.find_snapshot([], env) is not None
-    assert talk(told, env) == first
+    assert talk(messages, env) == first
     config.write_text(READS + "# changed\n")
     assert responder.find_snapshot([], env) is None
 
@@ -144,11 +144,11 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
 def test_flags_are_answered_early_from_their_second_start_on(tmp_path: Path) -> None:
     """Each set of flags has answers of its own, which are the SDK's; read-only lists no change."""
     env, words = environment(tmp_path), ["--read-only", "--toolsets", "servers"]
-    told = [hello(), READY, asking("tools/list", 2)]
-    first = talk(told, env, words)
+    messages = [hello(), READY, asking("tools/list", 2)]
+    first = talk(messages, env, words)
     assert responder.find_snapshot(words, env) is not None
     assert responder.find_snapshot(words[:1], env) is None
-    assert talk(told, env, words) == first == talk(told, env | {"VPSOPS_MCP_FRONT": "off"}, words)
+    assert talk(messages, env, words) == first == talk(messages, env | {"VPSOPS_MCP_FRONT": "off"}, words)
     tools = [tool["name"] for tool in json.loads(first[1])["result"]["tools"]]
     assert tools == ["vps_list", "vps_get", "vps_status"]
 
@@ -164,9 +164,9 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
         check=False,
         timeout=PATIENCE_SECONDS,
     )
-    (told,) = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, told["id"], told["error"]["code"]) == (2, 1, -32603)
-    assert told["error"]["message"].startswith("vpsops cannot serve. Unknown setting VPSOPS_NONSENSE.")
+    (reply,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, reply["id"], reply["error"]["code"]) == (2, 1, -32603)
+    assert reply["error"]["message"].startswith("vpsops cannot serve. Unknown setting VPSOPS_NONSENSE.")
     assert b"VPSOPS_NONSENSE" in done.stderr
 
 

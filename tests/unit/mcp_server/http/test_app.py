@@ -60,18 +60,18 @@ async def test_a_change_is_confirmed_over_http(core: Core, provider: SimulatorHa
 @pytest.mark.requirement("mcp-both-eras")
 async def test_clients_of_both_eras_are_served_at_once(core: Core, provider: SimulatorHandle) -> None:
     """Several sessions ask and answer at the same time, each its own question."""
-    said: dict[str, str] = {}
+    answer: dict[str, str] = {}
 
     async def stop(url: str, era: str, server: str) -> None:
         human = Human()
         async with http_client(url, era, human=human) as client:
-            said[server] = text(await client.call_tool("vps_stop", {"server": server}))
+            answer[server] = text(await client.call_tool("vps_stop", {"server": server}))
         assert human.questions[0].startswith(f"Stop {server}")
 
     async with serving(core, None, LOCAL) as (site, _), anyio.create_task_group() as group:
         group.start_soon(stop, site.url, "legacy", "web01.example.com")
         group.start_soon(stop, site.url, "2026-07-28", "db01.example.com")
-    assert all("succeeded" in item for item in said.values()), said
+    assert all("succeeded" in item for item in answer.values()), answer
     assert effects(provider) == {"stop": 2}
 
 

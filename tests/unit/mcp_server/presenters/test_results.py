@@ -47,21 +47,21 @@ def fleet(count: int, stem: str = "x" * 200) -> list[Server]:
     ]
 
 
-def turn(servers: Sequence[Server], **given: object) -> tuple[str, dict[str, object]]:
+def turn(servers: Sequence[Server], **options: object) -> tuple[str, dict[str, object]]:
     """List as the tool does: sort out the arguments, ask the core, cut to size."""
-    asked = split_arguments(LIST, given)
+    asked = split_arguments(LIST, options)
     listing = page(list(servers), ListArguments.model_validate(dict(read_arguments(LIST, asked))))
-    told, content = page_from(listing, asked)
-    assert size_limit_for(asked).holds((told, content))
-    return told, dict(content)
+    summary, content = page_from(listing, asked)
+    assert size_limit_for(asked).holds((summary, content))
+    return summary, dict(content)
 
 
-def walk(servers: list[Server], **given: object) -> list[str]:
+def walk(servers: list[Server], **options: object) -> list[str]:
     """Return all names, page by page; the last seen server goes between pages, and another comes before it."""
     seen: list[str] = []
     cursor: object = None
     while True:
-        _, content = turn(servers, **given, **({"cursor": cursor} if cursor else {}))
+        _, content = turn(servers, **options, **({"cursor": cursor} if cursor else {}))
         rows: list[dict[str, str]] = content["servers"]  # type: ignore[assignment]
         assert rows
         seen += [row["hostname"] for row in rows]
@@ -76,10 +76,10 @@ def test_ten_thousand_servers_with_the_longest_names_are_told_within_the_budget(
     """A page holds some of them, their total number and how to get the next page."""
     servers = fleet(10_000)
     for given_limit in (1, 20, 100):
-        told, content = turn(servers, limit=given_limit)
+        summary, content = turn(servers, limit=given_limit)
         assert content["total"] == 10_000
         assert content["next_cursor"]
-        assert f" of 10000; pass cursor “{content['next_cursor']}” for more." in told
+        assert f" of 10000; pass cursor “{content['next_cursor']}” for more." in summary
     _, wide = turn(servers, limit=100, fields=list(FIELDS))
     assert wide["servers"]
 
@@ -89,22 +89,24 @@ def test_an_ordinary_page_is_told_whole() -> None:
     servers = [
         server.model_copy(update={"hostname": f"web{n:02}.example.com"}) for n, server in enumerate(fleet(45, "w"))
     ]
-    told, content = turn(servers)
+    summary, content = turn(servers)
     rows: list[dict[str, str]] = content["servers"]  # type: ignore[assignment]
     assert len(rows) == 20
     assert [*rows[0]] == ["hostname", "state", "region", "plan", "ipv4"]
-    assert told.split("\n")[0].split() == ["NAME", "STATE", "REGION", "PLAN", "ADDRESS"]
+    assert summary.split("\n")[0].split() == ["NAME", "STATE", "REGION", "PLAN", "ADDRESS"]
 
 
 @pytest.mark.parametrize(
-    ("given", "most"), [({}, 2_000), ({"limit": 100}, 4_500), ({"limit": 100, "fields": list(FIELDS)}, 4_500)], ids=str
+    ("options", "most"),
+    [({}, 2_000), ({"limit": 100}, 4_500), ({"limit": 100, "fields": list(FIELDS)}, 4_500)],
+    ids=str,
 )
 @pytest.mark.requirement("mcp-results-bounded")
-def test_full_pages_of_an_ordinary_fleet_take_few_tokens(given: dict[str, Any], most: int) -> None:
+def test_full_pages_of_an_ordinary_fleet_take_few_tokens(options: dict[str, Any], most: int) -> None:
     """Of o200k_base, by a bound that `make tokens` holds against the vocabulary; a host hands a model one of both."""
     servers = [entry.model_copy(update={"hostname": f"web{n:03}.example.com"}) for n, entry in enumerate(fleet(200))]
-    told, content = turn(servers, **given)
-    assert tokens(told) <= tokens(compact(content)) <= most  # type: ignore[arg-type]
+    summary, content = turn(servers, **options)
+    assert tokens(summary) <= tokens(compact(content)) <= most  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("stem", ["w", "x" * 200])
@@ -161,18 +163,18 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
 def test_an_error_of_any_length_keeps_its_beginning_and_its_id(words: str) -> None:
     """The middle is cut."""
     raised = VpsopsError(words, hint="Do this next.")
-    said = text(results.error_result(raised))
-    assert size_of(said) <= RESULT_BYTES
-    assert said.endswith(f"({raised.error_id})")
+    answer = text(results.error_result(raised))
+    assert size_of(answer) <= RESULT_BYTES
+    assert answer.endswith(f"({raised.error_id})")
 
 
 def test_what_is_too_long_is_cut_where_it_is_longest() -> None:
     """Numbers, keys and a cursor stay; long values end in an ellipsis."""
-    told, content = fit_result("short", {"a": "x y " * 3_000, "n": 5, "next_cursor": "c" * 300, "list": ["z" * 40]})
+    summary, content = fit_result("short", {"a": "x y " * 3_000, "n": 5, "next_cursor": "c" * 300, "list": ["z" * 40]})
     assert content is not None
-    assert (content["n"], content["next_cursor"], told) == (5, "c" * 300, "short")
+    assert (content["n"], content["next_cursor"], summary) == (5, "c" * 300, "short")
     assert str(content["a"]).endswith("…")
-    assert cost(told, content) <= RESULT_BYTES
+    assert cost(summary, content) <= RESULT_BYTES
 
 
 @given(st.text(max_size=90), st.text(st.characters(codec="utf-8")))
@@ -187,7 +189,7 @@ def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
+    ("tool", "arguments", "answer"),
     [
         ("vps_list", {"cursor": "web01.example.com|1"}, "cursor: this is not a cursor of this list"),
         ("vps_plans", {"cursor": "nonsense"}, "cursor: this is not a cursor of this list"),
@@ -204,13 +206,13 @@ def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None
     ],
 )
 async def test_a_wrong_choice_is_told_with_what_there_is(
-    core: Core, era: str, tool: str, arguments: dict[str, object], said: str
+    core: Core, era: str, tool: str, arguments: dict[str, object], answer: str
 ) -> None:
     """An error result with what to do, and an id."""
     async with client_of(core, era) as client:
         result = await client.call_tool(tool, arguments)
     assert result.is_error
-    assert said in text(result)
+    assert answer in text(result)
     assert "(err_" in text(result)
 
 
@@ -230,8 +232,8 @@ async def test_fields_are_chosen_of_one_server_and_of_many(core: Core, era: str)
         assert [set(row) for row in many["servers"]] == [{"id"}] * 2  # type: ignore[attr-defined]
         many = await ask(client, "vps_list", fields=["id", "region"])
         assert [set(row) >= {"hostname", "id"} for row in many["servers"]] == [True] * 2  # type: ignore[attr-defined]
-        told = text(await client.call_tool("vps_get", {"server": WEB, "fields": ["ipv4"]}))
-        assert "Plan" not in told
+        summary = text(await client.call_tool("vps_get", {"server": WEB, "fields": ["ipv4"]}))
+        assert "Plan" not in summary
 
 
 async def test_the_catalogue_is_told_page_by_page_and_by_name() -> None:
@@ -240,14 +242,14 @@ async def test_the_catalogue_is_told_page_by_page_and_by_name() -> None:
     seen: list[str] = []
     view = Projection()
     while True:
-        told, content = page_from(plans, ReadArguments({}, view))
-        assert cost(told, content) <= RESULT_BYTES
+        summary, content = page_from(plans, ReadArguments({}, view))
+        assert cost(summary, content) <= RESULT_BYTES
         seen += [row["code"] for row in content["plans"]]  # type: ignore[union-attr, index, call-overload, misc]
         if "next_cursor" not in content:
             break
         view = Projection(cursor=str(content["next_cursor"]))
     assert seen == [plan.code for plan in reversed(plans.plans)]
-    told, content = page_from(plans, ReadArguments({}, Projection(name="-57")))
+    summary, content = page_from(plans, ReadArguments({}, Projection(name="-57")))
     assert content["total"] == 1
     assert page_from(plans, ReadArguments({}, Projection(name="none"))) == (
         "Nothing here matches “none”.",

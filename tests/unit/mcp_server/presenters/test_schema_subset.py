@@ -27,9 +27,9 @@ def test_every_node_of_both_schemas_is_plain(tool: t.Tool) -> None:
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_what_is_listed_is_all_that_is_taken(tool: t.Tool) -> None:
     """A host that checks arguments itself holds nothing back that the server would take."""
-    for name, shown in tool.input_schema["properties"].items():
+    for name, schema in tool.input_schema["properties"].items():
         taken: Any = SIGNATURES[tool.name].properties[name]
-        for left, right in ((shown, taken), (shown.get("items", {}), taken.get("items", {}))):
+        for left, right in ((schema, taken), (schema.get("items", {}), taken.get("items", {}))):
             assert left.get("type") == right.get("type")
             assert left.get("enum") in (None, right.get("enum"))
 

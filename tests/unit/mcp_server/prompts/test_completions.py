@@ -152,9 +152,9 @@ WORDS = st.lists(st.text(alphabet="abAB-", max_size=4), max_size=8)
 def test_beginnings_stand_before_middles(first: Sequence[str], more: Sequence[str], typed: str) -> None:
     """Every candidate holds the typed text, once, prefixes first; all that hold it are offered."""
     candidates = match_candidates(Candidates(tuple(first), tuple(more)), typed)
-    wanted = typed.strip().lower()
-    starts = [item.lower().startswith(wanted) for item in candidates]
+    prefix = typed.strip().lower()
+    starts = [item.lower().startswith(prefix) for item in candidates]
     assert starts == sorted(starts, reverse=True)
-    offered = {*first, *more} if wanted else set(first)
+    offered = {*first, *more} if prefix else set(first)
     assert len(candidates) == len(set(candidates))
-    assert set(candidates) == {item for item in offered if wanted in item.lower()}
+    assert set(candidates) == {item for item in offered if prefix in item.lower()}

@@ -207,16 +207,16 @@ async def test_without_the_scope_a_prompt_has_no_facts(core: Core, era: str) -> 
 
 async def test_who_may_not_change_anything_is_told_so(core: Core, era: str) -> None:
     """A reader's model prepares a change and does not try it."""
-    for scopes, told in ((frozenset({READ}), True), (frozenset({READ, WRITE}), False)):
+    for scopes, offered in ((frozenset({READ}), True), (frozenset({READ, WRITE}), False)):
         caller = Caller(human=ANN, subject="x", scopes=scopes)
         async with client_of(core, era, None, ServerOptions(who=lambda _, caller=caller: caller)) as client:  # type: ignore[misc]
             for prompt in ("provision_server", "incident"):
                 texts = await given(client, prompt, **EVERY[prompt])
-                assert ("Nothing can be changed from here" in texts[0]) is told
+                assert ("Nothing can be changed from here" in texts[0]) is offered
 
 
 @pytest.mark.parametrize(
-    ("prompt", "arguments", "said"),
+    ("prompt", "arguments", "text"),
     [
         ("nothing", {}, "Unknown prompt: nothing"),
         ("incident", {}, "needs: server"),
@@ -227,11 +227,11 @@ async def test_who_may_not_change_anything_is_told_so(core: Core, era: str) -> N
     ],
 )
 async def test_what_does_not_fit_is_refused(
-    core: Core, era: str, prompt: str, arguments: dict[str, str], said: str
+    core: Core, era: str, prompt: str, arguments: dict[str, str], text: str
 ) -> None:
     """An unknown prompt or argument is the protocol's error, with the reason."""
     async with client_of(core, era) as client:
-        with pytest.raises(MCPError, match=said) as refused:
+        with pytest.raises(MCPError, match=text) as refused:
             await client.get_prompt(prompt, arguments)
     assert refused.value.code == t.INVALID_PARAMS
 
@@ -256,7 +256,7 @@ def test_only_what_moved_of_late_is_told() -> None:
     old = change(state=State.FAILED, id="chg_old", updated_at=START - timedelta(hours=30))
     new = change(state=State.SUCCEEDED, id="chg_new", updated_at=START)
     waits = change(state=State.NEEDS_PERSON, id="chg_open", updated_at=START - timedelta(hours=30))
-    told = fleet_summary.summarize_changes([waits, new, old], START, 24, tools=True)
-    assert [item["change"] for item in told["open"]] == ["chg_open"]  # type: ignore[union-attr, index, call-overload]
-    assert told["ended_by_outcome"] == {"succeeded": 1}
-    assert told["needs_a_person"] == 1
+    summary = fleet_summary.summarize_changes([waits, new, old], START, 24, tools=True)
+    assert [item["change"] for item in summary["open"]] == ["chg_open"]  # type: ignore[union-attr, index, call-overload]
+    assert summary["ended_by_outcome"] == {"succeeded": 1}
+    assert summary["needs_a_person"] == 1

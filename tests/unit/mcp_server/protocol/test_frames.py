@@ -62,11 +62,11 @@ def test_what_cannot_be_read_is_answered(line: str, ident: object, code: int) ->
     """The error has what to do, on one line of plain JSON, and nothing is passed on."""
     frame = read_frame(f"{line}\r\n")
     (answer,) = frame.answers
-    told = json.loads(answer)
-    assert (frame.line, told["id"], told["error"]["code"]) == ("", ident, code)
-    assert type(told["id"]) is type(ident)
+    reply = json.loads(answer)
+    assert (frame.line, reply["id"], reply["error"]["code"]) == ("", ident, code)
+    assert type(reply["id"]) is type(ident)
     assert answer.isascii()
-    assert len(told["error"]["message"]) < 200
+    assert len(reply["error"]["message"]) < 200
 
 
 def test_a_batch_is_refused_by_each_id_in_it() -> None:

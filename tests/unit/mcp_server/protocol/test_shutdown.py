@@ -43,20 +43,20 @@ async def held(core: Core) -> Change:
 @pytest.mark.parametrize("approval_channel", [CHANNEL])
 async def test_a_call_that_waits_is_answered_over_http(core: Core, era: str) -> None:
     """A stop of the server answers it with the change's id, as a result and not as an error; the change waits on."""
-    said: list[t.CallToolResult] = []
+    results: list[t.CallToolResult] = []
     async with serving(core, None, LOCAL) as (site, served), http_client(site.url, era) as client:
         async with anyio.create_task_group() as group:
 
             async def ask() -> None:
-                said.append(await client.call_tool("vps_stop", {"server": "web01"}))
+                results.append(await client.call_tool("vps_stop", {"server": "web01"}))
 
             group.start_soon(ask)
             change = await held(core)
             served.endpoint.hang_up()
-        assert change.id in text(said[0])
-        assert "goes on without it" in text(said[0])
-        assert "vps_change_wait" in text(said[0])
-        assert not said[0].is_error
+        assert change.id in text(results[0])
+        assert "goes on without it" in text(results[0])
+        assert "vps_change_wait" in text(results[0])
+        assert not results[0].is_error
         with anyio.fail_after(BOUND):
             late = await client.call_tool("vps_stop", {"server": "db01"})
         assert "nothing was done" in text(late)
@@ -73,24 +73,24 @@ async def test_whoever_waits_for_a_change_is_answered(core: Core, era: str) -> N
         await client.call_tool("vps_stop", {"server": "web01"})
     change = await held(core)
     async with client_of(core, era, None, ServerOptions(human=ANN, shutdown=shutdown)) as client:
-        said = await _while_it_stops(client, shutdown, "vps_change_wait", change=change.id)
-    assert "goes on without it" in text(said)
-    assert said.structured_content is not None
-    assert (said.structured_content["change"], said.structured_content["state"]) == (change.id, "held")
+        response = await _while_it_stops(client, shutdown, "vps_change_wait", change=change.id)
+    assert "goes on without it" in text(response)
+    assert response.structured_content is not None
+    assert (response.structured_content["change"], response.structured_content["state"]) == (change.id, "held")
 
 
 async def _while_it_stops(client: Client, shutdown: Shutdown, tool: str, **arguments: str) -> t.CallToolResult:
-    said: list[t.CallToolResult] = []
+    results: list[t.CallToolResult] = []
 
     async def ask() -> None:
-        said.append(await client.call_tool(tool, arguments))
+        results.append(await client.call_tool(tool, arguments))
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
             await eventually(lambda: shutdown._waits or shutdown._calls)
             shutdown.begin()
-    return said[0]
+    return results[0]
 
 
 @pytest.mark.requirement("stop-answers")
@@ -105,10 +105,10 @@ async def test_an_open_question_ends_and_is_asked_again_by_the_next(core: Core) 
         raise AssertionError
 
     async with client_of(core, "legacy", silent, ServerOptions(human=ANN, shutdown=shutdown)) as client:  # type: ignore[arg-type]
-        said: list[t.CallToolResult] = []
+        results: list[t.CallToolResult] = []
 
         async def ask() -> None:
-            said.append(await client.call_tool("vps_stop", {"server": "web01"}))
+            results.append(await client.call_tool("vps_stop", {"server": "web01"}))
 
         with anyio.fail_after(BOUND):
             async with anyio.create_task_group() as group:
@@ -116,8 +116,8 @@ async def test_an_open_question_ends_and_is_asked_again_by_the_next(core: Core) 
                 await asked.wait()
                 shutdown.begin()
     change = await held(core)
-    assert change.id in text(said[0])
-    assert "Ask for the same once more" in text(said[0])
+    assert change.id in text(results[0])
+    assert "Ask for the same once more" in text(results[0])
     assert (change.state, change.ruling.decision) == (State.HELD, Decision.CONFIRM)
     human = Human()
     async with client_of(core, "legacy", human) as client:
@@ -155,9 +155,9 @@ async def test_a_call_that_hangs_is_called_off(settings: Settings, era: str, too
         client_of(core, era, None, ServerOptions(human=ANN, shutdown=shutdown)) as client,
     ):
         arguments = {} if tool == "vps_list" else {"server": "web01"}
-        said = await _while_it_stops(client, shutdown, tool, **arguments)
-    assert words in text(said)
-    assert said.is_error
+        response = await _while_it_stops(client, shutdown, tool, **arguments)
+    assert words in text(response)
+    assert response.is_error
 
 
 @pytest.mark.requirement("stop-answers")

@@ -19,18 +19,18 @@ from vpsops.mcp_server.protocol.text import MAX_ROWS, quote, sanitize, sanitize_
 @given(st.text(max_size=400))
 def test_clean_text_is_one_harmless_line(value: str) -> None:
     """Whatever comes in, what comes out has no control, format or line characters and is bounded."""
-    shown = sanitize(value)
-    assert len(shown) <= 120
-    assert not any(unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} for char in shown)
-    assert sanitize(shown) == shown
+    output = sanitize(value)
+    assert len(output) <= 120
+    assert not any(unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} for char in output)
+    assert sanitize(output) == output
 
 
 @given(st.text(max_size=200))
 def test_quoted_text_cannot_leave_its_marks(value: str) -> None:
     """Only the first and the last character are quotation marks of ours."""
-    shown = quote(value)
-    assert (shown[0], shown[-1]) == ("“", "”")
-    assert not set(shown[1:-1]) & {"“", "”"}
+    output = quote(value)
+    assert (output[0], output[-1]) == ("“", "”")
+    assert not set(output[1:-1]) & {"“", "”"}
 
 
 def test_structured_text_is_cleaned_to_the_bottom() -> None:
@@ -40,24 +40,24 @@ def test_structured_text_is_cleaned_to_the_bottom() -> None:
 
 def test_a_table_is_aligned_and_leaves_out_empty_columns() -> None:
     """Columns are as wide as their widest value; a column without values costs nothing."""
-    shown = table(("NAME", "NONE", "SIZE"), [("web01", None, 4.0), ("b", "", 2.5), ("c\nd", None, None)])
-    assert shown.split("\n") == ["NAME   SIZE", "web01  4", "b      2.5", "c d    -"]
+    output = table(("NAME", "NONE", "SIZE"), [("web01", None, 4.0), ("b", "", 2.5), ("c\nd", None, None)])
+    assert output.split("\n") == ["NAME   SIZE", "web01  4", "b      2.5", "c d    -"]
 
 
 def test_a_long_table_says_what_it_leaves_out() -> None:
     """Past a hundred rows the structured content has the rest."""
-    shown = table(("N",), [(number,) for number in range(MAX_ROWS + 7)])
-    assert shown.split("\n")[-1] == "7 more are in the structured result."
-    assert len(shown.split("\n")) == MAX_ROWS + 2
+    output = table(("N",), [(number,) for number in range(MAX_ROWS + 7)])
+    assert output.split("\n")[-1] == "7 more are in the structured result."
+    assert len(output.split("\n")) == MAX_ROWS + 2
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1_500, "1.5 kB"), (2_000_000_000, "2.0 GB"), (10**16, "10000.0 TB")],
 )
-def test_bytes_are_told_in_a_fitting_unit(count: int, said: str) -> None:
+def test_bytes_are_told_in_a_fitting_unit(count: int, text: str) -> None:
     """The largest unit that leaves a whole part."""
-    assert size(count) == said
+    assert size(count) == text
 
 
 SERVER = Server(id="1", hostname="web01.example.com", status="active", power_state="off")
@@ -106,12 +106,12 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
     """The id costs tokens, so it is shown only where the name is not enough."""
     other = SERVER.model_copy(update={"id": "2"})
     third = SERVER.model_copy(update={"id": "3", "hostname": "db01.example.com"})
-    shown = page_from(ServerList(servers=[SERVER, other, third], total=3), ReadArguments({}))[0].split("\n")
-    assert [line.split()[1] for line in shown[:4]] == ["ID", "1", "2", "-"]
+    output = page_from(ServerList(servers=[SERVER, other, third], total=3), ReadArguments({}))[0].split("\n")
+    assert [line.split()[1] for line in output[:4]] == ["ID", "1", "2", "-"]
 
 
 @pytest.mark.parametrize(
-    ("result", "said"),
+    ("result", "text"),
     [
         (Usage(), "The provider gave no figures."),
         (
@@ -130,9 +130,9 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
         (AcceptedOperation(), "See the structured result."),
     ],
 )
-def test_what_is_empty_or_partial_is_said(result: AcceptedOperation, said: str) -> None:
+def test_what_is_empty_or_partial_is_said(result: AcceptedOperation, text: str) -> None:
     """An empty result has a text; a kind without words of its own points to its structure."""
-    assert result_text(result) == said
+    assert result_text(result) == text
 
 
 def test_catalogues_are_tables() -> None:

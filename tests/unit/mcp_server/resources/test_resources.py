@@ -81,13 +81,13 @@ async def test_reads_have_the_shapes_of_the_tools(core: Core, era: str) -> None:
     change = await held(core)
     async with client_of(core, era) as client:
         servers, web = await read(client, "vps://servers"), await read(client, f"vps://servers/{WEB_ID}")
-        shown = await read(client, f"vps://changes/{change}")
+        document = await read(client, f"vps://changes/{change}")
         tool = await client.call_tool("vps_get", {"server": WEB})
     assert tool.structured_content == web == await _by_name(core, era)
     assert follows(servers, output_schema(ServerListResult))
     assert follows(web, output_schema(ServerResult))
-    assert follows(shown, output_schema(ChangeResult))
-    assert (servers["total"], shown["state"]) == (2, "held")
+    assert follows(document, output_schema(ChangeResult))
+    assert (servers["total"], document["state"]) == (2, "held")
 
 
 async def _by_name(core: Core, era: str) -> Any:
@@ -322,9 +322,9 @@ async def test_an_open_change_is_linked(core: Core, era: str) -> None:
 
 def test_old_revisions_get_no_links() -> None:
     """Clients of before 2025-06-18 do not know that kind of content."""
-    told = {"change": "chg_0123456789ab", "state": "held"}
-    result = t.CallToolResult(content=[t.TextContent(text="x")], structured_content=told)
+    content = {"change": "chg_0123456789ab", "state": "held"}
+    result = t.CallToolResult(content=[t.TextContent(text="x")], structured_content=content)
     for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
-        shown = add_change_link(result, version)
-        assert isinstance(shown, t.CallToolResult)
-        assert len(shown.content) == (1 if version in {"2024-11-05", "2025-03-26"} else 2)
+        link = add_change_link(result, version)
+        assert isinstance(link, t.CallToolResult)
+        assert len(link.content) == (1 if version in {"2024-11-05", "2025-03-26"} else 2)

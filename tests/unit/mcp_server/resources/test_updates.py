@@ -85,8 +85,8 @@ async def test_a_change_is_heard_of_until_its_end(core: Core, provider: Simulato
         await core.gate.confirm(change, AGENT, (await core.changes.get(change)).digest)
         await listener.ear.until(*uris)
         await core.changes.wait(change, seconds=5)
-        shown = await listener.client.read_resource(f"vps://changes/{change}")
-        assert '"state":"succeeded"' in shown.contents[0].text  # type: ignore[union-attr]
+        resource = await listener.client.read_resource(f"vps://changes/{change}")
+        assert '"state":"succeeded"' in resource.contents[0].text  # type: ignore[union-attr]
     assert dict(provider.simulator.world.counts) == {"stop": 1}
 
 

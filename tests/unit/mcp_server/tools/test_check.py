@@ -120,7 +120,7 @@ async def test_paused_agents_are_told_so(core: Core) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "answer"),
     [
         ({}, "vps_check: operation: is missing."),
         ({"operation": "destroy"}, "vps_check: operation: must be one of create, start, stop, reboot"),
@@ -131,11 +131,11 @@ async def test_paused_agents_are_told_so(core: Core) -> None:
         ({"operation": "stop", "server": "nope"}, "There is no server called 'nope'."),
     ],
 )
-async def test_what_makes_no_sense_is_said_as_the_change_says_it(core: Core, arguments: Any, said: str) -> None:
+async def test_what_makes_no_sense_is_said_as_the_change_says_it(core: Core, arguments: Any, answer: str) -> None:
     """In the words of the change's own tool."""
     result = await check(core, **arguments)
     assert result.is_error
-    assert said in text(result)
+    assert answer in text(result)
 
 
 async def test_a_tool_that_is_switched_off_is_said_to_be(core: Core) -> None:

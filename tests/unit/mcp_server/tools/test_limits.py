@@ -85,7 +85,7 @@ NARROW = [
 ]
 
 
-@pytest.mark.parametrize(("written", "words", "left", "said"), NARROW)
+@pytest.mark.parametrize(("written", "words", "left", "answer"), NARROW)
 async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
     settings: Settings,
     tmp_path: Path,
@@ -94,7 +94,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
     written: str,
     words: tuple[str, ...],
     left: set[str] | None,
-    said: str,
+    answer: str,
 ) -> None:
     """The refusal names the limit, its value and its place, has an id and is on record; the list never varies."""
     options = ServerOptions(human=ANN, reach=flags(*words))
@@ -106,7 +106,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
             assert refused.is_error
             assert f"{name} is switched off here" in text(refused)
         stop = await client.call_tool("vps_stop", {"server": "web01"})
-        assert said in text(stop)
+        assert answer in text(stop)
         assert "Tell your human" in text(stop)
         assert "(err_" in text(stop)
         assert await listed(client) == left
@@ -129,7 +129,7 @@ async def test_flags_never_widen_what_the_file_leaves(settings: Settings, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "answer"),
     [
         (("--toolsets", "server"), "--toolsets: unknown toolset server. Did you mean servers?"),
         (("--tools", ""), "--tools:  is not the name of a tool"),
@@ -137,11 +137,11 @@ async def test_flags_never_widen_what_the_file_leaves(settings: Settings, tmp_pa
         (("--servers", "we b"), "--servers: we b is not a hostname"),
     ],
 )
-def test_a_flag_that_cannot_hold_refuses_to_start(words: tuple[str, ...], said: str) -> None:
+def test_a_flag_that_cannot_hold_refuses_to_start(words: tuple[str, ...], answer: str) -> None:
     """The error names it as typed, and lists the choices."""
     with pytest.raises(ConfigurationError) as refused:
         flags(*words)
-    assert str(refused.value).replace("''", "").startswith(said)
+    assert str(refused.value).replace("''", "").startswith(answer)
 
 
 @pytest.mark.requirement("narrowing-never-widens")
@@ -205,19 +205,19 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "answer"),
     [
         ('toolsets = ["x"]', "token 2: toolsets: unknown toolset x. There are servers, catalogue, changes"),
         ('servers = ["[z-a]"]', "token 2: servers: [z-a] has a range that runs backwards"),
     ],
 )
-def test_a_token_that_names_what_there_is_not_is_refused(tmp_path: Path, written: str, said: str) -> None:
+def test_a_token_that_names_what_there_is_not_is_refused(tmp_path: Path, written: str, answer: str) -> None:
     """The file is refused as a whole, and the message has the token and the reason."""
     path = tmp_path / "tokens.toml"
     path.write_text(TOKENS.replace('slack_user = "U0BOB00"', f'slack_user = "U0BOB00"\n{written}'))
     with pytest.raises(ConfigurationError) as refused:
         read_tokens(path)
-    assert said in str(refused.value)
+    assert answer in str(refused.value)
 
 
 def test_scopes_of_an_access_token_narrow_its_toolsets() -> None:
@@ -248,9 +248,9 @@ async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Restri
         "io.modelcontextprotocol/clientCapabilities": {},
     }
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
-    told = responder.answer_message(snapshot, json.dumps(asked).encode(), responder.Handover())
-    assert told is not None
-    tools = json.loads(told)["result"]["tools"]
+    reply = responder.answer_message(snapshot, json.dumps(asked).encode(), responder.Handover())
+    assert reply is not None
+    tools = json.loads(reply)["result"]["tools"]
     assert tuple(tool["name"] for tool in tools) == reach.tools
     async with client_of(core, ERAS[1], None, ServerOptions(reach=reach)) as client:
         results = (await client.list_tools()).tools

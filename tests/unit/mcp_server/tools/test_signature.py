@@ -55,9 +55,9 @@ def test_every_tool_has_its_signature() -> None:
     tools = {tool.name: tool for tool in all_tools()}
     assert set(SIGNATURES) == set(tools)
     for name, tool in tools.items():
-        shown = tool.input_schema
-        assert list(SIGNATURES[name].properties) == list(shown.get("properties", {}))
-        assert SIGNATURES[name].required == set(shown.get("required", ()))
+        schema = tool.input_schema
+        assert list(SIGNATURES[name].properties) == list(schema.get("properties", {}))
+        assert SIGNATURES[name].required == set(schema.get("required", ()))
 
 
 @pytest.mark.requirement("mcp-one-meaning")
@@ -114,7 +114,7 @@ def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json
 
 
 @pytest.mark.parametrize(
-    ("name", "wrong", "said"),
+    ("name", "wrong", "text"),
     [
         ("limit", True, "limit: must be a whole number from 1 to 100, not true."),
         ("limit", "3.5", "limit: must be a whole number from 1 to 100, not “3.5”."),
@@ -139,12 +139,12 @@ def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json
         ("LIMIT", 3, "LIMIT: there is no such argument. Did you mean limit?"),
     ],
 )
-def test_what_does_not_fit_is_said_in_the_schemas_words(name: str, wrong: Json, said: str) -> None:
+def test_what_does_not_fit_is_said_in_the_schemas_words(name: str, wrong: Json, text: str) -> None:
     """The argument and its tool, the accepted and the received value, and the names of all arguments."""
     with pytest.raises(InvalidInputError) as refused:
         SAMPLE.check({"name": "a"} | SAMPLE.read({name: wrong}))
     assert refused.value.message.startswith("vps_sample: ")
-    assert said in refused.value.message
+    assert text in refused.value.message
     assert refused.value.hint.endswith("vps_sample takes: name; optional: kind, limit, seconds, open, keys, fields.")
 
 
@@ -184,11 +184,11 @@ def test_anything_is_read_and_told_without_a_word_of_python(tool: str, anything:
     signature = SIGNATURES[tool]
     read = signature.read(anything)
     assert repr(signature.read(read)) == repr(read)
-    said = refusal(signature, read)
-    assert said or set(read) <= set(signature.properties)
-    ours = said.split(", not ", 1)[0].split(": there is no such", 1)[0]
+    refusal_text = refusal(signature, read)
+    assert refusal_text or set(read) <= set(signature.properties)
+    ours = refusal_text.split(", not ", 1)[0].split(": there is no such", 1)[0]
     assert not [word for word in PYTHON if word in ours]
-    assert len(said) < 1_500
+    assert len(refusal_text) < 1_500
 
 
 def refusal(signature: Signature, read: Mapping[str, Json]) -> str:

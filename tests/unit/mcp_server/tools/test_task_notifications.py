@@ -63,17 +63,17 @@ async def test_a_task_is_told_of_until_its_end(core: Core) -> None:
         acknowledged = await anext(heard)
         assert acknowledged["params"]["notifications"] == {"taskIds": [task]}
         await decide(core, task, Verdict.APPROVE)
-        told: list[dict[str, Any]] = []
+        notifications: list[dict[str, Any]] = []
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not told or told[-1]["status"] == "working":
+            while not notifications or notifications[-1]["status"] == "working":
                 message = await anext(heard)
                 assert message["method"] == "notifications/tasks"
-                told.append(message["params"])
-    assert {item["taskId"] for item in told} == {task}
-    assert told[-1]["status"] == "completed"
-    assert told[-1]["ttlMs"] is None
-    assert told[-1]["result"]["structuredContent"]["state"] == "succeeded"
-    assert told[-1]["_meta"] == {"io.modelcontextprotocol/subscriptionId": 7}
+                notifications.append(message["params"])
+    assert {item["taskId"] for item in notifications} == {task}
+    assert notifications[-1]["status"] == "completed"
+    assert notifications[-1]["ttlMs"] is None
+    assert notifications[-1]["result"]["structuredContent"]["state"] == "succeeded"
+    assert notifications[-1]["_meta"] == {"io.modelcontextprotocol/subscriptionId": 7}
 
 
 async def test_the_change_is_told_beside_its_task_where_both_are_wanted(core: Core) -> None:
@@ -110,10 +110,10 @@ async def test_a_client_that_did_not_declare_it_is_told_so(core: Core) -> None:
     assert error["data"] == {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
 
 
-@pytest.mark.parametrize("given", ["chg_1", [1], ["x" * 300], ["chg_1"] * 101])
-async def test_what_is_no_list_of_ids_is_refused(core: Core, given: object) -> None:
+@pytest.mark.parametrize("value", ["chg_1", [1], ["x" * 300], ["chg_1"] * 101])
+async def test_what_is_no_list_of_ids_is_refused(core: Core, value: object) -> None:
     """Invalid parameters, in words."""
     async with served(core) as (url, _):
-        error = (await post(url, request("subscriptions/listen", notifications={"taskIds": given}))).json()["error"]
+        error = (await post(url, request("subscriptions/listen", notifications={"taskIds": value}))).json()["error"]
     assert error["code"] == -32602
     assert "taskIds" in error["message"]

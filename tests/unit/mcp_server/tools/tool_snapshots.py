@@ -21,8 +21,8 @@ def all_tools() -> list[t.Tool]:
 
 def as_text(tool: t.Tool) -> str:
     """Return a tool as a client sees it."""
-    shown = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
-    return json.dumps(shown, indent=2, ensure_ascii=False) + "\n"
+    document = tool.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def write() -> None:

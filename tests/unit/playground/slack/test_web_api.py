@@ -138,11 +138,11 @@ async def test_blocks_over_a_limit_are_refused_with_the_place(client: AsyncWebCl
 
 async def test_ephemerals_reach_one_member(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """No other member sees them, no outsider gets them, and chat.update does not know them."""
-    shown = await client.chat_postEphemeral(channel="C0OPS", user="U0ALICE", text="psst")
+    response = await client.chat_postEphemeral(channel="C0OPS", user="U0ALICE", text="psst")
 
     assert [each.text for each in workspace.ephemerals("alice", "ops")] == ["psst"]
     assert (workspace.ephemerals("bob"), workspace.messages("ops")) == ([], [])
-    update = client.chat_update(channel="C0OPS", ts=shown["message_ts"], text="x")
+    update = client.chat_update(channel="C0OPS", ts=response["message_ts"], text="x")
     assert await refused(update) == "message_not_found"
     outside = client.chat_postEphemeral(channel="C0OPS", user="U0ERIN", text="x")
     assert await refused(outside) == "user_not_in_channel"

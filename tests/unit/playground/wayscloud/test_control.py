@@ -19,8 +19,8 @@ async def test_every_request_is_kept_with_what_became_of_it() -> None:
         await sim.api.get("/v1/nowhere")
         await sim.api.get("/_sim/requests")
         kept = (await sim.api.get("/_sim/requests")).json()
-    shown = [(each["seq"], each["operation"], each["status"], each["effect"]) for each in kept["requests"]]
-    assert shown == [(1, None, 307, False), (2, "list", 200, False), (3, "stop", 200, True), (4, None, 404, False)]
+    entries = [(each["seq"], each["operation"], each["status"], each["effect"]) for each in kept["requests"]]
+    assert entries == [(1, None, 307, False), (2, "list", 200, False), (3, "stop", 200, True), (4, None, 404, False)]
     assert kept["total"] == 4
 
 

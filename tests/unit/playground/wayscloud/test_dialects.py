@@ -80,8 +80,8 @@ async def test_terraform_shows_power_beside_a_life_cycle() -> None:
     """An `active` server may be off; neither start nor stop shows in `status`."""
     seen = []
     async with bench(SimulatorConfig(speed=1, dialect="terraform")) as sim:
-        for wanted, wait in (("stop", 0), ("stop", 20), ("start", 0), ("start", 60), ("reboot", 1)):
-            await sim.api.post(f"/v1/vps/{WEB}/{wanted}")
+        for operation, wait in (("stop", 0), ("stop", 20), ("start", 0), ("start", 60), ("reboot", 1)):
+            await sim.api.post(f"/v1/vps/{WEB}/{operation}")
             sim.clock.advance(wait)
             server = (await sim.api.get(f"/v1/vps/{WEB}")).json()
             seen.append((server["status"], server["power_state"]))
@@ -95,8 +95,8 @@ async def test_the_sdk_dialect_names_every_state_and_has_no_uptime() -> None:
     """A reboot shows as `rebooting`, since usage has no uptime to fall; off has no measurements."""
     seen = []
     async with bench(SimulatorConfig(speed=1, dialect="sdk")) as sim:
-        for wanted, wait in (("reboot", 0), ("reboot", 120), ("stop", 0), ("stop", 20), ("start", 0)):
-            await sim.api.post(f"/v1/vps/{WEB}/{wanted}")
+        for operation, wait in (("reboot", 0), ("reboot", 120), ("stop", 0), ("stop", 20), ("start", 0)):
+            await sim.api.post(f"/v1/vps/{WEB}/{operation}")
             sim.clock.advance(wait)
             server = (await sim.api.get(f"/v1/vps/{WEB}")).json()
             seen.append((server["status"], server["power_state"]))
@@ -197,8 +197,8 @@ async def test_the_live_dialect_shows_a_reboot_by_its_uptime_alone() -> None:
     """`status` stays `active`; `power_state` is whether it is on; stopped is Terraform's word."""
     seen = []
     async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
-        for wanted, wait in (("reboot", 1), ("reboot", 120), ("stop", 0), ("stop", 20)):
-            await sim.api.post(f"/v1/vps/{WEB}/{wanted}")
+        for operation, wait in (("reboot", 1), ("reboot", 120), ("stop", 0), ("stop", 20)):
+            await sim.api.post(f"/v1/vps/{WEB}/{operation}")
             sim.clock.advance(wait)
             server = (await sim.api.get(f"/v1/vps/{WEB}")).json()
             usage = (await sim.api.get(f"/v1/vps/{WEB}/status")).json()

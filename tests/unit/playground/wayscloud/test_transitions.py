@@ -93,12 +93,12 @@ async def test_an_uptime_counts_the_clocks_seconds_whatever_the_speed() -> None:
     assert (time.age(boot), time.age(time.seconds()), time.age(-50.0)) == pytest.approx((1006, 0, 1056))
 
 
-@pytest.mark.parametrize("wanted", ["start", "stop", "reboot"])
-async def test_a_server_between_states_refuses_every_power_operation(wanted: str) -> None:
+@pytest.mark.parametrize("operation", ["start", "stop", "reboot"])
+async def test_a_server_between_states_refuses_every_power_operation(operation: str) -> None:
     """A busy server answers 409, and nothing is counted."""
     async with bench() as sim:
         made = (await sim.order()).json()
-        answer = await sim.api.post(f"/v1/vps/{made['id']}/{wanted}")
+        answer = await sim.api.post(f"/v1/vps/{made['id']}/{operation}")
         effects = await sim.effects()
     assert (answer.status_code, answer.json()) == (409, {"detail": "VPS is busy (provisioning)"})
     assert effects == {"create": 1}

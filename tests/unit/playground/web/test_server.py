@@ -151,15 +151,15 @@ async def test_a_stream_for_nobody_is_refused(http: httpx.AsyncClient) -> None:
 
 async def test_a_page_is_told_only_what_is_different() -> None:
     """A topic that did not change is not sent again, and a closed feed ends its streams."""
-    said = {"a": 1, "b": 1}
+    body = {"a": 1, "b": 1}
     feed = Feed(Bell(), VirtualClock())
-    feed.topics |= {"a": lambda _user: {"is": said["a"]}, "b": lambda _user: {"is": said["b"]}}
+    feed.topics |= {"a": lambda _user: {"is": body["a"]}, "b": lambda _user: {"is": body["b"]}}
     stream = feed.stream("U0ALICE")
     assert [await anext(stream), await anext(stream)] == [
         'event: a\ndata: {"is": 1}\n\n',
         'event: b\ndata: {"is": 1}\n\n',
     ]
-    said["b"] = 2
+    body["b"] = 2
     feed.bell.ring()
     assert await anext(stream) == 'event: b\ndata: {"is": 2}\n\n'
     feed.close()

@@ -207,16 +207,16 @@ def test_the_words_of_an_accepted_operation_are_kept_apart() -> None:
 
 def test_shares_are_computed_from_amounts() -> None:
     """Used and total become a percentage; a given percentage wins, and a total of zero is no share."""
-    given: dict[str, JSON] = {
+    arguments: dict[str, JSON] = {
         "power_state": "on",
         "memory_used_mb": 2797,
         "memory_total_mb": "4096",
         "disk_used_gb": 1,
         "disk_total_gb": 0,
     }
-    usage = parse.usage("1")(given)
+    usage = parse.usage("1")(arguments)
     assert (usage.power_state, usage.memory_percent, usage.disk_percent) == ("on", 68.3, None)
-    assert parse.usage("1")({**given, "memory_usage_percent": 1.5}).memory_percent == 1.5
+    assert parse.usage("1")({**arguments, "memory_usage_percent": 1.5}).memory_percent == 1.5
 
 
 def test_figures_without_a_figure_are_another_shape() -> None:

@@ -186,15 +186,15 @@ async def test_reads_that_people_look_at_share_a_call() -> None:
 async def test_what_is_shared_fails_for_all() -> None:
     """Every caller that shared the call gets the refusal of the key."""
     provider = Provider().on("GET", "/v1/vps", Reply(401, {"detail": "no"}))
-    told: list[str] = []
+    messages: list[str] = []
 
     async def read(client: Wayscloud) -> None:
         with pytest.raises(NotAuthenticatedError) as caught:
             await client.list_servers()
-        told.append(caught.value.error_id)
+        messages.append(caught.value.error_id)
 
     async with provider.client() as client, anyio.create_task_group() as group:
         for _ in range(5):
             group.start_soon(read, client.shared())
-    assert len(told) == 5
-    assert len(set(told)) == 1
+    assert len(messages) == 5
+    assert len(set(messages)) == 1

@@ -207,16 +207,16 @@ async def test_an_ephemeral_is_replaced_and_deleted_through_its_clicks(workspace
 
     async with over_http(workspace, app):
         await workspace.command("alice", "ops", "/vps")
-        (shown,) = workspace.ephemerals("alice")
+        (ephemeral,) = workspace.ephemerals("alice")
         with pytest.raises(NotOnScreen, match="bob does not see"):
-            await workspace.click("bob", shown, "approve")
-        delivery = await workspace.click("alice", shown, "approve")
+            await workspace.click("bob", ephemeral, "approve")
+        delivery = await workspace.click("alice", ephemeral, "approve")
         (replaced,) = workspace.ephemerals("alice")
         await workspace.click("alice", replaced, "deny")
 
     assert delivery.payload["container"]["is_ephemeral"]
     assert "message" not in delivery.payload
-    assert (replaced.text, replaced.ts) == ("sent", shown.ts)
+    assert (replaced.text, replaced.ts) == ("sent", ephemeral.ts)
     assert workspace.ephemerals("alice") == []
 
 

@@ -186,14 +186,14 @@ async def test_the_answer_to_a_submission_is_carried_out(
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "text"),
     [
         ({"response_action": "errors", "errors": {"nothing": "x"}}, "no input block is called nothing"),
         ({"response_action": "update", "view": modal(title=plain("x" * 25))}, "less than 25 characters"),
     ],
 )
 async def test_an_answer_slack_cannot_use_leaves_the_modal_with_trouble(
-    workspace: SimulatedWorkspace, answer: Json, said: str
+    workspace: SimulatedWorkspace, answer: Json, text: str
 ) -> None:
     """The person reads that something went wrong; the delivery has the details."""
     app = bolt_app(workspace)
@@ -205,7 +205,7 @@ async def test_an_answer_slack_cannot_use_leaves_the_modal_with_trouble(
     delivery = await submit(workspace, app)
 
     assert delivery.error == "trouble_connecting"
-    assert said in str(delivery.problems[0])
+    assert text in str(delivery.problems[0])
     assert len(workspace.modals("alice")) == 1
 
 

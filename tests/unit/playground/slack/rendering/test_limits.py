@@ -132,15 +132,15 @@ LIMITS: dict[str, tuple[int, Make, str]] = {
 }
 
 
-@pytest.mark.parametrize(("limit", "make", "said"), LIMITS.values(), ids=LIMITS.keys())
-def test_a_message_is_taken_at_a_limit_and_refused_one_over_it(limit: int, make: Make, said: str) -> None:
+@pytest.mark.parametrize(("limit", "make", "answer"), LIMITS.values(), ids=LIMITS.keys())
+def test_a_message_is_taken_at_a_limit_and_refused_one_over_it(limit: int, make: Make, answer: str) -> None:
     """The refusal names the limit and, as a JSON pointer, the block."""
     assert check_message({"blocks": make(limit)}) == []
-    assert any(said in str(each) for each in check_message({"blocks": make(limit + 1)}))
+    assert any(answer in str(each) for each in check_message({"blocks": make(limit + 1)}))
 
 
 @pytest.mark.parametrize(
-    ("blocks", "said"),
+    ("blocks", "answer"),
     [
         ([section(block_id="a"), section(block_id="a")], "duplicate block_id: a [json-pointer:/blocks/1/block_id]"),
         ([actions(button(), button())], "duplicate action_id: go [json-pointer:/blocks/0/elements/1/action_id]"),
@@ -165,9 +165,9 @@ def test_a_message_is_taken_at_a_limit_and_refused_one_over_it(limit: int, make:
         ([{"type": "context_actions", "elements": [button()]}], "unsupported type: button"),
     ],
 )
-def test_malformed_blocks_are_refused(blocks: list[Any], said: str) -> None:
+def test_malformed_blocks_are_refused(blocks: list[Any], answer: str) -> None:
     """What the SDK's models let through is refused here as Slack refuses it."""
-    assert any(said in str(each) for each in check_message({"blocks": blocks}))
+    assert any(answer in str(each) for each in check_message({"blocks": blocks}))
 
 
 def modal(**fields: Any) -> Json:
@@ -178,7 +178,7 @@ INPUT = {"type": "input", "label": text(5), "element": {"type": "plain_text_inpu
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "said"),
+    ("good", "bad", "answer"),
     [
         (modal(title=text(24)), modal(title=text(25)), "less than 25 characters [json-pointer:/view/title/text]"),
         (modal(submit=text(24)), modal(submit=text(25)), "less than 25 characters [json-pointer:/view/submit/text]"),
@@ -204,10 +204,10 @@ INPUT = {"type": "input", "label": text(5), "element": {"type": "plain_text_inpu
         (modal(), modal(type="page"), "unsupported type: page"),
     ],
 )
-def test_a_view_is_taken_at_a_limit_and_refused_one_over_it(good: Json, bad: Json, said: str) -> None:
+def test_a_view_is_taken_at_a_limit_and_refused_one_over_it(good: Json, bad: Json, answer: str) -> None:
     """Modals and home tabs have limits of their own."""
     assert check_view(good) == []
-    assert any(said in str(each) for each in check_view(bad))
+    assert any(answer in str(each) for each in check_view(bad))
 
 
 def test_options_from_the_app_are_held_to_the_limits_of_a_menu() -> None:

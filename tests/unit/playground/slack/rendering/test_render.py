@@ -21,7 +21,7 @@ def text(words: str, kind: str = "plain_text") -> Json:
 
 
 @pytest.mark.parametrize(
-    ("marked", "shown"),
+    ("marked", "view"),
     [
         ("<@U0ALICE> in <#C0OPS> asks <!subteam^S0APPROVERS>", "@alice in #ops asks @approvers"),
         ("<@U0ALICE|old name>", "@alice"),
@@ -33,9 +33,9 @@ def text(words: str, kind: str = "plain_text") -> Json:
         ("a\x1b[31mred\x07 \u202eback", "a\ufffd[31mred\ufffd \ufffdback"),
     ],
 )
-def test_markup_becomes_plain_text(marked: str, shown: str) -> None:
+def test_markup_becomes_plain_text(marked: str, view: str) -> None:
     """Mentions by name, links spelled out, escapes undone, nothing left that steers a terminal."""
-    assert plain(marked, STATE) == shown
+    assert plain(marked, STATE) == view
 
 
 def test_a_card_shows_its_texts_and_buttons() -> None:
@@ -122,8 +122,8 @@ async def test_a_transcript_keeps_threads_together(workspace: SimulatedWorkspace
     await client.chat_update(channel="C0OPS", ts=first["ts"], text="first, edited")
     await client.chat_postEphemeral(channel="C0OPS", user="U0ALICE", text="psst")
 
-    shown = [*workspace.messages("ops"), *workspace.ephemerals("alice")]
-    assert transcript(shown, workspace.desk.state) == [
+    messages = [*workspace.messages("ops"), *workspace.ephemerals("alice")]
+    assert transcript(messages, workspace.desk.state) == [
         *("vpsops  09:00  (edited)", "  first, edited"),
         *("    vpsops  09:00", "      reply"),
         *("vpsops  09:00", "  second"),

@@ -110,22 +110,22 @@ async def test_a_list_in_pages_says_so_in_its_own_way(form: str, marks: dict[str
 
 
 @pytest.mark.parametrize(
-    ("rule", "shown"),
+    ("rule", "view"),
     [
         ({"kind": "ghost", "word": "ghost.example.com"}, ["web01", "db01", "ghost"]),
         ({"kind": "duplicate"}, ["web01", "web01", "db01", "db01"]),
     ],
     ids=["ghost", "duplicate"],
 )
-async def test_lists_show_more_than_there_is(rule: dict[str, object], shown: list[str]) -> None:
+async def test_lists_show_more_than_there_is(rule: dict[str, object], view: list[str]) -> None:
     """The total agrees with the list; a server that does not exist cannot be read."""
     async with bench(LIVE) as sim:
         await sim.fault(match={"operation": "list"}, **rule)
         body = await read(sim)
-        assert [server["hostname"].partition(".")[0] for server in body["instances"]] == shown
-        assert body["total"] == len(shown)
+        assert [server["hostname"].partition(".")[0] for server in body["instances"]] == view
+        assert body["total"] == len(view)
         codes = {(await sim.api.get(f"/v1/vps/{server['id']}")).status_code for server in body["instances"]}
-        assert codes == ({200, 404} if "ghost" in shown else {200})
+        assert codes == ({200, 404} if "ghost" in view else {200})
 
 
 async def test_orders_and_addresses_change_from_look_to_look() -> None:

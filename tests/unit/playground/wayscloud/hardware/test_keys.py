@@ -57,8 +57,8 @@ async def test_a_secret_shows_nowhere() -> None:
     async with bench(SimulatorConfig(keys=(KEY,))) as sim:
         await sim.order(display_name=f"oops {KEY}")
         await sim.api.get(f"/v1/vps/{KEY}", params={"token": KEY})
-        shown = await sim.api.get("/_sim/requests")
+        journal = await sim.api.get("/_sim/requests")
         printed = repr(sim.simulator.config) + repr(sim.simulator.journal.entries()[0].keys)
-    assert "TESTSECRET" not in shown.text + printed
-    assert shown.json()["requests"][0]["keys"] == [{"header": "x-api-key", "kind": "vps"}]
-    assert shown.json()["requests"][0]["body"]["display_name"] == "oops wayscloud_vps_***"
+    assert "TESTSECRET" not in journal.text + printed
+    assert journal.json()["requests"][0]["keys"] == [{"header": "x-api-key", "kind": "vps"}]
+    assert journal.json()["requests"][0]["body"]["display_name"] == "oops wayscloud_vps_***"
