@@ -36,6 +36,8 @@ from vpsops.core.wayscloud.requests.endpoints import Route
 from vpsops.core.wayscloud.requests.request_executor import RequestExecutor
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.requests.transport import HttpTransport, RequestLane, Transport
+from vpsops.core.wayscloud.server_parts.backups import Backups
+from vpsops.core.wayscloud.server_parts.part_calls import PartCalls
 
 T = TypeVar("T")
 YOUNG_SECONDS: Final = timings.SHARED_SECONDS
@@ -65,6 +67,7 @@ class Wayscloud:
     ) -> None:
         transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
         words = redactor or Redactor((credentials.secret,) if credentials else ())
+        self._clock = clock
         self._caller = RequestExecutor(transport, words, clock=clock, settings=settings)
         self._shared = SingleFlight(YOUNG_SECONDS, CALLS)
         self._held: HeldList | None = None
@@ -134,6 +137,15 @@ class Wayscloud:
             return await self._caller.read_page(route.page(query), parse, self._lane)
 
         return await collect(first, read, name, self._list_seconds)
+
+    @property
+    def backups(self) -> Backups:
+        """Return the calls about servers' backups."""
+        return Backups(self._part_calls, self._clock)
+
+    @property
+    def _part_calls(self) -> PartCalls:
+        return PartCalls(self._read, self._list, self._caller, self._lane, self.get_server)
 
     async def list_servers(self) -> ProviderList[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--strict-states", action="store_true", help="answer 409 to a start of a running or a stop of a stopped server")
     add("--unique-hostnames", action="store_true", help="answer 409 to a create with a hostname that is in use")
+    add("--restores", action="store_true", help="restore backups; without it the answer is 501, as the vendor's is")
     add("--print-port", action="store_true", help="print the port alone on a second line")
 
 
@@ -76,6 +77,7 @@ def _config(args: argparse.Namespace) -> SimulatorConfig:
         faults=(*(faults.load(args.faults) if args.faults else ()), *_presets(args.fault or ())),
         strict_states=args.strict_states,
         unique_hostnames=args.unique_hostnames,
+        restores=args.restores,
     )
 
 

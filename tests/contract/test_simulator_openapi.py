@@ -85,6 +85,8 @@ async def call(sim: Bench, operation: str, server: str = WEB) -> httpx.Response:
 
 async def prepare(sim: Bench, operation: str) -> None:
     """Bring the server into the state that an operation needs, with a snapshot and a backup."""
+    if operation == "delete_backup_policy":
+        await sim.api.put(f"/v1/vps/{WEB}/backup-policy", json=BODIES["set_backup_policy"])
     if operation in RESOURCES:
         await sim.api.post(f"/v1/vps/{WEB}/snapshots", json={"snapshot_name": "first"})
         await sim.api.post(f"/v1/vps/{WEB}/backups")

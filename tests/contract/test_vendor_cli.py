@@ -23,7 +23,7 @@ from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the command line reads the machine's clock
-UNDESCRIBED = {"delete", "update", "upgrade", "firewall", "firewall-add", "firewall-remove", "backups policy remove"}
+UNDESCRIBED = {"delete", "update", "upgrade", "firewall", "firewall-add", "firewall-remove"}
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,7 @@ WRITES = {
     "backups delete",
     "backups restore",
     "backups policy set",
+    "backups policy remove",
 }
 
 
@@ -162,7 +163,9 @@ def test_every_write_about_backups_takes_effect_once(cloud: Cloud) -> None:
     assert "Next backup: 20" in cloud(f"backups policy set {DB} --frequency weekly --day 0")
     assert "Frequency: weekly" in cloud(f"backups policy get {DB}")
     assert "Backup deleted" in cloud(f"backups delete {DB} --backup-id {backup} --confirm")
-    assert effects(cloud.world) == {"create_backup": 1, "set_backup_policy": 1, "delete_backup": 1}
+    assert "emoved" in cloud(f"backups policy remove {DB} --confirm")
+    wanted = ("create_backup", "set_backup_policy", "delete_backup", "delete_backup_policy")
+    assert effects(cloud.world) == dict.fromkeys(wanted, 1)
 
 
 def test_the_program_itself_reaches_the_simulator(service: SimulatorHandle, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ CALLED = {
     *("list", "get", "create", "start", "stop", "reboot", "status", "plans", "os_templates", "regions"),
     *("snapshots", "create_snapshot", "delete_snapshot", "rollback_snapshot"),
     *("backups", "create_backup", "delete_backup", "restore_backup", "download_backup", "backup_usage"),
-    *("backup_policy", "set_backup_policy"),
+    *("backup_policy", "set_backup_policy", "delete_backup_policy"),
 }
 
 
@@ -125,6 +125,9 @@ def test_backups_live(vps: VPSService, world: World) -> None:
     assert vps.backup_policy(DB) == {"policy": None}
     policy = vps.set_backup_policy(DB, frequency="weekly", day_of_week=0)
     assert vps.backup_policy(DB)["policy"]["next_backup_at"] == policy["next_backup_at"]
+    vps.delete_backup_policy(DB)
+    assert vps.backup_policy(DB) == {"policy": None}
     vps.delete_backup(DB, made["backup_id"])
     assert vps.backups(DB) == []
-    assert effects(world) == {"create_backup": 1, "set_backup_policy": 1, "delete_backup": 1}
+    wanted = ("create_backup", "set_backup_policy", "delete_backup_policy", "delete_backup")
+    assert effects(world) == dict.fromkeys(wanted, 1)

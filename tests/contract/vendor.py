@@ -16,8 +16,7 @@ ORDER = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo"
 HOUR = 3600.0
 # What the vendor's clients call beside our description of the API; the routes are not simulated yet.
 UNDESCRIBED = frozenset(
-    {"delete", "update", "upgrade", "addons", "delete_backup_policy", "firewall_rules", "add_firewall_rule"}
-    | {"remove_firewall_rule"}
+    {"delete", "update", "upgrade", "addons", "firewall_rules", "add_firewall_rule"} | {"remove_firewall_rule"}
 )
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "OsTemplate",
     "Plan",
     "ProviderList",
+    "ProviderObject",
     "Region",
     "Server",
     "Usage",
@@ -31,7 +32,7 @@ T = TypeVar("T")
 MAX_SSH_KEYS: Final = 20
 
 
-class _Object(BaseModel):
+class ProviderObject(BaseModel):
     """A frozen value; `extra` holds what the API sent beyond the names we know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +40,7 @@ class _Object(BaseModel):
     extra: dict[str, JSON] = Field(default_factory=dict, exclude=True, repr=False)
 
 
-class Server(_Object):
+class Server(ProviderObject):
     """One VPS, as far as this answer describes it; `memory_gb` and `disk_gb` in GB, `created_at` aware, in UTC.
 
     Exactly one of `failed`, `off`, `ready`, `power_unknown`, `pending` holds. `status` may be a life cycle: a server
@@ -121,7 +122,7 @@ class Server(_Object):
         return f"{self.status}, power {self.power_state}" if settled else self.status
 
 
-class Plan(_Object):
+class Plan(ProviderObject):
     """A size with a price for one month; `code` is opaque and may be long."""
 
     code: str
@@ -134,7 +135,7 @@ class Plan(_Object):
     currency: str | None = None
 
 
-class OsTemplate(_Object):
+class OsTemplate(ProviderObject):
     """An operating system that a server can be made with; `family` in lower case."""
 
     id: str
@@ -144,7 +145,7 @@ class OsTemplate(_Object):
     windows: bool | None = None
 
 
-class Region(_Object):
+class Region(ProviderObject):
     """A region; `code` is as the API spells it, so compare with `same_region`."""
 
     code: str
@@ -153,7 +154,7 @@ class Region(_Object):
     available: bool | None = None
 
 
-class Usage(_Object):
+class Usage(ProviderObject):
     """Live usage of one server: percentages 0 to 100, network counters in bytes."""
 
     status: str | None = None
@@ -166,7 +167,7 @@ class Usage(_Object):
     network_out_bytes: int | None = None
 
 
-class AcceptedOperation(_Object):
+class AcceptedOperation(ProviderObject):
     """An accepted power operation. The answer's own text is in `extra` and never shown: it is often wrong."""
 
     ok: bool = True

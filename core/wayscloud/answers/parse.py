@@ -45,6 +45,10 @@ class MismatchedServerError(UnreadableAnswerError):
         super().__init__(f"it is about {str(named)[:80]} and not about {asked[:80]}")
 
 
+class MismatchedPartError(MismatchedServerError):
+    """The answer names another part of the server, such as another backup."""
+
+
 class DeclinedError(ValueError):
     """The answer has `success: false` or `ok: false`; `answer` holds it."""
 
@@ -55,29 +59,29 @@ class DeclinedError(ValueError):
 
 def servers(json: JSON) -> ProviderList[Server]:
     """Read the list of servers."""
-    return _listing(json, field_names.SERVER_LISTS, _server)
+    return read_listing(json, field_names.SERVER_LISTS, _server)
 
 
 def plans(json: JSON) -> ProviderList[Plan]:
     """Read the list of plans."""
-    return _listing(json, field_names.PLAN_LISTS, _plan)
+    return read_listing(json, field_names.PLAN_LISTS, _plan)
 
 
 def os_templates(json: JSON) -> ProviderList[OsTemplate]:
     """Read the list of operating systems."""
-    return _listing(json, field_names.OS_TEMPLATE_LISTS, _os_template)
+    return read_listing(json, field_names.OS_TEMPLATE_LISTS, _os_template)
 
 
 def regions(json: JSON) -> ProviderList[Region]:
     """Read the list of regions."""
-    return _listing(json, field_names.REGION_LISTS, _region)
+    return read_listing(json, field_names.REGION_LISTS, _region)
 
 
 def server(server_id: str) -> Callable[[JSON], Server]:
     """Return a reader of one server's answer, which must be about that server."""
 
     def read(json: JSON) -> Server:
-        parsed = _server(_unwrapped(_object(json)))
+        parsed = _server(_unwrapped(read_object(json)))
         if not _same_id(parsed.id, server_id):
             raise MismatchedServerError(parsed.id, server_id)
         return parsed
@@ -89,7 +93,7 @@ def usage(server_id: str) -> Callable[[JSON], Usage]:
     """Return a reader of one server's usage, which need not name it."""
 
     def read(json: JSON) -> Usage:
-        theirs = _object(json)
+        theirs = read_object(json)
         _check_subject(theirs, server_id, ("id", *field_names.SERVER_IDS))
         return _usage(theirs)
 
@@ -113,7 +117,7 @@ def created(new: NewServer) -> Callable[[JSON], Server]:
 
     def read(json: JSON) -> Server:
         try:
-            theirs = _unwrapped(_object(json))
+            theirs = _unwrapped(read_object(json))
         except DeclinedError as error:
             if "id" in field_names.translate(field_names.SERVER, _unwrapped(error.answer))[0]:
                 raise UnreadableAnswerError("it says no, and names a server all the same") from None
@@ -135,7 +139,7 @@ def accepted(server_id: str) -> Callable[[JSON], AcceptedOperation]:
     def read(json: JSON) -> AcceptedOperation:
         if json is None:
             return AcceptedOperation()
-        theirs = _object(json)
+        theirs = read_object(json)
         _check_taken(theirs)
         inner = _unwrapped(theirs)
         named = "hostname" in field_names.translate(field_names.SERVER, inner)[0]
@@ -167,7 +171,8 @@ def _same_id(first: str, second: str) -> bool:
     return first.casefold() == second.casefold()
 
 
-def _object(json: JSON) -> Object:
+def read_object(json: JSON) -> Object:
+    """Return an answer that is an object; raise DeclinedError where it says no, UnexpectedShapeError otherwise."""
     if not isinstance(json, dict):
         raise UnexpectedShapeError("it is not an object")
     lower = {key.lower(): value for key, value in json.items()}
@@ -213,7 +218,8 @@ def _region(theirs: Object) -> Region:
     return Region.model_validate({**ours, "extra": extra})
 
 
-def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> ProviderList[T]:
+def read_listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> ProviderList[T]:
+    """Read a list under one of these keys, or a bare one; entries that `read` cannot read are left out and named."""
     entries, total = _entries(json, keys)
     items: list[T] = []
     unreadable: list[str] = []
@@ -236,7 +242,7 @@ def _not_an_object() -> T:  # type: ignore[type-var]
 def _entries(json: JSON, keys: tuple[str, ...]) -> tuple[list[JSON], int | None]:
     if isinstance(json, list):
         return json, None
-    theirs = {key.lower(): value for key, value in _object(json).items()}
+    theirs = {key.lower(): value for key, value in read_object(json).items()}
     total = field_readers.whole(theirs.get("total"))
     for key in keys:
         inner = theirs.get(key)

@@ -19,6 +19,15 @@ _SSH_KEY: Final = re.compile(
 )
 
 
+def validate_part(text: str, what: str) -> str:
+    """Return `text` if it can be one part of a path; raise InvalidInputError if it could reach another route."""
+    if not text or len(text) > MAX_ID or text == "." or _UNSAFE_IN_PATH.search(text) or not text.isprintable():
+        raise InvalidInputError(
+            f"That is not a {what}.", hint="It has no spaces and none of / ? # %, and at most 128 characters."
+        )
+    return text
+
+
 def validate_id(text: str) -> str:
     """Return `text` if it can identify one server in a path.
 

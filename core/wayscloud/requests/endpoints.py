@@ -10,12 +10,14 @@ class Route:
 
     name: str
     doing: str
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str
     server_id: str = ""
+    part: str = ""  # what of the server it is about: the name of a snapshot, the id of a backup
     query: tuple[tuple[str, str], ...] = ()  # of a page of a list
     optional: bool = False
     tries_unsent: int = 1
+    secret: bool = False  # its answer is not quoted anywhere
 
     @property
     def names_server(self) -> bool:
@@ -25,7 +27,7 @@ class Route:
     @property
     def url_path(self) -> str:
         """Return the documented path, filled in."""
-        return self.path.replace("{id}", self.server_id)
+        return self.path.replace("{id}", self.server_id).replace("{part}", self.part)
 
     @property
     def other_path(self) -> str:
@@ -37,9 +39,9 @@ class Route:
         """Return this route for another page of its list."""
         return replace(self, query=query)
 
-    def of(self, server_id: str) -> "Route":
-        """Return this route for one server; the id is already validated."""
-        return replace(self, server_id=server_id)
+    def of(self, server_id: str, part: str = "") -> "Route":
+        """Return this route for one server, or for one part of it; both are already validated."""
+        return replace(self, server_id=server_id, part=part)
 
 
 # Documented paths. The official clients disagree with them, and with each other, about trailing slashes.
@@ -53,3 +55,16 @@ CREATE: Final = Route("create_server", "create the server", "POST", "/v1/vps")
 START: Final = Route("start_server", "start the server", "POST", "/v1/vps/{id}/start", tries_unsent=3)
 STOP: Final = Route("stop_server", "stop the server", "POST", "/v1/vps/{id}/stop", tries_unsent=3)
 REBOOT: Final = Route("reboot_server", "reboot the server", "POST", "/v1/vps/{id}/reboot", tries_unsent=3)
+BACKUPS: Final = Route("list_backups", "list the backups", "GET", "/v1/vps/{id}/backups")
+CREATE_BACKUP: Final = Route("create_backup", "make the backup", "POST", "/v1/vps/{id}/backups")
+DELETE_BACKUP: Final = Route("delete_backup", "delete the backup", "DELETE", "/v1/vps/{id}/backups/{part}")
+RESTORE_BACKUP: Final = Route("restore_backup", "restore the backup", "POST", "/v1/vps/{id}/backups/{part}/restore")
+DOWNLOAD_BACKUP: Final = Route(
+    "download_backup", "offer the backup for download", "GET", "/v1/vps/{id}/backups/{part}/download", secret=True
+)
+BACKUP_USAGE: Final = Route("backup_usage", "show the space of the backups", "GET", "/v1/vps/{id}/backup-usage")
+BACKUP_POLICY: Final = Route("backup_policy", "show the backup policy", "GET", "/v1/vps/{id}/backup-policy")
+SET_BACKUP_POLICY: Final = Route("set_backup_policy", "set the backup policy", "PUT", "/v1/vps/{id}/backup-policy")
+REMOVE_BACKUP_POLICY: Final = Route(
+    "remove_backup_policy", "remove the backup policy", "DELETE", "/v1/vps/{id}/backup-policy"
+)

@@ -41,7 +41,7 @@ from vpsops.core.wayscloud.requests.answer_errors import (
     unknown,
 )
 from vpsops.core.wayscloud.requests.endpoints import SERVERS, Route
-from vpsops.core.wayscloud.requests.error_bodies import parse_error_body, parse_error_json
+from vpsops.core.wayscloud.requests.error_bodies import ErrorDetail, parse_error_body, parse_error_json
 from vpsops.core.wayscloud.requests.redirects import RedirectKind
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.requests.transport import ProviderResponse, RequestLane, Transport, redirected
@@ -151,7 +151,7 @@ class RequestExecutor:
 
     def _written(self, route: Route, answer: ProviderResponse, parse: Callable[[JSON], T]) -> T:
         try:
-            return parse(None if answer.body.empty else self._json(answer))
+            return parse(None if answer.body.empty else self._json(route, answer))
         except DeclinedError as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
@@ -213,7 +213,7 @@ class RequestExecutor:
     ) -> T:
         answer = await self._persistently(route, path, trouble, lane)
         try:
-            value = await self._parsed(answer, parse)
+            value = await self._parsed(route, answer, parse)
         except DeclinedError as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
@@ -223,11 +223,8 @@ class RequestExecutor:
 
     def _malformed(self, route: Route, answer: ProviderResponse, error: ValueError) -> MalformedAnswerError:
         """Return the error for an answer that cannot be read; text in place of the expected data is its reason."""
-        words = (
-            parse_error_body(answer.body, *self._redactor.secrets).text
-            if not isinstance(error, MismatchedServerError)
-            else ""
-        )
+        quoted = not (route.secret or isinstance(error, MismatchedServerError))
+        words = self._words(route, answer).text if quoted else ""
         hint = f"That is the service's own reason. {MalformedAnswerError.default_hint}" if words else ""
         reason = f"{error}; it says: {words.rstrip('.')}" if words else str(error)
         return _malformed(error)(
@@ -261,23 +258,29 @@ class RequestExecutor:
     async def _once(self, route: Route, path: str, lane: RequestLane) -> ProviderResponse:
         answer = await self._transport.send(route, path, lane=lane)
         if not answer.ok:
-            raise error_for(
-                route, answer.status, parse_error_body(answer.body, *self._redactor.secrets), self._retry_after(answer)
-            )
+            raise error_for(route, answer.status, self._words(route, answer), self._retry_after(answer))
         if answer.body.cut_short:
             raise UnreachableError(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
         return answer
 
-    async def _parsed(self, answer: ProviderResponse, parse: Callable[[JSON, ProviderResponse], T]) -> T:
+    async def _parsed(self, route: Route, answer: ProviderResponse, parse: Callable[[JSON, ProviderResponse], T]) -> T:
         """Read an answer; a long one on a thread: it takes a tenth of a second, which would delay acknowledgements."""
         if len(answer.body.content) <= LONG_BYTES:
-            return parse(self._json(answer), answer)
-        return await to_thread.run_sync(lambda: parse(self._json(answer), answer), abandon_on_cancel=True)
+            return parse(self._json(route, answer), answer)
+        return await to_thread.run_sync(lambda: parse(self._json(route, answer), answer), abandon_on_cancel=True)
 
-    def _json(self, answer: ProviderResponse) -> JSON:
-        """Return an answer without any configured secret; names in it stay unchanged, as they name servers."""
+    def _words(self, route: Route, answer: ProviderResponse) -> ErrorDetail:
+        """Return the provider's words; none that may hold an address, where the address is a secret."""
+        words = parse_error_body(answer.body, *self._redactor.secrets)
+        return ErrorDetail() if route.secret and "://" in words.text else words
+
+    def _json(self, route: Route, answer: ProviderResponse) -> JSON:
+        """Return an answer without any configured secret; names in it stay unchanged, as they name servers.
+
+        An answer that is a secret itself stays whole: an address without its signature opens nothing.
+        """
         value = answer.body.json()
-        if self._redactor.sees_none(answer.body.content):
+        if route.secret or self._redactor.sees_none(answer.body.content):
             return value
         safe: JSON = self._redactor.exact(value)
         return safe

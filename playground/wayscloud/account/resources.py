@@ -164,14 +164,20 @@ def while_off(body: Json) -> Callable[[ResourceCall, Item], Answer]:
     return work
 
 
-def _not_restored(_: ResourceCall, __: Item) -> Answer:
-    return refused(501, RESTORE_MISSING)
+def _restored(call: ResourceCall, item: Item) -> Answer:
+    if not call.world.config.restores:
+        return refused(501, RESTORE_MISSING)
+    if call.at < item.ready:
+        return refused(409, "Backup is not complete")
+    return while_off({"message": "Restore queued"})(call, item)
 
 
 def _download(call: ResourceCall, item: Item) -> Answer:
     if call.at < item.ready:
         return refused(409, "Backup is not complete")
-    return Answer(200, {"backup_id": item.id, "download_url": f"https://storage.example.com/{item.id}.qcow2"})
+    place = f"https://storage.example.com/{item.id}.qcow2?signature={Random(item.id).getrandbits(64):016x}"
+    expires = zulu(call.world.time.now() + timedelta(hours=1))
+    return Answer(200, {"backup_id": item.id, "download_url": place, "expires_at": expires})
 
 
 def _needs_qcow2(server: SimulatedServer) -> Answer | None:
@@ -223,6 +229,13 @@ def _set_policy(call: ResourceCall) -> Answer:
     return Answer(200, {"policy": shown, "next_backup_at": shown["next_backup_at"]})
 
 
+def _removed_policy(call: ResourceCall) -> Answer:
+    removed = call.world.items_of(call.server.id, POLICY).pop(POLICY, None)
+    if removed is None:
+        return refused(404, "No backup policy")
+    return Answer(200, {"ok": True, "action": "delete_backup_policy"})
+
+
 def _policy_fields(call: ResourceCall, item: Item) -> Json:
     chosen = PolicyBody.model_validate(item.fields)
     return item.fields | {"next_backup_at": _next(chosen, call.world.time.now()), "last_backup_at": None}
@@ -261,10 +274,11 @@ RESOURCES: Mapping[str, Resource] = {
     "backups": Resource("GET", "backups", listed(BACKUPS)),
     "create_backup": Resource("POST", "backups", made(BACKUPS), effect=True),
     "delete_backup": Resource("DELETE", "backups/{backup_id}", deleted(BACKUPS, "delete_backup"), effect=True),
-    "restore_backup": Resource("POST", "backups/{backup_id}/restore", with_item(BACKUPS, _not_restored), effect=True),
+    "restore_backup": Resource("POST", "backups/{backup_id}/restore", with_item(BACKUPS, _restored), effect=True),
     "download_backup": Resource("GET", "backups/{backup_id}/download", with_item(BACKUPS, _download)),
     "backup_policy": Resource("GET", "backup-policy", _policy),
     "set_backup_policy": Resource("PUT", "backup-policy", _set_policy, effect=True),
+    "delete_backup_policy": Resource("DELETE", "backup-policy", _removed_policy, effect=True),
     "backup_usage": Resource("GET", "backup-usage", _usage),
 }
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Json, power_state
+from vpsops.playground.wayscloud.account.resources import RESOURCES
+from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, ONE, Json, power_state
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
 from vpsops.playground.wayscloud.hardware.catalogue import CataloguePlan, Template
 from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer, usage
@@ -25,6 +26,7 @@ class Sdk(Terraform):
         "plans": ("GET", "/v1/vps/plans/"),
         "os_templates": ("GET", "/v1/vps/os-templates/"),
         **COMMON_PATHS,
+        **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 
     def state(self, server: SimulatedServer) -> str:

@@ -21,3 +21,4 @@ class SimulatorConfig:
     faults: tuple[Fault, ...] = ()
     strict_states: bool = False
     unique_hostnames: bool = False
+    restores: bool = False  # the service has a worker that restores backups; the live one answers 501

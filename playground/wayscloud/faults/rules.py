@@ -41,6 +41,7 @@ OperationName = Literal[
     "download_backup",
     "backup_policy",
     "set_backup_policy",
+    "delete_backup_policy",
     "backup_usage",
 ]
 BEFORE_THE_EFFECT: frozenset[str] = frozenset({"drop_before"})

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import anyio
 import httpcore
 import httpx
 import pytest
-from anyio.abc import SocketStream
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import (
@@ -18,9 +17,7 @@ from tests.fakes.provider import (
     KEY,
     QUICK,
     SERVER_ID,
-    Handler,
     Provider,
-    Received,
     Reply,
     answers,
     raw,
@@ -29,6 +26,7 @@ from tests.fakes.provider import (
     wire,
 )
 from tests.harness.waiting import eventually
+from tests.harness.write_faults import FAULTS, HURRIED, BeforeSend, fenced
 from vpsops.core.wayscloud.answers.errors import (
     ConflictError,
     InvalidRequestError,
@@ -50,25 +48,6 @@ from vpsops.core.wayscloud.requests.send_hook import RequestDeparture
 NEW: Final = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED: Final = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning", "ipv4": "192.0.2.7"}
 STOP_PATH: Final = f"/v1/vps/{SERVER_ID}/stop"
-HURRIED: Final = replace(QUICK, change_seconds=0.2)
-
-BeforeSend = Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class WriteFence:
-    """A departure that stores nothing and does something at its last instant."""
-
-    before_send: BeforeSend
-
-    async def connected(self) -> None:
-        """Go on."""
-
-
-def fenced(before_send: BeforeSend | None) -> WriteFence | None:
-    return WriteFence(before_send) if before_send is not None else None
-
-
 Write = Callable[[Wayscloud, BeforeSend | None], Coroutine[Any, Any, Any]]
 WRITES: Final[dict[str, Write]] = {
     "create": lambda client, before: client.create_server(NEW, departure=fenced(before)),
@@ -139,35 +118,6 @@ async def test_an_empty_or_plain_yes_is_accepted(status: int, body: Any) -> None
     provider = Provider().on("POST", STOP_PATH, Reply(status, body))
     async with provider.client() as client:
         assert (await client.stop_server(SERVER_ID)).ok
-
-
-async def redirect_to_itself(stream: SocketStream, request: Received) -> None:
-    """Answer as a service that took it and sends the client in a circle."""
-    await stream.send(raw("307 Temporary Redirect", b"", f"Location: {request.path}"))
-
-
-FAULTS: Final[dict[str, Handler]] = {
-    "hangs up": answers(b""),
-    "not HTTP": answers(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "half a body": answers(raw("200 OK", b'{"id": "b5', "Connection: close", length=99)),
-    "half a head": answers(b"HTTP/1.1 200 OK\r\nContent-Le", b""),
-    "silence": silent,
-    "slow body": answers(raw("201 Created", b"{", length=99)),
-    "endless body": answers(raw("200 OK", b"x" * 200_000, length=10**9)),
-    "500": answers(raw("500 Internal Server Error", b'{"detail": "Internal error"}')),
-    "502": answers(raw("502 Bad Gateway", b"<html>nginx</html>")),
-    "503": answers(raw("503 Service Unavailable", b"", "Retry-After: 1")),
-    "504": answers(raw("504 Gateway Timeout")),
-    "408": answers(raw("408 Request Timeout")),
-    "425": answers(raw("425 Too Early")),
-    "499": answers(raw("499 Client Closed Request")),
-    "307 to itself": redirect_to_itself,
-    "303": answers(raw("303 See Other", b"", "Location: /v1/vps")),
-    "304": answers(raw("304 Not Modified")),
-    "a page": answers(raw("200 OK", b"<html>Log in</html>")),
-    "a list": answers(raw("200 OK", b"[]")),
-    "packed oddly": answers(raw("200 OK", b"junk", "Content-Encoding: br")),
-}
 
 
 @every_write

@@ -1,0 +1,100 @@
+"""Calls about the parts of a server: a 404 there can be about the server, the part, or the route itself."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, WayscloudError
+from vpsops.core.wayscloud.answers.models import JSON, ProviderList, Server
+from vpsops.core.wayscloud.requests.endpoints import Route
+from vpsops.core.wayscloud.requests.request_executor import RequestExecutor
+from vpsops.core.wayscloud.requests.transport import RequestLane
+
+T = TypeVar("T")
+NO_ROUTE: Final = re.compile(
+    r"\W*(?:404\W+)?(?:error\W+)?(?:the )?(?:vps |server |route |page |url |path |endpoint )?(?:was )?not found"
+    r"\W*(?:nginx\S*)?\W*",
+    re.IGNORECASE,
+)
+"""What frameworks and proxies say of a path that they do not serve, or take for a server's id."""
+
+
+class ReadCall(Protocol):
+    """Reads one answer."""
+
+    async def __call__(self, route: Route, parse: Callable[[JSON], T]) -> T:
+        """Return what the route holds."""
+        ...
+
+
+class ListCall(Protocol):
+    """Reads a whole list, in any number of pages."""
+
+    async def __call__(
+        self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
+    ) -> ProviderList[T]:
+        """Return the list."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PartCalls:
+    """What a family of calls uses of the client: its reads, its server, and its executor for writes and secrets."""
+
+    read_answer: ReadCall
+    read_list: ListCall
+    executor: RequestExecutor
+    lane: RequestLane
+    get_server: Callable[[str], Awaitable[Server]]
+
+    async def read(self, route: Route, parse: Callable[[JSON], T]) -> T:
+        """Return what a route of a server holds.
+
+        Raise NotOfferedError where the server is there and the route is not, NotFoundError where the server is not.
+        """
+        try:
+            return await self.read_answer(route, parse)
+        except NotFoundError as error:
+            raise await self._judged(route, error) from error
+
+    async def list(
+        self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
+    ) -> ProviderList[T]:
+        """Return a list of a server's parts, as `read` does."""
+        try:
+            return await self.read_list(route, parse, name)
+        except NotFoundError as error:
+            raise await self._judged(route, error) from error
+
+    async def read_secret(self, route: Route, parse: Callable[[JSON], T], parts: Callable[[], Awaitable[object]]) -> T:
+        """Return a secret, read for one caller alone; `parts` lists what the server has of its kind."""
+        try:
+            return await self.executor.read(route, parse, self.lane)
+        except NotFoundError as error:
+            raise await self._judged_part(route, error, parts) from error
+
+    async def _judged(self, route: Route, error: NotFoundError) -> WayscloudError:
+        """Return the error that a 404 of a server's route means, by a read of the server."""
+        if not NO_ROUTE.fullmatch(error.said or "not found"):
+            return error
+        try:
+            await self.get_server(route.server_id)
+        except WayscloudError as trouble:
+            return trouble if isinstance(trouble, NotFoundError) else error
+        return NotOfferedError(
+            f"The API does not offer to {route.doing}.", status=error.status, operation=route.name, said=error.said
+        )
+
+    async def _judged_part(
+        self, route: Route, error: NotFoundError, parts: Callable[[], Awaitable[object]]
+    ) -> WayscloudError:
+        """Return the error that a 404 of a part's route means: a route that is missing, or a part."""
+        try:
+            listed = await parts()
+        except (NotFoundError, NotOfferedError) as trouble:
+            return trouble
+        except WayscloudError:
+            return error
+        known = isinstance(listed, ProviderList) and any(getattr(part, "id", "") == route.part for part in listed)
+        return await self._judged(route, error) if known else error
