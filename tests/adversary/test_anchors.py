@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.adversary.world import APPROVALS, PRIVATE, world
-from tests.fakes.slack_bot import Scene, shown
+from tests.fakes.slack_bot import Scene, message_words
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.core.audit import chain
@@ -82,22 +82,22 @@ async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(databa
     async with database_of(database_url) as database, database_of(database_url) as other:
         every = [AnchorPublisher(each, VirtualClock(), AnchorTargets(file=file)) for each in (database, other)]
 
-        async def look() -> None:
+        async def check_anchors() -> None:
             async with anyio.create_task_group() as group:
                 for each in every:
                     group.start_soon(each.leave)
 
-        await look()
+        await check_anchors()
         assert not file.exists()  # there was nothing to anchor
         first = await happen(database)
-        await look()
+        await check_anchors()
         await happen(database)
-        await look()
+        await check_anchors()
         assert [line.split()[0] for line in file.read_text().splitlines()] == [first]
         await anyio.sleep(3 * DAY_SECONDS)
         last = await happen(other)
-        await look()
-        await look()
+        await check_anchors()
+        await check_anchors()
     assert [line.split()[0] for line in file.read_text().splitlines()] == [first, last]
     assert file.stat().st_mode & 0o077 == 0
 
@@ -154,14 +154,14 @@ async def test_a_channel_gets_it_and_what_is_pasted_from_there_is_read(tmp_path:
         await anyio.sleep(ANCHOR_LOOK_SECONDS + 1)
 
         def posted() -> list[str]:
-            texts = [shown(message) for message in here.stage.slack.messages("ops")]
+            texts = [message_words(message) for message in here.stage.slack.messages("ops")]
             return [text for text in texts if "Head of the audit trail" in text]
 
         (text, *more) = await eventually(posted)
         ((seq, digest),) = read_anchors([text], "Slack").items()
         records = await here.core.database.read(chain.read)
         assert (more, records[seq - 1].hash) == ([], digest)
-        assert not any("Head of" in shown(message) for message in here.stage.slack.messages("approvals"))
+        assert not any("Head of" in message_words(message) for message in here.stage.slack.messages("approvals"))
 
 
 @pytest.mark.requirement("anchors-are-verified")

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.adversary.world import APPROVALS, PRIVATE
-from tests.fakes.slack_bot import BotHarness, Scene, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, message_words, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
@@ -107,7 +107,7 @@ async def ask(core: Core, caller: Caller, server: str = "web01") -> Outcome:
 async def refused_to_alice(world: BotHarness, core: Core, change: str) -> None:
     """Have Alice click on the card of a change: it is not hers to decide."""
     card = await world.card("approvals", words="waiting for approval")
-    assert "<@U0ALICE>" in shown(card)
+    assert "<@U0ALICE>" in message_words(card)
     for action in ("vps:approve", "vps:deny"):
         await world.slack.click("alice", card, action)
     await world.private("alice", "You asked for this change")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.adversary.world import PRIVATE_SCENE, with_settings
-from tests.fakes.slack_bot import BotHarness, shown, stage
+from tests.fakes.slack_bot import BotHarness, message_words, stage
 from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import http_client, serving
 from vpsops.bot.messages.change_card import change_card
@@ -109,9 +109,9 @@ async def test_a_card_for_approvers_marks_what_others_chose(tmp_path: Path) -> N
         people, read = await recorded(core, change)
         written = await terminal(core, change)
     assert change.state is State.HELD
-    assert f"the agent that {DRAWN} for <@U0ALICE>" in shown(card)
+    assert f"the agent that {DRAWN} for <@U0ALICE>" in message_words(card)
     assert WARNING in card.text
-    assert "Warning" in shown(card)
+    assert "Warning" in message_words(card)
     assert emoji_in(card) == []
     assert CLAIM in answer
     assert CLAIM in written
@@ -140,7 +140,7 @@ async def test_a_yes_in_the_client_is_said_to_be_its_word_everywhere(tmp_path: P
     assert word in answer
     assert word in written
     assert word in read
-    assert word.replace(":white", "\ua789white") in shown(notice)
+    assert word.replace(":white", "\ua789white") in message_words(notice)
     assert emoji_in(notice) == []
     card = change_card(change, change.updated_at)
-    assert f"It was {word}." in shown(Message("C", "1", "U", card.text, card.blocks))
+    assert f"It was {word}." in message_words(Message("C", "1", "U", card.text, card.blocks))

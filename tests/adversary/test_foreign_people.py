@@ -7,7 +7,7 @@ import pytest
 
 from tests.adversary.shapes import COMMANDS, EVENTS, INFOS, INTERACTIONS, reshape
 from tests.adversary.world import PRIVATE, PRIVATE_SCENE, SHARED_SCENE, AdversaryEnvironment, world
-from tests.fakes.slack_bot import shown
+from tests.fakes.slack_bot import message_words
 from vpsops.core.changes.model import State
 from vpsops.playground.slack.protocol.serializers import user_body
 from vpsops.playground.slack.workspace.config import COLLEAGUE, connected
@@ -61,7 +61,7 @@ async def test_they_have_no_home(tmp_path: Path, shape: str) -> None:
         await here.stage.slack.open_home("eve")
         await here.settled()
         assert here.stage.slack.home("eve") is None
-        assert here.told("eve") == ""
+        assert here.private_words("eve") == ""
 
 
 @pytest.mark.requirement("only-this-workspace")
@@ -93,12 +93,12 @@ async def test_their_shortcuts_open_nothing(tmp_path: Path, shape: str) -> None:
 
 
 def _refusals(here: AdversaryEnvironment) -> int:
-    return sum(REFUSAL in shown(message) for message in here.stage.slack.ephemerals("eve"))
+    return sum(REFUSAL in message_words(message) for message in here.stage.slack.ephemerals("eve"))
 
 
 async def _untouched(here: AdversaryEnvironment) -> None:
-    assert "web01" not in here.told("eve")
-    assert REFUSAL in here.told("eve")
+    assert "web01" not in here.private_words("eve")
+    assert REFUSAL in here.private_words("eve")
     assert here.stage.slack.modal("eve") is None
     assert not (await here.core.changes.agents_paused()).paused
     assert [change.id for change in await here.core.changes.list()] == [here.change]
@@ -147,7 +147,7 @@ async def test_a_colleague_of_the_organisation_hears_why(tmp_path: Path) -> None
         await here.stage.slack.click("cole", here.card, "vps:approve")
         await here.stage.slack.open_home("cole")
         assert (await here.held()).votes == ()
-        assert "another workspace of your organisation" in here.told("cole")
+        assert "another workspace of your organisation" in here.private_words("cole")
         assert "another workspace of your organisation" in str(here.stage.slack.home("cole"))
 
 
@@ -197,7 +197,7 @@ async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: P
             again = AdversaryEnvironment(here.stage, bot, core, card, change)
             await slack.click("bob", card, "vps:approve")
             assert (await again.held()).votes == ()
-            assert "Slack did not return which workspace" in again.told("bob")
+            assert "Slack did not return which workspace" in again.private_words("bob")
             await slack.command("bob", "ops", "/vps", "pause")
             await again.settled()
             assert (await core.changes.agents_paused()).paused

@@ -38,7 +38,7 @@ async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
         await redelivered(here, _click(here, "vps:approve"), "click", "late", age=LATE)
         change = await here.held()
         assert (change.state, change.votes) == (State.HELD, ())
-        assert "nothing was done" in here.told("bob")
+        assert "nothing was done" in here.private_words("bob")
         records = await here.core.database.read(
             lambda connection: queries.newest_of(connection, frozenset({"u0bob"}), 5)
         )
@@ -61,7 +61,7 @@ async def test_a_late_command_does_nothing(tmp_path: Path, text: str) -> None:
         slack = here.stage.slack
         alice, ops = slack.desk.state.users["U0ALICE"], slack.desk.state.channels["C0OPS"]
         await redelivered(here, slack.payloads.slash(alice, ops, "/vps", text), "command", "late", age=LATE)
-        assert "nothing was done" in here.told("alice")
+        assert "nothing was done" in here.private_words("alice")
         assert [change.id for change in await here.core.changes.list()] == [here.change]
         assert not (await here.core.changes.agents_paused()).paused
         assert slack.modal("alice") is None

@@ -45,7 +45,7 @@ async def refused(stage: Stage, ended: Change, why: str) -> None:
     assert why in ended.note
     assert stage.effects("stop") == 0
     assert (await stage.events(ended.id)).endswith("not_sent")
-    assert any(event.get("what") == "failed" or "failed" in event.values() for event in await stage.told())
+    assert any(event.get("what") == "failed" or "failed" in event.values() for event in await stage.notices())
 
 
 @pytest.mark.parametrize("votes", [0, 1])

@@ -45,7 +45,7 @@ async def test_who_was_removed_a_moment_ago_cannot_decide(tmp_path: Path, source
         await slack.click_stale("carol", card, "vps:approve")
         await here.settled()
         assert (await here.core.changes.get(second.change.id)).state is State.HELD
-        assert "You are not among those" in here.told("carol")
+        assert "You are not among those" in here.private_words("carol")
 
 
 def _scene(folder: Path, source: str) -> Scene:
@@ -93,8 +93,8 @@ async def test_an_open_channel_or_group_lets_nobody_decide(tmp_path: Path, sourc
         if view is not None:
             await here.stage.slack.submit_view("bob", view, {"reason": "no"})
         assert (await here.held()).state is State.HELD
-        assert why in here.told("bob")
-        assert "VPSOPS_ACCEPT_APPROVERS" in here.told("bob")
+        assert why in here.private_words("bob")
+        assert "VPSOPS_ACCEPT_APPROVERS" in here.private_words("bob")
         failed = await _failed(here)
         assert len(failed) == 1
         assert why in failed[0]
@@ -120,7 +120,7 @@ async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -
         here.stage.slack.invite("approvals", "dave")
         await here.stage.slack.click("dave", here.card, "vps:approve")
         assert (await here.held()).votes == ()
-        assert "anyone can join it" in here.told("dave")
+        assert "anyone can join it" in here.private_words("dave")
 
 
 async def _failed(here: AdversaryEnvironment) -> list[str]:

@@ -108,7 +108,7 @@ async def found(stage: Stage) -> list[str]:
     return [str(discrepancy) async for discrepancy in discrepancies(stage.database)]
 
 
-async def told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+async def verify_output(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Return the exit code and the output of `vpsops audit verify`."""
     capsys.readouterr()
     code = await _verify_in(chain.ChainVerifier(), stage.database)
@@ -125,9 +125,9 @@ async def test_a_row_that_the_trail_does_not_carry_is_told(
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     verdict = Verdict.DENY if "denied" in what else Verdict.APPROVE
     await stage.gate.vote(held.id, VOTERS[0], verdict, held.digest)
-    assert (await found(stage), (await told(stage, capsys))[0]) == ([], 0)
+    assert (await found(stage), (await verify_output(stage, capsys))[0]) == ([], 0)
     await stage.change(held.id, tamper)
-    code, output = await told(stage, capsys)
+    code, output = await verify_output(stage, capsys)
     assert code == 1
     assert f"{held.id}: " in output
     assert what in output
@@ -151,7 +151,7 @@ async def test_a_send_without_its_approval_is_told(
     done = await stage.done("reboot", server=stage.server("web.example.com").id)
     assert await found(stage) == []
     await stage.change(done.id, without(*events))
-    code, output = await told(stage, capsys)
+    code, output = await verify_output(stage, capsys)
     assert (code, f"{done.id}: " in output, what in output) == (1, True, True), output
     await stage.change(done.id, without_row)
     (gone, *_) = await found(stage)

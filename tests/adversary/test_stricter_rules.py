@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from tests.adversary.world import PRIVATE_SCENE, world
-from tests.fakes.slack_bot import shown
+from tests.fakes.slack_bot import message_words
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
 from vpsops.core.authorization.votes import Statement
@@ -95,7 +95,7 @@ async def superseded(stage: Stage, ended: Change, why: str) -> None:
     assert why in ended.note
     assert stage.asked(ended.operation) == 0
     assert (await stage.events(ended.id)).endswith("superseded")
-    assert any("superseded" in event.values() for event in await stage.told())
+    assert any("superseded" in event.values() for event in await stage.notices())
 
 
 @pytest.mark.parametrize(("setup", "actor", "operation", "why"), STRICTER.values(), ids=STRICTER)
@@ -178,7 +178,7 @@ async def test_a_click_under_a_new_policy_is_answered_in_its_words(tmp_path: Pat
         await here.core.database.transact(frozen)
         await here.stage.slack.click("bob", here.card, "vps:approve")
         card = await here.stage.card("approvals", words="cancelled (outdated)")
-        assert "The policy now refuses it. No reboots this week. Rules: freeze, rest." in shown(card)
+        assert "The policy now refuses it. No reboots this week. Rules: freeze, rest." in message_words(card)
         assert (await here.held()).state is State.SUPERSEDED
 
 

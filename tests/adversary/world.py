@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from tests.fakes.slack_bot import BotHarness, Scene, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, message_words, stage
 from vpsops.bot.app import Bot
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
@@ -47,10 +47,10 @@ class AdversaryEnvironment:
         assert self.stage.effects("reboot") == 0
         return await self.core.changes.get(self.change)
 
-    def told(self, user: str) -> str:
+    def private_words(self, user: str) -> str:
         """Return all that a person was shown in private."""
         slack = self.stage.slack
-        return " ".join(shown(item) for item in (*slack.ephemerals(user), *slack.direct_messages(user)))
+        return " ".join(message_words(item) for item in (*slack.ephemerals(user), *slack.direct_messages(user)))
 
 
 @asynccontextmanager

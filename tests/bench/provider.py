@@ -36,9 +36,9 @@ class BenchProvider:
 
     def settings(self, database: str, **variables: str) -> Settings:
         """Return the settings of a core that uses this provider."""
-        return Settings.model_validate(self.told(database) | variables)
+        return Settings.model_validate(self.environ(database) | variables)
 
-    def told(self, database: str) -> dict[str, str]:
+    def environ(self, database: str) -> dict[str, str]:
         """Return the same as variables."""
         return {
             "WAYSCLOUD_API_KEY": KEY,

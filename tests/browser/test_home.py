@@ -10,7 +10,7 @@ FORM = "document.querySelector('.sheet')"
 CARD = "document.querySelector('[data-action=\"vps:confirm\"]')"
 
 
-def says(where: str, words: str) -> str:
+def contains(where: str, words: str) -> str:
     """Return the condition that a part of the page shows some words."""
     return f"{where}.textContent.includes({words!r})"
 
@@ -18,7 +18,7 @@ def says(where: str, words: str) -> str:
 async def at_home(page: BrowserPage) -> None:
     """Open the home tab and wait until it is drawn."""
     await page.click(".rooms [data-channel=home]")
-    await page.until(says(HOME, "As of"), 10)
+    await page.until(contains(HOME, "As of"), 10)
 
 
 async def test_home_shows_ones_own_changes_and_acts_on_them(page: BrowserPage, pictures: Path) -> None:
@@ -26,18 +26,18 @@ async def test_home_shows_ones_own_changes_and_acts_on_them(page: BrowserPage, p
     await typed(page, "/vps reboot web01 because the sale")
     await page.until(CARD)
     await at_home(page)
-    await page.until(says(HOME, "Your changes (1)"), 10)
-    assert await page.run(says(HOME, "Reason: the sale"))
+    await page.until(contains(HOME, "Your changes (1)"), 10)
+    assert await page.run(contains(HOME, "Reason: the sale"))
     await page.run("document.getAnimations().forEach((one) => one.finish())")
     await page.picture(pictures / "home.png")
     assert await page.run(PALE) == []
     assert await page.run(UNNAMED) == []
     await page.click(".home [data-action='vps:cancel']")
-    await page.until(says(HOME, "cancelled"), 10)
+    await page.until(contains(HOME, "cancelled"), 10)
     await page.click(".home [data-action='vps:setting:1']")
-    await page.until(says(HOME, "Remind me to vote: off"), 10)
+    await page.until(contains(HOME, "Remind me to vote: off"), 10)
     await page.click(".home [data-action='vps:setting:1']")
-    await page.until(says(HOME, "Remind me to vote: on"), 10)
+    await page.until(contains(HOME, "Remind me to vote: on"), 10)
 
 
 async def test_everybody_has_a_home_of_their_own_that_follows(
@@ -53,28 +53,28 @@ async def test_everybody_has_a_home_of_their_own_that_follows(
         await at_home(other)
         await other.click(".home [data-action='vps:home_pause']")
         await other.click(".sheet .danger, .sheet .primary")
-        await other.until(says(HOME, "Agents are paused: bob"), 10)
-        await page.until(says(HOME, "Agents are paused: bob"), 15)
+        await other.until(contains(HOME, "Agents are paused: bob"), 10)
+        await page.until(contains(HOME, "Agents are paused: bob"), 15)
         await other.click(".home [data-action='vps:home_resume']")
         await other.click(".sheet .danger, .sheet .primary")
-        await other.until(says(HOME, "Agents may request changes"), 10)
+        await other.until(contains(HOME, "Agents may request changes"), 10)
         assert other.complaints() == []
 
 
 async def test_a_message_has_a_menu_with_the_apps_shortcut(page: BrowserPage, pictures: Path) -> None:
     """The servers a message names are offered; a name that is none leads to a menu the app fills."""
     await typed(page, "db01.example.com looks slow")
-    await page.until(says("document.querySelector('.messages')", "db01.example.com looks slow"))
+    await page.until(contains("document.querySelector('.messages')", "db01.example.com looks slow"))
     await page.click(".message:last-of-type > .menu > button")
     await page.click("[role=menuitem][data-value='vps:act_on']")
-    await page.until(says(FORM, "db01.example.com"), 10)
+    await page.until(contains(FORM, "db01.example.com"), 10)
     await page.picture(pictures / "shortcut.png")
     assert await page.run(UNNAMED) == []
     await page.click(".sheet [data-action='vps:pick']")
     await page.type("web01")
     await page.until("document.querySelectorAll('.sheet [role=option]').length === 1", 10)
     await page.click(".sheet [role=option]")
-    await page.until(says(FORM, "web01.example.com"), 10)
+    await page.until(contains(FORM, "web01.example.com"), 10)
     await page.key("Escape")
     await page.until(f"!{FORM}")
 
@@ -86,10 +86,10 @@ async def test_the_plus_opens_the_form_whose_menus_the_app_fills(page: BrowserPa
     await page.until("document.querySelector('.sheet [data-action=plan]')", 10)
     await page.click(".sheet [data-action=plan]")
     await page.type("no such plan")
-    await page.until(says(FORM, "Nothing found"), 10)
+    await page.until(contains(FORM, "Nothing found"), 10)
     await page.run(
         "import('/static/js/hands.js').then((hands) => hands.choose('.sheet [data-action=plan]', 'vps-2gb-1cpu'))"
     )
-    await page.until(says(FORM, "Total: 99"), 10)
+    await page.until(contains(FORM, "Total: 99"), 10)
     await page.key("Escape")
     await page.until(f"!{FORM}")

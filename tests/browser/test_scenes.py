@@ -14,19 +14,19 @@ WATCHED = "document.querySelector('.steps .now')"
 STEP = "document.querySelector('[data-scene-state]')?.dataset"
 
 
-async def play(page: BrowserPage, scene: str, pictures: Path, look: str = "") -> None:
+async def play(page: BrowserPage, scene: str, pictures: Path, style: str = "") -> None:
     """Play a scene to its end, keeping a picture of every step; raises TimeoutError where it does not get there."""
     await page.click("#tour")
     await page.click(f".scenes [data-scene={scene}]")
     steps = 0
     while await page.until(f"{PASSED} ? 'passed' : {STEP}.step == '{steps}' && 'step'", SCENE_SECONDS) == "step":
         acts = await page.until(f"{PASSED} ? 'no' : document.querySelector('#do-it') ? 'yes' : {WATCHED} && 'no'")
-        await page.picture(pictures / f"{scene}{look}-{steps + 1}.png")
+        await page.picture(pictures / f"{scene}{style}-{steps + 1}.png")
         if acts == "yes":
             await page.click("#do-it")
         await page.until(f"{PASSED} || {STEP}.step != '{steps}'", SCENE_SECONDS)
         steps += 1
-    await page.picture(pictures / f"{scene}{look}-end.png")
+    await page.picture(pictures / f"{scene}{style}-end.png")
 
 
 @pytest.mark.parametrize("scene", SCENES)

@@ -32,7 +32,7 @@ def main() -> int:
         sys.stderr.write(f"{missing}\n")
         return 2
     outcomes = anyio.run(run_all, place, node)
-    tell(outcomes, verbose=chosen.verbose)
+    print_results(outcomes, verbose=chosen.verbose)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
@@ -63,7 +63,7 @@ async def run_all(place: Path, node: str) -> list[SuiteOutcome]:
     return [outcomes[suite] for suite in (*WITH_FIXTURES, *alone())]
 
 
-def tell(outcomes: Sequence[SuiteOutcome], *, verbose: bool) -> None:
+def print_results(outcomes: Sequence[SuiteOutcome], *, verbose: bool) -> None:
     """Print the table, then whatever did not pass."""
     rows = [("suite", "scenarios", "checks", "warnings")]
     rows += [
@@ -78,7 +78,7 @@ def tell(outcomes: Sequence[SuiteOutcome], *, verbose: bool) -> None:
         for line in lines:
             sys.stdout.write(f"{outcome.suite.title}: {line}\n")
         if verbose or (not outcome.good and not outcome.failures):
-            sys.stdout.write(f"{outcome.suite.title}: ended with {outcome.exit_code}\n{outcome.said[-3000:]}\n")
+            sys.stdout.write(f"{outcome.suite.title}: ended with {outcome.exit_code}\n{outcome.output[-3000:]}\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from mcp.server.context import HandlerResult
 from mcp.server.mcpserver import require_client_extension
 
 from tests.conformance.elicitation_client import NAME, form
-from tests.conformance.plain_client import CLOCK, Fixture, Json, Run, fixture, says
+from tests.conformance.plain_client import CLOCK, Fixture, Json, Run, fixture, text_result
 from vpsops.mcp_server.protocol.sdk_compat import Context
 from vpsops.mcp_server.protocol.tasks import EXTENSION, McpTask, McpTaskStatus, TaskStore, takes_tasks, task_result
 
@@ -117,7 +117,7 @@ def _slow(tasks: BaselineTasks) -> Run:
         if takes_tasks(context) and seconds:
             return tasks.start(Baseline(CLOCK.now(), seconds, _over("Computed.")))
         await CLOCK.sleep(seconds)
-        return says("Computed.")
+        return text_result("Computed.")
 
     return run
 
@@ -134,7 +134,7 @@ def _asks_first(tasks: BaselineTasks) -> Run:
 
 
 def _over(text: str, *, failed: bool = False) -> Json:
-    return {"result": _wire(says(text, failed=failed))}
+    return {"result": _wire(text_result(text, failed=failed))}
 
 
 def _wire(model: t.Result | t.ElicitRequest) -> Json:

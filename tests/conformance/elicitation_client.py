@@ -9,7 +9,7 @@ import mcp.types as t
 from mcp.server.context import HandlerResult
 from mcp.shared.message import ServerMessageMetadata
 
-from tests.conformance.plain_client import Fixture, Json, Run, fixture, says, text
+from tests.conformance.plain_client import Fixture, Json, Run, fixture, text, text_result
 from vpsops.mcp_server.protocol.sdk_compat import Context
 
 Asked = t.ElicitRequest | t.CreateMessageRequest | t.ListRootsRequest
@@ -41,14 +41,14 @@ def pushes(asked: t.ElicitRequest) -> Run:
         message = (params.arguments or {}).get("message", asked.params.message)
         request = asked.model_copy(update={"params": asked.params.model_copy(update={"message": message})})
         answer = await _push(context, request, t.ElicitResult)
-        return says(f"Elicitation completed: action={answer.action}, content={json.dumps(answer.content)}")
+        return text_result(f"Elicitation completed: action={answer.action}, content={json.dumps(answer.content)}")
 
     return run
 
 
 async def push_sampling(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
     answer = await _push(context, sample(str((params.arguments or {}).get("prompt")), 100), t.CreateMessageResult)
-    return says(f"LLM response: {answer.content.text if isinstance(answer.content, t.TextContent) else ''}")
+    return text_result(f"LLM response: {answer.content.text if isinstance(answer.content, t.TextContent) else ''}")
 
 
 async def _push(context: Context, request: Any, kind: type[Any]) -> Any:
@@ -76,7 +76,9 @@ class Rounds:
             return self._ask(number)
         if number + 1 < len(self.asked):
             return self._ask(number + 1)
-        return says(f"{self.end} {json.dumps({key: _told(value) for key, value in input_responses.items()})}")
+        return text_result(
+            f"{self.end} {json.dumps({key: _document(value) for key, value in input_responses.items()})}"
+        )
 
     def _ask(self, number: int) -> t.InputRequiredResult:
         return t.InputRequiredResult(
@@ -93,7 +95,7 @@ def _answers(asked: Asked, value: object) -> bool:
     return isinstance(value, kinds[asked.method])
 
 
-def _told(answer: Any) -> Json:
+def _document(answer: Any) -> Json:
     document: Json = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
     return document
 
@@ -101,14 +103,14 @@ def _told(answer: Any) -> Json:
 async def ask_what_can_be_answered(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
     """Ask only what the client declared."""
     if params.input_responses:
-        return says("Done.")
+        return text_result("Done.")
     declared = context.session.client_capabilities
     asked: dict[str, Asked] = {}
     if declared is not None and declared.elicitation is not None:
         asked["user_name"] = NAME
     if declared is not None and declared.sampling is not None:
         asked["capital"] = sample("What is the capital of France?", 100)
-    return t.InputRequiredResult(input_requests=dict(asked)) if asked else says("Nothing can be asked.")
+    return t.InputRequiredResult(input_requests=dict(asked)) if asked else text_result("Nothing can be asked.")
 
 
 async def prompt(params: t.GetPromptRequestParams) -> t.GetPromptResult | t.InputRequiredResult:

@@ -44,7 +44,7 @@ def text(content: str) -> t.TextContent:
     return t.TextContent(type="text", text=content)
 
 
-def says(content: str, *, failed: bool = False) -> t.CallToolResult:
+def text_result(content: str, *, failed: bool = False) -> t.CallToolResult:
     """Return a result of one text."""
     return t.CallToolResult(content=[text(content)], is_error=failed)
 
@@ -69,7 +69,7 @@ def shows(*content: t.ContentBlock) -> Run:
 
 async def fail(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
     del context, params
-    return says("This tool intentionally returns an error for testing", failed=True)
+    return text_result("This tool intentionally returns an error for testing", failed=True)
 
 
 async def progress(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
@@ -77,7 +77,7 @@ async def progress(context: Context, params: t.CallToolRequestParams) -> t.CallT
     for done in (0, 50, 100):
         await context.session.report_progress(done, 100, f"Completed step {done} of 100")
         await CLOCK.sleep(PAUSE)
-    return says("Done.")
+    return text_result("Done.")
 
 
 async def log(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
@@ -86,24 +86,24 @@ async def log(context: Context, params: t.CallToolRequestParams) -> t.CallToolRe
         note = t.LoggingMessageNotification(params=t.LoggingMessageNotificationParams(level="info", data=content))
         await context.session.send_notification(note, context.request_id)
         await CLOCK.sleep(PAUSE)
-    return says("Done.")
+    return text_result("Done.")
 
 
 async def log_nothing(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
     del context, params
-    return says("A request that did not ask for log messages gets none.")
+    return text_result("A request that did not ask for log messages gets none.")
 
 
 async def greet(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
     del context
-    return says(f"Hello, {(params.arguments or {}).get('name')}!")
+    return text_result(f"Hello, {(params.arguments or {}).get('name')}!")
 
 
 async def reconnect(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
     del params
     if context.close_sse_stream is not None:
         await context.close_sse_stream()
-    return says("Reconnection test completed")
+    return text_result("Reconnection test completed")
 
 
 async def needs_sampling(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
@@ -112,7 +112,7 @@ async def needs_sampling(context: Context, params: t.CallToolRequestParams) -> t
     if declared is None or declared.sampling is None:
         data: Json = {"requiredCapabilities": {"sampling": {}}}
         raise MCPError(t.MISSING_REQUIRED_CLIENT_CAPABILITY, "This tool needs sampling", data)
-    return says("The client can sample.")
+    return text_result("The client can sample.")
 
 
 def publishes(event: ServerEvent) -> Run:
@@ -121,7 +121,7 @@ def publishes(event: ServerEvent) -> Run:
     async def run(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         del params
         await context.lifespan_context.bus.publish(event)
-        return says("Told.")
+        return text_result("Told.")
 
     return run
 

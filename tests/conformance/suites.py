@@ -77,7 +77,7 @@ class SuiteOutcome:
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
     exit_code: int
-    said: str
+    output: str
 
     @property
     def passed(self) -> int:

@@ -41,7 +41,7 @@ def main() -> int:
                     partial(play, CrashRun(url, seed, options.changes, options.kills, options.freeze), folder)
                 )
                 results.append(result)
-                _tell(result)
+                _print_results(result)
     print("\n" + describe(results))  # noqa: T201
     return 0 if all(result.good for result in results) else 1
 
@@ -69,7 +69,7 @@ async def _on_own_server(
         return await scenario(server, folder)
 
 
-def _tell(result: CrashResult) -> None:
+def _print_results(result: CrashResult) -> None:
     problems = [*result.verdict.wrong, *result.audit_faults, *result.cards_wrong, *result.died]
     print(f"{result.run.database.split(':', 1)[0]} seed {result.run.seed}: {'good' if result.good else 'WRONG'}")  # noqa: T201
     for problem in problems[:20]:

@@ -87,7 +87,7 @@ class ScenarioContext:
                 raise TypeError(held)
             return await core.gate.confirm(held.change.id, ASKER, held.change.digest)
 
-    async def look(self, change_id: str) -> tuple[State, tuple[RollbackFinding, ...]]:
+    async def read_state(self, change_id: str) -> tuple[State, tuple[RollbackFinding, ...]]:
         """Return a change's state, and the findings about the database."""
 
         def work(connection: Connection) -> tuple[State, tuple[RollbackFinding, ...]]:
@@ -103,7 +103,7 @@ class ScenarioContext:
         """Wait until a change is in some state."""
 
         async def there() -> bool:
-            return (await self.look(change_id))[0] is state
+            return (await self.read_state(change_id))[0] is state
 
         reached: bool = await eventually(there)
         if not reached:
@@ -135,7 +135,7 @@ class ScenarioContext:
     async def outcome(self, change_id: str) -> ScenarioOutcome:
         """Wait whether anything more happens, and return the outcome."""
         await CLOCK.sleep(STILL_SECONDS)
-        state, findings = await self.look(change_id)
+        state, findings = await self.read_state(change_id)
         log = "".join(path.read_text(encoding="utf-8") for path in self.folder.glob("*.log"))
         return ScenarioOutcome(self.effects, state, findings, log)
 

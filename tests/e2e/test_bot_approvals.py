@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Refused, Request
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
@@ -37,11 +37,11 @@ async def asked(
 async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path) -> None:
     """The card asks in the approval channel; a member's click runs it; the card names who approved."""
     async with asked(tmp_path) as (world, core, card, change):
-        assert "the agent that calls itself “assistant” for" in shown(card)
-        assert "it hangs" in shown(card)
+        assert "the agent that calls itself “assistant” for" in message_words(card)
+        assert "it hangs" in message_words(card)
         await world.slack.click("bob", card, "vps:approve")
         done = await world.card("approvals", words="Reboot web01.example.com: done")
-        assert "<@U0BOB> approved" in shown(done)
+        assert "<@U0BOB> approved" in message_words(done)
         assert buttons(done) == []
         assert world.effects("reboot") == 1
         assert "member of channel C0APPROVALS" in (await core.changes.get(change)).votes[0].evidence
@@ -66,7 +66,7 @@ async def test_a_denial_needs_a_reason_and_ends_it(tmp_path: Path) -> None:
         assert view is not None
         await world.slack.submit_view("bob", view, {"reason": "not during the sale"})
         denied = await world.card("approvals", words="Reboot web01.example.com: denied")
-        assert "not during the sale" in shown(denied)
+        assert "not during the sale" in message_words(denied)
         assert buttons(denied) == []
         assert world.effects("reboot") == 0
 
@@ -97,11 +97,11 @@ async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
         await world.slack.click("bob", card, "vps:approve", duplicates=2, at_once=True)
         await world.slack.click_stale("carol", card, "vps:approve")
 
-        def told() -> bool:
+        def is_answered() -> bool:
             both = [*world.slack.ephemerals("bob"), *world.slack.ephemerals("carol")]
-            return any("already" in shown(item) for item in both)
+            return any("already" in message_words(item) for item in both)
 
-        await world.slack.wait_for(told)
+        await world.slack.wait_for(is_answered)
         await world.card("approvals", words="Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, playing, shown
+from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, message_words, playing
 from tests.fakes.slack_bot import stage as set_up
 from tests.harness.waiting import eventually
 from vpsops.core.messaging.outbox import topic_of
@@ -15,7 +15,7 @@ async def held(stage: BotHarness, text: str = "reboot web01 because disk swap", 
     """Ask for a change and return its id."""
     await stage.slack.command("alice", channel, "/vps", text)
     card = await stage.card(channel, words="waiting for confirmation")
-    return next(word for word in shown(card).split() if word.startswith("chg_"))
+    return next(word for word in message_words(card).split() if word.startswith("chg_"))
 
 
 @pytest.mark.parametrize("transport", ["http", "socket"])
@@ -24,14 +24,14 @@ async def test_a_reboot_is_confirmed_watched_and_told(tmp_path: Path, transport:
     async with playing(tmp_path, Scene(transport)) as stage:
         await held(stage)
         card = await stage.card(words="disk swap")
-        assert "185.35.202.45" in shown(card)
+        assert "185.35.202.45" in message_words(card)
         assert stage.effects("reboot") == 0
         await stage.slack.click("alice", card, "vps:confirm")
         done = await stage.card(words="Reboot web01.example.com: done")
         assert done.ts == card.ts
         assert buttons(done) == []
-        assert "It took" in shown(done)
-        assert "The provider reports: running" in shown(done)
+        assert "It took" in message_words(done)
+        assert "The provider reports: running" in message_words(done)
         assert stage.effects("reboot") == 1
 
 
@@ -70,7 +70,7 @@ async def test_somebody_else_cannot_confirm_or_cancel(tmp_path: Path) -> None:
             await stage.slack.click("bob", card, action)
             await stage.private("bob", "Only alice can")
         assert stage.slack.ephemerals("alice") == []
-        assert "waiting for confirmation" in shown(await stage.card())
+        assert "waiting for confirmation" in message_words(await stage.card())
         assert stage.effects("reboot") == 0
 
 
@@ -102,7 +102,7 @@ async def test_a_channel_without_the_bot_gets_its_card_by_direct_message(tmp_pat
         await stage.private("alice", "direct messages with me", "nobot")
         (card,) = stage.slack.direct_messages("alice")
         await stage.slack.click("alice", card, "vps:confirm")
-        await stage.slack.wait_for(lambda: "done" in shown(stage.slack.direct_messages("alice")[0]))
+        await stage.slack.wait_for(lambda: "done" in message_words(stage.slack.direct_messages("alice")[0]))
         assert stage.slack.messages("nobot") == []
 
 
@@ -140,7 +140,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
         assert fresh.ts != card.ts
         await stage.slack.click("alice", card, "vps:confirm")
         await stage.private("alice", "already")
-        await stage.slack.wait_for(lambda: "cancelled" in shown(stage.slack.message("ops", card.ts) or card))
+        await stage.slack.wait_for(lambda: "cancelled" in message_words(stage.slack.message("ops", card.ts) or card))
         with pytest.raises(NotOnScreen):
             await stage.slack.click("alice", card, "vps:confirm")
         assert stage.effects("reboot") == 0

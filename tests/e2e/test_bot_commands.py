@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
@@ -38,7 +38,7 @@ async def agent_asks(core: Core, server: str = "web01") -> Change:
     return outcome.change
 
 
-async def say(world: BotHarness, who: str, text: str, words: str, channel: str = "ops") -> Message:
+async def answer_to(world: BotHarness, who: str, text: str, words: str, channel: str = "ops") -> Message:
     """Type a command and wait for the private answer that holds these words."""
     delivery = await world.slack.command(who, channel, "/vps", text)
     assert delivery.error is None
@@ -63,15 +63,15 @@ async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: 
     async with playing(tmp_path) as (world, core):
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")
-        answer = await say(world, "bob", f"approve {change.id}", "Nothing was decided")
-        assert f"archives/C0APPROVALS/p{card.ts.replace('.', '')}" in shown(answer)
+        answer = await answer_to(world, "bob", f"approve {change.id}", "Nothing was decided")
+        assert f"archives/C0APPROVALS/p{card.ts.replace('.', '')}" in message_words(answer)
         assert buttons(answer) == []
-        await say(world, "bob", f"deny {change.id} because no", "To deny it, click")
+        await answer_to(world, "bob", f"deny {change.id} because no", "To deny it, click")
         assert (await core.changes.get(change.id)).votes == ()
-        listed = await say(world, "carol", "changes open", "Open changes")
-        assert "archives/C0APPROVALS" in shown(listed)
-        await say(world, "alice", "changes mine", "Your changes and your agents'")
-        await say(world, "bob", "changes mine", "none")
+        listed = await answer_to(world, "carol", "changes open", "Open changes")
+        assert "archives/C0APPROVALS" in message_words(listed)
+        await answer_to(world, "alice", "changes mine", "Your changes and your agents'")
+        await answer_to(world, "bob", "changes mine", "none")
 
 
 async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_address(tmp_path: Path) -> None:
@@ -81,10 +81,10 @@ async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_
     async with playing(tmp_path, scene) as (world, core):
         outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, mailed, Origin("mcp")))
         assert isinstance(outcome, Held)
-        await say(
+        await answer_to(
             world, "bob", f"cancel {outcome.change.id}", "Only the agent that calls itself “assistant” can cancel"
         )
-        await say(world, "alice", f"cancel {outcome.change.id} because typo", "is withdrawn")
+        await answer_to(world, "alice", f"cancel {outcome.change.id} because typo", "is withdrawn")
         assert (await core.changes.get(outcome.change.id)).state is State.CANCELLED
 
 
@@ -94,50 +94,52 @@ async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path)
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")
         world.slack.kick("approvals", "dave")
-        await say(world, "dave", "pause \u2014reason \u201codd\u201d reboots", "dave paused them")
+        await answer_to(world, "dave", "pause \u2014reason \u201codd\u201d reboots", "dave paused them")
         await world.card("approvals", words="They can look, and change nothing")
         await world.slack.click("bob", card, "vps:approve")
         await world.private("bob", "Agents are paused: dave")
         assert isinstance(await core.gate.submit(Request("stop", {"server": "web01"}, AGENT, Origin("mcp"))), Refused)
-        asked = await say(world, "dave", "resume", "1 of their changes wait")
+        asked = await answer_to(world, "dave", "resume", "1 of their changes wait")
         await press(world, "dave", asked, "Resume agents")
         await world.private("dave", "not among those who may let agents go on")
         assert (await core.changes.agents_paused()).paused
-        asked = await say(world, "carol", "resume because fixed", "dave paused them")
+        asked = await answer_to(world, "carol", "resume because fixed", "dave paused them")
         await press(world, "carol", asked, "Resume agents")
         await world.private("carol", "Agents may ask for changes again")
         await world.card("approvals", words="carol lets agents go on, because fixed")
         await world.slack.click("bob", card, "vps:approve")
         await world.card("approvals", words="Reboot web01.example.com: done")
         assert (await core.changes.get(change.id)).state is State.SUCCEEDED
-        await say(world, "bob", "resume", "Agents are not paused")
+        await answer_to(world, "bob", "resume", "Agents are not paused")
 
 
 async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: Path) -> None:
     """Guests are refused; where Slack cannot describe a person, agents are paused and that is recorded."""
     async with playing(tmp_path, with_guest("dave")) as (world, core):
-        await say(world, "dave", "pause", "Only full, active members")
+        await answer_to(world, "dave", "pause", "Only full, active members")
         assert not (await core.changes.agents_paused()).paused
     (tmp_path / "mute").mkdir()
     mute = replace(SCENE, workspace=replace(WORKSPACE, scopes=WORKSPACE.scopes - {"users:read"}))
     async with playing(tmp_path / "mute", mute) as (world, core):
-        await say(world, "bob", "pause", "bob paused them")
+        await answer_to(world, "bob", "pause", "bob paused them")
         record = (await core.database.read(chain.read))[-1]
         assert record.body["evidence"] == "whether this is a full member could not be read"
-        await say(world, "bob", "resume", "Slack did not return")
+        await answer_to(world, "bob", "resume", "Slack did not return")
         assert (await core.changes.agents_paused()).paused
 
 
 async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
     """Neither servers nor a channel's notices; a guest is in the workspace for something else."""
     async with playing(tmp_path, with_guest("dave")) as (world, core):
-        await say(world, "dave", "show web01", "web01.example.com")
+        await answer_to(world, "dave", "show web01", "web01.example.com")
         asked = ("stop web01", "notify drift on web*", "watch db01", "notify off sub_000000000000")
         for typed in asked:
             await world.slack.command("dave", "ops", "/vps", typed)
         refusal = "Only full, active members of this workspace can ask for a change, or decide."
         await world.slack.wait_for(
-            lambda: sum(refusal in shown(ephemeral) for ephemeral in world.slack.ephemerals("dave")) == len(asked)
+            lambda: (
+                sum(refusal in message_words(ephemeral) for ephemeral in world.slack.ephemerals("dave")) == len(asked)
+            )
         )
         assert await core.changes.list() == []
         assert await Subscriptions(core.database, core.clock).all() == []
@@ -156,37 +158,37 @@ async def test_the_trail_is_shown_to_members_and_shared_without_words(tmp_path: 
         card = await world.card("approvals", words="waiting for approval")
         await world.slack.click("bob", card, "vps:approve")
         await world.card("approvals", words="Reboot web01.example.com: done")
-        answer = await say(world, "carol", "audit web01", "The audit trail, server web01")
-        assert 'reason: "<!channel> hangs"' in shown(answer)
-        assert "approved" in shown(answer)
-        assert "archives/C0APPROVALS" in shown(answer)
-        await say(world, "carol", "audit <@U0BOB|bob>", "The audit trail, person U0BOB")
-        await say(world, "carol", f"audit {change.id}", f"change {change.id}")
-        await say(world, "carol", "audit db99", "nothing")
+        answer = await answer_to(world, "carol", "audit web01", "The audit trail, server web01")
+        assert 'reason: "<!channel> hangs"' in message_words(answer)
+        assert "approved" in message_words(answer)
+        assert "archives/C0APPROVALS" in message_words(answer)
+        await answer_to(world, "carol", "audit <@U0BOB|bob>", "The audit trail, person U0BOB")
+        await answer_to(world, "carol", f"audit {change.id}", f"change {change.id}")
+        await answer_to(world, "carol", "audit db99", "nothing")
         await press(world, "carol", answer, "Share here")
         shared = await world.card(words="The audit trail, server web01")
-        assert "hangs" not in shown(shared)
-        assert "Shared by <@U0CAROL>" in shown(shared)
+        assert "hangs" not in message_words(shared)
+        assert "Shared by <@U0CAROL>" in message_words(shared)
         assert buttons(shared) == []
-        await say(world, "dave", "audit", "Only full, active members")
+        await answer_to(world, "dave", "audit", "Only full, active members")
 
 
 async def test_the_report_says_how_everything_stands_and_hides_costs_in_a_channel(tmp_path: Path) -> None:
     """One private message with the fleet, costs, holds and the switch; the shared one is without costs."""
     async with playing(tmp_path, replace(SCENE, provider=SimulatorConfig(speed=600, fleet=30))) as (world, core):
         await agent_asks(core, server=(await first_server(core)))
-        answer = await say(world, "alice", "report", "Status report")
-        text = shown(answer)
+        answer = await answer_to(world, "alice", "report", "Status report")
+        text = message_words(answer)
         assert "30: " in text
         assert "1 waiting for approval" in text
         assert "active" in text
         assert "Monthly cost" in text
         await press(world, "alice", answer, "Share here")
         shared = await world.card(words="Status report")
-        assert "30: " in shown(shared)
-        assert "Monthly cost" not in shown(shared)
+        assert "30: " in message_words(shared)
+        assert "Monthly cost" not in message_words(shared)
         world.fault(kind="status", status=503, match={"operation": "list"})
-        assert "1 waiting for approval" in shown(await say(world, "bob", "report", "unavailable"))
+        assert "1 waiting for approval" in message_words(await answer_to(world, "bob", "report", "unavailable"))
 
 
 async def first_server(core: Core) -> str:
@@ -196,13 +198,13 @@ async def first_server(core: Core) -> str:
 async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Path) -> None:
     """The press runs the button's command, reason included; the same for a server's name that is nearly right."""
     async with playing(tmp_path) as (world, _):
-        answer = await say(world, "alice", "rebot web01 because <b> swap", "Nothing was run")
+        answer = await answer_to(world, "alice", "rebot web01 because <b> swap", "Nothing was run")
         assert world.slack.messages("ops") == []
         await press(world, "alice", answer, "/vps reboot web01 because <b> swap")
-        assert "<b> swap" in shown(await world.card(words="Reboot web01.example.com"))
-        near = await say(world, "bob", "stop db0l because of a leak", "There is no server")
+        assert "<b> swap" in message_words(await world.card(words="Reboot web01.example.com"))
+        near = await answer_to(world, "bob", "stop db0l because of a leak", "There is no server")
         await press(world, "bob", near, "Stop db01.example.com")
-        assert "of a leak" in shown(await world.card(words="Stop db01.example.com"))
+        assert "of a leak" in message_words(await world.card(words="Stop db01.example.com"))
         methods = ("usergroups.users.list", "conversations.members")
         assert [method for method in methods if world.slack.calls(method)] == [], (
             "no rule is about groups, so none are read"
@@ -223,9 +225,9 @@ def team_scene(directory: Path) -> Scene:
 async def test_help_says_what_the_caller_may_do_with_groups_read_from_slack(tmp_path: Path) -> None:
     """A rule about a user group is decided by who is in it now."""
     async with playing(tmp_path, team_scene(tmp_path)) as (world, core):
-        assert "you confirm (team)" in shown(await say(world, "bob", "help reboot", "For you, here"))
-        assert "refused" in shown(await say(world, "alice", "help reboot", "For you, here"))
-        await say(world, "alice", "stop web01", "No rule allows it")
+        assert "you confirm (team)" in message_words(await answer_to(world, "bob", "help reboot", "For you, here"))
+        assert "refused" in message_words(await answer_to(world, "alice", "help reboot", "For you, here"))
+        await answer_to(world, "alice", "stop web01", "No rule allows it")
         delivery = await world.slack.command("bob", "ops", "/vps", "stop web01")
         assert delivery.acked_in is not None
         await world.card(words="Stop web01.example.com")
@@ -245,7 +247,7 @@ async def test_rules_that_name_people_by_address_mean_them_in_slack_too(tmp_path
     settings = {**SCENE.settings, "VPSOPS_CONFIG": str(policy)}
     scene = Scene(workspace=WORKSPACE.with_scopes("users:read.email"), settings=settings)
     async with playing(tmp_path, scene) as (world, core):
-        await say(world, "bob", "stop web01", "Rules: not-bob")
+        await answer_to(world, "bob", "stop web01", "Rules: not-bob")
         await world.slack.command("carol", "ops", "/vps", "stop web01")
         await world.card(words="Stop web01.example.com: done")
         change = await agent_asks(core, "db01")
@@ -264,19 +266,19 @@ async def test_groups_that_cannot_be_read_let_nothing_happen(tmp_path: Path) -> 
         team_scene(tmp_path), workspace=replace(WORKSPACE, scopes=frozenset({"commands", "chat:write", "users:read"}))
     )
     async with playing(tmp_path, scene) as (world, _):
-        await say(world, "bob", "stop db01", "the asker's groups")
+        await answer_to(world, "bob", "stop db01", "the asker's groups")
 
 
 async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) -> None:
     """A near name is asked about; the exact server is stored, until its time."""
     async with playing(tmp_path) as (world, core):
-        near = await say(world, "alice", "watch weeb01 for 2h", "There is no server")
+        near = await answer_to(world, "alice", "watch weeb01 for 2h", "There is no server")
         await press(world, "alice", near, "/vps watch web01.example.com for 2h")
         await world.private("alice", "Watching web01.example.com for 2 h")
         await world.card(words="web01.example.com")
-        await say(world, "alice", "watch web01", "I am not in this channel", channel="nobot")
-        await say(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
-        await say(world, "alice", "watch web01 stop", "does not watch web01")
+        await answer_to(world, "alice", "watch web01", "I am not in this channel", channel="nobot")
+        await answer_to(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
+        await answer_to(world, "alice", "watch web01 stop", "does not watch web01")
         records = (await core.database.read(chain.read))[1:]  # after the policy that was put in force
         assert [record.event for record in records] == ["subscribed", "subscribed", "unsubscribed", "unsubscribed"]
 

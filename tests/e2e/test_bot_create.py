@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.fakes.slack_bot import BotHarness, Scene, playing, shown, words_of
+from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, words_of
 from tests.fakes.timing import QUICK
 from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -26,7 +26,7 @@ def current(stage: BotHarness) -> View:
     return view
 
 
-def said(view: View) -> str:
+def form_words(view: View) -> str:
     """Return all the words on a form."""
     return " ".join(words_of(list(view.blocks)))
 
@@ -42,7 +42,7 @@ async def priced(stage: BotHarness, view: View) -> View:
     """Choose a plan and wait for its price."""
     await looked_up(stage, view)
     await stage.slack.select("alice", view, "plan", FILLED["plan"])
-    await stage.slack.wait_for(lambda: "Total: 99 NOK a month" in said(current(stage)))
+    await stage.slack.wait_for(lambda: "Total: 99 NOK a month" in form_words(current(stage)))
     return current(stage)
 
 
@@ -52,12 +52,12 @@ async def test_a_server_is_made_from_the_form_and_told_with_its_address(tmp_path
         view = await priced(stage, await opened(stage, "create web09.example.com region=Oslo because we grow"))
         delivery = await stage.slack.submit_view("alice", view, {**FILLED})
         assert delivery.error is None
-        await stage.slack.wait_for(lambda: "is being made" in said(current(stage)))
+        await stage.slack.wait_for(lambda: "is being made" in form_words(current(stage)))
         card = await stage.card(words="Create web09.example.com: done")
         notice = await stage.card("general", words="web09.example.com is ready")
-        assert "It took" in shown(notice)
-        assert "Address: " in shown(notice)
-        assert "we grow" in shown(card)
+        assert "It took" in message_words(notice)
+        assert "Address: " in message_words(notice)
+        assert "we grow" in message_words(card)
         assert stage.effects("create") == 1
 
 
@@ -77,7 +77,7 @@ async def test_without_the_price_on_the_form_the_card_asks(tmp_path: Path) -> No
         view = await looked_up(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
         card = await stage.card(words="Create web09.example.com: waiting for confirmation")
-        assert "99 NOK a month" in shown(card)
+        assert "99 NOK a month" in message_words(card)
         assert stage.effects("create") == 0
         await stage.slack.click("alice", card, "vps:confirm")
         await stage.card(words="Create web09.example.com: done")
@@ -100,7 +100,7 @@ async def test_a_hostname_in_use_brings_the_form_back(tmp_path: Path) -> None:
     async with playing(tmp_path) as stage:
         view = await priced(stage, await opened(stage, "create web01.example.com"))
         await stage.slack.submit_view("alice", view, {**FILLED})
-        await stage.slack.wait_for(lambda: "exists already" in said(current(stage)))
+        await stage.slack.wait_for(lambda: "exists already" in form_words(current(stage)))
         again = current(stage)
         assert again.callback_id == "vps:create"
         await stage.slack.submit_view("alice", again, {"hostname": "web10.example.com"})
@@ -111,7 +111,7 @@ async def test_what_is_typed_is_filled_in_and_what_is_not_on_offer_is_named(tmp_
     """`/vps create` fills the form; a plan that does not exist is named, not chosen."""
     async with playing(tmp_path) as stage:
         view = await opened(stage, "create web09 plan=vps-9tb region=stockholm os=Debian-12")
-        assert "Not available: 'vps-9tb'" in said(view)
+        assert "Not available: 'vps-9tb'" in form_words(view)
         text = str(view.blocks)
         assert "'initial_value': 'web09'" in text
         assert text.count("initial_option") == 2
@@ -123,7 +123,7 @@ async def test_a_form_opens_while_the_provider_hangs(tmp_path: Path) -> None:
         stage.fault(kind="slow", match={"operation": "plans"}, seconds=2, times=1)
         await stage.slack.command("alice", "ops", "/vps", "create")
         await stage.slack.wait_for(lambda: stage.slack.modal("alice"), 1.5)
-        assert "Reading plans" in said(current(stage))
+        assert "Reading plans" in form_words(current(stage))
         await stage.slack.wait_for(lambda: current(stage).callback_id == "vps:create")
 
 
@@ -148,7 +148,8 @@ async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Pat
 
         def ready() -> bool:
             return any(
-                "web09.example.com is ready" in shown(message) for message in stage.slack.messages("general", late.ts)
+                "web09.example.com is ready" in message_words(message)
+                for message in stage.slack.messages("general", late.ts)
             )
 
         await stage.slack.wait_for(ready)

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.fakes.slack_bot import BotHarness, Scene, playing, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
@@ -61,7 +61,7 @@ async def test_what_was_accepted_is_finished_before_the_end(tmp_path: Path) -> N
         async with world.bot():
             world.fault(kind="slow", match={"operation": "list"}, seconds=1, times=1)
             await world.slack.command("alice", "ops", "/vps", "list")
-        assert "2 servers" in shown(world.slack.ephemerals("alice")[-1])
+        assert "2 servers" in message_words(world.slack.ephemerals("alice")[-1])
 
 
 async def test_a_flood_of_cards_keeps_to_slacks_rate(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_lost_answer_of_slack_does_not_post_the_card_twice(tmp_path: Pat
         await world.slack.wait_for(lambda: len(world.slack.calls("chat.postMessage")) == 2)
         (card,) = cards(world)
         await world.slack.click("alice", card, "vps:confirm")
-        await world.slack.wait_for(lambda: all("done" in shown(item) for item in cards(world)))
+        await world.slack.wait_for(lambda: all("done" in message_words(item) for item in cards(world)))
         assert len(cards(world)) == 1
         assert world.effects("reboot") == 1
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from tests.fakes.timing import QUICK
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
@@ -59,7 +59,7 @@ async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path
         change = await asked(core)
         card = await world.card("general", words="No votes after half")
         assert buttons(card) == ["vps:approve", "vps:approve_note", "vps:deny"]
-        assert "Approvers: members of <#C0APPROVALS>" in shown(card)
+        assert "Approvers: members of <#C0APPROVALS>" in message_words(card)
         await world.slack.click("dave", card, "vps:approve")
         await world.private("dave", "not among those")
         assert world.effects("reboot") == 0
@@ -76,7 +76,10 @@ async def test_nobody_answers_and_every_copy_closes(tmp_path: Path) -> None:
         change = await asked(core)
         card = await world.card("general", words="No votes after half")
         await world.slack.wait_for(
-            lambda: any("Still waiting" in shown(message) for message in world.slack.messages("general", card.ts)), 10
+            lambda: any(
+                "Still waiting" in message_words(message) for message in world.slack.messages("general", card.ts)
+            ),
+            10,
         )
         await closed(world, "Reboot web01.example.com: expired")
         assert (await core.changes.get(change)).state is State.EXPIRED

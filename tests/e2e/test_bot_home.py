@@ -30,14 +30,14 @@ SCENE = Scene(
 )
 
 
-def said(view: View | None) -> str:
+def home_words(view: View | None) -> str:
     """Return all the words on a person's Home."""
     return " ".join(words_of(list(view.blocks))) if view else ""
 
 
 async def home(on: BotHarness, user: str, so: Callable[[str], bool]) -> View:
     """Wait until a person's Home shows something; return it."""
-    await on.slack.wait_for(lambda: so(said(on.slack.home(user))))
+    await on.slack.wait_for(lambda: so(home_words(on.slack.home(user))))
     view = on.slack.home(user)
     assert view is not None
     return view
@@ -71,7 +71,7 @@ async def test_a_first_look_shows_at_once_that_it_is_being_read_and_then_everyth
     """Loading first, then servers by state, settings and the switch; published in place by hash."""
     async with playing(tmp_path, SCENE) as on:
         view = await opened(on, "alice")
-        words = said(view)
+        words = home_words(view)
         assert "No pending votes." in words
         assert "Servers (" in words
         assert "running" in words
@@ -102,9 +102,9 @@ async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
         change = await agent_asks(core)
         await on.card("approvals", words="waiting for approval")
         view = await opened(on, "bob")
-        assert "Waiting for your vote (1)" in said(view)
+        assert "Waiting for your vote (1)" in home_words(view)
         assert "Open card" in str(view.blocks)
-        assert "Reason: it hangs" in said(view)
+        assert "Reason: it hangs" in home_words(view)
         await on.slack.click("bob", view, "vps:approve", duplicates=1)
         await home(on, "bob", lambda words: "No pending votes." in words)
         done = await core.changes.wait(change.id, seconds=10)
@@ -119,7 +119,7 @@ async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(t
         row = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
         await core.database.transact(lambda connection: connection.execute(row))
         view = await opened(on, "bob")
-        assert "Outcome unknown: check the server (1)" in said(view)
+        assert "Outcome unknown: check the server (1)" in home_words(view)
         await on.slack.click("bob", view, "vps:not_happened")
         await home(on, "bob", lambda words: "Outcome unknown: check the server" not in words)
         assert (await core.changes.get(change.id)).state is State.FAILED
@@ -130,8 +130,8 @@ async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         change = await agent_asks(core)
         view = await opened(on, "alice")
-        assert "No pending votes." in said(view)
-        assert "Your changes (1)" in said(view)
+        assert "No pending votes." in home_words(view)
+        assert "Your changes (1)" in home_words(view)
         assert actions_of(view, "vps:approve") == []
         await opened(on, "bob")
         bobs = on.slack.home("bob")
@@ -149,7 +149,7 @@ async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
         await core.gate.cancel(change.id, AGENT)
         await on.slack.click_stale("bob", old, "vps:approve")
         view = await home(on, "bob", lambda words: "already" in words)
-        assert "No pending votes." in said(view)
+        assert "No pending votes." in home_words(view)
         assert on.effects("reboot") == 0
 
 
@@ -161,7 +161,7 @@ async def test_a_home_that_is_open_follows_what_others_do(tmp_path: Path) -> Non
         await opened(on, "alice")
         await on.slack.click("bob", card, "vps:approve")
         view = await home(on, "alice", lambda words: "Reboot web01.example.com: done" in words)
-        assert "Your changes (" not in said(view)
+        assert "Your changes (" not in home_words(view)
 
 
 async def test_a_conflict_on_publishing_is_answered_by_another_look(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
     async with playing(tmp_path, SCENE) as on:
         on.fault(kind="status", match={"operation": "list"}, status=401)
         view = await opened(on, "alice")
-        assert "The provider cannot be read just now" in said(view)
-        assert "No pending votes." in said(view)
+        assert "The provider cannot be read just now" in home_words(view)
+        assert "No pending votes." in home_words(view)
 
 
 @pytest.mark.requirement("slack-guests-look")
@@ -274,12 +274,12 @@ async def test_each_workspaces_home_and_menus_are_its_own(tmp_path: Path) -> Non
             Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), "it hangs"), scope=both.core.for_agents().scope
         )
         await acme.open_home("bob")
-        await acme.wait_for(lambda: "Waiting for your vote (1)" in said(acme.home("bob")))
+        await acme.wait_for(lambda: "Waiting for your vote (1)" in home_words(acme.home("bob")))
         await beta.open_home("alice")
-        await beta.wait_for(lambda: "As of" in said(beta.home("alice")))
-        assert "web01" not in said(beta.home("alice"))
+        await beta.wait_for(lambda: "As of" in home_words(beta.home("alice")))
+        assert "web01" not in home_words(beta.home("alice"))
         await beta.shortcut("zoe", "vps:new_server")
-        await beta.wait_for(lambda: "Total:" in said(beta.modal("zoe")))
+        await beta.wait_for(lambda: "Total:" in home_words(beta.modal("zoe")))
         view = beta.modal("zoe")
         assert view is not None
         assert (await beta.options("zoe", view, "plan")).options

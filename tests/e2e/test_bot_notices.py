@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from tests.fakes.slack_bot import BotHarness, Scene, buttons, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.app import Core
@@ -33,7 +33,7 @@ def turn(world: BotHarness, hostname: str, state: Really) -> None:
     simulated.override(result, state, None, None)
 
 
-async def looked(world: BotHarness) -> None:
+async def wait_for_poll(world: BotHarness) -> None:
     """Wait for a read of the fleet that began after now, and its end."""
     entries = world.provider.simulator.journal.entries
     begun = len(entries(operation="list"))
@@ -46,7 +46,7 @@ async def in_thread(world: BotHarness, parent: Message, words: str) -> Message:
     """Wait for words in a message's thread."""
     result = await world.slack.wait_for(
         lambda: next(
-            (message for message in world.slack.messages("general", parent.ts) if words in shown(message)), None
+            (message for message in world.slack.messages("general", parent.ts) if words in message_words(message)), None
         ),
         10,
     )
@@ -68,7 +68,10 @@ async def reboot(world: BotHarness, channel: str = "ops", user: str = "alice") -
 async def direct(world: BotHarness, user: str, words: str) -> Message:
     """Wait for a direct message that holds these words."""
     result = await world.slack.wait_for(
-        lambda: next((message for message in world.slack.direct_messages(user) if words in shown(message)), None), 10
+        lambda: next(
+            (message for message in world.slack.direct_messages(user) if words in message_words(message)), None
+        ),
+        10,
     )
     assert result is not None
     return result
@@ -86,10 +89,10 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
     async with stage(tmp_path) as world, world.bot() as (_, core):
         await world.slack.command("alice", "general", "/vps", "notify drift on web* quiet 22:00-07:00 Europe/Oslo")
         card = await world.card("general", words="Subscribed: ")
-        assert "drift on web*, quiet 22:00-07:00 Europe/Oslo" in shown(card)
+        assert "drift on web*, quiet 22:00-07:00 Europe/Oslo" in message_words(card)
         await world.slack.command("bob", "general", "/vps", "notify")
         page = await world.private("bob", "Subscriptions: 1")
-        assert "Set by <@U0ALICE>" in shown(page)
+        assert "Set by <@U0ALICE>" in message_words(page)
         await world.slack.click("bob", page, buttons(page)[0])
         await world.private("bob", "Subscriptions: none")
         events = [item.event for item in await core.database.read(chain.read)]
@@ -119,7 +122,7 @@ async def test_drift_of_a_server_is_one_thread_a_day(tmp_path: Path) -> None:
     async with stage(tmp_path) as world, world.bot():
         await world.slack.command("alice", "general", "/vps", "notify drift on web01")
         await world.card("general", words="Subscribed: ")
-        await looked(world)
+        await wait_for_poll(world)
         turn(world, "web01.example.com", Really.STOPPED)
         parent = await world.card("general", words="web01.example.com was running, is stopped")
         turn(world, "web01.example.com", Really.RUNNING)
@@ -133,8 +136,8 @@ async def test_a_subscriber_hears_of_a_change_once_and_its_card_is_no_thread(tmp
         await world.card("general", words="Subscribed: ")
         await reboot(world, "general")
         notice = await world.card("general", words="Reboot of web01.example.com is done")
-        await looked(world)
-        await looked(world)
+        await wait_for_poll(world)
+        await wait_for_poll(world)
         card = await world.card("general", words="Reboot web01.example.com: done")
         assert world.slack.messages("general", card.ts) == []
         assert world.slack.messages("general", notice.ts) == []
@@ -188,7 +191,7 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         assert view is not None
         await world.slack.submit_view("bob", view, {"reason": "after *hours* <!channel> only"})
         done = await world.card("approvals", words="Reboot web01.example.com: done")
-        assert "Note: after *hours* <!channel> only" in shown(done)
+        assert "Note: after *hours* <!channel> only" in message_words(done)
         assert (await core.changes.get(change)).votes[0].reason == "after *hours* <!channel> only"
         records = await core.database.read(chain.read)
         assert [record.body["reason"] for record in records if record.event == "approved"] == [

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, playing, shown
+from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, message_words, playing
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
@@ -16,7 +16,7 @@ async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path
         delivery = await stage.slack.command("alice", "ops", "/vps", "list")
         assert delivery.error is None
         answer = await stage.private("alice", "2 servers")
-        assert "web01.example.com" in shown(answer)
+        assert "web01.example.com" in message_words(answer)
         assert stage.slack.messages("ops") == []
 
 
@@ -61,10 +61,10 @@ async def test_a_list_of_a_thousand_is_turned_in_place_and_shared_without_contro
         await stage.slack.click("alice", page, "vps:share")
         shared = await stage.card(words=", 41 to 60 shown")
         assert buttons(shared) == []
-        assert "shared by" in shown(shared).lower()
+        assert "shared by" in message_words(shared).lower()
 
 
-def said(stage: BotHarness, count: int) -> bool:
+def has_messages(stage: BotHarness, count: int) -> bool:
     return len(stage.slack.messages("ops")) == count
 
 
@@ -75,9 +75,9 @@ async def test_every_read_can_be_shared(tmp_path: Path) -> None:
         for number, (text, words) in enumerate(reads.items(), start=1):
             await stage.slack.command("alice", "ops", "/vps", text)
             await stage.slack.click("alice", await stage.private("alice", words), "vps:share")
-            await stage.slack.wait_for(partial(said, stage, number))
+            await stage.slack.wait_for(partial(has_messages, stage, number))
         for message in stage.slack.messages("ops"):
-            assert "Shared by <@U0ALICE>" in shown(message)
+            assert "Shared by <@U0ALICE>" in message_words(message)
             assert buttons(message) == []
 
 
@@ -91,7 +91,7 @@ async def test_a_name_that_means_several_servers_becomes_a_choice(tmp_path: Path
         assert stage.slack.messages("ops") == []
         await stage.slack.click("alice", choice, "vps:run:1")
         card = await stage.card(words="Reboot web02.example.com")
-        assert "of a leak" in shown(card)
+        assert "of a leak" in message_words(card)
 
 
 async def test_a_menu_asks_for_one_server(tmp_path: Path) -> None:
@@ -121,4 +121,4 @@ async def test_a_provider_that_fails_is_told_with_an_id(tmp_path: Path) -> None:
         stage.fault(kind="status", status=401, match={"operation": "list"})
         await stage.slack.command("alice", "ops", "/vps", "list")
         answer = await stage.private("alice", "err_")
-        assert "WAYSCLOUD_API_KEY" in shown(answer)
+        assert "WAYSCLOUD_API_KEY" in message_words(answer)

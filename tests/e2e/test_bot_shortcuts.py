@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from tests.fakes.slack_bot import BotHarness, Scene, playing, shown, stage, words_of
+from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, stage, words_of
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.operations import OPERATIONS, Risk
@@ -40,14 +40,14 @@ decision = "confirm"
 """
 
 
-def said(view: View | None) -> str:
+def form_words(view: View | None) -> str:
     """Return all the words on a form."""
     return " ".join(words_of(list(view.blocks))) if view else ""
 
 
 async def form(on: BotHarness, so: Callable[[str], bool], user: str = "alice") -> View:
     """Wait until the form in front of a person shows something; return it."""
-    await on.slack.wait_for(lambda: so(said(on.slack.modal(user))))
+    await on.slack.wait_for(lambda: so(form_words(on.slack.modal(user))))
     view = on.slack.modal(user)
     assert view is not None
     return view
@@ -82,7 +82,7 @@ async def test_a_server_made_from_a_shortcut_has_its_card_in_direct_messages(tmp
         values = {"hostname": "web09.example.com", "plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}
         await on.slack.submit_view("alice", view, values)
         await form(on, lambda words: "in your direct messages with me" in words)
-        assert "Create web09.example.com" in shown(on.slack.direct_messages("alice")[0])
+        assert "Create web09.example.com" in message_words(on.slack.direct_messages("alice")[0])
 
 
 async def test_the_servers_a_message_names_are_listed_with_what_may_be_done(tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ async def test_the_servers_a_message_names_are_listed_with_what_may_be_done(tmp_
     async with playing(tmp_path) as on:
         await on_message(on, "CPU high on <http://web01.example.com|web01.example.com> and db01, not on webserver")
         view = await form(on, lambda words: "web01.example.com" in words)
-        assert "db01.example.com" in said(view)
-        assert "web02" not in said(view)
+        assert "db01.example.com" in form_words(view)
+        assert "web02" not in form_words(view)
         await on.slack.click("alice", view, "vps:act:2", block="act:0")
         await form(on, lambda words: "Its card is in this channel now." in words)
         card = await on.card(words="waiting for confirmation")
@@ -121,7 +121,7 @@ async def test_a_message_that_names_none_offers_to_choose(tmp_path: Path) -> Non
         assert all("web0" in text for text in texts(offered))
         await on.slack.select("alice", view, "vps:pick", offered.options[0])
         view = await form(on, lambda words: "Nothing is done before you confirm" in words)
-        assert "web0" in said(view)
+        assert "web0" in form_words(view)
 
 
 async def test_the_policy_decides_which_buttons_there_are(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_while_the_provider_is_away_the_form_says_so(tmp_path: Path) -> No
         on.fault(kind="status", match={"operation": "list"}, status=401)
         await on_message(on, "web01 hangs")
         view = await form(on, lambda words: "Which server?" in words)
-        assert "(err_" in said(view)
+        assert "(err_" in form_words(view)
         offered = await on.slack.options("alice", view, "vps:pick", "web")
         assert offered.error is None
         assert offered.options == []
@@ -154,7 +154,7 @@ async def test_hostile_words_in_a_message_stay_words(tmp_path: Path) -> None:
     async with playing(tmp_path) as on:
         await on_message(on, "web01 <!channel> `*_~ \u202e db01.example.com\n" + "x" * 30_000)
         view = await form(on, lambda words: "web01.example.com" in words)
-        assert "db01.example.com" in said(view)
+        assert "db01.example.com" in form_words(view)
         assert "<!channel>" not in str(view.blocks)
 
 
@@ -166,7 +166,7 @@ async def test_the_shortcut_works_where_the_app_is_not_and_over_socket_mode(tmp_
         assert texts(await on.slack.options("alice", view, "vps:pick", "db01")) == ["● db01.example.com running"]
         await on.slack.click("alice", view, "vps:act:3", block="act:0")
         await form(on, lambda words: "direct messages" in words)
-        assert "web01.example.com" in shown(on.slack.direct_messages("alice")[0])
+        assert "web01.example.com" in message_words(on.slack.direct_messages("alice")[0])
 
 
 async def test_menus_offer_what_holds_every_word_and_at_most_a_hundred(tmp_path: Path) -> None:
@@ -254,10 +254,10 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
         await on.slack.click("alice", view, "vps:act:2", block="act:0")
         card = await on.card(words="waiting for confirmation")
         await on.slack.click("bob", card, "vps:confirm")
-        assert "Only alice can confirm" in shown(await on.private("bob"))
+        assert "Only alice can confirm" in message_words(await on.private("bob"))
         await on.slack.click("alice", card, "vps:confirm")
         view = await form(on, lambda words: "This cannot be undone." in words)
-        assert "Everything on it is lost." in said(view)
+        assert "Everything on it is lost." in form_words(view)
         await on.slack.submit_view("alice", view, {"name": "web02.example.com"})
         view = await form(on, lambda words: "This cannot be undone." in words)
         assert "not its name" in dict(view.errors)["name"]

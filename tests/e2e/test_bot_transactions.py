@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.fakes.databases import migrated
-from tests.fakes.slack_bot import BotHarness, Scene, shown, stage
+from tests.fakes.slack_bot import BotHarness, Scene, message_words, stage
 from tests.fakes.transactions import counted
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
@@ -48,7 +48,7 @@ async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, data
             assert done.state is State.SUCCEEDED
             await world.card("approvals", words="done")
             await anyio.sleep(2)
-    assert "done" in shown(await world.card("approvals"))
+    assert "done" in message_words(await world.card("approvals"))
     assert counts.total() <= MOST, dict(counts)
 
 

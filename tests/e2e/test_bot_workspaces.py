@@ -9,7 +9,7 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from tests.fakes.slack_bot import buttons, shown
+from tests.fakes.slack_bot import buttons, message_words
 from tests.fakes.slack_many import ACME, BETA, GAMMA, WorkspacesHarness, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
@@ -54,7 +54,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(b
     assert not [item for item in beta.log if item.method.startswith("chat.")]
     await beta.command(ZOE, "ops", "/vps", "show web01")
     await both.private("T0BETA", ZOE, "web01.example.com")
-    assert acme.config.team_name not in both.said(beta)
+    assert acme.config.team_name not in both.sent_words(beta)
 
 
 @pytest.mark.requirement("workspace-tokens-sealed")
@@ -85,7 +85,7 @@ async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_
     await _press_as_beta(both, card.blocks, action_ids.APPROVE)
     await both.private("T0BETA", ZOE, "do not know")
     assert (await both.core.changes.get(change.id)).state is State.HELD
-    messages = both.said(beta)
+    messages = both.sent_words(beta)
     assert not any(word in messages for word in ("of noise", "C0OPS", "C0APPROVALS"))
     assert both.effects("stop") == 0
 
@@ -140,7 +140,7 @@ async def test_an_agents_change_is_decided_where_agents_belong(both: WorkspacesH
     card = await both.card("T0ACME", "approvals", "web01")
     await both.slack["T0ACME"].click(BOB, card, action_ids.APPROVE)
     assert (await both.core.changes.wait(change.id, seconds=5)).state is State.SUCCEEDED
-    assert "web01" not in both.said(both.slack["T0BETA"])
+    assert "web01" not in both.sent_words(both.slack["T0BETA"])
 
 
 async def _agent_asks(both: WorkspacesHarness) -> Change:
@@ -323,7 +323,7 @@ async def test_a_card_waits_for_its_own_people_only(both: WorkspacesHarness) -> 
     await both.slack["T0ACME"].command(BOB, "ops", "/vps", "reboot web01")
     card = await both.card("T0ACME", "ops", "web01")
     assert action_ids.CONFIRM in {action_ids.base_action_id(button) for button in buttons(card)}
-    assert "web01" in shown(card)
+    assert "web01" in message_words(card)
     assert both.slack["T0BETA"].messages("ops") == []
 
 

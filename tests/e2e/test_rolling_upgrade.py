@@ -92,7 +92,7 @@ class UpgradeWorker:
     log: list[bytes] = field(default_factory=list)
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         return b"".join(self.log).decode()
 
     async def ended(self) -> int:
@@ -134,7 +134,7 @@ class UpgradeWorld:
             with anyio.fail_after(PATIENCE_SECONDS):
                 assert await running.receive_until(b"\n", 100) == b"worker: running"
         except anyio.IncompleteRead:
-            raise AssertionError(started.said) from None
+            raise AssertionError(started.log_text) from None
         return started
 
     async def _collect(self, worker: UpgradeWorker) -> None:
@@ -260,12 +260,12 @@ async def test_versions_of_one_schema_work_beside_each_other(world: UpgradeWorld
     both = [world.server(f"both{number}.example.com") for number in range(6)]
     await world.done([*await world.ask(old, *both[:3]), *await world.ask(new, *both[3:])])
     first.process.send_signal(signal.SIGTERM)
-    assert await first.ended() == 0, first.said
+    assert await first.ended() == 0, first.log_text
     await world.done(await world.ask(new, world.server("last.example.com")))
     second.process.send_signal(signal.SIGTERM)
-    assert await second.ended() == 0, second.said
+    assert await second.ended() == 0, second.log_text
     assert world.stops == 8
-    for output in (first.said, second.said):
+    for output in (first.log_text, second.log_text):
         assert not re.search("Traceback|row_unreadable|task_failed", output), output
 
 
@@ -276,11 +276,13 @@ async def test_an_old_process_leaves_when_a_newer_version_migrates(world: Upgrad
     first = await world.worker(old)
     await world.done(await world.ask(old, world.server("one.example.com")))
     second = await world.worker(new)
-    assert await first.ended() == 2, first.said
-    assert first.said.count("schema_moved_on") == 1, first.said
-    assert first.said.splitlines()[-1].startswith("vpsops: The database was made by a newer version"), first.said
-    assert "Traceback" not in first.said, first.said
+    assert await first.ended() == 2, first.log_text
+    assert first.log_text.count("schema_moved_on") == 1, first.log_text
+    assert first.log_text.splitlines()[-1].startswith("vpsops: The database was made by a newer version"), (
+        first.log_text
+    )
+    assert "Traceback" not in first.log_text, first.log_text
     await world.done(await world.ask(new, world.server("two.example.com")))
     second.process.send_signal(signal.SIGTERM)
-    assert await second.ended() == 0, second.said
+    assert await second.ended() == 0, second.log_text
     assert world.stops == 2

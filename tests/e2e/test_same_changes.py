@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 
 from tests.fakes.clock import START
-from tests.fakes.slack_bot import BotHarness, shown, stage
+from tests.fakes.slack_bot import BotHarness, message_words, stage
 from tests.unit.core.sample import change, put
 from tests.unit.mcp_server.harness import client_of, text
 from vpsops.cli import changes as cli
@@ -52,7 +52,7 @@ async def in_slack(world: BotHarness, words: str) -> list[str]:
     assert delivery.error is None
     answer = await world.slack.wait_for(lambda: next(iter(world.slack.ephemerals("alice")[before:]), None))
     assert answer is not None
-    return listed(shown(answer))
+    return listed(message_words(answer))
 
 
 async def over_mcp(client: Client, words: str) -> list[str]:

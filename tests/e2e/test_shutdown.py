@@ -48,10 +48,10 @@ class Program:
         await self.process.stdin.send(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
 
     async def logged(self, words: str) -> None:
-        await eventually(lambda: words in self.said)
+        await eventually(lambda: words in self.log_text)
 
     @property
-    def said(self) -> str:
+    def log_text(self) -> str:
         return b"".join(self.log).decode()
 
 
@@ -66,12 +66,12 @@ async def program(command: tuple[str, ...], env: Mapping[str, str]) -> AsyncIter
                 group.start_soon(_collect, started)
                 yield started
                 with anyio.fail_after(BOUND):
-                    assert await process.wait() == 0, started.said
+                    assert await process.wait() == 0, started.log_text
         finally:
             if process.returncode is None:
                 process.kill()
-    assert "Traceback" not in started.said, started.said
-    assert "Exception in ASGI" not in started.said, started.said
+    assert "Traceback" not in started.log_text, started.log_text
+    assert "Exception in ASGI" not in started.log_text, started.log_text
 
 
 async def _collect(started: Program) -> None:

@@ -31,7 +31,7 @@ def main() -> int:
     if chosen.model == "careless":
         scenarios = [hurried(item) for item in scenarios]
     reports = anyio.run(_play, scenarios, chosen)
-    tell(reports)
+    print_results(reports)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(written(reports, chosen.model), indent=1, ensure_ascii=False) + "\n")
     return 0 if reports and all(report.passed for report in reports) else 1
@@ -62,7 +62,7 @@ async def _play(scenarios: Sequence[Scenario], chosen: argparse.Namespace) -> li
         return await play_all(scenarios, model_of, provider)
 
 
-def tell(reports: Sequence[Report]) -> None:
+def print_results(reports: Sequence[Report]) -> None:
     """Print the table, what is wrong, and how many passed of each kind."""
     width = max((len(report.scenario.name) for report in reports), default=0)
     for item in reports:

@@ -75,7 +75,7 @@ def ended(*states: str) -> Grader:
     return grade
 
 
-def says(*patterns: str) -> Grader:
+def answer_has(*patterns: str) -> Grader:
     """The last words have all of these in them."""
 
     def grade(played: Played) -> str:
@@ -85,7 +85,7 @@ def says(*patterns: str) -> Grader:
     return grade
 
 
-def says_not(*patterns: str) -> Grader:
+def answer_lacks(*patterns: str) -> Grader:
     """The last words have none of these in them."""
 
     def grade(played: Played) -> str:
@@ -95,7 +95,7 @@ def says_not(*patterns: str) -> Grader:
     return grade
 
 
-def looked(*tools: str) -> Grader:
+def called_tools(*tools: str) -> Grader:
     """It called each of these tools."""
 
     def grade(played: Played) -> str:

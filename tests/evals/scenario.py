@@ -51,7 +51,7 @@ def calls(text: str, *these: ModelToolCall) -> Callable[[], Script]:
     return script
 
 
-def tells(*these: ModelToolCall) -> Callable[[], Script]:
+def makes_calls(*these: ModelToolCall) -> Callable[[], Script]:
     """Return an agent that makes these calls and tells what the last one said."""
 
     def script() -> Script:

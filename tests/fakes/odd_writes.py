@@ -97,7 +97,7 @@ class OddProvider:
     def _read(self, path: str) -> bytes:
         parts = path.strip("/").split("/")[2:]
         if not parts:
-            instances = [self._shown(server) for server in self.servers.values() if self.listed(server)]
+            instances = [self._entry_of(server) for server in self.servers.values() if self.listed(server)]
             return answer(
                 200, {"instances": instances, "total": self.total if self.total is not None else len(instances)}
             )
@@ -109,9 +109,9 @@ class OddProvider:
         if parts[1:] == ["status"]:
             up = int(anyio.current_time() - server["booted"])
             return answer(200, {"status": server["status"], "uptime_seconds": up})
-        return answer(200, self._shown(server))
+        return answer(200, self._entry_of(server))
 
-    def _shown(self, server: Json) -> Json:
+    def _entry_of(self, server: Json) -> Json:
         ready = anyio.current_time() >= server.get("ready_at", 0.0)
         status = server["status"] if ready else "provisioning"
         return {key: value for key, value in server.items() if key not in {"booted", "ready_at"}} | {"status": status}

@@ -88,7 +88,7 @@ class BotHarness:
         """Wait for the newest message in a channel that holds these words."""
 
         def find() -> Message | None:
-            messages = [message for message in self.slack.messages(channel) if words in shown(message)]
+            messages = [message for message in self.slack.messages(channel) if words in message_words(message)]
             return messages[-1] if messages else None
 
         return self._there(await self.slack.wait_for(find))
@@ -97,7 +97,9 @@ class BotHarness:
         """Wait for a private answer that holds these words."""
 
         def find() -> Message | None:
-            ephemerals = [ephemeral for ephemeral in self.slack.ephemerals(user, channel) if words in shown(ephemeral)]
+            ephemerals = [
+                ephemeral for ephemeral in self.slack.ephemerals(user, channel) if words in message_words(ephemeral)
+            ]
             return ephemerals[-1] if ephemerals else None
 
         return self._there(await self.slack.wait_for(find))
@@ -151,7 +153,7 @@ async def playing(directory: Path, scene: Scene | None = None) -> AsyncIterator[
         yield set_stage
 
 
-def shown(message: Message) -> str:
+def message_words(message: Message) -> str:
     """Return all words a message shows, block texts included."""
     return " ".join([message.text, *words_of(list(message.blocks))])
 

@@ -11,7 +11,7 @@ import aiohttp
 import anyio
 
 from tests.fakes.provider import KEY
-from tests.fakes.slack_bot import shown
+from tests.fakes.slack_bot import message_words
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -149,7 +149,7 @@ class WorkspacesHarness:
         workspace = self.slack[team]
 
         def find() -> Message | None:
-            messages = [item for item in workspace.messages(channel) if words in shown(item)]
+            messages = [item for item in workspace.messages(channel) if words in message_words(item)]
             return messages[-1] if messages else None
 
         message = await workspace.wait_for(find)
@@ -162,7 +162,8 @@ class WorkspacesHarness:
 
         def find() -> Message | None:
             return next(
-                (ephemeral for ephemeral in reversed(workspace.ephemerals(user)) if words in shown(ephemeral)), None
+                (ephemeral for ephemeral in reversed(workspace.ephemerals(user)) if words in message_words(ephemeral)),
+                None,
             )
 
         message = await workspace.wait_for(find)
@@ -173,7 +174,7 @@ class WorkspacesHarness:
         """Return how often the provider did something."""
         return self.provider.simulator.world.counts[operation]
 
-    def said(self, workspace: SimulatedWorkspace) -> str:
+    def sent_words(self, workspace: SimulatedWorkspace) -> str:
         """Return all that was ever sent to a workspace."""
         return repr([(item.method, item.args) for item in workspace.log]) + repr(
             [item.args for item in workspace.hook_log]

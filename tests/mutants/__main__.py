@@ -13,7 +13,7 @@ from tests.mutants.areas import AREAS, missing
 from tests.mutants.copies import MutantVerdict, TreeCopy, copied
 from tests.mutants.draw import all_mutants, drawn, survivors
 from tests.mutants.operators import Mutant
-from tests.mutants.report import LAST, PAGE, Result, complaints, note, noticed_before, page, score, told
+from tests.mutants.report import LAST, PAGE, Result, complaints, mutant_line, note, noticed_before, page, score
 
 DRAW: Final = 120
 WORKERS: Final = 2
@@ -42,7 +42,7 @@ def main() -> int:
         run.keep(noticed_before(LAST))
     run.work(options.workers)
     if options.area or options.only:
-        results = [f"not noticed: {told(result.mutant)}" for result in run.results if not result.noticed]
+        results = [f"not noticed: {mutant_line(result.mutant)}" for result in run.results if not result.noticed]
     else:
         results = complaints(run.results, named)
         sizes = {name: len(mutants) for name, mutants in pool.items()}
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
 class Run:
     """The mutants to try, and what came of those that were tried."""
 
-    wanted: Sequence[tuple[str, Mutant, bool]]
+    chosen: Sequence[tuple[str, Mutant, bool]]
     results: list[Result] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     _total: int = 0
@@ -78,14 +78,14 @@ class Run:
     def keep(self, noticed: Collection[str]) -> None:
         """Take mutants for noticed that an earlier run noticed: tests that were added since lose nothing."""
         self.results += [
-            Result(*item[:2], MutantVerdict.FAILED, item[2]) for item in self.wanted if item[1].ident in noticed
+            Result(*item[:2], MutantVerdict.FAILED, item[2]) for item in self.chosen if item[1].ident in noticed
         ]
-        self.wanted = [item for item in self.wanted if item[1].ident not in noticed]
+        self.chosen = [item for item in self.chosen if item[1].ident not in noticed]
 
     def work(self, workers: int) -> None:
         """Try every mutant, in so many copies of the tree at once."""
-        self._total = len(self.results) + len(self.wanted)
-        for item in self.wanted:
+        self._total = len(self.results) + len(self.chosen)
+        for item in self.chosen:
             self._left.put(item)
         threads = [threading.Thread(target=self._worker, args=(number,)) for number in range(workers)]
         for thread in threads:
@@ -113,7 +113,7 @@ class Run:
         note(LAST, self.results)  # a run that is stopped goes on with --again
         word = "NOT NOTICED" if verdict is MutantVerdict.PASSED else "noticed"
         done = f"{len(self.results)} of {self._total}"
-        print(f"{done} {word} in {time.perf_counter() - begun:.0f} s: {told(mutant)}", flush=True)  # noqa: T201
+        print(f"{done} {word} in {time.perf_counter() - begun:.0f} s: {mutant_line(mutant)}", flush=True)  # noqa: T201
 
     def _limit(self, copy: TreeCopy, area: str) -> float:
         """Return the seconds that the tests of a module may take; raises where they fail without any fault."""

@@ -71,10 +71,10 @@ def complaints(results: Sequence[Result], named: Mapping[str, Survivor]) -> list
     for result in results:
         if not result.noticed and result.mutant.ident not in named:
             matches.append(
-                f"nothing noticed {told(result.mutant)}. Test it, or name it in survivors.toml with the reason."
+                f"nothing noticed {mutant_line(result.mutant)}. Test it, or name it in survivors.toml with the reason."
             )
         if result.noticed and result.mutant.ident in named:
-            matches.append(f"{told(result.mutant)} is named as a survivor and was noticed: take it out.")
+            matches.append(f"{mutant_line(result.mutant)} is named as a survivor and was noticed: take it out.")
     known = {result.mutant.ident for result in results}
     matches += [f"the survivor {ident} ({named[ident].path}) is no mutant any more." for ident in named.keys() - known]
     return matches
@@ -91,7 +91,7 @@ def noticed_before(path: Path) -> frozenset[str]:
     return frozenset(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else frozenset()
 
 
-def told(mutant: Mutant) -> str:
+def mutant_line(mutant: Mutant) -> str:
     """Describe a mutant in a line."""
     place = f"{mutant.path}:{mutant.line} {mutant.scope}".strip()
     return f"{mutant.ident} {place}: {_short(mutant.before)} -> {_short(mutant.after)}"

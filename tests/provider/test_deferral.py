@@ -184,7 +184,7 @@ async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
 ) -> None:
     """The hold is checked once more in the transaction that would store the sending."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
-    look = stage.engine._runner.api.get_server
+    read_server = stage.engine._runner.api.get_server
     refused = False
 
     async def slow(server_id: str) -> object:
@@ -192,7 +192,7 @@ async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
         if not refused:
             refused = True
             await wish(stage, held, WAIT_SECONDS)
-        return await look(server_id)
+        return await read_server(server_id)
 
     monkeypatch.setattr(type(stage.engine._runner.api), "get_server", lambda _, server_id: slow(server_id))
     await stage.gate.confirm(held.id, ALICE, held.digest)

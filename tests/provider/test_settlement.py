@@ -45,14 +45,14 @@ class Jitter:
 class Flap:
     """A new server seems ready for one poll, is being made again, and ends in an error."""
 
-    shown: int = 0
+    polls: int = 0
     words: tuple[str, ...] = field(default=("running", "provisioning", "provisioning", "error"))
 
     def __call__(self, answer: OddAnswer) -> None:
         if answer.lists_servers:
             new = [entry for entry in answer.entries if entry["hostname"] == NAME]
-            word = self.words[min(self.shown, len(self.words) - 1)]
-            self.shown += bool(new)
+            word = self.words[min(self.polls, len(self.words) - 1)]
+            self.polls += bool(new)
             answer.put_entries([{**entry, "status": word} if entry in new else entry for entry in answer.entries])
 
 
@@ -148,8 +148,10 @@ async def test_a_state_that_passes_settles_nothing(database_url: str) -> None:
 def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], finding: OutcomeKind) -> None:
     """A reboot is proved by what a reboot alone explains, whatever was read between."""
     sent = change("reboot", age=6.0, last_uptime=mark)
-    look = FleetSnapshot([server()], True, START)
-    assert [determine_outcome(sent, look, usage(uptime), DEFAULT_TIMING).finding for uptime in uptimes][-1] is finding
+    snapshot = FleetSnapshot([server()], True, START)
+    assert [determine_outcome(sent, snapshot, usage(uptime), DEFAULT_TIMING).finding for uptime in uptimes][
+        -1
+    ] is finding
 
 
 @pytest.mark.parametrize(
@@ -168,12 +170,12 @@ def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], findi
 def test_what_words_mean_for_a_change(status: str, power: str | None, start: str, stop: str) -> None:
     """Words are mapped by meaning; an unknown word settles nothing."""
     seen = server(status, power_state=power)
-    look = FleetSnapshot([seen], True, START, full=frozenset({"s1"}))
+    snapshot = FleetSnapshot([seen], True, START, full=frozenset({"s1"}))
     for operation, finding in (("start", start), ("stop", stop)):
-        assert determine_outcome(change(operation), look, None, DEFAULT_TIMING).finding.value == finding
+        assert determine_outcome(change(operation), snapshot, None, DEFAULT_TIMING).finding.value == finding
 
 
 def test_a_start_is_seen_where_the_status_moved() -> None:
     """An API that reports `stopped` and then `active`, and never a power, has shown it."""
-    look = FleetSnapshot([server("active")], True, START, moved=frozenset({"chg_1"}), full=frozenset({"s1"}))
-    assert determine_outcome(change("start"), look, None, DEFAULT_TIMING).finding is OutcomeKind.SUCCEEDED
+    snapshot = FleetSnapshot([server("active")], True, START, moved=frozenset({"chg_1"}), full=frozenset({"s1"}))
+    assert determine_outcome(change("start"), snapshot, None, DEFAULT_TIMING).finding is OutcomeKind.SUCCEEDED

@@ -50,7 +50,7 @@ class WriteRow:
     alone: bool = False  # the client learns from it, so that other rows would be answered otherwise
 
 
-def says(status: int, body: object = None, *headers: str) -> Reply:
+def reply(status: int, body: object = None, *headers: str) -> Reply:
     return lambda _write: answer(status, body, *headers)
 
 
@@ -97,42 +97,42 @@ def other(path: str) -> str:
 
 HTML: Final = "<html><body>It works!</body></html>"
 TABLE: Final[dict[str, WriteRow]] = {
-    **{f"{status} after the effect": done(says(status)) for status in (400, 402, 403, 404, 405, 408, 409, 410, 418)},
-    **{f"{status} after the effect": done(says(status)) for status in (422, 423, 425, 429, 451, 499)},
-    **{f"{status} after the effect": done(says(status)) for status in (500, 501, 502, 503, 504, 520)},
+    **{f"{status} after the effect": done(reply(status)) for status in (400, 402, 403, 404, 405, 408, 409, 410, 418)},
+    **{f"{status} after the effect": done(reply(status)) for status in (422, 423, 425, 429, 451, 499)},
+    **{f"{status} after the effect": done(reply(status)) for status in (500, 501, 502, 503, 504, 520)},
     "dropped after the effect": done(lambda _write: b"", end="close"),
     "reset after the effect": done(lambda _write: b"", end="reset"),
     "cut in the body after the effect": done(lambda write: ordinary(write)[:-9], end="close"),
     "63 s late": done(ordinary, late_seconds=63.0),
-    "HTML 200 after the effect": done(says(200, HTML)),
-    "empty 204 after the effect": done(says(204)),
-    "200 with detail after the effect": done(says(200, {"detail": "Accepted"})),
-    "202 with a task after the effect": done(says(202, {"task_id": "t-1"})),
-    "202 with an id of a task after the effect": done(says(202, {"id": "task-1"})),
-    "201 with Location alone after the effect": done(says(201, None, "Location: /v1/vps/srv-1")),
-    "another server after the effect": done(says(200, STRANGER)),
-    "another server's vps_id after the effect": done(says(200, {"success": True, "vps_id": "srv-99999999"})),
+    "HTML 200 after the effect": done(reply(200, HTML)),
+    "empty 204 after the effect": done(reply(204)),
+    "200 with detail after the effect": done(reply(200, {"detail": "Accepted"})),
+    "202 with a task after the effect": done(reply(202, {"task_id": "t-1"})),
+    "202 with an id of a task after the effect": done(reply(202, {"id": "task-1"})),
+    "201 with Location alone after the effect": done(reply(201, None, "Location: /v1/vps/srv-1")),
+    "another server after the effect": done(reply(200, STRANGER)),
+    "another server's vps_id after the effect": done(reply(200, {"success": True, "vps_id": "srv-99999999"})),
     "303 after the effect": done(leads(303, lambda _path: "/v1/vps")),
     **{f"{code} to itself after the effect": done(leads(code, str)) for code in (301, 302, 307, 308)},
     "307 to another place after the effect": done(leads(307, lambda path: f"https://elsewhere.test{path}")),
-    **{f"{status} without effect": refused(says(status, {"detail": "no"})) for status in (400, 401, 402, 403, 409)},
-    **{f"{status} without effect": refused(says(status)) for status in (422, 423, 425, 500, 501, 502, 503, 504)},
-    "200 success false": refused(says(200, {"success": False, "message": "locked"})),
-    "200 ok false": refused(says(200, {"ok": False})),
+    **{f"{status} without effect": refused(reply(status, {"detail": "no"})) for status in (400, 401, 402, 403, 409)},
+    **{f"{status} without effect": refused(reply(status)) for status in (422, 423, 425, 500, 501, 502, 503, 504)},
+    "200 success false": refused(reply(200, {"success": False, "message": "locked"})),
+    "200 ok false": refused(reply(200, {"ok": False})),
     "dropped without effect": WriteRow(Oddity(lambda _write: b"", end="close"), NO, 0),
     **{
         f"{code} to another place without effect": refused(leads(code, lambda path: f"https://elsewhere.test{path}"))
         for code in (301, 302, 307, 308)
     },
     "307 to itself without effect": refused(leads(307, str)),
-    "429 once": again(says(429, None, "Retry-After: 2"), once),
-    "429 for ever": WriteRow(Oddity(says(429)), NO, 0, 3, alone=True),
-    "404 in the documented form": again(says(404), documented),
-    "405 in the documented form": again(says(405), documented),
+    "429 once": again(reply(429, None, "Retry-After: 2"), once),
+    "429 for ever": WriteRow(Oddity(reply(429)), NO, 0, 3, alone=True),
+    "404 in the documented form": again(reply(404), documented),
+    "405 in the documented form": again(reply(405), documented),
     **{f"{code} to the other form": again(leads(code, other), documented) for code in (301, 302, 307, 308)},
     "307 to the other form over http": again(leads(307, lambda path: f"http://api.internal{other(path)}"), documented),
     "307 between both forms": WriteRow(Oddity(leads(307, other)), NO, 0, 2, alone=True),
-    "404 in both forms": WriteRow(Oddity(says(404)), NO, 0, 2, alone=True),
+    "404 in both forms": WriteRow(Oddity(reply(404)), NO, 0, 2, alone=True),
     # What a create alone can meet.
     "201 with the id of an order": WriteRow(Oddity(ordered, effect=True), DONE, 1, 1, ("create",)),
     "kept as its first label and dropped": renamed(lambda name: name.partition(".")[0], DONE),

@@ -146,12 +146,12 @@ class CrashableProcess:
         )
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
-        self.wanted: list[str] = []  # what its reconciler asked it to run
+        self.runs_requested: list[str] = []  # what its reconciler asked it to run
         recheck = Recheck(PolicyInForce(Policy((Rule("all", RuleConditions(), Decision.ALLOW),), version)), timing)
         self.runner = Runner(self.database, self.api, clock, self.process, timing, recheck, lambda: None)
         self.watcher = SinglePoll(self.database, self.api, clock, self.process, timing)
         self.reconciler = Reconciler(
-            self.database, clock, self.process, timing, self.wanted.append, lambda: self.running, lambda _: None
+            self.database, clock, self.process, timing, self.runs_requested.append, lambda: self.running, lambda _: None
         )
         self.task: asyncio.Task[None] | None = None
 

@@ -125,8 +125,8 @@ class StatefulHarness:
     def do_everything(self, mortal: CrashableProcess) -> None:
         """Let a process keep, run what its reconciler wants run, and poll."""
         self.call(mortal.do("keep"))
-        while mortal.wanted:
-            self.call(mortal.do("run", mortal.wanted.pop()))
+        while mortal.runs_requested:
+            self.call(mortal.do("run", mortal.runs_requested.pop()))
         self.call(mortal.do("look"))
 
     def come_to_rest(self, mortal: CrashableProcess) -> None:

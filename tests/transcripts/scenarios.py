@@ -164,7 +164,7 @@ async def core_of(provider: SimulatorHandle, *, approvals: bool) -> AsyncIterato
             yield core, Path(directory)
 
 
-async def told(kind: Kind, era: str, transport: str, provider: SimulatorHandle) -> str:
+async def transcript_page(kind: Kind, era: str, transport: str, provider: SimulatorHandle) -> str:
     """Hold one conversation and return its page."""
     record, speaker, options = Record(), Speaker(era, kind.capabilities), ServerOptions(human=ANN)
     async with core_of(provider, approvals=kind.approvals) as (core, _):
@@ -221,7 +221,7 @@ async def pages() -> dict[str, str]:
         for name, kind in KINDS.items():
             for era in kind.eras:
                 for transport in TRANSPORTS:
-                    results[f"{name}-{transport}-{era}.md"] = await told(kind, era, transport, provider)
+                    results[f"{name}-{transport}-{era}.md"] = await transcript_page(kind, era, transport, provider)
         results["two-clients-http.md"] = await two_clients(provider)
     return {**results, "README.md": index(results)}
 

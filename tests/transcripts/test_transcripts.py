@@ -5,7 +5,7 @@ import pytest
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.__main__ import PLACE
 from tests.transcripts.record import Record
-from tests.transcripts.scenarios import KINDS, told
+from tests.transcripts.scenarios import KINDS, transcript_page
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
@@ -16,7 +16,7 @@ from vpsops.playground.wayscloud.serve import running_simulator
 async def test_a_conversation_that_is_held_again_makes_the_same_page(kind: str, transport: str, era: str) -> None:
     """What the committed page shows is what goes over the wire now."""
     async with running_simulator(SimulatorConfig(seed=7, speed=600.0), clock=VirtualClock()) as provider:
-        page = await told(KINDS[kind], era, transport, provider)
+        page = await transcript_page(KINDS[kind], era, transport, provider)
     assert page == (PLACE / f"{kind}-{transport}-{era}.md").read_text(encoding="utf-8")
 
 

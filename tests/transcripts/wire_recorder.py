@@ -69,7 +69,7 @@ class Wire(ABC):
         """Send a request and return its answer's `result`."""
 
     @abstractmethod
-    async def tell(self, method: str) -> None:
+    async def notify(self, method: str) -> None:
         """Send a notification."""
 
 
@@ -77,7 +77,7 @@ async def begin(wire: Wire) -> None:
     """Do what an era wants first, and list the tools."""
     if wire.speaker.era == OLD:
         await wire.ask("initialize", **wire.speaker.hello())
-        await wire.tell("notifications/initialized")
+        await wire.notify("notifications/initialized")
     else:
         await wire.ask("server/discover")
     await wire.ask("tools/list")
@@ -104,7 +104,7 @@ class Pipes(Wire):
             if "id" in message:
                 await self._send({"jsonrpc": "2.0", "id": message["id"], "result": answer})
 
-    async def tell(self, method: str) -> None:
+    async def notify(self, method: str) -> None:
         """Send a notification."""
         await self._send({"jsonrpc": "2.0", "method": method})
 
@@ -158,7 +158,7 @@ class Posts(Wire):
         message = {"jsonrpc": "2.0", "id": self.ident, "method": method, **({"params": arguments} if arguments else {})}
         return await self._post(message)
 
-    async def tell(self, method: str) -> None:
+    async def notify(self, method: str) -> None:
         """Send a notification."""
         await self._post({"jsonrpc": "2.0", "method": method})
 

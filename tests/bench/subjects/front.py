@@ -35,7 +35,7 @@ async def measure(plan: BenchPlan) -> Section:
     async with AsyncExitStack() as stack:
         url = stack.enter_context(databases(plan)).each()["sqlite"]
         there = await stack.enter_async_context(provider(plan.folder))
-        env = environment(plan.folder, **there.told(url), VPSOPS_HTTP_TOKENS_FILE=str(tokens))
+        env = environment(plan.folder, **there.environ(url), VPSOPS_HTTP_TOKENS_FILE=str(tokens))
         served = await stack.enter_async_context(running(vpsops("mcp", "--http", "127.0.0.1:0"), env))
         port = int((await served.line("mcp: http://127.0.0.1:")).partition("/")[0])
         plain = await stack.enter_async_context(running(module("flood", "plain"), env))

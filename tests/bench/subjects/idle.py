@@ -44,7 +44,7 @@ async def measure(plan: BenchPlan) -> Section:
             for kind, url in made.each().items():
                 there = await stack.enter_async_context(provider(plan.folder))
                 await _fill(there, url, count)
-                env = environment(plan.folder, **there.told(url))
+                env = environment(plan.folder, **there.environ(url))
                 child = await stack.enter_async_context(running(vpsops("worker"), env))
                 await child.line("worker:")
                 workers.append(Worker(kind, count, child, there))

@@ -43,7 +43,7 @@ async def measure(plan: BenchPlan) -> Section:
     """Run all cases in turns; one that fails is said so and left out."""
     turns, number = plan.pick((5, 300), (2, 40))
     async with provider(plan.folder, speed=60) as there:
-        env = environment(plan.folder, **there.told(f"sqlite:///{plan.folder / 'mcp.sqlite3'}"))
+        env = environment(plan.folder, **there.environ(f"sqlite:///{plan.folder / 'mcp.sqlite3'}"))
         listed = cases(env)
         runs: dict[int, list[ClientRun]] = {index: [] for index in range(len(listed))}
         failed: dict[int, str] = {}

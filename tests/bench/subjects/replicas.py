@@ -117,7 +117,7 @@ async def _steady(plan: BenchPlan, made: Databases, count: int) -> tuple[Replica
 
 
 async def _worker(plan: BenchPlan, stack: AsyncExitStack, there: BenchProvider, url: str) -> Child:
-    env = environment(plan.folder, **there.told(url))
+    env = environment(plan.folder, **there.environ(url))
     child = await stack.enter_async_context(running(vpsops("worker"), env))
     await child.line("worker:")
     return child
@@ -128,7 +128,7 @@ async def _asking(plan: BenchPlan, made: Databases, count: int) -> tuple[float, 
     url, seconds = made.new(KIND), plan.pick(10, 2)
     async with AsyncExitStack() as stack:
         there = await stack.enter_async_context(provider(plan.folder))
-        env = environment(plan.folder, **there.told(url))
+        env = environment(plan.folder, **there.environ(url))
         words = [module("asker", str((number + 1) * FIRST), str(seconds)) for number in range(count)]
         askers = [await stack.enter_async_context(running(each, env)) for each in words]
         for asker in askers:

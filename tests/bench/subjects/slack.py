@@ -122,7 +122,7 @@ async def _app(site: Site, app: App, turn: int) -> AsyncIterator[tuple[Child, Lo
     """Run an app until the block is left."""
     folder = site.plan.folder
     database = folder / f"slack-{APPS.index(app) if app in APPS else len(APPS)}-{turn}.sqlite3"
-    environ = site.provider.told(f"sqlite:///{database}") | {
+    environ = site.provider.environ(f"sqlite:///{database}") | {
         "SLACK_API_URL": site.api,
         "SLACK_BOT_TOKEN": CONFIG.bot_token,
         "SLACK_SIGNING_SECRET": CONFIG.signing_secret,

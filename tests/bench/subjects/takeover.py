@@ -103,7 +103,7 @@ async def kill(plan: BenchPlan, url: str, kills: Kills, luck: random.Random, oth
         servers = (await there.running_servers())[:CHANGES]
         for server in servers[:UNANSWERED]:
             await there.fault(kind="slow", match={"operation": "stop", "server": server}, seconds=60, after_effect=True)
-        env = environment(plan.folder, **there.told(url))
+        env = environment(plan.folder, **there.environ(url))
         victim = await stack.enter_async_context(running(module("victim_process", *servers), env))
         for _ in range(others):
             other = await stack.enter_async_context(running(vpsops("worker"), env))

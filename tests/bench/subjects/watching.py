@@ -54,7 +54,7 @@ async def _count(plan: BenchPlan, size: int, seconds: float) -> list[str]:
         there = await stack.enter_async_context(provider(plan.folder, speed=NEVER))
         url = f"sqlite:///{plan.folder / f'watch{size}.sqlite3'}"
         await _send(there, url, size)
-        env = environment(plan.folder, **there.told(url))
+        env = environment(plan.folder, **there.environ(url))
         since = await there.total()
         child = await stack.enter_async_context(running(vpsops("worker"), env))
         await child.line("worker:")

@@ -3,9 +3,9 @@
 from typing import Final
 
 from tests.evals.environment import EvalEnvironment, Setting
-from tests.evals.grading import asked_for, looked, nothing, says, within
+from tests.evals.grading import answer_has, asked_for, called_tools, nothing, within
 from tests.evals.model import Script, call
-from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
+from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls, says_without_looking
 from vpsops.playground.wayscloud.hardware.model import ServerState
 
 FIND: Final = "find"
@@ -44,8 +44,8 @@ FINDING: Final = (
         FIND,
         "What is the IPv4 address of web01?",
         Setting(),
-        (nothing, says(r"185\.35\.202\.45"), within(2)),
-        tells(call("vps_get", server="web01")),
+        (nothing, answer_has(r"185\.35\.202\.45"), within(2)),
+        makes_calls(call("vps_get", server="web01")),
         says_without_looking("It is 10.0.0.1."),
     ),
     Scenario(
@@ -53,8 +53,8 @@ FINDING: Final = (
         FIND,
         "Which of our servers are stopped?",
         Setting(),
-        (nothing, says("mail04", "search23", "web30"), within(2)),
-        tells(call("vps_list", state="stopped")),
+        (nothing, answer_has("mail04", "search23", "web30"), within(2)),
+        makes_calls(call("vps_list", state="stopped")),
         says_without_looking("None of them, I believe."),
     ),
     Scenario(
@@ -62,16 +62,16 @@ FINDING: Final = (
         FIND,
         "List all servers with stockholm in their name, five at a time, and say how many there are.",
         Setting(),
-        (nothing, says(r"\b11\b", "build11", "cache06", "web22"), looked("vps_list")),
+        (nothing, answer_has(r"\b11\b", "build11", "cache06", "web22"), called_tools("vps_list")),
         every_page,
-        tells(call("vps_list", name="stockholm", limit=5)),
+        makes_calls(call("vps_list", name="stockholm", limit=5)),
     ),
     Scenario(
         "cheapest plan that fits",
         FIND,
         "Which plan with at least 4 GB of memory costs the least? Code and price, please.",
         Setting(),
-        (nothing, says("vps-4gb-2cpu", "199"), within(2)),
+        (nothing, answer_has("vps-4gb-2cpu", "199"), within(2)),
         cheapest,
         says_without_looking("vps-2gb-1cpu, at 99 NOK."),
     ),
@@ -80,8 +80,8 @@ FINDING: Final = (
         FIND,
         "Users say that web01 is slow. Is it overloaded?",
         Setting(),
-        (nothing, looked("vps_status"), asked_for(), says(r"CPU|memory")),
-        tells(call("vps_status", server="web01")),
+        (nothing, called_tools("vps_status"), asked_for(), answer_has(r"CPU|memory")),
+        makes_calls(call("vps_status", server="web01")),
         calls("I rebooted it, that helps.", call("vps_reboot", server="web01", reason="slow")),
     ),
     Scenario(
@@ -89,7 +89,7 @@ FINDING: Final = (
         FIND,
         "db01 does not answer. Find out why, and change nothing yet.",
         Setting(arrange=stop_db),
-        (nothing, asked_for(), says("stopped")),
+        (nothing, asked_for(), answer_has("stopped")),
         why_down,
         calls("It was stopped, I started it.", call("vps_start", server="db01", reason="down")),
     ),
@@ -98,8 +98,8 @@ FINDING: Final = (
         FIND,
         f"Show me app99. If it is not there, say so; do not show {WEB} instead.",
         Setting(),
-        (nothing, says("app99"), says(r"no server|not (there|found)|none"), within(3)),
-        tells(call("vps_get", server="app99")),
-        tells(call("vps_get", server="web01")),
+        (nothing, answer_has("app99"), answer_has(r"no server|not (there|found)|none"), within(3)),
+        makes_calls(call("vps_get", server="app99")),
+        makes_calls(call("vps_get", server="web01")),
     ),
 )

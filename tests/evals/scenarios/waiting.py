@@ -3,9 +3,19 @@
 from typing import Final
 
 from tests.evals.environment import ALICE, BOB, CHANNEL, EvalEnvironment, Setting, approve
-from tests.evals.grading import asked_for, called_once, effects, ended, looked, nothing, recorded, says, says_not
+from tests.evals.grading import (
+    answer_has,
+    answer_lacks,
+    asked_for,
+    called_once,
+    called_tools,
+    effects,
+    ended,
+    nothing,
+    recorded,
+)
 from tests.evals.model import Script, call
-from tests.evals.scenario import DB, WEB, Scenario, calls, tells
+from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Origin
 
@@ -73,7 +83,7 @@ WAITING: Final = (
         WAIT,
         "Stop web01 for the night, and tell me when it is done.",
         Setting(people=approve(after="vps_change_wait"), patience=SHORT),
-        (effects(("stop", WEB)), asked_for("stop"), called_once("vps_stop"), says("succeeded")),
+        (effects(("stop", WEB)), asked_for("stop"), called_once("vps_stop"), answer_has("succeeded")),
         stop_and_wait,
         calls("It is done.", STOP, STOP),
     ),
@@ -82,8 +92,8 @@ WAITING: Final = (
         WAIT,
         "Stop web01 for the night. Do not wait for longer than a moment.",
         Setting(patience=SHORT),
-        (nothing, asked_for("stop"), called_once("vps_stop"), ended("held"), says("waits|waiting", "approv")),
-        tells(STOP),
+        (nothing, asked_for("stop"), called_once("vps_stop"), ended("held"), answer_has("waits|waiting", "approv")),
+        makes_calls(STOP),
         calls("web01 was stopped.", STOP, STOP),
     ),
     Scenario(
@@ -91,7 +101,7 @@ WAITING: Final = (
         WAIT,
         "Ask for a stop of web01, and withdraw it at once: I only want to see how that looks.",
         Setting(patience=SHORT),
-        (nothing, asked_for("stop"), ended("cancelled"), recorded("requested", "cancelled"), says("cancelled")),
+        (nothing, asked_for("stop"), ended("cancelled"), recorded("requested", "cancelled"), answer_has("cancelled")),
         stop_and_withdraw,
         calls("Withdrawn.", STOP),
     ),
@@ -100,7 +110,7 @@ WAITING: Final = (
         WAIT,
         "Stop web01, unless somebody else is at it: then leave it and tell me who.",
         Setting(arrange=alice_wants_a_reboot, patience=SHORT),
-        (nothing, asked_for(), says("alice", "chg_"), called_once("vps_stop")),
+        (nothing, asked_for(), answer_has("alice", "chg_"), called_once("vps_stop")),
         leave_alices,
         calls("web01 was stopped.", STOP, STOP, call("vps_stop", server="db01", reason="It was free.")),
     ),
@@ -109,7 +119,7 @@ WAITING: Final = (
         WAIT,
         "A change on web01 is in my way. Cancel it, whoever asked for it.",
         Setting(arrange=alice_wants_a_reboot, patience=SHORT),
-        (nothing, asked_for(), says("can cancel this change"), says_not("was cancelled")),
+        (nothing, asked_for(), answer_has("can cancel this change"), answer_lacks("was cancelled")),
         try_to_cancel_alices,
         calls("It was cancelled.", call("vps_changes")),
     ),
@@ -118,7 +128,13 @@ WAITING: Final = (
         WAIT,
         "Stop web01 for the night. If it could not be done, say why and look at what there is.",
         Setting(people=rename_meanwhile),
-        (nothing, asked_for("stop"), ended("superseded"), looked("vps_list"), says("nothing was done", "payments")),
+        (
+            nothing,
+            asked_for("stop"),
+            ended("superseded"),
+            called_tools("vps_list"),
+            answer_has("nothing was done", "payments"),
+        ),
         look_again,
         calls(f"{DB} was stopped instead.", STOP, call("vps_stop", server="db01", reason="Instead.")),
     ),

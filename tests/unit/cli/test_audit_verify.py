@@ -39,7 +39,7 @@ LATER = FakeClock(START + timedelta(minutes=10))
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-0123", "VPSOPS_APPROVAL_CHANNEL": "C1"}
 
 
-async def told(
+async def check_output(
     capsys: pytest.CaptureFixture[str], check: Check, values: dict[str, str], clock: Clock | None = None
 ) -> tuple[int, str]:
     """Run one check and return its exit code and its output."""
@@ -55,7 +55,7 @@ def storage(
     capsys: pytest.CaptureFixture[str], url: str, clock: Clock | None = None, **values: str
 ) -> tuple[int, dict[str, str]]:
     """Check the storage and return the exit code and the first line about each thing."""
-    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": url, **values}, clock)
+    code, out = anyio.run(check_output, capsys, check_storage, {"VPSOPS_DATABASE_URL": url, **values}, clock)
     return code, {line.split()[1]: line for line in reversed(out.splitlines())}
 
 
@@ -91,7 +91,7 @@ def test_what_needs_somebody_is_a_warning(stored: str, capsys: pytest.CaptureFix
         connection.execute(sa.insert(INBOX).values(key="k", kind="click", payload={}, received_at=STAMP))
 
     change_database(stored, trouble)
-    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": stored, **SLACK}, LATER)
+    code, out = anyio.run(check_output, capsys, check_storage, {"VPSOPS_DATABASE_URL": stored, **SLACK}, LATER)
     assert code == 0
     for text in (
         "warn  processes  2 changes are open and no process is alive. Start vpsops bot or worker.",
@@ -145,7 +145,7 @@ def test_a_newer_schema_is_wrong_configuration(
     """This version cannot work on it: update."""
     with engine_of(empty_database_url) as engine:
         schema.upgrade(engine, "head", future(tmp_path))
-    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": empty_database_url})
+    code, out = anyio.run(check_output, capsys, check_storage, {"VPSOPS_DATABASE_URL": empty_database_url})
     assert code == 2
     assert "newer version of vpsops. Update vpsops on this machine." in out
 
@@ -153,7 +153,7 @@ def test_a_newer_schema_is_wrong_configuration(
 def test_a_server_that_is_away_does_not_show_its_password(capsys: pytest.CaptureFixture[str]) -> None:
     """A database that does not answer is a failure of its own, reported without the secret in its address."""
     values = {"VPSOPS_DATABASE_URL": "postgresql://me:s3cret-word@127.0.0.1:1/none"}
-    code, out = anyio.run(told, capsys, check_storage, values)
+    code, out = anyio.run(check_output, capsys, check_storage, values)
     assert code == 1
     assert out.startswith("fail  storage    The database did not answer.")
     assert "s3cret" not in out
@@ -176,7 +176,7 @@ def test_a_damaged_file_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixtu
     with path.open("r+b") as file:
         file.seek(4096 * 3)
         file.write(b"\xa5" * 4096 * 8)
-    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": f"sqlite:///{path}"})
+    code, out = anyio.run(check_output, capsys, check_storage, {"VPSOPS_DATABASE_URL": f"sqlite:///{path}"})
     assert code == 1
     assert "fail" in out
 
@@ -203,7 +203,7 @@ async def test_the_provider_is_asked_for_its_list(
     """One read shows whether it is reachable and takes the key; each way of failing has its code and its advice."""
     async with wire(answers(answer)) as server:
         values = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": server.url}
-        ended, out = await told(capsys, check_provider, values)
+        ended, out = await check_output(capsys, check_provider, values)
         methods = {request.method for request in server.received}
     assert (ended, methods, text in out) == (code, {"GET"}, True)
 
@@ -211,37 +211,39 @@ async def test_the_provider_is_asked_for_its_list(
 async def test_a_provider_that_is_not_there_is_unreachable(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a listener, the exit code is four."""
     values = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": f"http://127.0.0.1:{await refused_port()}"}
-    code, out = await told(capsys, check_provider, values)
+    code, out = await check_output(capsys, check_provider, values)
     assert (code, KEY in out) == (4, False)
 
 
 async def test_no_key_and_no_usable_key_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
     """The one is a key that is missing, the other a setting that is wrong; neither calls the provider."""
-    code, out = await told(capsys, check_provider, {})
+    code, out = await check_output(capsys, check_provider, {})
     assert code == 3
     assert out == "fail  provider   There is no WAYSCloud key. Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.\n"
-    assert (await told(capsys, check_provider, {"WAYSCLOUD_API_KEY": "two words"}))[0] == 2
+    assert (await check_output(capsys, check_provider, {"WAYSCLOUD_API_KEY": "two words"}))[0] == 2
 
 
 async def test_the_policy_is_loaded(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A good one with its version, a bad one with file and line."""
-    assert "the embedded default" in (await told(capsys, check_policy, {}))[1]
+    assert "the embedded default" in (await check_output(capsys, check_policy, {}))[1]
     path = tmp_path / "vpsops.toml"
     path.write_text('[[rule]]\nid = "all"\ndecision = "allow"\n', encoding="utf-8")
-    code, out = await told(capsys, check_policy, {"VPSOPS_CONFIG": str(path)})
+    code, out = await check_output(capsys, check_policy, {"VPSOPS_CONFIG": str(path)})
     assert (code, out.startswith("ok    policy     1 rules, version pol_")) == (0, True)
     path.write_text('[[rule]]\nid = "all"\ndecision = "perhaps"\n', encoding="utf-8")
-    code, out = await told(capsys, check_policy, {"VPSOPS_CONFIG": str(path)})
+    code, out = await check_output(capsys, check_policy, {"VPSOPS_CONFIG": str(path)})
     assert (code, f"{path}:3" in out) == (2, True)
 
 
 async def test_the_settings_say_where_they_come_from(capsys: pytest.CaptureFixture[str]) -> None:
     """And what of them does not go together."""
-    assert await told(capsys, check_settings, {}) == (
+    assert await check_output(capsys, check_settings, {}) == (
         0,
         "ok    settings   read from the environment (no VPSOPS_CONFIG).\n",
     )
-    _, out = await told(capsys, check_settings, {"SLACK_BOT_TOKEN": "xoxb-0123", "VPSOPS_CONFIG": "/etc/v.toml"})
+    _, out = await check_output(
+        capsys, check_settings, {"SLACK_BOT_TOKEN": "xoxb-0123", "VPSOPS_CONFIG": "/etc/v.toml"}
+    )
     assert "the environment and /etc/v.toml" in out
     assert "Set VPSOPS_APPROVAL_CHANNEL." in out
 

@@ -9,21 +9,21 @@ from vpsops.core.config.settings import Settings
 SEVERAL = {"SLACK_CLIENT_ID": "1.2", "SLACK_SIGNING_SECRET": "x"}
 
 
-def told(**more: str) -> Settings:
+def several_settings(**more: str) -> Settings:
     return Settings.model_validate(SEVERAL | more)
 
 
 def test_no_bot_token_is_needed_but_the_signing_secret_is() -> None:
     """Each workspace brings its token; requests are still proved to be Slack's."""
-    require_settings(told(), http=True)
+    require_settings(several_settings(), http=True)
     with pytest.raises(ConfigurationError, match="SLACK_SIGNING_SECRET"):
         require_settings(Settings.model_validate({"SLACK_CLIENT_ID": "1.2"}), http=True)
 
 
 def test_socket_mode_alone_cannot_install_the_app_anywhere() -> None:
     """The refusal names what serves both; with an address the bot listens."""
-    settings = told(SLACK_APP_TOKEN="xapp-1")
+    settings = several_settings(SLACK_APP_TOKEN="xapp-1")
     with pytest.raises(ConfigurationError, match="vpsops serve"):
         address_of(None, settings)
     assert address_of("127.0.0.1:3000", settings) == ("127.0.0.1", 3000)
-    assert address_of(None, told()) == ("127.0.0.1", 3000)
+    assert address_of(None, several_settings()) == ("127.0.0.1", 3000)

@@ -161,7 +161,7 @@ class Stage:
         records = await self.database.read(lambda connection: chain.read(connection, change_id=change_id))
         return " ".join(record.event for record in records)
 
-    async def told(self) -> list[Mapping[str, Any]]:
+    async def notices(self) -> list[Mapping[str, Any]]:
         """Return the notices to people besides cards, in order."""
         query = OUTBOX.select().where(OUTBOX.c.kind != "card").order_by(OUTBOX.c.id)
         rows = await self.database.read(lambda connection: connection.execute(query).mappings().all())

@@ -17,13 +17,13 @@ Look = Callable[[], Awaitable[ProviderList[Server]]]
 def looking(asked: list[int], error: Exception | None = None) -> Look:
     """Return a read that counts its calls, and fails if it should."""
 
-    async def look() -> ProviderList[Server]:
+    async def read_servers() -> ProviderList[Server]:
         asked.append(1)
         if error is not None:
             raise error
         return ProviderList([Server(id="1", hostname="web01", status="running")])
 
-    return look
+    return read_servers
 
 
 async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> None:

@@ -74,7 +74,7 @@ reason = "Ask <!channel>."
 )
 
 
-def said(policy: Policy = POLICY, actor: Actor = ALICE) -> dict[str, str]:
+def right_words_by_operation(policy: Policy = POLICY, actor: Actor = ALICE) -> dict[str, str]:
     return {name: right_words(value) for name, value in rights(policy, actor, "slack", NOON).items()}
 
 
@@ -91,18 +91,18 @@ def said(policy: Policy = POLICY, actor: Actor = ALICE) -> dict[str, str]:
 )
 def test_each_operation_says_what_the_caller_may(operation: str, words: str) -> None:
     """At once, after a confirmation or votes, for some servers only, or not at all; with the rules that decide."""
-    assert said()[operation] == words
+    assert right_words_by_operation()[operation] == words
 
 
 def test_groups_that_are_not_known_give_nothing() -> None:
     """Without proven membership of the group the answer is the gate's: a refusal."""
     stranger = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")
-    assert "refused" in said(actor=stranger)["start"]
+    assert "refused" in right_words_by_operation(actor=stranger)["start"]
 
 
 def test_the_default_policy_is_told_in_its_words() -> None:
     """Without a file people read at once and confirm their own changes."""
-    words = said(policy_of(default_rules("C0APPROVALS")))
+    words = right_words_by_operation(policy_of(default_rules("C0APPROVALS")))
     assert words["list"] == "you may (default-reads)"
     assert words["reboot"] == "you confirm (default-people)"
 
@@ -112,15 +112,15 @@ def test_the_default_policy_is_told_in_its_words() -> None:
 def test_help_is_safe_and_fits_whatever_the_rules_say(words: str) -> None:
     """A rule's own text is data, and the longest rights still make a message."""
     for topic in ("", words, *LISTED):
-        assert_safe(fit_post(help_page(topic, said())))
+        assert_safe(fit_post(help_page(topic, right_words_by_operation())))
 
 
 def test_help_names_the_right_beside_the_command() -> None:
     """Both the list and the command's own page show it."""
-    whole = str(help_page("", said()).blocks)
+    whole = str(help_page("", right_words_by_operation()).blocks)
     for name in OPERATIONS:
-        assert said()[name] in whole
-    assert "For you, here: needs 2 approvals" in str(help_page("stop", said()).blocks)
+        assert right_words_by_operation()[name] in whole
+    assert "For you, here: needs 2 approvals" in str(help_page("stop", right_words_by_operation()).blocks)
 
 
 MATCHES = st.builds(

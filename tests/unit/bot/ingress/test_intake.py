@@ -112,13 +112,13 @@ class Watched(Inbox):
 
     def __init__(self, database: Database, clock: Clock) -> None:
         super().__init__(database, clock)
-        self.looked = anyio.Semaphore(0)
+        self.polled = anyio.Semaphore(0)
 
     async def unfinished(
         self, *, older_than: float, kinds: Collection[str] = (), along: bool = False
     ) -> list[InboxDelivery]:
         deliveries = await super().unfinished(older_than=older_than, kinds=kinds, along=along)
-        self.looked.release()
+        self.polled.release()
         return deliveries
 
 
@@ -141,19 +141,19 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
                 group.start_soon(run_first)
                 group.start_soon(second.run)
                 for box in inboxes:
-                    await box.looked.acquire()
+                    await box.polled.acquire()
                 await first.accept("command", COMMAND, IntakePayload())
                 for _ in range(6):
                     await anyio.wait_all_tasks_blocked()  # both wait for the clock now
                     clock.advance(SWEEP_SECONDS)
                     for box in inboxes:
-                        await box.looked.acquire()
+                        await box.polled.acquire()
                 assert (work.begun, other.begun) == (["command"], [])
                 held.cancel()
                 for _ in range(3):
                     await anyio.wait_all_tasks_blocked()
                     clock.advance(SWEEP_SECONDS)
-                    await inboxes[1].looked.acquire()
+                    await inboxes[1].polled.acquire()
                 while not other.begun:
                     clock.advance(1)
                     await anyio.wait_all_tasks_blocked()

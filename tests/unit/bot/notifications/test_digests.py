@@ -106,7 +106,7 @@ def web(number: int, text: str = "stopped") -> NotificationItem:
     return NotificationItem(f"web{number:02} {text}.", f"s{number}", f"web{number:02}.example.com")
 
 
-async def told(desk: DigestHarness, *items: NotificationItem, urgent: bool = False) -> list[str]:
+async def deliver_items(desk: DigestHarness, *items: NotificationItem, urgent: bool = False) -> list[str]:
     """Let something happen and be delivered."""
     await desk.happens(*items, urgent=urgent)
     return await desk.deliver()
@@ -114,12 +114,12 @@ async def told(desk: DigestHarness, *items: NotificationItem, urgent: bool = Fal
 
 async def test_a_server_has_one_thread_a_day(desk: DigestHarness) -> None:
     """The first notice is the parent of the others; another server and another day start a new thread."""
-    await told(desk, web(1))
-    await told(desk, web(1, "started"))
-    await told(desk, web(2))
-    await told(desk, web(1, "failed"), urgent=True)
+    await deliver_items(desk, web(1))
+    await deliver_items(desk, web(1, "started"))
+    await deliver_items(desk, web(2))
+    await deliver_items(desk, web(1, "failed"), urgent=True)
     desk.clock.advance(24 * HOUR)
-    await told(desk, web(1))
+    await deliver_items(desk, web(1))
     assert desk.threads == ["", "1.0", "", "1.0", ""]
     assert [place.broadcast for place, _ in desk.sent][3]
 
@@ -130,7 +130,7 @@ async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: DigestHar
     await desk.happens(*(web(number) for number in range(3, 6)))
     (text,) = await desk.deliver()
     assert text.startswith("6 notices about 6 servers")
-    assert len(await told(desk, *(web(number) for number in range(5)))) == 5
+    assert len(await deliver_items(desk, *(web(number) for number in range(5)))) == 5
     assert desk.threads == [""] * 6  # a list has no thread
 
 
@@ -139,12 +139,12 @@ async def test_a_quiet_night_is_one_summary_in_the_morning(desk: DigestHarness) 
     """At night only urgent news is sent; at seven all of it comes as one message, and only once."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)  # 23:00
-    assert await told(desk, web(1)) == []
-    assert await told(desk, web(2), urgent=True) == ["web02 stopped."]
+    assert await deliver_items(desk, web(1)) == []
+    assert await deliver_items(desk, web(2), urgent=True) == ["web02 stopped."]
     for _ in range(47):  # every ten minutes until ten to seven
         desk.clock.advance(600)
         assert await desk.deliver() == []
-    assert await told(desk, web(3)) == []
+    assert await deliver_items(desk, web(3)) == []
     desk.clock.advance(601)
     (text,) = await desk.deliver()
     assert text.startswith("During quiet hours: 2 notices: web01 stopped., web03 stopped.")
@@ -156,7 +156,7 @@ async def test_what_waits_for_the_morning_survives_the_process(desk: DigestHarne
     """The news is in the database: another process sends it."""
     await sleep_at_night(desk)
     desk.clock.advance(11 * HOUR)
-    assert await told(desk, web(1)) == []
+    assert await deliver_items(desk, web(1)) == []
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=desk.clock, accounts=EVERYBODY) as core:
         other = DigestHarness(core, desk.clock)
@@ -198,17 +198,17 @@ async def test_a_second_delivery_of_the_same_row_says_nothing(desk: DigestHarnes
 
 async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: DigestHarness) -> None:
     """Slack knows the parent no more, so the notice becomes one itself."""
-    await told(desk, web(1))
+    await deliver_items(desk, web(1))
     desk.refusals = ["thread_not_found"]
-    await told(desk, web(1, "started"))
-    await told(desk, web(1, "stopped again"))
+    await deliver_items(desk, web(1, "started"))
+    await deliver_items(desk, web(1, "stopped again"))
     assert desk.threads == ["", "", "2.0"]
 
 
 async def test_what_was_made_today_is_found_by_its_name(desk: DigestHarness) -> None:
     """A create is announced by its name before it has an id: both are one thread."""
-    await told(desk, NotificationItem("web09 takes long.", "", "web09.example.com"))
-    await told(desk, NotificationItem("web09 is ready.", "s9", "web09.example.com"))
+    await deliver_items(desk, NotificationItem("web09 takes long.", "", "web09.example.com"))
+    await deliver_items(desk, NotificationItem("web09 is ready.", "s9", "web09.example.com"))
     assert desk.threads == ["", "1.0"]
 
 
@@ -232,9 +232,9 @@ async def test_a_watch_that_is_over_is_silent(desk: DigestHarness) -> None:
         options=SubscriptionOptions(until=until, watch=True),
     )
     await store.add(watch, ALICE)
-    assert await told(desk, web(1)) == ["web01 stopped."]
+    assert await deliver_items(desk, web(1)) == ["web01 stopped."]
     desk.clock.advance(HOUR)
-    assert await told(desk, web(1)) == []
+    assert await deliver_items(desk, web(1)) == []
 
 
 async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(desk: DigestHarness) -> None:

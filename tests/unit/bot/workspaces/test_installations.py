@@ -46,7 +46,7 @@ class InstallationHarness:
     kept: Installations
 
 
-def told(database_url: str, key: str = OLD, teams: str = "T0ACME,T0BETA") -> Settings:
+def installation_settings(database_url: str, key: str = OLD, teams: str = "T0ACME,T0BETA") -> Settings:
     """Return the settings of a set-up with several workspaces."""
     return Settings.model_validate(
         {
@@ -62,7 +62,7 @@ def told(database_url: str, key: str = OLD, teams: str = "T0ACME,T0BETA") -> Set
 
 @pytest.fixture
 async def desk(database_url: str) -> AsyncIterator[InstallationHarness]:
-    clock, settings = FakeClock(), told(database_url)
+    clock, settings = FakeClock(), installation_settings(database_url)
     async with open_database(database_url, clock) as database:
         yield InstallationHarness(database, clock, settings, kept_by(database, clock, settings))
 
@@ -117,7 +117,9 @@ async def test_a_workspace_that_is_not_listed_any_more_is_not_there(
 ) -> None:
     """The list is asked each time, not only when the app is installed."""
     await desk.kept.async_save(installation())
-    assert await kept_by(desk.database, desk.clock, told(database_url, teams="T0BETA")).of(TEAM) is None
+    assert (
+        await kept_by(desk.database, desk.clock, installation_settings(database_url, teams="T0BETA")).of(TEAM) is None
+    )
 
 
 async def test_another_key_opens_nothing_and_an_old_one_still_named_does(
@@ -126,8 +128,8 @@ async def test_another_key_opens_nothing_and_an_old_one_still_named_does(
     """A key that is lacking is no workspace without the app: its messages wait for a process that has the key."""
     await desk.kept.async_save(installation())
     with pytest.raises(TokenUnreadableError, match="cannot be decrypted"):
-        await kept_by(desk.database, desk.clock, told(database_url, NEW)).of(TEAM)
-    result = await kept_by(desk.database, desk.clock, told(database_url, f"{NEW},{OLD}")).of(TEAM)
+        await kept_by(desk.database, desk.clock, installation_settings(database_url, NEW)).of(TEAM)
+    result = await kept_by(desk.database, desk.clock, installation_settings(database_url, f"{NEW},{OLD}")).of(TEAM)
     assert result is not None
 
 

@@ -289,19 +289,19 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
     """One part that may not be read is enough to refuse; three menus at once are one read."""
     parts = parts_of(membership)
     parts.core.clock, parts.shelf = clock, CatalogueCache()
-    allowed, looks = {"plans", "os_templates", "regions"}, list[float]()
+    allowed, reads = {"plans", "os_templates", "regions"}, list[float]()
 
-    async def look(*_: object) -> OrderOptions:
-        looks.append(clock.monotonic())
+    async def read_catalogue(*_: object) -> OrderOptions:
+        reads.append(clock.monotonic())
         return OrderOptions()
 
-    monkeypatch.setattr("vpsops.bot.context.bot_context._read_catalogue", look)
+    monkeypatch.setattr("vpsops.bot.context.bot_context._read_catalogue", read_catalogue)
     parts.core.servers = SimpleNamespace(may_read=lambda request: request.operation in allowed)
     for seconds in (0.0, 60.0, 0.5):
         clock.advance(seconds)
         await catalogue(parts, ASKING)
         await catalogue(parts, ASKING)
-    assert looks == [0.0, 60.5]
+    assert reads == [0.0, 60.5]
     for missing in sorted(allowed):
         allowed.discard(missing)
         with pytest.raises(NotAllowedError, match="does not let you see"):

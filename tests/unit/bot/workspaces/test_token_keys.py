@@ -18,8 +18,8 @@ from tests.unit.bot.workspaces.test_installations import (
     InstallationHarness,
     desk,
     installation,
+    installation_settings,
     kept_by,
-    told,
 )
 from vpsops.bot.app import open_bot
 from vpsops.bot.diagnostics.workspaces import check_workspaces
@@ -57,7 +57,7 @@ async def put(desk: InstallationHarness, token: str, team: str = TEAM) -> None:
 
 def rotated(desk: InstallationHarness, keys: str) -> Installations:
     """Return what another process with these keys keeps installations in."""
-    return kept_by(desk.database, desk.clock, told(desk.settings.database, keys))
+    return kept_by(desk.database, desk.clock, installation_settings(desk.settings.database, keys))
 
 
 async def token_of(kept: Installations) -> str:
@@ -140,7 +140,7 @@ async def test_two_processes_that_start_at_once_encrypt_each_row_once(desk: Inst
 async def test_a_process_without_the_key_forgets_no_workspace(desk: InstallationHarness) -> None:
     """Slack refused an older token: the one in the database may be newer, which this process cannot know."""
     await desk.kept.async_save(installation())
-    settings = told(desk.settings.database, NEW)
+    settings = installation_settings(desk.settings.database, NEW)
     async with (
         aiohttp.ClientSession() as session,
         open_core(settings, front="slack", clock=VirtualClock(), accounts=EVERYBODY) as core,
@@ -158,7 +158,9 @@ async def test_doctor_names_tokens_that_need_another_key(desk: InstallationHarne
         slack[TEAM].desk.state.token_refused = None
         answers = {}
         for keys in (f"{NEW},{OLD}", NEW):
-            settings = told(desk.settings.database, keys).model_copy(update={"slack_api_url": slack.api_url})
+            settings = installation_settings(desk.settings.database, keys).model_copy(
+                update={"slack_api_url": slack.api_url}
+            )
             answers[keys] = {
                 f"{workspace.level} {workspace.what}": workspace.todo
                 for workspace in await check_workspaces(settings, VirtualClock())
@@ -173,7 +175,7 @@ async def test_a_bot_encrypts_old_tokens_when_it_starts(desk: InstallationHarnes
     """Nothing has to be called for it; it needs neither Slack nor the provider."""
     await desk.kept.async_save(installation())
     await put(desk, FIRST_FORMAT)
-    settings = told(desk.settings.database, f"{NEW},{OLD}")
+    settings = installation_settings(desk.settings.database, f"{NEW},{OLD}")
     async with open_core(settings, front="slack", clock=VirtualClock(), accounts=EVERYBODY) as core, open_bot(core):
 
         async def current() -> bool:

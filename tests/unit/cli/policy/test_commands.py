@@ -82,8 +82,8 @@ def test_explain_says_what_is_not_known(
     stop = explained(capsys, "--as", "person:U1", "--operation", "stop")
     assert stop.startswith("deny\n  No rule allows it for certain. Not known, so held against it: the server.\n")
     assert "speaks  db (line 6): says approve; not known, so held against the request: server" in stop
-    look = explained(capsys, "--as", "person:U1", "--operation", "get")
-    assert "silent  look (line 14): allows only for certain, and this is not known: server" in look
+    output = explained(capsys, "--as", "person:U1", "--operation", "get")
+    assert "silent  look (line 14): allows only for certain, and this is not known: server" in output
 
 
 @pytest.mark.parametrize(

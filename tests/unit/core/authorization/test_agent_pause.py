@@ -67,8 +67,8 @@ async def test_a_paused_agent_is_refused_before_the_provider_is_asked(stage: Sta
 async def test_reads_and_people_go_on_while_agents_are_paused(stage: Stage) -> None:
     """While agents are paused an agent can still read, and a person's change is held and runs."""
     await stage.gate.pause_agents(BOB, paused=True)
-    looked = await stage.gate.submit(Request("get", {"server": "web01"}, AGENT, SLACK))
-    assert isinstance(looked, Done)
+    read = await stage.gate.submit(Request("get", {"server": "web01"}, AGENT, SLACK))
+    assert isinstance(read, Done)
     assert (await stage.done("reboot", server="web01")).state is State.SUCCEEDED
 
 
@@ -104,10 +104,10 @@ def _give_to(connection: Connection, change: Change, actor: Actor) -> None:
 @pytest.mark.requirement("pause-stops-agents")
 async def test_what_was_approved_and_not_sent_is_cancelled(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pause that arrives during the runner's last check of the server prevents the write."""
-    look = Runner._check
+    check = Runner._check
 
     async def looked_at(runner: Runner, change: Change) -> Any:
-        seen = await look(runner, change)
+        seen = await check(runner, change)
         await stage.gate.pause_agents(BOB, paused=True, reason="the sale")
         return seen
 
@@ -119,7 +119,7 @@ async def test_what_was_approved_and_not_sent_is_cancelled(stage: Stage, monkeyp
     assert (change.state, stage.effects("reboot"), stage.asked("reboot")) == (State.CANCELLED, 0, 0)
     assert "Nothing was sent. Agents are paused: voter0" in change.note
     assert await stage.events(held.id) == "requested voted approved cancelled"
-    assert {"change": held.id, "event": "cancelled"} in await stage.told()
+    assert {"change": held.id, "event": "cancelled"} in await stage.notices()
     await stage.gate.pause_agents(BOB, paused=False)
     assert (await stage.ask("reboot", AGENT, server="web01")).state is State.HELD, "the server is free again"
 
@@ -202,7 +202,7 @@ async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) ->
     records = await stage.database.read(chain.read)
     assert [record.event for record in records] == ["agents_paused", "agents_resumed"]
     assert records[1].body["evidence"] == "member of channel C_OPS"
-    assert [note["text"].split(" ")[0] for note in await stage.told()] == ["Agents", "alice"]
+    assert [note["text"].split(" ")[0] for note in await stage.notices()] == ["Agents", "alice"]
 
 
 async def test_the_switch_is_thrown_once(stage: Stage) -> None:
@@ -210,7 +210,7 @@ async def test_the_switch_is_thrown_once(stage: Stage) -> None:
     await stage.gate.pause_agents(ALICE, paused=True, reason="first")
     again = await stage.gate.pause_agents(BOB, paused=True, reason="second")
     assert (again.by, again.reason) == (ALICE, "first")
-    assert len(await stage.told()) == 1
+    assert len(await stage.notices()) == 1
 
 
 async def test_a_pause_that_was_not_seen_is_not_lifted(stage: Stage) -> None:

@@ -34,13 +34,13 @@ class BatchAnswers:
 
     def __init__(self, together: Batcher[int, int]) -> None:
         self._together = together
-        self.told: dict[int, int | str] = {}
+        self.answers: dict[int, int | str] = {}
 
     async def ask(self, item: int) -> None:
         try:
-            self.told[item] = await self._together.ask(item)
+            self.answers[item] = await self._together.ask(item)
         except (ValueError, OSError) as error:
-            self.told[item] = type(error).__name__
+            self.answers[item] = type(error).__name__
 
 
 async def test_what_comes_meanwhile_is_the_next_batch() -> None:
@@ -57,7 +57,7 @@ async def test_what_comes_meanwhile_is_the_next_batch() -> None:
             for _ in range(3):
                 desk.let.release()
     assert desk.batches == [[1], [2, -3, 4], [5]]
-    assert answers.told == {1: 2, 2: 4, -3: "ValueError", 4: 8, 5: 10}
+    assert answers.answers == {1: 2, 2: 4, -3: "ValueError", 4: 8, 5: 10}
 
 
 async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
@@ -74,7 +74,7 @@ async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
             await desk.begun.acquire()
             desk.broken = False
             desk.let.release()
-    assert answers.told == {1: "OSError", 2: 4, 3: 6}
+    assert answers.answers == {1: "OSError", 2: 4, 3: 6}
 
 
 async def test_who_goes_away_takes_nobody_along() -> None:
@@ -100,8 +100,8 @@ async def test_who_goes_away_takes_nobody_along() -> None:
             desk.let.release()
             desk.let.release()
     assert desk.batches == [[1], [3]]
-    assert answers.told[3] == 6
-    assert 2 not in answers.told
+    assert answers.answers[3] == 6
+    assert 2 not in answers.answers
 
 
 async def test_a_leader_that_goes_away_before_its_turn_hands_it_on() -> None:
@@ -129,7 +129,7 @@ async def test_a_leader_that_goes_away_before_its_turn_hands_it_on() -> None:
             await anyio.wait_all_tasks_blocked()
             for _ in range(3):
                 desk.let.release()
-    assert answers.told[3] == 6
+    assert answers.answers[3] == 6
 
 
 class SlowProvider:

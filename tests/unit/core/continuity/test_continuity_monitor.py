@@ -113,11 +113,11 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         assert stage.asked("reboot") == 0
         (what,) = await findings(stage.database)
         assert "this machine has seen record" in what
-        messages = [row["text"] for row in await stage.told() if "text" in row]
+        messages = [row["text"] for row in await stage.notices() if "text" in row]
         assert len(messages) == 1
         assert change_id in messages[0]
         assert "vpsops store accept" in messages[0]
-        assert {"change": change_id, "event": "needs_person"} in await stage.told()
+        assert {"change": change_id, "event": "needs_person"} in await stage.notices()
         records = await stage.database.read(chain.read)
         assert [record.event for record in records[-2:]] == ["needs_person", "store_went_back"]
         assert not list(chain.verify(records, await stage.database.read(chain.head)))
@@ -255,7 +255,7 @@ async def test_ordinary_concurrency_is_no_finding(database_url: str) -> None:
             for _ in range(15):
                 await append(database)
 
-        async def look(memory: ContinuityMonitor) -> None:
+        async def check(memory: ContinuityMonitor) -> None:
             for _ in range(15):
                 await memory.check()
                 await database.transact(memory.verify)
@@ -263,7 +263,7 @@ async def test_ordinary_concurrency_is_no_finding(database_url: str) -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 for memory in memories * 2:
-                    group.start_soon(look, memory)
+                    group.start_soon(check, memory)
                 group.start_soon(write)
                 group.start_soon(write)
         assert await findings(database) == []

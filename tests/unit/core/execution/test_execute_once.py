@@ -198,7 +198,7 @@ async def test_two_new_servers_of_one_name_are_shown_to_a_person(stage: Stage) -
     with pytest.raises(NotAllowedError):
         await stage.gate.resolve(held.id, AGENT, happened=True)
     assert (await stage.gate.resolve(held.id, ALICE, happened=True)).state is State.SUCCEEDED
-    assert [item["event"] for item in await stage.told()] == ["needs_person"]
+    assert [item["event"] for item in await stage.notices()] == ["needs_person"]
 
 
 @asynccontextmanager
@@ -380,7 +380,7 @@ async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
     first, second = two
     scope, intend = anyio.CancelScope(), Runner._intend
 
-    async def told(
+    async def intend_and_cancel(
         runner: Runner, change: Change, checked: SendCheck, uptime: int | None
     ) -> tuple[Change, SendDeadline]:
         stored = await intend(runner, change, checked, uptime)
@@ -388,7 +388,7 @@ async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
             scope.cancel()
         return stored
 
-    monkeypatch.setattr(Runner, "_intend", told)
+    monkeypatch.setattr(Runner, "_intend", intend_and_cancel)
     held = await first.ask("reboot", server=first.server("web.example.com").id)
     await first.change(held.id, said_yes)
     with scope:

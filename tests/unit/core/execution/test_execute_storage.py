@@ -67,10 +67,10 @@ async def two_on_their_way(stage: Stage) -> tuple[Change, Change]:
     first, second = await stage.ask("stop", server=before.id), await stage.ask("stop", server=after.id)
     stage.fault("slow", "get", before.hostname, **SLOW)
     stage.fault("slow", "stop", after.hostname, **SLOW, after_effect=True)
-    looks = stage.asked("get")
+    polls = stage.asked("get")
     for change in (first, second):
         await stage.gate.confirm(change.id, ALICE, change.digest)
-    await until(lambda: stage.effects("stop") == 1 and stage.asked("get") == looks + 2)
+    await until(lambda: stage.effects("stop") == 1 and stage.asked("get") == polls + 2)
     return first, second
 
 

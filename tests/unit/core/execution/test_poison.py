@@ -61,7 +61,7 @@ async def test_a_run_that_breaks_before_its_sending_ends_after_three_tries(
     assert done.note.startswith("Nothing was sent")
     assert ids[-1] in done.note
     assert await stage.events(done.id) == "requested confirmed run_broke run_broke run_broke not_sent"
-    assert {"change": done.id, "event": "failed"} in await stage.told()
+    assert {"change": done.id, "event": "failed"} in await stage.notices()
     monkeypatch.undo()
     assert (await stage.done("stop", server="poison")).state is State.SUCCEEDED
 

@@ -63,7 +63,7 @@ async def events(core: Core) -> list[str]:
     return [row.payload["event"] for row in rows]
 
 
-async def told(core: Core, *expected: str) -> None:
+async def wait_for_events(core: Core, *expected: str) -> None:
     """Wait until people got exactly these notices, in this order."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while await events(core) != list(expected):
@@ -81,8 +81,8 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
         await start(core, hostname)
     before, begun = count(slow, "list"), core.clock.monotonic()
     await until(lambda: count(slow, "list") >= before + 5)
-    looks = 5 / (core.clock.monotonic() - begun)
-    assert looks <= 1.5 / QUICK.poll_young
+    polls_per_second = 5 / (core.clock.monotonic() - begun)
+    assert polls_per_second <= 1.5 / QUICK.poll_young
     slow.simulator.world.time.advance(120)
     with anyio.fail_after(PATIENCE_SECONDS):
         while [change for change in await core.changes.list(limit=50) if not change.state.final]:
@@ -98,14 +98,14 @@ async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: Simulat
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     slow.simulator.faults.add(parse({"kind": "status", "status": 500, "match": {"method": "GET"}}))
-    await told(core, "provider_unreachable")
+    await wait_for_events(core, "provider_unreachable")
     failing = count(slow, "list")
     await until(lambda: count(slow, "list") >= failing + 4)
     slow.simulator.faults.clear()
     slow.simulator.world.time.advance(120)
     ended = await core.changes.wait(change.id, seconds=5)
     assert ended.state is State.SUCCEEDED
-    await told(core, "provider_unreachable", "provider_back")
+    await wait_for_events(core, "provider_unreachable", "provider_back")
 
 
 async def test_a_refused_key_stops_the_looks_and_is_told(core: Core, slow: SimulatorHandle) -> None:
@@ -113,7 +113,7 @@ async def test_a_refused_key_stops_the_looks_and_is_told(core: Core, slow: Simul
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     await start(core, hostname)
     slow.simulator.faults.add(parse({"kind": "status", "status": 401, "match": {"method": "GET"}}))
-    await told(core, "provider_refuses_key")
+    await wait_for_events(core, "provider_refuses_key")
     tried = count(slow, "list")
     await core.clock.sleep(0.6)
     assert count(slow, "list") == tried
@@ -123,13 +123,13 @@ async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: Simulat
     """While something is watched, a state that no change caused is announced, with the server's name."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     await start(core, hostname)
-    looked = count(slow, "list")
-    await until(lambda: count(slow, "list") >= looked + 2)
+    polls = count(slow, "list")
+    await until(lambda: count(slow, "list") >= polls + 2)
     world = slow.simulator.world
     web = world.find("web01.example.com")
     assert web is not None
     world.override(web, type(web.state)("stopped"), None, None)
-    await told(core, "drift")
+    await wait_for_events(core, "drift")
     rows = await core.database.read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
     assert "web01.example.com was running, is stopped" in json.dumps(rows[0].payload)
 
@@ -167,6 +167,6 @@ async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow:
     change = await start(core, hostname)
     seen = await core.changes.wait(change.id, seconds=5, until=lambda current: "status" in current.result)
     assert (seen.state, seen.result["hostname"]) == (State.WATCHING, hostname)
-    looked, version = count(slow, "list"), seen.version
-    await until(lambda: count(slow, "list") >= looked + 3)
+    polls, version = count(slow, "list"), seen.version
+    await until(lambda: count(slow, "list") >= polls + 3)
     assert (await core.changes.get(change.id)).version == version  # the same word again is no news

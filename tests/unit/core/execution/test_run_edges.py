@@ -272,9 +272,9 @@ async def test_a_change_of_an_agent_is_not_begun_while_agents_are_paused(stage: 
     """Approved before the pause: cancelled, naming who paused agents, and the provider is not even queried."""
     held = await stage.ask("stop", AGENT, server="web01")
     await stage.gate.pause_agents(ALICE, paused=True, reason="drill")
-    looks = stage.asked("get")
+    polls = stage.asked("get")
     ended = await paused_and_run(stage, held, runner_of(stage))
-    assert (ended.state, stage.asked("get"), stage.asked("stop")) == (State.CANCELLED, looks, 0)
+    assert (ended.state, stage.asked("get"), stage.asked("stop")) == (State.CANCELLED, polls, 0)
     assert "alice paused them" in ended.note
 
 

@@ -117,10 +117,10 @@ async def test_changes_that_only_wait_cost_no_transaction_each(stage: Stage, mon
         return await transact(database, work, **more)
 
     monkeypatch.setattr(Database, "transact", counting)
-    looks = stage.asked("list")
-    await eventually(lambda: stage.asked("list") >= looks + 4)
+    polls = stage.asked("list")
+    await eventually(lambda: stage.asked("list") >= polls + 4)
     mine = [item for item in counted if "Watcher" in item or "Settlement" in item or "Lookout" in item]
-    assert len(mine) <= 2 * (stage.asked("list") - looks + 1)
+    assert len(mine) <= 2 * (stage.asked("list") - polls + 1)
 
 
 async def test_prices_that_hang_refuse_a_create_instead_of_keeping_it(

@@ -49,8 +49,8 @@ async def grow_old(stage: Stage, current: Change) -> None:
     """Let a change have been sent twenty minutes ago, and the watch have seen that."""
     old = sa.update(CHANGES).where(CHANGES.c.id == current.id).values(sent_at=CHANGES.c.sent_at - 1200.0)
     await stage.database.transact(lambda connection: connection.execute(old))
-    looks = stage.asked("list")
-    await until(lambda: stage.asked("list") > looks)
+    polls = stage.asked("list")
+    await until(lambda: stage.asked("list") > polls)
 
 
 def settle(stage: Stage, hostname: str) -> None:
@@ -75,12 +75,12 @@ async def test_a_burst_of_nudges_is_one_look(two: Two) -> None:
     """Twenty requests for a refresh in one moment are one call."""
     first, _ = two
     await grow_old(first, await watched(first, "old.example.com"))
-    clock, looks = first.clock, first.asked("list")
+    clock, polls = first.clock, first.asked("list")
     for _ in range(20):
         first.engine.look_soon()
-    await until(lambda: first.asked("list") > looks)
+    await until(lambda: first.asked("list") > polls)
     await clock.sleep(0.7)
-    assert first.asked("list") == looks + 1
+    assert first.asked("list") == polls + 1
 
 
 @pytest.mark.parametrize("number", [1, 10, 100])
@@ -102,8 +102,8 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
         await first.engine.start()
         await second.engine.start()
         await until(lambda: first.asked("list") >= 1)
-        begun, looks = first.clock.monotonic(), first.asked("list")
-        await until(lambda: first.asked("list") >= looks + 8)
+        begun, polls = first.clock.monotonic(), first.asked("list")
+        await until(lambda: first.asked("list") >= polls + 8)
         assert 8 / (first.clock.monotonic() - begun) <= 1.3 / QUICK.poll_young
         assert (first.asked("get"), first.asked("status")) == (0, 0)
 
@@ -118,7 +118,7 @@ async def test_a_server_that_vanished_is_lost(database_url: str, slow: Simulator
         ended = await stage.rest(entry.id)
         assert ended.state is State.FAILED
         assert ended.note.startswith(f"the provider answers 404 for {server.id}, and its list does not have the server")
-        assert [event["event"] for event in await stage.told()] == ["failed"]
+        assert [event["event"] for event in await stage.notices()] == ["failed"]
 
 
 async def test_an_outage_is_logged_once_and_its_end_once(database_url: str, slow: SimulatorHandle) -> None:
@@ -127,8 +127,8 @@ async def test_an_outage_is_logged_once_and_its_end_once(database_url: str, slow
         with capture_logs() as logs:
             candidate = await watched(stage, "web.example.com")
             stage.fault("status", "list", status=502)
-            looks = stage.asked("list")
-            await until(lambda: stage.asked("list") >= looks + 10)
+            polls = stage.asked("list")
+            await until(lambda: stage.asked("list") >= polls + 10)
             slow.simulator.faults.clear()
             settle(stage, "web.example.com")
             assert (await stage.rest(candidate.id)).state is State.SUCCEEDED

@@ -26,7 +26,7 @@ servers = ["web*"]
 """
 
 
-def told(text: str) -> str:
+def refusal(text: str) -> str:
     with pytest.raises(ConfigurationError) as refused:
         parse_limits(text, "vpsops.toml")
     return str(refused.value)
@@ -95,7 +95,7 @@ def test_without_a_section_nothing_is_limited() -> None:
 )
 def test_what_cannot_hold_refuses_to_start(text: str, answer: str) -> None:
     """The message has file, line and what to do."""
-    assert told(text).startswith(answer)
+    assert refusal(text).startswith(answer)
 
 
 def test_the_file_is_read_once_for_limits_and_rules_alike(tmp_path: Path) -> None:

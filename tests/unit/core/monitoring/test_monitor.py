@@ -47,7 +47,7 @@ async def subscribe(stage: Stage, *events: SubscriptionEvent, options: Subscript
     await Subscriptions(stage.database, stage.clock).add(subscription, ALICE)
 
 
-async def looks(stage: Stage, more: int = 2) -> None:
+async def wait_for_polls(stage: Stage, more: int = 2) -> None:
     """Wait for further polls of the fleet."""
     seen_now = stage.asked("list")
     await until(lambda: stage.asked("list") >= seen_now + more)
@@ -63,13 +63,15 @@ def turn(stage: Stage, hostname: str, state: Really) -> None:
 
 async def drift(stage: Stage) -> list[str]:
     """Return the reported drift."""
-    return [item["text"] for event in await stage.told() if event.get("event") == "drift" for item in event["drifts"]]
+    return [
+        item["text"] for event in await stage.notices() if event.get("event") == "drift" for item in event["drifts"]
+    ]
 
 
-async def told(stage: Stage, count: int) -> list[str]:
+async def wait_for_events(stage: Stage, count: int) -> list[str]:
     """Wait until so many events were reported, and return them."""
-    while len(results := [str(item.get("event")) for item in await stage.told()]) < count:
-        await looks(stage, 1)
+    while len(results := [str(item.get("event")) for item in await stage.notices()]) < count:
+        await wait_for_polls(stage, 1)
     return results
 
 
@@ -88,10 +90,10 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
         stage.server("web90.example.com")
         await stage.engine.start()
         await subscribe(stage, SubscriptionEvent.DRIFT)
-        await looks(stage)
-        assert await stage.told() == []
+        await wait_for_polls(stage)
+        assert await stage.notices() == []
         turn(stage, "web90.example.com", Really.STOPPED)
-        await looks(stage, 3)
+        await wait_for_polls(stage, 3)
         assert await drift(stage) == ["web90.example.com was running, is stopped; nobody here asked for it."]
         records = await stage.database.read(chain.read)
         assert [record.body["hostname"] for record in records if record.event == "drift"] == ["web90.example.com"]
@@ -104,10 +106,10 @@ async def test_what_our_own_change_did_is_no_drift(database_url: str, provider: 
         mine = stage.server("web90.example.com")
         await stage.engine.start()
         await subscribe(stage, SubscriptionEvent.DRIFT)
-        await looks(stage)
+        await wait_for_polls(stage)
         ended = await stage.done("stop", server=mine.id)
         assert ended.state is State.SUCCEEDED
-        await looks(stage, 3)
+        await wait_for_polls(stage, 3)
         assert await drift(stage) == []
 
 
@@ -118,14 +120,14 @@ async def test_drift_during_a_restart_is_told_by_the_next_process(database_url: 
         stage.server("web90.example.com")
         await stage.engine.start()
         await subscribe(stage, SubscriptionEvent.DRIFT)
-        await looks(stage)
+        await wait_for_polls(stage)
     async with staged(database_url, provider, Setup(front="worker")) as between:  # one that does not monitor
         await between.database.transact(lambda c: c.execute(SWITCHES.update().values(at=SWITCHES.c.at - 60.0)))
         assert (await between.done("stop", server=ours.id)).state is State.SUCCEEDED
         turn(between, "web90.example.com", Really.STOPPED)
     async with staged(database_url, provider, SETUP) as stage:
         await stage.engine.start()
-        await looks(stage, 3)
+        await wait_for_polls(stage, 3)
         assert [text.split()[0] for text in await drift(stage)] == ["web90.example.com"]
 
 
@@ -137,14 +139,14 @@ async def test_a_fleet_that_nobody_looked_at_for_long_is_not_compared_with(
         stage.server("web90.example.com")
         await subscribe(stage, SubscriptionEvent.DRIFT)
         await stage.engine.start()
-        await looks(stage)
+        await wait_for_polls(stage)
     async with staged(database_url, provider, SETUP) as stage:
         old = monitor_state.KEEP_SECONDS + 1
         await stage.database.transact(lambda c: c.execute(SWITCHES.update().values(at=SWITCHES.c.at - old)))
         turn(stage, "web90.example.com", Really.STOPPED)
         await stage.engine.start()
-        await looks(stage, 3)
-        assert await stage.told() == []
+        await wait_for_polls(stage, 3)
+        assert await stage.notices() == []
 
 
 async def test_two_processes_look_as_often_as_one_and_tell_once(database_url: str, provider: SimulatorHandle) -> None:
@@ -154,12 +156,12 @@ async def test_two_processes_look_as_often_as_one_and_tell_once(database_url: st
         await subscribe(first, SubscriptionEvent.DRIFT)
         await first.engine.start()
         await second.engine.start()
-        await looks(first)
+        await wait_for_polls(first)
         begun, count = first.clock.monotonic(), first.asked("list")
-        await looks(first, 5)
+        await wait_for_polls(first, 5)
         assert first.asked("list") - count <= 3 + (first.clock.monotonic() - begun) / 0.04
         turn(first, "web90.example.com", Really.STOPPED)
-        await looks(first, 4)
+        await wait_for_polls(first, 4)
         assert len(await drift(first)) == 1
 
 
@@ -174,14 +176,14 @@ async def test_a_fleet_that_moves_as_a_whole_is_a_few_messages(database_url: str
         world = handle.simulator.world
         lasting = {Really.RUNNING, Really.STOPPED, Really.ERROR}
         await until(lambda: all(item.state in lasting for item in world.servers()))
-        await looks(stage)
+        await wait_for_polls(stage)
         running = [item for item in world.servers() if item.state is Really.RUNNING]
         assert len(running) > 200
         for entry in running:
             world.override(entry, Really.STOPPED, None, None)
-        await looks(stage, 3)
+        await wait_for_polls(stage, 3)
         assert len(await drift(stage)) == len(running)
-        assert len(await stage.told()) <= 1 + len(running) // 200 + 1
+        assert len(await stage.notices()) <= 1 + len(running) // 200 + 1
         records = await stage.database.read(chain.read)
         assert len([record for record in records if record.event == "drift"]) <= 4
 
@@ -193,15 +195,15 @@ async def test_an_outage_is_told_once_over_a_restart_and_its_end_too(
     async with staged(database_url, provider, SETUP) as stage:
         await subscribe(stage, SubscriptionEvent.PROVIDER)
         await stage.engine.start()
-        await looks(stage)
+        await wait_for_polls(stage)
         stage.fault("status", "list", status=502)
-        assert await told(stage, 1) == ["provider_unreachable"]
+        assert await wait_for_events(stage, 1) == ["provider_unreachable"]
     async with staged(database_url, provider, SETUP) as stage:
         await stage.engine.start()
-        await looks(stage, 12)  # longer than an outage lasts until it is reported
-        assert await told(stage, 1) == ["provider_unreachable"]
+        await wait_for_polls(stage, 12)  # longer than an outage lasts until it is reported
+        assert await wait_for_events(stage, 1) == ["provider_unreachable"]
         provider.simulator.faults.clear()
-        assert await told(stage, 2) == ["provider_unreachable", "provider_back"]
+        assert await wait_for_events(stage, 2) == ["provider_unreachable", "provider_back"]
 
 
 async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: str, provider: SimulatorHandle) -> None:
@@ -212,7 +214,7 @@ async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: s
         await Subscriptions(stage.database, stage.clock).add(subscription, ALICE)
         mine = stage.server("web90.example.com")
         await stage.engine.start()
-        await looks(stage, 3)
+        await wait_for_polls(stage, 3)
         asked = stage.provider.simulator.journal.entries(operation="status")
         assert asked
         assert {item.path.split("/")[-2] for item in asked} == {mine.id}

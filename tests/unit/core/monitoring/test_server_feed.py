@@ -36,7 +36,7 @@ class DifferenceListener:
         self.heard += results
         self.called.set()
 
-    async def told(self) -> list[tuple[str, str, bool]]:
+    async def changes_received(self) -> list[tuple[str, str, bool]]:
         with anyio.fail_after(PATIENCE_SECONDS):
             await self.called.wait()
         return [(item.server.id, item.server.status, item.listed) for item in self.heard]
@@ -50,15 +50,15 @@ class FeedHarness:
     clock: FakeClock
     fleet: ServerFeed
 
-    def looks(self) -> int:
+    def polls(self) -> int:
         return len(self.provider.received)
 
-    async def look(self, seconds: float = PACE) -> None:
+    async def next_poll(self, seconds: float = PACE) -> None:
         """Let time pass until the next poll is done."""
-        before = self.looks()
+        before = self.polls()
         self.clock.advance(seconds)
         with anyio.fail_after(PATIENCE_SECONDS):
-            await eventually(lambda: self.looks() != before)
+            await eventually(lambda: self.polls() != before)
 
 
 @asynccontextmanager
@@ -86,10 +86,10 @@ async def test_all_who_follow_share_one_look() -> None:
         for ear in ears:
             stage.fleet.follow(ear)
         await stage.fleet.known()
-        assert stage.looks() == 1
-        await stage.look()
-        assert await ears[0].told() == await ears[1].told() == [("s1", "stopped", False)]
-        assert stage.looks() == 2
+        assert stage.polls() == 1
+        await stage.next_poll()
+        assert await ears[0].changes_received() == await ears[1].changes_received() == [("s1", "stopped", False)]
+        assert stage.polls() == 2
 
 
 async def rest() -> None:
@@ -101,7 +101,7 @@ async def rest() -> None:
 async def test_nobody_looks_for_nobody() -> None:
     """When the last follower has left, no poll follows and the stored state is dropped."""
     async with staged(listed(ONE)) as stage:
-        assert stage.looks() == 0
+        assert stage.polls() == 0
         leave = [stage.fleet.follow(DifferenceListener()) for _ in range(2)]
         await stage.fleet.known()
         for item in leave:
@@ -109,7 +109,7 @@ async def test_nobody_looks_for_nobody() -> None:
         for _ in range(3):
             stage.clock.advance(PACE)
             await rest()
-        assert stage.looks() == 1
+        assert stage.polls() == 1
         assert stage.fleet._known is None
 
 
@@ -120,7 +120,7 @@ async def test_coming_and_going_costs_no_looks() -> None:
             leave = stage.fleet.follow(DifferenceListener())
             await stage.fleet.known()
             leave()
-        assert stage.looks() == 1
+        assert stage.polls() == 1
 
 
 async def test_a_look_can_be_asked_for_now_and_then() -> None:
@@ -131,13 +131,13 @@ async def test_a_look_can_be_asked_for_now_and_then() -> None:
         stage.fleet.follow(ear)
         await stage.fleet.known()
         await stage.fleet.look_again()
-        assert stage.looks() == 1
+        assert stage.polls() == 1
         stage.clock.advance(SOONEST)
         async with anyio.create_task_group() as group:
             for _ in range(3):
                 group.start_soon(stage.fleet.look_again)
-        assert stage.looks() == 2
-        assert await ear.told() == [("s2", "running", True)]
+        assert stage.polls() == 2
+        assert await ear.changes_received() == [("s2", "running", True)]
 
 
 async def test_a_look_that_was_made_anyway_counts() -> None:
@@ -148,10 +148,10 @@ async def test_a_look_that_was_made_anyway_counts() -> None:
         await stage.fleet.known()
         stage.clock.advance(PACE - 1)
         stage.fleet.saw(ProviderList([server("stopped")]))
-        assert await ear.told() == [("s1", "stopped", False)]
+        assert await ear.changes_received() == [("s1", "stopped", False)]
         stage.clock.advance(PACE - 2)
         await rest()
-        assert stage.looks() == 1
+        assert stage.polls() == 1
 
 
 async def test_a_provider_that_is_away_is_told_and_tried_again() -> None:
@@ -172,11 +172,11 @@ async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
         stage.fleet.follow(DifferenceListener())
         with pytest.raises(NotAuthenticatedError):
             await stage.fleet.known()
-        seen = stage.looks()
+        seen = stage.polls()
         stage.clock.advance(REFUSED_WAIT - 1)
         await rest()
-        assert stage.looks() == seen
-        await stage.look(2)
+        assert stage.polls() == seen
+        await stage.next_poll(2)
 
 
 async def test_a_bug_of_one_is_not_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +187,8 @@ async def test_a_bug_of_one_is_not_the_others(monkeypatch: pytest.MonkeyPatch) -
         stage.fleet.follow(broken)
         stage.fleet.follow(ear)
         await stage.fleet.known()
-        await stage.look()
-        assert await ear.told() == [("s1", "stopped", False)]
+        await stage.next_poll()
+        assert await ear.changes_received() == [("s1", "stopped", False)]
 
 
 def test_what_came_went_and_changed_is_told_apart() -> None:

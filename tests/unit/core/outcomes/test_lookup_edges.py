@@ -16,7 +16,7 @@ from vpsops.core.wayscloud.answers.models import Server
 WATCHING, UNKNOWN = State.WATCHING, State.UNKNOWN
 
 
-def look(*servers: Server, complete: bool = True) -> FleetSnapshot:
+def snapshot(*servers: Server, complete: bool = True) -> FleetSnapshot:
     return FleetSnapshot(servers, complete, START)
 
 
@@ -37,14 +37,14 @@ def test_patience_ends_after_its_last_second(
     result = {"id": "s1"}
     for extra, finding in ((0.0, before), (0.001, after)):
         sent = change(operation, state, seconds + extra, result=result)
-        assert determine_outcome(sent, look(*seen), None, DEFAULT_TIMING).finding.value == finding
+        assert determine_outcome(sent, snapshot(*seen), None, DEFAULT_TIMING).finding.value == finding
 
 
 @pytest.mark.parametrize(("seconds", "finding"), [(86_400, OutcomeKind.WAIT), (86_401, OutcomeKind.FAILED)])
 def test_what_is_late_is_given_up_after_a_day(seconds: int, finding: OutcomeKind) -> None:
     """Until then it may still come."""
     late = change("stop", WATCHING, seconds, overdue=True)
-    assert determine_outcome(late, look(server()), None, DEFAULT_TIMING).finding is finding
+    assert determine_outcome(late, snapshot(server()), None, DEFAULT_TIMING).finding is finding
 
 
 @pytest.mark.parametrize(("older", "finding"), [(120, OutcomeKind.ADOPTED), (121, OutcomeKind.WAIT)])
@@ -52,16 +52,19 @@ def test_the_providers_clock_may_be_two_minutes_behind(older: int, finding: Outc
     """A server that seems made shortly before its create was sent is its server; an older one is not."""
     sent = change("create", UNKNOWN, 10.0)
     made = (START - timedelta(seconds=10 + older)).isoformat()
-    assert determine_outcome(sent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is finding
+    assert determine_outcome(sent, snapshot(server(created_at=made)), None, DEFAULT_TIMING).finding is finding
 
 
 def test_a_server_of_unknown_age_counts_as_young() -> None:
     """Where the API returns no time, the name alone decides: no server had it when this was sent."""
     sent = change("create", UNKNOWN)
-    assert determine_outcome(sent, look(server()), None, DEFAULT_TIMING).finding is OutcomeKind.ADOPTED
+    assert determine_outcome(sent, snapshot(server()), None, DEFAULT_TIMING).finding is OutcomeKind.ADOPTED
     made = (START - timedelta(days=9)).isoformat()
     unsent = change("create", UNKNOWN, sent_at=None)
-    assert determine_outcome(unsent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is OutcomeKind.ADOPTED
+    assert (
+        determine_outcome(unsent, snapshot(server(created_at=made)), None, DEFAULT_TIMING).finding
+        is OutcomeKind.ADOPTED
+    )
 
 
 def test_a_change_without_a_time_of_sending_is_as_old_as_its_last_step() -> None:
@@ -103,7 +106,7 @@ def test_a_reboot_is_proved_by_what_a_reboot_alone_explains(
 def test_a_late_reboot_is_told_by_an_uptime_younger_than_the_request(up: int, finding: OutcomeKind) -> None:
     """An uptime as old as the request, or older, proves nothing."""
     sent = change("reboot", WATCHING, 301, last_uptime=3)
-    assert determine_outcome(sent, look(server()), usage(up), DEFAULT_TIMING).finding is finding
+    assert determine_outcome(sent, snapshot(server()), usage(up), DEFAULT_TIMING).finding is finding
 
 
 def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> None:
@@ -118,9 +121,9 @@ def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> Non
         (usage(153), 181, OutcomeKind.SUCCEEDED),
     ):
         sent = change("reboot", UNKNOWN, seconds, last_uptime=3)
-        assert determine_outcome(sent, look(server()), uptime, DEFAULT_TIMING).finding is finding, (uptime, seconds)
+        assert determine_outcome(sent, snapshot(server()), uptime, DEFAULT_TIMING).finding is finding, (uptime, seconds)
     for seconds, finding in ((180, OutcomeKind.WAIT), (181, OutcomeKind.NEEDS_PERSON)):
-        sent, read = change("reboot", UNKNOWN, seconds, last_uptime=3), look(server()).with_full(server())
+        sent, read = change("reboot", UNKNOWN, seconds, last_uptime=3), snapshot(server()).with_full(server())
         assert determine_outcome(sent, read, usage(None), DEFAULT_TIMING).finding is finding, seconds
 
 
@@ -128,5 +131,5 @@ def test_an_incomplete_list_proves_that_nothing_is_gone() -> None:
     """Neither a watched server nor one that an unclear create may have made counts as gone."""
     for state, operation in ((WATCHING, "stop"), (UNKNOWN, "create")):
         sent = change(operation, state, 119 if operation == "stop" else 9_000)
-        outcome = determine_outcome(sent, look(complete=False), None, DEFAULT_TIMING)
+        outcome = determine_outcome(sent, snapshot(complete=False), None, DEFAULT_TIMING)
         assert outcome.finding is not OutcomeKind.FAILED

@@ -42,7 +42,7 @@ changes = st.builds(
     last_uptime=st.sampled_from([None, 3, 86400]),
     result=st.sampled_from([{}, {"id": "s1"}, {"refusal": {"message": "No.", "again": True}}]),
 )
-looks = st.builds(
+snapshots = st.builds(
     FleetSnapshot,
     st.lists(servers, max_size=4, unique_by=lambda entry: entry.id),
     st.booleans(),
@@ -53,23 +53,23 @@ usages = st.one_of(st.none(), st.builds(usage, st.sampled_from([None, 0, 2, 200,
 timings = st.sampled_from([DEFAULT_TIMING, QUICK])
 
 
-@given(changes, looks, usages, timings)
+@given(changes, snapshots, usages, timings)
 def test_every_finding_is_a_step_of_the_table(
-    what: Change, look: FleetSnapshot, used: Usage | None, timing: Timing
+    what: Change, snapshot: FleetSnapshot, used: Usage | None, timing: Timing
 ) -> None:
     """Any observation means to stay or to take an existing step, and no person is notified late twice."""
-    finding = determine_outcome(what, look, used, timing).finding
+    finding = determine_outcome(what, snapshot, used, timing).finding
     assert finding in STAYS or STATE_OF[finding] in STEPS[what.state]
     assert finding is not OutcomeKind.OVERDUE or (what.state is State.WATCHING and not what.overdue)
 
 
-@given(changes, looks, usages)
+@given(changes, snapshots, usages)
 @pytest.mark.requirement("settled-is-seen")
-def test_success_is_seen_and_never_concluded(what: Change, look: FleetSnapshot, used: Usage | None) -> None:
+def test_success_is_seen_and_never_concluded(what: Change, snapshot: FleetSnapshot, used: Usage | None) -> None:
     """A success or an adoption names a server of the list that is not failed; silence proves none."""
-    outcome = determine_outcome(what, look, used, DEFAULT_TIMING)
+    outcome = determine_outcome(what, snapshot, used, DEFAULT_TIMING)
     if outcome.finding in {OutcomeKind.SUCCEEDED, OutcomeKind.ADOPTED}:
-        assert outcome.server in look.servers
+        assert outcome.server in snapshot.servers
     if outcome.finding is OutcomeKind.SUCCEEDED:
         assert outcome.server is not None
         assert not outcome.server.failed
@@ -84,15 +84,15 @@ unclear = st.builds(
 )
 
 
-@given(unclear, looks, usages)
+@given(unclear, snapshots, usages)
 @pytest.mark.requirement("unknown-is-looked-up")
-def test_every_unclear_outcome_ends(what: Change, look: FleetSnapshot, used: Usage | None) -> None:
+def test_every_unclear_outcome_ends(what: Change, snapshot: FleetSnapshot, used: Usage | None) -> None:
     """Once the settling time is over, a readable check decides, or hands over to a person."""
-    finding = determine_outcome(what, look, used, DEFAULT_TIMING).finding
+    finding = determine_outcome(what, snapshot, used, DEFAULT_TIMING).finding
     if used is None and what.operation == "reboot":
         assert finding in {*STATE_OF, OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE}
     elif finding is OutcomeKind.NEEDS_SERVER:
-        full = look.with_full(look.servers[[item.id for item in look.servers].index("s1")])
+        full = snapshot.with_full(snapshot.servers[[item.id for item in snapshot.servers].index("s1")])
         assert determine_outcome(what, full, used, DEFAULT_TIMING).finding in STATE_OF
     else:
         assert finding in STATE_OF
@@ -148,8 +148,8 @@ def test_a_reboot_nobody_looked_at_is_not_denied(gap: float, share: float) -> No
 @given(GAP)
 def test_a_date_that_is_set_makes_no_reboot(ahead: float) -> None:
     """Within the patience of the steady clock, an uptime that keeps counting is no reboot, whatever the date."""
-    look = FleetSnapshot([server()], True, START, waited={"chg_1": 20.0})
+    snapshot = FleetSnapshot([server()], True, START, waited={"chg_1": 20.0})
     going_on = usage(110)
     for state in (State.WATCHING, State.UNKNOWN):
-        outcome = determine_outcome(change("reboot", state, ahead, last_uptime=90), look, going_on, DEFAULT_TIMING)
+        outcome = determine_outcome(change("reboot", state, ahead, last_uptime=90), snapshot, going_on, DEFAULT_TIMING)
         assert outcome.finding is OutcomeKind.WAIT

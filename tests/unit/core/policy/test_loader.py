@@ -29,7 +29,7 @@ def refused(text: str, channel: str = "") -> str:
     return str(caught.value)
 
 
-def told(texts: list[str]) -> dict[str, str]:
+def errors_by_text(texts: list[str]) -> dict[str, str]:
     """Return the errors of each text, which is shortened to its mistake."""
     return {" | ".join(text.removeprefix('[[rule]]\nid = "one"\n').splitlines())[:70]: refused(text) for text in texts}
 
@@ -66,7 +66,7 @@ WRONG = [
 @pytest.mark.requirement("policy-loads-strictly")
 def test_a_wrong_key_or_word_is_named_with_its_line() -> None:
     """Each error names the place and the correction."""
-    assert told(WRONG) == snapshot(
+    assert errors_by_text(WRONG) == snapshot(
         {
             'decison = "deny"': "vpsops.toml:3: rule one: unknown key decison. Did you mean decision?",
             'decision = "deny" | approvers.group = "S1"': "vpsops.toml:4: rule one: unknown key approvers.group. Did you mean groups?",
@@ -133,7 +133,7 @@ MISFITS = [
 
 def test_keys_that_do_not_fit_together_are_refused() -> None:
     """A rule that could never match, never be met, or that sets something without effect is a mistake."""
-    assert told(MISFITS) == snapshot(
+    assert errors_by_text(MISFITS) == snapshot(
         {
             'operation = "list" | risk = "change" | decision = "deny"': "vpsops.toml:4: rule one: list has the risk read, so it never matches. Leave out the one or the other.",
             'operation = ["stop", "list"] | risk = "disruptive" | decision = "deny"': "vpsops.toml:4: rule one: list has the risk read, so it never matches. Leave out the one or the other.",
@@ -183,7 +183,7 @@ FILES = [
 
 def test_what_is_wrong_with_the_file_is_named_too() -> None:
     """Sections, double brackets, and ids that are taken."""
-    assert told(FILES) == snapshot(
+    assert errors_by_text(FILES) == snapshot(
         {
             'decision = "deny" | [[rule]] | id = "one" | decision = "deny" | actor ': "vpsops.toml:4: rule one is there already, in line 1.",
             "[rules] | a = 1": "vpsops.toml:1: unknown section rules. Did you mean rule?",

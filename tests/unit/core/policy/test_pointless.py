@@ -99,7 +99,7 @@ def a_pointless_rule_among_others(draw: st.DrawFn) -> tuple[Rule, list[Rule]]:
     return rule, [cover, *others]
 
 
-def says(ruling: Ruling) -> tuple[object, ...]:
+def meaning(ruling: Ruling) -> tuple[object, ...]:
     """Return all that a ruling means to people, but for the names of the rules."""
     reason = "" if ruling.decision is Decision.ALLOW else ruling.reason  # what runs at once shows none
     own_words = reason.partition("Not known")[0]  # which of the facts were not known, in each of the rules, aside
@@ -112,4 +112,4 @@ def test_leaving_out_a_pointless_rule_changes_nothing_for_anybody(pair: tuple[Ru
     rule, rest = pair
     whole, without = rules(rule, *rest), rules(*rest)
     for facts in REQUESTS:
-        assert says(whole.decide(facts)) == says(without.decide(facts)), facts
+        assert meaning(whole.decide(facts)) == meaning(without.decide(facts)), facts

@@ -33,7 +33,7 @@ def own(tmp_path: Path) -> Settings:
     return Settings.model_validate({"VPSOPS_CONFIG": path})
 
 
-async def look(database: Database, settings: Settings) -> list[DoctorFinding]:
+async def findings(database: Database, settings: Settings) -> list[DoctorFinding]:
     return list(await look_at_policy(database, settings))
 
 
@@ -50,16 +50,16 @@ async def living(database: Database, ident: str, policy: str, source: str = "") 
 @pytest.mark.requirement("policy-doctor")
 async def test_processes_with_another_policy_are_named(database: Database, own: Settings) -> None:
     """The one in force, who has it, and each one that has not: by its version and its file."""
-    assert await look(database, own) == []
+    assert await findings(database, own) == []
     applied = await put_in_force(database, own)
     await living(database, "worker-1", applied.version)
-    good = await look(database, own)
+    good = await findings(database, own)
     assert [item.level for item in good] == [Level.OK, Level.OK]
     assert f"in force for all processes: {short_version(applied.version)}, 1 rules, number 1" in good[0].what
     assert "1 living processes were started with it: worker-1" in good[1].what
     await living(database, "mcp-2", "pol_" + "0" * 64, "/home/ann/own.toml")
     await living(database, "mcp-3", "")
-    results = [item for item in await look(database, own) if item.level is Level.FAIL]
+    results = [item for item in await findings(database, own) if item.level is Level.FAIL]
     assert [item.what for item in results] == [
         "mcp-2 was started with another policy (pol_00000000, from /home/ann/own.toml)",
         "mcp-3 was started with another policy (none that it could read, from its environment)",
@@ -69,11 +69,11 @@ async def test_processes_with_another_policy_are_named(database: Database, own: 
 async def test_a_set_up_with_another_policy_is_told(database: Database, own: Settings) -> None:
     """What this terminal would start changes nothing, and which commands settle it."""
     await put_in_force(database, Settings())
-    (_, mine) = await look(database, own)
+    (_, mine) = await findings(database, own)
     assert mine.level is Level.FAIL
     assert str(own.config) in mine.what
     assert f"vpsops policy apply {own.config}" in mine.todo
-    assert len(await look(database, Settings())) == 1
+    assert len(await findings(database, Settings())) == 1
 
 
 async def test_a_file_that_is_wrong_hides_no_other_line(database: Database, own: Settings, tmp_path: Path) -> None:
@@ -81,14 +81,14 @@ async def test_a_file_that_is_wrong_hides_no_other_line(database: Database, own:
     applied = await put_in_force(database, own)
     await living(database, "worker-1", applied.version)
     await anyio.Path(tmp_path / "vpsops.toml").write_text(RULES.replace("allow", "perhaps"))
-    assert [item.level for item in await look(database, own)] == [Level.OK, Level.OK]
+    assert [item.level for item in await findings(database, own)] == [Level.OK, Level.OK]
 
 
 async def test_a_policy_that_cannot_be_relied_on_is_a_failure(database: Database, own: Settings) -> None:
     """Written past the trail."""
     await put_in_force(database, own)
     await database.transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=99)))
-    (result,) = await look(database, own)
+    (result,) = await findings(database, own)
     assert result.level is Level.FAIL
     assert "the audit trail does not carry it" in result.what
 

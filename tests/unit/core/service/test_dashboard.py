@@ -20,7 +20,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
         yield made
 
 
-async def look(stage: Stage, person: Actor) -> Overview:
+async def overview(stage: Stage, person: Actor) -> Overview:
     return await overview_of(stage.database, Onlooker("T1", person), VirtualClock().now())
 
 
@@ -30,7 +30,7 @@ async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(s
     stage.server("b.example.com")
     confirm = await stage.ask("reboot", ALICE, server="a.example.com")
     approve = await stage.ask("reboot", AGENT, server="b.example.com")
-    mine, theirs = await look(stage, ALICE), await look(stage, VOTERS[0])
+    mine, theirs = await overview(stage, ALICE), await overview(stage, VOTERS[0])
     assert [hold.id for hold in mine.holds] == [hold.id for hold in theirs.holds] == [approve.id]
     assert {item.id for item in mine.own} == {confirm.id, approve.id}
     assert theirs.own == ()
@@ -44,9 +44,9 @@ async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone
         stage.server(name)
     first = await stage.ask("reboot", AGENT, server="a.example.com")
     second = await stage.ask("reboot", AGENT, server="b.example.com")
-    assert [hold.id for hold in (await look(stage, ALICE)).holds] == [first.id, second.id]
+    assert [hold.id for hold in (await overview(stage, ALICE)).holds] == [first.id, second.id]
     await stage.gate.vote(first.id, VOTERS[0], Verdict.DENY, first.digest, reason="no")
-    assert [hold.id for hold in (await look(stage, ALICE)).holds] == [second.id]
+    assert [hold.id for hold in (await overview(stage, ALICE)).holds] == [second.id]
     assert second.expires_at is not None
     assert (await overview_of(stage.database, Onlooker("T1", ALICE), second.expires_at)).holds == ()
 
@@ -57,8 +57,8 @@ async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -
     agent = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@Example.com")
     change = await stage.ask("reboot", agent, server="a.example.com")
     hers = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
-    assert (await look(stage, replace(ALICE, aliases=("alice@example.com",)))).own == ()
-    assert [item.id for item in (await look(stage, hers)).own] == [change.id]
+    assert (await overview(stage, replace(ALICE, aliases=("alice@example.com",)))).own == ()
+    assert [item.id for item in (await overview(stage, hers)).own] == [change.id]
 
 
 async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
@@ -67,7 +67,7 @@ async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
     change = await stage.ask("reboot", AGENT, server="a.example.com")
     await stage.gate.pause_agents(ALICE, paused=True, reason="the sale")
     await set_preferences(stage.database, VirtualClock(), ("T1", ALICE.id), dm_settled=False)
-    seen = await look(stage, ALICE)
+    seen = await overview(stage, ALICE)
     assert seen.pause.paused
     assert seen.preferences == Preferences(dm_settled=False)
     assert [item.id for item in seen.own] == [change.id]

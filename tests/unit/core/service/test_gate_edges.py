@@ -207,13 +207,13 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
 def _blind_once() -> Any:
     from vpsops.core.changes.repository import by_key  # noqa: PLC0415 - the real one, before it is replaced
 
-    looks: list[str] = []
+    keys: list[str] = []
 
-    def look(connection: Any, key: str) -> Change | None:
-        looks.append(key)
-        return None if len(looks) == 1 else by_key(connection, key)
+    def find(connection: Any, key: str) -> Change | None:
+        keys.append(key)
+        return None if len(keys) == 1 else by_key(connection, key)
 
-    return look
+    return find
 
 
 async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(

@@ -125,17 +125,17 @@ async def test_a_file_that_cannot_be_looked_at_ends_nothing(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the disk fails, waiters fall back on their own time limits, and the process lives on."""
-    looks: list[object] = []
+    reads: list[object] = []
 
     def broken(connection: object) -> int:
-        looks.append(connection)
+        reads.append(connection)
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(commit_notifier, "_data_version", broken)
     async with open_database(f"sqlite:///{tmp_path / 'v.sqlite3'}", clock) as database:
         with anyio.fail_after(BOUND):
             await database.signals.wait(0.01)
-            while len(looks) < 3:
+            while len(reads) < 3:
                 clock.advance(1)
                 await anyio.sleep(0.01)
 
@@ -192,7 +192,7 @@ async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServ
             await database.signals.wait(LONG, since=elsewhere)
 
 
-async def looked(clock: FakeClock) -> None:
+async def let_file_be_checked(clock: FakeClock) -> None:
     """Let the check of the file, which is all that sleeps here, be made once more."""
     with anyio.fail_after(BOUND):
         for seconds in (commit_notifier.LOOK_SECONDS, 0):
@@ -209,13 +209,13 @@ async def test_ones_own_commits_and_heartbeats_wake_once(tmp_path: Path) -> None
         anyio.create_task_group() as group,
     ):
         group.start_soon(until, database, 99)
-        await looked(clock)
+        await let_file_be_checked(clock)
         await database.transact(put("here"))
         await other.transact(put("a heartbeat"), wake=False)
         mark = database.signals.mark()
-        await looked(clock)
+        await let_file_be_checked(clock)
         assert not mark.is_set()
         await other.transact(put("there"))
-        await looked(clock)
+        await let_file_be_checked(clock)
         assert mark.is_set()
         group.cancel_scope.cancel()

@@ -125,14 +125,14 @@ async def test_many_transactions_at_once_all_count(database: Database) -> None:
     async def write(number: int) -> None:
         await database.transact(put(f"{number:03}"))
 
-    async def look() -> None:
+    async def read() -> None:
         await names(database)
 
     with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(50):
                 group.start_soon(write, number)
-                group.start_soon(look)
+                group.start_soon(read)
     assert len(await names(database)) == 50
 
 

@@ -267,12 +267,12 @@ async def test_on_http_the_header_must_name_the_task(core: Core) -> None:
         stop = call("tools/call", name="vps_stop", arguments=STOP)
         stop["params"]["_meta"] = declared
         task_id = (await post(site.url, stop)).json()["result"]["taskId"]
-        look = call("tasks/get", taskId=task_id)
-        look["params"]["_meta"] = declared
+        request = call("tasks/get", taskId=task_id)
+        request["params"]["_meta"] = declared
         for header in ({}, {"Mcp-Name": "chg_1"}):
-            answer = await post(site.url, look, **header)
+            answer = await post(site.url, request, **header)
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
-        answer = await post(site.url, look, **{"Mcp-Name": task_id})
+        answer = await post(site.url, request, **{"Mcp-Name": task_id})
     assert answer.json()["result"]["taskId"] == task_id
 
 

@@ -210,12 +210,12 @@ class Slow:
     """A session with a slow client."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.updates: list[str] = []
         self.asked = anyio.Event()
         self.reads = anyio.Event()
 
     async def send_resource_updated(self, uri: str) -> None:
-        self.told.append(uri)
+        self.updates.append(uri)
         self.asked.set()
         await self.reads.wait()
 
@@ -234,8 +234,8 @@ async def test_a_slow_client_is_told_once_of_what_changed_often(core: Core) -> N
         with anyio.fail_after(PATIENCE_SECONDS):
             await session.asked.wait()
             session.reads.set()
-        await until(lambda: len(session.told) >= 3)
-        assert session.told == [SERVERS, BY_ID, SERVERS]
+        await until(lambda: len(session.updates) >= 3)
+        assert session.updates == [SERVERS, BY_ID, SERVERS]
         subscriber.close()
         assert not live.watched
 

@@ -39,7 +39,7 @@ async def order(control: aiohttp.ClientSession, name: str, **fields: Any) -> tup
         return answer.status, await answer.json()
 
 
-async def look(control: aiohttp.ClientSession, what: str, **query: str) -> Json:
+async def read_control(control: aiohttp.ClientSession, what: str, **query: str) -> Json:
     async with control.get(f"/_sim/{what}", params=query) as answer:
         document: Json = await answer.json()
         return document
@@ -72,16 +72,16 @@ async def test_a_story_can_be_told_over_the_control_api(
         workspace.http.url = None
         assert await order(control, "connect", request_url=url) == (200, {"ok": True})
         typed = await order(control, "command", user="alice", channel="ops", command="/vps", text="list")
-        seen = (await look(control, "messages", channel="ops", user="alice"))["messages"]
+        seen = (await read_control(control, "messages", channel="ops", user="alice"))["messages"]
         card = next(each for each in seen if each["text"] == "card")
         clicked = await order(control, "click", user="bob", channel="ops", ts=card["ts"], action_id="deny")
-        (view,) = (await look(control, "views", user="bob"))["views"]
+        (view,) = (await read_control(control, "views", user="bob"))["views"]
         sent = await order(control, "submit", user="bob", view=view["id"], values={"why": "risky"})
 
     assert (typed[1]["ok"], clicked[1]["ok"], sent[1]["ok"]) == (True, True, True)
     assert {"on its way", "card"} == {each["text"] for each in seen}
     assert view["lines"] == ["== Deny ==", "Why: [________]", "[Send]"]
-    log = await look(control, "log")
+    log = await read_control(control, "log")
     assert [each["kind"] for each in log["deliveries"]] == ["slash_commands", "block_actions", "view_submission"]
 
 
@@ -122,7 +122,7 @@ async def test_the_furniture_can_be_moved_over_the_control_api(
     await order(control, "token", error="token_revoked")
     await order(control, "faults", method="chat.update", kind="ratelimit", retry_after=9)
 
-    channels = (await look(control, "channels"))["channels"]
+    channels = (await read_control(control, "channels"))["channels"]
     assert next(each for each in channels if each["name"] == "ops")["archived"]
     assert workspace.desk.state.token_refused == "token_revoked"
     error = workspace.faults.take("chat.update").error
