@@ -205,8 +205,8 @@ def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
     if submission.view.callback_id == action_ids.DENY_FORM:
         return deny_errors(values)
     if submission.view.callback_id == action_ids.NAME_FORM:
-        wanted = str(metadata_of(submission.view).get("n", ""))
-        return name_errors(typed_name(submission.view.state.values), wanted)
+        name = str(metadata_of(submission.view).get("n", ""))
+        return name_errors(typed_name(submission.view.state.values), name)
     return {}
 
 

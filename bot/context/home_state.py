@@ -49,7 +49,7 @@ class Homes:
 
     def __init__(self) -> None:
         self._open: FIFOCache[tuple[str, str], Home] = FIFOCache(MOST)
-        self._somebody = anyio.Event()
+        self._any_opened = anyio.Event()
         self._news = anyio.Event()
         self.shelf = Shelf()
 
@@ -59,7 +59,7 @@ class Homes:
         home = self._open.pop(key, None) or Home(viewer)
         home.opened_at = now
         self._open[key] = home
-        self._somebody.set()
+        self._any_opened.set()
         return home
 
     def opened_by(self, viewer: Viewer) -> Home:
@@ -71,14 +71,14 @@ class Homes:
         for key in [key for key, home in self._open.items() if now - home.opened_at > OPEN_SECONDS]:
             del self._open[key]
         if not self._open:
-            self._somebody = anyio.Event()
+            self._any_opened = anyio.Event()
         return sorted(self._open.values(), key=lambda home: home.opened_at, reverse=True)
 
-    async def somebody(self) -> None:
+    async def any_opened(self) -> None:
         """Wait until at least one Home is open."""
-        await self._somebody.wait()
+        await self._any_opened.wait()
 
-    def told(self, news: Sequence[ChangeEvent]) -> None:
+    def record(self, news: Sequence[ChangeEvent]) -> None:
         """Take in that something happened; many things at once are one reason to look."""
         if any(new.touched for new in news):
             self.shelf.old()
@@ -92,7 +92,7 @@ class Homes:
         return happened
 
 
-class ProviderSlow(VpsopsError):  # noqa: N818 - what is so
+class ProviderSlowError(VpsopsError):
     """The provider did not answer in the time that a page of ours waits."""
 
 
@@ -126,7 +126,9 @@ class Shelf:
             with anyio.fail_after(WAIT_SECONDS):
                 return await look()
         except TimeoutError:
-            self._trouble = ProviderSlow("The provider is slow to answer just now.", hint="Look again in a moment.")
+            self._trouble = ProviderSlowError(
+                "The provider is slow to answer just now.", hint="Look again in a moment."
+            )
         except WayscloudError as error:
             self._trouble = error
         self._until = clock.monotonic() + TROUBLE_SECONDS

@@ -18,11 +18,11 @@ async def notify(ctx: BotContext, requester: Requester, words: tuple[str, ...]) 
     match parse_subscription(words):
         case ShowSubscriptions():
             return await _page(ctx, requester)
-        case RemoveSubscription() as wanted:
+        case RemoveSubscription() as command:
             await only_members(ctx, requester)
-            return await _stop(ctx, requester, wanted.ident)
-        case AddSubscription() as wanted:
-            return await _add(ctx, requester, wanted)
+            return await _stop(ctx, requester, command.ident)
+        case AddSubscription() as command:
+            return await _add(ctx, requester, command)
 
 
 async def stop_one(ctx: BotContext, requester: Requester, ident: str, *, replace: bool) -> None:
@@ -34,9 +34,10 @@ async def stop_one(ctx: BotContext, requester: Requester, ident: str, *, replace
 
 async def _page(ctx: BotContext, requester: Requester) -> Post:
     there = await _store(ctx).of_channel(requester.team, requester.where.channel)
-    given = with_defaults(ctx.core.settings, there)
+    subscriptions = with_defaults(ctx.core.settings, there)
     default = next(
-        (item for item in given if item.id.startswith(DEFAULT) and item.channel == requester.where.channel), None
+        (item for item in subscriptions if item.id.startswith(DEFAULT) and item.channel == requester.where.channel),
+        None,
     )
     return subscriptions_page(there, default)
 
@@ -50,24 +51,24 @@ async def _stop(ctx: BotContext, requester: Requester, ident: str) -> Post:
     return note(f"This channel is no longer told of {subscription_text(gone)}.")
 
 
-async def _add(ctx: BotContext, requester: Requester, wanted: AddSubscription) -> Post:
+async def _add(ctx: BotContext, requester: Requester, command: AddSubscription) -> Post:
     await only_members(ctx, requester)
     await ask(ctx, requester, "list")  # a user who may not list servers may not subscribe a channel to them
     made = Subscription(
         id=subscription_id(requester.key),
         team=requester.team,
         channel=requester.where.channel,
-        events=wanted.events,
-        servers=wanted.servers,
-        options=wanted.options,
+        events=command.events,
+        servers=command.servers,
+        options=command.options,
     )
     made = await subscribe(ctx, requester, made)
     return note("Done.", f"/vps notify off {made.id} ends it; anybody here may do that.")
 
 
-async def subscribe(ctx: BotContext, requester: Requester, wanted: Subscription) -> Subscription:
+async def subscribe(ctx: BotContext, requester: Requester, subscription: Subscription) -> Subscription:
     """Store a subscription and post it to its channel. Raises `InvalidInputError` if we cannot post there."""
-    made = await _store(ctx).add(wanted, requester.actor)
+    made = await _store(ctx).add(subscription, requester.actor)
     try:
         await ctx.slack.post(made.channel, subscription_added(made), name=f"subscribed/{made.id}")
     except SlackError as error:

@@ -34,7 +34,7 @@ LOOK_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OperationRequest:
     """A requested run of an operation; `replace` draws the answer over the message that was clicked on."""
 
     operation: str
@@ -44,13 +44,13 @@ class Wanted:
     everyone: bool = False
 
 
-async def run(ctx: BotContext, requester: Requester, wanted: Wanted) -> None:
+async def run(ctx: BotContext, requester: Requester, request: OperationRequest) -> None:
     """Run a read and show it, or hold a change and say where its card is."""
-    post = await patiently(ctx, requester, partial(outcome_post, ctx, requester, wanted))
-    if post is not None and wanted.everyone:
+    post = await patiently(ctx, requester, partial(outcome_post, ctx, requester, request))
+    if post is not None and request.everyone:
         post = shared_copy(post, user_mention(requester.user, requester.name))
     if post is not None:
-        await ctx.slack.reply(requester.where, post, replace=wanted.replace, everyone=wanted.everyone)
+        await ctx.slack.reply(requester.where, post, replace=request.replace, everyone=request.everyone)
 
 
 async def patiently(ctx: BotContext, requester: Requester, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
@@ -73,17 +73,17 @@ async def _say_slow(ctx: BotContext, requester: Requester) -> None:
     await ctx.slack.reply(requester.where, note("The provider is slow to answer. The answer follows here."))
 
 
-async def outcome_post(ctx: BotContext, requester: Requester, wanted: Wanted) -> Post | None:
+async def outcome_post(ctx: BotContext, requester: Requester, request: OperationRequest) -> Post | None:
     """Ask the gate; return what to show, or nothing where the card says it all."""
     try:
-        if wanted.operation == "status":
-            return await _usage(ctx, requester, wanted)
-        outcome = await submit(ctx, requester, wanted.operation, wanted.arguments, wanted.reason)
+        if request.operation == "status":
+            return await _usage(ctx, requester, request)
+        outcome = await submit(ctx, requester, request.operation, request.arguments, request.reason)
     except AmbiguousServerError as error:
-        typed = str(wanted.arguments.get("server", ""))
-        return server_choice(typed, wanted.operation, error.candidates, wanted.reason)
+        typed = str(request.arguments.get("server", ""))
+        return server_choice(typed, request.operation, error.candidates, request.reason)
     except UnknownServerError as error:
-        return server_suggestions(error, wanted.operation, error.nearest, wanted.reason)
+        return server_suggestions(error, request.operation, error.nearest, request.reason)
     except VpsopsError as error:
         return error_note(error)
     match outcome:
@@ -91,9 +91,9 @@ async def outcome_post(ctx: BotContext, requester: Requester, wanted: Wanted) ->
             return await linked_to(ctx, requester, refusal(outcome), outcome.change)
         case Held() | Done(change=Change()):
             change = outcome.change
-            return await card_note(ctx, requester, change, spoken=wanted.replace) if change else None
+            return await card_note(ctx, requester, change, spoken=request.replace) if change else None
         case Done():
-            return result_post(outcome.result, OperationCall(wanted.operation, wanted.arguments))
+            return result_post(outcome.result, OperationCall(request.operation, request.arguments))
 
 
 def refusal(refused: Refused) -> Post:
@@ -101,9 +101,9 @@ def refusal(refused: Refused) -> Post:
     return note(refused.reason, refused.hint, refused.error_id)
 
 
-async def _usage(ctx: BotContext, requester: Requester, wanted: Wanted) -> Post:
+async def _usage(ctx: BotContext, requester: Requester, request: OperationRequest) -> Post:
     """Look the server up first, so that the figures carry the name of the very server they are of."""
-    server: Server = await read(ctx, requester, "get", wanted.arguments)
+    server: Server = await read(ctx, requester, "get", request.arguments)
     arguments = {"server": server.id}
     usage: Usage = await read(ctx, requester, "status", arguments)
     return usage_page(server.hostname, usage, OperationCall("status", arguments))
@@ -166,9 +166,11 @@ async def _card_channels(ctx: BotContext, change: Change) -> set[str]:
         await clock.sleep(LOOK_SECONDS)
 
 
-def wanted_of(value: Mapping[str, Any], *, replace: bool, everyone: bool = False) -> Wanted | None:
+def operation_request_from(
+    value: Mapping[str, Any], *, replace: bool, everyone: bool = False
+) -> OperationRequest | None:
     """Read what a button of ours runs; nothing where it is not one."""
     operation, arguments = value.get("op"), value.get("args")
     if not isinstance(operation, str) or not isinstance(arguments, dict):
         return None
-    return Wanted(operation, arguments, one_line(str(value.get("why", "")), 500), replace, everyone)
+    return OperationRequest(operation, arguments, one_line(str(value.get("why", "")), 500), replace, everyone)

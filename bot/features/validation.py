@@ -23,16 +23,16 @@ def deny_errors(values: Mapping[str, str]) -> Mapping[str, str]:
     return {} if values.get("reason") else {"reason": "Say why; the asker reads it."}
 
 
-def name_errors(typed: str, wanted: str) -> Mapping[str, str]:
+def name_errors(typed: str, name: str) -> Mapping[str, str]:
     """Return what is wrong with a server's name that was typed to agree to its end."""
-    if same_name(typed, wanted):
+    if same_name(typed, name):
         return {}
-    return {"name": f"That is not its name. Type {one_line(wanted, 253)}."}
+    return {"name": f"That is not its name. Type {one_line(name, 253)}."}
 
 
-def same_name(typed: str, wanted: str) -> bool:
+def same_name(typed: str, name: str) -> bool:
     """Return whether the typed name is this name, except for case and surrounding spaces."""
-    return bool(wanted.strip()) and one_line(typed, 253).casefold() == one_line(wanted, 253).casefold()
+    return bool(name.strip()) and one_line(typed, 253).casefold() == one_line(name, 253).casefold()
 
 
 def keys_of(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_note
 from vpsops.bot.features.modals import open_create, open_deny, redraw_create
 from vpsops.bot.features.notify import stop_one
-from vpsops.bot.features.operations import run, wanted_of
+from vpsops.bot.features.operations import operation_request_from, run
 from vpsops.bot.features.pause import pause, resume, switched_note
 from vpsops.bot.features.votes import settle, withdraw
 from vpsops.bot.handlers.commands import Typed, obey
@@ -129,17 +129,17 @@ async def _stop_notify(ctx: BotContext, click: Click) -> None:
 
 
 async def _run(ctx: BotContext, click: Click) -> None:
-    wanted = wanted_of(click.value, replace=click.payload.container.is_ephemeral)
-    if wanted is not None:
-        await run(ctx, click.requester, wanted)
+    request = operation_request_from(click.value, replace=click.payload.container.is_ephemeral)
+    if request is not None:
+        await run(ctx, click.requester, request)
 
 
 async def _share(ctx: BotContext, click: Click) -> None:
-    viewed, wanted = viewed_of(click.value), wanted_of(click.value, replace=False, everyone=True)
+    viewed, request = viewed_of(click.value), operation_request_from(click.value, replace=False, everyone=True)
     if viewed is not None:
         await show(ctx, click.requester, viewed, Showing(everyone=True))
-    elif wanted is not None:
-        await run(ctx, click.requester, wanted)
+    elif request is not None:
+        await run(ctx, click.requester, request)
 
 
 async def _view(ctx: BotContext, click: Click) -> None:
@@ -164,9 +164,9 @@ async def _resume(ctx: BotContext, click: Click) -> None:
 
 async def _menu(ctx: BotContext, click: Click) -> None:
     operation, _, server = click.payload.actions[0].chosen_value.partition(" ")
-    wanted = wanted_of({"op": operation, "args": {"server": server}}, replace=False)
-    if wanted is not None:
-        await run(ctx, click.requester, wanted)
+    request = operation_request_from({"op": operation, "args": {"server": server}}, replace=False)
+    if request is not None:
+        await run(ctx, click.requester, request)
 
 
 async def _plan(ctx: BotContext, click: Click) -> None:
@@ -197,9 +197,9 @@ async def _refresh(ctx: BotContext, _click: Click) -> None:
 
 
 async def _act(ctx: BotContext, click: Click) -> None:
-    wanted = wanted_of(click.value, replace=True)
-    if wanted is not None and click.payload.view is not None:
-        await act_on(ctx, click.requester, click.payload.view, wanted)
+    request = operation_request_from(click.value, replace=True)
+    if request is not None and click.payload.view is not None:
+        await act_on(ctx, click.requester, click.payload.view, request)
 
 
 async def _pick(ctx: BotContext, click: Click) -> None:

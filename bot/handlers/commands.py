@@ -23,7 +23,7 @@ from vpsops.bot.commands.parser import (
 from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create
 from vpsops.bot.features.notify import notify
-from vpsops.bot.features.operations import Wanted, run
+from vpsops.bot.features.operations import OperationRequest, run
 from vpsops.bot.features.pause import pause, paused_note, switched_note
 from vpsops.bot.features.permissions import right_words, rights
 from vpsops.bot.features.votes import withdraw
@@ -62,8 +62,8 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
     command = parse_command(typed.text)
     match command:
         case RunOperation():
-            wanted = Wanted(command.operation, command.arguments, command.reason, typed.replace)
-            await run(ctx, requester, wanted)
+            request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
+            await run(ctx, requester, request)
         case OpenCreate():
             await open_create(ctx, requester, typed.trigger, command)
         case ShowChanges() | ShowAudit() | ShowReport():

@@ -110,10 +110,10 @@ async def _report(ctx: BotContext, requester: Requester, _arguments: Mapping[str
     return await report(ctx, requester, everyone=everyone)
 
 
-async def card_post(ctx: BotContext, requester: Requester, wanted: ShowCard) -> Post:
+async def card_post(ctx: BotContext, requester: Requester, command: ShowCard) -> Post:
     """Say where one change's card is. A verdict is never taken from text: it is given on what the card shows."""
-    change = await ctx.core.changes.get(wanted.change, scope=ctx.core.scope)
-    return card_page(change, await links_to(ctx, requester, [change]), wanted.verdict)
+    change = await ctx.core.changes.get(command.change, scope=ctx.core.scope)
+    return card_page(change, await links_to(ctx, requester, [change]), command.verdict)
 
 
 def _word(arguments: Mapping[str, Any], name: str) -> str:

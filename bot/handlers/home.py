@@ -76,18 +76,18 @@ async def at_home(ctx: BotContext, requester: Requester, act: Act) -> None:
 
 async def set_one(ctx: BotContext, requester: Requester, value: Mapping[str, Any]) -> None:
     """Turn one setting on or off; raises `InvalidInputError` for one there is none of."""
-    name, wanted = str(value.get("set", "")), value.get("to")
-    if name not in SETTINGS or not isinstance(wanted, bool):
+    name, enabled = str(value.get("set", "")), value.get("to")
+    if name not in SETTINGS or not isinstance(enabled, bool):
         raise InvalidInputError("There is no such setting any more.", hint="Nothing was set.")
-    await set_preferences(ctx.core.database, ctx.core.clock, (requester.team, requester.user), **{name: wanted})
+    await set_preferences(ctx.core.database, ctx.core.clock, (requester.team, requester.user), **{name: enabled})
 
 
 async def keep_current(ctx: BotContext) -> None:
     """Redraw the open Homes when something happened in any process; a few at a time."""
     while True:
-        await ctx.homes.somebody()
+        await ctx.homes.any_opened()
         async with anyio.create_task_group() as group:
-            news = partial(follow, ctx.core.database, ctx.core.clock, ctx.homes.told, anyio.Event())
+            news = partial(follow, ctx.core.database, ctx.core.clock, ctx.homes.record, anyio.Event())
             ctx.core.supervisor.start("home_news", news, group=group)
             await _rounds(ctx)
             group.cancel_scope.cancel()

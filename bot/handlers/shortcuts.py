@@ -11,7 +11,7 @@ from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.commands.server_mentions import mentioned_servers, message_text
 from vpsops.bot.context.bot_context import BotContext, request_of
 from vpsops.bot.features.modals import open_create, show
-from vpsops.bot.features.operations import Wanted, outcome_post
+from vpsops.bot.features.operations import OperationRequest, outcome_post
 from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
@@ -92,11 +92,11 @@ async def picked(ctx: BotContext, requester: Requester, view: ViewPayload, value
     await show(ctx, ViewHandle(view.id, view.hash), drawn)
 
 
-async def act_on(ctx: BotContext, requester: Requester, view: ViewPayload, wanted: Wanted) -> None:
+async def act_on(ctx: BotContext, requester: Requester, view: ViewPayload, request: OperationRequest) -> None:
     """Ask the gate for what was pressed, and say in the form what came of it."""
     metadata = metadata_of(view)
     await show(ctx, ViewHandle(view.id, ""), busy_view(TITLE, "Asking …", metadata))
-    post = await outcome_post(ctx, requester, wanted)
+    post = await outcome_post(ctx, requester, request)
     drawn = outcome_view(post or note("Done."), metadata)
     if not await show(ctx, ViewHandle(view.id, ""), drawn):
         await ctx.slack.reply(requester.where, post or note("Done."))
@@ -119,7 +119,7 @@ async def _may(ctx: BotContext, requester: Requester, servers: Sequence[Server])
 
 
 def fitting(server: Server) -> list[str]:
-    """Return the operations on one server that make sense in its state, as far as it is known; pure."""
+    """Return the operations on one server that make sense in its state, as far as it is known."""
     senseless = {"start"} if server.ready else {"stop", "reboot"} if server.off else set()
     return [name for name, operation in OPERATIONS.items() if operation.takes_server and name not in senseless]
 

@@ -24,22 +24,22 @@ from vpsops.core.wayscloud.answers.models import Server
 EVENTS = WITHOUT_THRESHOLD - {SubscriptionEvent.PROVIDER}
 
 
-async def watch(ctx: BotContext, requester: Requester, wanted: WatchServer) -> Post:
+async def watch(ctx: BotContext, requester: Requester, command: WatchServer) -> Post:
     """Begin or end a watch; a name that means several servers, or none, is asked about and never guessed."""
     await only_members(ctx, requester)
     subscriptions = Subscriptions(ctx.core.database, ctx.core.clock)
-    if wanted.lasts is None:
-        return await _stop(subscriptions, requester, wanted.server)
+    if command.lasts is None:
+        return await _stop(subscriptions, requester, command.server)
     try:
-        server: Server = await read(ctx, requester, "get", {"server": wanted.server})
+        server: Server = await read(ctx, requester, "get", {"server": command.server})
     except AmbiguousServerError as error:
         twice = len({name for _, name in error.candidates}) < len(error.candidates)
         named = [ident if twice else name for ident, name in error.candidates]
-        return command_suggestions(error.message, "Which one?", [_again(item, wanted.lasts) for item in named[:5]])
+        return command_suggestions(error.message, "Which one?", [_again(item, command.lasts) for item in named[:5]])
     except UnknownServerError as error:
-        near = [_again(name, wanted.lasts) for name in error.nearest]
+        near = [_again(name, command.lasts) for name in error.nearest]
         return command_suggestions(error.message, error.hint, near) if near else error_note(error)
-    until = ctx.core.clock.now() + wanted.lasts
+    until = ctx.core.clock.now() + command.lasts
     asked = Subscription(
         id=subscription_id(requester.key),
         team=requester.team,
@@ -49,7 +49,7 @@ async def watch(ctx: BotContext, requester: Requester, wanted: WatchServer) -> P
         options=SubscriptionOptions(until=until, watch=True),
     )
     await subscribe(ctx, requester, asked)
-    lasts = duration(wanted.lasts.total_seconds())
+    lasts = duration(command.lasts.total_seconds())
     return note(
         f"Watching {server.hostname} for {lasts} in this channel.", f"/vps watch {server.hostname} stop ends it before."
     )

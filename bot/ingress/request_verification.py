@@ -4,10 +4,10 @@ Bolt reads the body before it checks the signature and takes a timestamp for a n
 strangers), and logs the body of a forged request. So: size, timestamp, signature over the raw bytes, shape; then Bolt.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Final
 
+import structlog
 from slack_sdk.signature import Clock as SlackClock
 from slack_sdk.signature import SignatureVerifier
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,7 +23,7 @@ TIMESTAMP_DIGITS: Final = 12
 PARSED_PAYLOAD: Final = "vpsops.checked"
 """Under this name the request's scope holds the payload, read and checked."""
 
-log = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class _Seconds(SlackClock):
@@ -80,7 +80,7 @@ class SlackRequestVerifier:
         try:
             scope[PARSED_PAYLOAD] = parse_body(body, headers.get("content-type", ""))
         except MalformedPayloadError as malformed:
-            log.warning("signed request refused: %s (%d bytes)", malformed, len(body))
+            logger.warning("signed_request_refused", why=str(malformed), bytes=len(body))
             raise RequestRejectedError(400, str(malformed)) from None
         return body
 

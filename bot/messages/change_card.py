@@ -81,7 +81,7 @@ def requester_text(change: Change) -> str:
     """Return the requester as escaped mrkdwn: a person, or an agent and the person it acts for."""
     actor = change.actor
     if actor.kind is ActorKind.PERSON:
-        return user_mention(actor.id, actor.shown)
+        return user_mention(actor.id, actor.label)
     behind = f" for {user_mention(actor.account, actor.human)}" if actor.account or actor.human else ""
     return f"{escape_untrusted(actor.cited, 120)}{behind}"
 
@@ -208,7 +208,7 @@ def _approvers(approvers: Approvers) -> list[str]:
 def _vote(vote: Vote) -> list[Block]:
     approved = vote.verdict is Verdict.APPROVE
     verdict_text, label = ("approved", "Note") if approved else ("denied", "Reason")
-    who = mrkdwn(f"{user_mention(vote.voter.id, vote.voter.shown)} {verdict_text}, {moment(vote.at)}")
+    who = mrkdwn(f"{user_mention(vote.voter.id, vote.voter.label)} {verdict_text}, {moment(vote.at)}")
     return [who, plain(f"{label}: {one_line(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
 

@@ -1,4 +1,4 @@
-"""Where the messages about a change go; pure."""
+"""Where the messages about a change go."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -53,16 +53,18 @@ def card_places(change: Change, settings: Settings) -> list[Place]:
     return places
 
 
-def notice_places(change: Change, cards: Sequence[PostedMessage], told: Collection[str]) -> list[Place]:
+def notice_places(change: Change, cards: Sequence[PostedMessage], notified: Collection[str]) -> list[Place]:
     """Return where the outcome of a change is posted, besides the channels that subscribed.
 
     In the thread of every card elsewhere; where no channel subscribed, the end of a create in a message of its own.
     """
     own = (
-        change.origin.channel if change.operation in ALWAYS_TOLD and not told and change.state is not State.HELD else ""
+        change.origin.channel
+        if change.operation in ALWAYS_TOLD and not notified and change.state is not State.HELD
+        else ""
     )
     places = [Place("", own, instead=asker_of(change))] if own else []
-    silent = {*told, own}
+    silent = {*notified, own}
     return [*places, *(Place("", card.channel, card.ts) for card in cards if card.channel not in silent)]
 
 

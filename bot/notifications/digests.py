@@ -70,14 +70,16 @@ class DigestTarget:
     instead: str = ""
 
 
-def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription], now: datetime) -> DeliveryPlan:
-    """Sort what waits for one channel by what its subscriptions say now; pure."""
+def plan_of(
+    messages: Sequence[OutboxMessage], subscriptions: Mapping[str, Subscription], now: datetime
+) -> DeliveryPlan:
+    """Sort what waits for one channel by what its subscriptions say now."""
     dropped: list[int] = []
     held: dict[datetime, list[int]] = {}
     late: list[PendingNotification] = []
     fresh: list[PendingNotification] = []
     for message in messages:
-        own_value = [wanted[item] for item in message.payload.get("subs", ()) if item in wanted]
+        own_value = [subscriptions[item] for item in message.payload.get("subs", ()) if item in subscriptions]
         urgent = bool(message.payload.get("urgent"))
         until = None if urgent else quiet_until(own_value, now)
         if not own_value:
@@ -86,18 +88,18 @@ def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription
             held.setdefault(until, []).append(message.id)
         else:
             night = not urgent and quiet_until(own_value, message.created_at) is not None
-            (late if night else fresh).extend(_told(message, urgent))
+            (late if night else fresh).extend(_pending(message, urgent))
     return DeliveryPlan(dropped, held, late, fresh)
 
 
 def quiet_until(subscriptions: Sequence[Subscription], now: datetime) -> datetime | None:
-    """Return when the first of these subscriptions may speak again; nothing while one of them may; pure."""
+    """Return when the first of these subscriptions may speak again; nothing while one of them may."""
     ends = [item.options.quiet_until(now) for item in subscriptions]
     known = [end for end in ends if end is not None]
     return min(known) if known and len(known) == len(ends) else None
 
 
-def _told(message: OutboxMessage, urgent: bool) -> list[PendingNotification]:
+def _pending(message: OutboxMessage, urgent: bool) -> list[PendingNotification]:
     items = message.payload.get("items", ())
     at = message.created_at.timestamp()
     return [
@@ -107,7 +109,7 @@ def _told(message: OutboxMessage, urgent: bool) -> list[PendingNotification]:
 
 
 def topics_of(item: NotificationItem, at: datetime, zone: ZoneInfo) -> list[str]:
-    """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day; pure."""
+    """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day."""
     day = at.astimezone(zone).date().isoformat()
     names = dict.fromkeys(entry for entry in (item.key, item.hostname) if entry)
     return [_short(f"server:{name}:{day}") for name in names]
@@ -135,24 +137,27 @@ class DigestSender:
     async def deliver(self, topic: str, claimed: Sequence[OutboxMessage]) -> None:
         """Post to a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
-        wanted, now = {item.id: item for item in await self.subscribers.wanted()}, self._core.clock.now()
-        others = await self.subscribers.others(messages, wanted)
+        subscriptions, now = {item.id: item for item in await self.subscribers.all()}, self._core.clock.now()
+        others = await self.subscribers.others(messages, subscriptions)
         if others:
             await self._core.outbox.retry(others, after=0.0, error="another workspace's")
-        plan = plan_of([message for message in messages if message.id not in others], wanted, now)
+        plan = plan_of([message for message in messages if message.id not in others], subscriptions, now)
         if plan.dropped:
             await self._core.outbox.done(plan.dropped)
         for until, ids in plan.held.items():
             seconds = min(max((until - now).total_seconds(), 1.0), HOLD_SECONDS)
             await self._core.outbox.retry(list(ids), after=seconds, error=QUIET)
-        desk = desk_of(topic, [wanted[item] for m in messages for item in m.payload.get("subs", ()) if item in wanted])
+        desk = desk_of(
+            topic,
+            [subscriptions[item] for m in messages for item in m.payload.get("subs", ()) if item in subscriptions],
+        )
         left = {item.row for item in (*plan.late, *plan.fresh)}
         try:
-            await self._tell(desk, plan, left)
+            await self._post(desk, plan, left)
         except SlackError as error:
             await self._failed(sorted(left), max(message.attempts for message in messages), error)
 
-    async def _tell(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
+    async def _post(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
         """Post, and settle each row as soon as all of it is out; the rest stays in `left`."""
         for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
             servers, night = {item.item.key for item in some}, draw is summary_post
@@ -163,7 +168,7 @@ class DigestSender:
                 for row in dict.fromkeys(item.row for item in some):
                     for entry in some:
                         if entry.row == row:
-                            await self._one(desk, entry)
+                            await self._post_single(desk, entry)
                     await self._done({row}, left)
 
     async def _done(self, rows: set[int], left: set[int]) -> None:
@@ -175,16 +180,16 @@ class DigestSender:
         place = Place("", desk.channel, instead=desk.instead)
         await self._send(place, post, f"list/{_hash(names)}")
 
-    async def _one(self, desk: DigestTarget, told: PendingNotification) -> None:
+    async def _post_single(self, desk: DigestTarget, notification: PendingNotification) -> None:
         """Post one notification: in the thread of its server's day, or as that thread's first message."""
         box = self._core.outbox
-        topics = topics_of(told.item, self._core.clock.now(), desk.zone)
+        topics = topics_of(notification.item, self._core.clock.now(), desk.zone)
         copies = [copy for topic in topics for copy in await box.copies(topic) if copy.purpose.startswith("news:")]
-        if any(copy.purpose == told.purpose for copy in copies):
+        if any(copy.purpose == notification.purpose for copy in copies):
             return
         parent = next((copy for copy in copies if copy.channel == desk.channel), None)
-        post, name = item_post(told.item), told.name
-        place = Place("", desk.channel, parent.ts if parent else "", desk.instead, broadcast=told.urgent)
+        post, name = item_post(notification.item), notification.name
+        place = Place("", desk.channel, parent.ts if parent else "", desk.instead, broadcast=notification.urgent)
         try:
             channel, ts = await self._send(place, post, name)
         except SlackError as error:
@@ -193,11 +198,11 @@ class DigestSender:
             await box.forget(parent.topic, parent.channel, parent.ts)
             channel, ts = await self._send(Place("", desk.channel, instead=desk.instead), post, name)
         if ts:
-            await box.remember(topics[0], told.purpose, channel, ts)
+            await box.remember(topics[0], notification.purpose, channel, ts)
 
 
 def desk_of(topic: str, subscriptions: Sequence[Subscription]) -> DigestTarget:
-    """Return where a channel's news go; pure."""
+    """Return where a channel's news go."""
     zone = next((item.options.zone for item in subscriptions), "UTC")
     makers = (str(item.by.get("id", "")) for item in subscriptions)
     return DigestTarget(
@@ -205,9 +210,9 @@ def desk_of(topic: str, subscriptions: Sequence[Subscription]) -> DigestTarget:
     )
 
 
-def told_now(news: Sequence[ChannelNews], wanted: Sequence[Subscription], now: datetime) -> list[str]:
-    """Return the channels that hear of this at once rather than when their quiet hours end; pure."""
-    known = {item.id: item for item in wanted}
+def loud_channels(news: Sequence[ChannelNews], subscriptions: Sequence[Subscription], now: datetime) -> list[str]:
+    """Return the channels that hear of this at once rather than when their quiet hours end."""
+    known = {item.id: item for item in subscriptions}
     loud = []
     for new in news:
         own_value = [known[ident] for ident in new.payload["subs"] if ident in known]

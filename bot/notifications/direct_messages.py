@@ -41,7 +41,7 @@ class DirectMessenger:
         self._send = send
         self._sent: LRUCache[str, deque[float]] = LRUCache(KNOWN)
 
-    async def tell(self, topic: ChangeTopic, event: str) -> None:
+    async def deliver(self, topic: ChangeTopic, event: str) -> None:
         """Message the requester, or the human behind an agent, unless the card is in their direct messages already."""
         change = topic.change
         who = asker_of(change) if event in ENDED else ""

@@ -87,19 +87,19 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
     return [*added, *stored]
 
 
-def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: datetime) -> list[ChannelNews]:
+def spread(occasions: Iterable[Occasion], subscriptions: Sequence[Subscription], now: datetime) -> list[ChannelNews]:
     """Return the notices of each channel: those of the same subscriptions and urgency go together."""
-    told: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
+    by_channel: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
     for occasion in occasions:
         matching: dict[str, list[str]] = {}
-        for entry in wanted:
+        for entry in subscriptions:
             if _wants(entry, occasion, now):
                 matching.setdefault(entry.channel, []).append(entry.id)
         for channel, ids in matching.items():
-            told.setdefault((channel, tuple(ids), occasion.urgent), []).append(occasion.item)
+            by_channel.setdefault((channel, tuple(ids), occasion.urgent), []).append(occasion.item)
     return [
         ChannelNews(channel, {"subs": list(ids), "urgent": urgent, "items": [item.value for item in items]})
-        for (channel, ids, urgent), items in told.items()
+        for (channel, ids, urgent), items in by_channel.items()
     ]
 
 

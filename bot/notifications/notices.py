@@ -8,7 +8,7 @@ from vpsops.bot.messages.notices import change_notice, reminder, service_notice
 from vpsops.bot.notifications.card_sync import CardSync
 from vpsops.bot.notifications.change_topic import ChangeTopic
 from vpsops.bot.notifications.destinations import Place, notice_places
-from vpsops.bot.notifications.digests import told_now
+from vpsops.bot.notifications.digests import loud_channels
 from vpsops.bot.notifications.direct_messages import DirectMessenger
 from vpsops.bot.notifications.events import of_change, spread
 from vpsops.bot.notifications.message_sender import MessageSender
@@ -46,10 +46,12 @@ class NoticeSender:
                 await self._direct.remind(topic)
             return ()
         now = self._core.clock.now()
-        occasion, wanted = of_change(topic.change, event, now), await self._subscribers.wanted()
-        news = spread([occasion] if occasion else [], wanted, now)
-        await self._reply(topic, event, change_notice(topic.change, event, now), told_now(news, wanted, now))
-        await self._direct.tell(topic, event)
+        occasion, subscriptions = of_change(topic.change, event, now), await self._subscribers.all()
+        news = spread([occasion] if occasion else [], subscriptions, now)
+        await self._reply(
+            topic, event, change_notice(topic.change, event, now), loud_channels(news, subscriptions, now)
+        )
+        await self._direct.deliver(topic, event)
         return news
 
     async def announce(self, message: OutboxMessage) -> None:

@@ -197,7 +197,7 @@ class OutboxWorker:
 
     async def _wake(self, seconds: float) -> None:
         await self._core.clock.sleep(seconds)
-        self._core.outbox.look_again()
+        self._core.outbox.wake()
 
     async def _deliver(self, batch: TopicBatch, message: OutboxMessage, *, again: bool) -> Sequence[ChannelNews]:
         """Deliver one message, and return what subscribers are to be sent of it."""
@@ -219,7 +219,7 @@ class OutboxWorker:
     async def _deliver_event(self, message: OutboxMessage) -> Sequence[ChannelNews]:
         occasions = of_event(message.payload)
         if occasions:
-            return spread(occasions, await self._subscribers.wanted(), self._core.clock.now())
+            return spread(occasions, await self._subscribers.all(), self._core.clock.now())
         known = [space.team for space in self._core.workspaces.known] if self._core.workspaces.several else [""]
         teams = [str(message.payload["team"])] if message.payload.get("team") else known
         for team in teams:

@@ -16,7 +16,7 @@ class Subscribers:
         self._core = core
         self._store = Subscriptions(core.database, core.clock)
 
-    async def wanted(self) -> list[Subscription]:
+    async def all(self) -> list[Subscription]:
         """Return every subscription, those of the settings among them."""
         stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.scope.team
         if not spaces.several:
@@ -26,22 +26,22 @@ class Subscribers:
 
     def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
         settings = self._core.workspaces.settings_of(self._core.settings, team)
-        wanted = with_defaults(settings, stored)
-        return [item if item.team else replace(item, id=f"{item.id}:{team}", team=team) for item in wanted]
+        subscriptions = with_defaults(settings, stored)
+        return [item if item.team else replace(item, id=f"{item.id}:{team}", team=team) for item in subscriptions]
 
     async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
         """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
         if not self._core.workspaces.several:
             return ""
         subs = {item for message in messages for item in message.payload.get("subs", ())}
-        return next((item.team for item in await self.wanted() if item.id in subs), "")
+        return next((item.team for item in await self.all() if item.id in subs), "")
 
-    async def others(self, messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription]) -> list[int]:
+    async def others(self, messages: Sequence[OutboxMessage], subscriptions: Mapping[str, Subscription]) -> list[int]:
         """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
         spaces = self._core.workspaces
         if not spaces.several:
             return []
         known = {item.id for item in await self._store.all()} | {f"{DEFAULT}:{item.team}" for item in spaces.known}
-        theirs = known - wanted.keys()
+        theirs = known - subscriptions.keys()
         subs = {message.id: set(message.payload.get("subs", ())) for message in messages}
-        return [ident for ident, sub in subs.items() if sub & theirs and not sub & wanted.keys()]
+        return [ident for ident, sub in subs.items() if sub & theirs and not sub & subscriptions.keys()]

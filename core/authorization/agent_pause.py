@@ -38,7 +38,7 @@ class Pause:
     @property
     def words(self) -> str:
         """Return one sentence: who paused agents, when and why."""
-        who = self.by.shown if self.by else "somebody"
+        who = self.by.label if self.by else "somebody"
         when = f" at {moment(self.at)}" if self.at else ""
         return f"Agents are paused: {who} paused them{when}{f', because {self.reason}' if self.reason else ''}."
 
@@ -145,7 +145,7 @@ def _news(wanted: Pause, who: Actor) -> str:
     if wanted.paused:
         return f"{wanted.words} They can look, and change nothing."
     because = f", because {wanted.reason}" if wanted.reason else ""
-    return f"{who.shown} lets agents go on{because}. What was cancelled meanwhile stays cancelled."
+    return f"{who.label} lets agents go on{because}. What was cancelled meanwhile stays cancelled."
 
 
 def _keep_still(connection: Connection, lock: str) -> None:

@@ -41,7 +41,7 @@ class Discrepancy:
 class DiscrepancyPage:
     """Some changes in the order of their ids, those that stayed unchanged during the read, and where to continue."""
 
-    found: Sequence[Discrepancy]
+    discrepancies: Sequence[Discrepancy]
     after: str
 
 
@@ -50,7 +50,7 @@ async def discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
     after = ""
     while True:
         page = await database.read(partial(_page, after))
-        for discrepancy in page.found:
+        for discrepancy in page.discrepancies:
             yield discrepancy
         if not page.after:
             break

@@ -87,7 +87,7 @@ class Votes:
         body = {"by": by, "verdict": verdict, "among": among, "reason": vote.reason, "evidence": vote.evidence}
         match approvals.tally(change, vote):
             case State.DENIED:
-                note = f"Denied by {vote.voter.shown}."
+                note = f"Denied by {vote.voter.label}."
                 outbox.put_notice(connection, change.id, "denied", now)
                 return repository.step(connection, change, State.DENIED, now, event="denied", body=body, note=note)
             case State.APPROVED:
@@ -114,7 +114,7 @@ class Votes:
             raise stale(change)
         approvals.check_settler(change, word.actor, self.stewards)
         after = State.SUCCEEDED if happened else State.FAILED
-        who = clean_actor(word.actor, self.redactor).shown
+        who = clean_actor(word.actor, self.redactor).label
         note = f"{who} looked: it {'happened' if happened else 'did not happen'}."
         body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}
         return repository.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)

@@ -1,4 +1,4 @@
-r"""The life of a change, as a table and frozen values; pure.
+r"""The life of a change, as a table and frozen values.
 
     requested -> held -> approved -> sending -> watching -> succeeded
         |         |         |           |           \-> failed

@@ -65,7 +65,7 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
     raise InvalidInputError(f"{operation.name} cannot be previewed.")
 
 
-async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
+async def preview_stored(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
     """Preview stored arguments again; the server in them is an id by now. Raises as `preview` does."""
     checked = operation.arguments.model_validate(dict(arguments))
     if isinstance(checked, ServerArguments):
@@ -85,7 +85,7 @@ async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
             hint="It was removed a moment ago, or the list is wrong. Ask again in some minutes, then the provider.",
             status=error.status,
             operation=error.operation,
-            said=error.said,
+            detail=error.detail,
         ) from None
 
 

@@ -153,7 +153,7 @@ class Timing:
     confirm_seconds: float = 900.0  # a question to the asker's own human stays open this long
     approve_seconds: float = 3600.0  # a hold for votes, unless the policy's rule says otherwise
     send_window: float = 2.0  # from the stored intention to the first byte, on an open connection; later is fenced
-    look_age: float = 5.0  # the preview before a send is repeated where connecting took longer than this
+    preview_age: float = 5.0  # the preview before a send is repeated where connecting took longer than this
     uptime_wait: float = 2.0  # a server's uptime before its reboot is waited for this long
     late_pause: float = 1.0  # before the next attempt, where this process was too slow to send; doubled each time
     late_pause_most: float = 30.0
@@ -168,8 +168,8 @@ class Timing:
     poll_old: float = 30.0
     poll_idle: float = 60.0  # while nothing is being changed, but a channel wants to hear of drift or the provider
     poll_jitter: float = 0.2  # share of the interval
-    look_budget: float = 3.0  # a poll waits so long for the servers that it reads besides the list
-    look_patience: float = 24.0  # the longest for a server that was slow before, which is read apart from the polls
+    read_budget: float = 3.0  # a poll waits so long for the servers that it reads besides the list
+    read_patience: float = 24.0  # the longest for a server that was slow before, which is read apart from the polls
     create_limit: float = 600.0  # the official Terraform provider's limit for a create
     power_limit: float = 300.0
     unseen_limit: float = 60.0  # an accepted reboot that nothing shows, on a server that stays up, ends after this

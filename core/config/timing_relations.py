@@ -73,7 +73,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     ),
     Relation(
         ("timing.uptime_wait",),
-        ("timing.look_age",),
+        ("timing.preview_age",),
         "waiting for an uptime alone does not make the preview before a send old",
     ),
     Relation(
@@ -87,7 +87,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("timing.poll_young",) * 3, ("timing.refusal_lookup",), "a refusal is verified by several polls"),
     Relation(("timing.refusal_lookup",), ("timing.power_lookup",), "what was refused needs less patience"),
     Relation(
-        ("timing.refusal_lookup", "timing.look_budget"),
+        ("timing.refusal_lookup", "timing.read_budget"),
         ("PATIENCE_SECONDS",),
         "who waits for a refused change hears its end",
     ),
@@ -125,12 +125,12 @@ RELATIONS: Final[Sequence[Relation]] = (
     ),
     # Looks.
     Relation(
-        ("timing.look_budget",),
+        ("timing.read_budget",),
         ("timing.poll_young",),
         "servers that hang delay no other change's end by more than one interval",
     ),
-    Relation(("timing.look_budget",) * 2, ("timing.look_patience",), "a slow server gets more time than a quick one"),
-    Relation(("timing.look_patience",), ("transport.attempt_seconds",), "patience with a server is one try of a read"),
+    Relation(("timing.read_budget",) * 2, ("timing.read_patience",), "a slow server gets more time than a quick one"),
+    Relation(("timing.read_patience",), ("transport.attempt_seconds",), "patience with a server is one try of a read"),
     Relation(("timing.poll_young",), ("timing.poll_grown",), "polls get rarer after a minute"),
     Relation(("timing.poll_grown",), ("timing.poll_old",), "polls get rarer after ten minutes"),
     Relation(
@@ -186,7 +186,7 @@ RELATIONS: Final[Sequence[Relation]] = (
         "a round that waited for the database is no dead reconciler",
     ),
     Relation(
-        ("REFUSED_SECONDS", "transport.total_seconds", "timing.look_budget"),
+        ("REFUSED_SECONDS", "transport.total_seconds", "timing.read_budget"),
         ("READY_POLLER_SECONDS",),
         "a poll that takes its whole time is no dead poller",
     ),

@@ -26,7 +26,7 @@ from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
 from vpsops.core.execution.claims import AFTER_HOLD, runnable
 from vpsops.core.execution.deferral import clock_time
 from vpsops.core.messaging.outbox import QUIET
-from vpsops.core.policy_register.diagnostics import look_at_policy
+from vpsops.core.policy_register.diagnostics import check_active_policy
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.capability import Need, capabilities
 from vpsops.core.storage.engines import LISTEN_URL, NotReadyError, file_system_of
@@ -75,17 +75,17 @@ def _unmakeable(settings: Settings) -> DoctorFinding | None:
     return fail("database", what, "Let this user write there, or set VPSOPS_DATABASE_URL to another place")
 
 
-async def look_at_database(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
+async def check_database(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Run a query and, on SQLite, check the file itself."""
     begun = database.clock.monotonic()
     await database.read(database.tick)
     took = round((database.clock.monotonic() - begun) * 1000)
     url = sa.make_url(settings.database).render_as_string(hide_password=True)
     results = [ok("database", f"{url} answers in {took} ms, its schema is this version's")]
-    return [*results, *(await look_at_file(database, settings))] if database.sqlite else results
+    return [*results, *(await check_file(database, settings))] if database.sqlite else results
 
 
-async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_wakes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Return whether notifications between processes arrive, on PostgreSQL."""
     if database.sqlite:
         return []
@@ -95,7 +95,7 @@ async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFindi
     return [warn("database", what, f"Set {LISTEN_URL} to the server's own address, past a pooler in transaction mode")]
 
 
-async def look_at_file(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
+async def check_file(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Return whether this user may write to the file, and whether its pages are sound."""
     path = _file(settings.database)
     text = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
@@ -110,7 +110,7 @@ async def look_at_file(database: Database, settings: Settings) -> Sequence[Docto
     return findings
 
 
-async def look_at_processes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_processes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Return who is alive, and whether someone should be."""
 
     def work(connection: Connection) -> tuple[list[str], int]:
@@ -128,7 +128,7 @@ async def look_at_processes(database: Database, _: Settings) -> Sequence[DoctorF
     return [ok("processes", "none runs changes now, and none is needed")]
 
 
-async def look_at_people(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_accounts(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Return which changes only a person can settle."""
     needy = await database.read(
         lambda connection: repository.select(connection, repository.in_states(State.NEEDS_PERSON), limit=100)
@@ -145,7 +145,7 @@ async def look_at_people(database: Database, _: Settings) -> Sequence[DoctorFind
     ]
 
 
-async def look_at_continuity(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
+async def check_continuity(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Return whether the database went back since it was seen last, by this machine or another."""
     kept = head_file_of(settings)
     mark = kept.read() if kept is not None else None
@@ -169,7 +169,7 @@ async def look_at_continuity(database: Database, settings: Settings) -> Sequence
     return [ok("store", f"the database is the one that was seen last{f', record {mark.seq}' if mark else ''}")]
 
 
-async def look_at_rows(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_rows(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Name the rows that this version cannot read."""
     unreadable = await database.read(unreadable_rows)
     if not unreadable:
@@ -180,7 +180,7 @@ async def look_at_rows(database: Database, _: Settings) -> Sequence[DoctorFindin
     return [warn("rows", what, todo)]
 
 
-async def look_at_claims(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_claims(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Name the changes that no living process can run or watch."""
 
     def work(connection: Connection) -> list[str]:
@@ -201,7 +201,7 @@ async def look_at_claims(database: Database, _: Settings) -> Sequence[DoctorFind
     return [warn("changes", f"{len(left)} can be run by no living process: {listed(left)}", todo)]
 
 
-async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_queues(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Return how much waits in each queue, and for how long its oldest has waited."""
     now = database.clock.now().timestamp()
 
@@ -222,7 +222,7 @@ async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFind
     return [ok("queues", text)]
 
 
-async def look_at_wishes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_hold_offs(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Return which writes the provider wants to wait, and how many changes do."""
     now = database.clock.now()
 
@@ -237,7 +237,7 @@ async def look_at_wishes(database: Database, _: Settings) -> Sequence[DoctorFind
     return [ok("provider", f"{deferred} approved changes wait, as the provider asks (429): {named or 'no longer'}")]
 
 
-async def look_at_messages(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
+async def check_messages(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Return what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
 
@@ -272,7 +272,7 @@ def _backlog(waiting: int, slow: int, settings: Settings) -> DoctorFinding:
     return warn("outbox", f"{slow} messages wait for over a minute", "Start vpsops bot, or read its log")
 
 
-async def look_at_trail(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+async def check_trail(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Verify the audit trail from its first record."""
     walk, head, faults = ChainVerifier(), (0, GENESIS), []
     async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
@@ -284,7 +284,7 @@ async def look_at_trail(database: Database, _: Settings) -> Sequence[DoctorFindi
     return [await _compared(database) or ok("audit", f"the trail is whole up to record {walk.seq}")]
 
 
-async def look_at_anchors(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
+async def check_anchors(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Return when the head of the trail last left the machine, where it is to do so."""
     kinds = anchor_targets_from(settings, load_workspaces(settings)).named
     days = await database.read(partial(last_days, kinds=kinds))
@@ -327,17 +327,17 @@ def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool
 
 
 CHECKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFinding]]], ...]] = (
-    look_at_database,
-    look_at_wakes,
-    look_at_processes,
-    look_at_policy,
-    look_at_people,
-    look_at_continuity,
-    look_at_rows,
-    look_at_claims,
-    look_at_queues,
-    look_at_wishes,
-    look_at_messages,
-    look_at_trail,
-    look_at_anchors,
+    check_database,
+    check_wakes,
+    check_processes,
+    check_active_policy,
+    check_accounts,
+    check_continuity,
+    check_rows,
+    check_claims,
+    check_queues,
+    check_hold_offs,
+    check_messages,
+    check_trail,
+    check_anchors,
 )

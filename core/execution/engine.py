@@ -75,7 +75,7 @@ class Engine:
         self._watcher = ChangePoller(
             database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
-        self._runner = Runner(database, work, clock, process, timing, recheck, self.look_soon, self.continuity)
+        self._runner = Runner(database, work, clock, process, timing, recheck, self.poll_soon, self.continuity)
         self._reconciler = Reconciler(
             database,
             clock,
@@ -148,7 +148,7 @@ class Engine:
         except StorageError as error:  # the reconciler sees the change again
             logger.error("storage_failed", change=change_id, error=error.message, error_id=error.error_id)
 
-    def look_soon(self) -> None:
+    def poll_soon(self) -> None:
         """Start the poller, and have it poll soon."""
         self._watcher.nudge()
         self.watch()

@@ -130,17 +130,17 @@ class ChangePoller:
         self._newest = max((sent(change) for change in due.changes), default=0.0)
         now = self.clock.monotonic()
         self._since = {change.id: self._since.get(change.id, now) for change in due.changes}
-        snapshot = await self._look()
+        snapshot = await self._poll()
         if snapshot is not None:
             await self._settlement.settle(due.changes, snapshot, group)
             self._away, self._moved = away(due.changes, snapshot), moved(due.changes, snapshot)
-            await self._monitor.looked(snapshot, keep=due.standing)
+            await self._monitor.observe(snapshot, keep=due.standing)
             if not self._measuring:
                 self._measuring = True
                 group.start_soon(self._measure, snapshot, due.wanted)
         self.record_round()
         seconds = interval(due.changes, snapshot, self.timing)
-        await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
+        await self._pause(min(seconds, self.timing.poll_young) if self._settlement.needs_another_poll else seconds)
 
     async def _measure(self, snapshot: FleetSnapshot, subscriptions: Sequence[Subscription]) -> None:
         """Read the usage figures that have thresholds, while polls continue."""
@@ -195,11 +195,11 @@ class ChangePoller:
         wanted = [
             subscription
             for subscription in all_subscriptions(connection)
-            if subscription.alive(now) and subscription.looks
+            if subscription.alive(now) and subscription.needs_polls
         ]
         return PollTargets(watched(connection), wanted, self.always or bool(wanted))
 
-    async def _look(self) -> FleetSnapshot | None:
+    async def _poll(self) -> FleetSnapshot | None:
         try:
             servers = await self.api.list_servers()
         except provider_errors.WayscloudError as error:

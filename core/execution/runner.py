@@ -32,7 +32,7 @@ from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
-from vpsops.core.changes.preview import look_again
+from vpsops.core.changes.preview import preview_stored
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError, UnreadableRowError, VpsopsError
 from vpsops.core.common.json_types import Json
@@ -224,7 +224,7 @@ class Runner:
         """Check the preview again; a difference supersedes the change."""
         operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
-            seen = await look_again(self.api, operation, change.arguments)
+            seen = await preview_stored(self.api, operation, change.arguments)
             account = await read_account(self.api, self.recheck.policy.latest_limits(), operation)
         except InvalidInputError as error:
             await self._supersede(change, error.message)
@@ -326,7 +326,7 @@ class Runner:
 
     async def _prepare(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
         """Store the intention, after another check where connecting took so long that the last one is old."""
-        if self.clock.monotonic() - checked.at > self.timing.look_age:
+        if self.clock.monotonic() - checked.at > self.timing.preview_age:
             again = await self._check(change)
             if again is None:
                 raise SupersededError

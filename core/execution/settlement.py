@@ -28,7 +28,7 @@ from vpsops.core.outcomes.outcome import (
     age,
     determine_outcome,
     elapsed,
-    wanted_id,
+    target_server_id,
 )
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers import errors as provider_errors
@@ -81,7 +81,7 @@ class Settlement:
         self._direct = DirectReads(self.api, self.clock, self.timing)
 
     @property
-    def waits_for_another_look(self) -> bool:
+    def needs_another_poll(self) -> bool:
         """Return whether a poll found a success that the next one has to confirm."""
         return bool(self._since)
 
@@ -142,7 +142,7 @@ class Settlement:
 
     async def _read_quickly(self, to_read: Sequence[tuple[Change, OutcomeFinding]], snapshot: FleetSnapshot) -> None:
         """Read servers at once, all within the poll's budget; those it does not reach are first at the next poll."""
-        limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.look_budget
+        limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.read_budget
 
         async def read(change: Change, finding: OutcomeFinding) -> None:
             async with limiter:
@@ -158,7 +158,7 @@ class Settlement:
         """Read a server that was slow before while polls continue, unless such a read is in progress."""
         if change.id in self._apart or len(self._apart) >= APART:
             return
-        patience = min(self.timing.look_budget * 2 ** self._misses[change.id], self.timing.look_patience)
+        patience = min(self.timing.read_budget * 2 ** self._misses[change.id], self.timing.read_patience)
         self._apart.add(change.id)
 
         async def read() -> None:
@@ -191,17 +191,17 @@ class Settlement:
     ) -> ChangeReading | None:
         """Return a reading with the parts that a finding lacks, if the answer comes in time."""
         if finding.finding is OutcomeKind.NEEDS_USAGE:
-            usage = await self._told(change, self._usage(server), patience)
+            usage = await self._within(change, self._usage(server), patience)
             return None if usage is None else replace(reading, usage=usage)
-        full = await self._told(change, self._in_full(server), patience)
+        full = await self._within(change, self._in_full(server), patience)
         return None if full is None else replace(reading, snapshot=reading.snapshot.with_full(full))
 
-    async def _told(self, change: Change, read: Awaitable[T | None], patience: float) -> T | None:
+    async def _within(self, change: Change, read: Awaitable[T | None], patience: float) -> T | None:
         """Return the result of a read of a change's server if it arrives in time, else None."""
         begun = anyio.current_time()
         with anyio.move_on_after(patience) as scope:
             response = await read
-            if anyio.current_time() - begun <= self.timing.look_budget:
+            if anyio.current_time() - begun <= self.timing.read_budget:
                 self._misses.pop(change.id, None)
             return response
         if scope.cancelled_caught and patience > 0:
@@ -261,7 +261,7 @@ class Settlement:
 
     async def _show_phase(self, change: Change, snapshot: FleetSnapshot) -> None:
         """Store the server's status at the provider when it differs from the one before: cards show it."""
-        server = next((item for item in snapshot.servers if item.id == wanted_id(change)), None)
+        server = next((item for item in snapshot.servers if item.id == target_server_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
             return
         result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)

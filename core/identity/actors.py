@@ -39,19 +39,19 @@ class Actor:
     """The one active account of the human in Slack, as Slack said when it was asked for; empty where it was not."""
 
     @property
-    def shown(self) -> str:
+    def label(self) -> str:
         """The name people know, or the id."""
         return self.name or self.id
 
     @property
     def claim(self) -> str:
         """The name for a column: what an agent calls itself is marked as its claim."""
-        return f"calls itself {quoted(self.shown, LONGEST_NAME)}" if self.kind is ActorKind.AGENT else self.shown
+        return f"calls itself {quoted(self.label, LONGEST_NAME)}" if self.kind is ActorKind.AGENT else self.label
 
     @property
     def cited(self) -> str:
         """The name for a sentence, marked as `claim` does."""
-        return f"the agent that {self.claim}" if self.kind is ActorKind.AGENT else self.shown
+        return f"the agent that {self.claim}" if self.kind is ActorKind.AGENT else self.label
 
     @property
     def identities(self) -> frozenset[str]:

@@ -121,12 +121,12 @@ class Outbox:
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._looked = database.signals.mark(commit_notifier.OUTBOX)
+        self._marked = database.signals.mark(commit_notifier.OUTBOX)
         self._left: dict[str, float] = {}
 
     async def claim(self, limit: int = 20) -> list[OutboxMessage]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
-        self._looked = self._database.signals.mark(commit_notifier.OUTBOX)
+        self._marked = self._database.signals.mark(commit_notifier.OUTBOX)
         return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
 
     def _due(self, connection: Connection, tick: float, limit: int) -> list[str]:
@@ -198,7 +198,7 @@ class Outbox:
             return self._more(connection)
 
         if await self._database.transact(work, wake=False):
-            self.look_again()
+            self.wake()
 
     def _more(self, connection: Connection) -> bool:
         """Return whether something can be claimed now: messages of a topic that was in hand could not be before."""
@@ -224,7 +224,7 @@ class Outbox:
             return self._more(connection)
 
         if await self._database.transact(work, wake=bool(news)):
-            self.look_again()
+            self.wake()
 
     async def gather(self, topic: str) -> list[OutboxMessage]:
         """Claim the other messages of a topic that is in hand, due or not, so that they go out together."""
@@ -248,7 +248,7 @@ class Outbox:
             self._mark(connection, ids, not_before=again, owner=None, until=None, error=error[:MAX_ERROR])
 
         await self._database.transact(work, wake=False)
-        self.look_again()
+        self.wake()
 
     async def release(self, codes: Sequence[str]) -> int:
         """Let messages be taken at once that wait because of one of these errors; return how many."""
@@ -269,7 +269,7 @@ class Outbox:
             ),
             wake=False,
         )
-        self.look_again()
+        self.wake()
 
     def _mark(self, connection: Connection, ids: Sequence[int], **values: object) -> None:
         mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late call must not void another's claim
@@ -285,7 +285,7 @@ class Outbox:
 
         Raises `StorageError`.
         """
-        woken = self._looked
+        woken = self._marked
         await self._database.signals.wait(seconds, since=woken)
         return woken.is_set() or await self._due_now(woken)
 
@@ -313,7 +313,7 @@ class Outbox:
             raise failure
         return is_due
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Wake this process's deliverer: what it could not claim before may be free now."""
         self._database.signals.notify({commit_notifier.OUTBOX})
 

@@ -149,7 +149,7 @@ class Subscription:
         return self.alive(now) and not self.events.isdisjoint(events)
 
     @property
-    def looks(self) -> bool:
+    def needs_polls(self) -> bool:
         """Return whether it needs the provider polled while no change is in progress."""
         return not self.events.isdisjoint(
             {SubscriptionEvent.DRIFT, SubscriptionEvent.PROVIDER, SubscriptionEvent.USAGE}
@@ -241,7 +241,7 @@ def all_subscriptions(connection: Connection) -> list[Subscription]:
 
 def needs_polling(connection: Connection, now: datetime) -> bool:
     """Return whether a subscription needs the provider polled while no change is in progress."""
-    return any(subscription.looks and subscription.alive(now) for subscription in all_subscriptions(connection))
+    return any(subscription.needs_polls and subscription.alive(now) for subscription in all_subscriptions(connection))
 
 
 def forget_ended(connection: Connection, now: float) -> int:

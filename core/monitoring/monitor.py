@@ -22,7 +22,7 @@ from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import Subscription
 from vpsops.core.monitoring import monitor_state
 from vpsops.core.monitoring.drift import Drift, baseline, drifts
-from vpsops.core.monitoring.thresholds import Alarm, Gauge, figure, gauges, step, told_only
+from vpsops.core.monitoring.thresholds import Alarm, Gauge, figure, gauges, reported_alarms, step
 from vpsops.core.outcomes.outcome import FleetSnapshot
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers import errors as provider_errors
@@ -49,7 +49,7 @@ class FleetMonitor:
     _stored: dict[str, Json] = field(default_factory=dict)
     _stored_at: float = float("-inf")
     _failing_since: float | None = None
-    _told: bool = False
+    _outage_reported: bool = False
     _alarms: dict[str, Alarm] = field(default_factory=dict)
     _measured: dict[str, float] = field(default_factory=dict)
     refused: bool = False
@@ -67,9 +67,9 @@ class FleetMonitor:
 
         self._fleet, away, alarms = await self.database.read(work)
         self._stored, self._stored_at = self._fleet.states, float("-inf")
-        self._failing_since, self._told = None, bool(away.get("event"))
+        self._failing_since, self._outage_reported = None, bool(away.get("event"))
         steady = self.clock.monotonic()
-        self._alarms = {key: Alarm(0.0, steady, told=True) for key in alarms}
+        self._alarms = {key: Alarm(0.0, steady, reported=True) for key in alarms}
         self._measured = {}
 
     async def failed(self, error: provider_errors.WayscloudError) -> None:
@@ -79,21 +79,21 @@ class FleetMonitor:
             self._failing_since = now
             logger.warning("provider_unavailable", error=error.message, error_id=error.error_id)
         self.refused = isinstance(error, provider_errors.NotAuthenticatedError | provider_errors.NotPermittedError)
-        if not self._told and (self.refused or now - self._failing_since >= self.timing.outage_seconds):
-            self._told = True
+        if not self._outage_reported and (self.refused or now - self._failing_since >= self.timing.outage_seconds):
+            self._outage_reported = True
             event = "provider_refuses_key" if self.refused else "provider_unreachable"
-            await self._tell(event, f"{error.message} {error.hint}".strip())
+            await self._report(event, f"{error.message} {error.hint}".strip())
 
     async def recovered(self) -> None:
         """Notify people that the provider is back, if they were notified of the outage."""
         if self._failing_since is not None:
             logger.info("provider_recovered")
         self._failing_since, self.refused = None, False
-        if self._told:
-            self._told = False
-            await self._tell("provider_back", "The provider answers again.")
+        if self._outage_reported:
+            self._outage_reported = False
+            await self._report("provider_back", "The provider answers again.")
 
-    async def _tell(self, event: str, text: str) -> None:
+    async def _report(self, event: str, text: str) -> None:
         payload, now = {"event": event, "text": text}, self.clock.now()
 
         def work(connection: Connection) -> None:
@@ -104,7 +104,7 @@ class FleetMonitor:
 
         await self.database.transact(work)
 
-    async def looked(self, snapshot: FleetSnapshot, *, keep: bool) -> None:
+    async def observe(self, snapshot: FleetSnapshot, *, keep: bool) -> None:
         """Notify the changes since the last poll that were not requested here; with `keep`, store it for others."""
         before = self._fleet
         self._fleet = monitor_state.FleetState(
@@ -173,11 +173,11 @@ class FleetMonitor:
             else:
                 self._alarms[gauge.key] = alarm
             if turned is not None:
-                alarms.append(gauge.told(value, raised=turned))
+                alarms.append(gauge.event_payload(value, raised=turned))
         return alarms
 
     async def _store_alarms(self, payloads: Sequence[Mapping[str, Json]]) -> None:
-        now, alarms = self.clock.now(), told_only(self._alarms)
+        now, alarms = self.clock.now(), reported_alarms(self._alarms)
 
         def work(connection: Connection) -> None:
             for item in payloads:

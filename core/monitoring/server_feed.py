@@ -68,7 +68,7 @@ class ServerFeed:
         self._supervisor = supervisor or Supervisor(clock)
         self._lock = anyio.Lock()
         self._listeners: dict[object, Told] = {}
-        self._looking = False
+        self._polling = False
         self._tried_at = float("-inf")
         self._forget()
 
@@ -82,9 +82,9 @@ class ServerFeed:
         """Call `listener` with every difference from now on, until the result is called; it must not raise."""
         token = object()
         self._listeners[token] = listener
-        if not self._looking:
-            self._looking = True
-            self._supervisor.start("fleet", self._look_on, group=self._group, ends=True)
+        if not self._polling:
+            self._polling = True
+            self._supervisor.start("fleet", self._poll_on, group=self._group, ends=True)
 
         def leave() -> None:
             self._listeners.pop(token, None)
@@ -94,22 +94,22 @@ class ServerFeed:
     async def known(self) -> Mapping[str, Server]:
         """Return the servers by id, for one who follows them; raises `WayscloudError` while none could be read."""
         if self._known is None and self._error is not None:
-            await self.look_again()
+            await self.refresh()
         while self._known is None:
             if self._error is not None:
                 raise self._error
             await self._tried.wait()
         return self._known
 
-    async def look_again(self) -> None:
+    async def refresh(self) -> None:
         """Poll now, unless that was tried a moment ago."""
         async with self._lock:
             if self._clock.monotonic() - self._tried_at >= SOONEST:
-                await self._look()
+                await self._poll()
 
     def saw(self, seen: ProviderList[Server]) -> None:
         """Take the result of a poll that was made anyway."""
-        if not self._looking:
+        if not self._polling:
             return
         before, self._known = self._known, known_after(self._known or {}, seen)
         self._seen_at = self._clock.monotonic()
@@ -124,17 +124,17 @@ class ServerFeed:
             except Exception:  # one listener's bug must not affect the others or the poller
                 logger.exception("server_feed_listener_failed")
 
-    async def _look_on(self) -> None:
+    async def _poll_on(self) -> None:
         while self._listeners:
             left = self._seen_at + self._timing.poll_old - self._clock.monotonic()
             if left <= 0:
                 async with self._lock:
-                    left = await self._look()
+                    left = await self._poll()
             await self._clock.sleep(left)
-        self._looking = False
+        self._polling = False
         self._forget()
 
-    async def _look(self) -> float:
+    async def _poll(self) -> float:
         """Poll once, and return the seconds to the next."""
         self._tried_at = self._clock.monotonic()
         try:

@@ -21,7 +21,7 @@ class Alarm:
 
     since: float
     seen: float
-    told: bool = False
+    reported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Gauge:
         threshold = self.threshold
         return f"{self.subscription}/{self.server_id}/{threshold.metric}/{threshold.above:g}/{threshold.minutes}"
 
-    def told(self, value: float, *, raised: bool) -> dict[str, Json]:
+    def event_payload(self, value: float, *, raised: bool) -> dict[str, Json]:
         """The event as the outbox holds it."""
         threshold = self.threshold
         over = f"has been over {threshold.above:g} % for {threshold.minutes} min and is at {value:.0f} %"
@@ -71,19 +71,19 @@ def figure(usage: Usage, metric: str) -> float | None:
 
 def step(alarm: Alarm | None, value: float, threshold: Threshold, at: float) -> tuple[Alarm | None, bool | None]:
     """Return the alarm after one more figure, and whether it was raised (True), ended (False) or neither (None)."""
-    if alarm is not None and not alarm.told and not 0 <= at - alarm.seen <= GAP_SECONDS:
+    if alarm is not None and not alarm.reported and not 0 <= at - alarm.seen <= GAP_SECONDS:
         alarm = None
     if value <= threshold.above:
-        if alarm is None or not alarm.told:
+        if alarm is None or not alarm.reported:
             return None, None
         over = value <= max(threshold.above - BELOW, threshold.above / 2)
-        return (None, False) if over else (Alarm(alarm.since, at, told=True), None)
+        return (None, False) if over else (Alarm(alarm.since, at, reported=True), None)
     since = alarm.since if alarm else at
-    if (alarm is None or not alarm.told) and at - since >= threshold.minutes * 60:
-        return Alarm(since, at, told=True), True
-    return Alarm(since, at, alarm.told if alarm else False), None
+    if (alarm is None or not alarm.reported) and at - since >= threshold.minutes * 60:
+        return Alarm(since, at, reported=True), True
+    return Alarm(since, at, alarm.reported if alarm else False), None
 
 
-def told_only(alarms: Mapping[str, Alarm]) -> dict[str, Json]:
+def reported_alarms(alarms: Mapping[str, Alarm]) -> dict[str, Json]:
     """Return the alarms that people know of, to be stored for other processes."""
-    return {key: alarm.since for key, alarm in alarms.items() if alarm.told}
+    return {key: alarm.since for key, alarm in alarms.items() if alarm.reported}

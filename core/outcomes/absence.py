@@ -13,7 +13,7 @@ import structlog
 from vpsops.core.changes.model import Change
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing
-from vpsops.core.outcomes.outcome import FleetSnapshot, is_about, wanted_id
+from vpsops.core.outcomes.outcome import FleetSnapshot, is_about, target_server_id
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
@@ -28,7 +28,7 @@ def split_by_list(changes: Sequence[Change], snapshot: FleetSnapshot) -> tuple[l
     listed: list[Change] = []
     unlisted: list[Change] = []
     for change in changes:
-        server = by_id.get(wanted_id(change))
+        server = by_id.get(target_server_id(change))
         (unlisted if server is None or not is_about(change, server) else listed).append(change)
     return listed, unlisted
 
@@ -57,10 +57,10 @@ class DirectReads:
                 if server is not None:
                     answers[server.id] = server
 
-        with anyio.move_on_after(self.timing.look_budget):
+        with anyio.move_on_after(self.timing.read_budget):
             async with anyio.create_task_group() as reads:
                 for change in changes:
-                    if wanted_id(change):
+                    if target_server_id(change):
                         reads.start_soon(read, change)
         listed = [server for server in snapshot.servers if server.id not in answers]
         now = self.clock.monotonic()
@@ -70,7 +70,7 @@ class DirectReads:
         )
 
     async def _read(self, change: Change) -> Server | None:
-        ident = wanted_id(change)
+        ident = target_server_id(change)
         try:
             server = await self.api.get_server(ident)
         except provider_errors.NotFoundError:

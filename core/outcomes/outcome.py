@@ -125,7 +125,7 @@ LIFE_CYCLE: Final = "active"
 LACKING: Final = {Progress.NEEDS_SERVER: OutcomeKind.NEEDS_SERVER, Progress.NEEDS_USAGE: OutcomeKind.NEEDS_USAGE}
 
 
-def wanted_id(change: Change) -> str:
+def target_server_id(change: Change) -> str:
     """Return the id of the server that a change is about; empty for a create that was not answered."""
     return change.target.id or str(change.result.get("id", ""))
 
@@ -137,7 +137,7 @@ def is_about(change: Change, server: Server) -> bool:
 
 def _own(change: Change, snapshot: FleetSnapshot, timing: Timing) -> Server | None:
     """Return a change's server. A create may have been answered with the id of something else, such as an order."""
-    ident = wanted_id(change)
+    ident = target_server_id(change)
     server = next((each for each in snapshot.servers if each.id == ident), None)
     if change.operation != "create" or (server is not None and is_about(change, server)):
         return server
@@ -154,13 +154,13 @@ def _missing(change: Change, snapshot: FleetSnapshot, timing: Timing) -> Outcome
     """Return the outcome where a watched server is not listed: only an id that answers 404 for long is gone."""
     creates = change.operation == "create"
     patience = timing.create_limit if creates else timing.missing_limit
-    stranger = next((server for server in snapshot.servers if server.id == wanted_id(change)), None)
+    stranger = next((server for server in snapshot.servers if server.id == target_server_id(change)), None)
     absent = snapshot.absent.get(change.id)
     if stranger is None and absent is None:
         return _late(change, elapsed(change, snapshot), timing)
     if elapsed(change, snapshot) <= patience or (absent is not None and absent <= patience):
         return OutcomeFinding(OutcomeKind.WAIT)
-    ident = wanted_id(change)
+    ident = target_server_id(change)
     if stranger is not None:
         note = f"the id that the provider gave, {ident}, is that of {stranger.hostname}, and nothing has the name"
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=note)

@@ -73,7 +73,7 @@ class Consequence:
 class Consequences:
     """All of them; `whole` unless there were too many combinations to compare each."""
 
-    found: tuple[Consequence, ...]
+    items: tuple[Consequence, ...]
     whole: bool = True
 
 

@@ -26,7 +26,7 @@ from vpsops.core.storage.tables import PROCESSES
 AREA: Final = "policy"
 
 
-async def look_at_policy(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
+async def check_active_policy(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Compare the policy in force with this set-up's and with that of each living process."""
     try:
         revision = await database.read(history.in_force)

@@ -66,8 +66,8 @@ def refused_result(outcome: Refused, *, tools: bool) -> t.CallToolResult:
     """Return why the gate refused a request, and which change blocks it."""
     error_result = f"({outcome.error_id})" if outcome.error_id else ""
     open_change = f"In the way: {change_text(outcome.change, tools=tools)}" if outcome.change else ""
-    said = join_nonempty((outcome.reason, outcome.hint, error_result), " ")
-    return text_result(join_nonempty((said, open_change), "\n"), failed=True)
+    text = join_nonempty((outcome.reason, outcome.hint, error_result), " ")
+    return text_result(join_nonempty((text, open_change), "\n"), failed=True)
 
 
 def error_result(raised: VpsopsError) -> t.CallToolResult:
@@ -78,5 +78,5 @@ def error_result(raised: VpsopsError) -> t.CallToolResult:
 def _in_words(raised: VpsopsError) -> str:
     """Return an error as a model reads it: the provider's own words are data, in quotation marks."""
     words = str(raised)
-    said = raised.said.rstrip(".") if isinstance(raised, WayscloudError) else ""
-    return words.replace(f": {said}", f": {quote(said, LONGEST_SAID)}", 1) if said else words
+    detail = raised.detail.rstrip(".") if isinstance(raised, WayscloudError) else ""
+    return words.replace(f": {detail}", f": {quote(detail, LONGEST_SAID)}", 1) if detail else words

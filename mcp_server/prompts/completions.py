@@ -193,7 +193,7 @@ def candidate_source(ref: t.PromptReference | t.ResourceTemplateReference, argum
     if isinstance(ref, t.PromptReference):
         if ref.name not in PROMPTS:
             raise sdk_compat.invalid_params_error(f"Unknown prompt: {sanitize(ref.name)}")
-        known = {argument.name for argument in PROMPTS[ref.name].shown.arguments or ()}
+        known = {argument.name for argument in PROMPTS[ref.name].definition.arguments or ()}
         return ARGUMENTS.get(argument, "") if argument in known else ""
     if ref.uri not in TEMPLATES:
         raise sdk_compat.invalid_params_error(f"Unknown resource template: {sanitize(ref.uri)}")

@@ -64,7 +64,7 @@ class PromptContext:
 class Prompt:
     """A prompt as it is listed, and its writer."""
 
-    shown: t.Prompt
+    definition: t.Prompt
     write: Callable[[PromptContext, Arguments], Awaitable[list[t.PromptMessage]]]
 
 
@@ -251,7 +251,7 @@ def _prompt(name: str, title: str, description: str, *arguments: t.PromptArgumen
 
 REGION: Final = _argument("region", "region code")
 PROMPTS: Final[Mapping[str, Prompt]] = {
-    prompt.shown.name: prompt
+    prompt.definition.name: prompt
     for prompt in (
         Prompt(
             _prompt(
@@ -297,7 +297,7 @@ async def list_prompts(_: sdk_compat.Context, params: t.PaginatedRequestParams |
     """List the prompts: the same for every caller."""
     if params is not None and params.cursor is not None:
         raise sdk_compat.invalid_cursor_error()
-    return t.ListPromptsResult(prompts=[prompt.shown for prompt in PROMPTS.values()])
+    return t.ListPromptsResult(prompts=[prompt.definition for prompt in PROMPTS.values()])
 
 
 async def get_prompt(
@@ -307,13 +307,13 @@ async def get_prompt(
     prompt = PROMPTS.get(params.name)
     if prompt is None:
         raise sdk_compat.invalid_params_error(f"Unknown prompt: {sanitize(params.name)}")
-    given = check_arguments(prompt.shown, params.arguments or {})
+    given = check_arguments(prompt.definition, params.arguments or {})
     ctx = PromptContext(readers.of(context), readers.change_tools)
     try:
         messages = await prompt.write(ctx, given)
     except InvalidInputError as error:
         raise sdk_compat.invalid_params_error(str(error)) from None
-    return t.GetPromptResult(description=prompt.shown.description, messages=messages)
+    return t.GetPromptResult(description=prompt.definition.description, messages=messages)
 
 
 def check_arguments(prompt: t.Prompt, given: Arguments) -> dict[str, str]:

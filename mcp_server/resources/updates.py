@@ -153,7 +153,7 @@ class UpdatePublisher:
         except UnknownServerError:
             if await reader.too_fast("get"):
                 raise
-            await self.core.engine.fleet.look_again()
+            await self.core.engine.fleet.refresh()
         return await self._seen(reader, ref)
 
     async def _seen(self, reader: ResourceReader, ref: str) -> Server:

@@ -91,7 +91,7 @@ def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Requ
 
 def confirmation_evidence(actor: Actor) -> str:
     """Return the evidence text of a confirmation that a client reports without proof."""
-    return f"confirmed in the client {quote(actor.shown)}, not verified"
+    return f"confirmed in the client {quote(actor.label)}, not verified"
 
 
 async def run_change(ctx: CallContext, call: ToolCall, operation: Operation) -> ToolResult:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vpsops.playground.slack.api.dispatch import Sending
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.serializers import message_body, view_body
-from vpsops.playground.slack.rendering.elements import NotOnScreen
+from vpsops.playground.slack.rendering.elements import NotOnScreenError
 from vpsops.playground.slack.rendering.render import render_message, render_view
 from vpsops.playground.slack.workspace.entities import Message, View
 from vpsops.playground.slack.workspace.log import Delivery
@@ -194,7 +194,7 @@ async def shortcut(workspace: SimulatedWorkspace, order: Shortcut) -> Json:
         return delivery_body(await workspace.shortcut(order.user, order.callback_id, duplicates=order.duplicates))
     message = workspace.message(order.channel, order.ts)
     if message is None:
-        raise NotOnScreen(f"there is no message {order.ts} in {order.channel}")
+        raise NotOnScreenError(f"there is no message {order.ts} in {order.channel}")
     sent = await workspace.message_shortcut(order.user, message, order.callback_id, duplicates=order.duplicates)
     return delivery_body(sent)
 
@@ -282,7 +282,7 @@ async def obey(workspace: SimulatedWorkspace, order: str, body: bytes) -> tuple[
     model, handler = ORDERS[order]
     try:
         return 200, await handler(workspace, model.model_validate_json(body))
-    except (ValidationError, NotOnScreen) as refused:
+    except (ValidationError, NotOnScreenError) as refused:
         return 422, {"ok": False, "error": str(refused)}
     except KeyError as missing:
         return 404, {"ok": False, "error": f"unknown: {missing}"}
@@ -361,7 +361,7 @@ def _where(workspace: SimulatedWorkspace, order: OnMessage) -> Message | View:
         return _view(workspace, order.view)
     message = workspace.message(order.channel, order.ts)
     if message is None:
-        raise NotOnScreen(f"there is no message {order.ts} in {order.channel}")
+        raise NotOnScreenError(f"there is no message {order.ts} in {order.channel}")
     return message
 
 

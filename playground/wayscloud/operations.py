@@ -91,7 +91,7 @@ def create(simulator: Simulator, entry: Entry, drawn: Drawn) -> Answer:
     """Make a server of a valid order."""
     try:
         order = create_request.read(entry.body, simulator.dialect.catalogue)
-    except create_request.OrderRefused as problem:
+    except create_request.OrderRefusedError as problem:
         return refused(422, problem.detail)
     if simulator.config.unique_hostnames and simulator.world.taken(order.hostname):
         return refused(409, "Hostname is already in use")

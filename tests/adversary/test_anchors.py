@@ -23,7 +23,7 @@ from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.common.timings import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.continuity.anchors import AnchorPublisher, AnchorTargets, TrailHead, anchor_targets_from, read_anchors
-from vpsops.core.diagnostics.database import look_at_anchors
+from vpsops.core.diagnostics.database import check_anchors
 from vpsops.core.storage import Database, open_database
 from vpsops.core.workspaces.model import Workspaces
 
@@ -139,11 +139,11 @@ async def test_a_webhook_or_a_file_that_is_not_there_is_told(database_url: str, 
         settings = Settings.model_validate(
             {"VPSOPS_AUDIT_ANCHOR_WEBHOOK": "http://127.0.0.1:9/audit", "VPSOPS_AUDIT_ANCHOR_FILE": str(file)}
         )
-        findings = {anchor.what.partition(":")[0]: anchor for anchor in await look_at_anchors(database, settings)}
+        findings = {anchor.what.partition(":")[0]: anchor for anchor in await check_anchors(database, settings)}
         assert (findings["file"].level, findings["webhook"].level) == ("ok", "warn")
         assert "never left" in findings["webhook"].what
         await anyio.sleep(3 * DAY_SECONDS)
-        assert {anchor.level for anchor in await look_at_anchors(database, settings)} == {"warn"}
+        assert {anchor.level for anchor in await check_anchors(database, settings)} == {"warn"}
 
 
 @pytest.mark.requirement("anchors-leave-daily")

@@ -19,7 +19,7 @@ from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.config.settings import Settings
-from vpsops.core.diagnostics.database import look_at_trail
+from vpsops.core.diagnostics.database import check_trail
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, VOTES
@@ -132,7 +132,7 @@ async def test_a_row_that_the_trail_does_not_carry_is_told(
     assert f"{held.id}: " in output
     assert what in output
     assert "does not carry one change as the database has it" in output
-    (finding,) = await look_at_trail(stage.database, Settings())
+    (finding,) = await check_trail(stage.database, Settings())
     assert (finding.level, held.id in finding.what) == ("fail", True)
 
 

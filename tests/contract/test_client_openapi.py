@@ -242,8 +242,8 @@ async def test_every_error_example_tells_a_person_why(example: tuple[str, str, s
     error = caught.value
     assert isinstance(error, ProviderRefusedError) == (status < 500)
     assert isinstance(error, RateLimitedError) == (status == 429)
-    assert error.said.split(": ")[-1] in str(value)
-    assert error.said
+    assert error.detail.split(": ")[-1] in str(value)
+    assert error.detail
 
 
 def test_every_core_operation_and_example_is_covered() -> None:

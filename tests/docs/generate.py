@@ -135,7 +135,8 @@ def resources() -> str:
     fixed = [f"| `{resource.uri}` | {resource.title} | {resource.description} |" for resource in RESOURCES]
     templates = [f"| `{template.uri_template}` | {template.title} | {template.description} |" for template in TEMPLATES]
     prompts = [
-        f"| `{name}` | {prompt.shown.description} | {', '.join(map(_argument, prompt.shown.arguments or ()))} |"
+        f"| `{name}` | {prompt.definition.description} | "
+        f"{', '.join(map(_argument, prompt.definition.arguments or ()))} |"
         for name, prompt in PROMPTS.items()
     ]
     return HEAD + "\n".join(

@@ -8,7 +8,7 @@ from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, message
 from tests.fakes.slack_bot import stage as set_up
 from tests.harness.waiting import eventually
 from vpsops.core.messaging.outbox import topic_of
-from vpsops.playground.slack.rendering.elements import NotOnScreen
+from vpsops.playground.slack.rendering.elements import NotOnScreenError
 
 
 async def held(stage: BotHarness, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:
@@ -141,7 +141,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
         await stage.slack.click("alice", card, "vps:confirm")
         await stage.private("alice", "already")
         await stage.slack.wait_for(lambda: "cancelled" in message_words(stage.slack.message("ops", card.ts) or card))
-        with pytest.raises(NotOnScreen):
+        with pytest.raises(NotOnScreenError):
             await stage.slack.click("alice", card, "vps:confirm")
         assert stage.effects("reboot") == 0
 

@@ -4,7 +4,7 @@ from vpsops.core.common.timings import Timing
 
 QUICK = Timing(
     keep_seconds=1.0,
-    look_budget=0.1,
+    read_budget=0.1,
     poll_young=0.1,
     poll_grown=0.2,
     poll_old=0.4,

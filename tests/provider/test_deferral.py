@@ -13,7 +13,7 @@ from vpsops.cli.changes import detail
 from vpsops.core.authorization.hold_offs import hold_off
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.config.settings import Settings
-from vpsops.core.diagnostics.database import look_at_queues, look_at_wishes
+from vpsops.core.diagnostics.database import check_hold_offs, check_queues
 from vpsops.mcp_server.presenters.changes import change_text
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
@@ -215,7 +215,7 @@ async def test_people_read_that_it_waits(stage: Stage) -> None:
     assert change.not_before is not None
     assert detail(change)["waits"] == f"until {change.not_before:%Y-%m-%d %H:%M:%SZ}"
     assert asks in detail(change)["note"]
-    (result,) = await look_at_wishes(stage.database, Settings())
+    (result,) = await check_hold_offs(stage.database, Settings())
     assert "1 approved changes wait, as the provider asks (429): server:" in result.what
-    (queues,) = await look_at_queues(stage.database, Settings())
+    (queues,) = await check_queues(stage.database, Settings())
     assert queues.what.startswith("0 changes to run")

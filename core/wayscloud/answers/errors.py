@@ -29,7 +29,7 @@ class WayscloudError(VpsopsError):
     """An error between this process and the provider.
 
     `status` is the HTTP code, if one came; `retry_after` the provider's delay in seconds, if it named one; `operation`
-    the client method; `said` the provider's own message, bounded and without secrets.
+    the client method; `detail` the provider's own message, bounded and without secrets.
     """
 
     default_hint = ""
@@ -46,14 +46,14 @@ class WayscloudError(VpsopsError):
         status: int | None = None,
         retry_after: float | None = None,
         operation: str = "",
-        said: str = "",
+        detail: str = "",
         fields: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint or self.default_hint)
         self.status = status
         self.retry_after = retry_after
         self.operation = operation
-        self.said = said
+        self.detail = detail
         self.fields = fields
 
 

@@ -75,9 +75,9 @@ def may_follow_effect(error: ProviderRefusedError) -> bool:
     if isinstance(error, UntrustedRedirectError | NotFoundError):
         return True
     if isinstance(error, ConflictError):
-        return OUT_OF.search(error.said) is None
+        return OUT_OF.search(error.detail) is None
     if isinstance(error, InvalidRequestError) or error.status == OK:
-        return any(DONE_ALREADY.search(text) for text in (error.said, *error.fields))
+        return any(DONE_ALREADY.search(text) for text in (error.detail, *error.fields))
     return type(error) is ProviderRefusedError and error.status not in ABOUT_REQUEST
 
 
@@ -92,7 +92,7 @@ def error_for(route: Route, status: int, words: ErrorDetail, retry_after: float 
         status=status,
         retry_after=retry_after,
         operation=route.name,
-        said=words.text,
+        detail=words.text,
         fields=words.fields,
     )
 
@@ -107,7 +107,7 @@ def unknown(
         f"It is not known whether WAYSCloud did {route.doing}: {reason}{quotation}.",
         status=status,
         operation=route.name,
-        said=text,
+        detail=text,
     )
 
 

@@ -193,7 +193,7 @@ class RequestExecutor:
         elif route.path == SERVERS.path:
             message = f"There is no VPS API at {self._transport.address}: it does not offer to {route.doing}."
             hint = "Check WAYSCLOUD_API_URL."
-        return NotOfferedError(message, hint=hint, status=error.status, operation=route.name, said=error.said)
+        return NotOfferedError(message, hint=hint, status=error.status, operation=route.name, detail=error.detail)
 
     def _is_misrouted(self, route: Route, error: WayscloudError) -> bool:
         """Whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
@@ -232,7 +232,7 @@ class RequestExecutor:
             hint=hint,
             status=answer.status,
             operation=route.name,
-            said=words,
+            detail=words,
         )
 
     async def _persistently(
@@ -306,7 +306,7 @@ class RequestExecutor:
             f"WAYSCloud would not {route.doing}: {reason}.",
             status=answer.status,
             operation=route.name,
-            said=words.text,
+            detail=words.text,
         )
 
 

@@ -76,14 +76,14 @@ class PartCalls:
 
     async def _judged(self, route: Route, error: NotFoundError) -> WayscloudError:
         """Return the error that a 404 of a server's route means, by a read of the server."""
-        if not NO_ROUTE.fullmatch(error.said or "not found"):
+        if not NO_ROUTE.fullmatch(error.detail or "not found"):
             return error
         try:
             await self.get_server(route.server_id)
         except WayscloudError as trouble:
             return trouble if isinstance(trouble, NotFoundError) else error
         return NotOfferedError(
-            f"The API does not offer to {route.doing}.", status=error.status, operation=route.name, said=error.said
+            f"The API does not offer to {route.doing}.", status=error.status, operation=route.name, detail=error.detail
         )
 
     async def _judged_part(

@@ -11,7 +11,7 @@ from vpsops.playground.slack.protocol.payloads import PayloadPlace, Payloads, cl
 from vpsops.playground.slack.protocol.replies import show_reply
 from vpsops.playground.slack.rendering.elements import (
     Entered,
-    NotOnScreen,
+    NotOnScreenError,
     Value,
     element_in,
     initial,
@@ -46,7 +46,7 @@ class People(Room):
     async def click(self, user: str, where: Message | View, action_id: str, **how: Unpack[Sending]) -> Delivery:
         """Press a button of a message or view in its current form, agreeing to its confirm dialog.
 
-        Raises `NotOnScreen` when the message is gone or no longer has the button.
+        Raises `NotOnScreenError` when the message is gone or no longer has the button.
         """
         return await self._press(user, self.current(user, where), action_id, how)
 
@@ -57,7 +57,7 @@ class People(Room):
     async def select(
         self, user: str, where: Message | View, action_id: str, value: Value, **how: Unpack[Sending]
     ) -> Delivery:
-        """Pick from a menu, tick boxes or choose a date. Raises `NotOnScreen` for a choice that is not offered."""
+        """Pick from a menu, tick boxes or choose a date. Raises `NotOnScreenError` for a choice that is not offered."""
         seen = self.current(user, where)
         block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         held = picked(element, value, self.offered.get(action_id, ()))
@@ -71,14 +71,14 @@ class People(Room):
     ) -> Delivery:
         """Type into a menu fed by the app; the options it offers are in `options` and may be picked afterwards.
 
-        Raises `NotOnScreen` when the client would not ask yet (`min_query_length`, 3 unless set).
+        Raises `NotOnScreenError` when the client would not ask yet (`min_query_length`, 3 unless set).
         """
         seen = self.current(user, where)
         block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         if element["type"] not in {"external_select", "multi_external_select"}:
-            raise NotOnScreen(f"{action_id} asks the app for no options")
+            raise NotOnScreenError(f"{action_id} asks the app for no options")
         if len(text) < int(element.get("min_query_length", 3)):
-            raise NotOnScreen(f"{action_id} asks from {element.get('min_query_length', 3)} characters on")
+            raise NotOnScreenError(f"{action_id} asks from {element.get('min_query_length', 3)} characters on")
         at = (str(block["block_id"]), action_id)
         payload = self.payloads.block_suggestion(self._person(user), self.place(seen), at, text)
         delivery = await self.deliver("block_suggestion", "interactive", payload, how)
@@ -140,14 +140,14 @@ class People(Room):
         return delivery
 
     def current(self, user: str, where: Message | View) -> Message | View:
-        """Return a message or view in this person's current view. Raises `NotOnScreen`."""
+        """Return a message or view in this person's current view. Raises `NotOnScreenError`."""
         person = self._person(user)
         result = self._seen(where)
         if result is None:
-            raise NotOnScreen("it is gone")
+            raise NotOnScreenError("it is gone")
         owner = result.user if isinstance(result, View) else result.shown_to
         if owner not in {None, person.id}:
-            raise NotOnScreen(f"{person.name} does not see what is shown to {owner}")
+            raise NotOnScreenError(f"{person.name} does not see what is shown to {owner}")
         if isinstance(result, Message):
             self._place(user, result.channel)
         return result
@@ -162,10 +162,10 @@ class People(Room):
     async def _press(self, user: str, seen: Message | View, action_id: str, how: Sending) -> Delivery:
         block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         if initial(element) is not None or element["type"] == "overflow":
-            raise NotOnScreen(f"{action_id} is a {element['type']}: use select")
+            raise NotOnScreenError(f"{action_id} is a {element['type']}: use select")
         allowed = element.get("visible_to_user_ids")
         if allowed is not None and self._person(user).id not in allowed:
-            raise NotOnScreen(f"{action_id} is not shown to {user}")
+            raise NotOnScreenError(f"{action_id} is not shown to {user}")
         return await self._act(user, seen, click_action(block, element), element, how)
 
     async def _act(self, user: str, seen: Message | View, action: Json, element: Json, how: Sending) -> Delivery:
@@ -200,13 +200,13 @@ class People(Room):
     def _person(self, user: str) -> User:
         person = self.desk.state.users[self.user_id(user)]
         if person.deleted:
-            raise NotOnScreen(f"{person.name} has left the workspace")
+            raise NotOnScreenError(f"{person.name} has left the workspace")
         return person
 
     def _place(self, user: str, channel: str) -> Channel:
         place = self.desk.state.channels[self.channel_id(channel)]
         if place.kind != "public" and self.user_id(user) not in place.members:
-            raise NotOnScreen(f"{user} does not see {channel}")
+            raise NotOnScreenError(f"{user} does not see {channel}")
         return place
 
 

@@ -7,7 +7,7 @@ from vpsops.playground.slack.api.api_views import checked
 from vpsops.playground.slack.api.dispatch import Sending
 from vpsops.playground.slack.people.actions import People, surface_key
 from vpsops.playground.slack.rendering.elements import (
-    NotOnScreen,
+    NotOnScreenError,
     Value,
     elements_of,
     missing_inputs,
@@ -25,7 +25,7 @@ class ModalPeople(People):
     def fill(self, user: str, view: View, values: Mapping[str, Value]) -> Json:
         """Type and pick in a modal without submitting; keys are block ids or action ids.
 
-        Return the state so far. Raises `NotOnScreen` for anything that the modal or its client does not allow.
+        Return the state so far. Raises `NotOnScreenError` for anything that the modal or its client does not allow.
         """
         seen = self._modal(user, view)
         there = elements_of(seen.blocks)
@@ -33,7 +33,7 @@ class ModalPeople(People):
         for name, value in values.items():
             results = [(block, each) for block, each in there if name in {block["block_id"], each["action_id"]}]
             if len(results) != 1:
-                raise NotOnScreen(f"{len(results)} inputs are called {name!r}")
+                raise NotOnScreenError(f"{len(results)} inputs are called {name!r}")
             block, element = results[0]
             offered = self.offered.get(element["action_id"], ())
             entered[block["block_id"], element["action_id"]] = picked(element, value, offered)
@@ -44,14 +44,14 @@ class ModalPeople(People):
     ) -> Delivery:
         """Fill in and submit a modal; the answer's `response_action` is carried out on the screen.
 
-        Raises `NotOnScreen` when the modal is gone, cannot be submitted or lacks a required input.
+        Raises `NotOnScreenError` when the modal is gone, cannot be submitted or lacks a required input.
         """
         state = self.fill(user, view, values or {})
         seen = self._modal(user, view)
         if seen.body.get("submit") is None:
-            raise NotOnScreen("this modal has nothing to submit")
+            raise NotOnScreenError("this modal has nothing to submit")
         if missing := missing_inputs(seen.blocks, state):
-            raise NotOnScreen(f"the client asks for {', '.join(missing)} first")
+            raise NotOnScreenError(f"the client asks for {', '.join(missing)} first")
         self.desk.surfaces.show_errors(seen, {})
         payload = self.payloads.view_submission(self._person(user), seen, state)
         delivery = await self.deliver("view_submission", "interactive", payload, how)
@@ -80,7 +80,7 @@ class ModalPeople(People):
     def _modal(self, user: str, view: View) -> View:
         seen = self.current(user, view)
         if not isinstance(seen, View) or self.modal(user) != seen:
-            raise NotOnScreen("this modal is not the one in front")
+            raise NotOnScreenError("this modal is not the one in front")
         return seen
 
     def _apply(self, delivery: Delivery, view: View) -> None:

@@ -50,7 +50,7 @@ INITIAL = {
 }
 
 
-class NotOnScreen(Exception):  # noqa: N818 - named for what the person finds
+class NotOnScreenError(Exception):
     """The element that a person is to use is not there, or the client does not allow its use."""
 
 
@@ -67,7 +67,7 @@ def elements_of(blocks: Iterable[Json]) -> list[tuple[Json, Json]]:
 
 
 def element_in(blocks: Iterable[Json], action_id: str, block_id: str = "") -> tuple[Json, Json]:
-    """Return the block and element with this action id, in one block when named. Raises `NotOnScreen`.
+    """Return the block and element with this action id, in one block when named. Raises `NotOnScreenError`.
 
     Slack wants action ids to be unique within a block only.
     """
@@ -76,18 +76,18 @@ def element_in(blocks: Iterable[Json], action_id: str, block_id: str = "") -> tu
         if element["action_id"] == action_id and block_id in {"", block["block_id"]}:
             return block, element
     names = ", ".join(str(element["action_id"]) for _, element in there) or "nothing"
-    raise NotOnScreen(f"no element {action_id!r} here; there is {names}")
+    raise NotOnScreenError(f"no element {action_id!r} here; there is {names}")
 
 
 def picked(element: Json, value: Value, offered: Sequence[Json] = ()) -> Json:
     """Return the state of an element after the person's choice; `offered` are options from the app.
 
-    Raises `NotOnScreen` for an option that is not offered or a text the client refuses.
+    Raises `NotOnScreenError` for an option that is not offered or a text the client refuses.
     """
     kind = str(element["type"])
     name = SINGLE.get(kind) or SEVERAL.get(kind)
     if name is None:
-        raise NotOnScreen(f"a {kind} holds no value")
+        raise NotOnScreenError(f"a {kind} holds no value")
     options = [*offered_options(element), *offered]
     if kind in SEVERAL:
         several = [value] if isinstance(value, str | dict) else list(value or ())
@@ -138,7 +138,7 @@ def _option(options: Sequence[Json], value: Any) -> Json:
         if option.get("value") == wanted:
             return {name: option[name] for name in ("text", "value", "description") if name in option}
     names = ", ".join(str(each.get("value")) for each in options) or "nothing"
-    raise NotOnScreen(f"no option {wanted!r} here; there is {names}")
+    raise NotOnScreenError(f"no option {wanted!r} here; there is {names}")
 
 
 def _typed(element: Json, value: Any) -> None:
@@ -146,4 +146,4 @@ def _typed(element: Json, value: Any) -> None:
         return
     least, most = element.get("min_length", 0), element.get("max_length", 3000)
     if not least <= len(value) <= most:
-        raise NotOnScreen(f"{element['action_id']} takes {least} to {most} characters, not {len(value)}")
+        raise NotOnScreenError(f"{element['action_id']} takes {least} to {most} characters, not {len(value)}")

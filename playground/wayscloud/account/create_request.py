@@ -13,7 +13,7 @@ WINDOWS_DISK_GB = 64
 Text = Annotated[str, Field(min_length=1)]
 
 
-class OrderRefused(Exception):  # noqa: N818 - an answer, not a failure
+class OrderRefusedError(Exception):
     """The order is not acceptable; `detail` is the answer's detail."""
 
     def __init__(self, detail: object) -> None:
@@ -33,17 +33,17 @@ class CreateBody(BaseModel):
 
 
 def read(body: bytes, catalogue: Catalogue) -> Order:
-    """Return a valid order. Raises `OrderRefused`. An absent display name becomes the hostname (Terraform)."""
+    """Return a valid order. Raises `OrderRefusedError`. An absent display name becomes the hostname (Terraform)."""
     wanted = _validated(body)
     plan = catalogue.plans.get(wanted.plan_code)
     place = catalogue.locate(wanted.region)
     template = catalogue.templates.get(wanted.os_template)
     if plan is None:
-        raise OrderRefused("Unknown plan_code")
+        raise OrderRefusedError("Unknown plan_code")
     if place is None or plan.location not in ("", place.country):
-        raise OrderRefused("Invalid region" if place is None else "Plan is not available in this region")
+        raise OrderRefusedError("Invalid region" if place is None else "Plan is not available in this region")
     if template is None:
-        raise OrderRefused("Unknown os_template")
+        raise OrderRefusedError("Unknown os_template")
     _check_windows(plan, template)
     return Order(
         hostname=wanted.hostname,
@@ -67,18 +67,18 @@ def wanted_in(body: bytes) -> dict[str, str]:
 
 def _validated(body: bytes) -> CreateBody:
     if not body:
-        raise OrderRefused([{"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}])
+        raise OrderRefusedError([{"type": "missing", "loc": ["body"], "msg": "Field required", "input": None}])
     try:
         document = json.loads(body)
     except ValueError as error:
         position = getattr(error, "pos", 0)
         item = {"type": "json_invalid", "loc": ["body", position], "msg": "JSON decode error", "input": {}}
-        raise OrderRefused([item]) from error
+        raise OrderRefusedError([item]) from error
     try:
         return CreateBody.model_validate(document)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-        raise OrderRefused([{**item, "loc": ["body", *item["loc"]]} for item in errors]) from error
+        raise OrderRefusedError([{**item, "loc": ["body", *item["loc"]]} for item in errors]) from error
 
 
 def _check_windows(plan: CataloguePlan, template: Template) -> None:
@@ -87,4 +87,4 @@ def _check_windows(plan: CataloguePlan, template: Template) -> None:
         return
     too_small = plan.memory_gb < WINDOWS_MEMORY_GB or plan.disk_gb < WINDOWS_DISK_GB
     if too_small or "Linux" in plan.code:
-        raise OrderRefused("Windows needs a Windows plan with at least 4096 MB of memory and 64 GB of disk")
+        raise OrderRefusedError("Windows needs a Windows plan with at least 4096 MB of memory and 64 GB of disk")

@@ -54,7 +54,7 @@ def _change(change: Change, trail: Sequence[Json], copies: Sequence[PostedMessag
         "operation": change.operation,
         "hostname": change.target.hostname,
         "arguments": {name: value for name, value in change.arguments.items() if name != "ssh_keys"},
-        "actor": {"kind": change.actor.kind.value, "name": change.actor.shown, "human": change.actor.human},
+        "actor": {"kind": change.actor.kind.value, "name": change.actor.label, "human": change.actor.human},
         "front": change.origin.front,
         "reason": change.reason,
         "decision": change.ruling.decision.value,
@@ -76,7 +76,7 @@ def _change(change: Change, trail: Sequence[Json], copies: Sequence[PostedMessag
 
 def _vote(vote: Vote) -> Json:
     return {
-        "who": vote.voter.shown,
+        "who": vote.voter.label,
         "verdict": vote.verdict.value,
         "reason": vote.reason,
         "evidence": vote.evidence,

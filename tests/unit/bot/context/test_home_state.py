@@ -32,10 +32,10 @@ async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> No
     for _ in range(3):
         assert len(await homes.shelf.servers(clock, looking(asked))) == 1
     assert len(asked) == 2
-    homes.told([ChangeEvent(1, "chg_1")])
+    homes.record([ChangeEvent(1, "chg_1")])
     await homes.shelf.servers(clock, looking(asked))
     assert len(asked) == 2
-    homes.told([ChangeEvent(2, "chg_1", touched=True)])
+    homes.record([ChangeEvent(2, "chg_1", touched=True)])
     await homes.shelf.servers(clock, looking(asked))
     assert len(asked) == 3
     clock.advance(LIST_SECONDS + 1)
@@ -85,6 +85,6 @@ async def test_many_things_at_once_are_one_reason_to_look() -> None:
     """News that came before the wait is not missed, and is taken once."""
     homes = Homes()
     for seq in range(5):
-        homes.told([ChangeEvent(seq)])
+        homes.record([ChangeEvent(seq)])
     assert await homes.news(0.0)
     assert not await homes.news(0.0)

@@ -15,7 +15,7 @@ from tests.unit.bot.messages.test_change_card import NASTY, assert_safe
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
 from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.messages.subscriptions import subscription_added, subscriptions_page
-from vpsops.bot.notifications.digests import desk_of, plan_of, told_now, topics_of
+from vpsops.bot.notifications.digests import desk_of, loud_channels, plan_of, topics_of
 from vpsops.bot.notifications.events import DEFAULT, of_change, of_event, spread, with_defaults
 from vpsops.core.changes.model import State
 from vpsops.core.config.settings import Settings
@@ -153,7 +153,7 @@ def test_a_channel_that_sleeps_is_not_told_now() -> None:
     """A channel that gets it later is not counted among those that get it at once."""
     subscriptions = [sub(options=NIGHT), sub("sub_2", "C0LOUD")]
     news = spread(of_event(DRIFT), subscriptions, AT_NIGHT)
-    assert told_now(news, subscriptions, AT_NIGHT) == ["C0LOUD"]
+    assert loud_channels(news, subscriptions, AT_NIGHT) == ["C0LOUD"]
 
 
 def test_a_day_begins_by_the_subscriptions_clock() -> None:

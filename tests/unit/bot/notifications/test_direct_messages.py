@@ -45,7 +45,7 @@ class Ends:
         for _ in range(number):
             self.count += 1
             topic = ChangeTopic(self.core.outbox, change(state, id=f"chg_{self.count:012}"), [])
-            await self.personal.tell(topic, event)
+            await self.personal.deliver(topic, event)
         return self.sent[before:]
 
 

@@ -77,8 +77,8 @@ def test_a_relation_holds(relation: Relation) -> None:
 
 def test_a_relation_that_does_not_hold_is_noticed() -> None:
     """Two limits that contradict each other, as a window shorter than what it had to hold once did."""
-    broken = {relation for relation in RELATIONS if not holds(relation, replace(DEFAULT_TIMING, look_budget=30.0))}
-    assert {item.shorter[0] for item in broken} == {"timing.look_budget"}
+    broken = {relation for relation in RELATIONS if not holds(relation, replace(DEFAULT_TIMING, read_budget=30.0))}
+    assert {item.shorter[0] for item in broken} == {"timing.read_budget"}
     broken = {
         relation
         for relation in RELATIONS
@@ -127,7 +127,7 @@ def test_every_relation_says_why() -> None:
 
 def test_the_tests_own_limits_are_in_proportion() -> None:
     """The relations on the order of write, end and query hold for shortened times as well."""
-    kept = {"timing.look_budget", "timing.poll_young", "timing.poll_grown", "timing.late_pause"}
+    kept = {"timing.read_budget", "timing.poll_young", "timing.poll_grown", "timing.late_pause"}
     broken = [
         relation
         for relation in RELATIONS

@@ -22,7 +22,7 @@ from vpsops.core.console.checks import Level
 from vpsops.core.continuity import continuity_monitor
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
 from vpsops.core.continuity.heads import HeadFile, Mark
-from vpsops.core.diagnostics.database import look_at_continuity
+from vpsops.core.diagnostics.database import check_continuity
 from vpsops.core.execution.runner import Runner
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
@@ -315,13 +315,13 @@ async def test_a_person_accepts_it_and_doctor_is_content(
         copy = await DatabaseCopy.of(database)
         await append(database, 2)
         await watching(database, kept=kept)
-        assert [result.level for result in await look_at_continuity(database, settings)] == [Level.OK]
+        assert [result.level for result in await check_continuity(database, settings)] == [Level.OK]
         await copy.put_back(database)
-        before = await look_at_continuity(database, settings)
+        before = await check_continuity(database, settings)
         assert await findings(database) == []  # doctor changes nothing
     assert await store.accept(settings, CLOCK, lambda _: "") == 1
     async with open_database(database_url, CLOCK) as database:
-        noticed = await look_at_continuity(database, settings)
+        noticed = await check_continuity(database, settings)
     assert [(result.level, result.code) for result in (*before, *noticed)] == [(Level.FAIL, 1)] * 2
     assert "vpsops store accept" in noticed[0].todo
     asked: list[str] = []
@@ -333,7 +333,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
     assert await store.accept(settings, CLOCK, ask) == 0
     assert "its last record, 3" in asked[0]
     async with open_database(database_url, CLOCK) as database:
-        assert [result.level for result in await look_at_continuity(database, settings)] == [Level.OK]
+        assert [result.level for result in await check_continuity(database, settings)] == [Level.OK]
         last = (await database.read(chain.read))[-1]
     assert (last.event, last.body["by"]["id"]) == ("store_accepted", "ann@example.com")
     assert await store.accept(settings, CLOCK, lambda _: pytest.fail("asked")) == 0

@@ -16,7 +16,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
-from vpsops.core.diagnostics.database import look_at_queues
+from vpsops.core.diagnostics.database import check_queues
 from vpsops.core.execution import claims
 from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.execution.poller import watched
@@ -147,9 +147,9 @@ async def test_a_claim_says_whose_the_change_is(database: Database) -> None:
 
 async def test_doctor_says_how_much_waits_and_for_how_long(database: Database) -> None:
     """Depth and age of each queue; approved changes that wait for over a minute are a warning."""
-    (result,) = await look_at_queues(database, Settings())
+    (result,) = await check_queues(database, Settings())
     assert result.level is Level.OK
     assert result.what == "0 changes to run; 0 messages to people; 0 deliveries from Slack"
     await backlog(database, State.APPROVED, 3, sent_at=None)
-    (result,) = await look_at_queues(database, Settings())
+    (result,) = await check_queues(database, Settings())
     assert (result.level, result.what.split(";")[0]) == (Level.WARN, "3 changes to run, the oldest for 3600 s")

@@ -101,7 +101,7 @@ async def test_a_server_that_changed_while_a_write_was_connected_supersedes(
     database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check that is old by the time the connection is open is repeated before anything is stored."""
-    setup = Setup(replace(QUICK, look_age=0.0))
+    setup = Setup(replace(QUICK, preview_age=0.0))
     async with by_name(database_url, provider, setup, monkeypatch) as (stage, asked, resolved):
         server = stage.server("web.example.com")
         change = await stage.confirmed("stop", server=server.id)

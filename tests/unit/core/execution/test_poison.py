@@ -16,7 +16,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
-from vpsops.core.diagnostics.database import look_at_claims
+from vpsops.core.diagnostics.database import check_claims
 from vpsops.core.execution import claims, settlement
 from vpsops.core.execution import engine as engine_module
 from vpsops.core.execution.poller import watched
@@ -151,10 +151,10 @@ async def test_what_this_version_does_not_know_is_left_alone(database: Database,
     query = sa.select(CHANGES.c.version, CHANGES.c.owner, CHANGES.c.breaks, CHANGES.c.state)
     assert (await database.read(lambda connection: connection.execute(query).one())) == (1, None, 0, "approved")
     assert ran == []
-    (result,) = await look_at_claims(database, Settings())
+    (result,) = await check_claims(database, Settings())
     assert (result.level, "chg_new" in result.what) == (Level.WARN, True)
     await beats(database, "slack-9-newer", Capability(99, NEWER.operations))
-    assert await look_at_claims(database, Settings()) == []
+    assert await check_claims(database, Settings()) == []
 
 
 async def test_what_a_newer_version_sent_is_watched_by_it(database: Database) -> None:

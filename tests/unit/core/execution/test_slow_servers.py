@@ -27,8 +27,8 @@ PATIENT = replace(
 """No limit on the client side: waiting for a server that hangs would outlast a test."""
 TIMING = replace(
     QUICK,
-    look_budget=0.2,
-    look_patience=2.0,
+    read_budget=0.2,
+    read_patience=2.0,
     uptime_wait=0.1,
     write_burst=100,
     power_limit=FOREVER,

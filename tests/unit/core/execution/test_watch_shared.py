@@ -77,7 +77,7 @@ async def test_a_burst_of_nudges_is_one_look(two: Two) -> None:
     await grow_old(first, await watched(first, "old.example.com"))
     clock, polls = first.clock, first.asked("list")
     for _ in range(20):
-        first.engine.look_soon()
+        first.engine.poll_soon()
     await until(lambda: first.asked("list") > polls)
     await clock.sleep(0.7)
     assert first.asked("list") == polls + 1

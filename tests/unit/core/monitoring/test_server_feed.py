@@ -130,12 +130,12 @@ async def test_a_look_can_be_asked_for_now_and_then() -> None:
         ear = DifferenceListener()
         stage.fleet.follow(ear)
         await stage.fleet.known()
-        await stage.fleet.look_again()
+        await stage.fleet.refresh()
         assert stage.polls() == 1
         stage.clock.advance(SOONEST)
         async with anyio.create_task_group() as group:
             for _ in range(3):
-                group.start_soon(stage.fleet.look_again)
+                group.start_soon(stage.fleet.refresh)
         assert stage.polls() == 2
         assert await ear.changes_received() == [("s2", "running", True)]
 

@@ -43,7 +43,7 @@ def test_a_figure_on_the_edge_is_told_once() -> None:
 def test_a_gap_begins_the_time_anew() -> None:
     """The value between two distant figures is unknown; a reported alarm stays reported."""
     assert run([95.0, 95.0], seconds=GAP_SECONDS + 1) == []
-    alarm = Alarm(0.0, 0.0, told=True)
+    alarm = Alarm(0.0, 0.0, reported=True)
     assert step(alarm, 95.0, CPU, GAP_SECONDS * 10)[1] is None
     assert step(alarm, 50.0, CPU, GAP_SECONDS * 10) == (None, False)
 
@@ -76,7 +76,7 @@ def test_only_servers_that_are_up_and_meant_are_measured() -> None:
     ]
     results = list(gauges(subscriptions, fleet))
     assert [(item.server_id, item.threshold.metric) for item in results] == [("s1", "cpu"), ("s1", "disk")]
-    assert "has been over 90 % for 10 min and is at 97 %" in str(results[0].told(97.4, raised=True))
+    assert "has been over 90 % for 10 min and is at 97 %" in str(results[0].event_payload(97.4, raised=True))
 
 
 @pytest.mark.parametrize(("metric", "value"), [("cpu", 1.0), ("memory", 2.0), ("disk", None), ("luck", None)])

@@ -13,7 +13,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import DoctorFinding, Level
 from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register.declaration import declaration_of
-from vpsops.core.policy_register.diagnostics import look_at_policy, ruleset_of
+from vpsops.core.policy_register.diagnostics import check_active_policy, ruleset_of
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import POLICIES, PROCESSES
 
@@ -34,7 +34,7 @@ def own(tmp_path: Path) -> Settings:
 
 
 async def findings(database: Database, settings: Settings) -> list[DoctorFinding]:
-    return list(await look_at_policy(database, settings))
+    return list(await check_active_policy(database, settings))
 
 
 async def living(database: Database, ident: str, policy: str, source: str = "") -> None:

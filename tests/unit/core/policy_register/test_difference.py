@@ -74,7 +74,7 @@ decision = "allow"
     before = parse_policy('[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n', "x")
     for words, line in narrow.items():
         after = parse_policy(rules.format(words) + '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n', "x")
-        results = consequences(before, after).found
+        results = consequences(before, after).items
         assert [line for item in results for line in item.lines] == [line], words
         assert results[0].direction is Direction.MILDER
 

@@ -29,7 +29,7 @@ from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
-from vpsops.core.diagnostics.database import look_at_rows
+from vpsops.core.diagnostics.database import check_rows
 from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
 from vpsops.core.execution import reconciler as keeper_module
 from vpsops.core.execution.card_refresh import mine_to_refresh
@@ -405,7 +405,7 @@ async def test_each_front_end_shows_that_they_are_there(database: Database, caps
     post = with_unreadable(note("Changes"), [row.id for row in page.unreadable])
     assert BAD in post.text
     assert BAD in json.dumps(post.blocks[-1])
-    (result,) = await look_at_rows(database, Settings())
+    (result,) = await check_rows(database, Settings())
     assert (result.level, BAD in result.what) == (Level.WARN, True)
 
 

@@ -19,7 +19,7 @@ from vpsops.core.changes.model import State
 from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
-from vpsops.core.diagnostics.database import look_at_wakes
+from vpsops.core.diagnostics.database import check_wakes
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.engines import PostgresOptions
 from vpsops.core.storage.leases import Process
@@ -94,7 +94,7 @@ async def test_doctor_says_whether_a_process_hears_of_the_others(
     gone = f"postgresql://vpsops@127.0.0.1:{free_port()}/vpsops"
     options = {"the pooler": "", "the server": direct, "an address where nothing listens": gone}[listens_at]
     async with open_database(pooler.url(direct), VirtualClock(), options=PostgresOptions(options)) as database:
-        (result,) = await look_at_wakes(database, Settings())
+        (result,) = await check_wakes(database, Settings())
     assert result.level is (Level.OK if listens_at == "the server" else Level.WARN)
     assert ("VPSOPS_DATABASE_LISTEN_URL" in result.todo) is (listens_at != "the server")
 

@@ -163,8 +163,8 @@ async def test_each_code_has_its_error(status: int, kind: type[WayscloudError]) 
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.operation) == (status, "get_server")
-    assert error.said.startswith("the reason")
-    assert KEY not in f"{error} {error!r} {error.said}"
+    assert error.detail.startswith("the reason")
+    assert KEY not in f"{error} {error!r} {error.detail}"
     assert str(status) in error.message
     assert error.hint or kind in {ProviderRefusedError, MalformedAnswerError}
 

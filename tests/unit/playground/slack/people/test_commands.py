@@ -13,7 +13,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.slack.people.model import SimulatedWorkspace
-from vpsops.playground.slack.rendering.elements import NotOnScreen
+from vpsops.playground.slack.rendering.elements import NotOnScreenError
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
@@ -200,7 +200,7 @@ async def test_what_strangers_send_reaches_the_app_as_sent(
 
 async def test_nobody_types_where_they_are_not(workspace: SimulatedWorkspace) -> None:
     """A stranger to a private channel, and someone who left, can do nothing."""
-    with pytest.raises(NotOnScreen, match="does not see secret"):
+    with pytest.raises(NotOnScreenError, match="does not see secret"):
         await workspace.command("bob", "secret", "/vps")
-    with pytest.raises(NotOnScreen, match="has left"):
+    with pytest.raises(NotOnScreenError, match="has left"):
         await workspace.command("erin", "ops", "/vps")

@@ -13,7 +13,7 @@ from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.playground.slack.people.model import SimulatedWorkspace
-from vpsops.playground.slack.rendering.elements import NotOnScreen
+from vpsops.playground.slack.rendering.elements import NotOnScreenError
 
 Json = dict[str, Any]
 
@@ -91,11 +91,11 @@ async def test_a_button_that_is_gone_can_only_be_pressed_on_an_old_copy(
     async with over_http(workspace, app):
         card = await post_card(workspace, client)
         await client.chat_update(channel="C0OPS", ts=card.ts, text="over", blocks=[])
-        with pytest.raises(NotOnScreen, match="there is nothing"):
+        with pytest.raises(NotOnScreenError, match="there is nothing"):
             await workspace.click("bob", card, "deny")
         await workspace.click_stale("bob", card, "deny")
         await client.chat_delete(channel="C0OPS", ts=card.ts)
-        with pytest.raises(NotOnScreen, match="gone"):
+        with pytest.raises(NotOnScreenError, match="gone"):
             await workspace.click("bob", card, "deny")
 
     assert seen == ["chg_1"]
@@ -137,7 +137,7 @@ async def test_menus_send_what_was_picked_and_the_state_keeps_it(
         await workspace.select("bob", card, "when", "later")
         await workspace.select("bob", card, "more", "explain")
         await workspace.click("bob", card, "deny")
-        with pytest.raises(NotOnScreen, match="there is now, later"):
+        with pytest.raises(NotOnScreenError, match="there is now, later"):
             await workspace.select("bob", card, "when", "never")
 
     assert seen[0]["actions"][0]["selected_option"]["value"] == "later"
@@ -164,9 +164,9 @@ async def test_a_menu_fed_by_the_app_offers_what_the_app_answers(
         blocks = [{"type": "actions", "elements": [element]}]
         posted = await client.chat_postMessage(channel="C0OPS", text="x", blocks=blocks)
         message = workspace.messages("ops")[0]
-        with pytest.raises(NotOnScreen, match="from 3 characters"):
+        with pytest.raises(NotOnScreenError, match="from 3 characters"):
             await workspace.options("bob", message, "server", "we")
-        with pytest.raises(NotOnScreen, match="there is nothing"):
+        with pytest.raises(NotOnScreenError, match="there is nothing"):
             await workspace.select("bob", message, "server", "vps_1")
         offered = await workspace.options("bob", message, "server", "web")
         picked = await workspace.select("bob", message, "server", "vps_1")
@@ -183,7 +183,7 @@ async def test_buttons_hidden_from_a_person_cannot_be_pressed_by_them(
     button = {"type": "button", "action_id": "go", "text": plain("Go"), "visible_to_user_ids": ["U0BOB"]}
     await client.chat_postMessage(channel="C0OPS", text="x", blocks=[{"type": "actions", "elements": [button]}])
 
-    with pytest.raises(NotOnScreen, match="not shown to alice"):
+    with pytest.raises(NotOnScreenError, match="not shown to alice"):
         await workspace.click("alice", workspace.messages("ops")[0], "go")
 
 
@@ -208,7 +208,7 @@ async def test_an_ephemeral_is_replaced_and_deleted_through_its_clicks(workspace
     async with over_http(workspace, app):
         await workspace.command("alice", "ops", "/vps")
         (ephemeral,) = workspace.ephemerals("alice")
-        with pytest.raises(NotOnScreen, match="bob does not see"):
+        with pytest.raises(NotOnScreenError, match="bob does not see"):
             await workspace.click("bob", ephemeral, "approve")
         delivery = await workspace.click("alice", ephemeral, "approve")
         (replaced,) = workspace.ephemerals("alice")

@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.fakes.clock import FakeClock
 from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.playground.slack.people.model import SimulatedWorkspace
-from vpsops.playground.slack.rendering.elements import NotOnScreen
+from vpsops.playground.slack.rendering.elements import NotOnScreenError
 
 Json = dict[str, Any]
 
@@ -216,13 +216,13 @@ async def test_the_client_refuses_what_slacks_client_refuses(
     await client.views_open(trigger_id=await trigger(workspace), view=modal())
     (top,) = workspace.modals("alice")
 
-    with pytest.raises(NotOnScreen, match="asks for why"):
+    with pytest.raises(NotOnScreenError, match="asks for why"):
         await workspace.submit_view("alice", top)
-    with pytest.raises(NotOnScreen, match="0 to 20 characters"):
+    with pytest.raises(NotOnScreenError, match="0 to 20 characters"):
         await workspace.submit_view("alice", top, {"why": "x" * 21})
-    with pytest.raises(NotOnScreen, match="0 inputs are called 'who'"):
+    with pytest.raises(NotOnScreenError, match="0 inputs are called 'who'"):
         await workspace.submit_view("alice", top, {"who": "x"})
-    with pytest.raises(NotOnScreen, match="bob does not see"):
+    with pytest.raises(NotOnScreenError, match="bob does not see"):
         await workspace.submit_view("bob", top, {"why": "x"})
 
 
