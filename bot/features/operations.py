@@ -81,9 +81,9 @@ async def outcome_post(ctx: BotContext, requester: Requester, request: Operation
         outcome = await submit(ctx, requester, request.operation, request.arguments, request.reason)
     except AmbiguousServerError as error:
         typed = str(request.arguments.get("server", ""))
-        return server_choice(typed, request.operation, error.candidates, request.reason)
+        return server_choice(typed, request.operation, error.candidates, request.reason, request.arguments)
     except UnknownServerError as error:
-        return server_suggestions(error, request.operation, error.nearest, request.reason)
+        return server_suggestions(error, request.operation, error.nearest, request.reason, request.arguments)
     except VpsopsError as error:
         return error_note(error)
     match outcome:

@@ -33,6 +33,8 @@ from vpsops.core.wayscloud.answers.models import Server
 
 DIGEST_CHARACTERS: Final = 16
 VOTES_SHOWN: Final = 8
+SHORT_FACT: Final = 120
+MAX_FACT: Final = 2_000
 OUTCOMES: Final = {
     "create": ("It was created", "It was not created"),
     "reboot": ("It rebooted", "It did not reboot"),
@@ -59,6 +61,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *_sentences(change),
         *_escalated(change, audience),
         *field_sections(_facts(change, now, usual)),
+        *_described(change),
         *_logins(change),
         *_quoted("Reason", change.reason),
         *_votes(change),
@@ -164,6 +167,13 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
         ("Elapsed", running if under_way else ""),
         ("Policy", change.ruling.reason if change.state is State.HELD else ""),
     ]
+
+
+def _described(change: Change) -> list[Block]:
+    """Show the facts of the operation itself: short ones in columns, each long one by itself."""
+    short = [(fact.label, fact.value) for fact in change.facts if len(fact.value) <= SHORT_FACT]
+    long = [section(plain(one_line(fact.line, MAX_FACT))) for fact in change.facts if len(fact.value) > SHORT_FACT]
+    return [*field_sections(short), *long]
 
 
 def _logins(change: Change) -> list[Block]:

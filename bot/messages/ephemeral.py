@@ -1,6 +1,7 @@
 """Short private replies: errors, refusals, suggestions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from vpsops.bot.blocks.elements import Block, Post, actions, button, context, mrkdwn, pack, plain, section
 from vpsops.bot.blocks.labels import action_label
@@ -12,6 +13,9 @@ from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.text import one_line
 
 VALUE = 2000
+
+
+NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 
 
 def note(message: str, hint: str = "", ident: str = "") -> Post:
@@ -33,15 +37,24 @@ def with_link(post: Post, address: str) -> Post:
     return Post(post.text, (*post.blocks, context(mrkdwn(f"<{address}|Open the card>"))))
 
 
-def server_suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:
-    """Render "no such server" with a button for each similar name; a button runs exactly the name it shows."""
+def server_suggestions(
+    error: VpsopsError,
+    operation: str,
+    nearest: Sequence[str],
+    reason: str = "",
+    arguments: Mapping[str, Any] = NO_ARGUMENTS,
+) -> Post:
+    """Render "no such server" with a button for each similar name; a button runs exactly the name it shows.
+
+    All other arguments stay as they were given.
+    """
     base = error_note(error)
     why = {"why": one_line(reason, 400)} if reason else {}
     row = [
         button(
             action_label(operation, name),
             action_ids.numbered_action_id(action_ids.RUN, number),
-            {"op": operation, "args": {"server": name}, **why},
+            {"op": operation, "args": {**arguments, "server": name}, **why},
         )
         for number, name in enumerate(nearest[:5])
     ]

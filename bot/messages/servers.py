@@ -51,6 +51,7 @@ class OperationCall:
         return {"op": self.operation, "args": dict(self.arguments)}
 
 
+NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 LIST_ALL: Final = OperationCall("list", {})
 
 
@@ -92,15 +93,25 @@ def usage_page(hostname: str, usage: Usage, asked: OperationCall) -> Post:
     return Post(escape_untrusted(f"{title}: {summary}", 600), (header(title), *field_sections(pairs), actions(row)))
 
 
-def server_choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], reason: str = "") -> Post:
-    """Ask which server is meant: one button for each candidate, which runs the operation on exactly that server."""
+def server_choice(
+    text: str,
+    operation: str,
+    candidates: Sequence[tuple[str, str]],
+    reason: str = "",
+    arguments: Mapping[str, Any] = NO_ARGUMENTS,
+) -> Post:
+    """Ask which server is meant: one button for each candidate, which runs the operation on exactly that server.
+
+    All other arguments stay as they were given.
+    """
     visible = candidates[:CHOICES]
     twice = {name for _, name in visible if sum(name == other for _, other in visible) > 1}
+    why = {"why": one_line(reason, 400)} if reason else {}
     row = [
         button(
             action_label(operation, f"{name} ({ident})" if name in twice else name),
             action_ids.numbered_action_id(action_ids.RUN, number),
-            {"op": operation, "args": {"server": ident}, **({"why": one_line(reason, 400)} if reason else {})},
+            {"op": operation, "args": {**arguments, "server": ident}, **why},
         )
         for number, (ident, name) in enumerate(visible)
     ]

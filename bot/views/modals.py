@@ -10,9 +10,9 @@ from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.core.changes.model import Change
-from vpsops.core.changes.preview import price
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
+from vpsops.core.operations.prices import price
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, same_region
 
 MAX_VALUE: Final = 150

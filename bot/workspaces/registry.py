@@ -107,7 +107,7 @@ class InstalledWorkspaces:
         return office
 
     async def gone(self, team: str, token: str) -> bool:
-        """Delete a workspace whose token Slack rejects, unless a newer token is stored."""
+        """Delete a workspace with a token that Slack rejects, unless a newer token is stored."""
         if await self._store.token(team) not in {token, None}:
             return False
         await self.removed(team, self._core.clock.now().timestamp())

@@ -15,7 +15,7 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.operations import OPERATIONS, Operation
-from vpsops.core.operations.registry import Arguments
+from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.target import Target
 from vpsops.core.policy import PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
@@ -77,6 +77,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         expires_at=now + timedelta(seconds=hold_seconds(ruling, timing)) if held else None,
         updated_at=now,
         cost=seen.cost,
+        facts=seen.facts,
         effect=f"{operation.effect} {seen.warning}".strip(),
     )
 

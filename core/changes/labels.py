@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from vpsops.core.changes.model import Change, State
+from vpsops.core.operations.traits import makes_server
 from vpsops.core.policy.decision import Decision
 
 
@@ -165,10 +166,15 @@ def phase_of(change: Change) -> Phase:
     if change.state is State.SUCCEEDED and change.unseen:
         return Phase.UNSEEN
     if change.state is State.UNKNOWN and change.refusal is not None:
-        return Phase.DOUBTED if change.doubted_for_long else Phase.REFUSED
+        return Phase.DOUBTED if _is_doubted_for_long(change) else Phase.REFUSED
     if change.state is State.NEEDS_PERSON and change.sent_at is None:
         return Phase.POSSIBLY_SENT
     return Phase(change.state.value)
+
+
+def _is_doubted_for_long(change: Change) -> bool:
+    """Return whether a server may have been made before the refusal: looks go on for as long as that takes."""
+    return makes_server(change.operation) and change.refusal is not None and change.refusal.doubtful
 
 
 def phase_label(change: Change) -> PhaseLabel:

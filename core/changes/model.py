@@ -23,6 +23,7 @@ from enum import StrEnum
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Ruling
 
@@ -161,6 +162,7 @@ class Change:
     sends: int = 0  # how often its write left, or may have left
     last_uptime: int | None = None
     confirmed: str = ""  # how its human's own yes came, in words
+    facts: tuple[Fact, ...] = ()  # all that is shown of it beside target, cost and effect
     not_before: datetime | None = None  # until when the provider asked to wait, while it is approved
 
     @property
@@ -171,11 +173,6 @@ class Change:
             return None
         again, doubtful = (stored.get(key) is True for key in ("again", "doubtful"))
         return Refusal(str(stored.get("message") or ""), again, doubtful)
-
-    @property
-    def doubted_for_long(self) -> bool:
-        """Whether it is a refused create that may have been made all the same: looks go on for a create's time."""
-        return self.operation == "create" and self.refusal is not None and self.refusal.doubtful
 
     @property
     def approvals(self) -> int:
@@ -211,7 +208,12 @@ def check_move(change: Change, after: State) -> None:
         raise IllegalStepError(f"{change.state} -> {after} without a refusal")
 
 
-def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, facts: Sequence[str], policy: str) -> str:
+def shown_facts(cost: str, facts: Sequence[Fact]) -> list[Json]:
+    """Return what the digest holds of a price and of the facts, in their order."""
+    return [cost, *([fact.label, fact.value] for fact in facts)]
+
+
+def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, facts: Sequence[Json], policy: str) -> str:
     """Hash what was shown: operation, canonical arguments, the server's identity and state, policy version.
 
     `facts` holds live facts that are not the target's own, such as a plan's price.

@@ -2,28 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
-from pydantic import ValidationError
-
-from vpsops.core.changes.choices import check_choices, find_plan, read_plans
-from vpsops.core.changes.model import Change, digest_of
+from vpsops.core.changes.model import Change, digest_of, shown_facts
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
-from vpsops.core.operations.registry import Arguments, ServerArguments
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.facts import Fact, with_values
+from vpsops.core.operations.families.create import UNCHECKED
+from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.server_lookup import by_full_id, find_server
-from vpsops.core.operations.servers import CreateArguments
+from vpsops.core.operations.strategies import LiveState, Precheck
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFoundError
-from vpsops.core.wayscloud.answers.hostnames import same_hostname
-from vpsops.core.wayscloud.answers.models import NewServer, Plan, Server
+from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would run, on what, at what price; `facts` enter the digest beside the target."""
+    """What would run, on what, at what price; everything here but `known` is shown and hashed."""
 
     operation: str
     arguments: Mapping[str, Json]
@@ -33,10 +31,11 @@ class Preview:
     currency: str = ""
     warning: str = ""  # what could not be checked, and a person has to know
     known: tuple[str, ...] = ()  # of a create: the ids of the servers there are already
+    facts: tuple[Fact, ...] = ()
 
     def digest(self, policy: str) -> str:
         """Hash all that people are shown."""
-        return digest_of(self.operation, self.arguments, self.target, [self.cost], policy)
+        return digest_of(self.operation, self.arguments, self.target, shown_facts(self.cost, self.facts), policy)
 
     def as_known_to(self, change: Change) -> "Preview":
         """Return what is seen now without what a change of an earlier version did not hold of its target."""
@@ -53,26 +52,47 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
     Raises `InvalidInputError` where it cannot make sense there (unknown or ambiguous server, a hostname
     in use, a server that is already there), and `WayscloudError` where the read fails.
     """
-    if isinstance(arguments, CreateArguments):
-        seen = await _preview_create(api, operation, arguments)
-        await check_choices(api, arguments)
-        return seen
+    server: Server | None = None
     if isinstance(arguments, ServerArguments):
         server = await by_full_id(api, arguments.server)
         if server is None:
             server = await _listed_in_full(api, find_server(arguments.server, await api.list_servers()))
-        return preview_power(operation, server)
-    raise InvalidInputError(f"{operation.name} cannot be previewed.")
+        arguments = on_server(arguments, server.id)
+    seen = previewed(operation, arguments, server, await operation.check(api, arguments, server))
+    await operation.check_request(api, arguments)
+    return seen
 
 
 async def preview_stored(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
     """Preview stored arguments again; the server in them is an id by now. Raises as `preview` does."""
     checked = operation.arguments.model_validate(dict(arguments))
-    if isinstance(checked, ServerArguments):
-        return preview_power(operation, await api.get_server(checked.server))
-    if isinstance(checked, CreateArguments):
-        return await _preview_create(api, operation, checked)
-    return await preview(api, operation, checked)
+    server = await api.get_server(checked.server) if isinstance(checked, ServerArguments) else None
+    return previewed(operation, checked, server, await operation.check(api, checked, server))
+
+
+def on_server(arguments: ServerArguments, server_id: str) -> ServerArguments:
+    """Return arguments, all of them, on a server by its id."""
+    return arguments.model_copy(update={"server": server_id})
+
+
+def previewed(operation: Operation, arguments: Arguments, server: Server | None, seen: Precheck) -> Preview:
+    """Return the preview of a request that meets its preconditions."""
+    resolved = seen.arguments or arguments
+    target = seen.target or (target_of(server) if server is not None else None)
+    if target is None:
+        raise InvalidInputError(f"{operation.name} cannot be previewed.")
+    checked = resolved if isinstance(resolved, Arguments) else arguments
+    return Preview(
+        operation=operation.name,
+        arguments=resolved.model_dump(mode="json", exclude_none=True),
+        target=target,
+        cost=seen.cost,
+        monthly=seen.monthly,
+        currency=seen.currency,
+        warning=seen.warning,
+        known=seen.known,
+        facts=with_values(operation.describe(checked, LiveState(server, seen.details))),
+    )
 
 
 async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
@@ -87,59 +107,6 @@ async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
             operation=error.operation,
             detail=error.detail,
         ) from None
-
-
-def ordered(spec: CreateArguments) -> NewServer:
-    """Return an order as it would be sent, names in one spelling; raises `InvalidInputError` for what is none."""
-    try:
-        return NewServer.model_validate(spec.model_dump())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise InvalidInputError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from None
-
-
-async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArguments) -> Preview:
-    order = ordered(asked)
-    servers, hostname = await api.list_servers(), order.hostname
-    twin = next((server for server in servers if same_hostname(server.hostname, hostname)), None)
-    if twin is not None:
-        raise InvalidInputError(
-            f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
-            hint="Choose another hostname, so that no server is paid for twice.",
-        )
-    plan = find_plan(await read_plans(api), order.plan)
-    return Preview(
-        operation=operation.name,
-        arguments=order.model_dump(mode="json", exclude_none=True),
-        target=Target(id="", hostname=hostname, region=order.region, plan=plan.code if plan else order.plan),
-        cost=price(plan),
-        monthly=plan.monthly_price if plan else None,
-        currency=(plan.currency or "") if plan else "",
-        warning="" if servers.complete else TAKEN_OR_NOT.format(lack=servers.lack),
-        known=tuple(server.id for server in servers),
-    )
-
-
-UNCHECKED: Final = "The provider's list of servers is not whole"
-TAKEN_OR_NOT: Final = f"{UNCHECKED} ({{lack}}), so a server by this name may exist already, and be paid for twice."
-
-
-def price(plan: Plan | None) -> str:
-    """Say a plan's monthly price in words."""
-    if plan is None or plan.monthly_price is None:
-        return "price unknown"
-    return f"{plan.monthly_price:g} {plan.currency or ''}".strip() + " a month"
-
-
-def preview_power(operation: Operation, server: Server) -> Preview:
-    """Preview a power operation, or say why it makes no sense in this state."""
-    if operation.name == "start" and server.ready:
-        raise InvalidInputError(f"{server.hostname} is running already.", hint="There is nothing to do.")
-    if operation.name == "stop" and server.off:
-        raise InvalidInputError(f"{server.hostname} is stopped already.", hint="There is nothing to do.")
-    if operation.name == "reboot" and server.off:
-        raise InvalidInputError(f"{server.hostname} is stopped.", hint="Start it instead.")
-    return Preview(operation=operation.name, arguments={"server": server.id}, target=target_of(server))
 
 
 def target_of(server: Server) -> Target:

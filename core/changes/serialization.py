@@ -19,9 +19,12 @@ from vpsops.core.common.stored_values import (
 )
 from vpsops.core.identity.actors import Origin
 from vpsops.core.identity.serialization import actor_of, approvers_of
+from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
 
+PAIR: Final = 2
+MOMENTS: Final = ("expires_at", "sent_at", "settled_at", "not_before")
 FORMAT: Final = 1
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
 voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
@@ -58,6 +61,7 @@ def change_values(change: Change) -> dict[str, Any]:
         "last_uptime": change.last_uptime,
         "confirmed": change.confirmed,
         "not_before": seconds(change.not_before),
+        "facts": [[fact.label, fact.value] for fact in change.facts] or None,
         "sends": change.sends,
         "format": FORMAT,
     }
@@ -84,21 +88,27 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         ruling=ruling_of(row["ruling"]),
         digest=text_of(row, "digest"),
         created_at=datetime.fromtimestamp(row["created_at"], UTC),
-        expires_at=moment(row["expires_at"]),
         updated_at=datetime.fromtimestamp(row["updated_at"], UTC),
         votes=tuple(votes),
         cost=text_of(row, "cost"),
         effect=text_of(row, "effect"),
-        sent_at=moment(row["sent_at"]),
-        settled_at=moment(row["settled_at"]),
         result=mapping_of(row, "result"),
         note=text_of(row, "note"),
         overdue=bool(row["overdue"]),
         sends=row["sends"],
         last_uptime=row["last_uptime"],
         confirmed=text_of(row, "confirmed") if row["confirmed"] is not None else "",
-        not_before=moment(row["not_before"]),
+        facts=facts_of(row["facts"]),
+        **{name: moment(row[name]) for name in MOMENTS},
     )
+
+
+def facts_of(stored: Any) -> tuple[Fact, ...]:
+    """Return the facts that a column holds; changes of earlier versions have none."""
+    pairs = [] if stored is None else stored
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == PAIR for pair in pairs):
+        raise UnreadableValueError("facts are no list of pairs")
+    return tuple(Fact(str(label), str(value)) for label, value in pairs)
 
 
 def target_of(stored: Row) -> Target:

@@ -5,6 +5,7 @@ written anywhere else. A limit of `Timing` or `TransportSettings` may be replace
 """
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Final, Self
 
 DAY_SECONDS: Final = 86400.0
@@ -146,6 +147,14 @@ ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook
 ANCHOR_RETRY_SECONDS: Final = 600.0  # one that failed, or whose process died, is tried again so late
 
 
+class Pace(StrEnum):
+    """How long an operation takes, by its kind."""
+
+    POWER = "power"
+    CREATE = "create"
+    LONG = "long"
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """Defaults for people and for the provider's documented times (notes on each field's source)."""
@@ -173,6 +182,7 @@ class Timing:
     create_limit: float = 600.0  # the official Terraform provider's limit for a create
     power_limit: float = 300.0
     unseen_limit: float = 60.0  # an accepted reboot that nothing shows, on a server that stays up, ends after this
+    long_limit: float = 3600.0  # a disk that is written back whole
     agree_gap: float = 2.0  # between two polls that have to agree before a create is settled
     give_up: float = 86400.0  # an overdue change is watched this long
     missing_limit: float = 120.0  # a server that is not listed may answer 404 this long before it is lost; one that
@@ -180,12 +190,21 @@ class Timing:
     create_lookup: float = 600.0  # an unclear create that is not in the list by then was not made
     refusal_lookup: float = 10.0  # a refused write that shows no effect by then had none
     power_lookup: float = 180.0  # an unclear power operation that does not show by then was not done
+    long_lookup: float = 600.0  # an unclear restore that does not show by then was not done
     clock_skew: float = 120.0  # between the provider's clock and ours
     outage_seconds: float = 60.0  # polls fail this long before people are notified
     usage_seconds: float = 60.0  # between two reads of a server's usage that a threshold needs
     notice_seconds: float = 2.0  # notices to a channel wait this long for others to go with them
     escalate_share: float = 0.5  # of a hold's life, without any vote, until more people are asked
     remind_share: float = 0.8  # of a hold's life, until those who may vote are reminded
+
+    def limit(self, pace: Pace) -> float:
+        """Return the seconds after which an operation takes longer than it should."""
+        return {Pace.POWER: self.power_limit, Pace.CREATE: self.create_limit, Pace.LONG: self.long_limit}[pace]
+
+    def lookup(self, pace: Pace) -> float:
+        """Return the seconds by which an unclear operation has shown an effect, if it had one."""
+        return {Pace.POWER: self.power_lookup, Pace.CREATE: self.create_lookup, Pace.LONG: self.long_lookup}[pace]
 
     def with_holds(self, confirm_seconds: float, approve_seconds: float) -> Self:
         """Return this timing with other lives of holds."""

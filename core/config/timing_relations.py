@@ -93,6 +93,8 @@ RELATIONS: Final[Sequence[Relation]] = (
     ),
     Relation(("timing.create_lookup",), ("timing.create_limit",), "an unclear create is found before it is overdue"),
     Relation(("timing.power_lookup",), ("timing.power_limit",), "an unclear operation is found before it is overdue"),
+    Relation(("timing.long_lookup",), ("timing.long_limit",), "an unclear restore is found before it is overdue"),
+    Relation(("timing.long_limit",), ("timing.give_up",), "what takes long is overdue before it is given up"),
     Relation(("timing.create_limit",), ("timing.give_up",), "what is overdue is still watched"),
     Relation(("timing.create_limit",), ("APPEARING_SECONDS",), "a limit counts a server until the list does"),
     Relation(

@@ -50,4 +50,7 @@ def difference(change: Change, seen: Preview) -> str:
     ]
     if change.cost != seen.cost:
         parts.append(f"the price was {change.cost}, is {seen.cost}")
+    before, after = dict.fromkeys(change.facts), dict.fromkeys(seen.facts)
+    parts += [f"{fact.line}, as it was shown, is not so any more" for fact in before if fact not in after]
+    parts += [f"{fact.line} is new" for fact in after if fact not in before and not parts]
     return "; ".join(parts) or "the request reads differently now"

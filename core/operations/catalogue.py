@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from vpsops.core.operations.registry import Arguments, NoArguments, Operation, Risk
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.registry import NoArguments, Operation, Risk
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.send_hook import SendHook
@@ -67,15 +68,18 @@ CATALOGUE = (
         summary="List the plans and their monthly prices.",
         guidance="List plans and monthly prices.",
         risk=Risk.READ,
+        toolset="catalogue",
         arguments=NoArguments,
         result=Plans,
         run=_plans,
     ),
     Operation(
         name="os_templates",
+        command="os",
         summary="List the operating systems on offer.",
         guidance="List operating systems.",
         risk=Risk.READ,
+        toolset="catalogue",
         arguments=NoArguments,
         result=OsTemplates,
         run=_os_templates,
@@ -85,6 +89,7 @@ CATALOGUE = (
         summary="List the regions.",
         guidance="List regions.",
         risk=Risk.READ,
+        toolset="catalogue",
         arguments=NoArguments,
         result=Regions,
         run=_regions,

@@ -28,3 +28,10 @@ def sums_of(prices: Sequence[Price]) -> dict[str, float]:
     """Return the sum in each currency."""
     named = sorted({price.currency for price in prices if price.currency})
     return {item: math.fsum(price.amount for price in prices if price.currency == item) for item in named}
+
+
+def price(plan: Plan | None) -> str:
+    """Say a plan's monthly price in words."""
+    if plan is None or plan.monthly_price is None:
+        return "price unknown"
+    return f"{plan.monthly_price:g} {plan.currency or ''}".strip() + " a month"

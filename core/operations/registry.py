@@ -4,10 +4,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
+from vpsops.core.common.timings import Pace
+from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
+from vpsops.core.operations.strategies import (
+    Check,
+    CheckRequest,
+    Describe,
+    Inspect,
+    TypedName,
+    always,
+    hostname,
+    no_advice,
+    no_check,
+    no_facts,
+)
 from vpsops.core.wayscloud.answers.models import Server, Usage
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 
@@ -55,12 +69,6 @@ class Observation:
         return (self.now - self.sent_at).total_seconds() if self.waited is None else self.waited
 
 
-class Arguments(BaseModel):
-    """Base of every operation's arguments: unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-
 class NoArguments(Arguments):
     """An operation that takes nothing."""
 
@@ -68,7 +76,14 @@ class NoArguments(Arguments):
 class ServerArguments(Arguments):
     """An operation on one server."""
 
-    server: str
+    server: Annotated[str, ArgumentSpec(ArgumentKind.SERVER, "Server")]
+
+
+class Proof(StrEnum):
+    """What shows that an operation on a server was done."""
+
+    STATE = "state"
+    UPTIME = "uptime"  # an effect in progress need not show as a state
 
 
 Run = Callable[["Wayscloud", Arguments, SendHook | None], Awaitable[BaseModel]]
@@ -77,10 +92,13 @@ Settle = Callable[[Observation], Progress]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing the API can do.
+    """One thing the API can do, whole: what front ends, gate, runner and poller need to know of it.
 
-    `summary` is for people, `guidance` for models; `effect` says in words what a run does to a
-    server and to the bill. `run` makes exactly one client call. `settled` is absent for reads.
+    `summary` is for people, `guidance` for models; `effect` says in words what a run does to a server and to the bill.
+    `run` makes exactly one client call. `check` states preconditions, at the request and before the send;
+    `check_request` only advises who asks. `describe` makes the facts that are shown and hashed. A change is settled by
+    `settled`, from the list of servers, or by `inspect`, a read of its own that answers a lost answer too; both are
+    absent for reads.
     """
 
     name: str
@@ -92,11 +110,35 @@ class Operation:
     run: Run
     effect: str = ""
     settled: Settle | None = None
+    toolset: str = "servers"
+    command: str = ""  # the word of people, where it is not the name
+    check: Check = no_check
+    check_request: CheckRequest = no_advice
+    describe: Describe = no_facts
+    inspect: Inspect | None = None
+    removes: bool = False  # its success is the absence of what it was about
+    secret: bool = False  # the result of a read is for the asker alone: not stored, logged, shared or for models
+    documented: bool = True
+    billed: bool = False  # it has a monthly price
+    makes_server: bool = False  # there is no server yet: it is found by its hostname
+    proof: Proof = Proof.STATE
+    pace: Pace = Pace.POWER
+    typed_name: TypedName = hostname  # what is typed to decide about a destructive one
+    fits: Callable[[Server], bool] = always  # whether it makes sense for a server in its state
+    idempotent: bool = False  # a second run changes nothing more
+    outcomes: tuple[str, str] = ("It happened", "It did not happen")  # the buttons that settle an unknown outcome
+    done: str = ""  # the sentence of success, with {hostname}
+    advice: str = ""  # to a model after a failure, before it asks again
 
     @property
     def reads(self) -> bool:
         """Return whether a run alters nothing."""
         return self.risk is Risk.READ
+
+    @property
+    def word(self) -> str:
+        """The word of people: of `/vps` and of the terminal."""
+        return self.command or self.name
 
     @property
     def takes_server(self) -> bool:
@@ -110,5 +152,7 @@ def table(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:
     for operation in (item for family in families for item in family):
         if operation.name in joined:
             raise ValueError(f"operation {operation.name} is defined twice")
+        if operation.secret and not operation.reads:
+            raise ValueError(f"operation {operation.name}: only the result of a read can be secret")
         joined[operation.name] = operation
     return joined

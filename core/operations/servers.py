@@ -6,20 +6,15 @@ from typing import Annotated, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
+from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
 from vpsops.core.operations.counts import ServerCount, counts_of
-from vpsops.core.operations.registry import (
-    Arguments,
-    Observation,
-    Operation,
-    Progress,
-    Risk,
-    ServerArguments,
-)
+from vpsops.core.operations.families.create import CREATE
+from vpsops.core.operations.registry import Observation, Operation, Progress, Proof, Risk, ServerArguments
+from vpsops.core.operations.strategies import Precheck
 from vpsops.core.wayscloud.answers.models import (
-    MAX_SSH_KEYS,
     AcceptedOperation,
-    NewServer,
     ProviderList,
     Server,
     Usage,
@@ -43,7 +38,7 @@ class ListArguments(Arguments):
 
     name: Annotated[str | None, Field(description="part of the hostname")] = None
     state: Annotated[str | None, Field(description="running, stopped or failed")] = None
-    region: Annotated[str | None, Field(description="code")] = None
+    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region"), Field(description="code")] = None
     limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
     cursor: Annotated[str | None, Field(description="a result's next_cursor")] = None
 
@@ -99,17 +94,6 @@ class ServerList(BaseModel):
     def previous_cursor(self) -> str | None:
         """The cursor of the page before this one, if there is one."""
         return f"{BEFORE}{_mark(self.servers[0])}" if self.servers and self._skipped else None
-
-
-class CreateArguments(Arguments):
-    """The server to make. Facts: the API documentation's create section."""
-
-    hostname: str
-    plan: Annotated[str, Field(description="code of vps_plans")]
-    region: Annotated[str, Field(description="code of vps_regions")]
-    os_template: Annotated[str, Field(description="id of vps_os_templates")]
-    display_name: str | None = None
-    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys", max_length=MAX_SSH_KEYS)] = ()
 
 
 def page(servers: Sequence[Server], query: ListArguments) -> ServerList:
@@ -193,18 +177,6 @@ def in_state(server: Server, word: str) -> bool:
     return state in {server.state, server.status, server.power_state}  # the API's own words are not shadowed
 
 
-def create_settled(seen: Observation) -> Progress:
-    """A new server is there once it is ready, or in order where the power state is missing.
-
-    `error` and its like are final.
-    """
-    if seen.server.failed:
-        return Progress.FAILED
-    if seen.server.power_unknown:
-        return Progress.SETTLED if seen.in_full else Progress.NEEDS_SERVER
-    return Progress.SETTLED if seen.server.ready else Progress.PENDING
-
-
 def start_settled(seen: Observation) -> Progress:
     """A started server is up; where the power state is missing, its `status` was seen to move."""
     if seen.server.failed:
@@ -272,6 +244,35 @@ def _rebooted(seen: Observation, uptime: int) -> bool:
     return fall > UPTIME_FALL_SECONDS
 
 
+async def check_start(_api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
+    """Refuse to start what runs."""
+    if server is not None and server.ready:
+        raise InvalidInputError(f"{server.hostname} is running already.", hint="There is nothing to do.")
+    return Precheck()
+
+
+async def check_stop(_api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
+    """Refuse to stop what is stopped."""
+    if server is not None and server.off:
+        raise InvalidInputError(f"{server.hostname} is stopped already.", hint="There is nothing to do.")
+    return Precheck()
+
+
+async def check_reboot(_api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
+    """Refuse to reboot what is stopped."""
+    if server is not None and server.off:
+        raise InvalidInputError(f"{server.hostname} is stopped.", hint="Start it instead.")
+    return Precheck()
+
+
+def _is_not_up(server: Server) -> bool:
+    return not server.ready
+
+
+def _is_not_off(server: Server) -> bool:
+    return not server.off
+
+
 async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> ServerList:
     return page(await api.list_servers(), cast("ListArguments", arguments))
 
@@ -282,11 +283,6 @@ async def _get(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> Serv
 
 async def _status(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> Usage:
     return await api.server_status(cast("ServerArguments", arguments).server)
-
-
-async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Server:
-    spec = cast("CreateArguments", arguments)
-    return await api.create_server(NewServer(**spec.model_dump()), departure=departure)
 
 
 async def _start(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
@@ -313,6 +309,7 @@ SERVERS = (
     ),
     Operation(
         name="get",
+        command="show",
         summary="Show one server: plan, region, addresses, state.",
         guidance="Show a server.",
         risk=Risk.READ,
@@ -329,17 +326,7 @@ SERVERS = (
         result=Usage,
         run=_status,
     ),
-    Operation(
-        name="create",
-        summary="Make a new server. It costs money from then on.",
-        guidance="Make a billed server. A human must agree.",
-        risk=Risk.CHANGE,
-        arguments=CreateArguments,
-        result=Server,
-        run=_create,
-        effect="A new server is made, ready in one to three minutes, and billed monthly from then on.",
-        settled=create_settled,
-    ),
+    CREATE,
     Operation(
         name="start",
         summary="Start a stopped server.",
@@ -350,6 +337,11 @@ SERVERS = (
         run=_start,
         effect="The server boots and is usually reachable in 30 to 60 seconds.",
         settled=start_settled,
+        check=check_start,
+        fits=_is_not_up,
+        idempotent=True,
+        outcomes=("It started", "It did not start"),
+        advice="Look with vps_get whether it runs before asking again.",
     ),
     Operation(
         name="stop",
@@ -361,6 +353,11 @@ SERVERS = (
         run=_stop,
         effect="The server shuts down and stays down until it is started. A stopped server still costs its storage.",
         settled=stop_settled,
+        check=check_stop,
+        fits=_is_not_off,
+        idempotent=True,
+        outcomes=("It stopped", "It did not stop"),
+        advice="Look with vps_get whether it is stopped before asking again.",
     ),
     Operation(
         name="reboot",
@@ -372,5 +369,10 @@ SERVERS = (
         run=_reboot,
         effect="Connections drop; the server is usually back in one to two minutes.",
         settled=reboot_settled,
+        check=check_reboot,
+        fits=_is_not_off,
+        proof=Proof.UPTIME,
+        outcomes=("It rebooted", "It did not reboot"),
+        advice="Look with vps_get and vps_status how it is, and since when, before asking again.",
     ),
 )

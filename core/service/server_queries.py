@@ -6,12 +6,13 @@ from functools import partial
 
 from vpsops.core.authorization.submission import checked, facts, operation_named
 from vpsops.core.changes.audit_entries import clean_request
-from vpsops.core.changes.preview import target_of
+from vpsops.core.changes.preview import on_server, target_of
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
 from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.operations import OPERATIONS, Operation
-from vpsops.core.operations.registry import Arguments, ServerArguments
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.server_lists import list_servers, read_in_full
 from vpsops.core.operations.server_lookup import locate_server
 from vpsops.core.operations.servers import ListArguments
@@ -56,7 +57,7 @@ class ServerQueries:
         target: Target | None = None
         if isinstance(arguments, ServerArguments):
             target = target_of(await locate_server(api, arguments.server))
-            arguments = ServerArguments(server=target.id)
+            arguments = on_server(arguments, target.id)
         ruling = self._decision(operation, request, target)
         if ruling.decision is not Decision.ALLOW:
             refusal = Refused(

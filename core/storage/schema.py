@@ -9,7 +9,7 @@ from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.storage.engines import NotReadyError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0011"  # the newest of them: an ordinary start reads no further
+HEAD = "0012"  # the newest of them: an ordinary start reads no further
 UPGRADE_PATIENCE = "60s"
 LOCK = 0x76707301  # any number: the key of PostgreSQL's advisory lock in all our processes
 

@@ -51,6 +51,7 @@ CHANGES = sa.Table(
     sa.Column("breaks", sa.Integer, nullable=False, server_default="0"),  # how often a run broke before its sending
     sa.Column("confirmed", sa.Text, nullable=True),  # how its human's own confirmation came
     sa.Column("not_before", sa.Double, nullable=True),  # until when the provider asked an approved change to wait
+    sa.Column("facts", sa.JSON, nullable=True),  # what was shown of it beside its server, as pairs of label and value
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: the human that the actor acts for, and the server as it was when it was asked for

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
-from vpsops.core.operations.registry import Arguments, NoArguments
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.registry import NoArguments
 from vpsops.mcp_server.presenters.schemas import Schema
 from vpsops.mcp_server.presenters.servers import ServerResult
 

@@ -6,7 +6,8 @@ from functools import cache
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import JsonSchemaMode
 
-from vpsops.core.operations.registry import Arguments, NoArguments
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.registry import NoArguments
 
 Schema = dict[str, JsonValue]
 

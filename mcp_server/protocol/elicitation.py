@@ -55,6 +55,7 @@ def form_text(change: Change) -> str:
             lookalike_warning(change.target.hostname),
             sanitize(change.effect, LONGEST_LINE),
             *_made_from(change),
+            *(f"{sanitize(fact.line, MOST)}." for fact in change.facts),
             f"Cost: {sanitize(change.cost, LONGEST_LINE)}." if change.cost else "",
             f"Asked by {change.actor.cited} for {sanitize(change.actor.human)}.",
             f"Its reason: {quote(change.reason, LONGEST_REASON)}" if change.reason else "It gave no reason.",

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.text import moment
-from vpsops.core.operations.registry import Arguments
+from vpsops.core.operations.arguments import Arguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
 from vpsops.mcp_server.presenters.schemas import bounded_properties, input_schema, output_schema, required_names

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, JsonValue
 from vpsops.core.changes.requests import DryRun, Refused, Request
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.registry import Arguments
+from vpsops.core.operations.arguments import Arguments
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results

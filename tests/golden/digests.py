@@ -8,7 +8,7 @@ from vpsops.bot.views.modals import encode_option
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.audit.chain import GENESIS, canonical, record_hash
 from vpsops.core.changes.model import digest_of
-from vpsops.core.changes.preview import Preview, preview_power
+from vpsops.core.changes.preview import Preview, previewed
 from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import load_settings
@@ -16,6 +16,8 @@ from vpsops.core.continuity.anchors import signature
 from vpsops.core.identity.accounts import key_of
 from vpsops.core.messaging.subscriptions import subscription_id
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import ServerArguments
+from vpsops.core.operations.strategies import Precheck
 from vpsops.core.operations.target import Target
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.wayscloud.answers.models import Server
@@ -79,7 +81,9 @@ def _digests() -> Mapping[str, str]:
                 "os_template": "debian-12",
             }
         )
-        results[name] = preview_power(OPERATIONS[name], server).digest(POLICY)
+        results[name] = previewed(OPERATIONS[name], ServerArguments(server=server.id), server, Precheck()).digest(
+            POLICY
+        )
     old = Target("srv-1", "web01.example.com", "running", "oslo", "185.35.202.45", "vps-4gb-2cpu")
     results["reboot, stored before changes had a system"] = digest_of("reboot", {"server": "srv-1"}, old, [""], "p1")
     unchecked = [name for name, operation in OPERATIONS.items() if not operation.reads and name not in results]

@@ -9,11 +9,11 @@ from tests.fakes.odd_provider import OddAnswer
 from tests.provider.test_unknown_facts import stage_on
 from tests.unit.core.harness import ALICE, SLACK
 from tests.unit.core.sample import change
-from vpsops.core.changes.choices import check_region, check_system, find_plan
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.limits.model import Limits
+from vpsops.core.operations.families.create import check_region, check_system, find_plan
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region

@@ -39,7 +39,7 @@ AWAITED = {
         "_read_apart",
     ): "each read catches what breaks it, and ends with the poller's task",
     ("core/execution/poller.py", "_round"): "catches what breaks it, and ends with the poller's task",
-    ("core/changes/choices.py", "check_choices"): "a fan-out whose caller waits for all of it",
+    ("core/operations/families/create.py", "check_choices"): "a fan-out whose caller waits for all of it",
     ("core/operations/server_lists.py", "read_in_full"): "a fan-out whose caller waits for all of it",
     ("bot/notifications/outbox_worker.py", "_in_hand"): "keeps the claim on one message, and ends with its delivery",
     ("bot/notifications/card_sync.py", "run"): "a fan-out whose caller waits for all of it",

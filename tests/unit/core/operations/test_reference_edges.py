@@ -8,12 +8,14 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.unit.core.sample import server
-from vpsops.core.changes.preview import Preview, preview, preview_power, price
+from vpsops.core.changes.preview import Preview, preview, previewed
 from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.registry import Observation, Progress
+from vpsops.core.operations.families.create import CreateArguments
+from vpsops.core.operations.prices import price
+from vpsops.core.operations.registry import Observation, Progress, ServerArguments
 from vpsops.core.operations.server_lookup import clean, find_server, nearest
-from vpsops.core.operations.servers import CreateArguments, ListArguments, in_state, page, stop_settled
+from vpsops.core.operations.servers import ListArguments, in_state, page, stop_settled
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region, Server
 
@@ -240,10 +242,17 @@ def test_a_price_in_words(plan: Plan | None, words: str) -> None:
         ("reboot", "running", ""),
     ],
 )
-def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, text: str) -> None:
+async def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, text: str) -> None:
     """A request that makes no sense in the server's state is refused before it is held."""
     if text:
         with pytest.raises(InvalidInputError, match=text):
-            preview_power(OPERATIONS[operation], server(status))
+            await previewed_of(operation, server(status))
     else:
-        assert preview_power(OPERATIONS[operation], server(status)).target.state == server(status).state
+        assert (await previewed_of(operation, server(status))).target.state == server(status).state
+
+
+async def previewed_of(operation: str, seen: Server) -> Preview:
+    """Preview an operation that meets its preconditions."""
+    entry, arguments = OPERATIONS[operation], ServerArguments(server=seen.id)
+    api: Any = None
+    return previewed(entry, arguments, seen, await entry.check(api, arguments, seen))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, JsonValue
 
-from vpsops.core.operations.registry import Arguments
+from vpsops.core.operations.arguments import Arguments
 from vpsops.mcp_server.presenters.projection import CatalogueProjection
 from vpsops.mcp_server.presenters.schemas import Schema, chosen_schema, input_schema, output_schema
 
