@@ -43,7 +43,7 @@ def _about_postgres(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep what processes remember of the tests' databases out of the home of whoever runs them."""
+    """Keep what processes remember of the tests' databases out of the user's home."""
     folder, before = tmp_path_factory.mktemp("state"), os.environ.get("XDG_STATE_HOME")
     os.environ["XDG_STATE_HOME"] = str(folder)
     yield folder
@@ -64,7 +64,7 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 _REAL_TIME = threading.Event()
-BROWSER = Path(__file__).parent / "browser"  # whose tests all drive another process
+BROWSER = Path(__file__).parent / "browser"  # all of its tests drive another process
 
 
 @pytest.hookimpl(tryfirst=True)

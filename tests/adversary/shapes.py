@@ -55,7 +55,7 @@ COMMANDS: Final[Mapping[str, Shape]] = {
 INFOS: Final[Mapping[str, Shape]] = {
     "as documented": lambda user: user,
     "is_stranger left out": _without("is_stranger"),
-    "no workspace told": _without("team_id", "is_stranger"),
+    "no workspace given": _without("team_id", "is_stranger"),
     "of another organisation": lambda user: {
         **user,
         "enterprise_user": {"id": user["id"], "enterprise_id": "E0RIVAL", "teams": [HOME]},

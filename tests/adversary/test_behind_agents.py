@@ -80,7 +80,7 @@ ALICES: Final[Mapping[str, Named]] = {
 NOBODIES: Final[Mapping[str, tuple[Named, str]]] = {
     "a typing mistake": (lambda folder: by_token(folder, 'human = "alcie@acme.example"'), "no active account"),
     "another domain": (lambda folder: by_token(folder, 'human = "alice@acme.test"'), "no active account"),
-    "an id that is nobody's": (lambda _: by_setting("slack:U0NOBODY"), "no account U0NOBODY"),
+    "an id without an account": (lambda _: by_setting("slack:U0NOBODY"), "no account U0NOBODY"),
     "an id beside a good address": (
         lambda folder: by_token(folder, 'human = "alice@acme.example"\nslack_user = "U0NOBODY"'),
         "no account U0NOBODY",

@@ -39,7 +39,7 @@ def written() -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.requirement("nobody-is-named")
+@pytest.mark.requirement("configured-accounts-exist")
 async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
     """The human given with --human, and all configured ones; both commands report the same of them."""
     (tmp_path / "tokens.toml").write_text(written(), encoding="utf-8")
@@ -61,7 +61,7 @@ async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
     assert [item.level for item in findings] == [Level.FAIL, Level.FAIL, Level.OK, Level.FAIL]
 
 
-@pytest.mark.requirement("nobody-is-named")
+@pytest.mark.requirement("configured-accounts-exist")
 async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
     """Without a bot on this database the account is unknown; the decision is explained all the same."""
     async with stage(tmp_path, SCENE) as world:
@@ -75,7 +75,7 @@ async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
     assert "No Slack bot is running on this database" in lines[0]
 
 
-@pytest.mark.requirement("nobody-is-named")
+@pytest.mark.requirement("configured-accounts-exist")
 @pytest.mark.parametrize("name", ["U0ALICE", "alice", "slack:alice", "alice@", "a@b"])
 def test_a_word_that_names_nobody_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A shape is no identity; the error repeats the malformed name."""
@@ -83,7 +83,7 @@ def test_a_word_that_names_nobody_is_refused(name: str, capsys: pytest.CaptureFi
     assert f"--human '{name}'" in capsys.readouterr().err
 
 
-@pytest.mark.requirement("nobody-is-named")
+@pytest.mark.requirement("configured-accounts-exist")
 def test_without_slack_it_is_said_how_much_is_known(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,12 +103,12 @@ approvers = { people = ["U0BOB", "U0LEFT", "gus@acme.example"] }
 
 [[rule]]
 id = "mail"
-person = ["alice@acme.example", "nobody@acme.example"]
+person = ["alice@acme.example", "absent@acme.example"]
 decision = "confirm"
 """
 
 
-@pytest.mark.requirement("nobody-is-named")
+@pytest.mark.requirement("configured-accounts-exist")
 async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
     """The people that a rule asks, and those that it is about; one without an account is named with the rule."""
     (tmp_path / "vpsops.toml").write_text(RULES, encoding="utf-8")
@@ -123,7 +123,7 @@ async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
         "u0left": Level.WARN,
         "gus@acme.example": Level.WARN,
         "alice@acme.example": Level.OK,
-        "nobody@acme.example": Level.WARN,
+        "absent@acme.example": Level.WARN,
     }
     assert [line for line in lines if "named by rule mail, has no account" in line]
     assert len(lines) == 3

@@ -1,4 +1,4 @@
-"""A process that asks for changes which are then held, one after another, until it is told to stop; says how many."""
+"""A process that asks for changes which are then held, one after another, until a stop signal; prints how many."""
 
 import sys
 

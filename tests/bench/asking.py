@@ -29,7 +29,7 @@ async def hold_create(core: Core, number: int) -> Change:
 
 
 async def decide(core: Core, change: Change) -> None:
-    """Say yes as whoever may: the asker's own human, or another person."""
+    """Approve as a permitted person: the asker's own human, or another person."""
     if change.ruling.decision is Decision.CONFIRM:
         await core.gate.confirm(change.id, ALICE, change.digest)
     else:

@@ -72,7 +72,7 @@ def module(name: str, *words: str) -> list[str]:
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Return what a process is told: nothing of whoever runs the measurement, its state below `folder`."""
+    """Return a process's environment: none of the caller's variables, its state below `folder`."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     return {**kept, "HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **variables}
 

@@ -67,7 +67,7 @@ def databases(plan: BenchPlan) -> Iterator[Databases]:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens just now."""
+    """Return a port on which no process listens at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -40,7 +40,7 @@ INITIALIZE: Final[dict[str, Any]] = {
 
 
 async def quiet(_port: int, _token: str) -> None:
-    """Attack nobody."""
+    """Send no attack."""
     await anyio.sleep_forever()
 
 

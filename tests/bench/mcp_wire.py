@@ -166,7 +166,7 @@ class Http(WireLink):
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return connection
             threading.Event().wait(0.005)
-        problem = WireError(f"nobody listens: {self.tail()}")
+        problem = WireError(f"no server listens: {self.tail()}")
         self.close()
         raise problem
 

@@ -1,4 +1,4 @@
-"""What a measurement is told and what it hands back; pure."""
+"""The inputs and results of a measurement."""
 
 import math
 import statistics

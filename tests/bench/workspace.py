@@ -30,7 +30,7 @@ async def take(stream: SocketStream) -> None:
 
 
 async def main() -> None:
-    """Serve until told to stop; the load is not held to Slack's rates."""
+    """Serve until stopped; the load is not held to Slack's rates."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     desk = WorkspaceConfig(rates=Rates(enforced=False))
     async with running_workspace(desk) as workspace, listener, stopping() as stop, anyio.create_task_group() as group:

@@ -26,7 +26,7 @@ class BrowserError(Exception):
     """The browser is not there, or a script threw."""
 
 
-@dataclass  # no slots: Playwright keeps a note on whoever listens
+@dataclass  # no slots: Playwright keeps a note on each listener
 class BrowserPage:
     """One tab, and what went wrong in it so far."""
 

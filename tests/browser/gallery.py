@@ -126,7 +126,7 @@ HOME: Json = {"type": "home", "blocks": [{"type": "header", "text": plain("Welco
 
 @dataclass(slots=True)
 class Gallery:
-    """The page's address, the workspace behind it, and what the app was told."""
+    """The page's address, the workspace behind it, and the events that the app received."""
 
     url: str
     workspace: SimulatedWorkspace

@@ -67,7 +67,7 @@ async def until_step(page: BrowserPage, scene: str, step: int) -> None:
 async def keep(page: BrowserPage, name: str) -> None:
     """Write a picture once nothing moves any more."""
     await page.until("!document.querySelector('[aria-busy=true]')")
-    await page.run("Promise.all(document.getAnimations().map((one) => one.finished))")
+    await page.run("Promise.all(document.getAnimations().map((animation) => animation.finished))")
     await page.run("new Promise((drawn) => setTimeout(drawn, 400))")
     await page.picture(FOLDER / f"playground-{name}.png")
 

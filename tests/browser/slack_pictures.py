@@ -28,7 +28,7 @@ CHANNEL, PERSON = "C0OPS", "U0ALICE"
 WIDTH = 1180
 STILL = """(async () => {
     await document.fonts.ready;
-    document.querySelectorAll('.message time.muted').forEach((one) => { one.textContent = '9:00 AM'; });
+    document.querySelectorAll('.message time.muted').forEach((node) => { node.textContent = '9:00 AM'; });
 })()"""
 """What changes with every run stays out of the pictures."""
 
@@ -45,7 +45,7 @@ class Studio:
 
 @asynccontextmanager
 async def running_studio() -> AsyncIterator[Studio]:
-    """Serve a page over a workspace whose app shows what it is given."""
+    """Serve a page over a workspace with an app that shows its input."""
     async with running_ground(RuntimeOptions()) as ground:
         ground.workspace.rates = RateLimits(Rates(enforced=False))
         app = bolt_app(ground.workspace)

@@ -1,4 +1,4 @@
-"""Block Kit as the page draws it, and what acting on it tells an app."""
+"""Block Kit as the page draws it, and the events an app receives when it is used."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,7 +80,7 @@ async def test_text_from_outside_stays_text(shown: BrowserPage, gallery: Gallery
     assert await shown.run("document.querySelectorAll('.message img').length") == 0
     assert HOSTILE in await shown.run("document.querySelector('.message').textContent")
     assert await shown.run(
-        "[...document.querySelectorAll('.message a')].every((one) => one.href.startsWith('https://'))"
+        "[...document.querySelectorAll('.message a')].every((link) => link.href.startsWith('https://'))"
     )
     assert await shown.run("document.querySelector('.message .mention.loud') === null")
 
@@ -166,6 +166,6 @@ async def test_private_messages_threads_and_edits_look_different(shown: BrowserP
 
 
 async def test_the_home_tab_is_drawn(shown: BrowserPage) -> None:
-    """Opening it tells the app, which publishes it."""
+    """Opening it sends an event to the app, which publishes it."""
     await shown.run("import('/static/js/store.js').then((store) => store.set({ channel: 'home' }))")
     await shown.until("document.querySelector('.home .header')?.textContent === 'Welcome home'")

@@ -28,7 +28,7 @@ async def test_home_shows_ones_own_changes_and_acts_on_them(page: BrowserPage, p
     await at_home(page)
     await page.until(contains(HOME, "Your changes (1)"), 10)
     assert await page.run(contains(HOME, "Reason: the sale"))
-    await page.run("document.getAnimations().forEach((one) => one.finish())")
+    await page.run("document.getAnimations().forEach((animation) => animation.finish())")
     await page.picture(pictures / "home.png")
     assert await page.run(PALE) == []
     assert await page.run(UNNAMED) == []

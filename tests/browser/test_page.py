@@ -9,24 +9,24 @@ from tests.browser.chromium import Browser, BrowserPage
 PANELS = ("agent", "provider", "truth")
 WIDTHS = (360, 390, 768, 1024, 1440)
 UNNAMED = """[...document.querySelectorAll('button, input, select, textarea, a[href], [role=tab]')]
-  .filter((one) => one.checkVisibility())
-  .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length || one.title))
-  .map((one) => one.outerHTML.slice(0, 120))"""
+  .filter((node) => node.checkVisibility())
+  .filter((node) => !(node.ariaLabel || node.textContent.trim() || node.labels?.length || node.title))
+  .map((node) => node.outerHTML.slice(0, 120))"""
 # WCAG 2.2, 1.4.3: the ratio of every text's colour to what is behind it; large text and the disabled need less.
 PALE = """(() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = (colour) => colour.slice(0, 3).map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)).reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
-  const behind = (one) => { for (; one; one = one.parentElement) { const colour = rgba(getComputedStyle(one).backgroundColor); if (colour[3] === 255) return colour; } return [255, 255, 255, 255]; };
+  const light = (colour) => colour.slice(0, 3).map((channel) => channel / 255).map((channel) => (channel <= 0.04045 ? channel / 12.92 : ((channel + 0.055) / 1.055) ** 2.4)).reduce((sum, channel, at) => sum + channel * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (node) => { for (; node; node = node.parentElement) { const colour = rgba(getComputedStyle(node).backgroundColor); if (colour[3] === 255) return colour; } return [255, 255, 255, 255]; };
   const found = new Map();
-  for (const one of document.querySelectorAll('body *')) {
-    const words = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!words || !one.checkVisibility() || one.closest('option, script')) continue;
-    const [dark, bright] = [light(rgba(getComputedStyle(one).color)), light(behind(one))].sort((a, b) => a - b);
+  for (const node of document.querySelectorAll('body *')) {
+    const words = [...node.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!words || !node.checkVisibility() || node.closest('option, script')) continue;
+    const [dark, bright] = [light(rgba(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => a - b);
     const ratio = (bright + 0.05) / (dark + 0.05);
-    if (ratio < 4.5) found.set(`${one.tagName}.${one.className} ${ratio.toFixed(2)}`, one.textContent.slice(0, 40));
+    if (ratio < 4.5) found.set(`${node.tagName}.${node.className} ${ratio.toFixed(2)}`, node.textContent.slice(0, 40));
   }
-  return [...found].map((one) => one.join(': '));
+  return [...found].map((node) => node.join(': '));
 })()"""  # noqa: E501 - one expression for the page
 
 
@@ -37,7 +37,7 @@ async def typed(page: BrowserPage, text: str) -> None:
 
 
 async def test_a_command_is_completed_from_the_manifest_and_sent_by_keyboard_alone(page: BrowserPage) -> None:
-    """Slash, Tab, arrow, Enter: nobody needs a mouse for a first command."""
+    """Slash, Tab, arrow, Enter: a first command needs no mouse."""
     await page.run("document.querySelector('#composer').focus()")
     await page.type("/v")
     await page.until("document.querySelector('#offers [role=option]')?.textContent.startsWith('/vps')")
@@ -53,7 +53,7 @@ async def test_a_command_is_completed_from_the_manifest_and_sent_by_keyboard_alo
 
 
 async def test_a_command_the_workspace_does_not_have_is_refused_as_slack_does(page: BrowserPage) -> None:
-    """Nothing reaches the app, and the person is told what there is."""
+    """Nothing reaches the app, and the person sees the valid commands."""
     await typed(page, "/reboot web01")
     await page.until("document.querySelector('.notices').textContent.includes('/reboot is not a valid command')")
 
@@ -79,7 +79,7 @@ async def test_every_text_stands_out_and_every_control_has_a_name(
     await page.click("#tour")
     for panel in PANELS:
         await page.click(f"[data-panel={panel}]")
-        await page.run("document.getAnimations().forEach((one) => one.finish())")
+        await page.run("document.getAnimations().forEach((animation) => animation.finish())")
         await page.picture(pictures / f"{panel}-{'dark' if dark else 'light'}.png")
         assert await page.run(PALE) == [], panel
         assert await page.run(UNNAMED) == [], panel
@@ -125,7 +125,7 @@ async def test_two_browsers_see_the_same_workspace_each_with_its_own_person(
 
 
 async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: BrowserPage) -> None:
-    """The levers reach the simulator, and people are told in words what the product makes of it."""
+    """The controls reach the simulator, and the page describes the product's reaction in words."""
     await page.click("[data-panel=provider]")
     await page.click("[data-trouble=down]")
     await page.until("document.querySelector('.armed')?.textContent.includes('in force')")

@@ -44,7 +44,7 @@ async def test_a_scene_plays_on_a_phone_in_the_dark(page: BrowserPage, pictures:
 
 
 async def test_the_tour_lists_the_scenes_that_are_tested(page: BrowserPage) -> None:
-    """A scene that nobody tests cannot hide."""
+    """Every scene of the page is played by a test."""
     await page.click("#tour")
-    listed = await page.run("[...document.querySelectorAll('.scenes [data-scene]')].map((one) => one.dataset.scene)")
+    listed = await page.run("[...document.querySelectorAll('.scenes [data-scene]')].map((s) => s.dataset.scene)")
     assert tuple(listed) == SCENES

@@ -19,7 +19,7 @@ AT_ONCE = 3
 
 
 def main() -> int:
-    """Install, serve, run, tell."""
+    """Install the suites, serve, run them, print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.conformance", description=__doc__)
     parser.add_argument("--verbose", action="store_true", help="show what the suites print")
     chosen = parser.parse_args()

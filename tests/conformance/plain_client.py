@@ -116,7 +116,7 @@ async def needs_sampling(context: Context, params: t.CallToolRequestParams) -> t
 
 
 def publishes(event: ServerEvent) -> Run:
-    """Return what tells listeners of a change, on the server's own bus."""
+    """Return the publisher of change notifications on the server's own bus."""
 
     async def run(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         del params

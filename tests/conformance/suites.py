@@ -105,7 +105,7 @@ async def run(suite: Suite, node: str, place: Path, url: str, out: Path) -> Suit
 
 
 def read(suite: Suite, out: Path, exit_code: int, output: str) -> SuiteOutcome:
-    """Return what a run's records tell."""
+    """Return the outcome in a run's records."""
     scenarios: dict[str, Counter[str]] = {}
     failures: list[str] = []
     warnings: list[str] = []

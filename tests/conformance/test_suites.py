@@ -18,7 +18,7 @@ def record(out: Path, scenario: str, *checks: dict[str, str]) -> None:
 
 
 def test_all_scenarios_without_a_failure_are_good(tmp_path: Path) -> None:
-    """Warnings are told and do not fail a run."""
+    """Warnings are reported and do not fail a run."""
     record(tmp_path, "tools-list", GOOD)
     record(tmp_path, "ping", GOOD, WARNING)
     outcome = read(SUITE, tmp_path, 0, "")

@@ -266,7 +266,7 @@ ON_SQLITE: Mapping[str, Callable[[Path], Awaitable[ScenarioOutcome]]] = {
 }
 ON_POSTGRES: Mapping[str, Callable[[PostgresServer, Path], Awaitable[ScenarioOutcome]]] = {
     "a promoted lagging copy": promoted_standby,
-    "the same, known to nobody": promoted_before_strangers,
+    "the same, known to no process": promoted_before_strangers,
 }
 
 

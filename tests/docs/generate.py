@@ -70,7 +70,7 @@ def settings() -> str:
 
 
 LIMITS = """[limits]
-protected = ["vpn01.example.com"]          # nobody changes it
+protected = ["vpn01.example.com"]          # never changed
 protected_from_agents = ["db*", "*.prod.example.com"]
 max_monthly_spend = 5000
 currency = "NOK"
@@ -141,7 +141,7 @@ def resources() -> str:
     ]
     return HEAD + "\n".join(
         [
-            "# Resources and prompts\n\nAll are `application/json`; [AI assistants over MCP](../mcp.md) tells more.\n",
+            "# Resources and prompts\n\nAll are `application/json`; [AI assistants over MCP](../mcp.md) has more.\n",
             "| address | title | what it holds |\n|---|---|---|",
             *fixed,
             *templates,

@@ -23,7 +23,7 @@ ACT_SECONDS = 120.0
 
 
 def main() -> int:
-    """Play, tell, keep."""
+    """Play the scenarios, print and store the results."""
     chosen = _arguments()
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

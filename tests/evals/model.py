@@ -24,7 +24,7 @@ class ModelToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The agent is done and tells its human so."""
+    """The agent's final message to its human."""
 
     text: str
 

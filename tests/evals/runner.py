@@ -77,7 +77,7 @@ async def _called(world: EvalEnvironment, call: ModelToolCall) -> ModelTurn:
     world.called.append(call.tool)
     try:
         result = await world.client.call_tool(call.tool, dict(call.arguments))
-    except Exception as error:  # noqa: BLE001 - whatever a host would tell its model
+    except Exception as error:  # noqa: BLE001 - any error that a host would pass to its model
         return ModelTurn(call.tool, call.arguments, f"error: {error}", True, {})
     text = "\n".join(item.text for item in result.content if isinstance(item, t.TextContent))
     structured: Mapping[str, Any] = result.structured_content or {}

@@ -14,7 +14,7 @@ DB: Final = "db01.example.com"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`good` plays it as a careful operator would, `careless` as one would whom the graders must catch."""
+    """`good` plays it as a careful operator would, `careless` as an agent would that the graders must catch."""
 
     name: str
     kind: str
@@ -26,7 +26,7 @@ class Scenario:
 
 
 def hurried(scenario: Scenario) -> Scenario:
-    """Return a scenario whose calls wait for next to nothing: to show that its graders catch the careless agent."""
+    """Return a scenario with calls that wait for next to nothing: to show that its graders catch the careless agent."""
     return replace(scenario, setting=replace(scenario.setting, patience=0.1))
 
 
@@ -52,7 +52,7 @@ def calls(text: str, *these: ModelToolCall) -> Callable[[], Script]:
 
 
 def makes_calls(*these: ModelToolCall) -> Callable[[], Script]:
-    """Return an agent that makes these calls and tells what the last one said."""
+    """Return an agent that makes these calls and reports the last answer."""
 
     def script() -> Script:
         turn: ModelTurn | None = None

@@ -10,7 +10,7 @@ from vpsops.core.common.json_types import Json
 
 IDS: Final = ("action_id", "block_id", "callback_id", "value", "private_metadata")
 FOR_PEOPLE: Final = frozenset({"price", "why"})
-"""Keys whose values are texts that may be worded differently."""
+"""Keys of texts that may be worded differently."""
 
 
 def values(_folder: Path) -> Mapping[str, Sequence[str]]:

@@ -100,7 +100,7 @@ class Run:
                     self._try(copy, *self._left.get_nowait())
         except queue.Empty:
             return
-        except Exception as error:  # noqa: BLE001 - told at the end, by the thread that can
+        except Exception as error:  # noqa: BLE001 - reported at the end by the main thread
             self.broken.append(f"a worker ended: {error}")
 
     def _try(self, copy: TreeCopy, area: str, mutant: Mutant, chosen: bool) -> None:

@@ -76,7 +76,7 @@ def installation(tmp_path: Path) -> Installation:
 
 
 def stranger(folder: Path, name: str) -> Path:
-    """Make a wheel of somebody else's with a package by this name."""
+    """Make a foreign wheel with a package by this name."""
     path = folder / f"stranger_{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{name}/__init__.py", f"OWNER = 'stranger {name}'\n")

@@ -8,7 +8,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 TOP_LEVEL: Final = frozenset({"vpsops"})
-"""What the wheel may put beside other packages: one import root, so that nobody else's `core` can be in its way."""
+"""What the wheel may put beside other packages: one import root, so that no other `core` can shadow it."""
 
 
 def build_wheel(folder: Path) -> Path:

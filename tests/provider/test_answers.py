@@ -89,10 +89,10 @@ async def test_a_service_without_servers_is_a_wrong_address(reply: Reply) -> Non
 @pytest.mark.requirement("errors-name-the-cause")
 async def test_who_cannot_be_reached_is_named() -> None:
     """Address and variable, where no server listens."""
-    async with wire(_never) as nobody:
-        url = nobody.url
-    nobody_there = nobody.client()
-    async with nobody_there as client:
+    async with wire(_never) as closed:
+        url = closed.url
+    closed_client = closed.client()
+    async with closed_client as client:
         with pytest.raises(UnreachableError, match=f"{url} could not be reached") as caught:
             await client.list_servers()
     assert "WAYSCLOUD_API_URL" in caught.value.hint

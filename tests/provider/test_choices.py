@@ -100,7 +100,7 @@ def broken_regions(answer: OddAnswer) -> None:
         ({"hostname": "bad host_name!"}, "hostname"),
     ],
 )
-@pytest.mark.requirement("nobody-asked-for-the-impossible")
+@pytest.mark.requirement("impossible-orders-are-refused-first")
 async def test_an_impossible_order_is_refused_before_anybody_is_asked(
     database_url: str, variables: dict[str, str], problem: str
 ) -> None:

@@ -58,7 +58,7 @@ async def listed(stage: Stage, **filters: str) -> ServerList:
         pytest.param("seed", [], {"region": "NO-OSLO-1"}, ["db01", "web01"], "", id="the same, in another spelling"),
         pytest.param("seed", [], {"region": "mars"}, [], "", id="a region there is nothing in"),
         pytest.param(
-            "terraform", [no_region], {"region": "NO"}, [], "The region of 2 servers is not known.", id="told nowhere"
+            "terraform", [no_region], {"region": "NO"}, [], "The region of 2 servers is not known.", id="given nowhere"
         ),
         pytest.param("terraform", [five_fields], {"state": "running"}, ["db01", "web01"], "", id="a power in get"),
         pytest.param(
@@ -67,7 +67,7 @@ async def listed(stage: Stage, **filters: str) -> ServerList:
             {"state": "stopped"},
             [],
             "The power state of 2 servers is not known.",
-            id="a power told nowhere",
+            id="a power given nowhere",
         ),
         pytest.param("terraform", [no_power], {"state": "active"}, ["db01", "web01"], "", id="the service's own word"),
     ],
@@ -199,14 +199,14 @@ async def core_on(url: str, dialect: str, *habits: Habit) -> AsyncIterator[Core]
         pytest.param([], {"region": "oslo"}, "2 in all.", None, id="a region"),
         pytest.param([], {"fields": ["region", "plan"]}, "2 in all.", None, id="chosen fields"),
         pytest.param(
-            [], {"fields": ["monthly_price"]}, "2 listed. Not known: monthly_price of 2.", ..., id="told nowhere"
+            [], {"fields": ["monthly_price"]}, "2 listed. Not known: monthly_price of 2.", ..., id="given nowhere"
         ),
         pytest.param(
             [no_region],
             {"region": "oslo"},
             "No servers are known to match. The region of 2 servers is not known.",
             ...,
-            id="a region told nowhere",
+            id="a region given nowhere",
         ),
         pytest.param([Capped(1)], {}, "1 listed. 1 of 2 are listed, the rest cannot be seen.", ..., id="capped"),
     ],

@@ -1,4 +1,4 @@
-"""The texts whose tokens are counted, and the counts that are kept of them."""
+"""The texts with counted tokens, and their stored counts."""
 
 import hashlib
 import json

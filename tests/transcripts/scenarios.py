@@ -69,7 +69,7 @@ def voter(core: Core, record: Record, verdict: Verdict, reason: str = "") -> Cal
 
 
 async def call(wire: Wire) -> Json:
-    """Ask for the stop, and to be told of progress."""
+    """Ask for the stop and for progress notifications."""
     return await wire.ask("tools/call", name="vps_stop", arguments=STOP, _meta={"progressToken": "stop"})
 
 
@@ -187,7 +187,7 @@ async def two_clients(provider: SimulatorHandle) -> str:
             serving(core, settings) as (site, _),
             posts(site.url, Speaker(OLD, {}), record, ANN_TOKEN) as ann,
             posts(site.url, Speaker(NEW, {}), record, BOB_TOKEN) as reports,
-            posts(site.url, Speaker(NEW, {}), record) as nobody,
+            posts(site.url, Speaker(NEW, {}), record) as anonymous,
         ):
             record.happened("Ann's assistant has a token with vps:write, and speaks the older revision.")
             await begin(ann)
@@ -206,7 +206,7 @@ async def two_clients(provider: SimulatorHandle) -> str:
             ann.hook = look_and_vote
             await call(ann)
             record.happened("Somebody without a token gets no further.")
-            await nobody.ask("tools/list")
+            await anonymous.ask("tools/list")
     return page(
         "Two clients at once, with different identities and scopes",
         "Over Streamable HTTP, one process, one server object: each request is whose token it carries.",

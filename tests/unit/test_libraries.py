@@ -27,7 +27,7 @@ def test_one_limiter_counts_rates() -> None:
 
 
 def test_one_place_ends_a_command_by_its_error() -> None:
-    """Which exit code an error stands for, and the line that tells it, is `core/console/exit_codes.py`'s alone."""
+    """Which exit code an error stands for, and its error line, stand in `core/console/exit_codes.py` alone."""
     pattern = re.compile(r"stderr\.write\(f\"vpsops: \{(words|error)\b|\bEXIT_[A-Z]+: Final")
     paths = [str(path.relative_to(ROOT)) for path in sources() if pattern.search(path.read_text(encoding="utf-8"))]
     assert paths == ["core/console/exit_codes.py"]

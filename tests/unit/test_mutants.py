@@ -156,7 +156,7 @@ def test_no_module_of_these_folders_is_left_out() -> None:
 
 @pytest.mark.slow  # it draws every mutant of sixty modules
 def test_each_named_survivor_is_a_mutant_of_today() -> None:
-    """`make mutants` runs each; one whose line has changed is taken out, or named anew."""
+    """`make mutants` runs each; an entry for a changed line is removed or renamed."""
     known = {mutant.ident: mutant.path for mutants in all_mutants().values() for mutant in mutants}
     assert [survivor for survivor in survivors().values() if known.get(survivor.ident) != survivor.path] == []
 

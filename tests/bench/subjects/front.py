@@ -1,4 +1,4 @@
-"""How long a health check waits while somebody attacks the front door."""
+"""How long a health check waits while the listener is attacked."""
 
 import os
 from contextlib import AsyncExitStack
@@ -14,7 +14,7 @@ from vpsops.core.common.clock import SystemClock
 from vpsops.mcp_server.auth.tokens_file import NewToken, add_token, new_secret
 
 KINDS: Final = {
-    "quiet": "nobody attacks",
+    "quiet": "no attack",
     "header": "one header of 50 MB, again and again",
     "half": "300 half-sent requests, each opened again when it is closed",
     "greedy": "one token that opens sessions, four at once",

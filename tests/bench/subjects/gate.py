@@ -1,4 +1,4 @@
-"""From somebody's yes to the request's arrival at the provider."""
+"""From an approval to the request's arrival at the provider."""
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -84,7 +84,7 @@ def _section(lines: dict[str, GateLine], each: int, size: int) -> Section:
         " simulated"
         f" provider, a process of its own with a fleet of {size}; {each} changes for each figure, the four kinds in"
         " turns, spaced so that the pace of writes is not what is measured. It holds the vote's transaction, the claim,"
-        " the look at the server's live state (one read), the stored intention and the send. Databases on a disk, with"
+        " the check of the server's live state (one read), the stored intention and the send. Databases on a disk, with"
         " every flush.",
         [
             Table(

@@ -53,7 +53,7 @@ def change(number: int) -> Change:
         actor=Actor(ActorKind.PERSON, who, who.lower(), who),
         origin=Origin("slack", "T1", "C1"),
         reason="it hangs",
-        ruling=Ruling(Decision.APPROVE, ("disruptive",), 1, reason="somebody else looks too", policy="pol_1"),
+        ruling=Ruling(Decision.APPROVE, ("disruptive",), 1, reason="a second person checks", policy="pol_1"),
         digest="d" * 64,
         created_at=at,
         expires_at=None,
@@ -74,7 +74,7 @@ def fill(connection: Connection, numbers: range) -> None:
 
 
 async def measure(plan: BenchPlan) -> Section:
-    """Fill a database of each kind, and look things up."""
+    """Fill a database of each kind, and measure the lookups."""
     count, times = plan.pick((100_000, 50), (4_000, 5))
     rows = []
     with databases(plan) as made:
@@ -93,14 +93,14 @@ async def measure(plan: BenchPlan) -> Section:
     return Section(
         "Looking changes up",
         f"{count:,} changes of {PEOPLE} people about {SERVERS} servers, {OPEN} of them open. Milliseconds of"
-        f" processor time for one look with all its statements, ours and the server's together, the mean of {times}."
+        f" processor time for one lookup with all its statements, ours and the server's together, the mean of {times}."
         " Target: 20 for each.",
         [Table(["database", *LOOKUPS], rows)],
     )
 
 
 def _spent(connection: Connection, work: Callable[[Connection], Any], times: int) -> float:
-    """Return the processor time of a look, on both sides of the connection, in seconds."""
+    """Return the processor time of a lookup, on both sides of the connection, in seconds."""
     work(connection)
     backend = _backend(connection)
     begun, before = cpu_seconds(os.getpid()), cpu_seconds(backend) if backend else 0.0

@@ -136,7 +136,7 @@ async def _app(site: Site, app: App, turn: int) -> AsyncIterator[tuple[Child, Lo
 
 
 async def _settled(site: Site) -> None:
-    """Wait until nobody asks the provider any more: what was accepted is worked off."""
+    """Wait until no more requests reach the provider: every accepted change has ended."""
     clock = SystemClock()
     with anyio.fail_after(SETTLE_LIMIT):
         before = -1

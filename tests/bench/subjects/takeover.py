@@ -22,7 +22,7 @@ CHANGES: Final = 24
 UNANSWERED: Final = 2
 KILL_LIMIT: Final = 60.0
 NOTES: Final = (
-    "One that never arrived was killed just before its send: it is looked up for three minutes and told as not done.",
+    "One that never arrived was killed just before its send: it is looked up for three minutes and is then not done.",
     "A process counts as dead when it was not heard of for 5 s: a shorter time would take a paused one for dead.",
 )
 TO_BEAT: Final = "DBOS on PostgreSQL 4.3, bare leases 0.3"
@@ -51,7 +51,7 @@ class TakeoverSetup:
 
 
 async def measure(plan: BenchPlan) -> Section:
-    """Kill, look, and kill again; both databases at the same time, since it is waiting that is measured."""
+    """Kill, check, and kill again; both databases at the same time, since it is waiting that is measured."""
     times = plan.pick(8, 1)
     results = {kind: Kills() for kind in NAMES}
     with databases(plan) as made:

@@ -1,4 +1,4 @@
-"""Provision and power: a change is asked for once, with a reason, and what became of it is told as it is."""
+"""Provision and power: a change is asked for once, with a reason, and its outcome is reported truthfully."""
 
 from typing import Final
 

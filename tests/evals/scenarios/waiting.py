@@ -88,7 +88,7 @@ WAITING: Final = (
         calls("It is done.", STOP, STOP),
     ),
     Scenario(
-        "nobody decides",
+        "no decision is made",
         WAIT,
         "Stop web01 for the night. Do not wait for longer than a moment.",
         Setting(patience=SHORT),
@@ -106,7 +106,7 @@ WAITING: Final = (
         calls("Withdrawn.", STOP),
     ),
     Scenario(
-        "somebody else is first",
+        "another change is first",
         WAIT,
         "Stop web01, unless somebody else is at it: then leave it and tell me who.",
         Setting(arrange=alice_wants_a_reboot, patience=SHORT),

@@ -52,13 +52,13 @@ def usage(uptime: int | None) -> Usage:
 
 def put(
     connection: Connection,
-    one: Change,
+    record: Change,
     *,
     owner: str | None = None,
     remind_at: datetime | None = None,
     body: Mapping[str, Json] | None = None,
 ) -> None:
     """Store a change as it is, with the process that runs it."""
-    repository.insert(connection, one, key="", body=body or {})
+    repository.insert(connection, record, key="", body=body or {})
     values = {"owner": owner, "remind_at": remind_at.timestamp() if remind_at else None}
-    connection.execute(CHANGES.update().where(CHANGES.c.id == one.id).values(**values))
+    connection.execute(CHANGES.update().where(CHANGES.c.id == record.id).values(**values))

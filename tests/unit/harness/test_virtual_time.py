@@ -1,4 +1,4 @@
-"""The tests' own time: it jumps when nothing can run, stands while something does, and is nobody's by accident."""
+"""The tests' own time: it jumps when nothing can run, stands while something does, and is used only on purpose."""
 
 import ast
 import asyncio
@@ -32,7 +32,7 @@ async def test_a_day_passes_at_once() -> None:
 
 
 async def test_sleepers_wake_in_the_order_of_their_times() -> None:
-    """However long they sleep, whoever is due first runs first."""
+    """However long they sleep, the task due first runs first."""
     woken: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -46,7 +46,7 @@ async def test_sleepers_wake_in_the_order_of_their_times() -> None:
 
 
 async def test_time_stands_while_a_thread_works() -> None:
-    """A time limit of a second does not end work that takes the machine longer than the loop needs to look at it."""
+    """A time limit of a second does not end work that takes the machine longer than the loop needs to check it."""
     go_on = threading.Event()
 
     async def let_go() -> None:
@@ -115,19 +115,19 @@ def test_a_longer_jump_listens_longer() -> None:
 
 
 async def test_two_readings_of_the_date_differ() -> None:
-    """Two things that happen one after the other can be told apart by their dates."""
+    """Two things that happen one after the other have different dates."""
     clock = VirtualClock()
     assert clock.now() < clock.now()
 
 
 async def test_a_condition_that_never_holds_says_what_was_seen() -> None:
-    """The last look is part of the complaint."""
+    """The error shows the last result of the condition."""
     with pytest.raises(AssertionError, match=r"within 3 s; the last look found \[\]"):
         await eventually(list, patience=3)
 
 
 def test_no_test_waits_less_than_a_minute() -> None:
-    """A bound of a few seconds is a measure of the machine; written as a number it is one nobody looks at again."""
+    """A bound of a few seconds is a measure of the machine; written as a number it is never reviewed."""
     short = [
         f"{path.relative_to(TESTS)}:{node.lineno}"
         for path in sorted(TESTS.rglob("*.py"))

@@ -277,8 +277,8 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
     assert (await known_actor(parts, ASKING, fresh=True)).groups == ()
     slack.asked.clear()
-    nobody = SimpleNamespace(by_email=False, groups=())
-    parts.core.policy = SimpleNamespace(latest=lambda: nobody)
+    no_groups = SimpleNamespace(by_email=False, groups=())
+    parts.core.policy = SimpleNamespace(latest=lambda: no_groups)
     assert (await known_actor(parts, ASKING)) == ASKING.actor
     assert slack.asked == []
 

@@ -201,22 +201,22 @@ def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
     noted = (4, true[3].hash)
     assert faults(export(true), noted) == []
     text = forged[1].text.replace("reboot", "delete")
-    anew = [forged[0]]
+    rewritten = [forged[0]]
     for record in forged[1:]:
         body = text if record.seq == 2 else record.text
-        anew.append(
+        rewritten.append(
             TrailRecord(
                 record.seq,
                 record.at,
                 record.event,
                 record.change_id,
                 body,
-                anew[-1].hash,
-                audit.record_hash(anew[-1].hash, body),
+                rewritten[-1].hash,
+                audit.record_hash(rewritten[-1].hash, body),
             )
         )
-    assert faults(export(anew)) == []
-    assert [(fault.seq, fault.kind) for fault in faults(export(anew), noted)] == [(4, ChainFaultKind.ALTERED)]
+    assert faults(export(rewritten)) == []
+    assert [(fault.seq, fault.kind) for fault in faults(export(rewritten), noted)] == [(4, ChainFaultKind.ALTERED)]
     assert [(fault.seq, fault.kind) for fault in faults(export(chain(3)), noted)] == [(4, ChainFaultKind.REMOVED)]
 
 

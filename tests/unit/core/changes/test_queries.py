@@ -136,7 +136,7 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
     for query, expected in (
         (RecordFilter(), list(range(100, 0, -1))),
         (RecordFilter(server="db01"), list(range(98, 0, -7))),
-        (RecordFilter(person="nobody"), []),
+        (RecordFilter(person="unknown"), []),
     ):
         seen: list[int] = []
         before: int | None = None
@@ -154,5 +154,5 @@ async def test_one_look_at_the_trail_is_bounded(database: Database, monkeypatch:
     monkeypatch.setattr(pages, "BATCH", 10)
     monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)
-    page = await database.read(lambda connection: pages.page(connection, RecordFilter(person="nobody"), None, 3))
+    page = await database.read(lambda connection: pages.page(connection, RecordFilter(person="unknown"), None, 3))
     assert (page.records, page.before) == ((), 71)

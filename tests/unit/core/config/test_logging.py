@@ -115,18 +115,18 @@ def test_a_long_text_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
 def test_json_lines_are_json(capfd: pytest.CaptureFixture[str]) -> None:
     """Each event is one object with level, time, name and the values it was logged with."""
     configured(VPSOPS_LOG_FORMAT="json")
-    structlog.get_logger("ours").warning("told", count=3, kind={"a": {1}})
-    logging.getLogger("theirs").warning("told %s", "too")
+    structlog.get_logger("ours").warning("noted", count=3, kind={"a": {1}})
+    logging.getLogger("theirs").warning("noted %s", "too")
     ours, theirs = map(json.loads, capfd.readouterr().err.splitlines())
     assert {**ours, "timestamp": ""} == {
-        "event": "told",
+        "event": "noted",
         "count": 3,
         "kind": {"a": "{1}"},
         "level": "warning",
         "logger": "ours",
         "timestamp": "",
     }
-    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("told too", "warning", "theirs")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("noted too", "warning", "theirs")
 
 
 def test_the_level_is_kept(capfd: pytest.CaptureFixture[str]) -> None:
@@ -189,18 +189,18 @@ def test_the_secrets_are_all_that_are_set() -> None:
 
 
 UNCONFIGURED: dict[str, str] = {
-    "structlog": "import structlog; structlog.get_logger('x').warning('told', n=1)",
-    "opened": "import anyio, structlog, vpsops.core.app\nstructlog.get_logger('x').error('told')",
+    "structlog": "import structlog; structlog.get_logger('x').warning('noted', n=1)",
+    "opened": "import anyio, structlog, vpsops.core.app\nstructlog.get_logger('x').error('noted')",
     "retried": (
         "import stamina\n"
         "@stamina.retry(on=ValueError, attempts=2, wait_initial=0, wait_max=0, wait_jitter=0)\n"
         "def work(seen=[]):\n"
         "    seen.append(1)\n"
-        "    if len(seen) == 1: raise ValueError('told')\n"
+        "    if len(seen) == 1: raise ValueError('noted')\n"
         "work()"
     ),
     "exception": (
-        "import structlog\ntry: 1 / 0\nexcept ZeroDivisionError: structlog.get_logger('x').exception('told')"
+        "import structlog\ntry: 1 / 0\nexcept ZeroDivisionError: structlog.get_logger('x').exception('noted')"
     ),
 }
 
@@ -213,7 +213,7 @@ def test_without_configuration_nothing_goes_to_standard_output(way: str) -> None
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
     )
     assert done.stdout == ""
-    assert "told" in done.stderr
+    assert "noted" in done.stderr
 
 
 def test_a_program_that_configured_logging_first_keeps_its_own() -> None:

@@ -37,11 +37,11 @@ def test_a_finding_makes_a_lower_head_the_newer_one(tmp_path: Path) -> None:
 
 
 @given(MARKS, MARKS)
-def test_of_two_marks_at_most_one_follows_the_other(one: Mark, two: Mark) -> None:
+def test_of_two_marks_at_most_one_follows_the_other(first: Mark, second: Mark) -> None:
     """Unless each knows the other's last finding, which two processes of one database may for a moment."""
-    assert not one.follows(one)
-    if one.findings == two.findings:
-        assert not (one.follows(two) and two.follows(one))
+    assert not first.follows(first)
+    if first.findings == second.findings:
+        assert not (first.follows(second) and second.follows(first))
 
 
 def test_a_password_is_no_part_of_the_name() -> None:

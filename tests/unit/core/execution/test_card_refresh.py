@@ -24,7 +24,7 @@ def under_way(number: int, **more: object) -> Change:
 async def fill(database: Database, *ones: Change) -> None:
     """Store changes as they are."""
     for item in ones:
-        await database.transact(partial(put, one=item))
+        await database.transact(partial(put, record=item))
 
 
 async def test_one_living_process_refreshes(database_url: str) -> None:

@@ -63,7 +63,7 @@ async def ended(stage: Stage, change: Change) -> Change:
 
 
 @pytest.mark.parametrize("hanging", [2, 12])
-@pytest.mark.requirement("hanging-servers-hold-up-nobody")
+@pytest.mark.requirement("hanging-servers-hold-up-only-their-own")
 async def test_servers_whose_status_hangs_delay_no_other_end(stage: Stage, hanging: int) -> None:
     """A stop needs the list alone, another reboot a status of its own; both are older than the reboots that hang."""
     stage.fault("slow", "status", "hung*", seconds=FOREVER)
@@ -92,7 +92,7 @@ async def test_a_server_that_answers_slowly_is_still_read(stage: Stage, seconds:
     assert (await ended(stage, change)).state is State.SUCCEEDED
 
 
-@pytest.mark.requirement("hanging-servers-hold-up-nobody")
+@pytest.mark.requirement("hanging-servers-hold-up-only-their-own")
 async def test_servers_that_hang_before_their_changes_are_sent_delay_no_write(stage: Stage) -> None:
     """More approved changes hang in their second check than reads may run at once: another change is still sent."""
     held = [await stage.ask("stop", server=stage.server(f"hung{n}.example.com").id) for n in range(20)]

@@ -137,9 +137,9 @@ async def test_names_are_for_those_who_may_read_them(core: Core, provider: Simul
     """Without the scope nothing is completed, not even from what another caller has had read."""
     async with client_of(core, era) as client:
         await of_template(client, SERVER)
-    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    without_scopes = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     calls = provider.simulator.journal.total
-    async with client_of(core, era, None, nobody) as client:
+    async with client_of(core, era, None, without_scopes) as client:
         assert (await of_template(client, SERVER)).values == []
         assert (await of_template(client, CHANGE)).values == []
     assert provider.simulator.journal.total == calls

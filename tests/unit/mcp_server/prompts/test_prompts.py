@@ -197,8 +197,8 @@ async def test_without_a_provider_a_prompt_says_so(tmp_path: Path, era: str, pro
 
 async def test_without_the_scope_a_prompt_has_no_facts(core: Core, era: str) -> None:
     """Words are for every caller; servers and changes only for those who may read."""
-    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
-    async with client_of(core, era, None, nobody) as client:
+    without_scopes = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    async with client_of(core, era, None, without_scopes) as client:
         for prompt, arguments in EVERY.items():
             texts = await given(client, prompt, **arguments)
             assert not any(text.startswith(MARK) for text in texts)

@@ -240,8 +240,8 @@ async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Pat
 async def test_a_caller_without_the_scope_reads_nothing(core: Core, era: str) -> None:
     """Even when authentication admits a caller, nothing is read without the scope for reading."""
     change = await held(core)
-    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
-    async with client_of(core, era, None, nobody) as client:
+    without_scopes = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    async with client_of(core, era, None, without_scopes) as client:
         for uri in (*FIXED, f"vps://servers/{WEB_ID}", "vps://audit/recent", f"vps://changes/{change}"):
             with pytest.raises(MCPError, match="vps:read"):
                 await client.read_resource(uri)

@@ -266,9 +266,9 @@ async def test_there_are_so_many_streams_and_no_more(core: Core, monkeypatch: py
 async def test_without_the_scope_nothing_is_heard(core: Core, era: str) -> None:
     """A caller without the scope for reading cannot listen, not even by a stream."""
     change = await held(core)
-    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    without_scopes = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     uris = [f"vps://changes/{change}", SERVERS, BY_ID]
-    async with client_and_live(core, era, None, nobody) as (client, live):
+    async with client_and_live(core, era, None, without_scopes) as (client, live):
         if era == "legacy":
             for uri in uris:
                 with pytest.raises(MCPError, match=r"may not|vps:read"):

@@ -151,10 +151,10 @@ async def test_ephemerals_reach_one_member(workspace: SimulatedWorkspace, client
 async def test_tokens_are_checked_and_can_be_revoked(workspace: SimulatedWorkspace, client: AsyncWebClient) -> None:
     """A wrong, missing, misplaced or revoked token has its own word."""
     stranger = AsyncWebClient(token="xoxb-other", base_url=workspace.api_url)
-    nobody = AsyncWebClient(base_url=workspace.api_url)
+    anonymous = AsyncWebClient(base_url=workspace.api_url)
 
     assert await refused(stranger.auth_test()) == "invalid_auth"
-    assert await refused(nobody.auth_test()) == "not_authed"
+    assert await refused(anonymous.auth_test()) == "not_authed"
     assert await refused(client.apps_connections_open(app_token=workspace.config.bot_token)) == "not_allowed_token_type"
     workspace.refuse_token("token_revoked")
     assert await refused(client.chat_postMessage(channel="C0OPS", text="x")) == "token_revoked"

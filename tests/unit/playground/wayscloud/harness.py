@@ -33,7 +33,7 @@ class WatchedClock(FakeClock):
         self.waited_on = anyio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, after telling."""
+        """Wait, after recording the wait."""
         self.waited_on.set()
         await super().sleep(seconds)
 

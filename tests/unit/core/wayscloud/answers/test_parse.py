@@ -69,7 +69,7 @@ def test_our_names_are_fields_of_the_models() -> None:
 
 
 def test_the_first_readable_name_wins_and_the_others_are_kept() -> None:
-    """With both names given the more telling one is used; the loser stays visible as an extra."""
+    """With both names given the more specific is used; the loser stays visible as an extra."""
     server = parse.server("1")({"id": "1", "plan_name": "Start", "plan_code": "vps-2gb", "vcpus": None, "vcpu": 2})
     assert (server.plan, server.vcpus, server.extra) == ("vps-2gb", 2, {"plan_name": "Start"})
 
