@@ -78,8 +78,8 @@ async def _type(stage: DemoProcesses, who: str, text: str) -> list[Message]:
 def _card(stage: DemoProcesses, channel: str, *words: str) -> Message | None:
     """Return the newest message of a channel that shows all of some words."""
     for message in reversed(stage.workspace.messages(channel)):
-        shown = str(message.blocks) + message.text
-        if all(word in shown for word in words):
+        text = str(message.blocks) + message.text
+        if all(word in text for word in words):
             return message
     return None
 
@@ -130,8 +130,8 @@ async def reboot(stage: DemoProcesses) -> None:
 async def _ends(stage: DemoProcesses, channel: str, card: Message, word: str = "it took") -> None:
     def settled() -> Message | None:
         now = stage.workspace.message(channel, card.ts)
-        shown = (str(now.blocks) + now.text).lower() if now else ""
-        return now if word in shown else None
+        text = (str(now.blocks) + now.text).lower() if now else ""
+        return now if word in text else None
 
     last = await _wait(stage, f"the card's end ({word})", settled)
     stage.say("  the same card, edited in place:")
@@ -141,8 +141,8 @@ async def _ends(stage: DemoProcesses, channel: str, card: Message, word: str = "
 
 
 async def _call(stage: DemoProcesses, client: Client, tool: str, arguments: Mapping[str, Any]) -> t.CallToolResult:
-    shown = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    stage.say(f"  the agent calls {tool}({shown})")
+    text = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    stage.say(f"  the agent calls {tool}({text})")
     result = await client.call_tool(tool, dict(arguments))
     stage.say(f"  the tool {'refuses' if result.is_error else 'answers'}:")
     for block in result.content:

@@ -130,7 +130,7 @@ async def _read_catalogue(ctx: BotContext, requester: Requester) -> OrderOptions
     results: dict[str, Any] = {}
     failed: list[VpsopsError] = []
 
-    async def look(operation: str) -> None:
+    async def load(operation: str) -> None:
         try:
             results[operation] = await read(ctx, requester, operation)
         except VpsopsError as error:
@@ -138,7 +138,7 @@ async def _read_catalogue(ctx: BotContext, requester: Requester) -> OrderOptions
 
     async with anyio.create_task_group() as group:
         for operation in CATALOGUE_OPERATIONS:
-            group.start_soon(look, operation)
+            group.start_soon(load, operation)
     if failed:
         raise failed[0]
     plans: Plans = results["plans"]

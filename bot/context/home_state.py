@@ -79,7 +79,7 @@ class Homes:
         await self._any_opened.wait()
 
     def record(self, news: Sequence[ChangeEvent]) -> None:
-        """Take in that something happened; many things at once are one reason to look."""
+        """Take in that something happened; many things at once are one reason to read."""
         if any(new.touched for new in news):
             self.shelf.old()
         self._news.set()
@@ -106,25 +106,25 @@ class Shelf:
         self._lock = anyio.Lock()
 
     def old(self) -> None:
-        """Have the next who asks look again."""
+        """Have the next who asks read again."""
         self._servers = self._trouble = None
 
-    async def servers(self, clock: Clock, look: Callable[[], Awaitable[ProviderList[Server]]]) -> ProviderList[Server]:
-        """Return the servers, by a look of one's own if the last one is old; raises what that raised."""
+    async def servers(self, clock: Clock, read: Callable[[], Awaitable[ProviderList[Server]]]) -> ProviderList[Server]:
+        """Return the servers, by a read of one's own if the last one is old; raises what that raised."""
         async with self._lock:
             if clock.monotonic() >= self._until:
                 self.old()
             if self._trouble is not None:
                 raise self._trouble
             if self._servers is None:
-                self._servers = await self._look(clock, look)
+                self._servers = await self._read(clock, read)
                 self._until = clock.monotonic() + LIST_SECONDS
             return self._servers
 
-    async def _look(self, clock: Clock, look: Callable[[], Awaitable[ProviderList[Server]]]) -> ProviderList[Server]:
+    async def _read(self, clock: Clock, read: Callable[[], Awaitable[ProviderList[Server]]]) -> ProviderList[Server]:
         try:
             with anyio.fail_after(WAIT_SECONDS):
-                return await look()
+                return await read()
         except TimeoutError:
             self._trouble = ProviderSlowError(
                 "The provider is slow to answer just now.", hint="Look again in a moment."

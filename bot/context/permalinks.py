@@ -21,7 +21,7 @@ async def links_to(ctx: BotContext, requester: Requester, changes: Sequence[Chan
     copies = await ctx.core.outbox.copies_of([topic_of(item.id) for item in changes])
     results: dict[str, str] = {}
 
-    async def look(change: Change) -> None:
+    async def load(change: Change) -> None:
         best = best_copy(copies[topic_of(change.id)], requester.where.channel, own=asker_of(change) == requester.user)
         address = await ctx.slack.permalink(best.channel, best.ts) if best else ""
         if address:
@@ -30,7 +30,7 @@ async def links_to(ctx: BotContext, requester: Requester, changes: Sequence[Chan
     with anyio.move_on_after(LINK_SECONDS):
         async with anyio.create_task_group() as group:
             for change in changes:
-                group.start_soon(look, change)
+                group.start_soon(load, change)
     return results
 
 

@@ -56,8 +56,8 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
     seen = await overview_of(ctx.core.database, who, ctx.core.clock.now())
     results: dict[str, Any] = {}
 
-    async def note(name: str, look: Awaitable[Any]) -> None:
-        results[name] = await look
+    async def note(name: str, query: Awaitable[Any]) -> None:
+        results[name] = await query
 
     async with anyio.create_task_group() as group:
         group.start_soon(note, "fleet", _fleet(ctx, requester))
@@ -75,7 +75,7 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
         pause=seen.pause,
         may_resume=results["resume"],
         preferences=seen.preferences,
-        links=await links_to(ctx, requester, _shown(seen.own, waiting)),
+        links=await links_to(ctx, requester, _visible_changes(seen.own, waiting)),
         notice=notice,
     )
     return home_view(page)
@@ -137,7 +137,7 @@ async def _fleet(ctx: BotContext, requester: Requester) -> HomeServers:
     return HomeServers(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")
 
 
-def _shown(own: Sequence[Change], others: WaitingChanges) -> list[Change]:
+def _visible_changes(own: Sequence[Change], others: WaitingChanges) -> list[Change]:
     """Return the changes whose cards are linked to."""
     waiting = [item for item in own if item.state.open][:OPEN_SHOWN]
     ended = [item for item in own if not item.state.open][:RECENT_SHOWN]

@@ -38,13 +38,13 @@ async def open_create(ctx: BotContext, requester: Requester, trigger: str, typed
     """Open the form at once (a trigger lives three seconds), then draw the catalogue into it."""
     values = {**typed.values, **({"reason": typed.reason} if typed.reason else {})}
     try:
-        shown = await ctx.slack.open_view(trigger, busy_view(TITLE, "Reading plans, systems and regions …"))
+        handle = await ctx.slack.open_view(trigger, busy_view(TITLE, "Reading plans, systems and regions …"))
     except SlackError as error:
         logger.info("form_not_opened", error=str(error))
         words = "The form could not be opened in time." if error.code in TOO_LATE else "Slack did not open the form."
         await ctx.slack.reply(requester.where, note(words, "Ask for it again."))
         return
-    await show(ctx, shown, await _create_form(ctx, requester, CreateDraft(values, requester.where.channel)))
+    await show(ctx, handle, await _create_form(ctx, requester, CreateDraft(values, requester.where.channel)))
 
 
 async def redraw_create(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
@@ -75,10 +75,10 @@ async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change:
         await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press Deny again."))
 
 
-async def show(ctx: BotContext, shown: ViewHandle, view: Block) -> bool:
+async def show(ctx: BotContext, handle: ViewHandle, view: Block) -> bool:
     """Redraw a form; one that was closed or submitted is left as it is."""
     try:
-        await ctx.slack.update_view(shown, view)
+        await ctx.slack.update_view(handle, view)
     except SlackError as error:
         logger.info("form_not_redrawn", error=str(error))
         return False

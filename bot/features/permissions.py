@@ -75,10 +75,10 @@ def right_words(right: Right) -> str:
     if not ruling.rules and right.depends:
         return f"only for some: {stricter}"
     rules = f" ({escape_untrusted(', '.join(ruling.rules), 160)})" if ruling.rules else ""
-    return f"{_said(right.operation, ruling)}{rules}" + (f"; for some: {stricter}" if stricter else "")
+    return f"{_decision_text(right.operation, ruling)}{rules}" + (f"; for some: {stricter}" if stricter else "")
 
 
-def _said(operation: Operation, ruling: Ruling) -> str:
+def _decision_text(operation: Operation, ruling: Ruling) -> str:
     match ruling.decision:
         case Decision.ALLOW:
             return "you may" if operation.reads else "runs at once"

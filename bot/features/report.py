@@ -37,8 +37,8 @@ async def report(ctx: BotContext, requester: Requester, *, everyone: bool) -> Po
         ended=tuple(ended),
         counted={state: count for state, count in counted.items() if state.final},
     )
-    shown = [*going_on[:SHOWN], *ended]
-    return report_page(standing, await links_to(ctx, requester, shown), everyone=everyone)
+    visible = [*going_on[:SHOWN], *ended]
+    return report_page(standing, await links_to(ctx, requester, visible), everyone=everyone)
 
 
 async def _fleet(ctx: BotContext, requester: Requester, *, priced: bool) -> FleetCounts:

@@ -15,7 +15,7 @@ def create_errors(values: Mapping[str, str]) -> Mapping[str, str]:
         "hostname": lambda: validate_hostname(values.get("hostname", "")),
         "ssh_keys": lambda: keys_of(values.get("ssh_keys", "")),
     }
-    return {name: words for name, check in checks.items() if (words := _said(check))}
+    return {name: words for name, check in checks.items() if (words := _error_text(check))}
 
 
 def deny_errors(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -49,7 +49,7 @@ def keys_of(text: str) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _said(check: Callable[[], object]) -> str:
+def _error_text(check: Callable[[], object]) -> str:
     try:
         check()
     except InvalidInputError as error:

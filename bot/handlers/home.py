@@ -134,9 +134,9 @@ async def publish(ctx: BotContext, viewer: Viewer, notice: str = "", *, anyway: 
 async def _put(ctx: BotContext, home: Home, view: Block) -> bool:
     """Publish; say False where another process published meanwhile."""
     try:
-        shown = await ctx.slack.publish_view(home.viewer.user, view, home.hash)
+        published = await ctx.slack.publish_view(home.viewer.user, view, home.hash)
     except SlackError as error:
         logger.info("home_not_published", error=str(error))
         return error.code != CONFLICT
-    home.hash, home.drawn = shown.hash, comparable_blocks(view)
+    home.hash, home.drawn = published.hash, comparable_blocks(view)
     return True

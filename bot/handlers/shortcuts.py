@@ -59,17 +59,19 @@ async def _act_on(ctx: BotContext, shortcut: Shortcut) -> None:
     requester, payload = shortcut.requester, shortcut.payload
     metadata = {"ch": requester.where.channel}
     try:
-        shown = await ctx.slack.open_view(payload.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
+        handle = await ctx.slack.open_view(payload.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
     except SlackError as error:
         logger.info("form_not_opened", error=str(error))
         await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Use the shortcut again."))
         return
-    await show(ctx, shown, await _found(ctx, requester, payload.message or MessageContent(), metadata))
+    await show(ctx, handle, await _choices(ctx, requester, payload.message or MessageContent(), metadata))
 
 
-async def _found(ctx: BotContext, requester: Requester, said: MessageContent, metadata: Mapping[str, Any]) -> Block:
+async def _choices(
+    ctx: BotContext, requester: Requester, message: MessageContent, metadata: Mapping[str, Any]
+) -> Block:
     try:
-        servers = mentioned_servers(message_text(said), await _servers(ctx, requester))
+        servers = mentioned_servers(message_text(message), await _servers(ctx, requester))
         words = WHICH if servers else NONE
         return act_view(ServerChoice(servers, await _may(ctx, requester, servers), words), metadata)
     except StorageError:

@@ -28,7 +28,7 @@ class AckScheduler:
         self._ended_at = -QUIET_SECONDS
         self._urgent: deque[tuple[float, anyio.Event]] = deque()
         self._queue: deque[tuple[float, anyio.Event]] = deque()
-        self._wanted = anyio.Event()
+        self._requested = anyio.Event()
 
     @contextmanager
     def acknowledging(self) -> Iterator[None]:
@@ -44,15 +44,15 @@ class AckScheduler:
         """Wait until nothing has to be acknowledged, or for half a second and those who wait longer."""
         slot = anyio.Event()
         (self._urgent if urgent else self._queue).append((self._clock.monotonic(), slot))
-        self._wanted.set()
+        self._requested.set()
         await slot.wait()
 
     async def run(self) -> None:
         """Grant slots until cancelled."""
         while True:
             while not (self._urgent or self._queue):
-                self._wanted = anyio.Event()
-                await self._wanted.wait()
+                self._requested = anyio.Event()
+                await self._requested.wait()
             since = min(line[0][0] for line in (self._urgent, self._queue) if line)
             if not await self._quiet(since + PATIENCE_SECONDS):
                 await self._clock.sleep(SLOW_SECONDS)

@@ -76,6 +76,6 @@ class NoticeSender:
     async def _escalate(self, topic: ChangeTopic) -> None:
         """Post the card for more people, if a channel for it is set and no one has voted yet."""
         channel = self._core.settings.escalation_channel
-        shown = channel in {card.channel for card in topic.cards}
-        if channel and not shown and not topic.change.votes and waits_for_votes(topic.change):
+        has_card = channel in {card.channel for card in topic.cards}
+        if channel and not has_card and not topic.change.votes and waits_for_votes(topic.change):
             await self._cards.post(topic, Place(Audience.ESCALATED.value, channel))

@@ -251,6 +251,6 @@ def _counted(title: str, things: Sequence[object]) -> str:
     return f"{title} ({len(things)})" if things else title
 
 
-def _more(things: Sequence[object], shown: int) -> list[Block]:
-    left = len(things) - shown
+def _more(things: Sequence[object], count: int) -> list[Block]:
+    left = len(things) - count
     return [context(plain(f"and {left} more: {SLASH} changes open lists them."))] if left > 0 else []

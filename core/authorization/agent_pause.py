@@ -93,7 +93,7 @@ def check_unlocked(connection: Connection, asker: Actor) -> None:
 class PauseSwitch:
     """A request to set the switch; `seen` is the time of the pause that the requester saw, if any."""
 
-    wanted: Pause
+    pause: Pause
     evidence: str = ""
     seen: float | None = None
 
@@ -104,10 +104,10 @@ def switch_pause(connection: Connection, asked: PauseSwitch, stewards: Approvers
     Raises `NotAllowedError` for an agent, and for those who may not resume agents; `StaleChangeError` when the pause
     differs from the one that was seen.
     """
-    _may(asked.wanted, stewards)
+    _may(asked.pause, stewards)
     _keep_still(connection, "pg_advisory_xact_lock")
     now = read(connection)
-    if now.paused is asked.wanted.paused:
+    if now.paused is asked.pause.paused:
         return now
     if asked.seen is not None and now.at is not None and now.at.timestamp() != asked.seen:
         raise StaleChangeError("Agents were paused again since this was shown.", hint="Look at the newest pause first.")
@@ -115,36 +115,36 @@ def switch_pause(connection: Connection, asked: PauseSwitch, stewards: Approvers
     return read(connection)
 
 
-def _may(wanted: Pause, stewards: Approvers) -> None:
-    if wanted.by is None or wanted.by.kind is not ActorKind.PERSON:
+def _may(pause: Pause, stewards: Approvers) -> None:
+    if pause.by is None or pause.by.kind is not ActorKind.PERSON:
         raise NotAllowedError("Only a person can pause agents or let them go on.")
-    if not wanted.paused and stewards and not is_among(stewards, wanted.by):
+    if not pause.paused and stewards and not is_among(stewards, pause.by):
         raise NotAllowedError(
             "You are not among those who may let agents go on.", hint="Ask a member of the channel where approvals go."
         )
 
 
 def _write(connection: Connection, asked: PauseSwitch) -> None:
-    wanted = asked.wanted
-    if wanted.by is None or wanted.at is None:
+    pause = asked.pause
+    if pause.by is None or pause.at is None:
         raise ValueError("a switch is thrown by somebody at some time")
-    at, who = wanted.at.timestamp(), wanted.by
+    at, who = pause.at.timestamp(), pause.by
     connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.name == NAME))
-    if wanted.paused:  # changes that wait for the provider are cancelled now, and not only after a resume
+    if pause.paused:  # changes that wait for the provider are cancelled now, and not only after a resume
         agents = JsonText(CHANGES.c.actor, "kind") == ActorKind.AGENT.value
         connection.execute(sa.update(CHANGES).where(CHANGES.c.not_before.is_not(None), agents).values(not_before=None))
-    value = {"paused": wanted.paused, "reason": wanted.reason}
+    value = {"paused": pause.paused, "reason": pause.reason}
     connection.execute(sa.insert(SWITCHES).values(name=NAME, value=value, by=asdict(who), at=at))
     by = {"kind": who.kind.value, "id": who.id, "name": who.name, "human": who.human}
-    event = "agents_paused" if wanted.paused else "agents_resumed"
-    chain.append(connection, at, event, None, {"by": by, "reason": wanted.reason, "evidence": asked.evidence})
-    outbox.put(connection, f"switch:{NAME}", "event", {"text": _news(wanted, who)}, wanted.at)
+    event = "agents_paused" if pause.paused else "agents_resumed"
+    chain.append(connection, at, event, None, {"by": by, "reason": pause.reason, "evidence": asked.evidence})
+    outbox.put(connection, f"switch:{NAME}", "event", {"text": _news(pause, who)}, pause.at)
 
 
-def _news(wanted: Pause, who: Actor) -> str:
-    if wanted.paused:
-        return f"{wanted.words} They can look, and change nothing."
-    because = f", because {wanted.reason}" if wanted.reason else ""
+def _news(pause: Pause, who: Actor) -> str:
+    if pause.paused:
+        return f"{pause.words} They can look, and change nothing."
+    because = f", because {pause.reason}" if pause.reason else ""
     return f"{who.label} lets agents go on{because}. What was cancelled meanwhile stays cancelled."
 
 

@@ -66,12 +66,12 @@ def asked_for(request: Request) -> dict[str, Any]:
         "team": request.origin.team,
         "channel": request.origin.channel,
         "operation": request.operation,
-        "arguments": _given(request.arguments),
+        "arguments": _bounded_arguments(request.arguments),
         "reason": worded(request.reason),
     }
 
 
-def _given(arguments: Mapping[str, Json]) -> dict[str, str]:
+def _bounded_arguments(arguments: Mapping[str, Json]) -> dict[str, str]:
     """Return what was given, none of it checked yet, in bounds: the trail is kept for ever."""
     kept = [(name, value) for name, value in arguments.items() if name != "ssh_keys"][:MAX_ARGUMENTS]
     return {worded(name[:MAX_NAME]): worded(str(value)[:MAX_REASON]) for name, value in kept}

@@ -219,12 +219,12 @@ def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, fac
     `facts` holds live facts that are not the target's own, such as a plan's price.
     """
     system = [target.system] if target.system else []
-    shown = {
+    digest_input = {
         "operation": operation,
         "arguments": arguments,
         "target": [target.id, target.hostname, target.state, target.region, target.address, target.plan, *system],
         "facts": list(facts),
         "policy": policy,
     }
-    canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(digest_input, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

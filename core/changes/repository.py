@@ -126,15 +126,15 @@ def unknown(change_id: str) -> UnknownChangeError:
 
 def by_key(connection: Connection, key: str) -> Change | None:
     """Return the change a deduplication key made, if any; raises `UnreadableRowError`."""
-    return _one(connection, CHANGES.c.key == key)
+    return _single(connection, CHANGES.c.key == key)
 
 
 def by_lock(connection: Connection, lock: str) -> Change | None:
     """Return the change that holds a server, if any; raises `UnreadableRowError`."""
-    return _one(connection, CHANGES.c.lock == lock)
+    return _single(connection, CHANGES.c.lock == lock)
 
 
-def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None:
+def _single(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None:
     result = batch(connection, where, limit=1)
     if not result.rows and result.unreadable:
         raise result.unreadable[0].error
@@ -204,9 +204,9 @@ def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, Votes]:
     return votes
 
 
-def column(wanted: sa.Column[Any], change_id: str) -> sa.Select[tuple[Any]]:
+def column(selected: sa.Column[Any], change_id: str) -> sa.Select[tuple[Any]]:
     """The query for one column of one change."""
-    return sa.select(wanted).where(CHANGES.c.id == change_id)
+    return sa.select(selected).where(CHANGES.c.id == change_id)
 
 
 def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:

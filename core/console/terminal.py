@@ -61,10 +61,10 @@ def run_read(work: Callable[[Database], Awaitable[int]]) -> int:
     """
     settings = load_settings()
     configure_logging(settings)
-    return anyio.run(_look, settings, work)
+    return anyio.run(_with_database, settings, work)
 
 
-async def _look(settings: Settings, work: Callable[[Database], Awaitable[int]]) -> int:
+async def _with_database(settings: Settings, work: Callable[[Database], Awaitable[int]]) -> int:
     HIDDEN.set(secrets_of(settings))
     async with open_database(settings.database, SystemClock(), make=False) as database:
         return await work(database)

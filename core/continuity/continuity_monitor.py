@@ -119,7 +119,7 @@ class ContinuityMonitor:
         """Return whether the server's own facts show a standby that takes over, or another cluster."""
         return self._database.sqlite or (lineage.SYSTEM | lineage.TIMELINE).items() <= self._expressions.items()
 
-    async def look(self, mark: Mark | None) -> StoreView:
+    async def read_view(self, mark: Mark | None) -> StoreView:
         """Read the state once and change nothing; raises `StorageError`."""
         self._expressions = await lineage.readable(self._database)
         return await self._database.read(lambda connection: self.view(connection, mark))

@@ -150,7 +150,7 @@ async def check_continuity(database: Database, settings: Settings) -> Sequence[D
     kept = head_file_of(settings)
     mark = kept.read() if kept is not None else None
     known = ContinuityMonitor(database, database.clock, "doctor")
-    view = await known.look(mark)
+    view = await known.read_view(mark)
     open_ones = [finding for finding in view.findings if not finding.accepted]
     if open_ones:
         return [fail("store", f"the database went back: {open_ones[-1].what}", TODO)]

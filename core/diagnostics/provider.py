@@ -33,7 +33,7 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFin
         answers = f"{settings.api_url} answers, the key is accepted, {len(servers)} servers"
         findings = [ok(AREA, answers)] if servers.complete else [_partial(settings, servers)]
         sample = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
-        return [*findings, *(await _one(api, sample) if sample else []), *await _prices(api)]
+        return [*findings, *(await _sample(api, sample) if sample else []), *await _prices(api)]
 
 
 def _partial(settings: Settings, servers: ProviderList[Server]) -> DoctorFinding:
@@ -42,7 +42,7 @@ def _partial(settings: Settings, servers: ProviderList[Server]) -> DoctorFinding
     return warn(AREA, what, todo)
 
 
-async def _one(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
+async def _sample(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
     """Read one server in full and its figures, and compare."""
     try:
         full = await api.get_server(listed.id)

@@ -41,9 +41,9 @@ def is_due(now: float) -> sa.ColumnElement[bool]:
 def lapse(connection: Connection, change: Change, timing: Timing) -> float:
     """Return until when a change's approval counts, in UTC seconds."""
     records = sa.select(sa.func.max(AUDIT.c.at)).where(AUDIT.c.change_id == change.id, AUDIT.c.event.in_(YES_EVENTS))
-    said = connection.scalar(records) or change.created_at.timestamp()
+    decided_at = connection.scalar(records) or change.created_at.timestamp()
     open_for = (change.expires_at - change.created_at).total_seconds() if change.expires_at else timing.confirm_seconds
-    return said + max(open_for, timing.late_limit)
+    return decided_at + max(open_for, timing.late_limit)
 
 
 def check_lapse(connection: Connection, change: Change, now: datetime, timing: Timing) -> None:

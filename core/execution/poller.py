@@ -45,7 +45,7 @@ class PollTargets:
     """What to poll for: changes, and the events that channels subscribe to."""
 
     changes: Sequence[Change] = ()
-    wanted: Sequence[Subscription] = ()
+    subscriptions: Sequence[Subscription] = ()
     standing: bool = False  # a subscription needs polls even while nothing is being changed
 
     @property
@@ -137,7 +137,7 @@ class ChangePoller:
             await self._monitor.observe(snapshot, keep=due.standing)
             if not self._measuring:
                 self._measuring = True
-                group.start_soon(self._measure, snapshot, due.wanted)
+                group.start_soon(self._measure, snapshot, due.subscriptions)
         self.record_round()
         seconds = interval(due.changes, snapshot, self.timing)
         await self._pause(min(seconds, self.timing.poll_young) if self._settlement.needs_another_poll else seconds)
@@ -192,12 +192,12 @@ class ChangePoller:
 
     def _due(self, connection: Connection) -> PollTargets:
         now = self.clock.now()
-        wanted = [
+        subscriptions = [
             subscription
             for subscription in all_subscriptions(connection)
             if subscription.alive(now) and subscription.needs_polls
         ]
-        return PollTargets(watched(connection), wanted, self.always or bool(wanted))
+        return PollTargets(watched(connection), subscriptions, self.always or bool(subscriptions))
 
     async def _poll(self) -> FleetSnapshot | None:
         try:

@@ -188,8 +188,8 @@ class Runner:
             note = not_sent(change, f". {error.message} Ask again once they may go on.")
             await self._end(change, State.CANCELLED, "cancelled", note)
         except (StricterError, LimitReachedError) as error:
-            said = str(error) if isinstance(error, StricterError) else LIMITED.format(why=error)
-            await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, said.removeprefix(NOTHING_SENT)))
+            reason = str(error) if isinstance(error, StricterError) else LIMITED.format(why=error)
+            await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, reason.removeprefix(NOTHING_SENT)))
         except HeldOffError as error:
             await self._defer(change, error.wish)
         except (LapsedError, TwinError) as error:

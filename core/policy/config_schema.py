@@ -100,6 +100,6 @@ class WrittenRule(WrittenTable):
     expires: str | None = None
     reason: Annotated[str, Field(max_length=300), AfterValidator(_sentence)] = ""
 
-    def given(self, key: str) -> bool:
+    def is_set(self, key: str) -> bool:
         """Return whether a key was written."""
         return key in self.model_fields_set

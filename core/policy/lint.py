@@ -40,7 +40,7 @@ def about_a_server(operation: Operation) -> bool:
 
 def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
     for key in ("votes", "approvers", "expires"):
-        if rule.decision != "approve" and rule.given(key):
+        if rule.decision != "approve" and rule.is_set(key):
             yield ConfigProblem(key, f'{key} goes with decision = "approve" only.')
     timed = rule.hours or rule.outside_hours
     if timed and not rule.time_zone:
@@ -82,7 +82,7 @@ def _asked_reads(rule: WrittenRule) -> Iterator[ConfigProblem]:
 def _without_meaning(
     rule: WrittenRule, keys: Sequence[str], applies: Callable[[Operation], bool], why: str
 ) -> Iterator[ConfigProblem]:
-    for key in (key for key in keys if rule.given(key)):
+    for key in (key for key in keys if rule.is_set(key)):
         for name in rule.operation:
             if not applies(OPERATIONS[name]):
                 yield ConfigProblem(key, f"{name} {why}, so it never matches.")

@@ -66,7 +66,7 @@ class Consequence:
     @property
     def lines(self) -> list[str]:
         """Return one line for each kind of request."""
-        return [f"{_said(point)}: {self.before} -> {self.after}" for point in self.points]
+        return [f"{_point_text(point)}: {self.before} -> {self.after}" for point in self.points]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +260,7 @@ def _joined(points: set[Point], dimensions: Mapping[str, Dimension]) -> tuple[Po
     return tuple(sorted(points, key=lambda point: (point.operation, point.actor, point.who, point.server)))
 
 
-def _said(point: Point) -> str:
+def _point_text(point: Point) -> str:
     who = {"person": "people", "agent": "agents", ANY: "people and agents"}[point.actor]
     parts = [
         f"{who} ({point.who})" if point.who else who,

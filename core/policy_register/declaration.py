@@ -100,7 +100,7 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
         rules=tuple(plain_rule(WrittenRule.model_validate(rule)) for rule in written) or None,
         embedded=decides and not written,
         limits=plain_limits(WrittenLimits.model_validate(content.get("limits", {}))) if decides else None,
-        workspaces=tuple(_given(item) for item in _listed(content.get("workspace", []))) if decides else None,
+        workspaces=tuple(_nonempty(item) for item in _listed(content.get("workspace", []))) if decides else None,
         several=_several(settings),
         settings=_declared_settings(settings),
     )
@@ -133,7 +133,7 @@ def _listed(value: Any) -> list[dict[str, Any]]:
     return list(value) if isinstance(value, list) else []
 
 
-def _given(table: Mapping[str, Any]) -> Table:
+def _nonempty(table: Mapping[str, Any]) -> Table:
     return {key: value for key, value in table.items() if value}
 
 

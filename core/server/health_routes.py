@@ -36,8 +36,8 @@ def health_routes(readiness: Readiness) -> list[Route]:
         faults = await readiness.faults()
         parts = [fault.part for fault in faults]
         if parts != known:
-            tell = logger.warning if parts else logger.info
-            tell("readiness_changed", red=parts, what=[fault.what for fault in faults])
+            log = logger.warning if parts else logger.info
+            log("readiness_changed", red=parts, what=[fault.what for fault in faults])
             known[:] = parts
         body = answer_of(faults, readiness.restarting())
         return JSONResponse(body, status_code=RED if faults else 200, headers=PLAIN)

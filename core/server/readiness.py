@@ -111,7 +111,7 @@ class Readiness:
     group: TaskGroup
     _probe: StorageProbe = field(init=False)
     _sources: dict[str, Source] = field(default_factory=dict)
-    _wanted: set[str] = field(default_factory=set)
+    _requested: set[str] = field(default_factory=set)
     _seen: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,7 +124,7 @@ class Readiness:
 
     def need(self, *tasks: str) -> None:
         """Expect background tasks, by their names: one that is not there is a fault too."""
-        self._wanted.update(tasks)
+        self._requested.update(tasks)
 
     async def faults(self) -> list[ReadinessFault]:
         """Return everything that keeps this process from its work."""
@@ -168,7 +168,7 @@ class Readiness:
             problems.append(
                 ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s")
             )
-        expected = {RECONCILER, *self._wanted} if self.engine.running else set(self._wanted)
+        expected = {RECONCILER, *self._requested} if self.engine.running else set(self._requested)
         problems += [ReadinessFault(name, "it does not run") for name in sorted(expected - tasks.keys())]
         for name, limit in ROUND_SECONDS.items():
             since = self._seen.setdefault(name, now) if name in tasks else self._seen.pop(name, None)

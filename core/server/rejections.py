@@ -23,11 +23,11 @@ class Rejections:
         """Count one; call it on the event loop."""
         self._counts[reason] += 1
         if self._timer is None:
-            self._tell()
+            self._log()
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         self._timer = None
         if self._counts:
             logger.warning("requests_rejected", door=self._door, **self._counts)
             self._counts.clear()
-            self._timer = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._tell)
+            self._timer = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._log)

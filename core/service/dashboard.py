@@ -48,10 +48,10 @@ class Onlooker:
 
 async def overview_of(database: Database, who: Onlooker, now: datetime) -> Overview:
     """Return what concerns a person, by all the ids they are known by; raises `StorageError`."""
-    return await database.read(lambda connection: _look(connection, who, now))
+    return await database.read(lambda connection: _read_dashboard(connection, who, now))
 
 
-def _look(connection: Connection, who: Onlooker, now: datetime) -> Overview:
+def _read_dashboard(connection: Connection, who: Onlooker, now: datetime) -> Overview:
     return Overview(
         holds=_holds(connection, who.teams, now),
         own=_own(connection, who, now),

@@ -60,7 +60,7 @@ class Signals:
         self._events: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
         self._own: deque[int] = deque(maxlen=OWN_KEPT)
         self._waiters = 0
-        self._wanted = anyio.Event()
+        self._requested = anyio.Event()
 
     def notify(self, topics: Collection[str] = (ANY,)) -> None:
         """Wake the waiters of this process that wait for one of some topics; by default all."""
@@ -104,7 +104,7 @@ class Signals:
         """Return at the next commit of any process (since a mark, if given), or after `seconds`."""
         event = since or self.mark()
         self._waiters += 1
-        self._wanted.set()
+        self._requested.set()
         try:
             with anyio.move_on_after(max(seconds, 0)):
                 await event.wait()
@@ -116,7 +116,7 @@ class Signals:
         """Listen for other processes as long as the block runs, from the first wait on."""
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
-            work = self._look_at_file if self._pools.sqlite else self._listen
+            work = self._watch_file if self._pools.sqlite else self._listen
             self._supervisor.start("signals", work, group=group)
             try:
                 yield
@@ -126,16 +126,16 @@ class Signals:
         if failure is not None:
             raise failure
 
-    async def _somebody_waits(self) -> None:
+    async def _wait_for_waiter(self) -> None:
         while not self._waiters:
-            self._wanted = anyio.Event()
-            await self._wanted.wait()
+            self._requested = anyio.Event()
+            await self._requested.wait()
 
-    async def _look_at_file(self) -> None:
+    async def _watch_file(self) -> None:
         while True:
             try:
                 with closing(sqlite3.connect(self._address(), uri=True, isolation_level=None)) as connection:
-                    await self._look(connection)
+                    await self._watch_connection(connection)
             except sqlite3.Error:  # waiters fall back on their own time limits
                 await self._clock.sleep(AWAY_SECONDS)
 
@@ -143,11 +143,11 @@ class Signals:
         """Return the file so that it is opened if it is there, and never made."""
         return self._pools.files.uri if self._pools.files is not None else ""
 
-    async def _look(self, connection: sqlite3.Connection) -> None:
+    async def _watch_connection(self, connection: sqlite3.Connection) -> None:
         seen, version = _data_version(connection), _user_version(connection)
         self.notify()  # commits before this connection were not seen
         while True:
-            await self._somebody_waits()
+            await self._wait_for_waiter()
             await self._clock.sleep(LOOK_SECONDS)
             now = _data_version(connection)
             if now == seen:
@@ -160,7 +160,7 @@ class Signals:
     async def _listen(self) -> None:
         import psycopg  # noqa: PLC0415 - 6 MiB that a process on SQLite does without
 
-        await self._somebody_waits()
+        await self._wait_for_waiter()
         while True:
             try:
                 await self._hear()

@@ -43,10 +43,10 @@ def _words(text: str) -> list[str]:
 def reach_from_flags(arguments: argparse.Namespace) -> AccessScope:
     """Return the access that the flags allow. Raises `ConfigurationError` that names the flag."""
     named = ("toolsets", "tools", "deny_tools", "servers")
-    given = {name: words for name in named if (words := getattr(arguments, name)) is not None}
-    if not given and not arguments.read_only:
+    options = {name: words for name in named if (words := getattr(arguments, name)) is not None}
+    if not options and not arguments.read_only:
         return AccessScope()
-    return AccessScope((restriction_from({**given, "read_only": arguments.read_only}, FLAGS),))
+    return AccessScope((restriction_from({**options, "read_only": arguments.read_only}, FLAGS),))
 
 
 def effective_reach(core: Core, flags: AccessScope) -> AccessScope:

@@ -151,8 +151,8 @@ class BearerAuthMiddleware:
             logger.debug("token_refused", why=refused.why)
             return unauthorized_response(self._metadata, "invalid_token", f"The token is not accepted: {refused.why}.")
         except KeysUnavailableError:
-            said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
-            return JSONResponse(said, status_code=503, headers={"Retry-After": "10"})
+            error_body = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
+            return JSONResponse(error_body, status_code=503, headers={"Retry-After": "10"})
         if READ not in verified.caller.scopes:
             return insufficient_scope_response(self._metadata, READ)
         scope["user"] = AuthenticatedUser(verified)
@@ -175,12 +175,12 @@ class LoopbackOnlyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in that no proxy has passed on."""
         if any(FORWARDED.fullmatch(name) for name in Headers(scope=scope)):
-            said = {
+            error_body = {
                 "error": "access_denied",
                 "error_description": "This came through a proxy, and no authentication is configured. "
                 "Set VPSOPS_HTTP_TOKENS_FILE or VPSOPS_OAUTH_ISSUER.",
             }
-            await JSONResponse(said, status_code=403)(scope, receive, send)
+            await JSONResponse(error_body, status_code=403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -188,22 +188,22 @@ class LoopbackOnlyMiddleware:
 def unauthorized_response(metadata: str, error: str = "", description: str = "") -> Response:
     """Return a 401 that explains how to get a token (RFC 6750, RFC 9728); no error is named when no token was sent."""
     words = {"error": error, "error_description": description, "scope": " ".join(SCOPES), "resource_metadata": metadata}
-    said = {"error": error or "invalid_request", "error_description": description or "A bearer token is needed."}
-    return JSONResponse(said, status_code=401, headers={"WWW-Authenticate": _bearer(words)})
+    error_body = {"error": error or "invalid_request", "error_description": description or "A bearer token is needed."}
+    return JSONResponse(error_body, status_code=401, headers={"WWW-Authenticate": _bearer(words)})
 
 
 def insufficient_scope_response(metadata: str, scope: str) -> Response:
     """Return a 403 that names the missing scope, so that a client can ask its human for it."""
-    wanted = " ".join(SCOPES) if scope == WRITE else scope
+    scopes = " ".join(SCOPES) if scope == WRITE else scope
     description = f"The token lacks the scope {scope}."
     words = {
         "error": "insufficient_scope",
         "error_description": description,
-        "scope": wanted,
+        "scope": scopes,
         "resource_metadata": metadata,
     }
-    said: dict[str, Any] = {"error": "insufficient_scope", "error_description": description}
-    return JSONResponse(said, status_code=403, headers={"WWW-Authenticate": _bearer(words)})
+    error_body: dict[str, Any] = {"error": "insufficient_scope", "error_description": description}
+    return JSONResponse(error_body, status_code=403, headers={"WWW-Authenticate": _bearer(words)})
 
 
 def _bearer(words: dict[str, str]) -> str:

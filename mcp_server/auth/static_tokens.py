@@ -189,7 +189,7 @@ def _known(path: Path, number: int, written: object) -> StaticToken:
     try:
         entry = TokenEntry.model_validate(written)
     except ValidationError as error:
-        raise _wrong(path, f"token {number}: {_said(error)}") from None
+        raise _wrong(path, f"token {number}: {_fault_text(error)}") from None
     caller = Caller(
         human=entry.names[0],
         subject=entry.subject,
@@ -209,7 +209,7 @@ def _alias(word: str) -> str:
     return "" if looks_like_slack(word) else word
 
 
-def _said(error: ValidationError) -> str:
+def _fault_text(error: ValidationError) -> str:
     """Describe a token's fault, without quoting it: names of toolsets and servers are no secret."""
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == CUSTOM:

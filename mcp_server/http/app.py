@@ -210,7 +210,7 @@ class McpEndpoint:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         last: Message = {}
 
-        async def told(message: Message) -> None:
+        async def record(message: Message) -> None:
             nonlocal last
             last = message
             await send(message)
@@ -218,7 +218,7 @@ class McpEndpoint:
         with anyio.CancelScope() as cancelled:
             self._streams.add(cancelled)
             try:
-                await self._app(scope, receive, told)
+                await self._app(scope, receive, record)
             finally:
                 self._streams.discard(cancelled)
         if cancelled.cancelled_caught and (last.get("type") == "http.response.start" or last.get("more_body")):

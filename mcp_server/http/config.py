@@ -56,8 +56,8 @@ def http_config_from(
 
 def state_keys(settings: Settings) -> tuple[bytes, ...]:
     """Return the keys that seal open questions, the first for new ones. Raises `ConfigurationError` for short ones."""
-    given = settings.state_key.get_secret_value() if settings.state_key else ""
-    keys = _listed(given)
+    state_key = settings.state_key.get_secret_value() if settings.state_key else ""
+    keys = _listed(state_key)
     if any(len(key) < SHORTEST_KEY for key in keys):
         raise ConfigurationError(
             f"VPSOPS_STATE_KEY needs {SHORTEST_KEY} characters or more.",
@@ -84,8 +84,8 @@ def _trust(settings: Settings, url: str, sock: socket.socket) -> IssuerConfig | 
     )
 
 
-def _check_url(name: str, url: str, given: str) -> None:
-    if not given:
+def _check_url(name: str, url: str, configured: str) -> None:
+    if not configured:
         return
     try:
         check_address(url)

@@ -23,9 +23,9 @@ EXAMPLE: Final = "127.0.0.1:8900"
 logger = structlog.get_logger(__name__)
 
 
-def run_http(settings: Settings, given: str, options: ServerOptions) -> None:
+def run_http(settings: Settings, address: str, options: ServerOptions) -> None:
     """Serve over HTTP until a signal. Raises `ConfigurationError` before anything is served, `StorageError`."""
-    host, port = address_of(given, EXAMPLE)
+    host, port = address_of(address, EXAMPLE)
     with listen(host, port) as sock:
         run_server(_main, settings, http_config_from(settings, sock, SystemClock(), host), sock, options)
 

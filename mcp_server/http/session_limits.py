@@ -182,5 +182,5 @@ class CallerLimits:
 
 def _refusal(words: str, status: int, code: int) -> Response:
     """Return a refusal as the SDK has its own."""
-    said = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words}}
-    return JSONResponse(said, status_code=status, headers={"Retry-After": "5"})
+    error_body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words}}
+    return JSONResponse(error_body, status_code=status, headers={"Retry-After": "5"})

@@ -105,10 +105,10 @@ def note_text(change: Change) -> str:
     """Return the reason for a change's state; the words of those who decided are quoted."""
     reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
     notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
-    said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
+    text = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
     also = f"An approver's note: {quote(notes[-1], LONGEST_REASON)}" if notes else ""
     how = f"It was {sanitize(change.confirmed, LONGEST_LISTED)}." if change.confirmed else ""
-    return join_nonempty((sanitize(change.note, LONGEST_NOTE), how, said, also), " ")
+    return join_nonempty((sanitize(change.note, LONGEST_NOTE), how, text, also), " ")
 
 
 def title(change: Change) -> str:
@@ -133,7 +133,7 @@ def next_action(change: Change, *, tools: bool) -> str:
     if step in {NextStep.CONFIRM, NextStep.WAIT_FOR_APPROVAL}:
         return _waiting(change, tools=tools)
     if step is NextStep.WAIT:
-        return f"Do not ask for it again. {_look(change, tools=tools)}"
+        return f"Do not ask for it again. {_wait_hint(change, tools=tools)}"
     if step is NextStep.REVIEW_FAILURE:
         return AFTER_FAILURE.get(change.operation, "Look at the server with vps_get before asking again.")
     return ACTIONS.get(phase, "")
@@ -162,7 +162,7 @@ ACTIONS = {
 }
 
 
-def _look(change: Change, *, tools: bool) -> str:
+def _wait_hint(change: Change, *, tools: bool) -> str:
     if tools:
         return "vps_change_wait tells when it is there."
     return "vps_list shows when it is there." if change.operation == "create" else "vps_get shows when it is there."

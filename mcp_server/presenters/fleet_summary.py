@@ -98,14 +98,14 @@ def summarize_states(servers: Sequence[Server], lacking: str = "") -> Content:
 
 
 def _brief(server: Server) -> JsonValue:
-    told = {
+    summary = {
         "id": server.id,
         "hostname": server.hostname,
         "state": server.state,
         "plan": server.plan,
         "region": server.region,
     }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in summary.items() if value is not None}
 
 
 def summarize_changes(changes: Sequence[Change], now: datetime, hours: float, *, tools: bool) -> Content:
@@ -117,17 +117,17 @@ def summarize_changes(changes: Sequence[Change], now: datetime, hours: float, *,
     return _cleaned(
         {
             "hours": hours,
-            "open": [_told(change, tools=tools) for change in still[:MANY]],
+            "open": [_change_summary(change, tools=tools) for change in still[:MANY]],
             "needs_a_person": sum(change.state is State.NEEDS_PERSON for change in still),
-            "ended": [_told(change, tools=tools) for change in ended[:MANY]],
+            "ended": [_change_summary(change, tools=tools) for change in ended[:MANY]],
             "ended_by_outcome": outcomes,
         }
     )
 
 
-def _told(change: Change, *, tools: bool) -> JsonValue:
-    shown = change_result(change, tools=tools).model_dump(mode="json", exclude_none=True, exclude={"result"})
-    return {**shown, "asked_by": change.actor.claim, "asked_at": change.created_at.isoformat(timespec="minutes")}
+def _change_summary(change: Change, *, tools: bool) -> JsonValue:
+    document = change_result(change, tools=tools).model_dump(mode="json", exclude_none=True, exclude={"result"})
+    return {**document, "asked_by": change.actor.claim, "asked_at": change.created_at.isoformat(timespec="minutes")}
 
 
 def changes_of_server(changes: Sequence[Change], server: Server) -> list[Change]:

@@ -43,16 +43,16 @@ def read_arguments(operation: Operation, asked: ReadArguments) -> Mapping[str, J
 
     Raises `InvalidInputError` for a cursor of another list.
     """
-    given = dict(asked.arguments)
+    arguments = dict(asked.arguments)
     if not issubclass(operation.arguments, ListArguments):
-        return given
-    limit, cursor = given.get("limit", 20), given.get("cursor")
+        return arguments
+    limit, cursor = arguments.get("limit", 20), arguments.get("cursor")
     if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < MOST:
-        given["limit"] = limit + 1
+        arguments["limit"] = limit + 1
     if isinstance(cursor, str) and cursor:
         place = decode_cursor(SERVERS, cursor).removeprefix(f"{walk_in(cursor)}{WALK}")
-        given["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
-    return given
+        arguments["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
+    return arguments
 
 
 def page_from(result: BaseModel, asked: ReadArguments) -> ResultPage:
@@ -94,10 +94,10 @@ def servers_page(listing: ServerList, asked: ReadArguments) -> ResultPage:
             ]
         body, shares = join_nonempty((_server_table(rows), counts_text), "\n"), (count, listing.total)
         if not listing.lacking:
-            return _told(body, content, after, shares)
+            return _page(body, content, after, shares)
         lacking = sanitize(listing.lacking, LONGEST_SAID)
         content["lacking"] = lacking
-        text, content = _told(body, content, after, shares, all_words="listed")
+        text, content = _page(body, content, after, shares, all_words="listed")
         return join_nonempty((text, lacking), " "), content
 
     return fit_rows(len(every), page, size_limit_for(asked)) if every else _none(listing, SERVERS)
@@ -109,7 +109,7 @@ def _counts_text(counts: Sequence[ServerCount]) -> str:
         count.by: [f"{sanitize(other.value, 40)} {other.servers}" for other in counts if other.by == count.by]
         for count in counts
     }
-    return join_nonempty((f"By {name}: {', '.join(said)}." for name, said in by.items()), "\n")
+    return join_nonempty((f"By {name}: {', '.join(notes)}." for name, notes in by.items()), "\n")
 
 
 def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
@@ -144,13 +144,13 @@ def _after(listing: ServerList, count: int, walk: str) -> str:
     return encode_cursor(SERVERS, f"{on}={listing.next_cursor}") if listing.next_cursor else ""
 
 
-def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> ResultPage:
-    shown, total = counts
+def _page(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> ResultPage:
+    count, total = counts
     if after:
         content["next_cursor"] = after
         which = f"cursor {quote(after, LONGEST_SAID)}" if len(after) <= LONGEST_SAID else "the next_cursor"
-        return f"{text}\n{shown} of {total}; pass {which} for more.", content
-    return f"{text}\n{total} {all_words}." if shown == total else f"{text}\nThe last of {total}.", content
+        return f"{text}\n{count} of {total}; pass {which} for more.", content
+    return f"{text}\n{total} {all_words}." if count == total else f"{text}\nThe last of {total}.", content
 
 
 def _none(listing: ServerList, what: str) -> ResultPage:
@@ -186,31 +186,31 @@ class CatalogueSection:
     name: str
     order: Callable[[BaseModel], str]
     words: Callable[[BaseModel], str]
-    tell: Callable[[Sequence[BaseModel]], ResultPage]
+    render: Callable[[Sequence[BaseModel]], ResultPage]
 
 
 def catalogue_page(listing: CatalogueSection, result: BaseModel, view: Projection) -> ResultPage:
     """Return a page of a catalogue, in its order. Raises `InvalidInputError` for a cursor of another list."""
     place = decode_cursor(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
-    wanted, lacking = view.name.lower(), sanitize(getattr(result, "lacking", ""), LONGEST_SAID)
-    rows = sorted((row for row in every if wanted in listing.words(row).lower()), key=listing.order)
+    name, lacking = view.name.lower(), sanitize(getattr(result, "lacking", ""), LONGEST_SAID)
+    rows = sorted((row for row in every if name in listing.words(row).lower()), key=listing.order)
     rest = [row for row in rows if listing.order(row) > place]
 
     def page(count: int) -> ResultPage:
-        text, content = listing.tell(rest[:count])
+        text, content = listing.render(rest[:count])
         after = encode_cursor(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
         if count < len(every):
             content["total"] = len(rows)
         if not lacking:
-            return _told(text, content, after, (count, len(rows)))
-        text, content = _told(text, content, after, (count, len(rows)), all_words="listed")
+            return _page(text, content, after, (count, len(rows)))
+        text, content = _page(text, content, after, (count, len(rows)), all_words="listed")
         return join_nonempty((text, lacking), " "), content
 
     if rest:
         return fit_rows(min(len(rest), MOST), page)
-    text, content = listing.tell([])
-    text = f"Nothing here matches {quote(view.name)}." if every and wanted else text
+    text, content = listing.render([])
+    text = f"Nothing here matches {quote(view.name)}." if every and name else text
     return join_nonempty((text, lacking), " "), {**content, "total": len(rows)}
 
 

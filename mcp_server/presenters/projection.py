@@ -75,13 +75,13 @@ def projection_model(operation: Operation) -> type[Arguments]:
     return PROJECTIONS.get(operation.name, NoArguments)
 
 
-def split_arguments(operation: Operation, given: Mapping[str, Json]) -> ReadArguments:
+def split_arguments(operation: Operation, arguments: Mapping[str, Json]) -> ReadArguments:
     """Sort a call's arguments, which its tool's signature has let pass, into the operation's own and the view."""
     model = projection_model(operation)
-    chosen = model.model_validate({name: value for name, value in given.items() if name in model.model_fields})
+    chosen = model.model_validate({name: value for name, value in arguments.items() if name in model.model_fields})
     view = Projection(
         fields=tuple(dict.fromkeys(getattr(chosen, "fields", ()))),
         name=getattr(chosen, "name", ""),
         cursor=getattr(chosen, "cursor", ""),
     )
-    return ReadArguments({name: value for name, value in given.items() if name not in model.model_fields}, view)
+    return ReadArguments({name: value for name, value in arguments.items() if name not in model.model_fields}, view)

@@ -79,9 +79,9 @@ def result_model(result: type[BaseModel]) -> type[BaseModel]:
 
 def structured_content(result: BaseModel) -> dict[str, JsonValue]:
     """Return the structured content of a read: known values, cleaned."""
-    shown = result_model(type(result))
+    model = result_model(type(result))
     lacking = {"lacking": result.lacking} if isinstance(result, ServerList) and result.lacking else {}
-    whole = result if shown is type(result) else shown.model_validate({**result.model_dump(), **lacking})
+    whole = result if model is type(result) else model.model_validate({**result.model_dump(), **lacking})
     return cast("dict[str, JsonValue]", sanitize_json(whole.model_dump(mode="json", exclude_none=True)))
 
 

@@ -49,10 +49,10 @@ NONE: Final = Candidates()
 
 def match_candidates(names: Candidates, typed: str) -> list[str]:
     """Return the candidates that match the typed text, prefixes before infixes."""
-    wanted = typed.strip().lower()
-    every = dict.fromkeys((*names.first, *names.more) if wanted else names.first)
-    starts = [name for name in every if name.lower().startswith(wanted)]
-    return starts + [name for name in every if wanted in name.lower() and not name.lower().startswith(wanted)]
+    typed_name = typed.strip().lower()
+    every = dict.fromkeys((*names.first, *names.more) if typed_name else names.first)
+    starts = [name for name in every if name.lower().startswith(typed_name)]
+    return starts + [name for name in every if typed_name in name.lower() and not name.lower().startswith(typed_name)]
 
 
 @dataclass(slots=True)
@@ -179,8 +179,8 @@ class Completions:
         if source and len(params.argument.value) <= LONGEST_VALUE and self._may(reader, source):
             names = await self._of(reader)[source].get(reader, self._clock)
         matches = match_candidates(names, params.argument.value)
-        shown = t.Completion(values=matches[:MOST], total=len(matches), has_more=len(matches) > MOST)
-        return t.CompleteResult(completion=shown)
+        completion = t.Completion(values=matches[:MOST], total=len(matches), has_more=len(matches) > MOST)
+        return t.CompleteResult(completion=completion)
 
     def _may(self, reader: ResourceReader, source: str) -> bool:
         if source in NEEDS:

@@ -96,12 +96,12 @@ async def data_messages(label: str, find: Callable[[], Awaitable[Content]], uri:
     return [text_message(f"Not there now: {label}. {why} Say so to your human, and do not guess.")]
 
 
-async def write_provision(ctx: PromptContext, given: Arguments) -> list[t.PromptMessage]:
+async def write_provision(ctx: PromptContext, arguments: Arguments) -> list[t.PromptMessage]:
     """Write how to make a server: the settled choices, the open ones, and the price."""
     reader = ctx.reader
-    wanted = ("hostname", "plan", "region", "os_template")
-    known = [f"{name} {quote(given[name])}" for name in (*wanted, "purpose") if name in given]
-    missing = [name for name in wanted if name not in given]
+    names = ("hostname", "plan", "region", "os_template")
+    known = [f"{name} {quote(arguments[name])}" for name in (*names, "purpose") if name in arguments]
+    missing = [name for name in names if name not in arguments]
     ask = f"Ask me for what is missing ({', '.join(missing)}), with the choices from the data and a suggestion."
     steps = (
         "Help me set up a new server with vps_create.",
@@ -113,7 +113,7 @@ async def write_provision(ctx: PromptContext, given: Arguments) -> list[t.Prompt
         RULES,
     )
     plans = await _plans(reader)
-    price = _price(plans, given.get("plan", ""))
+    price = _price(plans, arguments.get("plan", ""))
     return [
         text_message(join_nonempty((*steps, price), "\n")),
         *await data_messages("the plans and their monthly prices", _part(reader, "plans"), uris.PLANS),
@@ -147,9 +147,9 @@ def _price(plans: list[Plan], code: str) -> str:
     return f"The plan {quote(plan.code)} costs {cost} a month." if cost else "The plan's price is not known."
 
 
-async def write_incident(ctx: PromptContext, given: Arguments) -> list[t.PromptMessage]:
+async def write_incident(ctx: PromptContext, arguments: Arguments) -> list[t.PromptMessage]:
     """Write how to investigate a failing server, and which actions are safe."""
-    ref, symptom = given["server"], given.get("symptom", "")
+    ref, symptom = arguments["server"], arguments.get("symptom", "")
     steps = (
         f"Something is wrong with the server {quote(ref)}. Help me find out what, and what to do.",
         f"What was noticed: {quote(symptom, LONGEST_ARGUMENT)}." if symptom else "",
@@ -185,9 +185,9 @@ async def _about_server(ctx: PromptContext, ref: str) -> list[t.PromptMessage]:
     return [*messages, *usage, *await data_messages("its changes within a week", its_changes)]
 
 
-async def write_cost_review(ctx: PromptContext, given: Arguments) -> list[t.PromptMessage]:
+async def write_cost_review(ctx: PromptContext, arguments: Arguments) -> list[t.PromptMessage]:
     """Write how to go over what the servers cost."""
-    reader, region = ctx.reader, given.get("region", "")
+    reader, region = ctx.reader, arguments.get("region", "")
     where = f" in the region {quote(region)}" if region else ""
     steps = (
         f"Review what our servers{where} cost, from the data.",
@@ -206,9 +206,9 @@ async def write_cost_review(ctx: PromptContext, given: Arguments) -> list[t.Prom
     return [text_message(join_nonempty(steps, "\n")), *await data_messages("what the servers cost", find)]
 
 
-async def write_morning_report(ctx: PromptContext, given: Arguments) -> list[t.PromptMessage]:
+async def write_morning_report(ctx: PromptContext, arguments: Arguments) -> list[t.PromptMessage]:
     """Write how to report on the last hours."""
-    reader, hours = ctx.reader, _hours(given.get("hours", ""))
+    reader, hours = ctx.reader, _hours(arguments.get("hours", ""))
     steps = (
         f"Write a short report on our servers for the last {hours} hours, from the data, in plain words.",
         "Begin with what needs somebody: failed servers, changes that need a person, changes that wait for approval.",
@@ -307,20 +307,20 @@ async def get_prompt(
     prompt = PROMPTS.get(params.name)
     if prompt is None:
         raise sdk_compat.invalid_params_error(f"Unknown prompt: {sanitize(params.name)}")
-    given = check_arguments(prompt.definition, params.arguments or {})
+    arguments = check_arguments(prompt.definition, params.arguments or {})
     ctx = PromptContext(readers.of(context), readers.change_tools)
     try:
-        messages = await prompt.write(ctx, given)
+        messages = await prompt.write(ctx, arguments)
     except InvalidInputError as error:
         raise sdk_compat.invalid_params_error(str(error)) from None
     return t.GetPromptResult(description=prompt.definition.description, messages=messages)
 
 
-def check_arguments(prompt: t.Prompt, given: Arguments) -> dict[str, str]:
+def check_arguments(prompt: t.Prompt, arguments: Arguments) -> dict[str, str]:
     """Return a prompt's arguments, without the empty ones. Raises the protocol's error for invalid ones."""
     known = {argument.name: argument for argument in prompt.arguments or ()}
-    unknown = [sanitize(name) for name in given if name not in known]
-    kept = {name: value.strip() for name, value in given.items() if value.strip()}
+    unknown = [sanitize(name) for name in arguments if name not in known]
+    kept = {name: value.strip() for name, value in arguments.items() if value.strip()}
     long = [name for name, value in kept.items() if len(value) > LONGEST_ARGUMENT]
     missing = [name for name, argument in known.items() if argument.required and name not in kept]
     for wrong, what in ((unknown, "does not take"), (long, "takes less text in"), (missing, "needs")):

@@ -118,5 +118,5 @@ def state_from(change: Change) -> str:
 
 def read_state(state: str) -> tuple[str, str]:
     """Return the change's id and the digest that were shown; the seal vouches for the form."""
-    given = json.loads(state)
-    return str(given["change"]), str(given["digest"])
+    document = json.loads(state)
+    return str(document["change"]), str(document["digest"])

@@ -74,8 +74,8 @@ class ToolCall:
     @property
     def answer(self) -> FormAnswer | None:
         """The answer that came with a second call."""
-        given = (self.params.input_responses or {}).get(QUESTION)
-        return form_answer_from(given) if isinstance(given, t.ElicitResult) else None
+        answer = (self.params.input_responses or {}).get(QUESTION)
+        return form_answer_from(answer) if isinstance(answer, t.ElicitResult) else None
 
     async def push(self, question: ConfirmationForm, *, seconds: float) -> FormAnswer | None:
         """Ask and wait (old era); None when the client cannot or will not answer, or on time-out."""
@@ -112,9 +112,9 @@ def can_ask(context: Context) -> bool:
     return is_new_era(context) or context.session.can_send_request
 
 
-def form_answer_from(given: t.ElicitResult) -> FormAnswer:
+def form_answer_from(result: t.ElicitResult) -> FormAnswer:
     """Return a client's answer to a form."""
-    return FormAnswer(action=given.action, content=dict(given.content or {}))
+    return FormAnswer(action=result.action, content=dict(result.content or {}))
 
 
 def question_result(question: ConfirmationForm, state: str) -> t.InputRequiredResult:
@@ -179,8 +179,8 @@ def resource_not_found_error(context: Context, uri: str, why: str = "") -> MCPEr
     """Return the protocol error for a missing resource, as the client's revision has it."""
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
     code = t.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
-    shown = uri[:LONGEST_URI]
-    return MCPError(code, f"Resource not found: {sanitize(why or shown, LONGEST_URI)}", {"uri": shown})
+    shortened = uri[:LONGEST_URI]
+    return MCPError(code, f"Resource not found: {sanitize(why or shortened, LONGEST_URI)}", {"uri": shortened})
 
 
 def unreadable_error(uri: str, why: str) -> MCPError:

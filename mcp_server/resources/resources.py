@@ -115,8 +115,8 @@ def as_text(content: Mapping[str, JsonValue]) -> str:
 
 async def read_servers(_: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return a page of servers, with the address of the next."""
-    wanted = {"cursor": address.ref} if address.ref else {}
-    page = await reader.read("list", limit=PAGE, **wanted)
+    arguments = {"cursor": address.ref} if address.ref else {}
+    page = await reader.read("list", limit=PAGE, **arguments)
     content = structured_content(page)
     if isinstance(page, ServerList) and page.next_cursor is not None:
         content["next"] = page_uri(page.next_cursor)
@@ -164,10 +164,10 @@ async def read_audit(readers: ResourceReaders, reader: ResourceReader, _: Resour
         people = reader.people
         records = await database.read(lambda connection: newest_of(connection, people, RECORDS, teams))
     if reader.caller.reach.sight:  # a record about no change cannot be attributed to a server in sight
-        shown = {
+        visible = {
             read_change.id for read_change in await reader.core.changes.list(limit=SHOWN_CHANGES, scope=reader.scope)
         }
-        records = [record for record in records if record.change_id in shown]
+        records = [record for record in records if record.change_id in visible]
     trail: BaseModel = audit_trail_from(records, readers.core.settings.mcp_audit)
     return ResourceContent(trail.model_dump(mode="json", exclude_none=True))
 

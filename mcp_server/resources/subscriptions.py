@@ -46,7 +46,7 @@ class Subscriber:
         self._scope = anyio.CancelScope()
         self._closed = False
         self._leave = live.bus.subscribe(self._hear)
-        live.core.supervisor.start_once("subscriber", self._tell, group=live.group)
+        live.core.supervisor.start_once("subscriber", self._send_pending, group=live.group)
 
     async def add(self, uri: str) -> None:
         """Listen for one more resource; a second time is nothing. Raises as `Live.watch` does."""
@@ -85,7 +85,7 @@ class Subscriber:
             self._pending[event.uri] = None
             self._wake.set()
 
-    async def _tell(self) -> None:
+    async def _send_pending(self) -> None:
         """Send pending updates one at a time; repeated updates of a resource are coalesced."""
         with self._scope:
             while True:
@@ -162,12 +162,12 @@ async def listen(
     shutdown: Shutdown,
 ) -> t.SubscriptionsListenResult:
     """Answer `subscriptions/listen`: a stream until the client closes it. Unavailable resources are left out."""
-    wanted = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
-    if len(wanted) > MAX_EACH:
+    requested = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
+    if len(requested) > MAX_EACH:
         raise sdk_compat.invalid_params_error(f"A stream may listen for {MAX_EACH} resources.")
     if live.streams.total() >= MAX_STREAMS or live.streams[reader.principal] >= MAX_STREAMS_EACH:
         raise MCPError(t.INTERNAL_ERROR, "Too many streams are open. Close some, or try again later.")
-    async with _watching(live, reader, wanted) as uris:
+    async with _watching(live, reader, requested) as uris:
         stream = ListenHandler(FilteredBus(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
         filtered = params.notifications.model_copy(update={"resource_subscriptions": uris or None})
         call_off = _end_in_time(live, reader, shutdown, stream)
@@ -178,12 +178,12 @@ async def listen(
 
 
 @asynccontextmanager
-async def _watching(live: UpdatePublisher, reader: ResourceReader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
+async def _watching(live: UpdatePublisher, reader: ResourceReader, uris: Sequence[str]) -> AsyncIterator[list[str]]:
     """Watch the available ones of some resources. Raises the protocol's error when that is unknown at the moment."""
     watches: dict[str, Release] = {}
     live.streams[reader.principal] += 1
     try:
-        for uri in wanted:
+        for uri in uris:
             with suppress(InvalidInputError, UnknownChangeError, NotAllowedError):
                 watches[uri] = await live.watch(reader, uri)
         yield list(watches)

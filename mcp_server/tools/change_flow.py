@@ -70,8 +70,8 @@ class CallContext:
 
     def for_caller(self, caller: Caller) -> "CallContext":
         """Return the context narrowed to what `caller` may see, without naming tools that it lacks."""
-        told = all(caller.reach.allows(tool) for tool in ("vps_change_get", "vps_change_wait"))
-        return replace(self, scope=scope_of(self.core, caller), change_tools=self.change_tools and told)
+        can_follow = all(caller.reach.allows(tool) for tool in ("vps_change_get", "vps_change_wait"))
+        return replace(self, scope=scope_of(self.core, caller), change_tools=self.change_tools and can_follow)
 
 
 def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Request:
@@ -134,8 +134,8 @@ def _is_same(request: Request, first: Change) -> bool:
 
 
 def _details(arguments: Mapping[str, Json]) -> dict[str, Json]:
-    given = {key: value for key, value in arguments.items() if key != "server" and value not in (None, [], (), "")}
-    return {key: value.strip().lower() if isinstance(value, str) else value for key, value in given.items()}
+    options = {key: value for key, value in arguments.items() if key != "server" and value not in (None, [], (), "")}
+    return {key: value.strip().lower() if isinstance(value, str) else value for key, value in options.items()}
 
 
 async def _ask(ctx: CallContext, call: ToolCall, change: Change) -> ToolResult:
@@ -182,20 +182,20 @@ def _life(ctx: CallContext, change: Change) -> float:
 
 
 async def _answered(ctx: CallContext, call: ToolCall) -> ToolResult:
-    shown = read_state(call.state)
+    state = read_state(call.state)
     if call.answer is not None:
-        return await _decide(ctx, call, shown, call.answer)
+        return await _decide(ctx, call, state, call.answer)
     too_fast = await ctx.core.admission.admit(Request(call.tool, call.arguments, ctx.actor(call), ORIGIN))
     if too_fast is not None:
         return results.refused_result(too_fast, tools=ctx.change_tools)
-    change = await ctx.core.changes.get(shown[0], scope=ctx.scope)
+    change = await ctx.core.changes.get(state[0], scope=ctx.scope)
     if change.state is State.HELD:
         return await _ask(ctx, call, change)
     return await continue_change(ctx, call, change)
 
 
-async def _decide(ctx: CallContext, call: ToolCall, shown: tuple[str, str], answer: FormAnswer | None) -> ToolResult:
-    change_id, digest = shown
+async def _decide(ctx: CallContext, call: ToolCall, state: tuple[str, str], answer: FormAnswer | None) -> ToolResult:
+    change_id, digest = state
     gate, actor = ctx.core.gate, ctx.actor(call)
     try:
         if answer is not None and is_yes(answer):

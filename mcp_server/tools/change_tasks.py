@@ -56,13 +56,13 @@ class ChangeTasks:
         answer = _elicited(answers.get(question_key(change)))
         if answer is None or not awaits_own_human(change) or not sdk_compat.can_ask(context):
             return True
-        given, actor, scope = sdk_compat.form_answer_from(answer), self._actor(context), self._scope(context)
+        form_answer, actor, scope = sdk_compat.form_answer_from(answer), self._actor(context), self._scope(context)
         gate = self.ctx.core.gate
         with suppress(StaleChangeError):
-            if is_yes(given):
+            if is_yes(form_answer):
                 await gate.confirm(change.id, actor, change.digest, evidence=confirmation_evidence(actor), scope=scope)
             else:
-                await gate.cancel(change.id, actor, reason=refusal_reason(given), scope=scope)
+                await gate.cancel(change.id, actor, reason=refusal_reason(form_answer), scope=scope)
         return True
 
     async def cancel(self, context: sdk_compat.Context, task_id: str) -> bool:
@@ -101,8 +101,8 @@ class ChangeTasks:
             raise MCPError(t.INVALID_REQUEST, what)
 
 
-def _elicited(given: Json) -> t.ElicitResult | None:
+def _elicited(document: Json) -> t.ElicitResult | None:
     try:
-        return t.ElicitResult.model_validate(given)
+        return t.ElicitResult.model_validate(document)
     except ValidationError:
         return None

@@ -86,19 +86,19 @@ def parse_arguments(arguments: type[A], call: ToolCall) -> A:
 
 async def list_changes(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """List changes, newest first."""
-    wanted = parse_arguments(ChangesArguments, call)
-    page = await ctx.core.changes.page(query_from(wanted), scope=ctx.scope)
-    return results.text_result(*changes_page(page, _nothing(wanted)))
+    arguments = parse_arguments(ChangesArguments, call)
+    page = await ctx.core.changes.page(query_from(arguments), scope=ctx.scope)
+    return results.text_result(*changes_page(page, _nothing(arguments)))
 
 
-def query_from(wanted: ChangesArguments) -> ChangeQuery:
+def query_from(arguments: ChangesArguments) -> ChangeQuery:
     """Return the query for changes. Raises `InvalidInputError` for a cursor of another list."""
     return ChangeQuery(
-        open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
-        states=(wanted.state,) if wanted.state else (),
-        server=wanted.server,
-        after=position_from(wanted.cursor),
-        limit=wanted.limit,
+        open_only=arguments.open_only if arguments.open_only is not None else not arguments.state,
+        states=(arguments.state,) if arguments.state else (),
+        server=arguments.server,
+        after=position_from(arguments.cursor),
+        limit=arguments.limit,
     )
 
 
@@ -127,10 +127,10 @@ def _unreadable(ids: Sequence[str]) -> str:
     return f"Cannot be read by this version of vpsops: {', '.join(ids[:UNREADABLE_SHOWN])}{more}."
 
 
-def _nothing(wanted: ChangesArguments) -> str:
-    if wanted.state or wanted.server or wanted.cursor:
+def _nothing(arguments: ChangesArguments) -> str:
+    if arguments.state or arguments.server or arguments.cursor:
         return "No changes match."
-    if wanted.open_only is False:
+    if arguments.open_only is False:
         return "There are no changes yet."
     return "No changes are open. Ended ones are listed with open_only false, or by their state."
 
@@ -148,17 +148,17 @@ async def get_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 
 async def wait_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Wait for a change, with progress."""
-    wanted = parse_arguments(WaitArguments, call)
-    change = await ctx.core.changes.get(wanted.change, scope=ctx.scope)
-    result = await follow_change(ctx, call, change, wanted.seconds)
+    arguments = parse_arguments(WaitArguments, call)
+    change = await ctx.core.changes.get(arguments.change, scope=ctx.scope)
+    result = await follow_change(ctx, call, change, arguments.seconds)
     return result.model_copy(update={"is_error": False})
 
 
 async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Cancel a change of this asker that was not sent yet."""
-    wanted = parse_arguments(CancelArguments, call)
+    arguments = parse_arguments(CancelArguments, call)
     actor = ctx.actor(call)
-    cancelled = await ctx.core.gate.cancel(wanted.change, actor, reason=wanted.reason, scope=ctx.scope)
+    cancelled = await ctx.core.gate.cancel(arguments.change, actor, reason=arguments.reason, scope=ctx.scope)
     return results.change_tool_result(cancelled, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
 

@@ -101,15 +101,15 @@ OUTLOOKS: Final = {
 
 def check_text(run: DryRun) -> str:
     """Return the outlook in a few lines."""
-    shown = check_result(run)
-    what = f"{shown.operation} {shown.server.hostname}"
-    if shown.refused:
-        return f"{what} would be refused. {shown.refused}"
+    outcome = check_result(run)
+    what = f"{outcome.operation} {outcome.server.hostname}"
+    if outcome.refused:
+        return f"{what} would be refused. {outcome.refused}"
     lines = (
         f"{what} would be taken; nobody was asked, and nothing is stored.",
-        f"Who must agree: {shown.agree}.",
-        f"Effect: {shown.effect}" if shown.effect else "",
-        f"Cost: {shown.cost}." if shown.cost else "",
+        f"Who must agree: {outcome.agree}.",
+        f"Effect: {outcome.effect}" if outcome.effect else "",
+        f"Cost: {outcome.cost}." if outcome.cost else "",
         f"Then call {PREFIX}{run.change.operation} to ask for it.",
     )
     return join_nonempty(lines, "\n")

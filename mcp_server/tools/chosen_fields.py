@@ -28,5 +28,5 @@ async def fill_fields(
         request = Request("get", {}, ctx.actor(call), ORIGIN)
         servers = await ctx.core.servers.in_full(request, result.servers, MOST, lacks, scope=ctx.scope)
     counts = {name: sum(getattr(server, name) is None for server in servers) for name in names}
-    told = ", ".join(f"{name} of {count}" for name, count in counts.items() if count)
-    return result.replaced(servers).without(f"Not known: {told}." if told else "")
+    missing = ", ".join(f"{name} of {count}" for name, count in counts.items() if count)
+    return result.replaced(servers).without(f"Not known: {missing}." if missing else "")

@@ -73,9 +73,9 @@ def _meta(meta: Params) -> Params:
 
 def _tool(params: Params) -> Params:
     name = params.get("name")
-    given: Json = params.get("arguments")
+    arguments: Json = params.get("arguments")
     signature = SIGNATURES.get(name) if isinstance(name, str) else None
-    return {**params, "arguments": (signature or Signature("", {})).read(given)}
+    return {**params, "arguments": (signature or Signature("", {})).read(arguments)}
 
 
 def _prompt(params: Params) -> Params:
@@ -93,8 +93,8 @@ def _completion(params: Params) -> Params:
     if isinstance(read_argument, dict):
         value = read_argument.get("value")
         read_argument["value"] = "" if is_empty(value) else _text("A completion", "value", value)
-    given = context.get("arguments") if isinstance(context, dict) else None
-    known = {key: _text("A completion", key, value) for key, value in Signature("", {}).read(given).items()}
+    arguments = context.get("arguments") if isinstance(context, dict) else None
+    known = {key: _text("A completion", key, value) for key, value in Signature("", {}).read(arguments).items()}
     return {**params, "argument": read_argument, **({"context": {"arguments": known}} if context is not None else {})}
 
 

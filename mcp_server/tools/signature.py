@@ -37,13 +37,13 @@ class Signature:
     properties: Mapping[str, Schema]
     required: frozenset[str] = frozenset()
 
-    def read(self, given: Json) -> dict[str, Json]:
+    def read(self, document: Json) -> dict[str, Json]:
         """Return arguments in the types of the schema; values that need a guess stay unchanged.
 
         Missing, null and empty are equal; JSON text is decoded; a number may be a text. A value other than an object is
         put under `arguments`, which no tool takes.
         """
-        arguments = _object(given)
+        arguments = _object(document)
         if set(arguments) == {ARGUMENTS} and ARGUMENTS not in self.properties:
             arguments = _object(arguments[ARGUMENTS])
         read = {name: _read(self.properties.get(name, {}), value) for name, value in arguments.items()}
@@ -84,10 +84,10 @@ class Signature:
             return (
                 ""
                 if fits(schema, value)
-                else f"{name}: must be {describe_schema(schema)}, not {_shown(find_misfit(schema, value))}."
+                else f"{name}: must be {describe_schema(schema)}, not {_quoted(find_misfit(schema, value))}."
             )
         if name == ARGUMENTS:
-            return f"{ARGUMENTS}: must be a JSON object, not {_shown(value)}."
+            return f"{ARGUMENTS}: must be a JSON object, not {_quoted(value)}."
         near = get_close_matches(_snake(name), list(self.properties), n=1)
         return (
             f"{sanitize(name, LONGEST_NAME)}: there is no such argument.{f' Did you mean {near[0]}?' if near else ''}"
@@ -99,8 +99,8 @@ def is_empty(value: Json) -> bool:
     return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
 
 
-def _object(given: Json) -> dict[str, Json]:
-    unwrapped = _from_json(_from_json(given, "{"), "[")
+def _object(document: Json) -> dict[str, Json]:
+    unwrapped = _from_json(_from_json(document, "{"), "[")
     if is_empty(unwrapped):
         return {}
     return dict(unwrapped) if isinstance(unwrapped, dict) else {ARGUMENTS: unwrapped}
@@ -251,7 +251,7 @@ def _words(schema: Schema) -> Sequence[str]:
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def _shown(value: Json) -> str:
+def _quoted(value: Json) -> str:
     """Return a value as a refusal quotes it: data, on one line, no longer than identifies the value."""
     if isinstance(value, list | dict):
         return f"a list of {len(value)}" if isinstance(value, list) else "an object"

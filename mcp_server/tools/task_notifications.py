@@ -42,32 +42,32 @@ def serve_task_notifications(server: Server[Any], tasks: TaskStore) -> None:
     async def handle(
         context: sdk_compat.Context, params: t.SubscriptionsListenRequestParams
     ) -> t.SubscriptionsListenResult:
-        wanted = _wanted(params.notifications)
-        if wanted is None:
+        task_ids = requested_task_ids(params.notifications)
+        if task_ids is None:
             return await listen(context, params)
         require_client_extension(context, EXTENSION)
-        told = TaskNotificationSession(context, tasks, await _known(tasks, context, wanted), params.notifications)
-        return await listen(replace(context, session=cast("ServerSession", told)), told.widened(params))
+        session = TaskNotificationSession(context, tasks, await _known(tasks, context, task_ids), params.notifications)
+        return await listen(replace(context, session=cast("ServerSession", session)), session.widened(params))
 
     server.add_request_handler(LISTEN, t.SubscriptionsListenRequestParams, handle)
 
 
-def _wanted(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
+def requested_task_ids(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
     """Return the tasks that a stream reports on. Raises the protocol's error unless they are a list of ids."""
-    given = (asked.model_extra or {}).get(IDS)
-    if given is None:
+    task_ids = (asked.model_extra or {}).get(IDS)
+    if task_ids is None:
         return None
-    fits = isinstance(given, list) and len(given) <= MAX_TASKS
-    if not fits or not all(isinstance(ident, str) and len(ident) <= LONGEST_ID for ident in given):
+    fits = isinstance(task_ids, list) and len(task_ids) <= MAX_TASKS
+    if not fits or not all(isinstance(ident, str) and len(ident) <= LONGEST_ID for ident in task_ids):
         raise sdk_compat.invalid_params_error(f"{IDS} must be a list of at most {MAX_TASKS} ids.")
-    return tuple(dict.fromkeys(given))
+    return tuple(dict.fromkeys(task_ids))
 
 
-async def _known(tasks: TaskStore, context: sdk_compat.Context, wanted: Sequence[str]) -> dict[str, str]:
+async def _known(tasks: TaskStore, context: sdk_compat.Context, task_ids: Sequence[str]) -> dict[str, str]:
     """Return the caller's own tasks among those wanted, by the address of the change behind each."""
     results: dict[str, str] = {}
     with suppress(VpsopsError):  # unreadable tasks are left out of the acknowledgement
-        results = {change_uri(ident): ident for ident in wanted if await tasks.find(context, ident) is not None}
+        results = {change_uri(ident): ident for ident in task_ids if await tasks.find(context, ident) is not None}
     return results
 
 
@@ -101,17 +101,17 @@ class TaskNotificationSession:
             return
         uri = notification.params.uri if isinstance(notification, t.ResourceUpdatedNotification) else ""
         if uri in self._known:
-            await self._tell(self._known[uri], notification, related_request_id)
+            await self._send_task(self._known[uri], notification, related_request_id)
         if not uri or uri in self._asked:
             await send(notification, related_request_id)
 
-    async def _tell(self, task_id: str, cause: Any, related: t.RequestId | None) -> None:
+    async def _send_task(self, task_id: str, cause: Any, related: t.RequestId | None) -> None:
         with suppress(VpsopsError):  # one that cannot be read now is reported next time, and polled meanwhile
             task = await self._tasks.find(self._context, task_id)
             if task is not None:
                 meta: dict[str, Json] = {"_meta": cause.params.meta} if cause.params.meta else {}
-                told = TaskNotification(params={**task_details(task), **meta})
-                await self._context.session.send_notification(cast("t.ServerNotification", told), related)
+                notification = TaskNotification(params={**task_details(task), **meta})
+                await self._context.session.send_notification(cast("t.ServerNotification", notification), related)
 
     def _acknowledged(
         self, notification: t.SubscriptionsAcknowledgedNotification
@@ -119,8 +119,8 @@ class TaskNotificationSession:
         honoured = notification.params.notifications
         heard = honoured.resource_subscriptions or []
         tasks = [task for uri, task in self._known.items() if uri in heard]
-        shown = honoured.model_copy(
+        filtered = honoured.model_copy(
             update={"resource_subscriptions": [uri for uri in heard if uri in self._asked] or None, IDS: tasks}
         )
-        params = notification.params.model_copy(update={"notifications": shown})
+        params = notification.params.model_copy(update={"notifications": filtered})
         return notification.model_copy(update={"params": params})

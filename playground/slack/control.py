@@ -254,7 +254,7 @@ def add_routes(app: web.Application, workspace: SimulatedWorkspace) -> None:
         _loopback_only(request)
         return await _obey(workspace, request)
 
-    async def look(request: web.Request) -> web.StreamResponse:
+    async def read_part(request: web.Request) -> web.StreamResponse:
         _loopback_only(request)
         try:
             return web.json_response(LOOKS[request.match_info["what"]](workspace, request))
@@ -262,7 +262,7 @@ def add_routes(app: web.Application, workspace: SimulatedWorkspace) -> None:
             return web.json_response({"ok": False, "error": f"unknown: {missing}"}, status=404)
 
     app.router.add_post("/_sim/{order}", order)
-    app.router.add_get("/_sim/{what}", look)
+    app.router.add_get("/_sim/{what}", read_part)
 
 
 def _loopback_only(request: web.Request) -> None:

@@ -55,7 +55,7 @@ class Control:
             raise HTTPException(422, "since: a number is wanted")
         journal = self._simulator.journal
         entries = journal.entries(since=int(since), operation=request.query_params.get("operation"))
-        return JSONResponse({"requests": [entry.shown() for entry in entries], "total": journal.total})
+        return JSONResponse({"requests": [entry.as_json() for entry in entries], "total": journal.total})
 
     async def effects(self, request: Request) -> Response:
         """Return the effects, oldest first, and exact counts by operation."""
@@ -105,16 +105,16 @@ class Control:
 
     async def read_server(self, request: Request) -> Response:
         """Return a server's real state, by id or hostname."""
-        return JSONResponse(truth(self._found(request), self._simulator.world.time.seconds()))
+        return JSONResponse(truth(self._server(request), self._simulator.world.time.seconds()))
 
     async def change_server(self, request: Request) -> Response:
         """Change or delete a server outside the API."""
-        wanted = await validated(Override, request)
-        world, server = self._simulator.world, self._found(request)
-        if wanted.delete:
+        override = await validated(Override, request)
+        world, server = self._simulator.world, self._server(request)
+        if override.delete:
             world.remove(server)
             return JSONResponse({"deleted": server.id})
-        changed = world.override(server, wanted.status, wanted.hostname, wanted.display_name)
+        changed = world.override(server, override.status, override.hostname, override.display_name)
         return JSONResponse(truth(changed, world.time.seconds()))
 
     async def read_time(self, request: Request) -> Response:
@@ -125,13 +125,13 @@ class Control:
 
     async def shift_time(self, request: Request) -> Response:
         """Change the speed, jump ahead, or both."""
-        wanted = await validated(Shift, request)
-        if wanted.speed:
-            self._simulator.world.time.set_speed(wanted.speed)
-        self._simulator.world.time.advance(wanted.advance)
+        shift = await validated(Shift, request)
+        if shift.speed:
+            self._simulator.world.time.set_speed(shift.speed)
+        self._simulator.world.time.advance(shift.advance)
         return await self.read_time(request)
 
-    def _found(self, request: Request) -> SimulatedServer:
+    def _server(self, request: Request) -> SimulatedServer:
         server = self._simulator.world.find(request.path_params["server"])
         if server is None:
             raise HTTPException(404, "VPS not found")

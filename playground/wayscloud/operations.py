@@ -42,7 +42,7 @@ def once(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Dr
     if server is None:
         return refused(404, "VPS not found")
     if read:
-        return Answer(200, shown(simulator, entry.operation or "", server, behind))
+        return Answer(200, description(simulator, entry.operation or "", server, behind))
     return with_server(simulator, entry, server, doomed=drawn.one("fail_boot") is not None)
 
 
@@ -63,7 +63,7 @@ def with_server(simulator: Simulator, entry: Entry, server: SimulatedServer, *, 
     return power(simulator, entry, server, doomed=doomed)
 
 
-def shown(simulator: Simulator, operation: str, server: SimulatedServer, behind: float) -> Json:
+def description(simulator: Simulator, operation: str, server: SimulatedServer, behind: float) -> Json:
     """Return a server, or its usage, `behind` seconds ago."""
     time, dialect = simulator.world.time, simulator.dialect
     if operation == "get":
@@ -105,12 +105,12 @@ def create(simulator: Simulator, entry: Entry, drawn: Drawn) -> Answer:
 
 def power(simulator: Simulator, entry: Entry, server: SimulatedServer, *, doomed: bool) -> Answer:
     """Start a power operation, or find that it is not needed."""
-    wanted = Power(entry.operation or "")
-    reason = simulator.world.power(server, wanted, doomed=doomed)
+    action = Power(entry.operation or "")
+    reason = simulator.world.power(server, action, doomed=doomed)
     if reason:
         return refused(409, reason)
-    entry.effect = entry.effect or not already(server, wanted)
-    return Answer(200, simulator.dialect.accepted(server, wanted))
+    entry.effect = entry.effect or not already(server, action)
+    return Answer(200, simulator.dialect.accepted(server, action))
 
 
 def resource(simulator: Simulator, entry: Entry, server: SimulatedServer) -> Answer:

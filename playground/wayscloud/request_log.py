@@ -30,7 +30,7 @@ class Entry:
     effect: bool = False
     faults: list[str] = field(default_factory=list)
 
-    def shown(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, object]:
         """Return the entry for reading: the kind of key and never the key, text redacted and bounded."""
         return {
             "seq": self.seq,

@@ -67,10 +67,10 @@ def viewed(simulator: Simulator, entry: Entry, request: Request, drawn: Drawn, d
         return about_another(simulator, entry, query, done)
 
     strikes = drawn.of(FaultPhase.VIEW)
-    shown = seen(done, [Sight(strike.fault, strike.luck, url, query, now, peer) for strike in strikes])
+    answer = seen(done, [Sight(strike.fault, strike.luck, url, query, now, peer) for strike in strikes])
     for strike in drawn.of(FaultPhase.WIRE):
-        shown = encoded(shown, strike.fault.form or "gzip")
-    return shown
+        answer = encoded(answer, strike.fault.form or "gzip")
+    return answer
 
 
 def about_another(simulator: Simulator, entry: Entry, query: Mapping[str, str], done: Answer) -> Answer | None:
@@ -88,15 +88,15 @@ def asked(simulator: Simulator, entry: Entry) -> Asked:
     """Return the attributes that fault rules match: for a create, the requested ones; otherwise the server's."""
     world = simulator.world
     server = world.get(entry.server_id) if entry.server_id else None
-    wanted = create_request.wanted_in(entry.body) if entry.operation == "create" else {}
-    place = simulator.dialect.catalogue.locate(wanted.get("region", ""))
+    order = create_request.wanted_in(entry.body) if entry.operation == "create" else {}
+    place = simulator.dialect.catalogue.locate(order.get("region", ""))
     return Asked(
         method=entry.method,
         path=entry.path,
         operation=entry.operation or "",
         server=entry.server_id or "",
-        hostname=server.hostname if server else wanted.get("hostname", ""),
+        hostname=server.hostname if server else order.get("hostname", ""),
         region=server.location if server else place.country if place else "",
-        plan=server.plan if server else wanted.get("plan_code", ""),
+        plan=server.plan if server else order.get("plan_code", ""),
         at=world.time.seconds(),
     )

@@ -54,7 +54,7 @@ class AgentCall:
     structured: object = None
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
-    def shown(self) -> Json:
+    def as_json(self) -> Json:
         """Return the call as the page has it."""
         question = self.question and {"message": self.question.message, "schema": self.question.schema}
         names = ("number", "tool", "arguments", "era", "at", "state", "protocol", "progress", "text", "structured")
@@ -99,8 +99,8 @@ class Agent:
         call = self._call(number)
         if call.question is None:
             raise KeyError(f"call {number} asks nothing")
-        given = dict(content) if action == "accept" else None
-        call.question.answer = t.ElicitResult(action=action, content=given)
+        chosen = dict(content) if action == "accept" else None
+        call.question.answer = t.ElicitResult(action=action, content=chosen)
         call.question.answered.set()
 
     def cancel(self, number: int) -> None:
@@ -129,14 +129,14 @@ class Agent:
             del context
             return await self._ask(call, params)
 
-        async def told(progress: float, total: float | None, message: str | None) -> None:
+        async def report(progress: float, total: float | None, message: str | None) -> None:
             del total
             call.progress = [*call.progress, f"{progress:.0f} s: {message or ''}"][-PROGRESS_KEPT:]
             self._bell.ring()
 
         async with Client(self._url, client_info=AGENT, elicitation_callback=asked, mode=call.era) as client:
             call.protocol = client.protocol_version
-            result = await client.call_tool(call.tool, dict(call.arguments), progress_callback=told)
+            result = await client.call_tool(call.tool, dict(call.arguments), progress_callback=report)
             call.text = "\n".join(getattr(block, "text", f"({block.type})") for block in result.content)
             call.structured = result.structured_content
             call.state = "failed" if result.is_error else "done"

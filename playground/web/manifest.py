@@ -46,8 +46,8 @@ def has_home(manifest: str) -> bool:
     return any((name, value) == ("home_tab_enabled", "true") for _, name, value in _pairs(manifest))
 
 
-def _block(manifest: str, wanted: str) -> list[tuple[int, str, str]]:
-    """Return the pairs nested below the key `wanted`."""
+def _block(manifest: str, key: str) -> list[tuple[int, str, str]]:
+    """Return the pairs nested below the key."""
     inside: list[tuple[int, str, str]] = []
     depth: int | None = None
     for indent, name, value in _pairs(manifest):
@@ -55,7 +55,7 @@ def _block(manifest: str, wanted: str) -> list[tuple[int, str, str]]:
             break
         if depth is not None:
             inside.append((indent, name, value))
-        elif name == wanted:
+        elif name == key:
             depth = indent
     return inside
 

@@ -61,11 +61,11 @@ async def running_backstage(ground: Ground) -> AsyncIterator[None]:
         agent = Agent(f"{ground.url}{MCP_PATH}", ground.feed.bell, ground.clock, group)
         async with server.session_manager.run():
             ground.feed.topics["tools"] = lambda _user: agent.tools
-            ground.feed.topics["agent"] = lambda _user: {"calls": [each.shown() for each in agent.calls]}
+            ground.feed.topics["agent"] = lambda _user: {"calls": [each.as_json() for each in agent.calls]}
             ground.backstage = Starlette(routes=[*_routes(agent), *mcp.routes])
             group.start_soon(_watch_truth, ground, core)
             await agent.learn()
-            ground.tell("agent", "ready")
+            ground.report("agent", "ready")
             try:
                 yield
             finally:

@@ -51,7 +51,7 @@ class Ground:
     backstage: ASGIApp | None = None
     status: Json = field(default_factory=lambda: {"bot": "starting", "agent": "starting", "why": ""})
 
-    def tell(self, part: str, state: str, why: str = "") -> None:
+    def report(self, part: str, state: str, why: str = "") -> None:
         """Note how far a part is, for every page to see."""
         self.status = {**self.status, part: state, "why": why or self.status["why"]}
         self.feed.bell.ring()
@@ -111,15 +111,15 @@ async def _bot(ground: Ground) -> None:
         except StageError as error:
             ended = str(error)
             break
-        ground.tell("bot", "starting")
-    ground.tell("bot", "failed", ended)
+        ground.report("bot", "starting")
+    ground.report("bot", "failed", ended)
 
 
 async def _one_bot(ground: Ground) -> str:
     folder = Path(ground.environment["VPSOPS_CONFIG"]).parent
     async with watched_command("bot", ["bot", "--http", "127.0.0.1:0"], ground.environment, folder) as command:
         ground.workspace.connect_http(command.address)
-        ground.tell("bot", "ready")
+        ground.report("bot", "ready")
         return f"the bot {await command.ended()}"
 
 

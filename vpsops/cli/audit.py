@@ -124,14 +124,14 @@ def _tail(arguments: argparse.Namespace) -> int:
 
 
 async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
-    wanted = RecordFilter(arguments.server, arguments.person, arguments.change)
-    records, seen, further = await database.read(partial(_last, wanted, arguments.limit, arguments.before))
+    record_filter = RecordFilter(arguments.server, arguments.person, arguments.change)
+    records, seen, further = await database.read(partial(_last, record_filter, arguments.limit, arguments.before))
     _show(records)
     if further is not None:
         sys.stderr.write(f"Searched back to record {further}. For older ones: --before {further}.\n")
     while arguments.follow:
         mark = database.signals.mark(commit_notifier.AUDIT)
-        records, now = await database.read(partial(_next, wanted, seen))
+        records, now = await database.read(partial(_next, record_filter, seen))
         _show(records)
         if now == seen:
             await database.signals.wait(FOLLOW_SECONDS, since=mark)
@@ -146,7 +146,7 @@ def _show(records: Iterable[TrailRecord]) -> None:
 
 
 def _last(
-    wanted: RecordFilter, limit: int, before: int | None, connection: Connection
+    record_filter: RecordFilter, limit: int, before: int | None, connection: Connection
 ) -> tuple[list[TrailRecord], int, int | None]:
     """Return the last records that fit, oldest first, the number of the newest of all, and where the search ended.
 
@@ -157,17 +157,17 @@ def _last(
     while len(records) < limit:
         if searched >= MOST_SEARCHED:
             return records, newest, before
-        page = chain.newest(connection, PAGE, before=before, change_id=wanted.change or None)
+        page = chain.newest(connection, PAGE, before=before, change_id=record_filter.change or None)
         if not page:
             break
-        records = wanted.sieve(connection, page) + records
+        records = record_filter.sieve(connection, page) + records
         before, searched = page[0].seq, searched + len(page)
     return records[-limit:], newest, None
 
 
-def _next(wanted: RecordFilter, after: int, connection: Connection) -> tuple[list[TrailRecord], int]:
+def _next(record_filter: RecordFilter, after: int, connection: Connection) -> tuple[list[TrailRecord], int]:
     page = chain.read(connection, after=after, limit=PAGE)
-    return wanted.sieve(connection, page), page[-1].seq if page else after
+    return record_filter.sieve(connection, page), page[-1].seq if page else after
 
 
 def _verify(arguments: argparse.Namespace) -> int:
@@ -221,28 +221,28 @@ class VerificationReport:
     def __init__(self) -> None:
         self._count = 0
         self._rows: set[str] = set()
-        self._told = 0
+        self._reported = 0
 
     def add(self, faults: Iterable[ChainFault]) -> None:
         """Report some faults."""
         for fault in faults:
             self._count += 1
-            self._tell(fault.what)
+            self._report(fault.what)
 
     def add_row(self, discrepancy: Discrepancy) -> None:
         """Report the fault of a change's row."""
         self._rows.add(discrepancy.change_id)
-        self._tell(cell(discrepancy, MAX_FAULT))
+        self._report(cell(discrepancy, MAX_FAULT))
 
-    def _tell(self, what: str) -> None:
-        self._told += 1
-        if self._told <= MAX_FAULTS:
+    def _report(self, what: str) -> None:
+        self._reported += 1
+        if self._reported <= MAX_FAULTS:
             print_line(what)
 
     def close(self, walk: ChainVerifier) -> int:
         """Report the verdict and return its exit code."""
-        if self._told > MAX_FAULTS:
-            print_line(f"and {self._told - MAX_FAULTS} more")
+        if self._reported > MAX_FAULTS:
+            print_line(f"and {self._reported - MAX_FAULTS} more")
         if self._count:
             faults = "one fault" if self._count == 1 else f"{self._count} faults"
             print_line(f"The trail is not whole: {faults} up to record {walk.seq}.")

@@ -61,16 +61,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def address_of(given: str | None, settings: Settings) -> tuple[str, int] | None:
+def address_of(address: str | None, settings: Settings) -> tuple[str, int] | None:
     """Return the address to listen on, or None for Socket Mode. Raises `ConfigurationError` on a wrong address."""
-    if given is None and settings.slack_app_token is not None:
+    if address is None and settings.slack_app_token is not None:
         if settings.slack_client_id:
             raise ConfigurationError(
                 "Workspaces install the app over HTTP, which Socket Mode alone does not serve.",
                 hint="Give --http HOST:PORT, or run `vpsops serve`, which does both.",
             )
         return None
-    return read_address(given or DEFAULT, DEFAULT)
+    return read_address(address or DEFAULT, DEFAULT)
 
 
 def require_settings(settings: Settings, *, http: bool) -> None:
@@ -106,10 +106,10 @@ async def _main(settings: Settings, address: tuple[str, int] | None, health: soc
 
 
 async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
-    shown = f"{base_of(sock)}{PATH}"
-    sys.stdout.write(f"bot: {shown}\n")
+    address = f"{base_of(sock)}{PATH}"
+    sys.stdout.write(f"bot: {address}\n")
     sys.stdout.flush()
-    logger.info("slack_http_listening", address=shown)
+    logger.info("slack_http_listening", address=address)
     await serve(bot.asgi, sock, stop)
 
 

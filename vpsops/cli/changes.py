@@ -160,9 +160,9 @@ def state_text(change: Change) -> str:
 def actor_text(actor: Actor) -> str:
     """Return an actor and the human it acts for."""
     name = cell(actor.claim, 80)
-    shown = name if actor.label == actor.id else f"{name} ({cell(actor.id)})"
+    label = name if actor.label == actor.id else f"{name} ({cell(actor.id)})"
     behind = f" for {cell(actor.human)}" if actor.human and actor.human != actor.id else ""
-    return f"{actor.kind.value} {shown}{behind}"
+    return f"{actor.kind.value} {label}{behind}"
 
 
 def vote_text(vote: Vote) -> str:

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load_settings()
     except VpsopsError as error:
-        return tell([failed("settings", error)])
+        return print_findings([failed("settings", error)])
     configure_logging(settings)
     return anyio.run(examine, settings, getattr(arguments, "checks", CHECKS), SystemClock())
 
@@ -54,13 +54,13 @@ async def examine(settings: Settings, checks: Sequence[Check], clock: Clock) -> 
     HIDDEN.set(secrets_of(settings))
     findings: list[DoctorFinding] = []
     for check in checks:
-        results = await _found(check, settings, clock)
-        tell(results)
+        results = await _findings_of(check, settings, clock)
+        print_findings(results)
         findings += results
     return worst(findings)
 
 
-async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
+async def _findings_of(check: Check, settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     area = check.__name__.removeprefix("check_")
     try:
         return await check(settings, clock)
@@ -71,7 +71,7 @@ async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[Doc
         return [fail(area, f"could not be checked ({type(error).__name__})", "This is a fault of vpsops; report it.")]
 
 
-def tell(findings: Sequence[DoctorFinding]) -> int:
+def print_findings(findings: Sequence[DoctorFinding]) -> int:
     """Write findings, one a line, and return their exit code."""
     for finding in findings:
         parts = (cell(finding.what, 300), cell(finding.todo, 300))

@@ -101,9 +101,9 @@ def _new(arguments: argparse.Namespace) -> None:
     if arguments.to is None:
         print_line(secret)
     where = f"It is in {arguments.to}." if arguments.to is not None else "It is shown this once."
-    _tell(f"{path} has the hash of a token for {token.subject}. {where}")
+    _print_note(f"{path} has the hash of a token for {token.subject}. {where}")
     if count > 1:
-        _tell(f"There are {count} of this name: `vpsops token revoke {token.subject} --older` leaves this one.")
+        _print_note(f"There are {count} of this name: `vpsops token revoke {token.subject} --older` leaves this one.")
 
 
 def token_of(arguments: argparse.Namespace, clock: Clock) -> NewToken:
@@ -151,8 +151,8 @@ def _revoke(arguments: argparse.Namespace) -> None:
     gone, left = remove_tokens(path, arguments.name, older=arguments.older)
     print_line(f"{gone} of {cell(arguments.name)} taken back; {path} has {left} left.")
     if not left:
-        _tell("Nobody is admitted now, and a server does not start with this file until it has a token again.")
+        _print_note("Nobody is admitted now, and a server does not start with this file until it has a token again.")
 
 
-def _tell(text: str) -> None:
+def _print_note(text: str) -> None:
     sys.stderr.write(f"vpsops: {text}\n")

@@ -73,8 +73,8 @@ class Dispatcher:
         return SOCKET_RETRIES if line is self.socket else ()
 
     def _line(self, how: Sending) -> SlackTransport:
-        wanted = how.get("transport") or ("socket" if self.socket.connections else "http")
-        return self.socket if wanted == "socket" else self.http
+        transport = how.get("transport") or ("socket" if self.socket.connections else "http")
+        return self.socket if transport == "socket" else self.http
 
 
 def envelope_of(kind: Kind, payload: Json, number: int, *, answers: bool = True) -> Envelope:

@@ -71,9 +71,9 @@ class Room:
 
     def ephemerals(self, user: str, channel: str | None = None) -> list[Message]:
         """Return the messages that only this person sees, oldest first."""
-        wanted = (self.user_id(user), channel and self.channel_id(channel))
-        shown = self.desk.state.ephemerals
-        return [each for each in shown if each.shown_to == wanted[0] and wanted[1] in {None, each.channel}]
+        user_ids = (self.user_id(user), channel and self.channel_id(channel))
+        ephemerals = self.desk.state.ephemerals
+        return [each for each in ephemerals if each.shown_to == user_ids[0] and user_ids[1] in {None, each.channel}]
 
     def modals(self, user: str) -> tuple[View, ...]:
         """Return the modals open before a person, the top one last."""

@@ -43,9 +43,9 @@ class Grants:
     def response(self, user: str, channel: str, now: datetime, message: Message | None = None) -> str:
         """Return the token of a new response address; `message` when a click on it requested one."""
         token = _hex(f"{self._state.config.team_id} response ", self._state.number())
-        shown = message is None or message.ephemeral
+        ephemeral = message is None or message.ephemeral
         ts = message.ts if message else None
-        self.responses[token] = ResponseUrl(token, user, channel, now + RESPONSE_LIFE, ts, shown)
+        self.responses[token] = ResponseUrl(token, user, channel, now + RESPONSE_LIFE, ts, ephemeral)
         return token
 
     def use(self, token: str, now: datetime) -> ResponseUrl:

@@ -133,12 +133,12 @@ def missing_inputs(blocks: Sequence[Json], values: Json) -> list[str]:
 
 
 def _option(options: Sequence[Json], value: Any) -> Json:
-    wanted = value.get("value") if isinstance(value, dict) else value
+    chosen = value.get("value") if isinstance(value, dict) else value
     for option in options:
-        if option.get("value") == wanted:
+        if option.get("value") == chosen:
             return {name: option[name] for name in ("text", "value", "description") if name in option}
     names = ", ".join(str(each.get("value")) for each in options) or "nothing"
-    raise NotOnScreenError(f"no option {wanted!r} here; there is {names}")
+    raise NotOnScreenError(f"no option {chosen!r} here; there is {names}")
 
 
 def _typed(element: Json, value: Any) -> None:

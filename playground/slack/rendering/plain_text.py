@@ -12,8 +12,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 def plain(text: str, state: WorkspaceState) -> str:
     """Return mrkdwn with mentions by name, links spelled out and the three escapes undone."""
-    shown = _TOKEN.sub(lambda result: _token(result[1], state), text)
-    return printable(_unescape(shown))
+    plain = _TOKEN.sub(lambda result: _token(result[1], state), text)
+    return printable(_unescape(plain))
 
 
 def printable(text: str) -> str:

@@ -82,10 +82,10 @@ def _field(element: Json, state: WorkspaceState) -> str:
     kind = str(element.get("type"))
     chosen = element.get("initial_option") or {}
     held = element.get("initial_value") or element.get("initial_date") or text_of(chosen.get("text"), state)
-    shown = printable(str(held)) if held else text_of(element.get("placeholder"), state)
+    content = printable(str(held)) if held else text_of(element.get("placeholder"), state)
     if kind.endswith(("select", "picker")):
-        return f"({shown or kind} ▾)"
-    return f"[{shown or '________'}]"
+        return f"({content or kind} ▾)"
+    return f"[{content or '________'}]"
 
 
 def _section(block: Json, state: WorkspaceState) -> Lines:

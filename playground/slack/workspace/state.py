@@ -48,10 +48,10 @@ class WorkspaceState:
 
     def next_ts(self, now: datetime) -> str:
         """Return a message timestamp: unique, growing, near the time of day."""
-        wanted = (int(now.timestamp()), now.microsecond)
+        stamp = (int(now.timestamp()), now.microsecond)
         second, fraction = self._last_ts
         grown = (second, fraction + 1) if fraction < LAST_MICROSECOND else (second + 1, 0)
-        self._last_ts = max(wanted, grown)
+        self._last_ts = max(stamp, grown)
         return f"{self._last_ts[0]}.{self._last_ts[1]:06d}"
 
     def number(self) -> int:

@@ -34,10 +34,10 @@ class CreateBody(BaseModel):
 
 def read(body: bytes, catalogue: Catalogue) -> Order:
     """Return a valid order. Raises `OrderRefusedError`. An absent display name becomes the hostname (Terraform)."""
-    wanted = _validated(body)
-    plan = catalogue.plans.get(wanted.plan_code)
-    place = catalogue.locate(wanted.region)
-    template = catalogue.templates.get(wanted.os_template)
+    order = _validated(body)
+    plan = catalogue.plans.get(order.plan_code)
+    place = catalogue.locate(order.region)
+    template = catalogue.templates.get(order.os_template)
     if plan is None:
         raise OrderRefusedError("Unknown plan_code")
     if place is None or plan.location not in ("", place.country):
@@ -46,8 +46,8 @@ def read(body: bytes, catalogue: Catalogue) -> Order:
         raise OrderRefusedError("Unknown os_template")
     _check_windows(plan, template)
     return Order(
-        hostname=wanted.hostname,
-        display_name=wanted.display_name or wanted.hostname,
+        hostname=order.hostname,
+        display_name=order.display_name or order.hostname,
         plan=plan.code,
         location=place.country,
         template=template.code,

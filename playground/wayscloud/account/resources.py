@@ -81,7 +81,7 @@ class Collection:
         """Return the server's resources of this family by id."""
         return call.world.items_of(call.server.id, self.key)
 
-    def shown(self, call: ResourceCall, item: Item) -> Json:
+    def as_json(self, call: ResourceCall, item: Item) -> Json:
         """Return one resource as the list shows it."""
         status = self.ready if call.at >= item.ready else "creating"
         return {self.id_field: item.id, "status": status} | self.fields(call, item)
@@ -101,7 +101,7 @@ def listed(collection: Collection) -> Handler:
     """Answer with all resources of a family."""
 
     def handle(call: ResourceCall) -> Answer:
-        return Answer(200, {collection.key: [collection.shown(call, item) for item in collection.all(call).values()]})
+        return Answer(200, {collection.key: [collection.as_json(call, item) for item in collection.all(call).values()]})
 
     return handle
 
@@ -124,7 +124,7 @@ def made(collection: Collection) -> Handler:
             return refused(429, f"At most {collection.most} {collection.key} for each VPS")
         item = Item(name, fields, call.at + collection.making, call.world.time.now())
         things[name] = item
-        return Answer(201, collection.shown(call, item))
+        return Answer(201, collection.as_json(call, item))
 
     return handle
 
@@ -225,8 +225,8 @@ def _set_policy(call: ResourceCall) -> Answer:
         return order
     item = Item(POLICY, order.model_dump(), call.at, call.world.time.now())
     call.world.items_of(call.server.id, POLICY)[POLICY] = item
-    shown = _policy_fields(call, item)
-    return Answer(200, {"policy": shown, "next_backup_at": shown["next_backup_at"]})
+    document = _policy_fields(call, item)
+    return Answer(200, {"policy": document, "next_backup_at": document["next_backup_at"]})
 
 
 def _removed_policy(call: ResourceCall) -> Answer:

@@ -57,11 +57,11 @@ class Sdk(Terraform):
 
     def usage(self, server: SimulatedServer, at: float) -> Json:
         """Return the names the command line prints; without measurements only `power_state`."""
-        shown: Json = {"power_state": power_state(server)}
+        document: Json = {"power_state": power_state(server)}
         if server.booted is None:
-            return shown
+            return document
         plan, used = self.catalogue.plans[server.plan], usage(server, at)
-        return shown | {
+        return document | {
             "cpu_usage": used.cpu,
             "memory_used_mb": round(plan.memory_gb * 1024 * used.memory / 100),
             "memory_total_mb": plan.memory_gb * 1024,

@@ -161,19 +161,19 @@ def pages(answer: Answer, sight: Sight) -> Answer:
     everything = max(len(answer.body[key]) for key in LISTS if isinstance(answer.body.get(key), list))
     start = (max(number, 1) - 1) * fault.size
     part = each_list(answer, lambda items: items[start : start + fault.size])
-    shown = len(range(everything)[start : start + fault.size])
+    count = len(range(everything)[start : start + fault.size])
     more = f"{sight.url}?page={number + 1}" if start + fault.size < everything else ""
-    return _marked(part, fault.form or "total", Page(number, fault.size, everything, shown, more))
+    return _marked(part, fault.form or "total", Page(number, fault.size, everything, count, more))
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: its number and size, how many servers there are and are shown, and where the next one is."""
+    """One page: its number and size, how many servers there are and it has, and where the next one is."""
 
     number: int
     size: int
     everything: int
-    shown: int
+    count: int
     more: str
 
 
@@ -195,7 +195,7 @@ def _marked(answer: Answer, form: str, page: Page) -> Answer:
         case "has_more":
             return replace(answer, body=silent | {"has_more": bool(page.more)})
         case _:
-            return replace(answer, body=body | {"total": page.shown})
+            return replace(answer, body=body | {"total": page.count})
 
 
 def skew(answer: Answer, sight: Sight) -> Answer:

@@ -30,12 +30,12 @@ class Feed:
 
     async def stream(self, user: str) -> AsyncIterator[str]:
         """Yield events until the page disconnects or the feed is closed."""
-        told: dict[str, str] = {}
+        sent: dict[str, str] = {}
         self.pages += 1
         try:
             while not self.closed:
                 mark = self.bell.mark()
-                for topic, text in self._news(user, told):
+                for topic, text in self._news(user, sent):
                     yield f"event: {topic}\ndata: {text}\n\n"
                 if not await self.bell.wait(mark, QUIET_SECONDS):
                     yield ": still here\n\n"
@@ -43,11 +43,11 @@ class Feed:
         finally:
             self.pages -= 1
 
-    def _news(self, user: str, told: dict[str, str]) -> list[tuple[str, str]]:
+    def _news(self, user: str, sent: dict[str, str]) -> list[tuple[str, str]]:
         news = []
-        for topic, look in self.topics.items():
-            text = json.dumps(look(user), ensure_ascii=True, default=str)
-            if told.get(topic) != text:
-                told[topic] = text
+        for topic, read in self.topics.items():
+            text = json.dumps(read(user), ensure_ascii=True, default=str)
+            if sent.get(topic) != text:
+                sent[topic] = text
                 news.append((topic, text))
         return news

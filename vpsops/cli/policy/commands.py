@@ -123,10 +123,10 @@ def settings_of(file: Path | None) -> Settings:
     return load_settings({**os.environ, "VPSOPS_CONFIG": str(file)} if file else None)
 
 
-def with_slack(settings: Settings, wanted: bool | None) -> Settings:
+def with_slack(settings: Settings, use_slack: bool | None) -> Settings:
     """Return the settings with or without an approval channel."""
     channel = settings.approval_channel
-    chosen = {None: channel, True: channel or SOME_CHANNEL, False: ""}[wanted]
+    chosen = {None: channel, True: channel or SOME_CHANNEL, False: ""}[use_slack]
     return settings.model_copy(update={"approval_channel": chosen})
 
 
@@ -238,8 +238,8 @@ def describe_limits(limits: Limits, facts: PolicyContext) -> str:
         return result.text
     counts = ("max_changes_per_hour", *(("max_servers", "max_monthly_spend") if facts.operation in BILLED else ()))
     names = ("protected", "protected_from_agents", *counts) if result is not None else counts
-    said = [limit for limit in limits.described() if limit.split(" ", 1)[0] in names]
-    return f"limits that may forbid it: {'; '.join(said)}." if said else ""
+    text = [limit for limit in limits.described() if limit.split(" ", 1)[0] in names]
+    return f"limits that may forbid it: {'; '.join(text)}." if text else ""
 
 
 def _wants(ruling: Ruling) -> str:

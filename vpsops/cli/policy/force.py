@@ -108,25 +108,25 @@ def _source(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand. Raises `ConfigurationError`, `StorageError`, `InvalidInputError` and `StaleChangeError`."""
     named = {name: getattr(arguments, name) for name in ForceOptions.__slots__ if hasattr(arguments, name)}
-    wanted = ForceOptions(**named)
-    if sum(map(bool, (wanted.file, wanted.version, wanted.embedded))) > 1 and arguments.force is not show_policy:
+    options = ForceOptions(**named)
+    if sum(map(bool, (options.file, options.version, options.embedded))) > 1 and arguments.force is not show_policy:
         raise ConfigurationError("FILE, --version and --embedded exclude each other.", hint="Name one of them.")
-    if arguments.force is apply_policy and not wanted.yes and not sys.stdin.isatty():
+    if arguments.force is apply_policy and not options.yes and not sys.stdin.isatty():
         raise ConfigurationError("There is no terminal to ask at.", hint="Look at vpsops policy diff, then say --yes.")
-    settings = load_settings({**os.environ, "VPSOPS_CONFIG": str(wanted.file)} if wanted.file else None)
+    settings = load_settings({**os.environ, "VPSOPS_CONFIG": str(options.file)} if options.file else None)
     configure_logging(settings)
-    return anyio.run(_opened, settings, wanted, arguments.force)
+    return anyio.run(_opened, settings, options, arguments.force)
 
 
 Command = Callable[[Database, Settings, ForceOptions, Clock], Awaitable[int]]
 
 
-async def _opened(settings: Settings, wanted: ForceOptions, command: Command) -> int:
+async def _opened(settings: Settings, options: ForceOptions, command: Command) -> int:
     HIDDEN.set(secrets_of(settings))
     clock = SystemClock()
     make = command is apply_policy
     async with open_database(settings.database, clock, make=make) as database:
-        return await command(database, settings, wanted, clock)
+        return await command(database, settings, options, clock)
 
 
 def force_state(connection: Connection) -> ForceState:
@@ -142,17 +142,17 @@ def force_state(connection: Connection) -> ForceState:
 
 
 async def apply_policy(
-    database: Database, settings: Settings, wanted: ForceOptions, clock: Clock, ask: Ask = input
+    database: Database, settings: Settings, options: ForceOptions, clock: Clock, ask: Ask = input
 ) -> int:
     """Show the difference, ask, and put a policy in force; return 1 when the answer was no."""
     now = await database.read(force_state)
-    _expected(now, wanted.expect)
-    document, source = await _wanted(database, settings, wanted, now.document)
+    _expected(now, options.expect)
+    document, source = await _requested(database, settings, options, now.document)
     if now.revision is not None and now.revision.version == document.version:
         print_line(f"{short_version(document.version)} is in force already, since {when(now.revision.at)}.")
         return GOOD
-    _tell(now, document)
-    if not wanted.yes and ask("Put it in force for all processes of this database? Type yes: ").strip() != "yes":
+    _print_difference(now, document)
+    if not options.yes and ask("Put it in force for all processes of this database? Type yes: ").strip() != "yes":
         print_line("Nothing was applied.")
         return REFUSED
     by: dict[str, Json] = {"kind": "person", "id": terminal_user(), "human": settings.actor, "verified": False}
@@ -167,29 +167,29 @@ async def apply_policy(
 
 def _expected(now: ForceState, version: str) -> None:
     result = now.revision.version if now.revision else ""
-    wanted = version if not version or version.startswith("pol_") else f"pol_{version}"
-    if version and not (len(wanted) >= history.LEAST and result.startswith(wanted)):
+    policy_version = version if not version or version.startswith("pol_") else f"pol_{version}"
+    if version and not (len(policy_version) >= history.LEAST and result.startswith(policy_version)):
         what = short_version(result) or "none"
         raise StaleChangeError(f"Not {cell(version, 80)} but {what} is in force. Nothing was applied.")
 
 
-async def _wanted(
-    database: Database, settings: Settings, wanted: ForceOptions, base: Document | None
+async def _requested(
+    database: Database, settings: Settings, options: ForceOptions, base: Document | None
 ) -> tuple[Document, str]:
     """Return the requested document and its source. Raises `ConfigurationError`."""
-    if wanted.version:
-        result = await database.read(partial(history.named, name=wanted.version))
+    if options.version:
+        result = await database.read(partial(history.named, name=options.version))
         ruleset_from(result.document)
         return result.document, f"number {result.number}"
     declared = declaration_of(settings, base, whole=settings.config is not None)
-    if wanted.embedded:
+    if options.embedded:
         declared = replace(declared, source="", rules=None, embedded=True, limits={}, workspaces=())
     document = replace(declared, holds=holds_of(DEFAULT_TIMING)).document(base)
     ruleset_from(document)
     return document, declared.source or ("the embedded default" if document.embedded else "the environment")
 
 
-def _tell(now: ForceState, document: Document) -> None:
+def _print_difference(now: ForceState, document: Document) -> None:
     """Show what would change."""
     if now.problem is not None:
         print_line(f"What is in force cannot be compared: {now.problem.message}")
@@ -206,27 +206,27 @@ def _tell(now: ForceState, document: Document) -> None:
         print_line(f"{indent}{cell(line, 400)}".rstrip())
 
 
-async def diff_policy(database: Database, settings: Settings, wanted: ForceOptions, _: Clock) -> int:
+async def diff_policy(database: Database, settings: Settings, options: ForceOptions, _: Clock) -> int:
     """Print what a policy would change."""
     now = await database.read(force_state)
-    document, _source_of = await _wanted(database, settings, wanted, now.document)
+    document, _source_of = await _requested(database, settings, options, now.document)
     if now.revision is not None and now.revision.version == document.version:
         print_line(f"No difference: {short_version(document.version)} is in force.")
         return GOOD
-    _tell(now, document)
+    _print_difference(now, document)
     return DIFFERENT
 
 
-async def show_policy(database: Database, _: Settings, wanted: ForceOptions, _clock: Clock) -> int:
+async def show_policy(database: Database, _: Settings, options: ForceOptions, _clock: Clock) -> int:
     """Print a policy, the one in force unless another is named."""
-    if wanted.version:
-        revision: Revision | None = await database.read(partial(history.named, name=wanted.version))
+    if options.version:
+        revision: Revision | None = await database.read(partial(history.named, name=options.version))
     else:
         revision = await database.read(history.in_force)
     if revision is None:
         print_line(NOTHING)
         return REFUSED
-    if wanted.json:
+    if options.json:
         about = {
             "number": revision.number,
             "version": revision.version,
@@ -249,7 +249,7 @@ def _place(revision: Revision) -> str:
     return cell(revision.source, 200)
 
 
-async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, _clock: Clock) -> int:
+async def list_policies(database: Database, _: Settings, _requested: ForceOptions, _clock: Clock) -> int:
     """List the applied revisions, the newest first."""
     revisions = await database.read(history.history)
     rows = [
