@@ -290,6 +290,8 @@ AUTH: Final = Area(
     },
     (
         "tests/unit/mcp_server/auth/test_auth_edges.py",
+        "tests/unit/mcp_server/auth/test_issuer_keys.py",
+        "tests/unit/mcp_server/auth/test_token_files.py",
         "tests/unit/mcp_server/auth/test_door_edges.py",
         "tests/unit/mcp_server/auth/test_middleware.py",
         "tests/unit/mcp_server/auth/test_auth_oauth.py",

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from tests.fakes.clock import START
 from tests.unit.core.harness import AGENT
 from vpsops.core.changes import repository
@@ -62,3 +64,11 @@ def put(
     repository.insert(connection, record, key="", body=body or {})
     values = {"owner": owner, "remind_at": remind_at.timestamp() if remind_at else None}
     connection.execute(CHANGES.update().where(CHANGES.c.id == record.id).values(**values))
+
+
+def damage(connection: Connection, table: str, key: str, ident: str, column: str, value: str) -> None:
+    """Put a JSON text into a column as it is."""
+    text = ":value" if connection.dialect.name == "sqlite" else "CAST(:value AS json)"
+    connection.execute(
+        sa.text(f'UPDATE {table} SET "{column}" = {text} WHERE "{key}" = :ident'), {"value": value, "ident": ident}
+    )

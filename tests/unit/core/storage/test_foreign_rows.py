@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.harness import AGENT, ALICE, VOTERS
-from tests.unit.core.sample import change, put
+from tests.unit.core.sample import change, damage, put
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.lists import with_unreadable
 from vpsops.cli import changes as cli
 from vpsops.core.audit import queries as audit_view
-from vpsops.core.authorization import agent_pause
 from vpsops.core.changes import queries, repository, serialization
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.changes.queries import ChangeQuery
@@ -39,7 +38,7 @@ from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Limits
 from vpsops.core.limits.quotas import LimitReachedError
-from vpsops.core.messaging import outbox, preferences, subscriptions
+from vpsops.core.messaging import outbox, subscriptions
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
 from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent, Subscriptions
@@ -48,7 +47,7 @@ from vpsops.core.operations.target import Target
 from vpsops.core.service.dashboard import Onlooker, overview_of
 from vpsops.core.storage import Connection, Database, open_database, rows
 from vpsops.core.storage.leases import Process
-from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PREFERENCES, SUBSCRIPTIONS, SWITCHES, VOTES
+from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, SUBSCRIPTIONS, VOTES
 from vpsops.mcp_server.tools.change_tools import changes_page
 
 BAD: Final = "chg_bad"
@@ -98,14 +97,6 @@ async def stored(database: Database, changes: Sequence[Change], column: str = "t
                 damage(connection, "changes", "id", item.id, column, value)
 
     await database.transact(work)
-
-
-def damage(connection: Connection, table: str, key: str, ident: str, column: str, value: str) -> None:
-    """Put a JSON text into a column as it is."""
-    text = ":value" if connection.dialect.name == "sqlite" else "CAST(:value AS json)"
-    connection.execute(
-        sa.text(f'UPDATE {table} SET "{column}" = {text} WHERE "{key}" = :ident'), {"value": value, "ident": ident}
-    )
 
 
 def everything(connection: Connection) -> list[str]:
@@ -362,35 +353,6 @@ async def test_a_subscription_that_cannot_be_read_silences_no_other(database: Da
     query = sa.select(sa.func.count()).select_from(SUBSCRIPTIONS)
     assert await database.read(lambda connection: connection.scalar(query)) == 2
     assert [row.id for row in await database.read(unreadable_rows)] == ["sub_bad"]
-
-
-async def test_preferences_keep_what_a_newer_version_set(database: Database, clock: FakeClock) -> None:
-    await preferences.set_preferences(database, clock, ("T1", "U1"), dm_settled=False)
-    newer = {"dm_settled": False, "dm_reminders": True, "sounds": "loud"}
-    await database.transact(lambda connection: connection.execute(sa.update(PREFERENCES).values(value=newer)))
-    await preferences.set_preferences(database, clock, ("T1", "U1"), dm_reminders=False)
-    value = await database.read(lambda connection: connection.scalar(sa.select(PREFERENCES.c.value)))
-    assert value == {"dm_settled": False, "dm_reminders": False, "sounds": "loud"}
-
-
-@pytest.mark.parametrize("value", ["[]", "{"])
-async def test_preferences_that_cannot_be_read_are_the_defaults(
-    database: Database, clock: FakeClock, value: str
-) -> None:
-    await preferences.set_preferences(database, clock, ("T1", "U1"), dm_settled=False)
-    text = value if database.sqlite else "[]"
-    await database.transact(lambda connection: damage(connection, "preferences", "person", "U1", "value", text))
-    assert await preferences.preferences_of(database, "T1", "U1") == preferences.Preferences()
-    assert [row.table for row in await database.read(unreadable_rows)] == ["preferences"]
-
-
-async def test_a_pause_that_cannot_be_read_is_a_pause(database: Database) -> None:
-    values = {"name": agent_pause.NAME, "value": {"paused": False}, "by": {}, "at": START.timestamp()}
-    await database.transact(lambda connection: connection.execute(sa.insert(SWITCHES).values(**values)))
-    assert not (await database.read(agent_pause.read)).paused
-    text = "{" if database.sqlite else "[]"
-    await database.transact(lambda connection: damage(connection, "switches", "name", agent_pause.NAME, "value", text))
-    assert (await database.read(agent_pause.read)).paused
 
 
 async def test_each_front_end_shows_that_they_are_there(database: Database, capsys: pytest.CaptureFixture[str]) -> None:

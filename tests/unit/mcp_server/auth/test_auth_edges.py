@@ -2,21 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from jwt.algorithms import RSAAlgorithm
 
-from tests.fakes.clock import FakeClock
 from tests.fakes.issuer import FakeIssuer, signer
-from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.limits.access import AccessScope, Restriction
-from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError, check_address, usable_key
 from vpsops.mcp_server.auth.jwt_verifier import (
     IssuerConfig,
     JwtVerifier,
@@ -29,15 +23,10 @@ from vpsops.mcp_server.auth.jwt_verifier import (
 from vpsops.mcp_server.auth.middleware import AuthConfig, CallerToken, LoopbackOnlyMiddleware, Verifier
 from vpsops.mcp_server.auth.principal import Caller, agent_from, known_scopes, principal_of, token_reach
 from vpsops.mcp_server.auth.scope_challenge import called_name
-from vpsops.mcp_server.auth.static_tokens import StaticTokens, digest_of, read_tokens
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 ISSUER = FakeIssuer("https://issuer.example.com")
 TRUST = IssuerConfig(ISSUER.url, AUDIENCE, "email")
-TOKEN = "ann-" + "a" * 40
-ENTRY = (
-    f'[[token]]\nsha256 = "{digest_of(TOKEN)}"\nsubject = "ann"\nhuman = "ann@example.com"\nscopes = ["vps:write"]\n'
-)
 
 
 class OneKey:
@@ -278,148 +267,6 @@ def test_a_token_is_needed_where_anything_is_configured_to_prove_who_calls() -> 
     ]
 
 
-def written(folder: Path, text: str) -> Path:
-    path = folder / "tokens.toml"
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o600)
-    return path
-
-
-@pytest.mark.parametrize(("size", "fits"), [(1_000_000, True), (1_000_001, False), (1_500_000, False)])
-def test_a_file_of_tokens_holds_a_million_bytes_at_most(tmp_path: Path, size: int, *, fits: bool) -> None:
-    """A larger one is refused, and not read further."""
-    path = written(tmp_path, ENTRY + "#" * (size - len(ENTRY)))
-    if fits:
-        assert len(read_tokens(path)) == 1
-    else:
-        with pytest.raises(ConfigurationError, match="over a megabyte"):
-            read_tokens(path)
-
-
-@pytest.mark.parametrize(
-    ("entry", "why"),
-    [
-        (ENTRY.replace("sha256", "digest"), "digest"),
-        (ENTRY + f'token = "{"t" * 32}"\n', "and not both"),
-        (ENTRY.replace(digest_of(TOKEN), digest_of(TOKEN)[1:]), "sha256"),
-        ('[[token]]\ntoken = "' + "t" * 31 + '"\nsubject = "a"\nhuman = "a@b.c"\nscopes = ["vps:read"]\n', "token"),
-        (ENTRY.replace("ann@example.com", "ann"), "human is an e-mail"),
-        (ENTRY.replace('["vps:write"]', "[]"), "scopes"),
-        (ENTRY.replace("vps:write", "vps:admin"), "scopes"),
-        (ENTRY.replace('"ann"', f'"{"a" * 201}"'), "subject"),
-        (ENTRY.replace('"ann"', '"an n"'), "subject"),
-        (ENTRY.replace('"ann"', '""'), "subject"),
-        (ENTRY + ENTRY, "stands there twice"),
-        (ENTRY + "[other]\n", "nothing else"),
-        (ENTRY + "expires = 2030-01-01T00:00:00\n", "expires"),
-        ("token = 1\n", r"\[\[token\]\] tables"),
-        ("", "nothing else"),
-    ],
-)
-def test_an_entry_that_is_not_right_is_refused_and_not_quoted(tmp_path: Path, entry: str, why: str) -> None:
-    """The file and the place are named, and never a secret."""
-    with pytest.raises(ConfigurationError, match=why) as refused:
-        read_tokens(written(tmp_path, entry))
-    assert digest_of(TOKEN)[1:] not in str(refused.value)
-    assert "tttt" not in str(refused.value)
-
-
-def test_a_token_is_accepted_until_the_second_it_expires(tmp_path: Path) -> None:
-    """At that second it is over; one without an end continues."""
-    clock = FakeClock()
-    tokens = StaticTokens(written(tmp_path, ENTRY + "expires = 2027-01-04T09:01:00Z\n"), clock)
-    clock.advance(59)
-    assert tokens.find(TOKEN) is not None
-    assert tokens.find(TOKEN.upper()) is None
-    clock.advance(1)
-    assert tokens.find(TOKEN) is None
-    for_ever = StaticTokens(written(tmp_path, ENTRY), clock)
-    clock.advance(9e6)
-    assert for_ever.find(TOKEN) is not None
-
-
-class Served(IssuerKeys):
-    """Keys with counted reads that may fail."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        session: Any = None
-        super().__init__("https://issuer.example.com", session, clock)
-        self.reads = 0
-        self.failure: Exception | None = None
-
-    async def _read(self) -> list[jwt.PyJWK]:
-        self.reads += 1
-        if self.failure is not None:
-            raise self.failure
-        return [jwt.PyJWK(signer("ES256").described, "ES256")]
-
-
-async def test_keys_are_read_again_after_ten_minutes_and_serve_for_a_day() -> None:
-    """During the issuer's absence the known keys serve, and after a day no token can be verified."""
-    clock = FakeClock()
-    keys = Served(clock)
-    for seconds, reads in ((0, 1), (600, 1), (1, 2)):
-        clock.advance(seconds)
-        assert await keys.find("one", "ES256") is not None
-        assert keys.reads == reads
-    keys.failure = OSError("away")
-    clock.advance(86_400)
-    assert await keys.find("one", "ES256") is not None
-    clock.advance(1)
-    with pytest.raises(KeysUnavailableError):
-        await keys.find("one", "ES256")
-
-
-async def test_unknown_keys_are_asked_for_once_in_ten_seconds() -> None:
-    """Whatever tokens arrive: the issuer is not flooded."""
-    clock = FakeClock()
-    keys = Served(clock)
-    for seconds, reads in ((0, 1), (9.9, 1), (0.1, 2), (9.9, 2)):
-        clock.advance(seconds)
-        assert await keys.find("other", "ES256") is None
-        assert keys.reads == reads
-    assert await keys.find(None, "ES256") is not None
-    assert await keys.find(None, "RS256") is None
-
-
-@pytest.mark.parametrize(
-    ("address", "fits"),
-    [
-        ("https://issuer.example.com/keys", True),
-        ("http://localhost/keys", True),
-        ("http://127.0.0.1:1/keys", True),
-        ("http://[::1]/keys", True),
-        ("http://issuer.example.com/keys", False),
-        ("https://u:p@issuer.example.com/keys", False),
-        ("https:///keys", False),
-        ("ftp://localhost/keys", False),
-    ],
-)
-def test_keys_are_read_over_https_or_from_this_machine(address: str, *, fits: bool) -> None:
-    """And with no password in the address."""
-    if fits:
-        check_address(address)
-    else:
-        with pytest.raises(ValueError, match="it must"):
-            check_address(address)
-
-
-@pytest.mark.parametrize(
-    ("other", "fits"),
-    [
-        ({}, True),
-        ({"use": "enc"}, False),
-        ({"alg": "RS256"}, False),
-        ({"kty": "oct"}, False),
-        ({"crv": "P-384"}, False),
-    ],
-)
-def test_a_key_is_usable_for_what_it_says(other: dict[str, str], *, fits: bool) -> None:
-    """For signing, by its own algorithm."""
-    assert (usable_key(signer("ES256").described | other) is not None) is fits
-    assert usable_key("key") is None
-
-
 @pytest.mark.parametrize(
     ("body", "name"),
     [
@@ -439,27 +286,6 @@ def test_what_a_message_calls(body: bytes, name: str) -> None:
     assert called_name(body) == name
 
 
-@pytest.mark.parametrize(("bits", "fits"), [(1024, False), (2048, True)])
-def test_a_weak_key_signs_nothing(bits: int, *, fits: bool) -> None:
-    """Two thousand and forty-eight bits for RSA; the other kinds have one size."""
-    private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
-    described = {**RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), "use": "sig", "alg": "RS256"}
-    assert (usable_key(described) is not None) is fits
-    assert usable_key(signer("EdDSA").described) is not None
-
-
-@pytest.mark.parametrize(("error", "why"), [(OSError("secret"), "OSError"), (ValueError("it has none"), "it has none")])
-async def test_keys_that_cannot_be_read_say_why_in_our_words(error: Exception, why: str) -> None:
-    """A library's own text may hold anything, so only its kind is reported."""
-    keys = Served(FakeClock())
-    keys.failure = error
-    with pytest.raises(KeysUnavailableError, match=why) as refused:
-        await keys.count()
-    assert "secret" not in str(refused.value)
-    keys.failure = None
-    assert await keys.count() == 1
-
-
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Via", "Forwarded", "X-Real-IP"])
 async def test_what_came_through_a_proxy_is_told_what_to_set(header: str) -> None:
     """With a code for programs and a sentence for people."""
@@ -473,18 +299,3 @@ async def test_what_came_through_a_proxy_is_told_what_to_set(header: str) -> Non
         answer = await client.post("/mcp", headers={header: "x"})
     assert (answer.status_code, answer.json()["error"]) == (403, "access_denied")
     assert "VPSOPS_HTTP_TOKENS_FILE" in answer.json()["error_description"]
-
-
-@pytest.mark.parametrize(("count", "kept"), [(50, 50), (51, 50)])
-async def test_an_issuer_has_fifty_keys_at_most(monkeypatch: pytest.MonkeyPatch, count: int, kept: int) -> None:
-    """Keys beyond fifty are not read."""
-    session: Any = None
-    keys = IssuerKeys("https://issuer.example.com", session, FakeClock())
-
-    async def get(_: IssuerKeys, address: str) -> dict[str, Any]:
-        if address.endswith("/keys"):
-            return {"keys": [signer("ES256").described] * count}
-        return {"issuer": "https://issuer.example.com", "jwks_uri": "https://issuer.example.com/keys"}
-
-    monkeypatch.setattr(IssuerKeys, "_get", get)
-    assert await keys.count() == kept
