@@ -1,6 +1,6 @@
 """The provider's VPS API, typed: ten operations in one dialect, for any dialect of the service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from operator import attrgetter
 from types import TracebackType
@@ -223,6 +223,30 @@ class Wayscloud:
     async def reboot_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
         """Request a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
         return await self._power(endpoints.REBOOT, server_id, departure)
+
+    async def delete_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
+        """Delete a server and its disk for good; it may be listed for some time. No page documents this call."""
+        return await self._power(endpoints.DELETE, server_id, departure)
+
+    async def rename_server(
+        self, server_id: str, display_name: str, *, departure: SendHook | None = None
+    ) -> AcceptedOperation:
+        """Set the display name; the hostname stays. No page documents this call."""
+        return await self._update(server_id, {"display_name": display_name}, departure)
+
+    async def upgrade_server(
+        self, server_id: str, plan: str, *, departure: SendHook | None = None
+    ) -> AcceptedOperation:
+        """Move a server to a larger plan, which costs more from then on. No page documents this call."""
+        route = endpoints.UPGRADE.of(validate_id(server_id))
+        body: dict[str, JSON] = {"new_plan_code": plan}
+        return await self._caller.write(route, parse.accepted(server_id), body=body, departure=departure)
+
+    async def _update(
+        self, server_id: str, fields: Mapping[str, JSON], departure: SendHook | None
+    ) -> AcceptedOperation:
+        route = endpoints.UPDATE.of(validate_id(server_id))
+        return await self._caller.write(route, parse.accepted(server_id), body=fields, departure=departure)
 
     async def _power(self, route: endpoints.Route, server_id: str, departure: SendHook | None) -> AcceptedOperation:
         return await self._caller.write(

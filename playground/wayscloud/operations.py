@@ -9,6 +9,7 @@ from vpsops.playground.wayscloud.dialects import Json
 from vpsops.playground.wayscloud.faults import Drawn
 from vpsops.playground.wayscloud.faults.responses import Answer, refused
 from vpsops.playground.wayscloud.hardware.model import Power, SimulatedServer, already
+from vpsops.playground.wayscloud.lifecycle import SERVER_CALLS
 from vpsops.playground.wayscloud.request_log import Entry
 from vpsops.playground.wayscloud.simulator import Simulator
 
@@ -57,9 +58,12 @@ def catalogue(simulator: Simulator, operation: str) -> list[Json]:
 
 
 def with_server(simulator: Simulator, entry: Entry, server: SimulatedServer, *, doomed: bool) -> Answer:
-    """Start a power operation on a server, or execute an operation on one of its resources."""
+    """Start a power operation on a server, or execute another operation on it or on one of its resources."""
     if entry.operation in RESOURCES:
         return resource(simulator, entry, server)
+    whole = SERVER_CALLS.get(entry.operation or "")
+    if whole is not None:
+        return whole(simulator, entry, server)
     return power(simulator, entry, server, doomed=doomed)
 
 

@@ -30,7 +30,12 @@ METHODS = {
     "reboot": ("/v1/vps/{vps_id}/reboot", "post"),
 }
 EXTENDED = {name: (f"/v1/vps/{{vps_id}}/{row.path}", row.method.lower()) for name, row in RESOURCES.items()}
-DESCRIBED = METHODS | EXTENDED
+UNDOCUMENTED = {
+    "delete": ("/v1/vps/{vps_id}", "delete"),
+    "update": ("/v1/vps/{vps_id}", "patch"),
+    "upgrade": ("/v1/vps/{vps_id}/upgrade", "post"),
+}
+DESCRIBED = METHODS | EXTENDED | UNDOCUMENTED
 LONG = 3600.0
 STATES = ("running", "stopped", "starting", "stopping", "rebooting", "provisioning", "error", "terminated")
 ERRORS = (400, 401, 403, 404, 409, 422, 429, 500, 503)
@@ -69,6 +74,7 @@ def check(operation: str, answer: httpx.Response) -> None:
 
 BODIES: Mapping[str, Mapping[str, object]] = {
     "create_snapshot": {"snapshot_name": "second", "description": "before the upgrade"},
+    "update": {"display_name": "Web 01"},
     "set_backup_policy": {"frequency": "weekly", "day_of_week": 0, "time_of_day": "03:00", "retention_days": 7},
 }
 
@@ -80,7 +86,14 @@ async def call(sim: Bench, operation: str, server: str = WEB) -> httpx.Response:
     method, path = sim.simulator.dialect.paths[operation]
     backups = sim.simulator.world.items_of(WEB, "backups")
     place = path.format(vps_id=server, snapshot_name="first", backup_id=next(iter(backups), "none"))
-    return await sim.api.request(method, place, json=BODIES.get(operation))
+    body = upgrade_body(sim) if operation == "upgrade" else BODIES.get(operation)
+    return await sim.api.request(method, place, json=body)
+
+
+def upgrade_body(sim: Bench) -> Mapping[str, object]:
+    """Return the order of the next larger plan than the first server's."""
+    plans = [plan for plan in sim.simulator.dialect.catalogue.plans.values() if plan.location in ("", "NO")]
+    return {"new_plan_code": next(plan.code for plan in plans if plan.memory_gb == 8)}
 
 
 async def prepare(sim: Bench, operation: str) -> None:
@@ -107,7 +120,7 @@ def test_the_description_is_valid() -> None:
         (path, method): "core" in operation["tags"]
         for path, item in description()["paths"].items()
         for method, operation in item.items()
-        if method in ("get", "post", "put", "delete")
+        if method in ("get", "post", "put", "patch", "delete")
     }
     assert {route for route, core in described.items() if core} == set(METHODS.values())
     assert set(described) == set(DESCRIBED.values())

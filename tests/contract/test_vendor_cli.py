@@ -23,7 +23,7 @@ from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the command line reads the machine's clock
-UNDESCRIBED = {"delete", "update", "upgrade", "firewall", "firewall-add", "firewall-remove"}
+UNDESCRIBED = {"firewall", "firewall-add", "firewall-remove"}
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,9 @@ WRITES = {
     "start",
     "stop",
     "reboot",
+    "delete",
+    "update",
+    "upgrade",
     "snapshots create",
     "snapshots delete",
     "snapshots rollback",
@@ -149,7 +152,22 @@ def test_every_write_takes_effect_once(cloud: Cloud) -> None:
     assert "VPS is starting" in cloud(f"start {made}")
     cloud.settle()
     assert "VPS is rebooting" in cloud(f"reboot {made}")
-    operations = ("create", "stop", "create_snapshot", "rollback_snapshot", "delete_snapshot", "start", "reboot")
+    cloud.settle()
+    assert "updated" in cloud(f"update {made} --display-name New")
+    assert "upgrading to vps-8gb-4cpu" in cloud(f"upgrade {made} --plan vps-8gb-4cpu --confirm")
+    assert "deleted" in cloud(f"delete {made} --confirm")
+    assert cloud.code(f"info {made}") != 0
+    changed = ("update", "upgrade", "delete")
+    operations = (
+        *changed,
+        "create",
+        "stop",
+        "create_snapshot",
+        "rollback_snapshot",
+        "delete_snapshot",
+        "start",
+        "reboot",
+    )
     assert effects(cloud.world) == dict.fromkeys(operations, 1)
 
 

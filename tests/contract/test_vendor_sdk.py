@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from wayscloud import NotFoundError, WaysCloudClient
-from wayscloud.exceptions import ConflictError, NotImplementedError_, RateLimitError
+from wayscloud.exceptions import ConflictError, NotImplementedError_, RateLimitError, ValidationError
 from wayscloud.services.vps import VPSService
 
 from tests.contract.vendor import DB, HOUR, KEY, ORDER, UNDESCRIBED, WEB, effects, served
@@ -15,6 +15,7 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the SDK reads the machine's clock
 CALLED = {
     *("list", "get", "create", "start", "stop", "reboot", "status", "plans", "os_templates", "regions"),
+    *("delete", "update", "upgrade"),
     *("snapshots", "create_snapshot", "delete_snapshot", "rollback_snapshot"),
     *("backups", "create_backup", "delete_backup", "restore_backup", "download_backup", "backup_usage"),
     *("backup_policy", "set_backup_policy", "delete_backup_policy"),
@@ -73,6 +74,22 @@ def test_a_server_lives(vps: VPSService, world: World) -> None:
         world.time.advance(HOUR)
         assert vps.get(made["id"])["status"] == state
     assert effects(world) == {"create": 1, "stop": 1, "start": 1, "reboot": 1}
+
+
+@pytest.mark.requirement("vendor-clients")
+def test_a_server_is_renamed_enlarged_and_deleted(vps: VPSService, world: World) -> None:
+    """Each takes effect once; a smaller plan and a server at another place are refused."""
+    assert vps.update(WEB, display_name="Web 01")["display_name"] == "Web 01"
+    assert vps.upgrade(WEB, "vps-8gb-4cpu")["plan_code"] == "vps-8gb-4cpu"
+    assert vps.get(WEB)["memory_gb"] == 8
+    with pytest.raises(ValidationError, match="only be upgraded"):
+        vps.upgrade(WEB, "vps-2gb-1cpu")
+    vps.delete(WEB)
+    with pytest.raises(NotFoundError):
+        vps.get(WEB)
+    with pytest.raises(NotFoundError):
+        vps.delete(WEB)
+    assert effects(world) == {"update": 1, "upgrade": 1, "delete": 1}
 
 
 @pytest.mark.requirement("vendor-clients")

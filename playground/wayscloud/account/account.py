@@ -153,6 +153,22 @@ class World:
         )
         return self._keep(changed if state is None else self._forced(changed, state))
 
+    def delete(self, server: SimulatedServer) -> None:
+        """Delete a server with all that belongs to it."""
+        self.count("delete", server)
+        self.remove(server)
+        self._items = {key: items for key, items in self._items.items() if key[0] != server.id}
+
+    def rename(self, server: SimulatedServer, display_name: str) -> SimulatedServer:
+        """Give a server another display name."""
+        self.count("update", server)
+        return self._keep(replace(server, display_name=display_name))
+
+    def upgrade(self, server: SimulatedServer, plan: str) -> SimulatedServer:
+        """Move a server to another plan."""
+        self.count("upgrade", server)
+        return self._keep(replace(server, plan=plan))
+
     def remove(self, server: SimulatedServer) -> None:
         """Let a server vanish, outside the API."""
         gone = self._servers.pop(server.id, None)

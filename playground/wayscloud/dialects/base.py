@@ -18,6 +18,11 @@ COMMON_PATHS = {
 }
 
 
+CHANGED_IN_PLACE = {"delete": ("DELETE", ONE), "update": ("PATCH", ONE)}
+UPGRADED = {"upgrade": ("POST", f"{ONE}/upgrade")}
+"""What the official clients call beside the pages of the service."""
+
+
 class Dialect(ABC):
     """Paths, names and shapes of one edition of the API. `at` is the time in the world's seconds."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vpsops.playground.wayscloud.account.resources import RESOURCES
-from vpsops.playground.wayscloud.dialects.base import ONE, Json
+from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, ONE, UPGRADED, Json
 from vpsops.playground.wayscloud.dialects.sdk import Sdk
 from vpsops.playground.wayscloud.dialects.seed import Seed
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
@@ -29,6 +29,8 @@ class Live(Sdk):
     described = True
     paths: ClassVar = {
         **Seed.paths,
+        **CHANGED_IN_PLACE,
+        **UPGRADED,
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 

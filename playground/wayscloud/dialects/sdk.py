@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vpsops.playground.wayscloud.account.resources import RESOURCES
-from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, ONE, Json, power_state
+from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, COMMON_PATHS, ONE, UPGRADED, Json, power_state
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
 from vpsops.playground.wayscloud.hardware.catalogue import CataloguePlan, Template
 from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer, usage
@@ -26,6 +26,8 @@ class Sdk(Terraform):
         "plans": ("GET", "/v1/vps/plans/"),
         "os_templates": ("GET", "/v1/vps/os-templates/"),
         **COMMON_PATHS,
+        **CHANGED_IN_PLACE,
+        **UPGRADED,
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Dialect, Json, power_state
+from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, COMMON_PATHS, Dialect, Json, power_state
 from vpsops.playground.wayscloud.dialects.seed import Seed
 from vpsops.playground.wayscloud.hardware.catalogue import LIVE, CataloguePlan, Location, Template
 from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer
@@ -25,6 +25,7 @@ class Terraform(Dialect):
         "os_templates": ("GET", "/v1/vps/os-templates/"),
         "regions": ("GET", "/v1/vps/regions"),
         **COMMON_PATHS,
+        **CHANGED_IN_PLACE,
     }
 
     def state(self, server: SimulatedServer) -> str:

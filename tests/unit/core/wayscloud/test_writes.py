@@ -54,6 +54,9 @@ WRITES: Final[dict[str, Write]] = {
     "start": lambda client, before: client.start_server(SERVER_ID, departure=fenced(before)),
     "stop": lambda client, before: client.stop_server(SERVER_ID, departure=fenced(before)),
     "reboot": lambda client, before: client.reboot_server(SERVER_ID, departure=fenced(before)),
+    "delete": lambda client, before: client.delete_server(SERVER_ID, departure=fenced(before)),
+    "rename": lambda client, before: client.rename_server(SERVER_ID, "Web 01", departure=fenced(before)),
+    "upgrade": lambda client, before: client.upgrade_server(SERVER_ID, "vps-8gb", departure=fenced(before)),
 }
 every_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 

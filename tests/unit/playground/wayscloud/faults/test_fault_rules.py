@@ -143,7 +143,7 @@ def test_rules_come_in_three_forms(document: object) -> None:
         {"kind": "slow", "status": 500},
         {"preset": "klingon"},
         {"kind": "status", "probability": 0},
-        {"kind": "status", "match": {"operation": "delete"}},
+        {"kind": "status", "match": {"operation": "explode"}},
     ],
 )
 def test_a_wrong_rule_is_refused(document: object) -> None:

@@ -1,0 +1,59 @@
+"""The client's calls that change a whole server, against the simulated provider, in every dialect of the service."""
+
+import pytest
+
+from tests.contract.test_backups_simulator import provided
+from vpsops.core.wayscloud.answers.errors import (
+    InvalidRequestError,
+    NotFoundError,
+    NotOfferedError,
+    ProviderRefusedError,
+)
+
+LARGER = {"live": "vps-8gb-4cpu", "sdk": "NO-Medium-Linux-4cpu-8192mb-60gb"}
+
+
+@pytest.mark.parametrize("dialect", ["live", "sdk", "terraform"])
+async def test_a_server_is_renamed_and_deleted_where_the_clients_do_it(dialect: str) -> None:
+    """The name is read back; a deleted server is not found, nor deleted again."""
+    api, _ = provided(dialect)
+    async with api as client:
+        server = (await client.list_servers())[0].id
+        await client.rename_server(server, "Web, main")
+        assert (await client.get_server(server)).display_name == "Web, main"
+        with pytest.raises(InvalidRequestError):
+            await client.rename_server(server, "")
+        await client.delete_server(server)
+        with pytest.raises(NotFoundError):
+            await client.get_server(server)
+        with pytest.raises(NotFoundError):
+            await client.delete_server(server)
+        assert server not in {each.id for each in await client.list_servers()}
+
+
+@pytest.mark.parametrize("dialect", ["live", "sdk"])
+async def test_a_server_moves_to_a_larger_plan(dialect: str) -> None:
+    """The plan is read back; a smaller one is refused, and so is an unknown one."""
+    api, _ = provided(dialect)
+    async with api as client:
+        server = (await client.list_servers())[0].id
+        before = (await client.get_server(server)).plan or ""
+        await client.upgrade_server(server, LARGER[dialect])
+        assert (await client.get_server(server)).plan == LARGER[dialect]
+        for plan in (before, "no-such-plan"):
+            with pytest.raises(ProviderRefusedError):
+                await client.upgrade_server(server, plan)
+
+
+async def test_what_is_not_offered_is_refused_as_that() -> None:
+    """The documented API has none of these calls; Terraform's has no upgrade."""
+    api, _ = provided("seed")
+    async with api as client:
+        server = (await client.list_servers())[0].id
+        with pytest.raises(NotOfferedError):
+            await client.delete_server(server)
+        with pytest.raises(NotOfferedError):
+            await client.rename_server(server, "Web 01")
+        with pytest.raises(ProviderRefusedError):  # a 404, which a missing server has too
+            await client.upgrade_server(server, "vps-8gb-4cpu")
+        assert server in {each.id for each in await client.list_servers()}
