@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.changes.model import Change
 from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, HOLD_OFF_RELATED_SECONDS
+from vpsops.core.operations.traits import makes_server
 from vpsops.core.storage.tables import HOLD_OFFS
 
 ALL_WRITES: Final = "all"
@@ -54,7 +55,7 @@ class HeldOffError(Exception):
 
 def scope_of(change: Change) -> str:
     """Return the scope that a 429 to this change's write concerns at first."""
-    return CREATES if change.operation == "create" else change.target.key
+    return CREATES if makes_server(change.operation) else change.target.key
 
 
 def widened(known: Sequence[HoldOff], newest: HoldOff) -> HoldOff | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from vpsops.core.changes.model import Change
 from vpsops.core.common.json_types import Json
+from vpsops.core.operations.traits import makes_server
 
 LONGEST = 40
 SHORT = 16
@@ -14,12 +15,12 @@ SHORT = 16
 
 def system_of(change: Change) -> str:
     """Return the operating system of a create; nothing for any other change."""
-    return _word(change.arguments, "os_template") if change.operation == "create" else ""
+    return _word(change.arguments, "os_template") if makes_server(change.operation) else ""
 
 
 def label_of(change: Change) -> str:
     """Return the name beside the hostname that a create gives its server, if it gives one."""
-    return _word(change.arguments, "display_name") if change.operation == "create" else ""
+    return _word(change.arguments, "display_name") if makes_server(change.operation) else ""
 
 
 def keys_of(change: Change) -> Sequence[str]:
@@ -52,7 +53,7 @@ def _described(key: str) -> str:
 
 
 def _keys(change: Change) -> list[str]:
-    keys = change.arguments.get("ssh_keys") if change.operation == "create" else None
+    keys = change.arguments.get("ssh_keys") if makes_server(change.operation) else None
     return [str(item) for item in keys] if isinstance(keys, list | tuple) else []
 
 

@@ -5,7 +5,8 @@ r"""The life of a change, as a table and frozen values.
         |         |         |           |-> unknown -> watching | succeeded | failed | needs_person
         |         |         |           |           \-> approved again when refused for now, and looks find no trace
         |         |         |           \-> failed, or approved again when surely not sent
-        |         |         \-> superseded, failed, cancelled, needs_person when the database went back
+        |         |         \-> superseded, failed, cancelled, needs_person when the database went back,
+        |         |             succeeded when what it removes is gone already
         |         \-> denied, expired, cancelled, superseded
         \-> approved (allowed at once)
 
@@ -63,6 +64,7 @@ STEPS: Mapping[State, frozenset[State]] = {
         {
             State.SENDING,
             State.SUPERSEDED,
+            State.SUCCEEDED,  # what it removes was gone already
             State.FAILED,
             State.CANCELLED,
             State.NEEDS_PERSON,  # vpsops.core.continuity.continuity_monitor

@@ -2,6 +2,7 @@
 
 VpsopsError                   base: what happened, what to do next, an id for the log
 ├── InvalidInputError         the request as written cannot be carried out; correct it and ask again
+│   ├── AlreadyGoneError      what is to be removed is not there
 │   ├── UnknownServerError    no server by that name; carries the nearest
 │   └── AmbiguousServerError  several servers by that name; carries the candidates
 ├── UnknownChangeError        no change by that id, or not one the asker may see
@@ -37,6 +38,10 @@ class VpsopsError(Exception):
 
 class InvalidInputError(VpsopsError):
     """The request as written cannot be carried out."""
+
+
+class AlreadyGoneError(InvalidInputError):
+    """What a removal is about is not there: refused when it is asked for, done when it was to be sent."""
 
 
 class UnknownServerError(InvalidInputError):

@@ -17,6 +17,7 @@ from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
 from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
 from vpsops.core.execution.notes import DOUBTED_CREATE, LAPSED, UNVERIFIED, not_sent
 from vpsops.core.messaging import outbox
+from vpsops.core.operations.traits import makes_server
 from vpsops.core.storage.tables import AUDIT, CHANGES
 from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError
 from vpsops.core.wayscloud.requests.answer_errors import may_follow_effect
@@ -77,7 +78,7 @@ def doubt(connection: Connection, change: Change, error: ProviderRefusedError, n
         again = again and wish.until <= lapse(connection, change, timing)
     doubtful = not error.again and may_follow_effect(error)
     result = {**change.result, REFUSAL: Refusal(error.message, again, doubtful).stored}
-    text = DOUBTED_CREATE if doubtful and change.operation == "create" else UNVERIFIED
+    text = DOUBTED_CREATE if doubtful and makes_server(change.operation) else UNVERIFIED
     note = text.format(message=error.message, minutes=round(timing.create_lookup / MINUTE))
     body = {"why": error.message, "answer": error.status}
     return repository.step(

@@ -34,7 +34,14 @@ from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
 from vpsops.core.changes.preview import preview_stored
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError, UnreadableRowError, VpsopsError
+from vpsops.core.common.errors import (
+    AlreadyGoneError,
+    InvalidInputError,
+    StaleChangeError,
+    StorageError,
+    UnreadableRowError,
+    VpsopsError,
+)
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
@@ -47,6 +54,8 @@ from vpsops.core.limits.account import read_account
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging import outbox
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.traits import shows_by_uptime
+from vpsops.core.outcomes.removals import GONE_ALREADY, is_gone
 from vpsops.core.outcomes.strangers import kept_while_sent
 from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.storage.database import Database
@@ -226,6 +235,12 @@ class Runner:
         try:
             seen = await preview_stored(self.api, operation, change.arguments)
             account = await read_account(self.api, self.recheck.policy.latest_limits(), operation)
+        except (AlreadyGoneError, provider_errors.NotFoundError) as error:
+            if await is_gone(self.api, change, error):
+                await self._end(change, State.SUCCEEDED, State.SUCCEEDED.value, not_sent(change, GONE_ALREADY))
+            else:
+                await self._not_sent(change, f": {error.message}")
+            return None
         except InvalidInputError as error:
             await self._supersede(change, error.message)
             return None
@@ -287,7 +302,7 @@ class Runner:
 
     async def _uptime(self, change: Change, server_id: str) -> int | None:
         """Return a server's uptime before its reboot, if read in time; otherwise a low later one proves it."""
-        if change.operation != "reboot":
+        if not shows_by_uptime(change.operation):
             return None
         with anyio.move_on_after(self.timing.uptime_wait):
             try:

@@ -20,7 +20,9 @@ from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.common.timings import Timing
 from vpsops.core.messaging import outbox
+from vpsops.core.operations.traits import makes_server
 from vpsops.core.outcomes.absence import DirectReads, split_by_list
+from vpsops.core.outcomes.inspector import Inspector, is_inspected
 from vpsops.core.outcomes.outcome import (
     FleetSnapshot,
     OutcomeFinding,
@@ -75,10 +77,12 @@ class Settlement:
     _tried: dict[str, float] = field(default_factory=dict)
     _apart: set[str] = field(default_factory=set)
     _direct: DirectReads = field(init=False)
+    _inspector: Inspector = field(init=False)
 
     def __post_init__(self) -> None:
         """Share the parts with the reads of unlisted servers."""
         self._direct = DirectReads(self.api, self.clock, self.timing)
+        self._inspector = Inspector(self.api, self.timing, self._conclude_inspected)
 
     @property
     def needs_another_poll(self) -> bool:
@@ -93,7 +97,9 @@ class Settlement:
         kept = {change.id for change in changes}
         self._forget(kept)
         self._direct.forget(kept)
-        listed, unlisted = split_by_list(changes, snapshot)
+        inspected = [change for change in changes if is_inspected(change)]
+        await self._inspector.settle(inspected, snapshot, group)
+        listed, unlisted = split_by_list([change for change in changes if change not in inspected], snapshot)
         await self._settle(listed, snapshot, group)
         if unlisted:
             snapshot = await self._with_ours(unlisted, await self._direct.completed(unlisted, snapshot))
@@ -101,7 +107,7 @@ class Settlement:
 
     async def _with_ours(self, changes: Sequence[Change], snapshot: FleetSnapshot) -> FleetSnapshot:
         """Add the ids and hostnames of our changes: servers that an unclear create cannot have made."""
-        ages = [age(change, snapshot.now) for change in changes if change.operation == "create"]
+        ages = [age(change, snapshot.now) for change in changes if makes_server(change.operation)]
         if not ages:
             return snapshot
         seconds = max(ages) + self.timing.clock_skew
@@ -233,7 +239,7 @@ class Settlement:
         A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots an
         existing one is settled by one poll of two sources, the list and the server itself.
         """
-        if finding.finding is not OutcomeKind.SUCCEEDED or change.operation != "create":
+        if finding.finding is not OutcomeKind.SUCCEEDED or not makes_server(change.operation):
             return True
         now = self.clock.monotonic()
         return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
@@ -245,6 +251,14 @@ class Settlement:
             await self._show_phase(change, snapshot)
         if finding.finding is not OutcomeKind.WAIT and finding.finding not in LACKING:
             await self.database.transact(lambda connection: apply_outcome(connection, change, finding, self.clock))
+
+    async def _conclude_inspected(self, change: Change, read: Awaitable[OutcomeFinding]) -> None:
+        async def work() -> None:
+            finding = await read
+            if finding.finding is not OutcomeKind.WAIT:
+                await self.database.transact(lambda connection: apply_outcome(connection, change, finding, self.clock))
+
+        await self._each(change, work(), passing=True)
 
     async def _each(self, change: Change, work: Awaitable[None], *, passing: bool = False) -> None:
         """Do one change's work so that no other's fails with it; with `passing` even where the database is away."""
@@ -294,6 +308,7 @@ def apply_outcome(connection: Connection, change: Change, finding: OutcomeFindin
     result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
     if finding.server is not None:
         result |= finding.server.model_dump(mode="json", exclude_none=True)
+    result |= finding.result
     if finding.unseen:
         result["unseen"] = True
     body = {
@@ -306,7 +321,7 @@ def apply_outcome(connection: Connection, change: Change, finding: OutcomeFindin
             note = "It takes longer than usual and is still watched."
             outbox.put_notice(connection, change.id, "overdue", now)
             # a create keeps its hostname: another one by that name could be paid for twice
-            free = {} if change.operation == "create" else {"lock": None}
+            free = {} if makes_server(change.operation) else {"lock": None}
             return repository.amend(
                 connection, change, now, event="overdue", body=body, overdue=True, note=note, **free
             )

@@ -8,7 +8,6 @@ from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.timings import PRICES_SECONDS
 from vpsops.core.limits.model import AccountSnapshot, Limits
 from vpsops.core.operations import Operation
-from vpsops.core.policy.context import BILLED
 from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.client import Wayscloud
@@ -24,7 +23,7 @@ async def read_account(
 
     Texts about it may name the servers in `named`, and none without it.
     """
-    if operation.name not in BILLED or not limits.about_creates:
+    if not operation.makes_server or not limits.about_creates:
         return None
     listed = await api.list_servers()
     if limits.max_monthly_spend is None:

@@ -28,6 +28,7 @@ from vpsops.core.limits.model import (
     too_often,
 )
 from vpsops.core.operations.target import Target
+from vpsops.core.operations.traits import makers_of_servers, makes_server
 from vpsops.core.policy.context import BILLED
 from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
@@ -51,7 +52,7 @@ def check_stored(
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
     _check_counted(limits, change, account)
-    if account is not None and change.operation in BILLED:
+    if account is not None and makes_server(change.operation):
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
         _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
 
@@ -79,14 +80,14 @@ def check_sending(
     What only waits for people does not count here: it was counted when it was stored, and may never leave.
     """
     _check_counted(limits, change, account)
-    if account is not None and change.operation in BILLED:
+    if account is not None and makes_server(change.operation):
         left = _creates(connection, _under_way(), now)
         _raise(too_many(limits, account, left) or too_dear(limits, account, left))
 
 
 def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | None) -> None:
     """Raise `LimitReachedError` for a limit that was set after the account was read, so that nothing was counted."""
-    if limits.about_creates and change.operation in BILLED and account is None:
+    if limits.about_creates and makes_server(change.operation) and account is None:
         name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
         why = "it was set a moment ago, and the servers were not counted for it."
         raise LimitReachedError(Exceeded(name, "new", why, "Ask again."))
@@ -118,7 +119,7 @@ def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetim
     """
     done = sa.and_(CHANGES.c.state == State.SUCCEEDED.value, CHANGES.c.updated_at > now.timestamp() - APPEARING)
     columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
-    query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
+    query = sa.select(*columns).where(CHANGES.c.operation.in_(makers_of_servers()), sa.or_(where, done))
     creates = rows.read(connection, query, CHANGES.c.id, _create)
     return creates.rows + [PlannedCreate("", "", "") for _ in creates.unreadable]
 

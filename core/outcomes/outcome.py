@@ -16,9 +16,11 @@ from enum import StrEnum
 from typing import Final
 
 from vpsops.core.changes.model import Change, Refusal, State
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Observation, Progress
+from vpsops.core.operations.traits import makes_server, removes, shows_by_uptime
 from vpsops.core.outcomes.strangers import strangers
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import Server, Usage
@@ -45,6 +47,7 @@ class OutcomeFinding:
     finding: OutcomeKind
     server: Server | None = None
     note: str = ""
+    result: Mapping[str, Json] = field(default_factory=dict)  # what an inspection read, to be stored
     unseen: bool = False  # it was accepted, and no field of the API shows whether it was done
 
 
@@ -95,7 +98,7 @@ def elapsed(change: Change, snapshot: FleetSnapshot) -> float:
 
 def limit(change: Change, timing: Timing) -> float:
     """Return the seconds after which a change takes longer than it should."""
-    return timing.create_limit if change.operation == "create" else timing.power_limit
+    return timing.limit(OPERATIONS[change.operation].pace)
 
 
 def _watch(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
@@ -122,6 +125,7 @@ def _watch(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing:
 
 
 LIFE_CYCLE: Final = "active"
+GONE: Final = "The provider answers 404 for {id}, and its list does not have it."
 LACKING: Final = {Progress.NEEDS_SERVER: OutcomeKind.NEEDS_SERVER, Progress.NEEDS_USAGE: OutcomeKind.NEEDS_USAGE}
 
 
@@ -132,14 +136,14 @@ def target_server_id(change: Change) -> str:
 
 def is_about(change: Change, server: Server) -> bool:
     """Return whether a server with the id of a change can be its server: for a create, the name must match too."""
-    return change.operation != "create" or same_hostname(server.hostname, change.target.hostname)
+    return not makes_server(change.operation) or same_hostname(server.hostname, change.target.hostname)
 
 
 def _own(change: Change, snapshot: FleetSnapshot, timing: Timing) -> Server | None:
     """Return a change's server. A create may have been answered with the id of something else, such as an order."""
     ident = target_server_id(change)
     server = next((each for each in snapshot.servers if each.id == ident), None)
-    if change.operation != "create" or (server is not None and is_about(change, server)):
+    if not makes_server(change.operation) or (server is not None and is_about(change, server)):
         return server
     named = _named(change, snapshot, timing)
     return named[0] if len(named) == 1 else None
@@ -152,7 +156,9 @@ def _named(change: Change, snapshot: FleetSnapshot, timing: Timing) -> list[Serv
 
 def _missing(change: Change, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """Return the outcome where a watched server is not listed: only an id that answers 404 for long is gone."""
-    creates = change.operation == "create"
+    if removes(change.operation):
+        return _removed(change, snapshot, timing)
+    creates = makes_server(change.operation)
     patience = timing.create_limit if creates else timing.missing_limit
     stranger = next((server for server in snapshot.servers if server.id == target_server_id(change)), None)
     absent = snapshot.absent.get(change.id)
@@ -169,6 +175,16 @@ def _missing(change: Change, snapshot: FleetSnapshot, timing: Timing) -> Outcome
     if unsure:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"{gone}; {unsure}")
     return OutcomeFinding(OutcomeKind.FAILED, note=f"{gone}, and its list does not have the server")
+
+
+def _removed(change: Change, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
+    """Return the outcome of a removal where the server is not there: gone for long by its id, and from a whole list."""
+    absent = snapshot.absent.get(change.id)
+    if absent is None or not snapshot.complete:
+        return _late(change, elapsed(change, snapshot), timing)
+    if absent <= timing.missing_limit or elapsed(change, snapshot) <= timing.missing_limit:
+        return OutcomeFinding(OutcomeKind.WAIT)
+    return OutcomeFinding(OutcomeKind.SUCCEEDED, note=GONE.format(id=target_server_id(change)))
 
 
 def _several(change: Change, snapshot: FleetSnapshot, timing: Timing) -> str:
@@ -193,7 +209,7 @@ def _late(change: Change, age: float, timing: Timing) -> OutcomeFinding:
         return OutcomeFinding(OutcomeKind.OVERDUE) if age > limit(change, timing) else OutcomeFinding(OutcomeKind.WAIT)
     if age <= timing.give_up:
         return OutcomeFinding(OutcomeKind.WAIT)
-    if change.operation == "create":  # it was accepted, so it may cost money
+    if makes_server(change.operation):  # it was accepted, so it may cost money
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, note="the provider accepted it, and it did not get there in a day"
         )
@@ -202,10 +218,10 @@ def _late(change: Change, age: float, timing: Timing) -> OutcomeFinding:
 
 def unseen(change: Change, server: Server, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """End an accepted change that nothing can show, once its signs had time to appear."""
-    patience = timing.unseen_limit if change.operation == "reboot" else limit(change, timing)
+    patience = timing.unseen_limit if shows_by_uptime(change.operation) else limit(change, timing)
     if elapsed(change, snapshot) <= patience:
         return OutcomeFinding(OutcomeKind.WAIT)
-    what = f"a {change.operation} can be seen"
+    what = f"a {change.operation.replace('_', ' ')} can be seen"
     return OutcomeFinding(
         OutcomeKind.SUCCEEDED, server, f"WAYSCloud accepted it. This API shows nothing by which {what}.", unseen=True
     )
@@ -213,6 +229,8 @@ def unseen(change: Change, server: Server, snapshot: FleetSnapshot, timing: Timi
 
 def _progress(change: Change, server: Server, usage: Usage | None, snapshot: FleetSnapshot) -> Progress:
     settled = OPERATIONS[change.operation].settled
+    if removes(change.operation):
+        return Progress.PENDING  # it is there
     if settled is None:
         return Progress.SETTLED
     return settled(
@@ -231,7 +249,7 @@ def _progress(change: Change, server: Server, usage: Usage | None, snapshot: Fle
 
 
 def _look_up(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
-    if change.operation == "create":
+    if makes_server(change.operation):
         return _look_up_create(change, snapshot, timing)
     return _look_up_power(change, snapshot, usage, timing)
 
@@ -253,13 +271,13 @@ def _look_up_create(change: Change, snapshot: FleetSnapshot, timing: Timing) -> 
     if unsure:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=unsure)
     if change.refusal is not None:
-        return _refused(change.refusal, None)
+        return refused(change.refusal, None)
     return OutcomeFinding(
         OutcomeKind.FAILED, note="no server by that hostname appeared. Look once more before you ask again"
     )
 
 
-def _refused(refusal: Refusal, server: Server | None) -> OutcomeFinding:
+def refused(refusal: Refusal, server: Server | None) -> OutcomeFinding:
     """Accept the provider's refusal: polls found no trace of an effect."""
     if refusal.again:
         return OutcomeFinding(
@@ -296,7 +314,7 @@ def _patience(change: Change, server: Server | None, timing: Timing) -> float:
     A refusal is believed soon where an effect in progress would be seen: not for a reboot, which shows once it is over,
     and not where `active` is the only status reported of a server that is on, off or between them.
     """
-    shows = server is None or (change.operation != "reboot" and server.status != LIFE_CYCLE)
+    shows = server is None or (not shows_by_uptime(change.operation) and server.status != LIFE_CYCLE)
     return timing.refusal_lookup if change.refusal is not None and shows else timing.power_lookup
 
 
@@ -311,10 +329,10 @@ def _not_seen(
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set"
         )
-    if change.operation != "reboot" and server.id not in snapshot.full:
+    if not shows_by_uptime(change.operation) and server.id not in snapshot.full:
         return OutcomeFinding(OutcomeKind.NEEDS_SERVER, server)  # the list may be behind: its silence proves nothing
     if refusal is not None:
-        return _refused(refusal, server)
+        return refused(refusal, server)
     return OutcomeFinding(OutcomeKind.FAILED, server, f"it was not carried out: the server is {server.state} as before")
 
 
@@ -323,13 +341,15 @@ def _not_found(change: Change, snapshot: FleetSnapshot) -> OutcomeFinding:
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, note="the server is not in the list, and cannot be read by its id"
         )
-    if change.refusal is not None:
+    if removes(change.operation) and snapshot.complete:
+        return OutcomeFinding(OutcomeKind.SUCCEEDED, note=GONE.format(id=target_server_id(change)))
+    if change.refusal is not None and not removes(change.operation):
         return OutcomeFinding(OutcomeKind.FAILED, note=f"{change.refusal.message} The server is not there any more.")
     return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note="the server is not in the list, and its id answers 404")
 
 
 def _untold(change: Change, server: Server) -> OutcomeFinding:
-    what = "the server's uptime" if change.operation == "reboot" else "whether the server runs"
+    what = "the server's uptime" if shows_by_uptime(change.operation) else "whether the server runs"
     if change.refusal is None:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, server, f"this API does not tell {what}")
     note = f"{change.refusal.message} This API does not tell {what}, so nothing else shows whether it happened."
@@ -342,5 +362,5 @@ def _begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot) -
     Possibly no poll ran while its uptime was below the one before. Setting the server's date has the same effect,
     so this counts only after the time limit.
     """
-    uptime = usage.uptime_seconds if usage is not None and change.operation == "reboot" else None
+    uptime = usage.uptime_seconds if usage is not None and shows_by_uptime(change.operation) else None
     return uptime is not None and uptime < age(change, snapshot.now)

@@ -11,6 +11,7 @@ from typing import Final
 
 from vpsops.core.changes.model import KNOWN, Change
 from vpsops.core.common.json_types import Json
+from vpsops.core.operations.traits import makes_server
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import Server, same_region
 
@@ -21,7 +22,7 @@ MOST: Final = 2000
 
 def kept_while_sent(change: Change, ids: Collection[str]) -> dict[str, Json]:
     """Return the data kept in a change's result while its write is out: of a create, the servers from before it."""
-    if change.operation != "create" or (KNOWN not in change.result and len(ids) > MOST):
+    if not makes_server(change.operation) or (KNOWN not in change.result and len(ids) > MOST):
         return {}
     return {KNOWN: change.result.get(KNOWN, "".join(sorted(_mark(ident) for ident in ids)))}
 

@@ -12,6 +12,7 @@ from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.timings import APPEARING_SECONDS
+from vpsops.core.operations.traits import makers_of_servers, makes_server
 from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
 
@@ -32,11 +33,11 @@ def check_twins(connection: Connection, change: Change, now: datetime, *, waitin
 
     With `waiting` also where the other one has not left yet: it is first.
     """
-    if change.operation != "create":
+    if not makes_server(change.operation):
         return
     made = (CHANGES.c.state == State.SUCCEEDED.value) & (CHANGES.c.settled_at > now.timestamp() - APPEARING_SECONDS)
     open_ones = repository.in_states(*SENT, *(WAITING if waiting else ()))
-    where = (CHANGES.c.operation == "create") & (CHANGES.c.id != change.id) & (open_ones | made)
+    where = CHANGES.c.operation.in_(makers_of_servers()) & (CHANGES.c.id != change.id) & (open_ones | made)
     twins = repository.select(connection, where, _spelled(change.target.hostname), limit=1)
     if twins:
         raise TwinError(twins[0])

@@ -24,7 +24,7 @@ from vpsops.core.storage.tables import CHANGES, OUTBOX
 TABLE = {
     "requested": "held approved",
     "held": "approved denied expired cancelled superseded",
-    "approved": "sending superseded failed cancelled needs_person unknown",
+    "approved": "sending superseded failed succeeded cancelled needs_person unknown",
     "sending": "watching succeeded failed unknown approved",
     "watching": "succeeded failed needs_person",
     "unknown": "watching succeeded failed needs_person approved",
