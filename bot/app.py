@@ -44,7 +44,6 @@ from vpsops.bot.workspaces.registry import InstalledWorkspaces, SingleWorkspace,
 from vpsops.core.app import Core
 from vpsops.core.common import timings
 from vpsops.core.common.errors import VpsopsError
-from vpsops.core.identity.accounts import answer_questions
 from vpsops.core.server.health_routes import health_routes
 
 PATH: Final = "/slack/events"
@@ -115,7 +114,7 @@ def start_loops(ctx: BotContext, inbox_worker: InboxWorker, group: TaskGroup) ->
     supervisor.start("homes", partial(keep_current, ctx), group=group)
     core = ctx.core
     directory = SlackAccounts(ctx.sessions, core.workspaces)
-    supervisor.start("accounts", partial(answer_questions, core.database, core.clock, directory), group=group)
+    supervisor.start("accounts", partial(core.account_questions.answer_from, directory), group=group)
 
 
 def watch_health(ctx: BotContext, group: TaskGroup) -> None:

@@ -26,14 +26,18 @@ from vpsops.core.identity.accounts import AccountDirectory, AccountQuestions
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
+from vpsops.core.messaging.preferences import PreferenceStore
+from vpsops.core.messaging.subscriptions import Subscriptions
+from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.policy_register.declaration import Declaration, declaration_of
-from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.policy_register.register import PolicyRegister
 from vpsops.core.server.readiness import Readiness
 from vpsops.core.service.admission import Admission
+from vpsops.core.service.audit_queries import AuditQueries
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import ChangeQueries
 from vpsops.core.service.gate import Gate
+from vpsops.core.service.policy_queries import PolicyQueries
 from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.engines import PostgresOptions
@@ -42,38 +46,47 @@ from vpsops.core.storage.schema import newer
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.workspaces.model import Workspaces
+from vpsops.core.workspaces.slack_tables import SlackTables
 
 SERVING = frozenset({"slack", "worker"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """A running process's services: commands go through `gate`, messages come from `outbox`.
+    """What front ends hold of a running process: commands and queries, and nothing beneath them.
+
+    Commands go through `gate`, messages come from `outbox`.
 
     `scope` is what the front end's callers see unless they see less: one Slack workspace, or everything.
     """
 
     own: Settings
     clock: Clock
-    database: Database
-    engine: Engine
-    policy: PolicyInForce
-    accounts: AccountDirectory
     redactor: Redactor
     timing: Timing
+    supervisor: Supervisor
+    readiness: Readiness
+    outdated: anyio.Event  # set once a newer version migrated the database
     gate: Gate
     admission: Admission
+    policy: PolicyQueries
     changes: ChangeQueries
     servers: ServerQueries
+    server_feed: ServerFeed
+    trail: AuditQueries
+    accounts: AccountDirectory
+    account_questions: AccountQuestions
     outbox: Outbox
     inbox: Inbox
-    readiness: Readiness
+    subscriptions: Subscriptions
+    preferences: PreferenceStore
+    slack_tables: SlackTables
     scope: Scope = OPERATOR
 
     @property
     def workspaces(self) -> Workspaces:
         """The workspaces in force."""
-        return self.policy.latest_workspaces()
+        return self.policy.workspaces
 
     @property
     def teams(self) -> frozenset[str]:
@@ -83,17 +96,12 @@ class Core:
     @property
     def stewards(self) -> Approvers:
         """The people who may let agents go on and settle changes, as read last."""
-        return self.policy.latest_stewards(self.scope.team)
+        return self.policy.stewards(self.scope.team)
 
     @property
     def settings(self) -> Settings:
         """The settings of this process, those that decide as they are in force, for the workspace it is bound to."""
         return self.workspaces.settings_of(self.policy.settings_from(self.own), self.scope.team)
-
-    @property
-    def supervisor(self) -> Supervisor:
-        """The background tasks of this process, and how each one is doing."""
-        return self.engine.supervisor
 
     def within(self, team: str) -> "Core":
         """Return the core as it is for one Slack workspace: its channels, and its changes alone."""
@@ -102,6 +110,14 @@ class Core:
     def for_agents(self) -> "Core":
         """Return the core as it is for agents: in the workspace that decides for them, where there are several."""
         return self.within(self.workspaces.home) if self.workspaces.several else self
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a composition root owns: the core that it gives to front ends, and the database that they never get."""
+
+    core: Core
+    database: Database
 
 
 @asynccontextmanager
@@ -113,6 +129,20 @@ async def open_core(
     timing: Timing = DEFAULT_TIMING,
     accounts: AccountDirectory | None = None,
 ) -> AsyncIterator[Core]:
+    """Open a runtime, for those that need its core alone; raises as `open_runtime` does."""
+    async with open_runtime(settings, front=front, clock=clock, timing=timing, accounts=accounts) as runtime:
+        yield runtime.core
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    *,
+    front: str,
+    clock: Clock | None = None,
+    timing: Timing = DEFAULT_TIMING,
+    accounts: AccountDirectory | None = None,
+) -> AsyncIterator[Runtime]:
     """Wire the core for one front end (`slack`, `mcp`, `worker` or `cli`) and unwire it in the end.
 
     A process that serves others (`slack`, `worker`) runs the engine from the start, the others from their first
@@ -149,14 +179,11 @@ async def open_core(
         )
         directory = accounts or AccountQuestions(database, clock)
         backend = Backend(database, api, clock, timing, in_force, engine, accounts=directory, redactor=redactor)
-        outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:
                 await engine.start()
-            readiness = Readiness(database, clock, engine, process, group)
-            inbox = Inbox(database, clock, redactor)
-            core = core_of(settings, backend, directory, outbox, inbox, readiness)
-            yield core.for_agents() if front == "mcp" else core
+            core = core_of(settings, backend, directory, process, Readiness(database, clock, engine, process, group))
+            yield Runtime(core.for_agents() if front == "mcp" else core, database)
             if database.outdated.is_set():
                 failure = newer()
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
@@ -168,28 +195,35 @@ async def open_core(
         raise failure
 
 
-def core_of(  # noqa: PLR0913 - the parts of a core
-    own: Settings, backend: Backend, directory: AccountDirectory, outbox: Outbox, inbox: Inbox, readiness: Readiness
+def core_of(
+    own: Settings, backend: Backend, accounts: AccountDirectory, process: Process, readiness: Readiness
 ) -> Core:
     """Wire the services over a backend."""
+    database, clock = backend.database, backend.clock
     admission = Admission(backend)
     servers = ServerQueries(backend, admission)
     return Core(
-        own,
-        backend.clock,
-        backend.database,
-        backend.engine,
-        backend.policy,
-        directory,
-        backend.redactor,
-        backend.timing,
-        Gate(backend, admission, servers),
-        admission,
-        ChangeQueries(backend),
-        servers,
-        outbox,
-        inbox,
-        readiness,
+        own=own,
+        clock=clock,
+        redactor=backend.redactor,
+        timing=backend.timing,
+        supervisor=backend.engine.supervisor,
+        readiness=readiness,
+        outdated=database.outdated,
+        gate=Gate(backend, admission, servers),
+        admission=admission,
+        policy=PolicyQueries(backend),
+        changes=ChangeQueries(backend),
+        servers=servers,
+        server_feed=backend.engine.fleet,
+        trail=AuditQueries(backend),
+        accounts=accounts,
+        account_questions=AccountQuestions(database, clock),
+        outbox=Outbox(database, process.id, clock),
+        inbox=Inbox(database, clock, backend.redactor),
+        subscriptions=Subscriptions(database, clock),
+        preferences=PreferenceStore(database, clock),
+        slack_tables=SlackTables(database),
     )
 
 

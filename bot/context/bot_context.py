@@ -60,7 +60,7 @@ async def known_actor(ctx: BotContext, requester: Requester, *, fresh: bool = Fa
     They are read `anew` where something is to be altered. The workspace counts as a group of all its members, so that
     "in none of them" is not "not known".
     """
-    policy = ctx.core.policy.latest()
+    policy = ctx.core.policy
     email = await ctx.membership.read_email(requester.user, fresh=fresh) if policy.by_email else ""
     actor = replace(requester.actor, aliases=(email,)) if email else requester.actor
     groups = await ctx.membership.read_groups(requester.user, policy.groups, fresh=fresh) if policy.groups else None

@@ -21,6 +21,7 @@ from vpsops.core.policy_register.diagnostics import ruleset_of
 from vpsops.core.storage import open_database
 from vpsops.core.workspaces.loader import load_workspaces
 from vpsops.core.workspaces.model import NOBODY, Workspaces, teams_of
+from vpsops.core.workspaces.slack_tables import SlackTables
 
 AREA: Final = "slack"
 ELSEWHERE: Final = frozenset({"channel_not_found", "no_such_subteam"})
@@ -35,7 +36,7 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[DoctorF
     workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
     findings = _asked(workspaces, settings)
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
-        kept = Installations(database, clock, settings, TokenCipher(encryption_keys(settings)))
+        kept = Installations(SlackTables(database), clock, settings, TokenCipher(encryption_keys(settings)))
         for team in teams_of(settings):
             slack, finding = await _workspace(kept, session, settings, team)
             findings.append(finding)

@@ -27,7 +27,7 @@ from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.identity.actors import Actor, Approvers, is_among, union_of
-from vpsops.core.service.dashboard import Onlooker, overview_of
+from vpsops.core.service.dashboard import Onlooker
 
 GUESTS: Final = (
     "This app is for the full members of this workspace, so there is nothing here for guests.",
@@ -53,7 +53,7 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
     requester = asking_for(viewer)
     me = replace(requester.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
     who = Onlooker(viewer.team, me, ctx.core.teams)
-    seen = await overview_of(ctx.core.database, who, ctx.core.clock.now())
+    seen = await ctx.core.changes.overview(who)
     results: dict[str, Any] = {}
 
     async def note(name: str, query: Awaitable[Any]) -> None:

@@ -80,4 +80,4 @@ async def subscribe(ctx: BotContext, requester: Requester, subscription: Subscri
 
 
 def _store(ctx: BotContext) -> Subscriptions:
-    return Subscriptions(ctx.core.database, ctx.core.clock)
+    return ctx.core.subscriptions

@@ -25,7 +25,7 @@ from vpsops.bot.features.modals import open_create
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operations import OperationRequest, run
 from vpsops.bot.features.pause import pause, paused_note, switched_note
-from vpsops.bot.features.permissions import right_words, rights
+from vpsops.bot.features.permissions import right_words
 from vpsops.bot.features.votes import withdraw
 from vpsops.bot.handlers.history import Showing, card_post, show
 from vpsops.bot.handlers.watches import watch
@@ -118,5 +118,5 @@ async def _subscribe(ctx: BotContext, requester: Requester, command: Command) ->
 async def _help(ctx: BotContext, requester: Requester, topic: str) -> Post:
     """Say what there is and, for each operation, what this person may do from here."""
     actor = await known_actor(ctx, requester)
-    results = rights(ctx.core.policy.latest(), actor, requester.origin.front, ctx.core.clock.now())
+    results = ctx.core.policy.rights(actor, requester.origin.front)
     return help_page(topic, {name: right_words(value) for name, value in results.items()})

@@ -22,7 +22,6 @@ from vpsops.bot.messages.lists import (
     changes_page,
     with_unreadable,
 )
-from vpsops.core.audit import pages
 from vpsops.core.audit.queries import RecordFilter
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
@@ -88,9 +87,7 @@ async def _audit(ctx: BotContext, requester: Requester, arguments: Mapping[str, 
     await ctx.membership.require_full_member(requester.user)
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
-    listing = await ctx.core.database.read(
-        partial(pages.page, record_filter=RecordFilter(**asked, teams=ctx.core.teams), before=before, limit=PAGE),
-    )
+    listing = await ctx.core.trail.page(RecordFilter(**asked, teams=ctx.core.teams), before=before, limit=PAGE)
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),
         PageQuery("audit", asked) if before else None,

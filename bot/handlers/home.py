@@ -22,8 +22,6 @@ from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.home import SETTINGS, comparable_blocks, plain_home
 from vpsops.bot.workspaces.registry import NotInstalledError
 from vpsops.core.common.errors import InvalidInputError, StorageError, VpsopsError
-from vpsops.core.messaging.preferences import set_preferences
-from vpsops.core.monitoring.change_feed import follow
 
 OPENED: Final = "app_home_opened"
 SETTLE_SECONDS: Final = 1.0
@@ -79,7 +77,7 @@ async def set_one(ctx: BotContext, requester: Requester, value: Mapping[str, Any
     name, enabled = str(value.get("set", "")), value.get("to")
     if name not in SETTINGS or not isinstance(enabled, bool):
         raise InvalidInputError("There is no such setting any more.", hint="Nothing was set.")
-    await set_preferences(ctx.core.database, ctx.core.clock, (requester.team, requester.user), **{name: enabled})
+    await ctx.core.preferences.set((requester.team, requester.user), **{name: enabled})
 
 
 async def keep_current(ctx: BotContext) -> None:
@@ -87,7 +85,7 @@ async def keep_current(ctx: BotContext) -> None:
     while True:
         await ctx.homes.any_opened()
         async with anyio.create_task_group() as group:
-            news = partial(follow, ctx.core.database, ctx.core.clock, ctx.homes.record, anyio.Event())
+            news = partial(ctx.core.trail.follow, ctx.homes.record, anyio.Event())
             ctx.core.supervisor.start("home_news", news, group=group)
             await _rounds(ctx)
             group.cancel_scope.cancel()

@@ -27,7 +27,7 @@ EVENTS = WITHOUT_THRESHOLD - {SubscriptionEvent.PROVIDER}
 async def watch(ctx: BotContext, requester: Requester, command: WatchServer) -> Post:
     """Begin or end a watch; a name that means several servers, or none, is asked about and never guessed."""
     await only_members(ctx, requester)
-    subscriptions = Subscriptions(ctx.core.database, ctx.core.clock)
+    subscriptions = ctx.core.subscriptions
     if command.lasts is None:
         return await _stop(subscriptions, requester, command.server)
     try:

@@ -16,7 +16,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.supervision import error_id_of
-from vpsops.core.execution.card_refresh import mine_to_refresh, next_ones
+from vpsops.core.execution.card_refresh import next_ones
 from vpsops.core.messaging.outbox import PostedMessage
 from vpsops.core.outcomes.typical_durations import TypicalDurations
 
@@ -112,7 +112,7 @@ class CardRefresher:
         while True:
             await self._core.clock.sleep(REFRESH_SECONDS)
             try:
-                running = await mine_to_refresh(self._core.database, self._core.outbox.owner)
+                running = await self._core.changes.to_refresh(self._core.outbox.owner)
             except VpsopsError as error:
                 logger.info("cards_not_refreshed", error=str(error))
                 continue

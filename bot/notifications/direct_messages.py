@@ -17,7 +17,7 @@ from vpsops.bot.notifications.destinations import Place, asker_of
 from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
-from vpsops.core.messaging.preferences import Preferences, preferences_of
+from vpsops.core.messaging.preferences import Preferences
 
 ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
 GRAVE: Final = frozenset({"failed", "needs_person"})
@@ -98,7 +98,7 @@ class DirectMessenger:
             topic.note(purpose, channel, ts)
 
     async def _preferences(self, change: Change, who: str) -> Preferences:
-        return await preferences_of(self._core.database, change.origin.team or await self._own_team(), who)
+        return await self._core.preferences.of(change.origin.team or await self._own_team(), who)
 
     async def _own_team(self) -> str:
         try:

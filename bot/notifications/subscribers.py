@@ -6,7 +6,7 @@ from dataclasses import replace
 from vpsops.bot.notifications.events import DEFAULT, with_defaults
 from vpsops.core.app import Core
 from vpsops.core.messaging.outbox import OutboxMessage
-from vpsops.core.messaging.subscriptions import Subscription, Subscriptions
+from vpsops.core.messaging.subscriptions import Subscription
 
 
 class Subscribers:
@@ -14,7 +14,7 @@ class Subscribers:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._store = Subscriptions(core.database, core.clock)
+        self._store = core.subscriptions
 
     async def all(self) -> list[Subscription]:
         """Return every subscription, those of the settings among them."""

@@ -33,7 +33,7 @@ class SharedState:
     @classmethod
     def of(cls, core: Core) -> Self:
         """Return a process's state before its first message."""
-        return cls(MessageRateLimiter(core.clock), TypicalDurations(core.database, core.clock))
+        return cls(MessageRateLimiter(core.clock), core.changes.typical_durations())
 
 
 class WorkspaceDelivery:

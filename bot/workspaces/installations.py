@@ -25,8 +25,9 @@ from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError, UnreadableRowError
 from vpsops.core.config.settings import Settings
-from vpsops.core.storage import Database, rows
+from vpsops.core.storage import rows
 from vpsops.core.workspaces.model import teams_of
+from vpsops.core.workspaces.slack_tables import SlackTables
 
 STATE_SECONDS: Final = timings.INSTALL_SECONDS
 """Maximum time between "Add to Slack" and the redirect back."""
@@ -79,8 +80,8 @@ class _OpenTransaction:
 class Installations(AsyncInstallationStore):
     """Installations by workspace id. Org-wide installations are refused, so the id is unique."""
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings, cipher: TokenCipher) -> None:
-        self._database = database
+    def __init__(self, tables: SlackTables, clock: Clock, settings: Settings, cipher: TokenCipher) -> None:
+        self._tables = tables
         self._clock = clock
         self._cipher = cipher
         self._client = settings.slack_client_id
@@ -140,7 +141,7 @@ class Installations(AsyncInstallationStore):
         """Return the ids of allowed workspaces that have the app; raises `StorageError`."""
         table = self._store.bots
         query = sa.select(table.c.team_id).where(table.c.client_id == self._client).order_by(table.c.team_id)
-        installed = await self._database.read(lambda connection: connection.execute(query).scalars().all())
+        installed = await self._tables.read(lambda connection: connection.execute(query).scalars().all())
         return [str(item) for item in installed if item in self._teams]
 
     async def reencrypt(self) -> int:
@@ -153,7 +154,7 @@ class Installations(AsyncInstallationStore):
         def work(connection: Connection) -> int:
             return sum(self._reencrypt(connection, table) for table in (self._store.bots, self._store.installations))
 
-        changed = await self._database.transact(work, wake=False)
+        changed = await self._tables.change(work)
         if changed:
             logger.info("tokens_reencrypted", rows=changed)
         return changed
@@ -206,10 +207,10 @@ class Installations(AsyncInstallationStore):
         return f"{self._client}/{team}"
 
     async def _change(self, work: Callable[[SQLAlchemyInstallationStore], T]) -> T:
-        return await self._database.transact(lambda connection: work(self._at(connection)), wake=False)
+        return await self._tables.change(lambda connection: work(self._at(connection)))
 
     async def _read(self, work: Callable[[SQLAlchemyInstallationStore], T]) -> T:
-        return await self._database.read(lambda connection: work(self._at(connection)))
+        return await self._tables.read(lambda connection: work(self._at(connection)))
 
     def _at(self, connection: Connection) -> SQLAlchemyInstallationStore:
         store = copy(self._store)
@@ -236,8 +237,8 @@ def refusal_reason(installation: Installation, teams: frozenset[str]) -> str:
 class OAuthStates(AsyncOAuthStateStore):
     """OAuth states of pending installations. Each can be consumed once, across all processes."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, tables: SlackTables, clock: Clock) -> None:
+        self._tables = tables
         self._clock = clock
         self._table: Any = SQLAlchemyOAuthStateStore.build_oauth_states_table(sa.MetaData(), "slack_oauth_states")
 
@@ -254,7 +255,7 @@ class OAuthStates(AsyncOAuthStateStore):
             connection.execute(sa.insert(table).values(state=_hash(state), expire_at=until))
             return True
 
-        if not await self._database.transact(work, wake=False):
+        if not await self._tables.change(work):
             raise InstallRefusedError("Too many installations are under way. Try again in ten minutes.")
         return state
 
@@ -262,7 +263,7 @@ class OAuthStates(AsyncOAuthStateStore):
         """Consume a state; return whether it was issued here, unused and not expired."""
         table, now = self._table, self._now()
         query = sa.delete(table).where(table.c.state == _hash(state), table.c.expire_at > now)
-        return await self._database.transact(lambda connection: connection.execute(query).rowcount == 1, wake=False)
+        return await self._tables.change(lambda connection: connection.execute(query).rowcount == 1)
 
     def _now(self) -> datetime:
         return self._clock.now().astimezone(UTC).replace(tzinfo=None)

@@ -37,7 +37,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import SLACK_SECONDS
 from vpsops.core.config.settings import Settings
-from vpsops.core.storage import Database
+from vpsops.core.workspaces.slack_tables import SlackTables
 
 FAILURE_TEXTS: Final = {
     "access_denied": "Nothing was installed: it was cancelled in Slack.",
@@ -108,15 +108,15 @@ class InstallService:
 
 def open_install_service(core: Core, session: aiohttp.ClientSession) -> InstallService:
     """Return the installations of a core and their pages."""
-    kept = Installations(core.database, core.clock, core.settings, TokenCipher(encryption_keys(core.settings)))
+    kept = Installations(core.slack_tables, core.clock, core.settings, TokenCipher(encryption_keys(core.settings)))
     url = core.settings.slack_api_url
     base_url = url if url.endswith("/") else f"{url}/"
     client = OAuthClient(base_url=base_url, session=session, timeout=SLACK_SECONDS, logger=oauth_logger)
-    return InstallService(kept, routes_of(flow_of(core.settings, core.database, core.clock, client, kept)))
+    return InstallService(kept, routes_of(flow_of(core.settings, core.slack_tables, core.clock, client, kept)))
 
 
 def flow_of(
-    settings: Settings, database: Database, clock: Clock, client: AsyncWebClient, kept: Installations
+    settings: Settings, tables: SlackTables, clock: Clock, client: AsyncWebClient, kept: Installations
 ) -> InstallFlow:
     """Build the flow of these settings, which are several workspaces'."""
     secret = settings.slack_client_secret.get_secret_value() if settings.slack_client_secret else ""
@@ -134,7 +134,7 @@ def flow_of(
             authorization_url=authorize_url(settings.slack_api_url),
             callback_options=AsyncCallbackOptions(success=_success, failure=_failure),
             installation_store=kept,
-            state_store=OAuthStates(database, clock),
+            state_store=OAuthStates(tables, clock),
             state_expiration_seconds=STATE_SECONDS,
             logger=oauth_logger,
         ),

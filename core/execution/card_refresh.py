@@ -1,5 +1,7 @@
 """Changes in progress, for the process that refreshes their cards; one process at a time does."""
 
+from collections.abc import Sequence
+
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.messaging.outbox import Outbox, PostedMessage, topic_of
@@ -35,6 +37,6 @@ async def load_with_copies(outbox: Outbox, change_id: str) -> tuple[Change, list
     return await outbox.with_copies(topic_of(change_id), lambda connection: repository.load(connection, change_id))
 
 
-def next_ones(under_way: list[Change], refreshed: dict[str, float], most: int) -> list[Change]:
+def next_ones(under_way: Sequence[Change], refreshed: dict[str, float], most: int) -> list[Change]:
     """Return the cards to refresh next: those that waited longest, so that none of many is left out."""
     return sorted(under_way, key=lambda change: refreshed.get(change.id, float("-inf")))[:most]

@@ -61,23 +61,29 @@ def names_of(actor: Actor) -> Names:
     return tuple(dict.fromkeys(name for name in names if name.startswith(SLACK) or "@" in name))[:MOST_NAMES]
 
 
-@dataclass(frozen=True, slots=True)
 class AccountQuestions:
     """Asks the directory through the database, where the Slack bot of this set-up answers."""
 
-    database: Database
-    clock: Clock
+    __slots__ = ("_clock", "_database")
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def answer_from(self, directory: AccountDirectory) -> None:
+        """Answer from a directory what other processes ask, until cancelled."""
+        await answer_questions(self._database, self._clock, directory)
 
     async def find(self, names: Names) -> AccountAnswer:
         """Return an answer of the last half minute, or wait for a new one; raises `DirectoryUnavailableError`."""
-        number = await self.database.transact(lambda connection: self._ask(connection, names))
+        number = await self._database.transact(lambda connection: self._ask(connection, names))
         if isinstance(number, AccountAnswer):
             return number
-        give_up = self.clock.monotonic() + timings.ACCOUNT_SECONDS
+        give_up = self._clock.monotonic() + timings.ACCOUNT_SECONDS
         while True:
-            mark = self.database.signals.mark(TOPIC)
-            answer = await self.database.read(lambda connection: _answered(connection, names, number))
-            left = give_up - self.clock.monotonic()
+            mark = self._database.signals.mark(TOPIC)
+            answer = await self._database.read(lambda connection: _answered(connection, names, number))
+            left = give_up - self._clock.monotonic()
             if answer is not None:
                 return answer
             if left <= 0:
@@ -85,15 +91,15 @@ class AccountQuestions:
                     "Slack did not say whose account this is.",
                     hint="Look into the log of `vpsops bot`, or run `vpsops doctor` there; then ask again.",
                 )
-            await self.database.signals.wait(left, since=mark)
+            await self._database.signals.wait(left, since=mark)
 
     def _ask(self, connection: Connection, names: Names) -> "AccountAnswer | int":
         row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == key_of(names))).one_or_none()
-        now = self.clock.now().timestamp()
+        now = self._clock.now().timestamp()
         age = now - row.answered_at if row is not None and row.answered_at is not None else math.inf
         if row is not None and 0 <= age <= timings.ACCOUNT_KEPT_SECONDS:
             return AccountAnswer(row.account, row.problem)
-        if not front_alive(connection, self.database.tick(connection), "slack"):
+        if not front_alive(connection, self._database.tick(connection), "slack"):
             raise DirectoryUnavailableError(
                 "No Slack bot is running on this database, so nobody can say whose account this is.",
                 hint="Start `vpsops bot` (or `vpsops serve`) with the same VPSOPS_DATABASE_URL, then ask again.",

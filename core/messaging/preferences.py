@@ -33,6 +33,24 @@ class Preferences:
 NAMES = tuple(field.name for field in fields(Preferences))
 
 
+class PreferenceStore:
+    """Reads and sets people's settings."""
+
+    __slots__ = ("_clock", "_database")
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def of(self, team: str, person: str) -> Preferences:
+        """Return a person's settings, or the defaults; raises `StorageError`."""
+        return await preferences_of(self._database, team, person)
+
+    async def set(self, person: tuple[str, str], **changed: bool) -> Preferences:
+        """Set some settings of a `person` = (team, user); return all of them. Raises `StorageError`."""
+        return await set_preferences(self._database, self._clock, person, **changed)
+
+
 async def preferences_of(database: Database, team: str, person: str) -> Preferences:
     """Return a person's settings, or the defaults; raises `StorageError`."""
     return await database.read(lambda connection: read(connection, team, person))

@@ -191,12 +191,14 @@ def _sound(threshold: Threshold) -> bool:
     return threshold.metric in METRICS and 0 < threshold.above < 100 and 1 <= threshold.minutes <= 1440  # noqa: PLR2004 - percent, a day
 
 
-@dataclass(frozen=True, slots=True)
 class Subscriptions:
     """The store. Adding and removing is audited in the same transaction."""
 
-    database: Database
-    clock: Clock
+    __slots__ = ("_clock", "_database")
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
 
     async def add(self, subscription: Subscription, by: Actor) -> Subscription:
         """Store a subscription; one with a known id is returned as it is.
@@ -204,9 +206,9 @@ class Subscriptions:
         A watch takes the place of an earlier one of the same server in the same channel. Raises
         `InvalidInputError` for one that is none or one too many, and `StorageError`.
         """
-        now = self.clock.now()
+        now = self._clock.now()
         ready = replace(check(subscription), by=_person(by), at=now)
-        return await self.database.transact(lambda connection: _add(connection, ready, now))
+        return await self._database.transact(lambda connection: _add(connection, ready, now))
 
     async def remove(self, team: str, channel: str, ident: str, by: Actor) -> Subscription:
         """Remove one of a channel's subscriptions; raises `InvalidInputError` where it has none by that id."""
@@ -217,21 +219,21 @@ class Subscriptions:
                 raise InvalidInputError(
                     "This channel has no such subscription.", hint="/vps notify shows those it has."
                 )
-            _remove(connection, match, self.clock.now().timestamp(), _person(by))
+            _remove(connection, match, self._clock.now().timestamp(), _person(by))
             return match
 
-        return await self.database.transact(work)
+        return await self._database.transact(work)
 
     async def of_channel(self, team: str, channel: str) -> list[Subscription]:
         """Return a channel's subscriptions that have not ended, oldest first."""
-        now = self.clock.now()
-        subscriptions = await self.database.read(partial(_of_channel, team=team, channel=channel))
+        now = self._clock.now()
+        subscriptions = await self._database.read(partial(_of_channel, team=team, channel=channel))
         return [item for item in subscriptions if item.alive(now)]
 
     async def all(self) -> list[Subscription]:
         """Return every subscription that has not ended, oldest first."""
-        now = self.clock.now()
-        return [item for item in await self.database.read(all_subscriptions) if item.alive(now)]
+        now = self._clock.now()
+        return [item for item in await self._database.read(all_subscriptions) if item.alive(now)]
 
 
 def all_subscriptions(connection: Connection) -> list[Subscription]:

@@ -59,7 +59,7 @@ async def served_health(readiness: Readiness, sock: socket.socket | None) -> Asy
     stop = anyio.Event()
     app = Starlette(routes=health_routes(readiness))
     async with anyio.create_task_group() as group:
-        readiness.engine.supervisor.start("health", partial(serve, app, sock, stop), group=group, ends=True)
+        readiness.supervisor.start("health", partial(serve, app, sock, stop), group=group, ends=True)
         logger.info("serving_health", address=base_of(sock))
         try:
             yield

@@ -5,7 +5,7 @@ answer is cheap, says nothing that is not ours, and comes within about a second 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -100,23 +100,20 @@ def _lock_head(connection: Connection) -> None:
     connection.execute(sa.select(CHANGES.c.id).order_by(CHANGES.c.created_at.desc()).limit(1)).all()
 
 
-@dataclass(slots=True)
 class Readiness:
     """What there is to say of one process. Front ends add what they need beside the core."""
 
-    database: Database
-    clock: Clock
-    engine: Engine
-    process: Process
-    group: TaskGroup
-    _probe: StorageProbe = field(init=False)
-    _sources: dict[str, Source] = field(default_factory=dict)
-    _requested: set[str] = field(default_factory=set)
-    _seen: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, database: Database, clock: Clock, engine: Engine, process: Process, group: TaskGroup) -> None:
         """Begin with what every process needs."""
-        self._probe = StorageProbe(self.database, self.clock, self.engine.supervisor, self.group)
+        self.supervisor = engine.supervisor
+        self._process = process
+        self._database = database
+        self._clock = clock
+        self._engine = engine
+        self._probe = StorageProbe(database, clock, engine.supervisor, group)
+        self._sources: dict[str, Source] = {}
+        self._requested: set[str] = set()
+        self._seen: dict[str, float] = {}
 
     def add(self, part: str, source: Source) -> None:
         """Ask another part, by its name."""
@@ -138,37 +135,37 @@ class Readiness:
 
     def lost(self) -> list[ReadinessFault]:
         """Return what this process cannot recover from by itself."""
-        if self.database.in_place:
+        if self._database.in_place:
             return []
         what = "the database file was moved, replaced or deleted: nothing is stored or sent until a restart"
         return [ReadinessFault("database", what)]
 
     def restarting(self) -> list[ReadinessFault]:
         """Return the tasks that break again and again without keeping this process from its work."""
-        broken = [task for task in self.engine.supervisor.statuses() if task.failures >= RESTARTS]
+        broken = [task for task in self.supervisor.statuses() if task.failures >= RESTARTS]
         return [ReadinessFault(task.name, _restarts(task)) for task in broken if task.name not in ROUND_SECONDS]
 
     def _of_storage(self) -> list[ReadinessFault]:
-        failure = self.database.last_failure
+        failure = self._database.last_failure
         problems = []
-        if failure is not None and self.clock.monotonic() - failure.at < FAILED_SECONDS:
+        if failure is not None and self._clock.monotonic() - failure.at < FAILED_SECONDS:
             problems.append(
                 ReadinessFault("database", f"something could not be stored or read just now: {failure.what}")
             )
-        free = self.database.free_bytes
+        free = self._database.free_bytes
         if free is not None and free < LEAST_FREE_BYTES:
             problems.append(ReadinessFault("disk", f"the disk of the database is full: {free // 1024} KiB are left"))
         return problems
 
     def _of_tasks(self) -> list[ReadinessFault]:
-        now = self.clock.monotonic()
-        tasks = {task.name: task for task in self.engine.supervisor.statuses()}
+        now = self._clock.monotonic()
+        tasks = {task.name: task for task in self.supervisor.statuses()}
         problems = []
-        if self.engine.running and not now - self.process.last_beat < CERTAIN_SECONDS:
+        if self._engine.running and not now - self._process.last_beat < CERTAIN_SECONDS:
             problems.append(
-                ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s")
+                ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self._process.last_beat:.0f} s")
             )
-        expected = {RECONCILER, *self._requested} if self.engine.running else set(self._requested)
+        expected = {RECONCILER, *self._requested} if self._engine.running else set(self._requested)
         problems += [ReadinessFault(name, "it does not run") for name in sorted(expected - tasks.keys())]
         for name, limit in ROUND_SECONDS.items():
             since = self._seen.setdefault(name, now) if name in tasks else self._seen.pop(name, None)
@@ -178,7 +175,7 @@ class Readiness:
 
     def _of_round(self, task: TaskStatus, since: float, limit: float) -> list[ReadinessFault]:
         """Judge a task by its last finished round, or by when it was there first."""
-        quiet = self.clock.monotonic() - (since if task.last_round is None else task.last_round)
+        quiet = self._clock.monotonic() - (since if task.last_round is None else task.last_round)
         if quiet < limit:
             return []
         broken = f"; {_restarts(task)}" if task.failures else ""

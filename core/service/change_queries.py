@@ -16,8 +16,11 @@ from vpsops.core.changes.queries import (
 )
 from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.common.timings import CHANGE_POLL_SECONDS
+from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.messaging import outbox
+from vpsops.core.outcomes.typical_durations import TypicalDurations
 from vpsops.core.service.backend import Backend
+from vpsops.core.service.dashboard import Onlooker, Overview, overview_of
 
 
 class ChangeQueries:
@@ -61,6 +64,18 @@ class ChangeQueries:
         """Return the existing changes among `ids`."""
         visibility = self._backend.visibility(scope)
         return await self._backend.database.read(lambda connection: select_by_ids(connection, ids, visibility))
+
+    async def overview(self, onlooker: Onlooker) -> Overview:
+        """Return what concerns a person now; raises `StorageError`."""
+        return await overview_of(self._backend.database, onlooker, self._backend.clock.now())
+
+    async def to_refresh(self, process: str) -> Sequence[Change]:
+        """Return changes in progress, oldest first, if no other living process refreshes their cards; else nothing."""
+        return await mine_to_refresh(self._backend.database, process)
+
+    def typical_durations(self) -> TypicalDurations:
+        """Return how long operations usually take, as read and kept by its holder."""
+        return TypicalDurations(self._backend.database, self._backend.clock)
 
     async def agents_paused(self) -> Pause:
         """Return whether agents are paused, and who paused them."""

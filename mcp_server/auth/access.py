@@ -51,7 +51,7 @@ def reach_from_flags(arguments: argparse.Namespace) -> AccessScope:
 
 def effective_reach(core: Core, flags: AccessScope) -> AccessScope:
     """Return the access that the limits in force and the flags allow. Raises `ConfigurationError` when it is empty."""
-    reach = core.policy.latest_limits().mcp.narrowed(flags)
+    reach = core.policy.mcp_access.narrowed(flags)
     nothing = nothing_left(reach)
     if nothing:
         raise ConfigurationError(f"[limits.mcp] and the flags: {nothing}", hint="Allow at least one tool.")
@@ -62,7 +62,7 @@ def narrow_callers(core: Core, flags: AccessScope, who: Callable[[Context], Call
     """Return a caller lookup that narrows each caller's grants by the limits in force and the flags."""
 
     def narrowed(context: Context) -> Caller:
-        caller, reach = who(context), core.policy.latest_limits().mcp.narrowed(flags)
+        caller, reach = who(context), core.policy.mcp_access.narrowed(flags)
         return replace(caller, reach=reach.narrowed(caller.reach)) if reach.narrowings else caller
 
     return narrowed

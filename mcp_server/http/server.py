@@ -33,7 +33,7 @@ def run_http(settings: Settings, address: str, options: ServerOptions) -> None:
 async def _main(settings: Settings, site: HttpConfig, sock: socket.socket, options: ServerOptions) -> None:
     async with (
         open_core(settings, front="mcp") as core,
-        stopping(core.database.outdated) as stop,
+        stopping(core.outdated) as stop,
         open_mcp(core, site, options) as served,
     ):
         announce(site)

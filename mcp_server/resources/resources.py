@@ -9,8 +9,6 @@ import mcp.types as t
 import structlog
 from pydantic import BaseModel, JsonValue
 
-from vpsops.core.audit.chain import newest
-from vpsops.core.audit.queries import newest_of, of_teams
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, VpsopsError
 from vpsops.core.operations.servers import ServerList
@@ -157,19 +155,18 @@ def catalogue_finder(operation: str) -> "Finder":
 async def read_audit(readers: ResourceReaders, reader: ResourceReader, _: ResourceAddress) -> ResourceContent:
     """Return the newest audit records of the caller's human, or of all if the settings allow it."""
     await reader.count("changes")
-    database, teams = readers.core.database, readers.core.teams
+    trail, teams = readers.core.trail, readers.core.teams
     if readers.core.settings.mcp_audit == "all":
-        records = list(await database.read(lambda connection: of_teams(connection, newest(connection, RECORDS), teams)))
+        records = list(await trail.newest(RECORDS, teams))
     else:
-        people = reader.people
-        records = await database.read(lambda connection: newest_of(connection, people, RECORDS, teams))
+        records = list(await trail.newest_of(reader.people, RECORDS, teams))
     if reader.caller.reach.sight:  # a record about no change cannot be attributed to a server in sight
         visible = {
             read_change.id for read_change in await reader.core.changes.list(limit=SHOWN_CHANGES, scope=reader.scope)
         }
         records = [record for record in records if record.change_id in visible]
-    trail: BaseModel = audit_trail_from(records, readers.core.settings.mcp_audit)
-    return ResourceContent(trail.model_dump(mode="json", exclude_none=True))
+    content: BaseModel = audit_trail_from(records, readers.core.settings.mcp_audit)
+    return ResourceContent(content.model_dump(mode="json", exclude_none=True))
 
 
 Finder = Callable[[ResourceReaders, ResourceReader, ResourceAddress], Awaitable[ResourceContent]]

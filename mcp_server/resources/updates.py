@@ -24,7 +24,6 @@ from vpsops.core.common.errors import (
     UnknownServerError,
     VpsopsError,
 )
-from vpsops.core.monitoring import change_feed
 from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.monitoring.server_feed import Difference
 from vpsops.core.operations.target import Target
@@ -92,7 +91,7 @@ class UpdatePublisher:
         self._wake = anyio.Event()
         self._ready = anyio.Event()
         self._news = SharedSubscription(self._follow_news)
-        self._fleet = SharedSubscription(lambda: core.engine.fleet.follow(self._differ))
+        self._fleet = SharedSubscription(lambda: core.server_feed.follow(self._differ))
 
     @property
     def watched(self) -> frozenset[str]:
@@ -136,7 +135,7 @@ class UpdatePublisher:
         if address.kind is ResourceKind.CHANGE:
             return f"change:{(await reader.change(address.ref)).id}"
         reader.check()
-        await self.core.engine.fleet.known()  # a first poll: differences after it are published
+        await self.core.server_feed.known()  # a first poll: differences after it are published
         if address.kind is ResourceKind.SERVERS:
             allowed, key = reader.may("list"), SERVERS
         else:
@@ -153,11 +152,11 @@ class UpdatePublisher:
         except UnknownServerError:
             if await reader.too_fast("get"):
                 raise
-            await self.core.engine.fleet.refresh()
+            await self.core.server_feed.refresh()
         return await self._seen(reader, ref)
 
     async def _seen(self, reader: ResourceReader, ref: str) -> Server:
-        known = await self.core.engine.fleet.known()
+        known = await self.core.server_feed.known()
         return find_server(ref, {ident: server for ident, server in known.items() if reader.sees(server)})
 
     def _forget(self, key: str, uri: str) -> None:
@@ -176,7 +175,7 @@ class UpdatePublisher:
 
     async def _run_news(self, scope: anyio.CancelScope, ready: anyio.Event) -> None:
         with scope:
-            await change_feed.follow(self.core.database, self.core.clock, self._hear, ready)
+            await self.core.trail.follow(self._hear, ready)
 
     def _hear(self, events: Sequence[ChangeEvent]) -> None:
         for event in events:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from vpsops.core.app import Core, open_core
+from vpsops.core.app import Runtime, open_runtime
 from vpsops.core.config.settings import load_settings
 from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.slack.workspace.protocol import Json
@@ -55,15 +55,16 @@ class Given(BaseModel):
 @asynccontextmanager
 async def running_backstage(ground: Ground) -> AsyncIterator[None]:
     """Open a core as the MCP server's process would, serve it, and connect the page's agent to it."""
-    async with open_core(load_settings(ground.environment), front="mcp") as core, anyio.create_task_group() as group:
-        server = build_server(core, ServerOptions(change_tools=True, patience=PATIENCE))
+    settings = load_settings(ground.environment)
+    async with open_runtime(settings, front="mcp") as runtime, anyio.create_task_group() as group:
+        server = build_server(runtime.core, ServerOptions(change_tools=True, patience=PATIENCE))
         mcp = server.streamable_http_app(streamable_http_path=MCP_PATH)
         agent = Agent(f"{ground.url}{MCP_PATH}", ground.feed.bell, ground.clock, group)
         async with server.session_manager.run():
             ground.feed.topics["tools"] = lambda _user: agent.tools
             ground.feed.topics["agent"] = lambda _user: {"calls": [each.as_json() for each in agent.calls]}
             ground.backstage = Starlette(routes=[*_routes(agent), *mcp.routes])
-            group.start_soon(_watch_truth, ground, core)
+            group.start_soon(_watch_truth, ground, runtime)
             await agent.learn()
             ground.report("agent", "ready")
             try:
@@ -72,16 +73,16 @@ async def running_backstage(ground: Ground) -> AsyncIterator[None]:
                 group.cancel_scope.cancel()
 
 
-async def _watch_truth(ground: Ground, core: Core) -> None:
+async def _watch_truth(ground: Ground, runtime: Runtime) -> None:
     known: dict[str, Json] = {"truth": {}}
     ground.feed.topics["truth"] = lambda _user: known["truth"]
     while True:
-        mark = core.database.signals.mark()
-        truth = await read_truth(core)
+        mark = runtime.database.signals.mark()
+        truth = await read_truth(runtime)
         if truth != known["truth"]:
             known["truth"] = truth
             ground.feed.bell.ring()
-        await core.database.signals.wait(TRUTH_SECONDS, since=mark)
+        await runtime.database.signals.wait(TRUTH_SECONDS, since=mark)
 
 
 def _routes(agent: Agent) -> list[BaseRoute]:

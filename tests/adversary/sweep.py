@@ -13,6 +13,7 @@ from mcp import types as t
 from mcp.shared.exceptions import MCPError
 
 from tests.adversary.world import AGENT, AdversaryEnvironment
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.http_harness import http_client, serving
@@ -264,7 +265,7 @@ def stored(folder: Path) -> dict[str, str]:
 async def places(sweep: Sweep, folder: Path) -> dict[str, str]:
     """Return everything that the set-up stored, posted, answered and exported, each as text."""
     slack, lines = sweep.here.stage.slack, list[str]()
-    async for records, _ in pages(sweep.here.core.database, 0):
+    async for records, _ in pages(database_of(sweep.here.core), 0):
         lines += [record_line(record) for record in records]
     acks = [attempt.ack for delivery in slack.deliveries for attempt in delivery.attempts if attempt.ack]
     results = {

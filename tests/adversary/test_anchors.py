@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tests.adversary.world import APPROVALS, PRIVATE, world
 from tests.fakes.slack_bot import Scene, message_words
+from tests.harness import internals
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.core.audit import chain
@@ -159,7 +160,7 @@ async def test_a_channel_gets_it_and_what_is_pasted_from_there_is_read(tmp_path:
 
         (text, *more) = await eventually(posted)
         ((seq, digest),) = read_anchors([text], "Slack").items()
-        records = await here.core.database.read(chain.read)
+        records = await internals.database_of(here.core).read(chain.read)
         assert (more, records[seq - 1].hash) == ([], digest)
         assert not any("Head of" in message_words(message) for message in here.stage.slack.messages("approvals"))
 

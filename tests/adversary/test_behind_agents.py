@@ -10,6 +10,7 @@ import pytest
 from tests.adversary.world import APPROVALS, PRIVATE
 from tests.fakes.slack_bot import BotHarness, Scene, message_words, stage
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
@@ -124,7 +125,7 @@ async def test_however_she_is_named_she_does_not_decide(tmp_path: Path, named: s
         outcome = await ask(core, ALICES[named](tmp_path))
         assert isinstance(outcome, Held), outcome
         await refused_to_alice(world, core, outcome.change.id)
-        first = (await core.database.read(chain.read))[1]  # after the policy that was put in force
+        first = (await database_of(core).read(chain.read))[1]  # after the policy that was put in force
         assert first.body["actor"]["account"] == "U0ALICE"
         await world.slack.click("bob", await world.card("approvals"), "vps:approve")
         await world.card("approvals", words="Reboot web01.example.com: done")
@@ -142,7 +143,7 @@ async def test_who_is_not_one_full_member_asks_for_nothing(tmp_path: Path, named
         assert caller.human in outcome.reason
         assert caller.named_in in outcome.reason
         assert await core.changes.list() == []
-        assert [item.event for item in await core.database.read(chain.read)] == ["policy_applied", "refused"]
+        assert [item.event for item in await database_of(core).read(chain.read)] == ["policy_applied", "refused"]
 
 
 @pytest.mark.requirement("humans-are-accounts")

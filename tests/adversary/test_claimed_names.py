@@ -9,6 +9,7 @@ import pytest
 
 from tests.adversary.world import PRIVATE_SCENE, with_settings
 from tests.fakes.slack_bot import BotHarness, message_words, stage
+from tests.harness.internals import database_of
 from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import http_client, serving
 from vpsops.bot.messages.change_card import change_card
@@ -63,13 +64,13 @@ def emoji_in(message: Message) -> list[str]:
 
 async def terminal(core: Core, change: Change) -> str:
     """Return what `vpsops changes`, `vpsops changes ID` and `vpsops audit tail` write of a change."""
-    records = await core.database.read(lambda connection: chain.newest(connection, 20, change_id=change.id))
+    records = await database_of(core).read(lambda connection: chain.newest(connection, 20, change_id=change.id))
     return "\n".join((*changes.change_row(change), *changes.detail(change).values(), *map(record_summary, records)))
 
 
 async def recorded(core: Core, change: Change) -> tuple[list[Any], str]:
     """Return the people of a change's records, and what an assistant reads of them."""
-    records = await core.database.read(lambda connection: chain.newest(connection, 20, change_id=change.id))
+    records = await database_of(core).read(lambda connection: chain.newest(connection, 20, change_id=change.id))
     bodies = [dict(body_of(record)) for record in records]
     people = [body[part] for body in bodies for part in ("actor", "by") if part in body]
     return people, " ".join(str(shown_record(record)) for record in records)

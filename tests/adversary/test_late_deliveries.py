@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.adversary.world import PRIVATE_SCENE, AdversaryEnvironment, world
+from tests.harness.internals import database_of
 from vpsops.bot.context.freshness import MEANT_SECONDS
 from vpsops.core.audit import queries
 from vpsops.core.changes.model import State
@@ -25,7 +26,7 @@ async def redelivered(
     """Leave a delivery in the database as a process that died some time ago would have, and wait for its end."""
     at = here.core.clock.now().timestamp() - age
     row = {"key": key, "kind": kind, "payload": payload, "received_at": at, "arrived_at": at}
-    await here.core.database.transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
+    await database_of(here.core).transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
     for delivery in await here.core.inbox.unfinished(older_than=age - 1):
         here.bot.inbox_worker.take_up(delivery)
     await here.settled()
@@ -39,7 +40,7 @@ async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
         change = await here.held()
         assert (change.state, change.votes) == (State.HELD, ())
         assert "nothing was done" in here.private_words("bob")
-        records = await here.core.database.read(
+        records = await database_of(here.core).read(
             lambda connection: queries.newest_of(connection, frozenset({"u0bob"}), 5)
         )
         assert [(item.event, item.body["about"]) for item in records] == [("refused", here.change)]
@@ -89,7 +90,7 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
     async with world(tmp_path, PRIVATE_SCENE) as here:
         payload, at = _click(here, "vps:approve"), here.core.clock.now().timestamp() - LATE
         row = {"key": "kept", "kind": "click", "payload": payload, "received_at": at, "arrived_at": at}
-        await here.core.database.transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
+        await database_of(here.core).transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
         await here.core.inbox.keep(["kept"], LATE - 30)
         (delivery,) = await here.core.inbox.unfinished(older_than=20)
         assert isinstance(delivery, InboxDelivery)

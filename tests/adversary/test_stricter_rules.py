@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from tests.adversary.world import PRIVATE_SCENE, world
 from tests.fakes.slack_bot import message_words
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
 from vpsops.core.authorization.votes import Statement
@@ -175,7 +176,7 @@ def test_the_table_is_about_the_policy_of_the_stage() -> None:
 async def test_a_click_under_a_new_policy_is_answered_in_its_words(tmp_path: Path) -> None:
     """The card was drawn under the old one; the policy was replaced for every process before Bob pressed Approve."""
     async with world(tmp_path, PRIVATE_SCENE) as here:
-        await here.core.database.transact(frozen)
+        await database_of(here.core).transact(frozen)
         await here.stage.slack.click("bob", here.card, "vps:approve")
         card = await here.stage.card("approvals", words="cancelled (outdated)")
         assert "The policy now refuses it. No reboots this week. Rules: freeze, rest." in message_words(card)

@@ -8,6 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
+from tests.harness.internals import database_of
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
@@ -122,7 +123,7 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
     mute = replace(SCENE, workspace=replace(WORKSPACE, scopes=WORKSPACE.scopes - {"users:read"}))
     async with playing(tmp_path / "mute", mute) as (world, core):
         await answer_to(world, "bob", "pause", "bob paused them")
-        record = (await core.database.read(chain.read))[-1]
+        record = (await database_of(core).read(chain.read))[-1]
         assert record.body["evidence"] == "whether this is a full member could not be read"
         await answer_to(world, "bob", "resume", "Slack did not return")
         assert (await core.changes.agents_paused()).paused
@@ -142,7 +143,7 @@ async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
             )
         )
         assert await core.changes.list() == []
-        assert await Subscriptions(core.database, core.clock).all() == []
+        assert await Subscriptions(database_of(core), core.clock).all() == []
 
 
 def with_guest(name: str) -> Scene:
@@ -279,7 +280,7 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
         await answer_to(world, "alice", "watch web01", "I am not in this channel", channel="nobot")
         await answer_to(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
         await answer_to(world, "alice", "watch web01 stop", "does not watch web01")
-        records = (await core.database.read(chain.read))[1:]  # after the policy that was put in force
+        records = (await database_of(core).read(chain.read))[1:]  # after the policy that was put in force
         assert [record.event for record in records] == ["subscribed", "subscribed", "unsubscribed", "unsubscribed"]
 
 
@@ -290,7 +291,7 @@ async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -
         card = await world.card("approvals", words="waiting for approval")
         world.slack.kick("approvals", "dave")
         unclear = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
-        await core.database.transact(lambda connection: connection.execute(unclear))
+        await database_of(core).transact(lambda connection: connection.execute(unclear))
         await world.slack.click_stale("bob", card, "vps:approve")  # which redraws the card
         asked = await world.card("approvals", words="outcome unknown")
         await world.slack.click_stale("dave", asked, "vps:not_happened")
@@ -298,5 +299,5 @@ async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -
         assert (await core.changes.get(change.id)).state is State.NEEDS_PERSON
         await world.slack.click("bob", asked, "vps:not_happened")
         await world.card("approvals", words="bob looked: it did not happen")
-        record = (await core.database.read(chain.read))[-1]
+        record = (await database_of(core).read(chain.read))[-1]
         assert (record.event, "member of channel C0APPROVALS" in record.body["evidence"]) == ("resolved", True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State
@@ -66,7 +67,7 @@ async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path
         await world.slack.click("bob", card, "vps:approve")
         await closed(world, "Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
-        events = [item.event for item in await core.database.read(chain.read) if item.change_id == change]
+        events = [item.event for item in await database_of(core).read(chain.read) if item.change_id == change]
         assert events.count("unanswered") == events.count("escalated") == 1
 
 
@@ -120,7 +121,7 @@ async def test_named_approvers_are_reminded_directly_unless_they_voted(tmp_path:
     config.write_text(RULES, encoding="utf-8")
     named = replace(HURRIED, settings={**HURRIED.settings, "VPSOPS_CONFIG": str(config)})
     async with stage(tmp_path, named) as world, world.bot() as (_, core):
-        await set_preferences(core.database, core.clock, ("T0ACME", "U0DAVE"), dm_reminders=False)
+        await set_preferences(database_of(core), core.clock, ("T0ACME", "U0DAVE"), dm_reminders=False)
         await asked(core)
         card = await world.card("approvals", words="0 of 2 approvals")
         await world.slack.click("bob", card, "vps:approve")

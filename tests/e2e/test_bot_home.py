@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tests.fakes.slack_bot import BotHarness, Scene, playing, stage, words_of
 from tests.fakes.slack_many import stage as several
+from tests.harness.internals import database_of
 from vpsops.bot.handlers.home import CONFLICT
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
@@ -117,7 +118,7 @@ async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(t
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         change = await agent_asks(core)
         row = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
-        await core.database.transact(lambda connection: connection.execute(row))
+        await database_of(core).transact(lambda connection: connection.execute(row))
         view = await opened(on, "bob")
         assert "Outcome unknown: check the server (1)" in home_words(view)
         await on.slack.click("bob", view, "vps:not_happened")
@@ -226,8 +227,8 @@ async def test_settings_are_set_from_home_and_kept(tmp_path: Path) -> None:
         await home(on, "alice", lambda words: "Notify me when my changes finish: off" in words)
         await on.slack.click_stale("alice", view, "vps:setting:0")
         await home(on, "alice", lambda words: "Notify me when my changes finish: off" in words)
-        assert await preferences_of(core.database, TEAM, "U0ALICE") == Preferences(dm_settled=False)
-        assert await preferences_of(core.database, TEAM, "U0BOB") == Preferences()
+        assert await preferences_of(database_of(core), TEAM, "U0ALICE") == Preferences(dm_settled=False)
+        assert await preferences_of(database_of(core), TEAM, "U0BOB") == Preferences()
 
 
 async def test_agents_are_paused_and_let_go_on_from_home_by_those_who_may(tmp_path: Path) -> None:

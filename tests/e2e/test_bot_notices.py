@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 
 from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.app import Core
@@ -95,7 +96,7 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
         assert "Set by <@U0ALICE>" in message_words(page)
         await world.slack.click("bob", page, buttons(page)[0])
         await world.private("bob", "Subscriptions: none")
-        events = [item.event for item in await core.database.read(chain.read)]
+        events = [item.event for item in await database_of(core).read(chain.read)]
         assert [event for event in events if "subscribed" in event] == ["subscribed", "unsubscribed"]
 
 
@@ -154,7 +155,7 @@ async def test_whoever_asked_hears_the_end_directly(tmp_path: Path) -> None:
 async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_path: Path) -> None:
     """A preference is kept; a card in the direct messages has the end in its own thread."""
     async with stage(tmp_path) as world, world.bot() as (_, core):
-        await set_preferences(core.database, core.clock, (TEAM, "U0ALICE"), dm_settled=False)
+        await set_preferences(database_of(core), core.clock, (TEAM, "U0ALICE"), dm_settled=False)
         await reboot(world)
         await world.card(words="Reboot web01.example.com: done")
         await reboot(world, "nobot", "bob")
@@ -193,7 +194,7 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         done = await world.card("approvals", words="Reboot web01.example.com: done")
         assert "Note: after *hours* <!channel> only" in message_words(done)
         assert (await core.changes.get(change)).votes[0].reason == "after *hours* <!channel> only"
-        records = await core.database.read(chain.read)
+        records = await database_of(core).read(chain.read)
         assert [record.body["reason"] for record in records if record.event == "approved"] == [
             "after *hours* <!channel> only"
         ]

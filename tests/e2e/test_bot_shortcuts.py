@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, stage, words_of
+from tests.harness.internals import database_of
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.operations import OPERATIONS, Risk
@@ -231,7 +232,7 @@ async def kept_by(core: Core) -> list[object]:
         return await before(key, kind, payload)  # type: ignore[arg-type]
 
     core.inbox.accept = accept  # type: ignore[method-assign]
-    rows = await core.database.read(lambda connection: connection.execute(sa.select(INBOX)).all())
+    rows = await database_of(core).read(lambda connection: connection.execute(sa.select(INBOX)).all())
     assert rows == []
     return kept
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tests.fakes.slack_bot import buttons, message_words
 from tests.fakes.slack_many import ACME, BETA, GAMMA, WorkspacesHarness, stage
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
@@ -340,7 +341,7 @@ async def test_a_bot_without_the_key_of_a_token_leaves_its_workspace_to_one_that
     await both.private("T0BETA", ZOE, "db01.example.com")
     await VirtualClock().sleep(60)
     assert not both.slack["T0ACME"].messages("approvals")
-    states = await both.core.database.read(lambda connection: connection.scalars(sa.select(OUTBOX.c.state)).all())
+    states = await database_of(both.core).read(lambda connection: connection.scalars(sa.select(OUTBOX.c.state)).all())
     assert states
     assert "dead" not in states
     assert await _replace_token(both, before) == elsewhere
@@ -356,4 +357,4 @@ async def _replace_token(both: WorkspacesHarness, token: str) -> str:
         connection.execute(sa.update(SLACK_BOTS).where(acme).values(bot_token=token))
         return str(before)
 
-    return await both.core.database.transact(work)
+    return await database_of(both.core).transact(work)

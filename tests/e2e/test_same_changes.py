@@ -11,6 +11,7 @@ from mcp import Client
 
 from tests.fakes.clock import START
 from tests.fakes.slack_bot import BotHarness, message_words, stage
+from tests.harness.internals import database_of
 from tests.unit.core.sample import change, put
 from tests.unit.mcp_server.harness import client_of, text
 from vpsops.cli import changes as cli
@@ -68,7 +69,7 @@ async def at_a_terminal(core: Core, words: str, capsys: pytest.CaptureFixture[st
     cli.add_arguments(parser)
     chosen = {"open": ["--open"], "": []}
     arguments = parser.parse_args(chosen.get(words, ["--server", words]))
-    assert await cli.list_changes(arguments, core.database) == 0
+    assert await cli.list_changes(arguments, database_of(core)) == 0
     return listed(capsys.readouterr().out)
 
 
@@ -81,7 +82,7 @@ def listed(answer: str) -> list[str]:
 async def test_the_same_words_list_the_same_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All, the open ones, those of a server by name, label, id, the beginning of a name; and of no server."""
     async with stage(tmp_path) as world, world.bot() as (_, core), client_of(core, "2026-07-28") as client:
-        await core.database.transact(store)
+        await database_of(core).transact(store)
         for words, numbers in QUESTIONS.items():
             expected = [f"chg_{number}" for number in numbers.split()]
             answers = (

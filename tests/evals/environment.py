@@ -12,6 +12,7 @@ from mcp.client import ClientRequestContext
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
@@ -52,11 +53,11 @@ class EvalEnvironment:
     async def held(self) -> Change:
         """Wait for a change that is held for votes and return it."""
         while True:
-            mark = self.core.database.signals.mark()
+            mark = database_of(self.core).signals.mark()
             changes = [change for change in await self.core.changes.list(open_only=True) if change.state is State.HELD]
             if changes:
                 return changes[0]
-            await self.core.database.signals.wait(1.0, since=mark)
+            await database_of(self.core).signals.wait(1.0, since=mark)
 
     async def calls(self, tool: str) -> None:
         """Wait until the agent has called a tool."""

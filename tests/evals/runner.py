@@ -14,6 +14,7 @@ from tests.evals.grading import Played
 from tests.evals.model import Final as Said
 from tests.evals.model import Model, ModelToolCall, ModelTurn, NotUnderstood, Transcript
 from tests.evals.scenario import Scenario
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.audit import chain
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -89,7 +90,7 @@ def _shown(tool: t.Tool) -> dict[str, Any]:
 
 
 async def _left(world: EvalEnvironment, text: str, turns: tuple[ModelTurn, ...]) -> Played:
-    trail = await world.core.database.read(lambda connection: chain.read(connection, limit=MOST_TRAIL))
+    trail = await database_of(world.core).read(lambda connection: chain.read(connection, limit=MOST_TRAIL))
     simulator = world.provider.simulator
     return Played(
         final=text,

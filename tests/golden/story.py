@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
@@ -59,7 +60,7 @@ async def values(folder: Path) -> Mapping[str, Json]:
     async with _opened(folder) as core:
         await _changes_of_a_person(core)
         await _changes_of_an_agent(core)
-        return await core.database.read(_tables)
+        return await database_of(core).read(_tables)
 
 
 @asynccontextmanager

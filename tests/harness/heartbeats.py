@@ -15,4 +15,4 @@ async def beat_for(core: Core, clock: FakeClock, seconds: int) -> None:
     for _ in range(seconds):
         await eventually(lambda: clock.is_sleeping(HEARTBEAT))
         clock.advance(1)
-        await eventually(lambda: core.readiness.process.last_beat >= clock.monotonic())
+        await eventually(lambda: core.readiness._process.last_beat >= clock.monotonic())

@@ -17,6 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.portal import Portal
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
@@ -239,13 +240,13 @@ class ChangesMachine(RuleBasedStateMachine):
             done += ended.state is State.SUCCEEDED
         assert len(self.provider.simulator.world.effects) == done
         faults = self.portal.call(
-            self.core.database.read, lambda c: list(chain.verify(chain.read(c, limit=100_000), chain.head(c)))
+            database_of(self.core).read, lambda c: list(chain.verify(chain.read(c, limit=100_000), chain.head(c)))
         )
         assert faults == []
         assert self.portal.call(self._discrepancies) == []
 
     async def _discrepancies(self) -> list[str]:
-        return [str(discrepancy) async for discrepancy in discrepancies(self.core.database)]
+        return [str(discrepancy) async for discrepancy in discrepancies(database_of(self.core))]
 
 
 ChangesMachine.TestCase.settings = settings(

@@ -94,7 +94,7 @@ async def _main(settings: Settings, address: tuple[str, int] | None, health: soc
         open_core(settings, front="slack") as core,
         open_bot(core) as bot,
         served_health(core.readiness, health),
-        stopping(core.database.outdated) as stop,
+        stopping(core.outdated) as stop,
     ):
         await check_token(bot)
         if address is None:

@@ -97,7 +97,7 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: StdioOptions,
         server = build_server(core, replace(start.options, shutdown=end.shutdown))
         server.middleware.insert(0, end.unanswered)
         group.start_soon(_serve_streams, server, end, start)
-        async with on_stop(partial(_begin_end, group, end), lambda _: end.ended.set(), core.database.outdated):
+        async with on_stop(partial(_begin_end, group, end), lambda _: end.ended.set(), core.outdated):
             began.set()
             await end.ended.wait()
         return end.shutdown.begun or end.unanswered.gone

@@ -60,7 +60,7 @@ async def _main(settings: Settings, site: HttpConfig, sock: socket.socket, optio
     async with (
         open_core(settings, front="slack") as core,
         open_bot(core) as bot,
-        stopping(core.database.outdated) as stop,
+        stopping(core.outdated) as stop,
     ):
         await check_token(bot)
         async with open_mcp(core.for_agents(), site, options) as served, anyio.create_task_group() as group:

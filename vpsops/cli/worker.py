@@ -43,7 +43,7 @@ async def _work(settings: Settings, health: socket.socket | None) -> None:
     async with (
         open_core(settings, front="worker") as core,
         served_health(core.readiness, health),
-        stopping(core.database.outdated) as stop,
+        stopping(core.outdated) as stop,
     ):
         sys.stdout.write("worker: running\n")
         sys.stdout.flush()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
-from vpsops.core.app import Core
+from vpsops.core.app import Runtime
 from vpsops.core.audit import chain as audit
 from vpsops.core.changes.model import Change, Vote
 from vpsops.core.messaging.outbox import PostedMessage, topic_of
@@ -15,12 +15,12 @@ RECORDS = 60
 PAGE = 1000
 
 
-async def read_truth(core: Core) -> Json:
+async def read_truth(runtime: Runtime) -> Json:
     """Return the newest changes with their votes, trail and posted messages, and the whole chain's verdict."""
-    changes = await core.changes.list(limit=CHANGES)
-    copies = {change.id: await core.outbox.copies(topic_of(change.id)) for change in changes}
-    chain = await core.database.read(_chain)
-    trails = await core.database.read(
+    changes = await runtime.core.changes.list(limit=CHANGES)
+    copies = {change.id: await runtime.core.outbox.copies(topic_of(change.id)) for change in changes}
+    chain = await runtime.database.read(_chain)
+    trails = await runtime.database.read(
         lambda connection: {change.id: _trail(connection, change.id) for change in changes}
     )
     return {"changes": [_change(change, trails[change.id], copies[change.id]) for change in changes], "chain": chain}

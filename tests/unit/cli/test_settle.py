@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fakes.accounts import EVERYBODY
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT, staged
 from vpsops.cli import settle
@@ -51,7 +52,7 @@ async def test_who_asked_says_what_became_of_it(
     code = await settle.settle(settings(database_url), change.id, happened, ask, VirtualClock())
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         after = await core.changes.get(change.id)
-        last = (await core.database.read(chain.read))[-1]
+        last = (await database_of(core).read(chain.read))[-1]
     assert (code, after.state, after.note.split(" looked")[0]) == (0, state, ANN)
     assert (last.event, last.body["evidence"]) == ("resolved", "typed at a terminal")
     assert NAME in asked[0]

@@ -4,6 +4,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests.harness.internals import database_of
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, Human, client_of, text
 from vpsops.core.app import Core
@@ -33,7 +34,7 @@ async def vote(core: Core, verdict: Verdict) -> None:
     """Vote on the first change there is."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while not (changes := await core.changes.list()):
-            await core.database.signals.wait(0.1)
+            await database_of(core).signals.wait(0.1)
     await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason=REASON)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import HOSTILE
 from tests.unit.bot.messages.test_change_card import assert_safe
-from vpsops.bot.features.permissions import right_words, rights
+from vpsops.bot.features.permissions import right_words
 from vpsops.bot.messages.help import help_page
 from vpsops.bot.protocol.command_catalog import LISTED
 from vpsops.bot.slack_api.block_limits import fit_post
@@ -21,6 +21,7 @@ from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
+from vpsops.core.policy.rights import rights
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE", groups=("T0ACME", "S0WEB"))

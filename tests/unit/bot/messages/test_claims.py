@@ -4,6 +4,7 @@ import anyio
 import pytest
 from aiohttp import ClientSession
 
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.notifications.outbox_worker import OutboxWorker
@@ -28,8 +29,8 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
     monkeypatch.setattr(OutboxWorker, "_deliver_topic", slow)
     settings, clock = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url}), VirtualClock()
     async with open_core(settings, front="slack", clock=clock) as core, ClientSession() as web:
-        other = Outbox(core.database, "another-process", clock)
-        await core.database.transact(
+        other = Outbox(database_of(core), "another-process", clock)
+        await database_of(core).transact(
             lambda connection: put(connection, "drift", "event", {"event": "drift", "drifts": []}, clock.now())
         )
         async with anyio.create_task_group() as group:

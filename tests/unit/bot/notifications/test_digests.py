@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
+from tests.harness.internals import backend_of, database_of
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.notifications.destinations import Place
@@ -25,6 +26,7 @@ from vpsops.core.messaging.subscriptions import (
     subscription_id,
 )
 from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.service.policy_queries import PolicyQueries
 from vpsops.core.storage import Connection
 from vpsops.core.workspaces.model import Workspace, Workspaces
 
@@ -65,7 +67,7 @@ class DigestHarness:
         def work(connection: Connection) -> None:
             outbox.put(connection, "news:C0OPS", "news", payload, now)
 
-        await self.core.database.transact(work)
+        await database_of(self.core).transact(work)
 
     async def deliver(self) -> list[str]:
         """Deliver what is due, and return the texts that were sent."""
@@ -86,17 +88,17 @@ async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     clock = FakeClock(NOON)
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
-        monkeypatch.setattr(core.database, "tick", lambda _: clock.monotonic())
+        monkeypatch.setattr(database_of(core), "tick", lambda _: clock.monotonic())
         subscription = Subscription(
             SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED})
         )
-        await Subscriptions(core.database, clock).add(subscription, ALICE)
+        await Subscriptions(database_of(core), clock).add(subscription, ALICE)
         yield DigestHarness(core, clock)
 
 
 async def sleep_at_night(desk: DigestHarness) -> None:
     """Let the channel's subscription have quiet hours."""
-    store = Subscriptions(desk.core.database, desk.clock)
+    store = Subscriptions(database_of(desk.core), desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
     await store.add(Subscription(SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT}), options=NIGHT), ALICE)
 
@@ -160,7 +162,7 @@ async def test_what_waits_for_the_morning_survives_the_process(desk: DigestHarne
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=desk.clock, accounts=EVERYBODY) as core:
         other = DigestHarness(core, desk.clock)
-        core.database.tick = desk.core.database.tick  # type: ignore[method-assign]
+        database_of(core).tick = database_of(desk.core).tick  # type: ignore[method-assign]
         desk.clock.advance(8 * HOUR + 60)
         assert await other.deliver() == ["web01 stopped."]
     assert await desk.deliver() == []
@@ -169,7 +171,7 @@ async def test_what_waits_for_the_morning_survives_the_process(desk: DigestHarne
 async def test_news_of_a_removed_subscription_are_dropped(desk: DigestHarness) -> None:
     """News for a removed subscription is not sent."""
     await desk.happens(web(1))
-    await Subscriptions(desk.core.database, desk.clock).remove("T0ACME", "C0OPS", SUB, ALICE)
+    await Subscriptions(database_of(desk.core), desk.clock).remove("T0ACME", "C0OPS", SUB, ALICE)
     assert await desk.deliver() == []
     assert await rows(desk) == 0
 
@@ -221,7 +223,7 @@ async def rows(desk: DigestHarness) -> int:
 
 async def test_a_watch_that_is_over_is_silent(desk: DigestHarness) -> None:
     """An event from before the end that is delivered after it is not sent."""
-    store = Subscriptions(desk.core.database, desk.clock)
+    store = Subscriptions(database_of(desk.core), desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
     until = desk.clock.now() + timedelta(hours=1)
     watch = Subscription(
@@ -241,14 +243,15 @@ async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(
     """News of another workspace is left to that workspace's turn, and dropped by neither."""
     spaces = Workspaces(True, (Workspace("T0ACME"), Workspace("T2")))
     theirs = Subscription(subscription_id("2"), "T2", "C0OPS", frozenset({SubscriptionEvent.SETTLED}))
-    await Subscriptions(desk.core.database, desk.clock).add(theirs, ALICE)
+    await Subscriptions(database_of(desk.core), desk.clock).add(theirs, ALICE)
     await desk.happens(web(1))
     payload = {"subs": [theirs.id], "urgent": False, "items": [web(2).value]}
-    await desk.core.database.transact(
+    await database_of(desk.core).transact(
         lambda connection: outbox.put(connection, "news:C0OPS", "news", payload, desk.clock.now())
     )
-    policy = PolicyInForce(desk.core.policy.latest(), loaded_workspaces=spaces)
-    operator = replace(desk.core, policy=policy)
+    backend = backend_of(desk.core)
+    in_force = PolicyInForce(backend.policy.latest(), loaded_workspaces=spaces)
+    operator = replace(desk.core, policy=PolicyQueries(replace(backend, policy=in_force)))
     for team, heard in (("T0ACME", "web01"), ("T2", "web02")):
         desk.core = operator.within(team)
         (message,) = await desk.deliver()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
+from tests.harness.internals import database_of
 from tests.harness.repository import ROOT
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -52,12 +53,12 @@ class ErrorRoom:
     async def hold(self, **other: Any) -> Change:
         """Store a change that is held, with its card to be posted."""
         made = replace(change(), created_at=START, updated_at=START, expires_at=START + timedelta(hours=1), **other)
-        await self.core.database.transact(lambda connection: repository.insert(connection, made, key="", body={}))
+        await database_of(self.core).transact(lambda connection: repository.insert(connection, made, key="", body={}))
         return made
 
     async def step(self, made: Change, after: State) -> Change:
         """Move a change, which requests a redraw of its card."""
-        return await self.core.database.transact(
+        return await database_of(self.core).transact(
             lambda connection: repository.step(connection, made, after, self.clock.now(), event=after.value)
         )
 
@@ -69,31 +70,31 @@ class ErrorRoom:
     async def rows(self) -> list[tuple[str, str]]:
         """Return state and error of the outbox's rows."""
         query = sa.select(OUTBOX.c.state, OUTBOX.c.error).order_by(OUTBOX.c.id)
-        return [(row[0], row[1]) for row in await self.core.database.read(lambda c: c.execute(query).all())]
+        return [(row[0], row[1]) for row in await database_of(self.core).read(lambda c: c.execute(query).all())]
 
     async def until_rows(self, expected: list[tuple[str, str]]) -> None:
         """Wait until the outbox holds exactly this."""
         results: list[tuple[str, str]] = []
         with anyio.move_on_after(BOUND):
             while (results := await self.rows()) != expected:
-                mark = self.core.database.signals.mark()
-                await self.core.database.signals.wait(0.05, since=mark)
+                mark = database_of(self.core).signals.mark()
+                await database_of(self.core).signals.wait(0.05, since=mark)
         assert results == expected
 
     async def until_tried(self, times: int) -> None:
         """Wait until the only message was put back so often."""
         query = sa.select(OUTBOX.c.attempts, OUTBOX.c.owner)
         with anyio.fail_after(BOUND):
-            while [tuple(row) for row in await self.core.database.read(lambda c: c.execute(query).all())] != [
+            while [tuple(row) for row in await database_of(self.core).read(lambda c: c.execute(query).all())] != [
                 (times, None)
             ]:
-                mark = self.core.database.signals.mark()
-                await self.core.database.signals.wait(0.05, since=mark)
+                mark = database_of(self.core).signals.mark()
+                await database_of(self.core).signals.wait(0.05, since=mark)
 
     async def later(self, seconds: float) -> None:
         """Let time pass, and wake who waits for the outbox."""
         self.clock.advance(seconds)
-        self.core.database.signals.notify()
+        database_of(self.core).signals.notify()
 
 
 @asynccontextmanager

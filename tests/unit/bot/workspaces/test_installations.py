@@ -29,6 +29,7 @@ from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.config.settings import Settings
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
+from vpsops.core.workspaces.slack_tables import SlackTables
 from vpsops.playground.slack.multi_workspace import running_slack
 
 OLD, NEW = "o" * 32, "n" * 32
@@ -68,7 +69,7 @@ async def desk(database_url: str) -> AsyncIterator[InstallationHarness]:
 
 
 def kept_by(database: Database, clock: FakeClock, settings: Settings) -> Installations:
-    return Installations(database, clock, settings, TokenCipher(encryption_keys(settings)))
+    return Installations(SlackTables(database), clock, settings, TokenCipher(encryption_keys(settings)))
 
 
 def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) -> Installation:
@@ -175,7 +176,7 @@ async def test_what_is_not_wanted_is_refused_with_the_reason(
 
 async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: InstallationHarness) -> None:
     """Twenty requests with one state: one of them continues."""
-    states = OAuthStates(desk.database, desk.clock)
+    states = OAuthStates(SlackTables(desk.database), desk.clock)
     state = await states.async_issue()
     used: list[bool] = []
 
@@ -190,7 +191,7 @@ async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Instal
 
 async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: InstallationHarness) -> None:
     """A reader of the database cannot finish another's installation; the next one removes expired states."""
-    states = OAuthStates(desk.database, desk.clock)
+    states = OAuthStates(SlackTables(desk.database), desk.clock)
     state = await states.async_issue()
     stored = await desk.database.read(
         lambda connection: connection.scalars(sa.select(SLACK_OAUTH_STATES.c.state)).all()
@@ -208,7 +209,7 @@ async def test_installations_that_are_begun_by_the_million_fill_no_disk(
 ) -> None:
     """Beyond a number no installation can begin until some have ended."""
     monkeypatch.setattr(installations, "MAX_STATES", 3)
-    states = OAuthStates(desk.database, desk.clock)
+    states = OAuthStates(SlackTables(desk.database), desk.clock)
     for _ in range(3):
         await states.async_issue()
     with pytest.raises(InstallRefusedError, match="Too many"):

@@ -210,7 +210,7 @@ class MembershipGate:
 
 def parts_of(membership: Membership) -> Any:
     """Return as much of a bot's parts as a decision takes."""
-    policy = SimpleNamespace(latest=lambda: SimpleNamespace(by_email=True, groups=("S0WEB",)))
+    policy = SimpleNamespace(by_email=True, groups=("S0WEB",))
     stewards = Approvers(channels=("C0OPS",))
     core = SimpleNamespace(gate=MembershipGate(), policy=policy, stewards=stewards, scope=OPERATOR)
     return SimpleNamespace(core=core, membership=membership)
@@ -277,8 +277,7 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
     assert (await known_actor(parts, ASKING, fresh=True)).groups == ()
     slack.asked.clear()
-    no_groups = SimpleNamespace(by_email=False, groups=())
-    parts.core.policy = SimpleNamespace(latest=lambda: no_groups)
+    parts.core.policy = SimpleNamespace(by_email=False, groups=())
     assert (await known_actor(parts, ASKING)) == ASKING.actor
     assert slack.asked == []
 

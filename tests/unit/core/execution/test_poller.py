@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.harness.internals import backend_of, database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import KEY
@@ -59,7 +60,7 @@ async def start(core: Core, hostname: str) -> Change:
 
 
 async def events(core: Core) -> list[str]:
-    rows = await core.database.read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
+    rows = await database_of(core).read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
     return [row.payload["event"] for row in rows]
 
 
@@ -67,7 +68,7 @@ async def wait_for_events(core: Core, *expected: str) -> None:
     """Wait until people got exactly these notices, in this order."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while await events(core) != list(expected):
-            await core.database.signals.wait(0.2)
+            await database_of(core).signals.wait(0.2)
 
 
 @pytest.mark.parametrize("watches", [1, 12])
@@ -86,7 +87,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
     slow.simulator.world.time.advance(120)
     with anyio.fail_after(PATIENCE_SECONDS):
         while [change for change in await core.changes.list(limit=50) if not change.state.final]:
-            await core.database.signals.wait(0.2)
+            await database_of(core).signals.wait(0.2)
     await core.clock.sleep(0.6)
     rest = count(slow, "list")
     await core.clock.sleep(0.6)
@@ -130,7 +131,7 @@ async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: Simulat
     assert web is not None
     world.override(web, type(web.state)("stopped"), None, None)
     await wait_for_events(core, "drift")
-    rows = await core.database.read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
+    rows = await database_of(core).read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
     assert "web01.example.com was running, is stopped" in json.dumps(rows[0].payload)
 
 
@@ -151,7 +152,7 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
     """Watches are rebuilt from storage: the process that asked may be gone."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
-    await core.engine.stop()
+    await backend_of(core).engine.stop()
     env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
     slow.simulator.world.time.advance(120)
     async with open_core(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
+from tests.harness.internals import backend_of, database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.core.app import Core, open_core
@@ -58,7 +59,7 @@ def reboot(actor: Actor = ALICE, server: str = "web01", operation: str = "reboot
 
 
 async def version(core: Core) -> str:
-    return (await core.database.read(history.head))[1]
+    return (await database_of(core).read(history.head))[1]
 
 
 @pytest.mark.requirement("policy-one-for-all")
@@ -86,9 +87,9 @@ async def test_a_process_with_another_policy_changes_nothing_until_both_agree(st
         assert f"vpsops policy diff {lax.config}" in refused.hint
         assert f"vpsops policy apply {lax.config}" in refused.hint
         assert isinstance(await other.gate.submit(reboot(operation="list", server="")), Done)
-        records = [item.event for item in await first.database.read(chain.read)]
+        records = [item.event for item in await database_of(first).read(chain.read)]
         assert records == ["policy_applied", "refused"]
-        await put_in_force(first.database, lax)
+        await put_in_force(database_of(first), lax)
         outcome = await other.gate.submit(reboot(server="db01"))
         assert not isinstance(outcome, Refused)
         now_the_other = await first.gate.submit(reboot(server="db01"))
@@ -105,7 +106,7 @@ async def test_a_policy_that_was_applied_a_moment_ago_counts_for_the_last_yes(
     async with opened(votes) as first, opened(settings) as second:
         held = await second.gate.submit(reboot(AGENT))
         assert isinstance(held, Held)
-        await put_in_force(first.database, with_file(settings, tmp_path / "strict.toml", STRICT))
+        await put_in_force(database_of(first), with_file(settings, tmp_path / "strict.toml", STRICT))
         voted = await second.gate.vote(held.change.id, BOB, Verdict.APPROVE, held.change.digest)
         assert (await second.changes.wait(voted.id, seconds=60)).state is State.SUPERSEDED
         assert list(provider.simulator.world.counted("reboot")) == []
@@ -135,7 +136,7 @@ async def test_a_process_with_another_policy_runs_nothing(
         held = await first.gate.submit(reboot(AGENT))
         assert isinstance(held, Held)
         async with opened(lax, "worker") as other:
-            assert not await other.database.read(other.policy.agrees)
+            assert not await database_of(other).read(backend_of(other).policy.agrees)
             await first.gate.vote(held.change.id, BOB, Verdict.APPROVE, held.change.digest)
             assert (await first.changes.wait(held.change.id, seconds=600)).state is State.SUCCEEDED
         assert len(list(provider.simulator.world.counted("reboot"))) == 1
@@ -149,7 +150,7 @@ async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Sett
     async def start(settings: Settings) -> None:
         async with opened(settings) as core:
             await ready.wait()
-            results.append((await core.database.read(core.policy.agrees), await version(core)))
+            results.append((await database_of(core).read(backend_of(core).policy.agrees), await version(core)))
 
     ready = anyio.Event()
     async with anyio.create_task_group() as group:
@@ -159,14 +160,14 @@ async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Sett
     assert sorted(agrees for agrees, _ in results) == [False, True]
     assert len({entry for _, entry in results}) == 1
     async with opened(lax) as core:
-        assert len(await core.database.read(history.history)) == 1
-        assert [item.event for item in await core.database.read(chain.read)][:1] == ["policy_applied"]
+        assert len(await database_of(core).read(history.history)) == 1
+        assert [item.event for item in await database_of(core).read(chain.read)][:1] == ["policy_applied"]
 
 
 async def test_nothing_configured_means_the_embedded_default_and_the_database_says_so(settings: Settings) -> None:
     """Whatever a later release embeds, this is in force until another is applied."""
     async with opened(settings) as core:
-        in_force = await core.database.read(history.in_force)
+        in_force = await database_of(core).read(history.in_force)
         assert in_force is not None
         assert in_force.document.embedded
         assert {rule["id"] for rule in in_force.document.rules} >= {"default-agents", "default-reads"}
@@ -179,7 +180,7 @@ async def test_channels_in_force_are_everybodys(settings: Settings) -> None:
         assert other.stewards.channels == ("C1",)
         assert other.settings.channel == "C1"
         approvals = settings.model_copy(update={"approval_channel": "C2"})
-        await put_in_force(other.database, approvals)
+        await put_in_force(database_of(other), approvals)
         await other.clock.sleep(2.0)
         await other.policy.refresh()
         assert other.stewards.channels == ("C2",)
@@ -194,8 +195,8 @@ async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
 ) -> None:
     """A write to the row puts nothing in force, and a process does not start on it."""
     async with opened(settings) as core:
-        await put_in_force(core.database, lax)
-        await core.database.transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=1)))
+        await put_in_force(database_of(core), lax)
+        await database_of(core).transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=1)))
         await core.clock.sleep(2.0)
         for request in (reboot(), reboot(operation="list", server="")):
             with pytest.raises(PolicyBrokenError):
@@ -209,10 +210,10 @@ async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
 async def test_an_idle_process_takes_a_policy_with_its_heartbeat(settings: Settings, strict: Settings) -> None:
     """Help and menus follow within seconds, even in a process without requests."""
     async with opened(settings) as first, opened(settings, "worker") as idle:
-        assert idle.policy.latest_limits().protected == frozenset()
-        await put_in_force(first.database, strict)
-        await eventually(lambda: idle.policy.latest_limits().protected == {"web01"}, patience=5.0)
-        assert [rule.id for rule in idle.policy.latest().rules] == ["reads"]
+        assert backend_of(idle).policy.latest_limits().protected == frozenset()
+        await put_in_force(database_of(first), strict)
+        await eventually(lambda: backend_of(idle).policy.latest_limits().protected == {"web01"}, patience=5.0)
+        assert [rule.id for rule in backend_of(idle).policy.latest().rules] == ["reads"]
 
 
 async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, strict: Settings) -> None:
@@ -221,7 +222,7 @@ async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, 
 
         async def rows() -> set[tuple[str, str]]:
             query = sa.select(PROCESSES.c.policy, PROCESSES.c.policy_source)
-            results = await first.database.read(lambda connection: connection.execute(query).all())
+            results = await database_of(first).read(lambda connection: connection.execute(query).all())
             return {(policy, source) for policy, source in results}
 
         sources = await rows()

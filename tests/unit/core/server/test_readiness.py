@@ -16,6 +16,7 @@ from tests.conftest import POSTGRES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.heartbeats import beat_for
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.cli import health
@@ -217,11 +218,11 @@ async def test_a_full_disk_is_red(database_url: str, monkeypatch: pytest.MonkeyP
         connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
     async with worker(database_url) as (core, clock):
-        await core.database.transact(bound)
+        await database_of(core).transact(bound)
         with pytest.raises(StorageError, match="disk full"):  # noqa: PT012 - one of many
             for number in range(10_000):
                 text = "x" * 4000
-                await core.database.transact(
+                await database_of(core).transact(
                     lambda connection, text=text: chain.append(connection, 1.0, "noted", None, {"why": text})  # type: ignore[misc]
                 )
                 assert number < 9_000

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
@@ -178,7 +179,7 @@ async def test_a_policy_that_changed_since_is_asked_again(
     assert isinstance(held, Held)
     config = tmp_path / "vpsops.toml"
     config.write_text(f'[[rule]]\nid = "all"\ndecision = "{decision}"\n')
-    await put_in_force(core.database, settings, config)
+    await put_in_force(database_of(core), settings, config)
     await core.gate.confirm(held.change.id, ALICE, held.change.digest)
     change = await core.changes.wait(held.change.id, seconds=5)
     assert change.state is state

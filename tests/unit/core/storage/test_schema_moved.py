@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
+from tests.harness.internals import database_of
 from vpsops.core.app import open_core
 from vpsops.core.config.settings import Settings
 from vpsops.core.storage import Connection, Database, schema
@@ -64,10 +65,10 @@ async def test_a_core_ends_with_what_the_commands_exit_code_is_made_of(database_
 
     async def run() -> None:
         async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
-            await core.database.transact(migrate)
+            await database_of(core).transact(migrate)
             clock.advance(SECOND)
             with pytest.raises(MovedOnError):
-                await core.database.transact(lambda connection: connection.execute(sa.delete(PROCESSES)))
+                await database_of(core).transact(lambda connection: connection.execute(sa.delete(PROCESSES)))
 
     with pytest.raises(OutdatedError):
         await run()

@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
@@ -213,7 +214,7 @@ async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_to
     """Lists, counts, Home's overview and the audit trail show another workspace nothing, not even a refusal."""
     mine = await ask(core, "T1")
     assert isinstance(await core.gate.submit(refused_in("T2"), scope=Scope("T2")), Refused)
-    database, now = core.database, core.clock.now()
+    database, now = database_of(core), core.clock.now()
     for team, ids in (("T1", [mine.id]), ("T2", []), ("", [mine.id])):
         teams = core.within(team).teams
         query, visible = ChangeQuery(person="U1"), Visibility(teams)
@@ -336,7 +337,7 @@ async def test_a_process_is_bound_to_the_workspace_that_decided_for_agents_at_it
         assert isinstance(held, Held)
         assert held.change.ruling.approvers.channels == ("C1APPROVE",)
         moved = TABLES.replace("agents = true", "").replace('"C2APPROVE"', '"C2APPROVE"\nagents = true')
-        await put_in_force(core.database, load_settings(environment(tmp_path, moved)))
+        await put_in_force(database_of(core), load_settings(environment(tmp_path, moved)))
         refused = await bound.gate.submit(request)
         assert isinstance(refused, Refused)
         assert (refused.reason.startswith("Other workspaces are in force"), refused.hint) == (True, "Restart it.")

@@ -9,6 +9,7 @@ import structlog
 from mcp import Client, MCPError
 from mcp.types import Implementation, ResourceTemplateReference
 
+from tests.harness.internals import database_of
 from tests.unit.mcp_server.harness import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp_server.tools.test_limits import limited, refusals
 from vpsops.core.app import Core
@@ -127,7 +128,7 @@ async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
     hostile = {f"{number}" * 300: "x" * 9_000 for number in range(300)}
     async with client_of(core, era, Human(), options) as client:
         await client.call_tool("vps_stop", {"server": "web01", **hostile})
-    record = (await core.database.read(chain.read))[-1]
+    record = (await database_of(core).read(chain.read))[-1]
     assert record.event == "refused"
     assert record.body["arguments"]["server"] == "web01"
     assert len(record.text) < 10_000

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, Human, text
@@ -83,7 +84,7 @@ async def test_a_waiting_call_hears_the_vote(core: Core, provider: SimulatorHand
     async def vote() -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
             while not (changes := await core.changes.list()):
-                await core.database.signals.wait(0.1)
+                await database_of(core).signals.wait(0.1)
         await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason="not tonight")
 
     async with (

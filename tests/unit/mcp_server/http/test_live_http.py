@@ -12,6 +12,7 @@ import mcp.types as t
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.harness.internals import backend_of, database_of
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, WEB
 from tests.unit.mcp_server.http_harness import BOB_TOKEN, NEW, call, serving, with_tokens
@@ -49,7 +50,7 @@ async def connected(served: McpHttp, streams: int, era: str) -> None:
 
 async def silent(core: Core) -> None:
     """Wait until no followers are left."""
-    await until(lambda: not core.engine.fleet._listeners and core.database.signals._waiters == 0)
+    await until(lambda: not backend_of(core).engine.fleet._listeners and database_of(core).signals._waiters == 0)
 
 
 async def test_a_client_hears_over_http_and_leaves_nothing(core: Core, provider: SimulatorHandle, era: str) -> None:
@@ -118,6 +119,6 @@ async def test_a_session_that_is_ended_leaves_nothing(core: Core) -> None:
         assert (await client.post(site.url, json=ready, headers=session)).status_code == 202
         asked = {"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": {"uri": URIS[0]}}
         assert '"result"' in (await client.post(site.url, json=asked, headers=session)).text
-        assert core.engine.fleet._listeners
+        assert backend_of(core).engine.fleet._listeners
         await client.delete(site.url, headers=session)
         await silent(core)

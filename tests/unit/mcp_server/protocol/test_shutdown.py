@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp_server.harness import ANN, Human, client_of, text
@@ -35,7 +36,7 @@ async def held(core: Core) -> Change:
     """Return the one change once it waits for people."""
     with anyio.fail_after(BOUND):
         while not (changes := await core.changes.list()):
-            await core.database.signals.wait(0.05)
+            await database_of(core).signals.wait(0.05)
     return changes[0]
 
 

@@ -9,6 +9,7 @@ from mcp import MCPError
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.task_client import ask, ended, started, task_client
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp_server.harness import ANN, NO, WEB, YES, Human, client_of
 from tests.unit.mcp_server.http_harness import ENVELOPE, call, post, serving
@@ -234,7 +235,7 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
         ]
     assert all("may not be used here" in error.message for error in errors)
     assert (await core.changes.get(handle.task_id)).state is State.HELD
-    recorded = [item.body for item in await core.database.read(chain.read) if item.event == "refused"]
+    recorded = [item.body for item in await database_of(core).read(chain.read) if item.event == "refused"]
     assert [item["operation"] for item in recorded] == ["vps_change_cancel", "vps_stop"]
     assert all(body["error"] in error.message for body, error in zip(recorded, errors, strict=True))
 

@@ -14,6 +14,7 @@ from mcp.server.session import ServerSession
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.harness.internals import backend_of, database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ALICE, ANN, WEB
@@ -71,8 +72,8 @@ async def held(core: Core, server: str = "web01") -> str:
 async def silent(core: Core, live: UpdatePublisher) -> None:
     """Wait until nothing is watched, followed or waited for any more."""
     await until(lambda: not live.watched and not live.running and not live.streams)
-    await until(lambda: core.database.signals._waiters == 0)
-    assert not core.engine.fleet._listeners
+    await until(lambda: database_of(core).signals._waiters == 0)
+    assert not backend_of(core).engine.fleet._listeners
     assert not live.bus._listeners
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from mcp.types import CallToolResult
 
+from tests.harness.internals import database_of
 from tests.unit.mcp_server.harness import ALICE, ANN, ORDERS, WEB, Human, client_of, text
 from tests.unit.mcp_server.tools.test_limits import limited
 from vpsops.core.app import Core
@@ -31,8 +32,8 @@ SETUPS: Mapping[str, str] = {
 
 async def stored(core: Core) -> list[object]:
     """Return all that a change would leave behind."""
-    records = await core.database.read(chain.read)
-    rows = await core.database.read(
+    records = await database_of(core).read(chain.read)
+    rows = await database_of(core).read(
         lambda connection: [tuple(row) for table in (CHANGES, OUTBOX) for row in connection.execute(table.select())]
     )
     return [len(records), rows]

@@ -13,6 +13,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp_server.harness import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp_server.http_harness import ANN_TOKEN, BOB_TOKEN, TOKENS, http_client, serving, with_tokens
@@ -63,7 +64,7 @@ async def listed(client: Client) -> set[str]:
 
 
 async def refusals(core: Core) -> list[Mapping[str, Any]]:
-    records = await core.database.read(chain.read)
+    records = await database_of(core).read(chain.read)
     return [record.body for record in records if record.event == "refused"]
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.fakes.policies import put_in_force
+from tests.harness.internals import database_of
 from tests.unit.mcp_server.harness import ANN, Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.config.settings import Settings
@@ -19,7 +20,7 @@ async def test_what_a_connected_client_may_use_follows_the_policy_in_force(
     path.write_text(DENIED)
     async with client_of(core, era, Human(), ServerOptions(human=ANN)) as client:
         before = {tool.name for tool in (await client.list_tools()).tools}
-        await put_in_force(core.database, settings, path)
+        await put_in_force(database_of(core), settings, path)
         await core.clock.sleep(2.0)
         refused = await client.call_tool("vps_stop", {"server": "web01"})
         assert "deny_tools" in text(refused)
