@@ -32,7 +32,7 @@ from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[3]
 PRODUCT: Final = ("core", "bot", "mcp_server", "playground", "vpsops", "manifest.yml")
 BEFORE: Final = (*PRODUCT, "vpsops.py", "vpsops_serve.py")  # until everything was imported from `vpsops`
 POLICY: Final = """

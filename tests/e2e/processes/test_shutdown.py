@@ -18,7 +18,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.e2e.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
+from tests.e2e.processes.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
 from tests.fakes.slack_bot import BotHarness, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import text

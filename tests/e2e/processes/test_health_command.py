@@ -16,7 +16,7 @@ from vpsops.cli import health
 from vpsops.core.server import readiness
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def environment(folder: Path) -> dict[str, str]:
