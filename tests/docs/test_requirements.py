@@ -16,6 +16,7 @@ COLLECTED = (
     "docs",
     "e2e",
     "golden",
+    "packaging",
     "provider",
     "stateful",
     "unit",

@@ -1,20 +1,27 @@
-"""Check that the wheel has one top-level name: `python -m tests.packaging`."""
+"""Check what the two wheels hold: `python -m tests.packaging`."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.packaging.wheel import TOP_LEVEL, build_wheel, top_level_names
+from tests.packaging.wheel import PLAYGROUND, ROOT, TOP_LEVEL, build_wheel, members, top_level_names
 
 
 def main() -> int:
-    """Build the wheel; return 1 where it would install another top-level name."""
+    """Build both wheels; return 1 where one would install another top-level name, or a file of the other."""
     with tempfile.TemporaryDirectory() as folder:
-        names = top_level_names(build_wheel(Path(folder)))
+        product = build_wheel(Path(folder, "product"))
+        playground = build_wheel(Path(folder, "playground"), ROOT / "playground")
+        names = top_level_names(product) | top_level_names(playground)
+        misplaced = [name for name in members(product) if name.startswith(PLAYGROUND)]
+        misplaced += [name for name in members(playground) if not name.startswith(PLAYGROUND)]
     if names != TOP_LEVEL:
-        sys.stderr.write(f"The wheel installs {', '.join(sorted(names))}; it may install only vpsops.\n")
+        sys.stderr.write(f"The wheels install {', '.join(sorted(names))}; they may install only vpsops.\n")
         return 1
-    sys.stdout.write("The wheel has one top-level name, vpsops.\n")
+    if misplaced:
+        sys.stderr.write(f"In the wrong wheel: {', '.join(misplaced)}.\n")
+        return 1
+    sys.stdout.write("Both wheels have one top-level name, vpsops, and vpsops/playground is in the second alone.\n")
     return 0
 
 

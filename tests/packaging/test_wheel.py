@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.wheel import ROOT, TOP_LEVEL, build_wheel, members, top_level_names
+from tests.packaging.wheel import PLAYGROUND, ROOT, TOP_LEVEL, build_wheel, members, top_level_names
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 STRANGERS = ("core", "bot", "playground")
@@ -64,6 +65,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
+@pytest.fixture(scope="module")
+def playground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(tmp_path_factory.mktemp("playground"), ROOT / "playground")
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Installation:
     packages, elsewhere = tmp_path / "packages", tmp_path / "project"
@@ -86,27 +92,56 @@ def stranger(folder: Path, name: str) -> Path:
     return path
 
 
-def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
-    """And real files in it, with the data that the product reads beside its modules."""
-    assert top_level_names(wheel) == TOP_LEVEL
-    files = set(members(wheel))
-    tracked = subprocess.run(
-        ["git", "ls-files", "core", "bot", "mcp_server", "playground"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert {f"vpsops/{name}" for name in tracked} <= files
+def tracked(*folders: str) -> set[str]:
+    """Return the paths that a wheel gives the files of these folders."""
+    listed = subprocess.run(["git", "ls-files", *folders], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {f"vpsops/{name}" for name in listed.stdout.split()}
 
 
+@pytest.mark.requirement("playground-is-an-extra")
+def test_each_wheel_has_its_own_files_under_one_top_level_name(wheel: Path, playground: Path) -> None:
+    """Real files, with the data that is read beside the modules; no file is in both."""
+    assert top_level_names(wheel) == top_level_names(playground) == TOP_LEVEL
+    product, simulators = set(members(wheel)), set(members(playground))
+    assert tracked("core", "bot", "mcp_server") <= product
+    assert tracked("playground") - {"vpsops/playground/pyproject.toml"} == simulators
+    assert not [name for name in product if name.startswith(PLAYGROUND)]
+
+
+def test_both_distributions_have_one_version_and_name_each_other() -> None:
+    """The extra brings the simulators of the same version, and they the product that they import."""
+    product = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    simulators = tomllib.loads((ROOT / "playground" / "pyproject.toml").read_text("utf-8"))["project"]
+    assert simulators["version"] == product["version"]
+    assert product["optional-dependencies"]["playground"] == [f"vpsops-playground=={product['version']}"]
+    assert simulators["dependencies"] == [f"vpsops=={product['version']}"]
+
+
+@pytest.mark.requirement("playground-is-an-extra")
+@pytest.mark.parametrize("command", ["demo", "playground", "simulator"])
+def test_without_the_extra_a_command_says_in_one_line_how_to_get_it(
+    wheel: Path, playground: Path, installation: Installation, command: str
+) -> None:
+    """The product works without it; the second wheel alone is what was missing."""
+    installation.install(wheel)
+    refused = installation.run(command)
+    assert refused.returncode != 0
+    assert refused.stderr.count("\n") == 1
+    assert 'pip install "vpsops[playground]"' in refused.stderr
+    assert installation.run("policy", "check").returncode == 0
+    installation.install(playground)
+    described = installation.run(command, "--help")
+    assert described.returncode == 0, described.stderr
+
+
+@pytest.mark.parametrize("extra", [False, True], ids=["without the playground", "with it"])
 @pytest.mark.requirement("one-import-root")
 def test_a_strangers_packages_of_our_old_names_change_nothing(
-    wheel: Path, installation: Installation, tmp_path: Path
+    wheel: Path, playground: Path, installation: Installation, tmp_path: Path, extra: bool
 ) -> None:
     """Installed before or after, uninstalled again, and from a folder with a `core` of its own."""
     before = installation.install(stranger(tmp_path, "core"))
-    ours = installation.install(wheel)
+    ours = installation.install(wheel) + (installation.install(playground) if extra else [])
     for name in STRANGERS[1:]:
         installation.install(stranger(tmp_path, name))
     assert installation.origin("vpsops.core") == str(installation.packages / "vpsops" / "core" / "__init__.py")

@@ -8,15 +8,17 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 TOP_LEVEL: Final = frozenset({"vpsops"})
-"""What the wheel may put beside other packages: one import root, so that no other `core` can shadow it."""
+"""What a wheel may put beside other packages: one import root, so that no other `core` can shadow it."""
+PLAYGROUND: Final = "vpsops/playground/"
+"""Where the second distribution lives; the first has nothing there."""
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel into a folder, with the build backend that is installed."""
+def build_wheel(folder: Path, project: Path = ROOT) -> Path:
+    """Build a project's wheel into an empty folder, with the build backend that is installed."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(project)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    (wheel,) = folder.glob("vpsops-*.whl")
+    (wheel,) = folder.glob("vpsops*.whl")
     return wheel
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vpsops.mcp_server.fast_start import Handover
 
 GOOD = 0
+PLAYGROUND = "vpsops.playground"
+"""A distribution of its own, which the extra of this name brings."""
 
 COMMANDS = {
     "demo": ("vpsops.playground.demo", "play the whole story against the built-in simulators"),
@@ -67,6 +69,7 @@ def _run(words: list[str], handover: Handover | None) -> int:
 def _call(words: list[str], handover: Handover | None) -> int:
     import importlib  # noqa: PLC0415
 
+    require_playground(words)
     arguments = parser_of(words).parse_args(words)
     arguments.handover, arguments.words = handover, words[1:]
     if arguments.command == "doctor":
@@ -77,6 +80,20 @@ def _call(words: list[str], handover: Handover | None) -> int:
             importlib.import_module("vpsops.bot.diagnostics.people").check_people,
         ]
     return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
+
+
+def require_playground(words: Sequence[str]) -> None:
+    """Raise `ConfigurationError`, which says how to get it, for a subcommand of the playground without it."""
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    from vpsops.core.common.errors import ConfigurationError  # noqa: PLC0415
+
+    module, _ = COMMANDS.get(words[0] if words else "", ("", ""))
+    if module.startswith(PLAYGROUND) and find_spec(PLAYGROUND) is None:
+        raise ConfigurationError(
+            f"vpsops {words[0]} needs the simulators, which are not installed.",
+            hint='Run: pip install "vpsops[playground]" (in a checkout: make demo).',
+        )
 
 
 def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
