@@ -3,14 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from vpsops.core.common.text import one_line
+from vpsops.core.operations.facts import Fact
 
 Block = dict[str, Any]
 """A block, element or view in Slack's JSON form."""
 
 MAX_FALLBACK = 2900
+SHORT_FACT: Final = 120
+MAX_FACT: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ def field_sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
     """Return label and value pairs as section fields (two columns, plain text); empty values are omitted."""
     fields = [lines(label, value) for label, value in pairs if value]
     return [{"type": "section", "fields": fields[at : at + 10]} for at in range(0, len(fields), 10)]
+
+
+def described(facts: Sequence[Fact]) -> list[Block]:
+    """Return the facts of an operation: short ones in columns, each long one by itself."""
+    short = field_sections([(fact.label, fact.value) for fact in facts if len(fact.value) <= SHORT_FACT])
+    return [*short, *(section(plain(one_line(fact.line, MAX_FACT))) for fact in facts if len(fact.value) > SHORT_FACT)]
 
 
 def context(*elements: Block) -> Block:

@@ -14,7 +14,7 @@ MAX_BUTTON_TEXT: Final = 75
 
 def action_verb(operation: str) -> str:
     """Return an operation's name as a button label: "Reboot"; "Show" for get."""
-    return SHORT_NAMES.get(operation, operation).replace("_", " ").capitalize()
+    return SHORT_NAMES.get(operation, operation).replace("_", " ").replace("-", " ").capitalize()
 
 
 def action_label(operation: str, hostname: str, limit: int = MAX_BUTTON_TEXT) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from vpsops.bot.commands.argument_parser import ArgumentsError, parse_arguments
 from vpsops.bot.protocol.command_catalog import COMMANDS, LISTED, SLASH, operation_of, usage
 from vpsops.bot.protocol.text_normalization import (
     MAX_TEXT,
@@ -18,7 +19,9 @@ from vpsops.bot.protocol.text_normalization import (
     strip_quotes,
 )
 from vpsops.core.changes.model import Verdict
+from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.arguments import arguments_of
 
 FILTERS: Final = frozenset({"name", "state", "region"})
 LONGEST_FILTER: Final = 253
@@ -45,7 +48,7 @@ class RunOperation:
     """Run an operation; `reason` is the requester's verbatim text."""
 
     operation: str
-    arguments: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, Json] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -176,11 +179,21 @@ def parse_command(text: str) -> Command:
 
 def _operation(word: str, rest: list[str], reason: str) -> Command:
     name = operation_of(word)
-    if name == "list":
-        return _list(rest)
-    if name == "create":
-        return _create(rest, reason)
-    return _on_server(word, name, rest, reason) if OPERATIONS[name].takes_server else _alone(word, name, rest)
+    own = OWN_PARSERS.get(name)
+    if own is not None:
+        return own(rest, reason)
+    arguments = arguments_of(OPERATIONS[name].arguments)
+    if not arguments:
+        return _alone(word, name, rest)
+    alone = OPERATIONS[name].takes_server and len(arguments) == 1
+    return _on_server(word, name, rest, reason) if alone else _with_arguments(word, name, rest, reason)
+
+
+def _with_arguments(word: str, name: str, rest: list[str], reason: str) -> Command:
+    try:
+        return RunOperation(name, parse_arguments(OPERATIONS[name], rest), reason)
+    except ArgumentsError as error:
+        return UnclearCommand(str(error), f"Write: {usage(word)}")
 
 
 def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
@@ -195,14 +208,14 @@ def _alone(word: str, name: str, rest: list[str]) -> Command:
     return RunOperation(name) if not rest else _too_much(word)
 
 
-def _list(rest: list[str]) -> Command:
+def _list(rest: list[str], _reason: str) -> Command:
     values: dict[str, str] = {}
     for word in rest:
         key, value = _pair(word, FILTERS) or ("name", word)
         if key in values or not value or len(value) > LONGEST_FILTER:
             return UnclearCommand("Each filter can be used once.", f"Write: {usage('list')}")
         values[key] = value
-    return RunOperation("list", values)
+    return RunOperation("list", dict(values))
 
 
 def _create(rest: list[str], reason: str) -> Command:
@@ -316,6 +329,9 @@ def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
         return None
     return match[1].lower(), strip_quotes(match[2])
 
+
+OWN_PARSERS: Final[Mapping[str, ArgumentsParser]] = {"list": _list, "create": _create}
+"""Parsers of operations with words or a form of their own."""
 
 ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "changes": _changes,

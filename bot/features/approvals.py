@@ -20,6 +20,7 @@ from vpsops.core.changes.approvals import check_confirmer, check_not_asker
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.operations import OPERATIONS, Risk
+from vpsops.core.operations.traits import typed_name_of
 
 logger = structlog.get_logger(__name__)
 Draw = Callable[[Change, Mapping[str, Any]], Block]
@@ -106,7 +107,8 @@ async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change
 async def named(ctx: BotContext, form: Interaction[Any], typed: str, note: str = "") -> Change:
     """Take an agreement that came with a typed name, checked against the change; raises what the gate raises."""
     change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
-    if not same_name(typed, change.target.hostname):
+    name = typed_name_of(change.operation, change.arguments, change.target)
+    if not same_name(typed, name):
         raise InvalidInputError("That is not the server's name.", hint="Nothing was done.")
     yes = Yes.APPROVE if form.value.get("as") == Yes.APPROVE.value else Yes.CONFIRM
     return await count(ctx, form.requester, Agreed(change, form.digest, yes, note))

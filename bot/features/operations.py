@@ -22,6 +22,7 @@ from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError, 
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.policy.decision import Decision
@@ -76,7 +77,8 @@ async def _say_slow(ctx: BotContext, requester: Requester) -> None:
 async def outcome_post(ctx: BotContext, requester: Requester, request: OperationRequest) -> Post | None:
     """Ask the gate; return what to show, or nothing where the card says it all."""
     try:
-        if request.operation == "status":
+        entry = OPERATIONS.get(request.operation)
+        if entry is not None and entry.result is Usage:
             return await _usage(ctx, requester, request)
         outcome = await submit(ctx, requester, request.operation, request.arguments, request.reason)
     except AmbiguousServerError as error:

@@ -7,6 +7,7 @@ from vpsops.core.common.text import one_line
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_ssh_key
 
 MAX_KEYS = 20
+LONGEST_NAME = 400  # a hostname, and the name of something on it
 
 
 def create_errors(values: Mapping[str, str]) -> Mapping[str, str]:
@@ -27,12 +28,12 @@ def name_errors(typed: str, name: str) -> Mapping[str, str]:
     """Return what is wrong with a server's name that was typed to agree to its end."""
     if same_name(typed, name):
         return {}
-    return {"name": f"That is not its name. Type {one_line(name, 253)}."}
+    return {"name": f"That is not its name. Type {one_line(name, LONGEST_NAME)}."}
 
 
 def same_name(typed: str, name: str) -> bool:
     """Return whether the typed name is this name, except for case and surrounding spaces."""
-    return bool(name.strip()) and one_line(typed, 253).casefold() == one_line(name, 253).casefold()
+    return bool(name.strip()) and one_line(typed, LONGEST_NAME).casefold() == one_line(name, LONGEST_NAME).casefold()
 
 
 def keys_of(text: str) -> tuple[str, ...]:

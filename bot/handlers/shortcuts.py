@@ -122,8 +122,7 @@ async def _may(ctx: BotContext, requester: Requester, servers: Sequence[Server])
 
 def fitting(server: Server) -> list[str]:
     """Return the operations on one server that make sense in its state, as far as it is known."""
-    senseless = {"start"} if server.ready else {"stop", "reboot"} if server.off else set()
-    return [name for name, operation in OPERATIONS.items() if operation.takes_server and name not in senseless]
+    return [name for name, operation in OPERATIONS.items() if operation.takes_only_server and operation.fits(server)]
 
 
 ACTS: Final[Mapping[str, Act]] = {action_ids.NEW_SERVER: _new_server, action_ids.ACT_ON: _act_on}

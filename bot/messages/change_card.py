@@ -13,6 +13,7 @@ from vpsops.bot.blocks.elements import (
     actions,
     button,
     context,
+    described,
     field_sections,
     header,
     mrkdwn,
@@ -27,21 +28,14 @@ from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, one_line
 from vpsops.core.identity.actors import ActorKind, Approvers
+from vpsops.core.operations import Risk
+from vpsops.core.operations.traits import outcomes_of, risk_of
 from vpsops.core.outcomes.typical_durations import TypicalDuration
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 
 DIGEST_CHARACTERS: Final = 16
 VOTES_SHOWN: Final = 8
-SHORT_FACT: Final = 120
-MAX_FACT: Final = 2_000
-OUTCOMES: Final = {
-    "create": ("It was created", "It was not created"),
-    "reboot": ("It rebooted", "It did not reboot"),
-    "start": ("It started", "It did not start"),
-    "stop": ("It stopped", "It did not stop"),
-}
-"""Labels of the buttons that settle an unknown outcome."""
 IN_PROGRESS: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
 
 
@@ -61,7 +55,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *_sentences(change),
         *_escalated(change, audience),
         *field_sections(_facts(change, now, usual)),
-        *_described(change),
+        *described(change.facts),
         *_logins(change),
         *_quoted("Reason", change.reason),
         *_votes(change),
@@ -169,13 +163,6 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
     ]
 
 
-def _described(change: Change) -> list[Block]:
-    """Show the facts of the operation itself: short ones in columns, each long one by itself."""
-    short = [(fact.label, fact.value) for fact in change.facts if len(fact.value) <= SHORT_FACT]
-    long = [section(plain(one_line(fact.line, MAX_FACT))) for fact in change.facts if len(fact.value) > SHORT_FACT]
-    return [*field_sections(short), *long]
-
-
 def _logins(change: Change) -> list[Block]:
     """Show the SSH keys of a new server to those who approve it."""
     words = key_words(change)
@@ -241,7 +228,7 @@ def _asker_buttons(change: Change) -> list[Block]:
     cancel = button("Cancel", action_ids.CANCEL, button_value(change))
     if change.ruling.decision is Decision.APPROVE:
         return [cancel]
-    style = "primary" if change.operation in {"create", "start"} else "danger"
+    style = "primary" if risk_of(change.operation) is Risk.CHANGE else "danger"
     return [
         button(action_label(change.operation, change.target.hostname), action_ids.CONFIRM, button_value(change), style),
         cancel,
@@ -258,7 +245,7 @@ def _vote_buttons(change: Change) -> list[Block]:
 
 
 def _settle_buttons(change: Change) -> list[Block]:
-    happened, not_happened = OUTCOMES.get(change.operation, ("It happened", "It did not happen"))
+    happened, not_happened = outcomes_of(change.operation)
     return [
         button(happened, action_ids.HAPPENED, button_value(change)),
         button(not_happened, action_ids.NOT_HAPPENED, button_value(change)),

@@ -8,6 +8,7 @@ from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.messages.change_card import requester_text, result_server
 from vpsops.core.changes.model import Change
 from vpsops.core.common.text import duration, one_line
+from vpsops.core.operations.traits import success_of
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:
@@ -56,8 +57,9 @@ def change_text(change: Change, event: str, now: datetime) -> str:
 
 
 def _done(change: Change) -> str:
-    if change.operation == "create":
-        return f"{change.target.hostname} is ready."
+    sentence = success_of(change.operation, change.target)
+    if sentence:
+        return sentence
     return f"{action_verb(change.operation)} of {change.target.hostname} is done."
 
 

@@ -24,14 +24,19 @@ from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH, word_for
 from vpsops.core.common.text import duration, monthly, one_line
-from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.operations.servers import LAST, ServerList
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
 CHOICES: Final = 20
 OPTION_VALUE: Final = 150
-MENU: Final = ("get", "status", "start", "stop", "reboot")
+MENU_LENGTH: Final = 5
+MENU: Final = tuple(
+    name
+    for name, operation in OPERATIONS.items()
+    if operation.takes_only_server and operation.risk is not Risk.DESTRUCTIVE
+)[:MENU_LENGTH]
 SIZE: Final = 20
 VALUE: Final = 2000
 NARROW: Final = "These names are too long for page buttons. Type part of a name to narrow the list."

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.change_card import Audience
@@ -10,10 +9,8 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import ActorKind
 from vpsops.core.messaging.outbox import PostedMessage
+from vpsops.core.operations.traits import makes_server
 from vpsops.core.policy.decision import Decision
-
-ALWAYS_TOLD: Final = frozenset({"create"})
-"""Operations whose end is posted to a channel in a message of its own; others' in their card's thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def notice_places(change: Change, cards: Sequence[PostedMessage], notified: Coll
     """
     own = (
         change.origin.channel
-        if change.operation in ALWAYS_TOLD and not notified and change.state is not State.HELD
+        if makes_server(change.operation) and not notified and change.state is not State.HELD
         else ""
     )
     places = [Place("", own, instead=asker_of(change))] if own else []

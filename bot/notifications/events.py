@@ -14,6 +14,7 @@ from vpsops.core.common.text import one_line
 from vpsops.core.config.settings import Settings
 from vpsops.core.messaging.outbox import ChannelNews
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription, SubscriptionEvent
+from vpsops.core.operations.traits import makes_server
 
 URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
 """Events that bypass quiet hours: alerts, and their recovery."""
@@ -37,7 +38,7 @@ class Occasion:
 def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
     """Return what a notice about a change is to channels; nothing where it is for its voters alone."""
     if event in SETTLED:
-        ended = change.operation == "create" and event in {"succeeded", "failed"}
+        ended = makes_server(change.operation) and event in {"succeeded", "failed"}
         events = frozenset(
             {SubscriptionEvent.SETTLED, SubscriptionEvent.PROVISIONED} if ended else {SubscriptionEvent.SETTLED}
         )

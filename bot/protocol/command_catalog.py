@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.arguments import arguments_of
 
 SLASH: Final = "/vps"
-SHORT_NAMES: Final = {"get": "show", "os_templates": "os"}
-"""Shorter command words for some operations."""
+SHORT_NAMES: Final = {name: operation.command for name, operation in OPERATIONS.items() if operation.command}
+"""The command words of operations that are not their names."""
 
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -63,6 +64,7 @@ def summary(word: str) -> str:
 
 def _arguments(name: str) -> str:
     operation = OPERATIONS[name]
-    if name in ARGUMENTS or not operation.takes_server:
-        return ARGUMENTS.get(name, "")
-    return "SERVER" if operation.reads else "SERVER [because REASON]"
+    if name in ARGUMENTS:
+        return ARGUMENTS[name]
+    words = [argument.placeholder for argument in arguments_of(operation.arguments)]
+    return " ".join(words if operation.reads else [*words, "[because REASON]"])

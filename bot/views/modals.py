@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from vpsops.bot.blocks.elements import Block, context, field_sections, option, pack, plain, section, unpack
+from vpsops.bot.blocks.elements import Block, context, described, field_sections, option, pack, plain, section, unpack
 from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
@@ -13,6 +13,7 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
 from vpsops.core.operations.prices import price
+from vpsops.core.operations.traits import typed_name_of
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, same_region
 
 MAX_VALUE: Final = 150
@@ -159,7 +160,7 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Render the form that asks for the server's name before a destructive operation."""
     what = action_label(change.operation, change.target.hostname, 140)
-    name = one_line(change.target.hostname, 253)
+    name = one_line(typed_name_of(change.operation, change.arguments, change.target), 400)
     return {
         "type": "modal",
         "callback_id": action_ids.NAME_FORM,
@@ -170,11 +171,18 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         "blocks": [
             *field_sections([("Change", what), ("Warning", lookalike_warning(change.target.hostname))]),
             *field_sections([("Id", change.target.id), ("Address", change.target.address)]),
+            *described(change.facts),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
-            _text_input("name", f"Type the server's name: {name}", CreateDraft()),
+            _text_input("name", f"Type {whole(change)}: {name}", CreateDraft()),
             *([_note_input()] if metadata.get("as") == "approve" else []),
         ],
     }
+
+
+def whole(change: Change) -> str:
+    """Return what the name that is typed is called."""
+    typed = typed_name_of(change.operation, change.arguments, change.target)
+    return "the server's name" if typed == change.target.hostname else "the whole name"
 
 
 def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
@@ -191,6 +199,7 @@ def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
             *field_sections(
                 [("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]
             ),
+            *described(change.facts),
             section(plain(change.effect)),
             _note_input(),
         ],

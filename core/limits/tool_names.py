@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from vpsops.core.operations import OPERATIONS
 
-CATALOGUE = ("plans", "os_templates", "regions")
 TOOLSETS: Mapping[str, tuple[str, ...]] = {
-    "servers": tuple(f"vps_{name}" for name in OPERATIONS if name not in CATALOGUE),
-    "catalogue": tuple(f"vps_{name}" for name in CATALOGUE),
+    **{
+        toolset: tuple(f"vps_{name}" for name, operation in OPERATIONS.items() if operation.toolset == toolset)
+        for toolset in dict.fromkeys(operation.toolset for operation in OPERATIONS.values())
+    },
     "changes": ("vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
 }
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel
 
 from vpsops.core.common.timings import Pace
-from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
+from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec, arguments_of
 from vpsops.core.operations.strategies import (
     Check,
     CheckRequest,
@@ -144,6 +144,11 @@ class Operation:
     def takes_server(self) -> bool:
         """Return whether the operation is about one existing server."""
         return issubclass(self.arguments, ServerArguments)
+
+    @property
+    def takes_only_server(self) -> bool:
+        """Return whether a server is all that the operation has to be given."""
+        return self.takes_server and not [item for item in arguments_of(self.arguments)[1:] if item.required]
 
 
 def table(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:

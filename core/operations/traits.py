@@ -1,7 +1,11 @@
 """What is known of an operation by its stored name, which a newer version may have written."""
 
-from vpsops.core.operations import OPERATIONS, Operation
+from collections.abc import Mapping
+
+from vpsops.core.common.json_types import Json
+from vpsops.core.operations import OPERATIONS, Operation, Risk
 from vpsops.core.operations.registry import Proof
+from vpsops.core.operations.target import Target
 
 
 def entry_of(name: str) -> Operation | None:
@@ -30,3 +34,33 @@ def shows_by_uptime(name: str) -> bool:
 def makers_of_servers() -> tuple[str, ...]:
     """Return the names of the operations that make servers."""
     return tuple(name for name, operation in OPERATIONS.items() if operation.makes_server)
+
+
+def risk_of(name: str) -> Risk:
+    """Return an operation's risk; the greatest for one that this version does not know."""
+    operation = OPERATIONS.get(name)
+    return operation.risk if operation is not None else Risk.DESTRUCTIVE
+
+
+def outcomes_of(name: str) -> tuple[str, str]:
+    """Return what a person may say of an operation with an unknown outcome: it happened, or it did not."""
+    operation = OPERATIONS.get(name)
+    return operation.outcomes if operation is not None else ("It happened", "It did not happen")
+
+
+def success_of(name: str, target: Target) -> str:
+    """Return an operation's own sentence of success, or ""."""
+    operation = OPERATIONS.get(name)
+    return operation.done.format(hostname=target.hostname) if operation is not None else ""
+
+
+def advice_of(name: str) -> str:
+    """Return what a model does after a failure before it asks again, or ""."""
+    operation = OPERATIONS.get(name)
+    return operation.advice if operation is not None else ""
+
+
+def typed_name_of(name: str, arguments: Mapping[str, Json], target: Target) -> str:
+    """Return the name that is typed to agree to an operation."""
+    operation = OPERATIONS.get(name)
+    return operation.typed_name(arguments, target) if operation is not None else target.hostname

@@ -36,7 +36,7 @@ def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now:
 
     anywhere = policy.decide(facts(None, 0.0))  # no rule about servers, regions or prices speaks
     known = set(anywhere.rules)
-    aware = operation.takes_server or operation.name == "create"
+    aware = operation.takes_server or operation.makes_server
     heard = policy.hear(facts(SOMEWHERE, None)) if aware else []
     depends = {
         item.rule.id: item.rule.decision

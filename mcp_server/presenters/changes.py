@@ -7,6 +7,7 @@ from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.text import duration, moment
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.target import Target
+from vpsops.core.operations.traits import advice_of, makes_server
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters.servers import ServerResult
@@ -98,7 +99,8 @@ def _result(change: Change) -> ServerResult | None:
 def change_text(change: Change, *, tools: bool) -> str:
     """Return a change in a line or two."""
     headline = f"{title(change)} {status_text(change)} ({change.id})."
-    return join_nonempty((headline, note_text(change), next_action(change, tools=tools)), "\n")
+    facts = [sanitize(fact.line, LONGEST_NOTE) for fact in change.facts if change.state is State.HELD]
+    return join_nonempty((headline, *facts, note_text(change), next_action(change, tools=tools)), "\n")
 
 
 def note_text(change: Change) -> str:
@@ -135,19 +137,12 @@ def next_action(change: Change, *, tools: bool) -> str:
     if step is NextStep.WAIT:
         return f"Do not ask for it again. {_wait_hint(change, tools=tools)}"
     if step is NextStep.REVIEW_FAILURE:
-        return AFTER_FAILURE.get(change.operation, "Look at the server with vps_get before asking again.")
+        return advice_of(change.operation) or "Look at the server with vps_get before asking again."
     return ACTIONS.get(phase, "")
 
 
 LOOK_UP = "Do not ask for it again; look at the server with vps_get in a minute."
 SETTLE = "Do not ask for it again. Tell your human that a person has to settle it."
-AFTER_FAILURE = {
-    "create": "Tell your human why. vps_plans, vps_regions and vps_os_templates list what can be ordered.",
-    "start": "Look with vps_get whether it runs before asking again.",
-    "stop": "Look with vps_get whether it is stopped before asking again.",
-    "reboot": "Look with vps_get and vps_status how it is, and since when, before asking again.",
-}
-
 ACTIONS = {
     Phase.UNKNOWN: LOOK_UP,
     Phase.REFUSED: LOOK_UP,
@@ -165,7 +160,7 @@ ACTIONS = {
 def _wait_hint(change: Change, *, tools: bool) -> str:
     if tools:
         return "vps_change_wait tells when it is there."
-    return "vps_list shows when it is there." if change.operation == "create" else "vps_get shows when it is there."
+    return "vps_list shows when it is there." if makes_server(change.operation) else "vps_get shows when it is there."
 
 
 def _waiting(change: Change, *, tools: bool) -> str:

@@ -19,7 +19,6 @@ from vpsops.mcp_server.presenters.servers import result_model
 from vpsops.mcp_server.tools.signature import Signature
 
 PREFIX = "vps_"
-REPEATABLE = frozenset({"start", "stop"})  # a second run changes nothing more
 MAX_REASON = 300
 HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
 
@@ -66,7 +65,7 @@ def annotations_for(operation: Operation) -> t.ToolAnnotations:
     return t.ToolAnnotations(
         read_only_hint=operation.reads,
         destructive_hint=operation.risk in HARMFUL,
-        idempotent_hint=operation.reads or operation.name in REPEATABLE,
+        idempotent_hint=operation.reads or operation.idempotent,
         open_world_hint=True,
     )
 
