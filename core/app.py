@@ -90,7 +90,7 @@ class Core:
 
     @property
     def teams(self) -> frozenset[str]:
-        """The workspaces whose changes the scope shows; empty for all."""
+        """The workspaces with changes that the scope shows; empty for all."""
         return self.workspaces.seen_from(self.scope.team)
 
     @property

@@ -88,7 +88,7 @@ def _human(where: str, names: Names, answer: AccountAnswer) -> DoctorFinding:
     if answer.account:
         return ok(AREA, f"{who}, set in {where}, is the account {answer.account}")
     todo = "Name one active full member there; until then what it asks for is refused"
-    return fail(AREA, f"{who}, set in {where}, is nobody: {answer.problem}", todo, exit_codes.USAGE)
+    return fail(AREA, f"{who}, set in {where}, is no account: {answer.problem}", todo, exit_codes.USAGE)
 
 
 CHECKS: Final[tuple[Check, ...]] = (check_mcp, check_humans)

@@ -164,7 +164,7 @@ async def _answer(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
         logger.info("tool_failed", tool=call.tool, error=error.error_id, message=error.message)
         return results.error_result(error)
     except Exception:
-        bug = VpsopsError("Something broke inside vpsops.", hint="Its log tells more under this id.")
+        bug = VpsopsError("Something broke inside vpsops.", hint="Its log has the details under this id.")
         logger.exception("tool_crashed", tool=call.tool, error=bug.error_id)
         return results.error_result(bug)
 

@@ -171,7 +171,7 @@ async def approval(stage: DemoProcesses) -> None:
         card = await _wait(stage, "the approval card", lambda: _card(stage, APPROVALS, "db01"))
         stage.say("  #approvals shows:")
         stage.show([card])
-        stage.say("  alice, whose agent it is, clicks Approve:")
+        stage.say("  alice, the owner of the agent, clicks Approve:")
         before = len(stage.workspace.ephemerals("alice", APPROVALS))
         await stage.workspace.click("alice", card, _button(card, "approve"))
         await _wait(stage, "the refusal", lambda: len(stage.workspace.ephemerals("alice", APPROVALS)) > before)
@@ -199,7 +199,7 @@ SCENES: tuple[tuple[str, Callable[[DemoProcesses], Awaitable[None]]], ...] = (
     ("A read, in Slack", listing),
     ("A server's usage, by the beginning of its name", status),
     ("A reboot: asked in Slack, confirmed by a click, watched to the end", reboot),
-    ("A new server: asked by an agent, confirmed by its human, provisioned, told to the channel", create),
+    ("A new server: asked by an agent, confirmed by its human, provisioned, reported to the channel", create),
     ("A stop: asked by an agent, approved by another person in Slack", approval),
     ("An ambiguous name", ambiguous),
     ("Refusals", refused),

@@ -81,7 +81,7 @@ def shared_copy(post: Post, who: str) -> Post:
 
 
 def button(text: str, action: str, value: Mapping[str, Any], style: str = "") -> Block:
-    """Return a button whose value is compact JSON. Values must not contain secrets or URLs."""
+    """Return a button with a value in compact JSON. Values must not contain secrets or URLs."""
     element = {"type": "button", "text": plain(text, 75), "action_id": action, "value": pack(value)}
     return {**element, "style": style} if style else element
 

@@ -74,7 +74,7 @@ def state_label(change: Change) -> StateLabel:
 
 
 def _confirm(change: Change) -> StateLabel:
-    """Name the person whose confirmation is pending."""
+    """Name the person who has to confirm."""
     who = one_line(change.actor.label, 60) or "the requester"
     label = _label_of(Phase.AWAITING_CONFIRMATION)
     return StateLabel(label.mark, label.words, f"Nothing happens until {who} confirms.")

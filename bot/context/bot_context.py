@@ -57,7 +57,7 @@ class BotContext:
 async def known_actor(ctx: BotContext, requester: Requester, *, fresh: bool = False) -> Actor:
     """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
 
-    They are read `anew` where something is to be altered. The workspace counts as a group of all its members, so that
+    They are read `fresh` where something is to be altered. The workspace counts as a group of all its members, so that
     "in none of them" is not "not known".
     """
     policy = ctx.core.policy
@@ -119,7 +119,7 @@ async def catalogue(ctx: BotContext, requester: Requester) -> OrderOptions:
     request, shelf, clock = await request_of(ctx, requester, CATALOGUE_OPERATIONS[0], {}), ctx.shelf, ctx.core.clock
     if not all(ctx.core.servers.may_read(replace(request, operation=operation)) for operation in CATALOGUE_OPERATIONS):
         raise NotAllowedError("The policy does not let you see what can be ordered.")
-    async with shelf.lock:  # three menus that ask at once are one look
+    async with shelf.lock:  # three menus that ask at once cause one read
         if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
             shelf.catalogue = await _read_catalogue(ctx, requester)
             shelf.read_at = clock.monotonic()

@@ -26,7 +26,7 @@ WAIT_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A person who looks at Home."""
+    """A person with an open Home."""
 
     user: str
     team: str
@@ -126,9 +126,7 @@ class Shelf:
             with anyio.fail_after(WAIT_SECONDS):
                 return await read()
         except TimeoutError:
-            self._trouble = ProviderSlowError(
-                "The provider is slow to answer just now.", hint="Look again in a moment."
-            )
+            self._trouble = ProviderSlowError("The provider is slow to answer just now.", hint="Try again in a moment.")
         except WayscloudError as error:
             self._trouble = error
         self._until = clock.monotonic() + TROUBLE_SECONDS

@@ -101,13 +101,13 @@ async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting
     voter = replace(me, groups=groups or ())
     mine = [other for other in others if may_decide(other, voter, stewards)]
     if not mine and groups is None:
-        return WaitingChanges(trouble="I cannot read who may vote just now, so what waits for you cannot be told.")
+        return WaitingChanges(trouble="I cannot read who may vote just now, so your pending approvals are unknown.")
     unclear = [item for item in mine if item.state is State.NEEDS_PERSON]
     return WaitingChanges([item for item in mine if item.state is State.HELD], unclear)
 
 
 def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
-    """Return whether a person may vote on a held change, or settle one whose outcome is unknown."""
+    """Return whether a person may vote on a held change, or settle one with an unknown outcome."""
     try:
         if change.state is State.NEEDS_PERSON:
             check_settler(change, voter, stewards)
@@ -138,7 +138,7 @@ async def _fleet(ctx: BotContext, requester: Requester) -> HomeServers:
 
 
 def _visible_changes(own: Sequence[Change], others: WaitingChanges) -> list[Change]:
-    """Return the changes whose cards are linked to."""
+    """Return the changes with linked cards."""
     waiting = [item for item in own if item.state.open][:OPEN_SHOWN]
     ended = [item for item in own if not item.state.open][:RECENT_SHOWN]
     return [*others.votes[:VOTES_SHOWN], *others.unclear[:UNCLEAR_SHOWN], *waiting, *ended]

@@ -48,7 +48,7 @@ async def _stop(ctx: BotContext, requester: Requester, ident: str) -> Post:
             "This one is set by the operator.", hint="A subscription of the channel's own replaces it."
         )
     gone = await _store(ctx).remove(requester.team, requester.where.channel, ident, requester.actor)
-    return note(f"This channel is no longer told of {subscription_text(gone)}.")
+    return note(f"This channel no longer receives {subscription_text(gone)}.")
 
 
 async def _add(ctx: BotContext, requester: Requester, command: AddSubscription) -> Post:
@@ -63,7 +63,7 @@ async def _add(ctx: BotContext, requester: Requester, command: AddSubscription) 
         options=command.options,
     )
     made = await subscribe(ctx, requester, made)
-    return note("Done.", f"/vps notify off {made.id} ends it; anybody here may do that.")
+    return note("Done.", f"/vps notify off {made.id} ends it; any member here may do that.")
 
 
 async def subscribe(ctx: BotContext, requester: Requester, subscription: Subscription) -> Subscription:

@@ -55,7 +55,7 @@ async def run(ctx: BotContext, requester: Requester, request: OperationRequest) 
 
 
 async def patiently(ctx: BotContext, requester: Requester, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
-    """Say after a while that the provider is slow: a command that answers nothing looks broken."""
+    """Say after a while that the provider is slow: a command without an answer seems broken."""
     post, failure = None, None
     async with anyio.create_task_group() as group:
         group.start_soon(_say_slow, ctx, requester)
@@ -129,7 +129,7 @@ def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
 
 
 async def card_note(ctx: BotContext, requester: Requester, change: Change, *, spoken: bool) -> Post | None:
-    """Say where the card of a change is, unless the person looks at it already."""
+    """Say where the card of a change is, unless the person sees it already."""
     words, hint = await card_words(ctx, requester, change)
     return await linked_to(ctx, requester, note(words, hint), change) if spoken or hint else None
 

@@ -60,4 +60,4 @@ def switched_note(result: Pause) -> Post:
     """Say how the switch is now."""
     if result.paused:
         return note(result.words, "They can read but change nothing. /vps resume resumes them.")
-    return note("Agents may ask for changes again.", "What was cancelled meanwhile stays cancelled.")
+    return note("Agents may ask for changes again.", "Changes cancelled during the pause stay cancelled.")

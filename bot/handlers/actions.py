@@ -100,7 +100,7 @@ async def _decide(decide: Decide, ctx: BotContext, click: Click) -> None:
         raise UnknownChangeError(what, hint=hint) from None
     team = click.requester.team
     if change.origin.team and team and change.origin.team != team:
-        raise NotAllowedError("This card is of another workspace, so nobody can decide on it here.")
+        raise NotAllowedError("This card belongs to another workspace and cannot be decided here.")
     await _adopt(ctx, click, change, copies)
     try:
         await decide(ctx, click, change)

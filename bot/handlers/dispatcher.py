@@ -33,7 +33,7 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class InteractionKind:
-    """How one kind of interaction is parsed, whose it is, and what handles it."""
+    """How one kind of interaction is parsed, its requester, and its handler."""
 
     model: type[BaseModel]
     requester_from: Callable[[Any, str], Requester]

@@ -76,7 +76,7 @@ async def _changes(ctx: BotContext, requester: Requester, arguments: Mapping[str
 
 
 def _position(cursor: str) -> ChangePosition | None:
-    """Return where a page begins: the first one for a button of a version whose buttons held other positions."""
+    """Return where a page begins: the first one for a button of a version that stored other positions."""
     try:
         return position_from(cursor)
     except InvalidInputError:

@@ -1,7 +1,7 @@
 """App Home: drawn when a user opens it, after what they do there, and when what it shows has changed.
 
 Publishing names the hash of what was there. A conflict means that another process published meanwhile,
-from a state that may be newer: then the state is looked at once more, and that is shown.
+from a state that may be newer: then the state is read once more and shown.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

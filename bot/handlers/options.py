@@ -40,7 +40,7 @@ async def options_for(ctx: BotContext, suggestion: BlockSuggestion) -> list[Bloc
     except VpsopsError as error:
         logger.info("menu_options_unavailable", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
     stale = ctx.shelf.catalogue
-    if suggestion.action_id in MENUS and stale.plans:  # what was on offer last: the price is looked at again
+    if suggestion.action_id in MENUS and stale.plans:  # what was on offer last: the price is read again
         return menu_options(stale, suggestion.action_id, suggestion.value)[:MAX_OPTIONS]
     return []
 

@@ -56,7 +56,7 @@ async def watch(ctx: BotContext, requester: Requester, command: WatchServer) -> 
 
 
 async def _stop(subscriptions: Subscriptions, requester: Requester, name: str) -> Post:
-    """The server may be gone by now, so its name is looked for among what is watched."""
+    """The server may be gone by now, so its name is searched among the watched servers."""
     there = await subscriptions.of_channel(requester.team, requester.where.channel)
     meant = [item for item in there if item.options.watch and _named(item, name.lower().rstrip("."))]
     for entry in meant:

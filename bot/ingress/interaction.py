@@ -70,11 +70,11 @@ class Claims:
     enterprise: str = ""
     app: str = ""
     installed: tuple[str, ...] = ()
-    """The workspaces whose installation it is for, where it names them."""
+    """The workspaces of the installation it is for, where it names them."""
 
     @property
     def workspace(self) -> str:
-        """The workspace whose installation has to answer; empty if none is named."""
+        """The workspace of the installation that has to answer; empty if none is named."""
         return next((team for team in (*self.installed, *self.teams) if team), "")
 
     def check(self, tenant: Tenant) -> None:

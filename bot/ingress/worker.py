@@ -147,7 +147,7 @@ class InboxWorker:
                 self._idle.set()
 
     async def _give_up(self, delivery: InboxDelivery) -> None:
-        """Settle a delivery whose handler failed: it would fail again."""
+        """Settle a delivery after its handler failed: it would fail again."""
         try:
             await self._inbox.done(delivery.key)
         except StorageError as error:

@@ -58,7 +58,7 @@ class PageLinks:
 
 
 def page_buttons(turns: PageLinks) -> Block:
-    """Return the buttons below a page; a button whose value would be too long is omitted."""
+    """Return the buttons below a page; a button with too long a value is omitted."""
     row = [
         button(words, action_ids.numbered_action_id(action_ids.VIEW, number), there.value)
         for number, (words, there) in enumerate((("Newest", turns.first), ("Older", turns.following)))

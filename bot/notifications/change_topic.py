@@ -1,4 +1,4 @@
-"""A change whose messages are being delivered, with where they are posted: loaded once for all of them."""
+"""A change during the delivery of its messages, with their places: loaded once for all of them."""
 
 from dataclasses import dataclass, field
 from typing import Final

@@ -22,7 +22,7 @@ RETRY_SECONDS: Final = timings.MESSAGE_RETRY_SECONDS
 STOPPED_SECONDS: Final = timings.STOPPED_SECONDS
 """A message that the one token could not send: the check of the token releases it as soon as that is right again."""
 SEVERAL_STOPPED_SECONDS: Final = timings.SEVERAL_STOPPED_SECONDS
-"""The same for one of several workspaces, whose tokens are not checked."""
+"""The same for one of several workspaces: their tokens are not checked."""
 CLOSED_SECONDS: Final = timings.CLOSED_SECONDS
 """How often a post is tried again to a channel that the app was not in."""
 

@@ -99,7 +99,7 @@ class ViewPayload(_Payload):
     callback_id: str = ""
     private_metadata: str = Field(default="", max_length=3000)
     app_installed_team_id: NullableText = ""
-    """The workspace whose installation opened the view. In shared channels, `team` is the user's own workspace."""
+    """The workspace of the view's installation. In shared channels, `team` is the user's own workspace."""
     state: ViewState = ViewState()
 
 

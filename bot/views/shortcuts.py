@@ -51,7 +51,7 @@ def outcome_view(post: Post, metadata: Mapping[str, Any]) -> Block:
 
 
 def server_options(servers: Sequence[Server], typed: str) -> list[Block]:
-    """Return options of the first 100 servers whose name, address, id, state or region contains every typed word."""
+    """Return options of the first 100 servers with every typed word in their name, address, id, state or region."""
     terms = typed.casefold().split()
     fitting = [server for server in servers if all(word in _known_by(server) for word in terms)]
     return [

@@ -38,7 +38,7 @@ class Pause:
     @property
     def words(self) -> str:
         """Return one sentence: who paused agents, when and why."""
-        who = self.by.label if self.by else "somebody"
+        who = self.by.label if self.by else "a person"
         when = f" at {moment(self.at)}" if self.at else ""
         return f"Agents are paused: {who} paused them{when}{f', because {self.reason}' if self.reason else ''}."
 
@@ -47,7 +47,7 @@ class AgentsPausedError(NotAllowedError):
     """Agents are paused, so nothing is done for one; carries the pause."""
 
     def __init__(self, pause: Pause) -> None:
-        hint = "Reads still work. Ask again once a person in Slack has let agents go on (/vps resume)."
+        hint = "Reads still work. Ask again once a person in Slack has resumed agents (/vps resume)."
         super().__init__(pause.words, hint=hint)
         self.pause = pause
 
@@ -110,24 +110,24 @@ def switch_pause(connection: Connection, asked: PauseSwitch, stewards: Approvers
     if now.paused is asked.pause.paused:
         return now
     if asked.seen is not None and now.at is not None and now.at.timestamp() != asked.seen:
-        raise StaleChangeError("Agents were paused again since this was shown.", hint="Look at the newest pause first.")
+        raise StaleChangeError("Agents were paused again since this was shown.", hint="Check the newest pause first.")
     _write(connection, asked)
     return read(connection)
 
 
 def _may(pause: Pause, stewards: Approvers) -> None:
     if pause.by is None or pause.by.kind is not ActorKind.PERSON:
-        raise NotAllowedError("Only a person can pause agents or let them go on.")
+        raise NotAllowedError("Only a person can pause or resume agents.")
     if not pause.paused and stewards and not is_among(stewards, pause.by):
         raise NotAllowedError(
-            "You are not among those who may let agents go on.", hint="Ask a member of the channel where approvals go."
+            "You are not among those who may resume agents.", hint="Ask a member of the channel where approvals go."
         )
 
 
 def _write(connection: Connection, asked: PauseSwitch) -> None:
     pause = asked.pause
     if pause.by is None or pause.at is None:
-        raise ValueError("a switch is thrown by somebody at some time")
+        raise ValueError("a switch needs a person and a time")
     at, who = pause.at.timestamp(), pause.by
     connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.name == NAME))
     if pause.paused:  # changes that wait for the provider are cancelled now, and not only after a resume
@@ -143,9 +143,9 @@ def _write(connection: Connection, asked: PauseSwitch) -> None:
 
 def _news(pause: Pause, who: Actor) -> str:
     if pause.paused:
-        return f"{pause.words} They can look, and change nothing."
+        return f"{pause.words} They can read, and change nothing."
     because = f", because {pause.reason}" if pause.reason else ""
-    return f"{who.label} lets agents go on{because}. What was cancelled meanwhile stays cancelled."
+    return f"{who.label} resumed agents{because}. Changes cancelled during the pause stay cancelled."
 
 
 def _keep_still(connection: Connection, lock: str) -> None:

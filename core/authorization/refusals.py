@@ -49,11 +49,11 @@ def refusal_of(ruling: Ruling, identified: IdentifiedRequest) -> Refused | None:
         return Refused(f"The policy refuses this. {ruling.reason}".strip(), hint=rules)
     if ruling.decision is Decision.APPROVE and not request.actor.traceable:
         return Refused(
-            "This needs an approval, and nobody knows whose agent asks: that person could give it. Nothing was done.",
+            "This needs an approval. The human behind this agent, who must not give it, is unknown. Nothing was done.",
             hint="Set VPSOPS_ACTOR to the e-mail address of the person behind this session, or to slack: and their id.",
         )
     if ruling.decision is Decision.APPROVE and request.actor.kind is ActorKind.AGENT and not request.actor.account:
-        why = identified.unknown or DirectoryUnavailableError("Nobody is there to ask whose account it is.")
+        why = identified.unknown or DirectoryUnavailableError("No directory of accounts can be asked.")
         return Refused(f"This needs an approval. {why.message} Nothing was done.", why.hint, why.error_id)
     if ruling.decision is Decision.CONFIRM and not request.can_confirm:
         return Refused(

@@ -108,14 +108,14 @@ class Votes:
         )
 
     def resolve(self, connection: Connection, change_id: str, word: Statement, *, happened: bool) -> Change:
-        """Let a person settle a change whose outcome no read could determine."""
+        """Let a person settle a change with an outcome that no read could determine."""
         change = self.changes.load(connection, change_id, lock=True)
         if change.state is not State.NEEDS_PERSON:
             raise stale(change)
         approvals.check_settler(change, word.actor, self.stewards)
         after = State.SUCCEEDED if happened else State.FAILED
         who = clean_actor(word.actor, self.redactor).label
-        note = f"{who} looked: it {'happened' if happened else 'did not happen'}."
+        note = f"{who} checked: it {'happened' if happened else 'did not happen'}."
         body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}
         return repository.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
 

@@ -17,7 +17,7 @@ def check(change: Change, voter: Actor) -> None:
         raise NotAllowedError("Only people vote.")
     if change.actor.kind is ActorKind.AGENT and not change.actor.account:
         raise NotAllowedError(
-            f"Nobody found out whose account is behind {change.actor.cited} when this was asked for.",
+            f"The account behind {change.actor.cited} was not known when this was requested.",
             hint="Nothing was decided. It expires by itself; its asker may cancel it and ask again.",
         )
     check_not_asker(change, voter)

@@ -27,7 +27,7 @@ def worded(text: str) -> str:
 
 
 def clean_actor(actor: Actor, redactor: Redactor) -> Actor:
-    """Return an actor whose names are prepared to be stored: an agent chooses its own, and Slack's are typed by people.
+    """Return an actor with names prepared to be stored: an agent chooses its own, and Slack's are typed by people.
 
     What the human is called by decides who may vote, and is left as it was configured or proven.
     """
@@ -35,7 +35,7 @@ def clean_actor(actor: Actor, redactor: Redactor) -> Actor:
 
 
 def clean_request(request: Request, redactor: Redactor) -> Request:
-    """Return a request whose words, arguments and names are prepared to be stored, shown and hashed."""
+    """Return a request with words, arguments and names prepared to be stored, shown and hashed."""
     return replace(
         request,
         operation=redactor.name(request.operation),

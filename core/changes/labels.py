@@ -99,38 +99,38 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
     ),
     Phase.UNKNOWN: PhaseLabel(
         "checking the outcome",
-        "was sent, and no clear answer came; it is being looked up",
+        "was sent, and no clear answer came; the outcome is being checked",
         "The provider gave no clear answer. The outcome is being checked; it is not sent again.",
         NextStep.CHECK_SERVER,
     ),
     Phase.REFUSED: PhaseLabel(
         "refused, being verified",
-        "was refused by the provider; looks verify for some seconds that nothing happened",
+        "was refused by the provider; vpsops is verifying that nothing happened",
         "The provider refused it. vpsops is verifying that nothing happened; this takes seconds.",
         NextStep.CHECK_SERVER,
     ),
     Phase.DOUBTED: PhaseLabel(
         "refused, being verified",
-        "was refused by the provider, perhaps after it was done; looks go on for some minutes",
+        "was refused by the provider, perhaps after it was done; vpsops keeps checking for some minutes",
         "The provider refused it, perhaps after it was done.",
         NextStep.CHECK_SERVER,
     ),
     Phase.NEEDS_PERSON: PhaseLabel(
         "outcome unknown",
-        "was sent, and nothing tells whether it happened; a person has to look",
+        "was sent, and its outcome is unknown; a person has to check the server",
         "It is unknown whether it happened. Check the server, then choose the outcome.",
         NextStep.SETTLE,
     ),
     Phase.POSSIBLY_SENT: PhaseLabel(
         "outcome unknown",
-        "may have been sent before the database went back; a person has to look",
+        "may have been sent before the database went back; a person has to check the server",
         "It is unknown whether it happened. Check the server, then choose the outcome.",
         NextStep.SETTLE,
     ),
     Phase.SUCCEEDED: PhaseLabel("done", "succeeded", "", NextStep.NONE),
     Phase.UNSEEN: PhaseLabel(
         "accepted, not verified",
-        "was sent and accepted; nothing that the API tells shows whether it was done",
+        "was sent and accepted; the API does not show whether it was done",
         "",
         NextStep.REPORT,
     ),
@@ -173,7 +173,7 @@ def phase_of(change: Change) -> Phase:
 
 
 def _is_doubted_for_long(change: Change) -> bool:
-    """Return whether a server may have been made before the refusal: looks go on for as long as that takes."""
+    """Return whether a server may have been made before the refusal: checks continue for as long as that takes."""
     return makes_server(change.operation) and change.refusal is not None and change.refusal.doubtful
 
 

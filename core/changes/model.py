@@ -3,7 +3,7 @@ r"""The life of a change, as a table and frozen values.
     requested -> held -> approved -> sending -> watching -> succeeded
         |         |         |           |           \-> failed
         |         |         |           |-> unknown -> watching | succeeded | failed | needs_person
-        |         |         |           |           \-> approved again when refused for now, and looks find no trace
+        |         |         |           |           \-> approved again when refused for now, and checks find no trace
         |         |         |           \-> failed, or approved again when surely not sent
         |         |         \-> superseded, failed, cancelled, needs_person when the database went back,
         |         |             succeeded when what it removes is gone already
@@ -11,7 +11,7 @@ r"""The life of a change, as a table and frozen values.
         \-> approved (allowed at once)
 
 `sending` is committed before the call leaves: a change found in it without a living owner has an
-unknown outcome, which is looked up and never repeated. A write that the provider refused has one as well, until looks
+unknown outcome, which is checked and never repeated. A write that the provider refused has one as well, until checks
 have found no trace of an effect.
 """
 
@@ -73,7 +73,7 @@ STEPS: Mapping[State, frozenset[State]] = {
     ),
     State.SENDING: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.APPROVED}),
     State.WATCHING: frozenset({State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON}),
-    # to approved alone where the provider refused it for now, and looks found no trace of it
+    # to approved alone where the provider refused it for now, and checks found no trace of it
     State.UNKNOWN: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON, State.APPROVED}),
     State.NEEDS_PERSON: frozenset({State.SUCCEEDED, State.FAILED, State.WATCHING}),
     State.SUCCEEDED: frozenset(),
@@ -120,7 +120,7 @@ KNOWN = "known"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A provider's no to a write that left; `again` says that it may be sent again once looks find no trace of it.
+    """A provider's no to a write that left; `again` says that it may be sent again once checks find no trace of it.
 
     `doubtful` says that it may have been said after the effect, to a request that a proxy repeated.
     """
@@ -169,7 +169,7 @@ class Change:
 
     @property
     def refusal(self) -> Refusal | None:
-        """The provider's no to the last send, while looks verify it or it may be sent again."""
+        """The provider's no to the last send, while checks verify it or it may be sent again."""
         stored = self.result.get(REFUSAL)
         if not isinstance(stored, Mapping):
             return None

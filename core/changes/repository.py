@@ -158,7 +158,7 @@ def batch(
 
 
 def _decoder(connection: Connection) -> rows.Decoder[Change]:
-    """Decode changes of which a vote cannot be read as little as one whose own row cannot."""
+    """Decode changes of which a vote cannot be read like those with an unreadable row."""
 
     def prepare(page: Sequence[sa.RowMapping]) -> Callable[[sa.RowMapping], Change]:
         votes = votes_of(connection, [row["id"] for row in page])
@@ -216,7 +216,7 @@ def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
     each = (sa.select(CHANGES.c.id).where(item) for item in (CHANGES.c.lock.is_not(None), recent))
     query = sa.select(*columns).where(CHANGES.c.id.in_(sa.union_all(*each)))  # an index each
     locks = connection.scalars(sa.select(CHANGES.c.lock).where(CHANGES.c.lock.is_not(None)))
-    results = {lock.partition(":")[2] for lock in locks if lock}  # also of a change whose row cannot be read
+    results = {lock.partition(":")[2] for lock in locks if lock}  # also of a change with an unreadable row
     for names in rows.read(connection, query, CHANGES.c.id, _names).rows:
         results |= names
     return results - {""}

@@ -100,6 +100,6 @@ class UnreadableRowError(StorageError):
     def __init__(self, ident: str, why: str) -> None:
         super().__init__(
             f"{ident} cannot be read by this version of vpsops ({why}).",
-            hint="Update vpsops here, or look from a process of the newer version. `vpsops doctor` names such rows.",
+            hint="Update vpsops here, or read it with a process of the newer version. `vpsops doctor` names such rows.",
         )
         self.why = why

@@ -58,7 +58,7 @@ class _TaskRecord:
     last_round: float | None = None
     failures: int = 0
     last_error_id: str = ""
-    logged: str = ""  # the failure whose traceback is in the log
+    logged: str = ""  # the failure with its traceback in the log
 
     @property
     def status(self) -> TaskStatus:

@@ -45,7 +45,7 @@ READY_KEPT_SECONDS: Final = 1.0
 READY_FAILED_SECONDS: Final = 3.5
 
 # Background tasks.
-REST_SECONDS: Final = 60.0  # a change whose step broke is tried again after this
+REST_SECONDS: Final = 60.0  # a change is tried again so long after a step of it broke
 FIRST_PAUSE_SECONDS: Final = 0.5  # before a task that broke is started again; doubled each time
 LONGEST_PAUSE_SECONDS: Final = 30.0
 STEADY_SECONDS: Final = 60.0  # a task that ran so long begins again with the first pause
@@ -115,7 +115,7 @@ LINE_OBSERVE_SECONDS: Final = 5.0
 TOKEN_CHECK_SECONDS: Final = 30.0
 TOKEN_REFUSED_SECONDS: Final = 10.0  # between checks of a token that is refused
 LINE_AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
-ACCOUNT_SECONDS: Final = 10.0  # a process waits for the bot's answer whose account some names are
+ACCOUNT_SECONDS: Final = 10.0  # a process waits for the bot's answer to which account some names belong
 ACCOUNT_KEPT_SECONDS: Final = 30.0  # an answer serves again
 ACCOUNT_LOOK_SECONDS: Final = 1.0  # between two polls for questions
 ACCOUNT_CHECK_SECONDS: Final = 25.0  # between checks whether a token's human is still there
@@ -128,7 +128,7 @@ LEFT_SECONDS: Final = 60.0  # messages that this process cannot read are left to
 IDLE_SECONDS: Final = 5.0  # a poll for messages although no signal came
 MESSAGE_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 TOGETHER_SECONDS: Final = 0.05  # a change takes its steps within milliseconds: one card shows all of them
-STOPPED_SECONDS: Final = 300.0  # while Slack refuses the one token, whose check lets messages go sooner
+STOPPED_SECONDS: Final = 300.0  # while Slack refuses the one token; its check lets messages go sooner
 SEVERAL_STOPPED_SECONDS: Final = 25.0  # while it refuses the token of one workspace of several
 CLOSED_SECONDS: Final = 60.0  # between checks whether the app was invited to where a card belongs
 QUIET_HOLD_SECONDS: Final = 600.0  # news that quiet hours hold back are checked again
@@ -144,7 +144,7 @@ RETENTION_SECONDS: Final = 3600.0  # between two rounds of tidying up
 # The audit trail's head, once a day.
 ANCHOR_LOOK_SECONDS: Final = 60.0  # between checks whether a target needs it
 ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook
-ANCHOR_RETRY_SECONDS: Final = 600.0  # one that failed, or whose process died, is tried again so late
+ANCHOR_RETRY_SECONDS: Final = 600.0  # one that failed, or was left by a dead process, is tried again so late
 
 
 class Pace(StrEnum):

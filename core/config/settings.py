@@ -116,8 +116,8 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_ESCALATION_CHANNEL",
-            description="channel id where an approval card is shown too when nobody has voted for half of its time;"
-            " being in it makes nobody eligible",
+            description="channel id where an approval card is shown too when half of its time passed without a vote;"
+            " being in it makes no one eligible",
         ),
     ] = ""
     accept_approvers: Annotated[
@@ -133,7 +133,7 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_ACTOR",
-            description="whose session a stdio MCP server is: a Slack user id as slack:U…, or an e-mail address",
+            description="the person of a stdio MCP server's session: a Slack user id as slack:U…, or an e-mail address",
         ),
     ] = ""
     mcp_front: Annotated[
@@ -144,7 +144,7 @@ class Settings(BaseModel):
         Field(
             alias="VPSOPS_MCP_AUDIT",
             pattern="^(own|all)$",
-            description="own: an assistant sees the audit records of its human; all: everybody's",
+            description="own: an assistant sees the audit records of its human; all: every person's",
         ),
     ] = "own"
     http_url: Annotated[
@@ -175,7 +175,10 @@ class Settings(BaseModel):
         Field(alias="VPSOPS_HTTP_TOKENS_FILE", description="path of the TOML file of bearer tokens for MCP over HTTP"),
     ] = None
     oauth_issuer: Annotated[
-        str, Field(alias="VPSOPS_OAUTH_ISSUER", description="the authorization server whose tokens MCP over HTTP takes")
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_ISSUER", description="the authorization server of the tokens that MCP over HTTP accepts"
+        ),
     ] = ""
     oauth_audience: Annotated[
         str,

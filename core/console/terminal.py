@@ -39,7 +39,7 @@ def cell(value: object, limit: int = 60) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as lines whose columns stand below each other; the last one is not padded."""
+    """Return rows as lines with aligned columns; the last one is not padded."""
     widths = [max(len(item) for item in column) for column in zip(*rows, strict=True)]
     return [
         "  ".join(text.ljust(width) for text, width in zip(row, [*widths[:-1], 0], strict=True)).rstrip()

@@ -233,7 +233,7 @@ def read_anchors(lines: Iterable[str], name: str) -> Mapping[int, str]:
             if anchors.setdefault(seq, digest) != digest:
                 raise InvalidInputError(
                     f"{name} names two hashes for record {seq}.",
-                    hint="One of them was forged, or a trail was written anew between them: find out which.",
+                    hint="One of them was forged, or the trail was rewritten between them: find out which.",
                 )
             if len(anchors) > MOST_ANCHORS:
                 raise InvalidInputError(f"{name} holds more than {MOST_ANCHORS:,} anchors.", hint="Give fewer.")

@@ -43,7 +43,7 @@ TODO: Final = (
     " database as it is: vpsops store accept."
 )
 NOTE: Final = (
-    "The database went back, so this may have been sent already. Nothing is sent by itself: look at the server first."
+    "The database went back, so this may have been sent already. Nothing is sent by itself: check the server first."
 )
 
 
@@ -211,7 +211,7 @@ def finding_text(finding: RollbackFinding) -> str:
     )
     return (
         f"The database of vpsops went back: {finding.what}. What was decided and sent since then is not known to it."
-        f" {held}What is held may have been decided before: look at the server before you approve. {TODO}"
+        f" {held}What is held may have been decided before: check the server before you approve. {TODO}"
     )
 
 

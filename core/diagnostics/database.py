@@ -289,7 +289,7 @@ async def check_anchors(database: Database, settings: Settings) -> Sequence[Doct
     kinds = anchor_targets_from(settings, load_workspaces(settings)).named
     days = await database.read(partial(last_days, kinds=kinds))
     late_before = (database.clock.now() - timedelta(days=2)).date().isoformat()
-    todo = "Start vpsops bot or worker with this setting, and look for anchor_failed in its log"
+    todo = "Start vpsops bot or worker with this setting, and search its log for anchor_failed"
     return [
         ok("anchors", f"{kind}: the last head left on {day}")
         if day > late_before

@@ -38,7 +38,7 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFin
 
 def _partial(settings: Settings, servers: ProviderList[Server]) -> DoctorFinding:
     what = f"{len(servers)} servers at {settings.api_url}, but the list is not complete: {servers.lack}"
-    todo = "Creating servers needs a person's word, and cannot be looked up safely; tell the provider"
+    todo = "A person has to confirm each create, and its outcome cannot be checked safely; report it to the provider"
     return warn(AREA, what, todo)
 
 

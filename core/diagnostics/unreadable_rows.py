@@ -1,4 +1,4 @@
-"""Find the rows that this version cannot read, in every table whose rows are decoded."""
+"""Find the rows that this version cannot read, in every table with decoded rows."""
 
 from collections.abc import Callable
 from typing import Final

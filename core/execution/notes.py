@@ -8,21 +8,22 @@ from vpsops.core.changes.preview import Preview
 
 NOTHING_SENT: Final = "Nothing was sent"
 BROKEN: Final = (
-    ": vpsops could not carry it out, by a fault of its own, {count} times. "
-    "Tell an operator of vpsops this id, which is in its log: {error}. Ask again once that is mended."
+    ": vpsops failed to run it {count} times because of an internal error. "
+    "Report this id, which is in the log, to an operator of vpsops: {error}. Ask again once it is fixed."
 )
 UNAUTHORIZED: Final = (
     ": the audit trail does not carry its approval ({why}). "
-    "Tell an operator of vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
+    "Tell an operator of vpsops that the database was changed from outside. "
+    "`vpsops audit verify` checks the trail. Ask again."
 )
-LAPSED: Final = "Nobody could send it while the yes to it counted. Ask again if it is still wanted."
-UNVERIFIED: Final = "{message} Looks verify that nothing happened; nothing is sent meanwhile."
+LAPSED: Final = "Its approval ran out before it could be sent. Ask again if it is still needed."
+UNVERIFIED: Final = "{message} vpsops is verifying that nothing happened; nothing is sent until then."
 DOUBTED_CREATE: Final = (
-    "{message} That may be the answer to a repeated request, after the server was made, so looks go on for up to "
-    "{minutes} minutes; nothing is sent meanwhile."
+    "{message} That may be the answer to a repeated request, after the server was made, so vpsops keeps checking "
+    "for up to {minutes} minutes; nothing is sent until then."
 )
 DOUBTED: Final = (
-    "It was refused when it was sent, and now {why}. Looks tell whether it happened; nothing is sent again."
+    "It was refused when it was sent, and now {why}. vpsops is checking whether it happened; nothing is sent again."
 )
 
 
@@ -31,7 +32,7 @@ def not_sent(change: Change, rest: str) -> str:
     if not change.sends:
         return f"{NOTHING_SENT}{rest}"
     refusal = change.refusal or Refusal("The provider refused it.", again=False)
-    return f"{refusal.message} Looks found no trace of it. It was not sent again{rest}"
+    return f"{refusal.message} Checks found no trace of it. It was not sent again{rest}"
 
 
 def before(sending: Change) -> Change:

@@ -202,7 +202,7 @@ def attend(connection: Connection, change: Change, clock: Clock, timing: Timing)
 
 def orphan(connection: Connection, change: Change, clock: Clock) -> Change:
     """Mark the outcome as unknown: a process died between the intention and the answer."""
-    note = "The process that sent it died before an answer came. It is being looked up; nothing is sent again."
+    note = "The process that sent it died before an answer came. The outcome is being checked; nothing is sent again."
     return repository.step(
         connection, change, State.UNKNOWN, clock.now(), event="outcome_unknown", body={"why": "process died"}, note=note
     )

@@ -383,7 +383,7 @@ class Runner:
         if waited > self.timing.late_limit:
             note = (
                 f": it was held back for {waited / 60:.0f} minutes, the last time because {why}. "
-                "Look at this machine's load and its database, then ask again."
+                "Check this machine's load and its database, then ask again."
             )
             await self._end(change, State.FAILED, "not_sent", not_sent(before(change), note))
             return None
@@ -396,7 +396,7 @@ class Runner:
         return await self._step(change, State.APPROVED, event, {"why": why}, note=note, sends=sends)
 
     async def _unknown(self, change: Change, why: str) -> None:
-        note = f"No clear answer came ({why}). It is being looked up; nothing is sent again."
+        note = f"No clear answer came ({why}). The outcome is being checked; nothing is sent again."
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note)
 
     async def _not_sent(self, change: Change, rest: str) -> None:

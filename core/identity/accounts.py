@@ -52,7 +52,7 @@ class AccountDirectory(Protocol):
     """Knows people by name."""
 
     async def find(self, names: Names) -> AccountAnswer:
-        """Return whose names these are; raises `DirectoryUnavailableError`, `StorageError`."""
+        """Return the account with these names; raises `DirectoryUnavailableError`, `StorageError`."""
 
 
 def names_of(actor: Actor) -> Names:
@@ -88,7 +88,7 @@ class AccountQuestions:
                 return answer
             if left <= 0:
                 raise DirectoryUnavailableError(
-                    "Slack did not say whose account this is.",
+                    "Slack did not return this account.",
                     hint="Look into the log of `vpsops bot`, or run `vpsops doctor` there; then ask again.",
                 )
             await self._database.signals.wait(left, since=mark)
@@ -101,7 +101,7 @@ class AccountQuestions:
             return AccountAnswer(row.account, row.problem)
         if not front_alive(connection, self._database.tick(connection), "slack"):
             raise DirectoryUnavailableError(
-                "No Slack bot is running on this database, so nobody can say whose account this is.",
+                "No Slack bot is running on this database, so the account cannot be determined.",
                 hint="Start `vpsops bot` (or `vpsops serve`) with the same VPSOPS_DATABASE_URL, then ask again.",
             )
         return _put_question(connection, names, now)

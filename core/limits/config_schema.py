@@ -34,7 +34,7 @@ Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
 class WrittenRestriction(WrittenTable):
     """MCP's restriction, as written."""
 
-    read_only: Annotated[bool, Field(description="only tools that look")] = False
+    read_only: Annotated[bool, Field(description="only tools that read")] = False
     toolsets: Annotated[Toolsets, Field(description=f"only these toolsets, of {', '.join(TOOLSETS)}")] = ()
     tools: Annotated[Tools, Field(description="only these tools, by name or pattern")] = ()
     deny_tools: Annotated[Tools, Field(description="none of these tools")] = ()
@@ -58,7 +58,7 @@ class WrittenLimits(WrittenTable):
     EXAMPLES: ClassVar[Mapping[str, str]] = {"currency": "For example EUR."}
     FORMS: ClassVar[Mapping[str, str]] = {"currency": "a currency's three capital letters"}
 
-    protected: Annotated[Servers, Field(description="servers that nobody changes")] = ()
+    protected: Annotated[Servers, Field(description="servers that must not be changed")] = ()
     protected_from_agents: Annotated[Servers, Field(description="servers that no agent changes")] = ()
     max_monthly_spend: Annotated[
         Annotated[float, Field(ge=0, le=1e12)] | None, Field(description="what all servers together may cost a month")

@@ -44,5 +44,5 @@ def barred(of: DeniedTool, tool: str) -> Exceeded:
         f"{of.where} {of.limit}",
         of.value,
         f"{tool} is switched off here.",
-        "Do not call it again. Tell your human, who can ask whoever runs this server.",
+        "Do not call it again. Tell your human to ask the operator of this server.",
     )

@@ -48,7 +48,7 @@ def limits_in(file: ConfigFile) -> Limits:
 def _misfits(written: WrittenLimits) -> Iterator[Problem]:
     twice = lowered(written.protected) & lowered(written.protected_from_agents)
     if twice:
-        what = f"{safe_word(min(twice))} is protected from everybody already."
+        what = f"{safe_word(min(twice))} is protected from every caller already."
         yield Problem(("protected_from_agents",), f"protected_from_agents: {what}", "Leave it out here.")
     if written.currency is not None and written.max_monthly_spend is None:
         yield Problem(("currency",), "currency goes with max_monthly_spend only.", "Set that too, or leave it out.")

@@ -93,7 +93,7 @@ def _means(servers: ServerPatterns, target: Target) -> bool:
 
 def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded:
     name = target.hostname or target.id
-    hint = "Choose another server, or have whoever keeps vpsops.toml take it off [limits]."
+    hint = "Choose another server, or have the operator remove it from [limits]."
     meant = sorted(word for word in words if _means(ServerPatterns.of([word]), target))  # the others name other servers
     return Exceeded(limit, ", ".join(meant), f"{name} is a protected server. {what}", hint)
 
@@ -154,7 +154,7 @@ def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
     prices += [(account.name(item.server, item.hostname), *_plan_price(item.plan, account.plans)) for item in missing]
     doubt = _doubt(limits, prices)
     if doubt:
-        return Exceeded("max_monthly_spend", value, doubt, "Ask whoever keeps vpsops.toml, or try again later.")
+        return Exceeded("max_monthly_spend", value, doubt, "Ask the operator, or try again later.")
     total = math.fsum(price for _, price, _ in prices if price is not None)
     if total <= limits.max_monthly_spend:
         return None

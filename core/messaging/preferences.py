@@ -78,8 +78,8 @@ def _stored(connection: Connection, team: str, person: str, *, lock: bool) -> di
     return stored_rows[0] if stored_rows else {}
 
 
-async def set_preferences(database: Database, clock: Clock, whose: tuple[str, str], **changed: bool) -> Preferences:
-    """Set some of a person's settings, named by `whose` = (team, person); return all of them.
+async def set_preferences(database: Database, clock: Clock, owner: tuple[str, str], **changed: bool) -> Preferences:
+    """Set some of a person's settings, named by `owner` = (team, person); return all of them.
 
     Two at once both hold. Raises `TypeError` for an unknown setting, `StorageError`.
     """
@@ -87,7 +87,7 @@ async def set_preferences(database: Database, clock: Clock, whose: tuple[str, st
     insert = sqlite.insert if database.sqlite else postgresql.insert
 
     def work(connection: Connection) -> Preferences:
-        team, person = whose
+        team, person = owner
         first = insert(PREFERENCES).values(team=team, person=person, value={}, at=now)
         connection.execute(first.on_conflict_do_nothing())
         stored = _stored(connection, team, person, lock=True)

@@ -93,7 +93,7 @@ class SubscriptionOptions:
         except ValueError as error:
             raise InvalidInputError(f"The quiet hours cannot be read: {error}.", hint=QUIET_HINT) from None
         if self.quiet and hours.cover(always):
-            raise InvalidInputError("The quiet hours leave no hour to be told in.", hint=QUIET_HINT)
+            raise InvalidInputError("The quiet hours cover the whole day.", hint=QUIET_HINT)
 
     def quiet_until(self, now: datetime) -> datetime | None:
         """Return when the quiet hours that `now` lies in end, by the wall clock of the zone; nothing outside them."""

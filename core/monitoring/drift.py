@@ -25,7 +25,7 @@ class Drift:
             "hostname": self.hostname,
             "before": self.before,
             "after": self.after,
-            "text": f"{self.hostname} was {self.before}, is {self.after}; nobody here asked for it.",
+            "text": f"{self.hostname} was {self.before}, is {self.after}; it was not requested here.",
         }
 
 
@@ -42,7 +42,7 @@ def drifts(
         if (new is None and not complete) or (old is not None and old.pending):  # where it came from is not known
             continue
         words = (_word(old, "not there"), _word(new, "gone"))
-        if words[0] != words[1] and not (new and new.pending) and not _untold(old, new):
+        if words[0] != words[1] and not (new and new.pending) and not _unreported(old, new):
             seen.append(Drift(server_id, server.hostname, *words))
     return seen
 
@@ -64,7 +64,7 @@ def _last_stand(before: Server | None, now: Server, *, first: bool) -> Server | 
     return before if before is not None and now.power_unknown and before.in_order else now
 
 
-def _untold(old: Server | None, new: Server | None) -> bool:
+def _unreported(old: Server | None, new: Server | None) -> bool:
     """Return whether two polls differ only in that one of them did not report the power."""
     if old is None or new is None or not (old.power_unknown or new.power_unknown):
         return False

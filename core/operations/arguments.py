@@ -32,7 +32,7 @@ class ArgumentKind(StrEnum):
 
 
 OF_SERVER: Final = frozenset({ArgumentKind.SNAPSHOT, ArgumentKind.BACKUP, ArgumentKind.FIREWALL_RULE})
-"""Kinds whose values are those of one server."""
+"""Kinds with the values of one server."""
 
 
 @dataclass(frozen=True, slots=True)

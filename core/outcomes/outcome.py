@@ -117,9 +117,7 @@ def _watch(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing:
         case Progress.FAILED:
             return OutcomeFinding(OutcomeKind.FAILED, server, f"the provider reports {server.status}")
         case _ if age > limit(change, timing) and _begun_since(change, usage, snapshot):
-            return OutcomeFinding(
-                OutcomeKind.SUCCEEDED, server, "told by its uptime, which is younger than the request"
-            )
+            return OutcomeFinding(OutcomeKind.SUCCEEDED, server, "shown by its uptime, which began after the request")
         case _:
             return _late(change, age, timing)
 
@@ -281,9 +279,9 @@ def refused(refusal: Refusal, server: Server | None) -> OutcomeFinding:
     """Accept the provider's refusal: polls found no trace of an effect."""
     if refusal.again:
         return OutcomeFinding(
-            OutcomeKind.SEND_AGAIN, server, f"{refusal.message} Looks found no trace of it; it is sent again."
+            OutcomeKind.SEND_AGAIN, server, f"{refusal.message} Checks found no trace of it; it is sent again."
         )
-    return OutcomeFinding(OutcomeKind.FAILED, server, f"{refusal.message} Looks found no trace of it.")
+    return OutcomeFinding(OutcomeKind.FAILED, server, f"{refusal.message} Checks found no trace of it.")
 
 
 def _young(server: Server, change: Change, timing: Timing) -> bool:
@@ -324,7 +322,7 @@ def _not_seen(
     """Conclude from a server without a trace of a change, after the time limit."""
     refusal = change.refusal
     if progress is Progress.UNSEEN:
-        return _untold(change, server)
+        return _unreported(change, server)
     if _begun_since(change, usage, snapshot):
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set"
@@ -348,11 +346,11 @@ def _not_found(change: Change, snapshot: FleetSnapshot) -> OutcomeFinding:
     return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note="the server is not in the list, and its id answers 404")
 
 
-def _untold(change: Change, server: Server) -> OutcomeFinding:
+def _unreported(change: Change, server: Server) -> OutcomeFinding:
     what = "the server's uptime" if shows_by_uptime(change.operation) else "whether the server runs"
     if change.refusal is None:
-        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, server, f"this API does not tell {what}")
-    note = f"{change.refusal.message} This API does not tell {what}, so nothing else shows whether it happened."
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, server, f"this API does not report {what}")
+    note = f"{change.refusal.message} This API does not report {what}, so nothing else shows whether it happened."
     return OutcomeFinding(OutcomeKind.NEEDS_PERSON if change.refusal.doubtful else OutcomeKind.FAILED, server, note)
 
 

@@ -71,7 +71,7 @@ def _risks(rule: WrittenRule) -> Iterator[ConfigProblem]:
 def _asked_reads(rule: WrittenRule) -> Iterator[ConfigProblem]:
     if Decision(rule.decision) not in ASKING:
         return
-    hint = "A read is allowed or denied; nobody is asked."
+    hint = "A read is allowed or denied, without a question."
     if READ in rule.risk:
         yield ConfigProblem("risk", f"a read cannot be decided by {rule.decision}.", hint)
     for name in rule.operation:
@@ -97,7 +97,7 @@ def _votes(rule: WrittenRule) -> Iterator[ConfigProblem]:
     if named is None:
         return
     if not (named.groups or named.people or named.channels):
-        yield ConfigProblem("approvers", "approvers name nobody.", 'For example approvers = { groups = ["S0ONCALL"] }.')
+        yield ConfigProblem("approvers", "approvers is empty.", 'For example approvers = { groups = ["S0ONCALL"] }.')
         return
     people = {person.lower() for person in named.people}
     if not (named.groups or named.channels) and len(people) < (rule.votes or 1):

@@ -155,7 +155,7 @@ def _approvers(rule: WrittenRule, place: RuleLocation, approval_channel: str) ->
         return Approvers(channels=(approval_channel,))
     raise place.error(
         ("decision",),
-        f"rule {rule.id}: nobody could approve.",
+        f"rule {rule.id}: no one could approve.",
         'Name approvers = { groups = ["S…"] }, or set VPSOPS_APPROVAL_CHANNEL.',
     )
 

@@ -50,7 +50,7 @@ class Revision:
     @property
     def author(self) -> str:
         """Who applied it, as claimed."""
-        return str(self.by.get("id", "")) or "somebody"
+        return str(self.by.get("id", "")) or "unknown"
 
 
 class PolicyBrokenError(StorageError):
@@ -176,7 +176,7 @@ def apply(connection: Connection, application: Application) -> Revision:
 
 def _news(application: Application, previous: str) -> str:
     """Post the applied policy to a channel: it was applied at a terminal, without approval."""
-    who = str(application.by.get("id", "")) or "somebody"
+    who = str(application.by.get("id", "")) or "unknown"
     versions = f"{short_version(application.document.version)} instead of {short_version(previous)}"
     text = (
         f"Another policy is in force for all processes: {versions}, applied by {who} (claimed). {application.summary}"

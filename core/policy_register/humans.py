@@ -35,7 +35,7 @@ async def with_account(actor: Actor, settings: Settings, clock: Clock) -> tuple[
         return actor, f"{who}: not looked up, since there is no Slack here; a yes is the client's own confirmation."
     names = names_of(actor)
     if not names:
-        return actor, f"{who}: nobody's account in Slack, so {REFUSED}."
+        return actor, f"{who}: no account in Slack, so {REFUSED}."
     try:
         async with open_database(settings.database, clock, make=False) as database:
             answer = await AccountQuestions(database, clock).find(names)
@@ -43,7 +43,7 @@ async def with_account(actor: Actor, settings: Settings, clock: Clock) -> tuple[
         return actor, f"{who}: not looked up. {error.message} {error.hint}".rstrip()
     if answer.account:
         return replace(actor, account=answer.account), f"{who}: the account {answer.account}."
-    return actor, f"{who}: nobody: {answer.problem}, so {REFUSED}."
+    return actor, f"{who}: no account: {answer.problem}, so {REFUSED}."
 
 
 async def unresolved(settings: Settings, checks: Sequence[Check], clock: Clock) -> list[str]:

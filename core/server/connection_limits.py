@@ -160,7 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST, "malformed", msg)
 
     def give_up(self) -> None:
-        """Close a connection whose request has not arrived, for one that may have more to say."""
+        """Close a connection without a complete request, for one that may have more to say."""
         self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "")
 
     def _await_request(self, seconds: float) -> None:

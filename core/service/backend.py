@@ -35,7 +35,7 @@ class Backend:
         return self.policy.latest_workspaces()
 
     def visibility(self, scope: Scope) -> Visibility:
-        """Return whose changes, about which servers, a scope shows now."""
+        """Return the owners and servers of the changes that a scope shows now."""
         return Visibility(self.workspaces.seen_from(scope.team), scope.servers)
 
     def api_for(self, scope: Scope) -> Wayscloud:

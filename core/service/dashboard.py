@@ -1,4 +1,4 @@
-"""What one person should know of now, in one look at the database: holds, their own changes, the trail, settings."""
+"""The dashboard of one person, in one read of the database: holds, their own changes, the trail, settings."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Onlooker:
-    """Who looks: a person of a workspace, who sees the changes of these workspaces (empty: of all)."""
+    """The reader: a person of a workspace, who sees the changes of these workspaces (empty: of all)."""
 
     team: str
     person: Actor
@@ -76,11 +76,11 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
 
 def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
     ids = sorted(who.person.humans)
-    whose = sa.or_(
+    own = sa.or_(
         sa.func.lower(CHANGES.c.actor_id).in_(ids),
         sa.func.lower(JsonText(CHANGES.c.actor, "human")).in_(ids),
         JsonText(CHANGES.c.actor, "account") == (who.person.account or None),
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
-    rows = repository.select(connection, whose, recent, *repository.of_teams(who.teams), limit=OWN)
+    rows = repository.select(connection, own, recent, *repository.of_teams(who.teams), limit=OWN)
     return tuple(item for item in rows if who.person.same_human(item.actor))

@@ -108,7 +108,7 @@ class Gate:
     async def resolve(
         self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "", scope: Scope = OPERATOR
     ) -> Change:
-        """Let a person settle what no look-up could: it happened, or it did not.
+        """Let a person settle what no read could: it happened, or it did not.
 
         The asker's human may, and those who may approve the change (`approvals.settlers`), with `actor.groups` and
         `evidence` as for a vote. Raises `NotAllowedError` for others, `StaleChangeError` unless it waits for a

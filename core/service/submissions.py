@@ -119,9 +119,9 @@ class Submissions:
         return DryRun(new_change(operation, request, seen, ruling, backend.clock.now(), timing), refusal)
 
     async def _beforehand(self, request: Request, scope: Scope) -> Outcome | None:
-        """Return what became of the same request before, or why none is taken now, before anything is looked at.
+        """Return what became of the same request before, or why none is taken now, before anything is read.
 
-        The store looks once more. A process with another policy than the one in force refuses, and its engine starts
+        The store checks once more. A process with another policy than the one in force refuses, and its engine starts
         all the same, so that its heartbeat shows it to the others.
         """
 

@@ -208,7 +208,7 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
         hint = "Nothing was stored or sent. Make room, or let this user write to the file and its folder."
         return StorageError("The database cannot be written: disk full or read-only.", hint=hint)
     if "unable to open" in text:
-        hint = "Copy it together with its -wal file into a folder that this user may write to, and look there."
+        hint = "Copy it together with its -wal file into a folder that this user may write to, and read it there."
         return StorageError("The database file cannot be opened in its folder.", hint=hint)
     if "not a database" in text or "malformed" in text:
         hint = "Check VPSOPS_DATABASE_URL; if that is the right file, restore its last backup."

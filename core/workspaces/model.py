@@ -12,12 +12,12 @@ from vpsops.core.policy.defaults import OWN_CHANNEL
 
 NOBODY: Final = "-"
 """A workspace or channel that there is not: reading its members fails."""
-NO_CHANNEL: Final = "This workspace has no channel for approvals, so nobody can decide."
+NO_CHANNEL: Final = "This workspace has no channel for approvals, so no one can decide."
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """One `[[workspace]]` of `vpsops.toml`; `agents` marks the one whose people decide what agents ask for."""
+    """One `[[workspace]]` of `vpsops.toml`; `agents` marks the one with the people who decide on agents' requests."""
 
     team: str
     approval_channel: str = ""
@@ -52,7 +52,7 @@ class Workspaces:
         return not team or owner == team or (not self.several and not owner)
 
     def seen_from(self, team: str) -> frozenset[str]:
-        """Return the workspaces, as changes name them, whose changes `team` may see; empty means all."""
+        """Return the workspaces, as changes name them, with changes that `team` may see; empty means all."""
         if not (self.several and team):
             return frozenset()
         return frozenset({team, ""} if team == self.home else {team})

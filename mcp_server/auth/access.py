@@ -24,7 +24,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "limits", "They narrow what [limits.mcp] of vpsops.toml leaves, and never widen it."
     )
     add = group.add_argument
-    add("--read-only", action="store_true", help="only tools that look")
+    add("--read-only", action="store_true", help="only tools that read")
     add("--toolsets", type=_words, metavar="A,B", help=f"only these toolsets, of {', '.join(TOOLSETS)}")
     add("--tools", type=_words, metavar="GLOB,…", help="only these tools, such as vps_list or vps_change_*")
     add("--deny-tools", type=_words, metavar="GLOB,…", help="none of these tools")

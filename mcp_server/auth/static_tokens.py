@@ -175,7 +175,7 @@ def _parsed(path: Path) -> dict[str, object]:
         with path.open("rb") as file:
             raw, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
         if mode & stat.S_IWOTH:
-            raise _wrong(path, "everybody on this machine may write it")
+            raise _wrong(path, "every user of this machine may write it")
         if len(raw) > MAX_BYTES:
             raise _wrong(path, "it is over a megabyte")
         return tomllib.loads(raw.decode())

@@ -198,6 +198,4 @@ def _like(target: Path, descriptor: int) -> None:
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"{path} cannot be written: {error.strerror}.", hint="Run this as the user whose file it is."
-    )
+    return ConfigurationError(f"{path} cannot be written: {error.strerror}.", hint="Run this as the file's owner.")

@@ -34,9 +34,7 @@ LONGEST = 1024 * 1024  # a longer line is left to the SDK
 SHIPPED = "early.json"
 FILE_RULE = "file"  # in place of a pattern: the setting names a file
 LONGEST_SECRET = 60_000
-PERSON = (
-    b"vpsops mcp: an MCP host starts this, and speaks JSON on standard input; docs/mcp.md tells how. Ctrl-C ends it.\n"
-)
+PERSON = b"vpsops mcp: an MCP host starts this, and speaks JSON on standard input; see docs/mcp.md. Ctrl-C ends it.\n"
 
 
 class Handover:

@@ -76,7 +76,7 @@ def _trust(settings: Settings, url: str, sock: socket.socket) -> IssuerConfig | 
     _check_url("VPSOPS_OAUTH_ISSUER", settings.oauth_issuer, settings.oauth_issuer)
     if not settings.http_url and not is_loopback(sock):
         raise ConfigurationError(
-            "With VPSOPS_OAUTH_ISSUER, clients must be told the address that tokens are for.",
+            "With VPSOPS_OAUTH_ISSUER, clients need the address that tokens are for.",
             hint="Set VPSOPS_HTTP_URL to the public address, such as https://vpsops.example.com/mcp.",
         )
     return IssuerConfig(
@@ -95,7 +95,7 @@ def _check_url(name: str, url: str, configured: str) -> None:
     if not fits:
         raise ConfigurationError(
             f"{name} must be an https:// address without ? or #, a user or a password (http:// only on this machine).",
-            hint="Write it as https://vpsops.example.com/mcp. It is told to everybody.",
+            hint="Write it as https://vpsops.example.com/mcp. It is published.",
         )
 
 
@@ -126,7 +126,7 @@ def _portless(host: str) -> bool:
 def _check_closed(sock: socket.socket, hosts: tuple[str, ...], *, proxied: bool) -> None:
     if proxied:  # behind a proxy every request seems to come from this machine
         raise ConfigurationError(
-            "Slack's requests reach this address through a proxy, and MCP beside them would serve everybody.",
+            "Slack's requests reach this address through a proxy, and MCP beside them would serve anyone.",
             hint="Set VPSOPS_HTTP_TOKENS_FILE (`vpsops token new` makes one) or VPSOPS_OAUTH_ISSUER;"
             " or run `vpsops bot`, and `vpsops mcp --http` at another address.",
         )

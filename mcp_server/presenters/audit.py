@@ -40,9 +40,9 @@ class AuditTrail(BaseModel):
     note: str = NOTE
 
 
-def audit_trail_from(records: Sequence[TrailRecord], whose: str) -> AuditTrail:
+def audit_trail_from(records: Sequence[TrailRecord], owner: str) -> AuditTrail:
     """Return records in their form for a model, oldest first as they are stored."""
-    return AuditTrail(records=[audit_record_from(record) for record in reversed(records)], whose=whose)
+    return AuditTrail(records=[audit_record_from(record) for record in reversed(records)], whose=owner)
 
 
 def audit_record_from(record: TrailRecord) -> AuditRecord:

@@ -141,7 +141,7 @@ def next_action(change: Change, *, tools: bool) -> str:
     return ACTIONS.get(phase, "")
 
 
-LOOK_UP = "Do not ask for it again; look at the server with vps_get in a minute."
+LOOK_UP = "Do not ask for it again; check the server with vps_get in a minute."
 SETTLE = "Do not ask for it again. Tell your human that a person has to settle it."
 ACTIONS = {
     Phase.UNKNOWN: LOOK_UP,
@@ -159,7 +159,7 @@ ACTIONS = {
 
 def _wait_hint(change: Change, *, tools: bool) -> str:
     if tools:
-        return "vps_change_wait tells when it is there."
+        return "vps_change_wait reports when it is there."
     return "vps_list shows when it is there." if makes_server(change.operation) else "vps_get shows when it is there."
 
 
@@ -178,16 +178,16 @@ def _waiting(change: Change, *, tools: bool) -> str:
 
 
 def _ask_later(*, tools: bool) -> str:
-    more = " vps_change_get and vps_change_wait tell more." if tools else ""
+    more = " See vps_change_get and vps_change_wait." if tools else ""
     return f"Do not ask for it again.{more}"
 
 
 def approval_text(change: Change) -> str:
     """Return who must agree to a change before it runs."""
     if change.ruling.decision is Decision.ALLOW:
-        return "nobody: it would run at once"
+        return "no one: it would run at once"
     if change.ruling.decision is Decision.CONFIRM:
-        return f"{sanitize(change.actor.human) or 'your human'}, whom your client asks"
+        return f"{sanitize(change.actor.human) or 'your human'}, asked by your client"
     votes = change.ruling.votes
     return f"{votes} {'people' if votes != 1 else 'person'} in Slack{_who(change.ruling.approvers)}, not its asker"
 

@@ -15,7 +15,7 @@ from vpsops.mcp_server.presenters.changes import change_result
 from vpsops.mcp_server.protocol.text import sanitize, sanitize_json
 
 MANY = 30
-UNTOLD = "(not told)"
+UNREPORTED = "(not reported)"
 Content = dict[str, JsonValue]
 
 
@@ -35,7 +35,7 @@ def summarize_costs(servers: Sequence[Server], plans: Sequence[Plan], region: st
     groups: dict[str, list[Server]] = {}
     here = servers_in_region(servers, region)
     for server in here:
-        groups.setdefault(server.plan or UNTOLD, []).append(server)
+        groups.setdefault(server.plan or UNREPORTED, []).append(server)
     rows = sorted((_row(code, some, prices.get(code.lower())) for code, some in groups.items()), key=_dearest)
     stopped = [server for server in here if server.off]
     priced = [
@@ -44,7 +44,7 @@ def summarize_costs(servers: Sequence[Server], plans: Sequence[Plan], region: st
     content: Content = {
         "servers": len(here),
         "by_plan": cast("list[JsonValue]", rows[:MANY]),
-        "without_a_known_plan": len(groups.get(UNTOLD, [])),
+        "without_a_known_plan": len(groups.get(UNREPORTED, [])),
         "plans_left_out": max(len(rows) - MANY, 0),
         "a_month": _totals(priced),
         "without_a_known_price": len(here) - len(priced),

@@ -19,7 +19,7 @@ from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 
-CHECK: Final = "Say what a change would do, who must agree, what forbids it. Asks nobody."
+CHECK: Final = "Say what a change would do, who must agree, what forbids it. Asks no one."
 CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if not operation.reads]
 
 
@@ -69,7 +69,7 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     if outcome.change.target.id and not ctx.core.servers.may_read(
         Request("get", {}, actor, ORIGIN), outcome.change.target
     ):
-        raise NotAllowedError("The policy does not let you look at this server.", hint="Tell your human.")
+        raise NotAllowedError("The policy does not let you read this server.", hint="Tell your human.")
     exceeded = exceeded_limit(ctx.who(call.context), f"{PREFIX}{operation.name}", alters=True)
     if exceeded is not None:
         outcome = DryRun(outcome.change, Refused(exceeded.text, exceeded.hint))
@@ -106,7 +106,7 @@ def check_text(run: DryRun) -> str:
     if outcome.refused:
         return f"{what} would be refused. {outcome.refused}"
     lines = (
-        f"{what} would be taken; nobody was asked, and nothing is stored.",
+        f"{what} would be accepted; no one was asked, and nothing is stored.",
         f"Who must agree: {outcome.agree}.",
         f"Effect: {outcome.effect}" if outcome.effect else "",
         f"Cost: {outcome.cost}." if outcome.cost else "",

@@ -36,7 +36,7 @@ def serve_task_notifications(server: Server[Any], tasks: TaskStore) -> None:
     """Have a server's streams send notifications of these tasks to clients that request them by id."""
     entry = server.get_request_handler(LISTEN)
     if entry is None:
-        raise RuntimeError("a server without streams of news cannot tell of tasks")
+        raise RuntimeError("a server without subscriptions cannot report tasks")
     listen = cast("Listen", entry.handler)
 
     async def handle(

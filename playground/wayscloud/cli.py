@@ -23,12 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
     parser.description = (
         "Run a stand-in for the WAYSCloud VPS API on 127.0.0.1. It keeps servers that provision, start, stop and "
-        "reboot in time, and can be told to fail. Its own endpoints are under /_sim."
+        "reboot in time, and fail on request. Its own endpoints are under /_sim."
     )
     add = parser.add_argument
     add("--port", type=_port, default=DEFAULT_PORT, help="port on 127.0.0.1; 0 lets the system choose one")
     add("--speed", type=_positive, default=60.0, help="how many of the servers' seconds pass in one real second")
-    add("--dialect", choices=sorted(DIALECTS), default="live", help="whose names and paths to speak")
+    add("--dialect", choices=sorted(DIALECTS), default="live", help="dialect: names and paths to use")
     add("--fleet", type=_count, default=0, help="total number of servers at the start, two at least")
     add("--faults", type=Path, metavar="FILE", default=None, help="JSON or TOML file of fault rules")
     add(

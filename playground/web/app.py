@@ -123,7 +123,7 @@ def _events(ground: Ground) -> Handler:
     async def events(request: Request) -> Response:
         user = request.query_params.get("user", "")
         if user not in PEOPLE:
-            return JSONResponse({"ok": False, "error": "user: nobody of that id"}, 422)
+            return JSONResponse({"ok": False, "error": "user: no user of that id"}, 422)
         return StreamingResponse(ground.feed.stream(user), media_type="text/event-stream")
 
     return events

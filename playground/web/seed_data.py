@@ -24,7 +24,7 @@ id = "outsiders-only-read"
 person = ["U0DAVE"]
 risk = ["change", "disruptive"]
 decision = "deny"
-reason = "Dave is a guest of the team: he may look, and others act."
+reason = "Dave is a guest of the team: he may read, and others act."
 
 """
 POLICY = PEOPLE_RULES + OUTSIDER_RULE + AGENT_RULES

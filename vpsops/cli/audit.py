@@ -52,7 +52,7 @@ def _tail_arguments(parser: argparse.ArgumentParser) -> None:
         type=partial(number, least=1, most=MAX_TAIL),
         default=20,
         metavar="N",
-        help="how many; 20 unless told",
+        help="how many; 20 by default",
     )
     parser.add_argument("--follow", action="store_true", help="go on with new records until interrupted")
     parser.add_argument(
@@ -73,7 +73,7 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Verify the trail in the database, and the rows of changes against it: sends without their approval, rows that"
         " were altered behind it, a trail that was cut under its rows. With FILE verify an export, records alone. Exit"
-        " code 0: whole; 1: not, and each fault is told with the record's number or the change's id. Whoever can write"
+        " code 0: whole; 1: not, and each fault is printed with the record's number or the change's id. Who can write"
         " to the database could rewrite the whole chain: keep the head that a verification prints elsewhere, and give"
         " it to later ones with --noted."
     )
@@ -248,7 +248,7 @@ class VerificationReport:
             print_line(f"The trail is not whole: {faults} up to record {walk.seq}.")
             return TRAIL_BROKEN
         if walk.anchors:
-            beyond = f" Of what came after record {max(walk.anchors)} no anchor tells." if walk.carried else ""
+            beyond = f" No anchor covers the records after {max(walk.anchors)}." if walk.carried else ""
             print_line(f"It carries {walk.carried} of {len(walk.anchors)} anchors.{beyond}")
         if self._rows:
             changes = "one change" if len(self._rows) == 1 else f"{len(self._rows)} changes"

@@ -145,7 +145,7 @@ async def check_token(bot: Bot) -> None:
         code = str(error.response.get("error", ""))
         if code in {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}:
             raise NotSignedInError(
-                f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Copy the bot token (xoxb-…) anew."
+                f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Copy the bot token (xoxb-…) again."
             ) from None
         logger.warning("slack_identity_refused", code=code)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops changes`."""
     parser.description = (
         "List changes, newest first, or show one in full with its votes and its records. Times are UTC."
-        " A look needs no key and starts nothing."
+        " Reading needs no key and starts nothing."
     )
     parser.add_argument("id", nargs="?", default="", metavar="ID", help="show this change in full")
     parser.add_argument(
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--person", default="", metavar="ID", help="of a person and of their agents")
     parser.add_argument("--operation", default="", metavar="NAME", help="of an operation")
     parser.add_argument(
-        "--limit", type=partial(number, least=1, most=MOST), default=20, metavar="N", help="how many; 20 unless told"
+        "--limit", type=partial(number, least=1, most=MOST), default=20, metavar="N", help="how many; 20 by default"
     )
 
 

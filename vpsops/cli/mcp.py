@@ -41,7 +41,7 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops mcp`."""
     parser.description = DESCRIPTION
-    parser.epilog = "Over HTTP, other machines are served once callers prove who they are: docs/mcp.md tells how."
+    parser.epilog = "Over HTTP, other machines are served once callers authenticate: see docs/mcp.md."
     parser.add_argument(
         "--http",
         metavar="HOST:PORT",

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops store` and its subcommand."""
     parser.description = (
         "The database as a whole. Where it went back (a lagging standby took over, a backup was put in place), approved"
-        " changes may have been sent already: each needs a person, and vpsops doctor says so until somebody accepts the"
+        " changes may have been sent already: each needs a person, and vpsops doctor says so until a person accepts the"
         " database as it is."
     )
     commands = parser.add_subparsers(dest="what", metavar="WHAT", required=True)

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     commands = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
     _new_arguments(commands.add_parser("new", help="make a token: its hash goes into the file, itself is shown once"))
-    listing = commands.add_parser("list", help="show whose tokens there are and what they may do")
+    listing = commands.add_parser("list", help="list the tokens with their owners and rights")
     listing.set_defaults(token=_list)
     revoking = commands.add_parser("revoke", help="take a token back: it is refused from the next request on")
     revoking.add_argument("name", metavar="NAME", help="the name that it was made with")
@@ -51,7 +51,7 @@ def _new_arguments(parser: argparse.ArgumentParser) -> None:
         "Make a token. The file gets its SHA-256 (mode 0600 if it is new), and standard output the token itself, this"
         " once. A second one of the same name stands beside the first: use it everywhere, then take the older one back."
     )
-    parser.add_argument("name", metavar="NAME", help="whose token it is, such as ann-laptop: stands in every record")
+    parser.add_argument("name", metavar="NAME", help="owner of the token, such as ann-laptop: stands in every record")
     human = parser.add_mutually_exclusive_group(required=True)
     human.add_argument(
         "--human", metavar="WHO", help="the human behind it, by the e-mail address of their Slack profile"

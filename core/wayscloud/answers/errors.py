@@ -139,7 +139,7 @@ class WrongShapeError(MalformedAnswerError):
 class OtherServerError(MalformedAnswerError):
     """A read got an answer about another server than the one that was asked for."""
 
-    default_hint = "Nothing was done with it. Ask again; if it keeps coming, tell the provider."
+    default_hint = "Nothing was done with it. Ask again; if it happens repeatedly, report it to the provider."
 
 
 class OutcomeUnknownError(WayscloudError):

@@ -62,8 +62,8 @@ def users_info(desk: Desk, args: Json) -> Json:
 
 def users_list(desk: Desk, args: Json) -> Json:
     """users.list: all users, a page at a time."""
-    everybody = [user_body(desk.state, each) for each in desk.state.users.values()]
-    members, cursor = page(everybody, args)
+    users = [user_body(desk.state, each) for each in desk.state.users.values()]
+    members, cursor = page(users, args)
     return {"members": members, "response_metadata": {"next_cursor": cursor}}
 
 

@@ -97,7 +97,7 @@ KINDS: Mapping[Kind, FaultRow] = {
     ),
     "pages": FaultRow(
         FaultPhase.VIEW,
-        "the list `size` servers at a time, told by `form`: `total` and `silent` are caps, the others lead on with "
+        "the list `size` servers at a time, reported by `form`: `total` and `silent` are caps, the others lead on with "
         "`?page=N`",
         options=("form", "size"),
     ),

@@ -50,7 +50,7 @@ READS: Mapping[str, Preset] = {
     "no_uptime": preset("gives no uptime", "fields", on("status"), without=("uptime_seconds",)),
     "uptime_jitter": preset("counts uptimes on two nodes", "uptime", on("status"), seconds=6.0, probability=0.5),
     "ipv6_only": preset("gives no IPv4 address", "fields", null=("ipv4_address", "ip_address", "ipv4")),
-    "flapping": preset("lists everything as `active` in the fifth look", "word", on("list"), word="active", nth=5),
+    "flapping": preset("lists everything as `active` in the fifth read", "word", on("list"), word="active", nth=5),
     "wrong_body": preset("answers about another server now and then", "wrong_server", on("get"), probability=0.3),
     "ghost": preset("lists a server that is not there", "ghost", on("list")),
     "duplicates": preset("lists each server twice", "duplicate", on("list")),
@@ -58,8 +58,8 @@ READS: Mapping[str, Preset] = {
     "readdressed": preset("shows another address each time", "readdress", on("list")),
     "clock_behind": preset("has a clock 5 hours behind", "skew", seconds=-18_000.0),
     "clock_ahead": preset("has a clock one hour ahead", "skew", seconds=3_600.0),
-    "dearer": preset("asks half as much again from the third look on", "reprice", on("plans"), after=2, factor=1.5),
-    "other_currency": preset("changes the currency after two looks", "reprice", on("plans"), after=2, currency="EUR"),
+    "dearer": preset("asks half as much again from the third read on", "reprice", on("plans"), after=2, factor=1.5),
+    "other_currency": preset("changes the currency after two reads", "reprice", on("plans"), after=2, currency="EUR"),
     "region_down": preset("does not answer for Norway", "status", Match(region="NO"), detail="Region is unavailable"),
 }
 PAGES: Mapping[str, Preset] = {
@@ -110,7 +110,7 @@ WRITTEN: Mapping[str, Preset] = {
     "boot_fails": preset("cannot boot the server", "fail_boot"),
     "quota_402": preset("wants to be paid first", "status", on("create"), status=402, detail="Payment required"),
     "quota_403": preset("has a quota", "status", on("create"), status=403, detail="Quota exceeded: 2 of 2 servers"),
-    "quota_429": preset("has a quota that is told as 429", "status", on("create"), status=429, detail="Limit reached"),
+    "quota_429": preset("reports its quota as 429", "status", on("create"), status=429, detail="Limit reached"),
     "limited": preset("answers the first of each write by 429", "status", WRITES, status=429, retry_after=2, times=1),
     "limited_for_ages": preset(
         "asks to wait for years", "status", WRITES, status=429, retry_after=251_606_464_857, times=1

@@ -102,12 +102,12 @@ async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path)
         assert isinstance(await core.gate.submit(Request("stop", {"server": "web01"}, AGENT, Origin("mcp"))), Refused)
         asked = await answer_to(world, "dave", "resume", "1 of their changes wait")
         await press(world, "dave", asked, "Resume agents")
-        await world.private("dave", "not among those who may let agents go on")
+        await world.private("dave", "not among those who may resume agents")
         assert (await core.changes.agents_paused()).paused
         asked = await answer_to(world, "carol", "resume because fixed", "dave paused them")
         await press(world, "carol", asked, "Resume agents")
         await world.private("carol", "Agents may ask for changes again")
-        await world.card("approvals", words="carol lets agents go on, because fixed")
+        await world.card("approvals", words="carol resumed agents, because fixed")
         await world.slack.click("bob", card, "vps:approve")
         await world.card("approvals", words="Reboot web01.example.com: done")
         assert (await core.changes.get(change.id)).state is State.SUCCEEDED
@@ -298,6 +298,6 @@ async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -
         await world.private("dave", "not among those who may say")
         assert (await core.changes.get(change.id)).state is State.NEEDS_PERSON
         await world.slack.click("bob", asked, "vps:not_happened")
-        await world.card("approvals", words="bob looked: it did not happen")
+        await world.card("approvals", words="bob checked: it did not happen")
         record = (await database_of(core).read(chain.read))[-1]
         assert (record.event, "member of channel C0APPROVALS" in record.body["evidence"]) == ("resolved", True)

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     explain = actions.add_parser(
         "explain",
         help="say what the policy decides of a request, and why",
-        description="Say what a policy decides if somebody asked for this, which rules spoke and why the others did"
+        description="Say what a policy decides for a request, which rules matched and why the others did"
         " not: the one of the file that VPSOPS_CONFIG names, or, without one, the one that the database has in force."
         " What is left out is not known, and held against the request. Nothing is asked for.",
         epilog="For example: vpsops policy explain --as agent --operation stop --server db01",
@@ -156,7 +156,7 @@ def embedded(policy: Policy) -> bool:
 
 def _nobody_may(policy: Policy) -> str:
     never = [name for name in OPERATIONS if not any(_lets(rule, name) for rule in policy.rules)]
-    return f"No rule ever lets anybody do: {', '.join(never)}." if never else ""
+    return f"No rule ever allows: {', '.join(never)}." if never else ""
 
 
 def _lets(rule: Rule, operation: str) -> bool:

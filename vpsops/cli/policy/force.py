@@ -95,7 +95,7 @@ def add_arguments(actions: "argparse._SubParsersAction[argparse.ArgumentParser]"
     show.set_defaults(force=show_policy)
     show.add_argument("--version", default="", metavar="VERSION", help=VERSION)
     show.add_argument("--json", action="store_true", help="as JSON, with who applied it and when")
-    past = actions.add_parser("history", help="list what was applied, and by whom", description="Newest first.")
+    past = actions.add_parser("history", help="list what was applied, with the author", description="Newest first.")
     past.set_defaults(force=list_policies)
 
 

@@ -39,7 +39,7 @@ async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
     mine = await unclear(stage, replace(AGENT, human="alice@acme.example"))
     known = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
     settled = await stage.gate.resolve(mine.id, known, happened=False, evidence="the human who asked")
-    assert (settled.state, settled.note) == (State.FAILED, "alice looked: it did not happen.")
+    assert (settled.state, settled.note) == (State.FAILED, "alice checked: it did not happen.")
     last = (await stage.database.read(chain.read))[-1]
     assert (last.event, last.body["evidence"], last.body["happened"]) == ("resolved", "the human who asked", False)
 

@@ -26,7 +26,7 @@ def test_no_text_denies_a_send_that_was() -> None:
     unsent, sent = change("stop", State.APPROVED), change("stop", State.APPROVED, sends=1, result=STORED)
     assert not_sent(unsent, ": why.") == "Nothing was sent: why."
     text = not_sent(sent, ": why.")
-    assert text.startswith("WAYSCloud would not stop the server: slow down (429). Looks found no trace of it.")
+    assert text.startswith("WAYSCloud would not stop the server: slow down (429). Checks found no trace of it.")
     assert text.endswith("It was not sent again: why.")
     assert not_sent(before(sent), ".") == "Nothing was sent."
 

@@ -70,7 +70,7 @@ def test_without_a_section_nothing_is_limited() -> None:
         ("[limits]\nprotected = []\n", "vpsops.toml:2: protected: an empty list matches nothing."),
         (
             '[limits]\nprotected = "db*"\nprotected_from_agents = ["DB*"]\n',
-            "vpsops.toml:3: protected_from_agents: db* is protected from everybody already.",
+            "vpsops.toml:3: protected_from_agents: db* is protected from every caller already.",
         ),
         (
             '# x\n[limits.mcp]\ntoolsets = ["server"]\n',

@@ -94,7 +94,7 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
         assert await stage.notices() == []
         turn(stage, "web90.example.com", Really.STOPPED)
         await wait_for_polls(stage, 3)
-        assert await drift(stage) == ["web90.example.com was running, is stopped; nobody here asked for it."]
+        assert await drift(stage) == ["web90.example.com was running, is stopped; it was not requested here."]
         records = await stage.database.read(chain.read)
         assert [record.body["hostname"] for record in records if record.event == "drift"] == ["web90.example.com"]
 

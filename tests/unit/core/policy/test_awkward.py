@@ -87,7 +87,7 @@ def test_a_value_of_another_type_is_told_in_plain_words() -> None:
             'expires = ""': "vpsops.toml:5: rule one: expires is a time from 1m to 7d, such as 30m or 2h.",
             'approvers = "S1"': "vpsops.toml:4: rule one: approvers: it takes a table of keys.",
             "approvers = []": "vpsops.toml:4: rule one: approvers: it takes a table of keys.",
-            "approvers = {}": 'vpsops.toml:4: rule one: approvers name nobody. For example approvers = { groups = ["S0ONCALL"] }.',
+            "approvers = {}": 'vpsops.toml:4: rule one: approvers is empty. For example approvers = { groups = ["S0ONCALL"] }.',
             "reason = 5": "vpsops.toml:4: rule one: reason: it takes a text, in quotes.",
             "reason = []": "vpsops.toml:4: rule one: reason: it takes a text, in quotes.",
             "id = 5": "vpsops.toml:3: id: it takes a text, in quotes.",

@@ -270,8 +270,8 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
         (Ruling(Decision.APPROVE), ALICE, False, None),
         (Ruling(Decision.APPROVE), replace(AGENT, account="U1"), False, None),
         (Ruling(Decision.APPROVE), AGENT, False, "Nobody is there to ask whose account it is"),
-        (Ruling(Decision.APPROVE), replace(AGENT, human=""), True, "nobody knows whose agent asks"),
-        (Ruling(Decision.APPROVE), replace(AGENT, human="local:ann"), True, "nobody knows whose agent asks"),
+        (Ruling(Decision.APPROVE), replace(AGENT, human=""), True, "human behind this agent"),
+        (Ruling(Decision.APPROVE), replace(AGENT, human="local:ann"), True, "human behind this agent"),
     ],
 )
 def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, text: str | None, *, can_confirm: bool) -> None:

@@ -62,7 +62,7 @@ def test_a_change_that_needs_votes_says_whose() -> None:
         "Reboot of web01.example.com waits for approval (chg_1).",
         (
             "It needs 2 more approvals in Slack from ops, U1 or members of C1, until 2027-01-04 09:15 UTC."
-            " Do not ask for it again. vps_change_get and vps_change_wait tell more."
+            " Do not ask for it again. See vps_change_get and vps_change_wait."
         ),
     ]
 

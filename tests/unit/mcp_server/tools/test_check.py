@@ -77,8 +77,8 @@ async def test_who_must_agree_is_said_and_nobody_is_asked(core: Core, provider: 
     assert result.structured_content is not None
     assert result.structured_content["outlook"] == "your human is asked"
     assert result.structured_content["server"]["hostname"] == WEB
-    assert f"stop {WEB} would be taken; nobody was asked, and nothing is stored." in text(result)
-    assert "Who must agree: ann@example.com, whom your client asks." in text(result)
+    assert f"stop {WEB} would be accepted; no one was asked, and nothing is stored." in text(result)
+    assert "Who must agree: ann@example.com, asked by your client." in text(result)
     assert text(result).endswith("Then call vps_stop to ask for it.")
     assert await core.changes.list() == []
     assert dict(provider.simulator.world.counts) == {}
