@@ -22,7 +22,7 @@ from vpsops.bot.views.home import (
     home_view,
     plain_home,
 )
-from vpsops.bot.workspaces.membership import MembershipUnreadableError, OtherWorkspaceError
+from vpsops.bot.workspaces.membership import Member, MembershipUnreadableError, OtherWorkspaceError
 from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
@@ -50,6 +50,11 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
         return plain_home(error.message, error.hint)
     except NotAllowedError:
         return plain_home(*GUESTS)
+    return home_view(await _page(ctx, viewer, member, notice))
+
+
+async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) -> HomePage:
+    """Read everything a Home shows; the slow parts at the same time."""
     requester = asking_for(viewer)
     me = replace(requester.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
     who = Onlooker(viewer.team, me, ctx.core.teams)
@@ -64,7 +69,7 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
         group.start_soon(note, "votes", _votes(ctx, me, seen.holds))
         group.start_soon(note, "resume", _may_resume(ctx, me))
     waiting: WaitingChanges = results["votes"]
-    page = HomePage(
+    return HomePage(
         now=ctx.core.clock.now(),
         votes=waiting.votes,
         votes_trouble=waiting.trouble,
@@ -78,7 +83,6 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
         links=await links_to(ctx, requester, _visible_changes(seen.own, waiting)),
         notice=notice,
     )
-    return home_view(page)
 
 
 @dataclass(frozen=True, slots=True)

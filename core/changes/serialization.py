@@ -32,6 +32,11 @@ voted on otherwise does, so that a version which does not know it leaves the cha
 
 def change_values(change: Change) -> dict[str, Any]:
     """Return a new change's columns, its key and lock aside."""
+    return _request_values(change) | _progress_values(change)
+
+
+def _request_values(change: Change) -> dict[str, Any]:
+    """Return the columns of what is requested, by whom, and of the ruling."""
     return {
         "id": change.id,
         "version": change.version,
@@ -50,6 +55,14 @@ def change_values(change: Change) -> dict[str, Any]:
         "digest": change.digest,
         "cost": change.cost,
         "effect": change.effect,
+        "facts": [[fact.label, fact.value] for fact in change.facts] or None,
+        "format": FORMAT,
+    }
+
+
+def _progress_values(change: Change) -> dict[str, Any]:
+    """Return the columns of how far a change is."""
+    return {
         "created_at": change.created_at.timestamp(),
         "updated_at": change.updated_at.timestamp(),
         "expires_at": seconds(change.expires_at),
@@ -61,9 +74,7 @@ def change_values(change: Change) -> dict[str, Any]:
         "last_uptime": change.last_uptime,
         "confirmed": change.confirmed,
         "not_before": seconds(change.not_before),
-        "facts": [[fact.label, fact.value] for fact in change.facts] or None,
         "sends": change.sends,
-        "format": FORMAT,
     }
 
 

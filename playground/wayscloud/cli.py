@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PRESET",
         help="a named set of rules, can be repeated; docs/reference/simulator-faults.md lists them",
     )
+    _add_behaviour(parser)
+
+
+def _add_behaviour(parser: argparse.ArgumentParser) -> None:
+    """Declare the options about how the simulator answers."""
+    add = parser.add_argument
     add("--seed", type=int, default=0, help="equal seeds give equal servers, durations and faults")
     add(
         "--key",

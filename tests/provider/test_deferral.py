@@ -148,7 +148,7 @@ async def test_an_old_yes_sends_nothing(database_url: str, provider: SimulatorHa
         await second.engine.start()
         change = await ended(second, held.id)
     assert (change.state, second.asked("stop")) == (State.FAILED, 0)
-    assert change.note.startswith("Nothing was sent. Nobody could send it while the yes to it counted.")
+    assert change.note.startswith("Nothing was sent. Its approval ran out before it could be sent.")
 
 
 async def test_what_waits_can_be_cancelled(stage: Stage) -> None:

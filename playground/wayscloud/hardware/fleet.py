@@ -45,12 +45,16 @@ def fleet(start: Start) -> Iterator[SimulatedServer]:
 def documented(start: Start) -> tuple[SimulatedServer, SimulatedServer]:
     """Return web01 and db01 of the API page; db01's undocumented values are invented."""
     small, large = _sizes(start.catalogue)
-    web = SimulatedServer(
+    return _web01(start, small), _db01(start, large)
+
+
+def _web01(start: Start, plan: CataloguePlan) -> SimulatedServer:
+    return SimulatedServer(
         id="b5c6d7e8-f9a0-1234-5678-90abcdef1234",
         number=1,
         hostname="web01.example.com",
         display_name="Production Web Server",
-        plan=small.code,
+        plan=plan.code,
         location="NO",
         template="ubuntu-22.04",
         ipv4="185.35.202.45",
@@ -61,12 +65,15 @@ def documented(start: Start) -> tuple[SimulatedServer, SimulatedServer]:
         habits=Habits(cpu=12.5, memory=68.3, disk=42.1, bytes_in=157286400 / 2592000, bytes_out=52428800 / 2592000),
         booted=start.world - 2592000.0,
     )
-    database = SimulatedServer(
+
+
+def _db01(start: Start, plan: CataloguePlan) -> SimulatedServer:
+    return SimulatedServer(
         id="c6d7e8f9-a0b1-2345-6789-0abcdef12345",
         number=2,
         hostname="db01.example.com",
         display_name="Database Server",
-        plan=large.code,
+        plan=plan.code,
         location="NO",
         template="debian-12",
         ipv4="185.35.202.46",
@@ -77,7 +84,6 @@ def documented(start: Start) -> tuple[SimulatedServer, SimulatedServer]:
         habits=Habits(cpu=31.0, memory=81.4, disk=57.9, bytes_in=2048.0, bytes_out=9216.0),
         booted=start.world - 7776000.0,
     )
-    return web, database
 
 
 def _sizes(catalogue: Catalogue) -> tuple[CataloguePlan, CataloguePlan]:

@@ -53,7 +53,7 @@ async def test_who_asked_says_what_became_of_it(
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         after = await core.changes.get(change.id)
         last = (await database_of(core).read(chain.read))[-1]
-    assert (code, after.state, after.note.split(" looked")[0]) == (0, state, ANN)
+    assert (code, after.state, after.note.split(" checked")[0]) == (0, state, ANN)
     assert (last.event, last.body["evidence"]) == ("resolved", "typed at a terminal")
     assert NAME in asked[0]
 

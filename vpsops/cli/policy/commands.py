@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " ends with 2. Needs no key and no database.",
     )
     check.add_argument("file", nargs="?", type=Path, help="a vpsops.toml (default: the one VPSOPS_CONFIG names)")
+    _add_explain(actions)
+    force.add_arguments(actions)
+
+
+def _add_explain(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     explain = actions.add_parser(
         "explain",
         help="say what the policy decides of a request, and why",
@@ -76,7 +81,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="as if there were, or were not, an approval channel in Slack (default: as it is)",
     )
-    force.add_arguments(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -87,6 +87,10 @@ def add_arguments(actions: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     diff.set_defaults(force=diff_policy)
     _source(diff)
+    _add_reads(actions)
+
+
+def _add_reads(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     show = actions.add_parser(
         "show",
         help="print what is in force",

@@ -269,7 +269,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
         (Ruling(Decision.CONFIRM), ALICE, False, "this client cannot ask"),
         (Ruling(Decision.APPROVE), ALICE, False, None),
         (Ruling(Decision.APPROVE), replace(AGENT, account="U1"), False, None),
-        (Ruling(Decision.APPROVE), AGENT, False, "Nobody is there to ask whose account it is"),
+        (Ruling(Decision.APPROVE), AGENT, False, "No directory of accounts can be asked"),
         (Ruling(Decision.APPROVE), replace(AGENT, human=""), True, "human behind this agent"),
         (Ruling(Decision.APPROVE), replace(AGENT, human="local:ann"), True, "human behind this agent"),
     ],

@@ -21,7 +21,7 @@ async def test_a_server_that_was_not_asked_for_is_not_taken(body: Any) -> None:
     async with provider.client() as client:
         with pytest.raises(OtherServerError, match=f"about {OTHER} and not about {SERVER_ID}") as caught:
             await client.get_server(SERVER_ID)
-    assert "tell the provider" in caught.value.hint
+    assert "report it to the provider" in caught.value.hint
 
 
 async def test_an_id_may_come_back_in_other_letters() -> None:
