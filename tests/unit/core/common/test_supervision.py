@@ -38,6 +38,7 @@ AWAITED = {
         "core/execution/settlement.py",
         "_read_apart",
     ): "each read catches what breaks it, and ends with the poller's task",
+    ("core/outcomes/inspector.py", "settle"): "each read catches what breaks it, and ends with the poller's task",
     ("core/execution/poller.py", "_round"): "catches what breaks it, and ends with the poller's task",
     ("core/operations/families/create.py", "check_choices"): "a fan-out awaited by its caller",
     ("core/operations/server_lists.py", "read_in_full"): "a fan-out awaited by its caller",
