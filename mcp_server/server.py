@@ -190,9 +190,9 @@ async def _run(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
     if operation is None:
         raise sdk_compat.unknown_tool_error(call.tool)
     SIGNATURES[call.tool].check(call.arguments)
-    asked = split_arguments(operation, call.arguments)
     if not operation.reads:
         return await run_change(ctx, call, operation)
+    asked = split_arguments(operation, call.arguments)
     if operation.result is ServerList:
         return await list_servers(ctx, call, operation, asked)
     return await _read(ctx, call, operation, asked)

@@ -72,9 +72,7 @@ async def only_members(ctx: BotContext, requester: Requester) -> None:
     await ctx.membership.require_full_member(requester.user)
 
 
-async def request_of(
-    ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json], reason: str = ""
-) -> Request:
+async def request_of(ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json]) -> Request:
     """Return what a person asks the gate for; raises `NotAllowedError` for guests, where something is to be altered."""
     known = OPERATIONS.get(operation)
     alters = known is not None and not known.reads
@@ -85,17 +83,14 @@ async def request_of(
         arguments=arguments,
         actor=await known_actor(ctx, requester, fresh=alters),
         origin=requester.origin,
-        reason=reason,
         key=requester.key,
         can_confirm=True,
     )
 
 
-async def submit(
-    ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json], reason: str = ""
-) -> Outcome:
+async def submit(ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json]) -> Outcome:
     """Ask the gate, for a person; raises what the gate raises."""
-    request = await request_of(ctx, requester, operation, arguments, reason)
+    request = await request_of(ctx, requester, operation, arguments)
     outcome = await ctx.core.gate.submit(request, scope=ctx.core.scope)
     if isinstance(outcome, Done) and outcome.change is None:
         await ctx.ack_scheduler.slot()  # a read that many shared goes on in all of them at once

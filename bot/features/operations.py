@@ -1,7 +1,7 @@
 """Submits an operation to the gate and answers its requester."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.text import user_mention
-from vpsops.bot.context.bot_context import BotContext, read, submit
+from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page
 from vpsops.core.changes.model import Change
-from vpsops.core.changes.requests import Done, Held, Refused
+from vpsops.core.changes.requests import Done, Held, Outcome, Refused
 from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
@@ -43,6 +43,19 @@ class OperationRequest:
     reason: str = ""
     replace: bool = False
     everyone: bool = False
+
+
+async def submit_change(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:
+    """Submit a change for a person, with its reason; raises what the gate raises."""
+    asked = await request_of(ctx, requester, request.operation, request.arguments)
+    return await ctx.core.gate.submit(replace(asked, reason=request.reason), scope=ctx.core.scope)
+
+
+async def submit_any(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:
+    """Submit a read or a change for a person; raises what the gate raises."""
+    if OPERATIONS[request.operation].reads:
+        return await submit(ctx, requester, request.operation, request.arguments)
+    return await submit_change(ctx, requester, request)
 
 
 async def run(ctx: BotContext, requester: Requester, request: OperationRequest) -> None:
@@ -80,7 +93,7 @@ async def outcome_post(ctx: BotContext, requester: Requester, request: Operation
         entry = OPERATIONS.get(request.operation)
         if entry is not None and entry.result is Usage:
             return await _usage(ctx, requester, request)
-        outcome = await submit(ctx, requester, request.operation, request.arguments, request.reason)
+        outcome = await submit_any(ctx, requester, request)
     except AmbiguousServerError as error:
         typed = str(request.arguments.get("server", ""))
         return server_choice(typed, request.operation, error.candidates, request.reason, request.arguments)

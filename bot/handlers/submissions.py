@@ -5,10 +5,10 @@ from typing import Final
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.blocks.labels import change_title
-from vpsops.bot.context.bot_context import BotContext, catalogue, submit
+from vpsops.bot.context.bot_context import BotContext, catalogue
 from vpsops.bot.features.approvals import IN_SLACK, named, noted
 from vpsops.bot.features.modals import draft_of, show
-from vpsops.bot.features.operations import card_words
+from vpsops.bot.features.operations import OperationRequest, card_words, submit_change
 from vpsops.bot.features.validation import keys_of
 from vpsops.bot.features.votes import cast
 from vpsops.bot.ingress.interaction import Interaction, Requester
@@ -57,7 +57,9 @@ async def _create(ctx: BotContext, form: Form) -> None:
 
 async def _submit_create(ctx: BotContext, form: Form, draft: CreateDraft) -> None:
     requester = form.requester
-    outcome = await submit(ctx, requester, "create", arguments_of(draft.values), draft.values.get("reason", ""))
+    outcome = await submit_change(
+        ctx, requester, OperationRequest("create", arguments_of(draft.values), draft.values.get("reason", ""))
+    )
     if isinstance(outcome, Refused):
         await _close(ctx, form, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
         return

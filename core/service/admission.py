@@ -1,6 +1,7 @@
 """Admission of calls by rate, and the record of what is refused."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -20,6 +21,14 @@ from vpsops.core.service.backend import Backend
 logger = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class RateExceeded:
+    """An exceeded rate; `first` of the refusals in a row."""
+
+    limit: Exceeded
+    first: bool
+
+
 class Admission:
     """Counts calls against the rates of their principals, and stores refusals in the audit trail."""
 
@@ -30,16 +39,23 @@ class Admission:
 
     async def admit(self, request: Request) -> Refused | None:
         """Count a call against its principal's rate; return why it is refused, or None."""
+        exceeded = await self.count(request.actor)
+        return None if exceeded is None else await self.refuse_for_rate(request, exceeded)
+
+    async def count(self, actor: Actor) -> RateExceeded | None:
+        """Count a call against its principal's rate; return the rate where it is exceeded."""
         backend = self._backend
         await backend.policy.refresh()
         limits = backend.policy.latest_limits()
-        exceeded, first = backend.guard.admit(limits, request.actor, backend.clock.monotonic())
-        if exceeded is None:
-            return None
-        if first:
-            return await self.refuse_for_limit(request, exceeded)
-        refusal = refusal_for(exceeded)  # of those in a row only the first is on record
-        logger.info("call_refused", limit=exceeded.limit, operation=request.operation, error_id=refusal.error_id)
+        exceeded, first = backend.guard.admit(limits, actor, backend.clock.monotonic())
+        return None if exceeded is None else RateExceeded(exceeded, first)
+
+    async def refuse_for_rate(self, request: Request, rate: RateExceeded) -> Refused:
+        """Refuse a request for its principal's rate."""
+        if rate.first:
+            return await self.refuse_for_limit(request, rate.limit)
+        refusal = refusal_for(rate.limit)  # of those in a row only the first is on record
+        logger.info("call_refused", limit=rate.limit.limit, operation=request.operation, error_id=refusal.error_id)
         return refusal
 
     async def refuse_for_limit(self, request: Request, exceeded: Exceeded) -> Refused:

@@ -1,13 +1,13 @@
 """Requests for changes: checked, decided by policy and limits, and stored before a person is asked."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.authorization.change_reader import ChangeReader
-from vpsops.core.authorization.refusals import IdentifiedRequest, identify, paused_refusal, refusal_of
+from vpsops.core.authorization.refusals import IdentifiedActor, identify, paused_refusal, refusal_of
 from vpsops.core.authorization.submission import checked, facts, new_change, operation_named, with_warning
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import clean_request
@@ -29,6 +29,14 @@ from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_store import ChangeStore, Draft, PolicyReplacedError
 
 
+@dataclass(frozen=True, slots=True)
+class IdentifiedRequest:
+    """A request with its identified actor."""
+
+    request: Request
+    human: IdentifiedActor
+
+
 class Submissions:
     """Decides requests for changes; `Gate` calls it."""
 
@@ -44,21 +52,22 @@ class Submissions:
         await self._backend.policy.refresh()
         request = self._prepared(request, scope)
         operation = operation_named(request.operation)
-        too_fast = await self._admission.admit(request)
-        if too_fast is not None:
-            return too_fast
+        exceeded = await self._admission.count(request.actor)
+        if exceeded is not None:
+            return await self._admission.refuse_for_rate(request, exceeded)
         arguments = checked(operation, request.arguments)
         settled = await self._beforehand(request, scope)
         if settled is not None:
             return settled
-        identified = await identify(self._backend.accounts, request)
+        identified = await identify(self._backend.accounts, request.actor, request.named_in)
         if identified.refusal is not None:
-            return await self._admission.refuse(identified.request, identified.refusal)
+            return await self._admission.refuse(request, identified.refusal)
+        request = replace(request, actor=identified.actor)
         seen = await preview(self._backend.api_for(scope).for_work(), operation, arguments)
         policy = self._backend.policy.latest()
         while True:
             try:
-                return await self._decide_by(policy, operation, identified, seen, scope)
+                return await self._decide_by(policy, operation, IdentifiedRequest(request, identified), seen, scope)
             except PolicyReplacedError as error:  # between its decision and its storing
                 policy = error.policy
 
@@ -71,7 +80,7 @@ class Submissions:
     ) -> Outcome:
         backend, request = self._backend, identified.request
         ruling = self._ruling(policy, operation, request, seen)
-        refusal = refusal_of(ruling, identified)
+        refusal = refusal_of(ruling, identified.human, can_confirm=request.can_confirm)
         if refusal is not None:
             return await self._admission.refuse_change(request, seen, ruling, refusal)
         limits = backend.policy.latest_limits()
@@ -103,12 +112,12 @@ class Submissions:
         backend = self._backend
         request = self._prepared(request, scope)
         operation = operation_named(request.operation)
-        identified = await identify(backend.accounts, request)
+        human = await identify(backend.accounts, request.actor, request.named_in)
         arguments = checked(operation, request.arguments)
         seen = await preview(backend.api_for(scope).for_work(), operation, arguments)
-        request = identified.request
+        request = replace(request, actor=human.actor)
         ruling = self._ruling(backend.policy.latest(), operation, request, seen)
-        refusal = identified.refusal or refusal_of(ruling, identified)
+        refusal = human.refusal or refusal_of(ruling, human, can_confirm=request.can_confirm)
         exceeded = _forbidden_by(backend.policy.latest_limits(), seen.target, request.actor, scope)
         if refusal is None and exceeded is not None:
             refusal = refusal_for(exceeded)

@@ -20,6 +20,7 @@ from vpsops.core.changes.scope import NOTHING, Scope
 from vpsops.core.common import timings as timing
 from vpsops.core.common.errors import StaleChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import one_line
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
 from vpsops.core.policy.decision import Decision
@@ -40,7 +41,7 @@ from vpsops.mcp_server.protocol.elicitation import (
 from vpsops.mcp_server.protocol.sdk_compat import Context, ToolCall, question_result
 from vpsops.mcp_server.protocol.shutdown import GOES_ON, QUESTION_ENDS, Shutdown
 from vpsops.mcp_server.protocol.tasks import takes_tasks, task_result
-from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize
+from vpsops.mcp_server.protocol.text import join_nonempty, quote
 from vpsops.mcp_server.tools.definitions import MAX_REASON
 from vpsops.mcp_server.tools.walks import ServerListCache
 
@@ -62,22 +63,29 @@ class CallContext:
     change_tools: bool = True
     patience: float = PATIENCE
     shutdown: Shutdown = field(default_factory=Shutdown)
+    caller: Caller | None = None
     scope: Scope = NOTHING
 
     def actor(self, call: ToolCall) -> Actor:
         """Return the requesting actor."""
-        return clean_actor(agent_from(call.client_name, self.who(call.context)), self.core.redactor)
+        return clean_actor(agent_from(call.client_name, self.caller_of(call)), self.core.redactor)
+
+    def caller_of(self, call: ToolCall) -> Caller:
+        """Return who calls: the caller that this context is for, or else as the call says."""
+        return self.caller or self.who(call.context)
 
     def for_caller(self, caller: Caller) -> "CallContext":
         """Return the context narrowed to what `caller` may see, without naming tools that it lacks."""
         can_follow = all(caller.reach.allows(tool) for tool in ("vps_change_get", "vps_change_wait"))
-        return replace(self, scope=scope_of(self.core, caller), change_tools=self.change_tools and can_follow)
+        return replace(
+            self, caller=caller, scope=scope_of(self.core, caller), change_tools=self.change_tools and can_follow
+        )
 
 
 def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Request:
     """Return a call with checked arguments as a request."""
     arguments = call.arguments
-    reason = "" if operation.reads else sanitize(arguments.pop("reason", ""), MAX_REASON)
+    reason = "" if operation.reads else one_line(str(arguments.pop("reason", "")), MAX_REASON)
     return Request(
         operation=operation.name,
         arguments=arguments,
@@ -85,7 +93,7 @@ def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Requ
         origin=ORIGIN,
         reason=reason,
         can_confirm=call.can_ask,
-        named_in=ctx.who(call.context).named_in,
+        named_in=ctx.caller_of(call).named_in,
     )
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import FakeClock
 from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, stage_of, staged
-from vpsops.core.authorization.refusals import IdentifiedRequest, refusal_of
+from vpsops.core.authorization.refusals import IdentifiedActor, refusal_of
 from vpsops.core.authorization.submission import hold_seconds
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import ChangeQuery
@@ -276,7 +276,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
 )
 def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, text: str | None, *, can_confirm: bool) -> None:
     """Refused by the policy, by a client that cannot ask, or for an agent without a human."""
-    refusal = refusal_of(ruling, IdentifiedRequest(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
+    refusal = refusal_of(ruling, IdentifiedActor(actor), can_confirm=can_confirm)
     assert (refusal is None) is (text is None)
     if refusal is not None and text is not None:
         assert text in refusal.reason
