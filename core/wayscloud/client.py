@@ -18,6 +18,7 @@ from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
 from vpsops.core.wayscloud.answers.models import (
     JSON,
     AcceptedOperation,
+    Addon,
     HeldList,
     NewServer,
     OsTemplate,
@@ -29,7 +30,7 @@ from vpsops.core.wayscloud.answers.models import (
 )
 from vpsops.core.wayscloud.answers.pages import ListPage, Query, collect
 from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_status
-from vpsops.core.wayscloud.answers.validate import validate_id
+from vpsops.core.wayscloud.answers.validate import validate_id, validate_part
 from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.endpoints import Route
@@ -186,9 +187,17 @@ class Wayscloud:
         """Return the live usage of one server; a stopped one may have none."""
         return await self._read(endpoints.STATUS.of(validate_id(server_id)), parse.usage(server_id))
 
-    async def list_plans(self) -> ProviderList[Plan]:
-        """Return the sizes and their prices."""
-        return await self._list(endpoints.PLANS, parse.plans, attrgetter("code"))
+    async def list_plans(self, region: str = "") -> ProviderList[Plan]:
+        """Return the sizes and their prices: all of them, or those of one region, which no page documents."""
+        if not region:
+            return await self._list(endpoints.PLANS, parse.plans, attrgetter("code"))
+        route = endpoints.PLANS_OF_REGION.of("", validate_part(region, "region"))
+        return await self._list(route, parse.plans, attrgetter("code"))
+
+    async def list_addons(self, region: str = "") -> ProviderList[Addon]:
+        """Return the extras for servers, of all regions or of one. No page documents this call."""
+        query = (("region", validate_part(region, "region")),) if region else ()
+        return await self._list(endpoints.ADDONS.page(query), parse.addons, attrgetter("code"))
 
     async def list_os_templates(self) -> ProviderList[OsTemplate]:
         """Return the operating systems for new servers; not every one that create accepts is listed."""

@@ -8,6 +8,7 @@ from vpsops.playground.wayscloud.account.resources import RESOURCES, ResourceCal
 from vpsops.playground.wayscloud.dialects import Json
 from vpsops.playground.wayscloud.faults import Drawn
 from vpsops.playground.wayscloud.faults.responses import Answer, refused
+from vpsops.playground.wayscloud.hardware.catalogue import Catalogue
 from vpsops.playground.wayscloud.hardware.model import Power, SimulatedServer, already
 from vpsops.playground.wayscloud.lifecycle import SERVER_CALLS
 from vpsops.playground.wayscloud.request_log import Entry
@@ -36,7 +37,7 @@ def once(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Dr
     if entry.operation == "list":
         return Answer(200, listed(simulator, query, behind))
     if entry.server_id is None:
-        return Answer(200, catalogue(simulator, entry.operation or ""))
+        return Answer(200, catalogue(simulator, entry, query))
     world = simulator.world
     read = entry.operation in ("get", "status")
     server = world.as_of(behind).get(entry.server_id) if behind and read else world.get(entry.server_id)
@@ -47,14 +48,29 @@ def once(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Dr
     return with_server(simulator, entry, server, doomed=drawn.one("fail_boot") is not None)
 
 
-def catalogue(simulator: Simulator, operation: str) -> list[Json]:
-    """Return plans, operating systems or locations."""
-    dialect = simulator.dialect
+def catalogue(simulator: Simulator, entry: Entry, query: Mapping[str, str]) -> list[Json]:
+    """Return plans, add-ons, operating systems or locations."""
+    dialect, operation = simulator.dialect, entry.operation
     if operation == "plans":
         return [dialect.plan(plan) for plan in dialect.catalogue.plans.values()]
+    if operation == "plans_of_region":
+        place = dialect.catalogue.locate(entry.item)
+        return [dialect.plan(plan) for plan in dialect.catalogue.plans_at(place)]
+    if operation == "addons":
+        return addons(dialect.catalogue, query.get("region"))
     if operation == "os_templates":
         return [dialect.template(template) for template in dialect.catalogue.listed()]
     return [dialect.location(place) for place in dialect.catalogue.locations.values()]
+
+
+def addons(catalogue: Catalogue, region: str | None) -> list[Json]:
+    """Return the add-ons, of one region where one is named."""
+    place = catalogue.locate(region) if region else None
+    return [
+        {"code": extra.code, "name": extra.name, "type": extra.kind, "price": extra.price, "currency": extra.currency}
+        for extra in catalogue.extras
+        if not region or (place and extra.location in ("", place.country))
+    ]
 
 
 def with_server(simulator: Simulator, entry: Entry, server: SimulatedServer, *, doomed: bool) -> Answer:

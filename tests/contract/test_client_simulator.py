@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests.contract.test_backups_simulator import provided
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, ProviderRefusedError
 from vpsops.core.wayscloud.answers.models import NewServer, Server, same_region
 from vpsops.core.wayscloud.client import Wayscloud
@@ -16,6 +18,7 @@ from vpsops.playground.wayscloud.app import create_app
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 LONG = 15 * 60.0
+PLANS_IN_NORWAY = {"live": 3, "sdk": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +115,46 @@ async def test_a_server_that_is_not_there_is_not_found_in_every_dialect(stage: C
         await stage.client.get_server("00000000-0000-4000-8000-000000000000")
     with pytest.raises(NotFoundError):
         await stage.client.reboot_server("00000000-0000-4000-8000-000000000000")
+
+
+@pytest.mark.parametrize("dialect", ["live", "sdk"])
+async def test_plans_and_addons_of_a_region_are_read_where_the_sdk_reads_them(dialect: str) -> None:
+    """A region's plans are among all plans; add-ons have codes and prices; an unknown region has neither."""
+    api, _ = provided(dialect)
+    async with api as client:
+        every = {plan.code for plan in await client.list_plans()}
+        plans = await client.list_plans("NO")
+        assert (len(plans), plans.complete) == (PLANS_IN_NORWAY[dialect], True)
+        assert {plan.code for plan in plans} <= every
+        assert [(addon.code, addon.kind) for addon in await client.list_addons()] == [
+            ("disk-50gb", "disk"),
+            ("vcpu-1", "vcpu"),
+        ]
+        (addon,) = await client.list_addons("SE")
+        assert (addon.code, addon.monthly_price, addon.currency) == ("disk-50gb", 49.0, "NOK")
+        assert await client.list_plans("atlantis") == []
+        assert await client.list_addons("atlantis") == []
+
+
+@pytest.mark.parametrize("dialect", ["seed", "terraform"])
+async def test_they_are_not_offered_elsewhere(dialect: str) -> None:
+    """The documented API and Terraform's have neither, and still have the plans of all regions."""
+    api, _ = provided(dialect)
+    async with api as client:
+        with pytest.raises(NotOfferedError, match="list the plans of one region"):
+            await client.list_plans("NO")
+        with pytest.raises(NotOfferedError, match="list the add-ons"):
+            await client.list_addons()
+        with pytest.raises(NotOfferedError):
+            await client.list_addons("NO")
+        assert await client.list_plans()
+
+
+@pytest.mark.parametrize("region", ["a/b", "..", "a?b", "a#b", "a b", "a%2fb"])
+async def test_a_region_cannot_reach_another_route(region: str) -> None:
+    """What is no part of a path is refused, and nothing is requested."""
+    api, _ = provided("live")
+    async with api as client:
+        for read in (client.list_plans, client.list_addons):
+            with pytest.raises(InvalidInputError, match="not a region"):
+                await read(region)

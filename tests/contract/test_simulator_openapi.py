@@ -31,6 +31,8 @@ METHODS = {
 }
 EXTENDED = {name: (f"/v1/vps/{{vps_id}}/{row.path}", row.method.lower()) for name, row in RESOURCES.items()}
 UNDOCUMENTED = {
+    "plans_of_region": ("/v1/vps/plans/region/{region}", "get"),
+    "addons": ("/v1/vps/addons/", "get"),
     "delete": ("/v1/vps/{vps_id}", "delete"),
     "update": ("/v1/vps/{vps_id}", "patch"),
     "upgrade": ("/v1/vps/{vps_id}/upgrade", "post"),
@@ -85,7 +87,7 @@ async def call(sim: Bench, operation: str, server: str = WEB) -> httpx.Response:
         return await sim.order()
     method, path = sim.simulator.dialect.paths[operation]
     backups = sim.simulator.world.items_of(WEB, "backups")
-    place = path.format(vps_id=server, snapshot_name="first", backup_id=next(iter(backups), "none"))
+    place = path.format(vps_id=server, snapshot_name="first", backup_id=next(iter(backups), "none"), region="NO")
     body = upgrade_body(sim) if operation == "upgrade" else BODIES.get(operation)
     return await sim.api.request(method, place, json=body)
 

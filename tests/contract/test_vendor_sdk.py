@@ -14,7 +14,7 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the SDK reads the machine's clock
 CALLED = {
-    *("list", "get", "create", "start", "stop", "reboot", "status", "plans", "os_templates", "regions"),
+    *("list", "get", "create", "start", "stop", "reboot", "status", "plans", "os_templates", "regions", "addons"),
     *("delete", "update", "upgrade"),
     *("snapshots", "create_snapshot", "delete_snapshot", "rollback_snapshot"),
     *("backups", "create_backup", "delete_backup", "restore_backup", "download_backup", "backup_usage"),
@@ -58,6 +58,10 @@ def test_the_reads_give_lists_and_objects(vps: VPSService, world: World) -> None
     assert [plan["plan_code"] for plan in vps.plans()] == ["vps-2gb-1cpu", "vps-4gb-2cpu", "vps-8gb-4cpu"]
     assert {template["id"] for template in vps.os_templates()} >= {"ubuntu-24.04", "windows-server-2025"}
     assert [region["code"] for region in vps.regions()] == ["oslo", "stockholm", "frankfurt"]
+    assert len(vps.plans(region="NO")) == 3
+    assert vps.plans(region="atlantis") == []
+    assert [addon["code"] for addon in vps.addons()] == ["disk-50gb", "vcpu-1"]
+    assert [addon["code"] for addon in vps.addons(region="SE")] == ["disk-50gb"]
     with pytest.raises(NotFoundError, match="VPS not found"):
         vps.get("none")
     assert effects(world) == {}

@@ -15,7 +15,7 @@ DB = "c6d7e8f9-a0b1-2345-6789-0abcdef12345"
 ORDER = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 HOUR = 3600.0
 # What the vendor's clients call beside our description of the API; the routes are not simulated yet.
-UNDESCRIBED = frozenset({"addons", "firewall_rules", "add_firewall_rule", "remove_firewall_rule"})
+UNDESCRIBED = frozenset({"firewall_rules", "add_firewall_rule", "remove_firewall_rule"})
 
 
 @contextmanager

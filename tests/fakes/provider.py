@@ -46,6 +46,7 @@ class Received:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def json(self) -> Any:
@@ -89,7 +90,13 @@ class Provider:
 
     async def _answer(self, request: Request) -> Response:
         self.received.append(
-            Received(request.method, request.url.path, dict(request.headers), await request.body()),
+            Received(
+                request.method,
+                request.url.path,
+                dict(request.headers),
+                await request.body(),
+                dict(request.query_params),
+            ),
         )
         replies = self._script.get((request.method, request.url.path), [Reply(404, {"detail": "Not Found"})])
         reply = replies.pop(0) if len(replies) > 1 else replies[0]

@@ -68,6 +68,19 @@ PLAN: Final[Table] = (
     FieldAlias("currency", "currency"),
 )
 
+# Assumed: the only client that reads add-ons takes them as they come.
+ADDON: Final[Table] = (
+    FieldAlias("code", "addon_code"),
+    FieldAlias("code", "code"),
+    FieldAlias("code", "sku"),
+    FieldAlias("code", "id"),
+    FieldAlias("name", "name"),
+    FieldAlias("kind", "type", r.word),
+    FieldAlias("monthly_price", "monthly_price", r.amount),
+    FieldAlias("monthly_price", "price", r.amount),
+    FieldAlias("currency", "currency"),
+)
+
 OS_TEMPLATE: Final[Table] = (
     FieldAlias("id", "id"),
     FieldAlias("id", "slug"),
@@ -115,6 +128,7 @@ SHARES: Final = (
 ENVELOPES: Final = ("items", "data", "results")
 SERVER_LISTS: Final = ("instances", "vps_instances", *ENVELOPES)
 PLAN_LISTS: Final = ("plans", *ENVELOPES)
+ADDON_LISTS: Final = ("addons", *ENVELOPES)
 OS_TEMPLATE_LISTS: Final = ("os_templates", "templates", *ENVELOPES)
 REGION_LISTS: Final = ("regions", *ENVELOPES)
 SERVER_IDS: Final = ("vps_id", "server_id", "instance_id")

@@ -13,6 +13,7 @@ from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_s
 __all__ = [
     "JSON",
     "AcceptedOperation",
+    "Addon",
     "HeldList",
     "NewServer",
     "OsTemplate",
@@ -131,6 +132,16 @@ class Plan(ProviderObject):
     memory_gb: float | None = None
     disk_gb: float | None = None
     bandwidth_tb: float | None = None
+    monthly_price: float | None = None
+    currency: str | None = None
+
+
+class Addon(ProviderObject):
+    """An extra for a server, such as disk or vCPU, with a price for one month; no source shows an entry."""
+
+    code: str
+    name: str | None = None
+    kind: str | None = None
     monthly_price: float | None = None
     currency: str | None = None
 

@@ -14,6 +14,7 @@ from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import (
     JSON,
     AcceptedOperation,
+    Addon,
     NewServer,
     OsTemplate,
     Plan,
@@ -65,6 +66,11 @@ def servers(json: JSON) -> ProviderList[Server]:
 def plans(json: JSON) -> ProviderList[Plan]:
     """Read the list of plans."""
     return read_listing(json, field_names.PLAN_LISTS, _plan)
+
+
+def addons(json: JSON) -> ProviderList[Addon]:
+    """Read the list of add-ons."""
+    return read_listing(json, field_names.ADDON_LISTS, _addon)
 
 
 def os_templates(json: JSON) -> ProviderList[OsTemplate]:
@@ -202,6 +208,13 @@ def _plan(theirs: Object) -> Plan:
     if "code" not in ours:
         raise UnreadableAnswerError("it lacks 'plan_code'")
     return Plan.model_validate({**ours, "extra": extra})
+
+
+def _addon(theirs: Object) -> Addon:
+    ours, extra = field_names.translate(field_names.ADDON, theirs)
+    if "code" not in ours:
+        raise UnreadableAnswerError("it lacks 'code'")
+    return Addon.model_validate({**ours, "extra": extra})
 
 
 def _os_template(theirs: Object) -> OsTemplate:

@@ -9,7 +9,7 @@ MAX_ID: Final = 128
 MAX_HOSTNAME: Final = 253
 MAX_TEXT: Final = 255
 MAX_SSH_KEY: Final = 16_384
-RESERVED: Final = frozenset({"plans", "os-templates", "regions"})
+RESERVED: Final = frozenset({"plans", "addons", "os-templates", "regions"})
 
 _UNSAFE_IN_PATH: Final = re.compile(r"[/\\?#%\s\x00-\x1f\x7f-\x9f]|\.\.")
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")

@@ -14,7 +14,7 @@ class Route:
     path: str
     server_id: str = ""
     part: str = ""  # what of the server it is about: the name of a snapshot, the id of a backup
-    query: tuple[tuple[str, str], ...] = ()  # of a page of a list
+    query: tuple[tuple[str, str], ...] = ()  # a filter of a list, and the page of it
     optional: bool = False
     tries_unsent: int = 1
     secret: bool = False  # its answer is not quoted anywhere
@@ -37,7 +37,7 @@ class Route:
 
     def page(self, query: tuple[tuple[str, str], ...]) -> "Route":
         """Return this route for another page of its list."""
-        return replace(self, query=query)
+        return replace(self, query=(*self.query, *query))
 
     def of(self, server_id: str, part: str = "") -> "Route":
         """Return this route for one server, or for one part of it; both are already validated."""
@@ -47,6 +47,10 @@ class Route:
 # Documented paths. The official clients disagree with them, and with each other, about trailing slashes.
 SERVERS: Final = Route("list_servers", "list the servers", "GET", "/v1/vps")
 PLANS: Final = Route("list_plans", "list the plans", "GET", "/v1/vps/plans/")
+PLANS_OF_REGION: Final = Route(
+    "list_plans_of_region", "list the plans of one region", "GET", "/v1/vps/plans/region/{part}"
+)
+ADDONS: Final = Route("list_addons", "list the add-ons", "GET", "/v1/vps/addons/")
 OS_TEMPLATES: Final = Route("list_os_templates", "list the operating systems", "GET", "/v1/vps/os-templates")
 REGIONS: Final = Route("list_regions", "list the regions", "GET", "/v1/vps/regions", optional=True)
 SERVER: Final = Route("get_server", "show the server", "GET", "/v1/vps/{id}")

@@ -20,6 +20,10 @@ COMMON_PATHS = {
 
 CHANGED_IN_PLACE = {"delete": ("DELETE", ONE), "update": ("PATCH", ONE)}
 UPGRADED = {"upgrade": ("POST", f"{ONE}/upgrade")}
+FILTERED_CATALOGUE = {
+    "plans_of_region": ("GET", "/v1/vps/plans/region/{region}"),
+    "addons": ("GET", "/v1/vps/addons/"),
+}
 """What the official clients call beside the pages of the service."""
 
 

@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vpsops.playground.wayscloud.account.resources import RESOURCES
-from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, ONE, UPGRADED, Json
+from vpsops.playground.wayscloud.dialects.base import (
+    CHANGED_IN_PLACE,
+    FILTERED_CATALOGUE,
+    ONE,
+    UPGRADED,
+    Json,
+)
 from vpsops.playground.wayscloud.dialects.sdk import Sdk
 from vpsops.playground.wayscloud.dialects.seed import Seed
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
@@ -31,6 +37,7 @@ class Live(Sdk):
         **Seed.paths,
         **CHANGED_IN_PLACE,
         **UPGRADED,
+        **FILTERED_CATALOGUE,
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 

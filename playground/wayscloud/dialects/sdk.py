@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from vpsops.playground.wayscloud.account.resources import RESOURCES
-from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, COMMON_PATHS, ONE, UPGRADED, Json, power_state
+from vpsops.playground.wayscloud.dialects.base import (
+    CHANGED_IN_PLACE,
+    COMMON_PATHS,
+    FILTERED_CATALOGUE,
+    ONE,
+    UPGRADED,
+    Json,
+    power_state,
+)
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
 from vpsops.playground.wayscloud.hardware.catalogue import CataloguePlan, Template
 from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer, usage
@@ -28,6 +36,7 @@ class Sdk(Terraform):
         **COMMON_PATHS,
         **CHANGED_IN_PLACE,
         **UPGRADED,
+        **FILTERED_CATALOGUE,
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 

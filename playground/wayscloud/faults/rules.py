@@ -31,6 +31,8 @@ OperationName = Literal[
     "update",
     "upgrade",
     "plans",
+    "plans_of_region",
+    "addons",
     "os_templates",
     "regions",
     "snapshots",

@@ -4,7 +4,7 @@
 command line show. Prices, and every value the sources leave open, are invented.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -18,6 +18,18 @@ class CataloguePlan:
     memory_gb: int
     disk_gb: int
     traffic_tb: float
+    price: float
+    currency: str = "NOK"
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An add-on to a server, for a month; `location` a country code or empty for anywhere."""
+
+    code: str
+    name: str
+    kind: str
     price: float
     currency: str = "NOK"
     location: str = ""
@@ -52,6 +64,11 @@ class Catalogue:
     plans: Mapping[str, CataloguePlan]
     templates: Mapping[str, Template]
     locations: Mapping[str, Location]
+    extras: Sequence[Extra] = ()
+
+    def plans_at(self, place: Location | None) -> list[CataloguePlan]:
+        """Return the plans of a place; none at a place that there is not (assumed)."""
+        return [plan for plan in self.plans.values() if place and plan.location in ("", place.country)]
 
     def locate(self, text: str) -> Location | None:
         """Return the place a caller means: trimmed, upper-cased, then mapped, as the Terraform tests describe."""
@@ -84,6 +101,12 @@ TEMPLATES = {
     )
 }
 
+# Assumed altogether: the SDK calls for "extra disk, vCPU", and no source shows one.
+EXTRAS = (
+    Extra("disk-50gb", "50 GB disk", "disk", 49.0),
+    Extra("vcpu-1", "1 vCPU", "vcpu", 79.0, location="NO"),
+)
+
 DOCUMENTED = Catalogue(
     plans={
         plan.code: plan
@@ -95,6 +118,7 @@ DOCUMENTED = Catalogue(
     },
     templates=TEMPLATES,
     locations=LOCATIONS,
+    extras=EXTRAS,
 )
 
 
@@ -114,4 +138,6 @@ def _live_plans() -> list[CataloguePlan]:
     ]
 
 
-LIVE = Catalogue(plans={plan.code: plan for plan in _live_plans()}, templates=TEMPLATES, locations=LOCATIONS)
+LIVE = Catalogue(
+    plans={plan.code: plan for plan in _live_plans()}, templates=TEMPLATES, locations=LOCATIONS, extras=EXTRAS
+)

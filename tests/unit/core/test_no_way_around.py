@@ -20,7 +20,9 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 PRODUCT = ("core", "bot", "mcp_server", "playground", "vpsops/cli")
 WRITES = {"create_server", "start_server", "stop_server", "reboot_server"}
 BACKUP_WRITES = {"create_backup", "delete_backup", "restore_backup", "set_backup_policy", "remove_backup_policy"}
-READS = {"list_servers", "get_server", "server_status", "list_plans", "list_os_templates", "list_regions"}
+LIFECYCLE_WRITES = {"delete_server", "rename_server", "upgrade_server"}
+READS = {"list_servers", "get_server", "server_status"}
+CATALOGUE_READS = {"list_plans", "list_addons", "list_os_templates", "list_regions"}
 BACKUP_READS = {"list_backups", "backup_usage", "backup_policy", "download_backup"}
 FAMILIES = {"backups"}
 VIEWS = {"only", "shared", "for_work", "holding"}  # the same client, for reads of one kind
@@ -63,7 +65,7 @@ def functions_using(attribute: str) -> set[str]:
 def test_the_clients_methods_are_all_known() -> None:
     """A new method of the client must be sorted into reads and writes here before anything else passes."""
     public = {name for name in vars(Wayscloud) if not name.startswith("_")}
-    assert public - VIEWS - FAMILIES == READS | WRITES
+    assert public - VIEWS - FAMILIES == READS | CATALOGUE_READS | WRITES | LIFECYCLE_WRITES
     assert {name for name in vars(Backups) if not name.startswith("_")} == BACKUP_READS | BACKUP_WRITES
 
 
@@ -74,14 +76,15 @@ def test_only_the_registry_names_a_write() -> None:
         operation = write.removesuffix("_server")
         module = "families/create.py" if operation == "create" else "servers.py"
         assert functions_using(write) == {f"core/operations/{module}:_{operation}"}
-    for write in sorted(BACKUP_WRITES):
-        places = {place.partition(":")[0] for place in functions_using(write)}
-        assert places <= {"core/operations/families/backups.py"}
+    for family, writes in (("backups", BACKUP_WRITES), ("lifecycle", LIFECYCLE_WRITES)):
+        for write in sorted(writes):
+            places = {place.partition(":")[0] for place in functions_using(write)}
+            assert places <= {f"core/operations/families/{family}.py"}
 
 
 def test_no_text_names_a_write() -> None:
     """No code reaches a write by its name as a string; the client's own routes are called so in its errors."""
-    named = {name for name, texts in source().texts.items() if texts & (WRITES | BACKUP_WRITES)}
+    named = {name for name, texts in source().texts.items() if texts & (WRITES | BACKUP_WRITES | LIFECYCLE_WRITES)}
     assert {name for name in named if not name.startswith("playground/")} == {"core/wayscloud/requests/endpoints.py"}
 
 
