@@ -62,7 +62,7 @@ class OpenCreate:
 
 @dataclass(frozen=True, slots=True)
 class ShowHelp:
-    """Explain all commands, or one."""
+    """Explain all commands, or a single command."""
 
     topic: str = ""
 

@@ -22,7 +22,7 @@ LOOK: Final = "Check the scopes users:read and users:read.email"
 
 
 async def check_people(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Resolve every person named in an active rule. Skipped with several workspaces, as rules do not name one."""
+    """Resolve every person named in an active rule. Skipped with several workspaces, as rules name no workspace."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
     ruleset = await ruleset_of(settings, clock)

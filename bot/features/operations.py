@@ -184,7 +184,7 @@ async def _card_channels(ctx: BotContext, change: Change) -> set[str]:
 def operation_request_from(
     value: Mapping[str, Any], *, replace: bool, everyone: bool = False
 ) -> OperationRequest | None:
-    """Read what a button of ours runs; nothing where it is not one."""
+    """Read what a button of ours runs; None for a button of another kind."""
     operation, arguments = value.get("op"), value.get("args")
     if not isinstance(operation, str) or not isinstance(arguments, dict):
         return None

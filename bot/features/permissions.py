@@ -43,7 +43,7 @@ def _decision_text(operation: Operation, ruling: Ruling) -> str:
 
 
 def approvers_words(approvers: Approvers) -> str:
-    """Name the approvers as escaped mrkdwn that notifies no one."""
+    """Name the approvers as escaped mrkdwn without notifying them."""
     people = [user_mention(person.upper() if is_user_id(person.upper()) else person) for person in approvers.people]
     groups = [f"group {escape_untrusted(group, 40)}" for group in approvers.groups]
     channels = [f"members of {channel_link(channel.upper())}" for channel in approvers.channels]

@@ -54,7 +54,7 @@ async def show(ctx: BotContext, requester: Requester, viewed: PageQuery, showing
 
 
 def viewed_of(value: Mapping[str, Any]) -> PageQuery | None:
-    """Read what a button of ours shows; nothing where it is not one."""
+    """Read what a button of ours shows; None for a button of another kind."""
     name, arguments = value.get("v"), value.get("a")
     return PageQuery(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
 

@@ -1,6 +1,6 @@
 """Admits interactions that are for this installation and from its users, before any handler runs.
 
-A payload may only narrow: what it claims of its sender can turn it away, and admits no one. Slack's Web API does.
+A payload may only narrow: what it claims of its sender can turn it away, and never admits it. Slack's Web API does.
 """
 
 from dataclasses import dataclass

@@ -33,7 +33,7 @@ P = TypeVar("P", bound=BaseModel)
 
 
 class ElsewhereError(NotAllowedError):
-    """An interaction is for another app, or for another workspace's installation of this one."""
+    """An interaction is for another app, or for another workspace's installation of this app."""
 
 
 @dataclass(frozen=True, slots=True)

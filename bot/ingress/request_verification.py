@@ -27,7 +27,7 @@ logger = structlog.get_logger(__name__)
 
 
 class _Seconds(SlackClock):
-    """The SDK's clock, on our injected one."""
+    """The SDK's clock, on our injected clock."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -27,7 +27,7 @@ TEXT: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Something that happened: its kind, whether it may wait, and its only receiver, if it has one."""
+    """Something that happened: its kind, whether it may wait, and its only receiver, if any."""
 
     events: frozenset[SubscriptionEvent]
     item: NotificationItem

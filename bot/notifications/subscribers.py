@@ -30,7 +30,7 @@ class Subscribers:
         return [item if item.team else replace(item, id=f"{item.id}:{team}", team=team) for item in subscriptions]
 
     async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
-        """Return the workspace that subscribed to these messages; empty if there is only one."""
+        """Return the workspace that subscribed to these messages; empty in a single workspace."""
         if not self._core.workspaces.several:
             return ""
         subs = {item for message in messages for item in message.payload.get("subs", ())}

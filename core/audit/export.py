@@ -90,7 +90,7 @@ def _parsed(line: str) -> Json:
 
 
 def _bound(parsed: Json, name: str, number: str) -> tuple[int, str] | None:
-    """Return number and hash of the first or the last line, if it is one."""
+    """Return number and hash of the first or the last line, if it is a record."""
     inner = parsed.get(name) if isinstance(parsed, dict) and len(parsed) == 1 else None
     if not isinstance(inner, dict) or not _count(inner.get(number)) or not isinstance(inner.get("hash"), str):
         return None

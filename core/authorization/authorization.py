@@ -39,7 +39,7 @@ class Trail:
 
     @property
     def request(self) -> Mapping[str, Json] | None:
-        """The record of the request and its ruling; None unless it is the first record and the only one."""
+        """The record of the request and its ruling; None unless it is the first and only record."""
         requests = [body for body in self.bodies if body["event"] == REQUESTED]
         return requests[0] if len(requests) == 1 and self.bodies[0] is requests[0] else None
 

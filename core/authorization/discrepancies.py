@@ -46,7 +46,7 @@ class DiscrepancyPage:
 
 
 async def discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
-    """Yield every discrepancy, page by page, so that a large database needs no more memory than a small one."""
+    """Yield every discrepancy, page by page, so that a large database needs no more memory than a small database."""
     after = ""
     while True:
         page = await database.read(partial(_page, after))

@@ -19,7 +19,7 @@ def system_of(change: Change) -> str:
 
 
 def label_of(change: Change) -> str:
-    """Return the name beside the hostname that a create gives its server, if it gives one."""
+    """Return the name beside the hostname that a create gives its server, if any."""
     return _word(change.arguments, "display_name") if makes_server(change.operation) else ""
 
 

@@ -175,7 +175,7 @@ def _of_person(person: str) -> Conditions:
 
 
 def _of_server(connection: Connection, server: str, visibility: Visibility) -> Conditions:
-    """Return the conditions for an exact match, or for a prefix match where the scope shows no exact one."""
+    """Return the conditions for an exact match, or for a prefix match where the scope shows no exact match."""
     name = server.lower()
     exact = [CHANGES.c.server == name, CHANGES.c.hostname == name, _begins_with(f"{name}.")]
     return exact if _has_visible(connection, exact, visibility) else [_begins_with(name)]

@@ -26,7 +26,7 @@ _SECRET: Final = re.compile(_NAMES + r"(wayscloud_[a-z0-9]+_)[^\s\"',{}]+", re.I
 _SLACK_TOKEN: Final = re.compile(r"\b(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}")
 _OWN_TOKEN: Final = re.compile(r"\b(vpsops_)[A-Za-z0-9_-]{20,}")
 _PUBLIC: Final = re.compile(r"wayscloud_[a-z0-9]+_|x(?:ox[a-z]|app)-", re.IGNORECASE)
-"""How keys of a kind all begin, which is no part of what is secret in one."""
+"""How keys of a kind all begin, which is no part of the secret."""
 
 
 @dataclass(frozen=True, slots=True)

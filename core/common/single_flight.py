@@ -111,7 +111,7 @@ class SingleFlight:
         self._calls: dict[Hashable, list[_SharedCall[Any]]] = {}
 
     async def call(self, key: Hashable, make: Callable[[], Awaitable[A]]) -> A:
-        """Return what a call gives that began less than `young` seconds ago, or make one.
+        """Return what a call gives that began less than `young` seconds ago, or make a call.
 
         Where `most` calls for the same thing are under way already, the newest is joined whatever its age.
         Raises what the call raises.

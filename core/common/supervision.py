@@ -176,7 +176,7 @@ def pause_seconds(failures: int, jitter: float) -> float:
 
 
 def error_id_of(error: Exception) -> str:
-    """Return the id that an error carries, or a new one."""
+    """Return the id that an error carries, or a new id."""
     return error.error_id if isinstance(error, VpsopsError) else VpsopsError("").error_id
 
 

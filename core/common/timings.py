@@ -203,7 +203,7 @@ class Timing:
         return {Pace.POWER: self.power_limit, Pace.CREATE: self.create_limit, Pace.LONG: self.long_limit}[pace]
 
     def lookup(self, pace: Pace) -> float:
-        """Return the seconds by which an unclear operation has shown an effect, if it had one."""
+        """Return the seconds by which an unclear operation has shown an effect, if it had any."""
         return {Pace.POWER: self.power_lookup, Pace.CREATE: self.create_lookup, Pace.LONG: self.long_lookup}[pace]
 
     def with_holds(self, confirm_seconds: float, approve_seconds: float) -> Self:

@@ -211,7 +211,7 @@ class Runner:
         return None
 
     async def _wait_for_turn(self, turn: WriteTurn, change_id: str) -> None:
-        """Wait for a change's place; raises the reason for a missing one."""
+        """Wait for a change's place; raises the reason for a missing place."""
         if turn.barrier is not None:
             raise turn.barrier
         delay = turn.at - self.clock.monotonic()

@@ -11,7 +11,7 @@ LONGEST_NAME: Final = 60
 
 
 class ActorKind(StrEnum):
-    """A person, or a program that acts for one."""
+    """A person, or a program that acts for a person."""
 
     PERSON = "person"
     AGENT = "agent"

@@ -46,7 +46,7 @@ def normal_human(text: str) -> str:
 
 
 def looks_like_slack(word: str) -> bool:
-    """Return whether a word could be taken for a Slack id that no one declared as one."""
+    """Return whether a word could be taken for a Slack id that no one declared as such."""
     return _SLACK_ID.fullmatch(word.strip().upper()) is not None
 
 

@@ -1,6 +1,6 @@
 """The servers' state, for followers in this process: one slow poll serves all.
 
-It polls only while it has followers. A poll for changes, which is faster while a change is under way, counts as one.
+It polls only while it has followers. A poll for changes, which is faster while a change is under way, counts as a poll.
 The differences between two polls are passed on; nothing is stored.
 """
 

@@ -92,7 +92,7 @@ class ServerList(BaseModel):
 
     @property
     def previous_cursor(self) -> str | None:
-        """The cursor of the page before this one, if there is one."""
+        """The cursor of the page before this one, if any."""
         return f"{BEFORE}{_mark(self.servers[0])}" if self.servers and self._skipped else None
 
 

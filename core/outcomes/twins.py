@@ -29,7 +29,7 @@ class TwinError(VpsopsError):
 
 
 def check_twins(connection: Connection, change: Change, now: datetime, *, waiting: bool = False) -> None:
-    """Raise `TwinError` where a create of the same hostname, in any spelling, comes before this one.
+    """Raise `TwinError` where a create of the same hostname, in any spelling, comes before this create.
 
     With `waiting` also where the other one has not left yet: it is first.
     """

@@ -78,7 +78,7 @@ def _origin(accepted: frozenset[str]) -> Check:
 
 
 def _person(accepted: frozenset[str]) -> Check:
-    """A person has a Slack id and an e-mail address: where a requester's is not known, it may be the expected one."""
+    """A person has a Slack id and an e-mail address: where a requester's is not known, it may be the expected id."""
     kinds = {kind for item in accepted for kind in _kinds(item)}
 
     def check(seen: NormalizedContext) -> bool | None:

@@ -149,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """End an answer; a connection that waits for its next request may be closed for another one."""
+        """End an answer; a connection that waits for its next request may be closed for another."""
         super().on_response_complete()
         if not self._body_open and not self.pipeline and not self.transport.is_closing():
             self._admission.incomplete[self] = None

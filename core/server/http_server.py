@@ -119,7 +119,7 @@ class Cutoff:
 
 
 async def _end(last: Message, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or end the answer that was begun, so that its client reads no broken one."""
+    """Answer a request, or end the answer that was begun, so that its client reads no broken answer."""
     if not last:
         body = {"error": "stopping", "error_description": "This process is stopping. Ask again in a moment."}
         answer = JSONResponse(body, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})

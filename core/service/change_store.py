@@ -136,7 +136,7 @@ class ChangeStore:
         return Refused(error.message, hint=error.hint, change=error.twin)
 
     async def _conflict(self, draft: Draft) -> Outcome:
-        """The key or the server is taken: return the same request's change, or the refusal naming the first one."""
+        """The key or the server is taken: return the same request's change, or the refusal naming the first change."""
         request, workspaces = draft.request, self._backend.workspaces
 
         def work(connection: Connection) -> tuple[Change | None, Change | None]:

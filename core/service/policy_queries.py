@@ -11,7 +11,7 @@ from vpsops.core.workspaces.model import Workspaces
 
 
 class PolicyQueries:
-    """Answers from the policy as read last; `refresh` reads a newer one."""
+    """Answers from the policy as read last; `refresh` reads a newer policy."""
 
     __slots__ = ("_backend",)
 

@@ -96,7 +96,7 @@ def acquire_lease(connection: Connection, name: str, owner: str, tick: float) ->
 
 
 def lease_holder(connection: Connection, name: str) -> str:
-    """Return the owner of the lease `name`, alive or not; empty without one."""
+    """Return the owner of the lease `name`, alive or not; empty without an owner."""
     return connection.scalar(sa.select(LEASES.c.owner).where(LEASES.c.name == name)) or ""
 
 

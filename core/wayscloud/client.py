@@ -164,7 +164,7 @@ class Wayscloud:
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full, its power from its usage if it does not report it.
 
-        Raise NotFoundError without one.
+        Raise NotFoundError without a server.
         """
         result = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
         if self._sees is not None and not self._sees(result):

@@ -43,7 +43,7 @@ class Workspaces:
         return next((item.team for item in self.known if item.agents), NOBODY)
 
     def owner(self, origin: Origin) -> str:
-        """Return the workspace that a change from here belongs to; empty where there is only one."""
+        """Return the workspace that a change from here belongs to; empty in a single workspace."""
         return (origin.team or self.home) if self.several else origin.team
 
     def shows(self, change: Change, team: str) -> bool:

@@ -101,7 +101,7 @@ class IssuerKeys:
         return [key for jwk in listed[:MAX_KEYS] if (key := usable_key(jwk)) is not None]
 
     async def _discover(self) -> str:
-        """Return the key set's address from this issuer's discovery document. Raises `ValueError` without one."""
+        """Return the key set's address from the issuer's discovery document. Raises `ValueError` without an address."""
         for address in discovery_addresses(self._issuer):
             try:
                 metadata = await self._get(address)

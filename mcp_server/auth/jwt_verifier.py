@@ -118,7 +118,7 @@ def verified_token_from(claims: Mapping[str, Any], trust: IssuerConfig) -> Verif
 
 
 def human_names(claims: Mapping[str, Any], trust: IssuerConfig) -> tuple[str, ...]:
-    """Return the names of the human behind a token, none where nothing that is proven names one.
+    """Return the names of the human behind a token, none where nothing proven names a human.
 
     A subject is never read as a Slack id: its format is the issuer's choice.
     """

@@ -44,7 +44,7 @@ from vpsops.mcp_server.server import NAME, ServerOptions, build_server, write_to
 
 MAX_SESSIONS: Final = 1_000
 ADDRESS: Final = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
-"""Issuers are compared letter by letter, so no slash is added to one."""
+"""Issuers are compared letter by letter, so no slash is added."""
 
 METHODS: Final = ("GET", "POST", "DELETE")
 SHOWN_TO_PAGES: Final = ("Mcp-Session-Id", "WWW-Authenticate")

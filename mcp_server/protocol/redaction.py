@@ -1,4 +1,4 @@
-"""Redacts configured secrets in every request before it is processed, and in the errors that answer one."""
+"""Redacts configured secrets in every request before it is processed, and in the errors that answer it."""
 
 from dataclasses import dataclass, replace
 

@@ -77,7 +77,7 @@ def parse_uri(uri: str) -> ResourceAddress | None:
 
 
 def server_uri(ref: str) -> str | None:
-    """Return the address of a server; None when its id is not valid in one."""
+    """Return the address of a server; None when its id is not valid in an address."""
     return f"{SERVERS}/{ref}" if PLAIN.fullmatch(ref) else None
 
 

@@ -184,7 +184,7 @@ FORBIDDEN: ASGIApp = refused(403, "Only from this machine").response()
 
 
 def dated(message: Message, now: datetime) -> Message:
-    """Return the start of an answer with the simulator's date, unless a fault has given it another one."""
+    """Return the start of an answer with the simulator's date, unless a fault has given it another date."""
     headers = list(message["headers"])
     if not any(name == b"date" for name, _ in headers):
         headers.append((b"date", format_datetime(now, usegmt=True).encode()))

@@ -74,7 +74,7 @@ def viewed(simulator: Simulator, entry: Entry, request: Request, drawn: Drawn, d
 
 
 def about_another(simulator: Simulator, entry: Entry, query: Mapping[str, str], done: Answer) -> Answer | None:
-    """Return the answer for another server: its reading, or the finished operation under its name; None without one."""
+    """Return the answer for another server: its reading, or the finished operation under its name; or None."""
     other = next((server for server in simulator.world.servers() if server.id != entry.server_id), None)
     if other is None or not isinstance(done.body, dict):
         return None

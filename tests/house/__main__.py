@@ -18,7 +18,7 @@ def main() -> int:
     for section, some in groupby(counts().values(), key=lambda count: count.section):
         text += f"\n[{section}]\n"
         for count in some:
-            lowest = min(count.ceiling, known.get((section, count.name), count.ceiling))
+            lowest = max(min(count.ceiling, known.get((section, count.name), count.ceiling)), count.aim)
             text += f'"{count.name}" = {lowest:g}\n'
     CEILINGS.write_text(text, encoding="utf-8")
     write_table()

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.house.rules import RULES
 from tests.house.tree import Module, Tree, read_tree
-from tests.house.words import WORDS, occurrences, rate
+from tests.house.words import AIMS, WORDS, occurrences, rate
 
 CEILINGS: Final = Path(__file__).parent / "ceilings.toml"
 SHOWN: Final = 40
@@ -29,8 +29,15 @@ class Count:
 
     @property
     def ceiling(self) -> float:
-        """The value as a ceiling: a rate is rounded up to a half."""
-        return math.ceil(self.value * 2) / 2 if self.section.startswith("words") else self.value
+        """The value as a ceiling: a rate is rounded up to a half, and never below its aim."""
+        if not self.section.startswith("words"):
+            return self.value
+        return max(math.ceil(self.value * 2) / 2, self.aim)
+
+    @property
+    def aim(self) -> float:
+        """The value that is good enough."""
+        return AIMS[self.name] if self.section.startswith("words") else 0
 
     @property
     def text(self) -> str:

@@ -119,7 +119,7 @@ def _usage(theirs: Object) -> Usage:
 
 
 def created(new: NewServer) -> Callable[[JSON], Server]:
-    """Return a reader of create's answer, which may leave out the hostname, but not name another one."""
+    """Return a reader of create's answer, which may leave out the hostname, but not name another."""
 
     def read(json: JSON) -> Server:
         try:

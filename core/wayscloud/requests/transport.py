@@ -217,7 +217,7 @@ class Transport:
     async def _depart(
         self, request: httpx.Request, crossing: RequestDeparture, pool: httpx.AsyncClient
     ) -> httpx.Response:
-        """Send a request; where its connection ended before a byte was written, on another one."""
+        """Send a request; where its connection ended before a byte was written, on another connection."""
         if not self._traced:
             await crossing.cross()
             return await pool.send(request, stream=True)

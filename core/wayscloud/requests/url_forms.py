@@ -9,7 +9,7 @@ class SlashForms:
     """The sources of the API disagree about trailing slashes, and one form may redirect, or reach another route."""
 
     def __init__(self) -> None:
-        # True is the form that is not the documented one.
+        # True is the form that is not documented.
         self._served: dict[Key, bool] = {}
         self._refused: dict[Key, bool] = {}
 

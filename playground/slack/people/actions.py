@@ -51,7 +51,7 @@ class People(Room):
         return await self._press(user, self.current(user, where), action_id, how)
 
     async def click_stale(self, user: str, seen: Message | View, action_id: str, **how: Unpack[Sending]) -> Delivery:
-        """Press a button of an old copy, as a client does that has not yet drawn the newer one."""
+        """Press a button of an old copy, as a client does that has not yet drawn the newer copy."""
         return await self._press(user, seen, action_id, how)
 
     async def select(

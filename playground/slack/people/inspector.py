@@ -85,7 +85,7 @@ class Room:
         return stack[-1] if stack else None
 
     def home(self, user: str) -> View | None:
-        """Return a person's home tab, if the app published one."""
+        """Return a person's home tab, if the app published it."""
         return self.desk.surfaces.home(self.user_id(user))
 
     def calls(self, method: str) -> list[ApiCall]:

@@ -41,7 +41,7 @@ class Grants:
         return trigger
 
     def response(self, user: str, channel: str, now: datetime, message: Message | None = None) -> str:
-        """Return the token of a new response address; `message` when a click on it requested one."""
+        """Return the token of a new response address; `message` when a click on it requested the address."""
         token = _hex(f"{self._state.config.team_id} response ", self._state.number())
         ephemeral = message is None or message.ephemeral
         ts = message.ts if message else None

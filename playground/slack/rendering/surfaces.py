@@ -33,7 +33,7 @@ class Surfaces:
         return tuple(self.views[each] for each in self.stacks.get(user, ()))
 
     def home(self, user: str) -> View | None:
-        """Return the person's home tab, if the app ever published one."""
+        """Return the person's home tab, if the app ever published it."""
         return self.views.get(self.homes.get(user, ""))
 
     def get(self, view: str) -> View:

@@ -46,7 +46,7 @@ class Live(Sdk):
         return "active" if server.state in (ServerState.RUNNING, ServerState.REBOOTING) else server.state.value
 
     def matches(self, server: SimulatedServer, status: str) -> bool:
-        """Compare with the life cycle's word and with the documented one."""
+        """Compare with the life cycle's word and with the documented word."""
         return status in (self.state(server), SEED.state(server))
 
     def listing(self, servers: Sequence[SimulatedServer]) -> Json:

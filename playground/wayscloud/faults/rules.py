@@ -194,7 +194,7 @@ class Drawn:
 
     @property
     def after(self) -> Fault | None:
-        """The answer in place of the honest one."""
+        """The answer in place of the true answer."""
         return self.winner if self.winner and self.winner.late else None
 
     def of(self, phase: FaultPhase) -> tuple[Strike, ...]:
