@@ -39,6 +39,7 @@ from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.requests.transport import HttpTransport, RequestLane, Transport
 from vpsops.core.wayscloud.server_parts.backups import Backups
 from vpsops.core.wayscloud.server_parts.part_calls import PartCalls
+from vpsops.core.wayscloud.server_parts.snapshots import Snapshots
 
 T = TypeVar("T")
 YOUNG_SECONDS: Final = timings.SHARED_SECONDS
@@ -143,6 +144,11 @@ class Wayscloud:
     def backups(self) -> Backups:
         """Return the calls about servers' backups."""
         return Backups(self._part_calls, self._clock)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Return the calls about servers' snapshots."""
+        return Snapshots(self._part_calls)
 
     @property
     def _part_calls(self) -> PartCalls:

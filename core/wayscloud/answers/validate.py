@@ -12,6 +12,7 @@ MAX_SSH_KEY: Final = 16_384
 RESERVED: Final = frozenset({"plans", "addons", "os-templates", "regions"})
 
 _UNSAFE_IN_PATH: Final = re.compile(r"[/\\?#%\s\x00-\x1f\x7f-\x9f]|\.\.")
+_SNAPSHOT_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _SSH_KEY: Final = re.compile(
     r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
@@ -24,6 +25,16 @@ def validate_part(text: str, what: str) -> str:
     if not text or len(text) > MAX_ID or text == "." or _UNSAFE_IN_PATH.search(text) or not text.isprintable():
         raise InvalidInputError(
             f"That is not a {what}.", hint="It has no spaces and none of / ? # %, and at most 128 characters."
+        )
+    return text
+
+
+def validate_snapshot_name(text: str) -> str:
+    """Return `text` if it can name a snapshot, in a path too; raise InvalidInputError otherwise."""
+    if not _SNAPSHOT_NAME.fullmatch(text) or text in {".", ".."}:
+        raise InvalidInputError(
+            "That is not a snapshot's name.",
+            hint="It has 1 to 64 letters, digits, dots, underscores and hyphens, such as before-upgrade.",
         )
     return text
 

@@ -62,6 +62,12 @@ REBOOT: Final = Route("reboot_server", "reboot the server", "POST", "/v1/vps/{id
 DELETE: Final = Route("delete_server", "delete the server", "DELETE", "/v1/vps/{id}")
 UPDATE: Final = Route("update_server", "change the server's name", "PATCH", "/v1/vps/{id}")
 UPGRADE: Final = Route("upgrade_server", "move the server to another plan", "POST", "/v1/vps/{id}/upgrade")
+SNAPSHOTS: Final = Route("list_snapshots", "list the snapshots", "GET", "/v1/vps/{id}/snapshots")
+CREATE_SNAPSHOT: Final = Route("create_snapshot", "take the snapshot", "POST", "/v1/vps/{id}/snapshots")
+DELETE_SNAPSHOT: Final = Route("delete_snapshot", "delete the snapshot", "DELETE", "/v1/vps/{id}/snapshots/{part}")
+ROLLBACK_SNAPSHOT: Final = Route(
+    "rollback_snapshot", "roll the server back", "POST", "/v1/vps/{id}/snapshots/{part}/rollback"
+)
 BACKUPS: Final = Route("list_backups", "list the backups", "GET", "/v1/vps/{id}/backups")
 CREATE_BACKUP: Final = Route("create_backup", "make the backup", "POST", "/v1/vps/{id}/backups")
 DELETE_BACKUP: Final = Route("delete_backup", "delete the backup", "DELETE", "/v1/vps/{id}/backups/{part}")

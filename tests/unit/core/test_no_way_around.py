@@ -15,6 +15,7 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.server_parts.backups import Backups
+from vpsops.core.wayscloud.server_parts.snapshots import Snapshots
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 PRODUCT = ("core", "bot", "mcp_server", "playground", "vpsops/cli")
@@ -24,7 +25,9 @@ LIFECYCLE_WRITES = {"delete_server", "rename_server", "upgrade_server"}
 READS = {"list_servers", "get_server", "server_status"}
 CATALOGUE_READS = {"list_plans", "list_addons", "list_os_templates", "list_regions"}
 BACKUP_READS = {"list_backups", "backup_usage", "backup_policy", "download_backup"}
-FAMILIES = {"backups"}
+SNAPSHOT_WRITES = {"create_snapshot", "delete_snapshot", "rollback_snapshot"}
+SNAPSHOT_READS = {"list_snapshots"}
+FAMILIES = {"backups", "snapshots"}
 VIEWS = {"only", "shared", "for_work", "holding"}  # the same client, for reads of one kind
 
 
@@ -67,6 +70,7 @@ def test_the_clients_methods_are_all_known() -> None:
     public = {name for name in vars(Wayscloud) if not name.startswith("_")}
     assert public - VIEWS - FAMILIES == READS | CATALOGUE_READS | WRITES | LIFECYCLE_WRITES
     assert {name for name in vars(Backups) if not name.startswith("_")} == BACKUP_READS | BACKUP_WRITES
+    assert {name for name in vars(Snapshots) if not name.startswith("_")} == SNAPSHOT_READS | SNAPSHOT_WRITES
 
 
 @pytest.mark.requirement("gate-no-way-around")
@@ -76,7 +80,8 @@ def test_only_the_registry_names_a_write() -> None:
         operation = write.removesuffix("_server")
         module = "families/create.py" if operation == "create" else "servers.py"
         assert functions_using(write) == {f"core/operations/{module}:_{operation}"}
-    for family, writes in (("backups", BACKUP_WRITES), ("lifecycle", LIFECYCLE_WRITES)):
+    families = (("backups", BACKUP_WRITES), ("lifecycle", LIFECYCLE_WRITES), ("snapshots", SNAPSHOT_WRITES))
+    for family, writes in families:
         for write in sorted(writes):
             places = {place.partition(":")[0] for place in functions_using(write)}
             assert places <= {f"core/operations/families/{family}.py"}
@@ -84,7 +89,8 @@ def test_only_the_registry_names_a_write() -> None:
 
 def test_no_text_names_a_write() -> None:
     """No code reaches a write by its name as a string; the client's own routes are called so in its errors."""
-    named = {name for name, texts in source().texts.items() if texts & (WRITES | BACKUP_WRITES | LIFECYCLE_WRITES)}
+    writes = WRITES | BACKUP_WRITES | LIFECYCLE_WRITES | SNAPSHOT_WRITES
+    named = {name for name, texts in source().texts.items() if texts & writes}
     assert {name for name in named if not name.startswith("playground/")} == {"core/wayscloud/requests/endpoints.py"}
 
 
