@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.changes.audit_entries import needed
-from vpsops.core.changes.model import Change, State, Verdict, digest_of
+from vpsops.core.changes.model import Change, State, Verdict, digest_of, shown_facts
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -136,7 +136,8 @@ def _known_as(actor: Actor) -> tuple[str, ...]:
 
 def _digest(change: Change) -> str:
     """Return the digest of what a row would run; empty where its own column differs."""
-    own = digest_of(change.operation, change.arguments, change.target, [change.cost], change.ruling.policy)
+    facts = shown_facts(change.cost, change.facts)
+    own = digest_of(change.operation, change.arguments, change.target, facts, change.ruling.policy)
     return own if own == change.digest else ""
 
 
