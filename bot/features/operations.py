@@ -15,6 +15,7 @@ from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
+from vpsops.bot.messages.results import result_page
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused
@@ -61,7 +62,10 @@ async def submit_any(ctx: BotContext, requester: Requester, request: OperationRe
 async def run(ctx: BotContext, requester: Requester, request: OperationRequest) -> None:
     """Run a read and show it, or hold a change and say where its card is."""
     post = await patiently(ctx, requester, partial(outcome_post, ctx, requester, request))
-    if post is not None and request.everyone:
+    entry = OPERATIONS.get(request.operation)
+    if post is not None and request.everyone and entry is not None and entry.secret:
+        post = note("This is for you alone, so it is not posted here.")
+    elif post is not None and request.everyone:
         post = shared_copy(post, user_mention(requester.user, requester.name))
     if post is not None:
         await ctx.slack.reply(requester.where, post, replace=request.replace, everyone=request.everyone)
@@ -137,6 +141,9 @@ def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
             return shareable(systems_table(result.os_templates, result.lacking), asked)
         case Regions():
             return shareable(regions_table(result.regions, result.lacking), asked)
+        case BaseModel():
+            entry = OPERATIONS.get(asked.operation)
+            return result_page(result, None if entry is not None and entry.secret else asked)
         case _:
             return note("Done.")
 

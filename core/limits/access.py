@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Self
+from typing import Final, Self
 
 from vpsops.core.changes.scope import ServerFilter
-from vpsops.core.limits.tool_names import ALTERING, TOOLS
+from vpsops.core.limits.tool_names import ALTERING, SECRET, TOOLS
 from vpsops.core.policy.context import ServerPatterns
+
+IN_FORCE: Final = "[limits.mcp]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +22,13 @@ class Restriction:
     tools: frozenset[str] = frozenset()
     deny_tools: frozenset[str] = frozenset()
     servers: frozenset[str] = frozenset()
+    secrets: bool = False  # the one thing that is widened, and by the limits in force alone
 
     def described(self) -> tuple[tuple[str, str], ...]:
         """Return its contents, as names and values."""
         named = {"toolsets": self.toolsets, "tools": self.tools, "deny_tools": self.deny_tools, "servers": self.servers}
-        described = (("read_only", "true"),) if self.read_only else ()
-        return described + tuple((name, _listed(words)) for name, words in named.items() if words)
+        flags = tuple((name, "true") for name in ("read_only", "secrets") if getattr(self, name))
+        return flags + tuple((name, _listed(words)) for name, words in named.items() if words)
 
     def why_not(self, tool: str) -> tuple[str, str]:
         """Return the limit that forbids a tool, and its value; two empty texts if it is allowed."""
@@ -66,6 +69,8 @@ class AccessScope:
 
     def barred(self, tool: str) -> DeniedTool | None:
         """Return the restriction that forbids a tool, or None."""
+        if tool in SECRET and not any(item.secrets and item.where == IN_FORCE for item in self.narrowings):
+            return DeniedTool(IN_FORCE, "secrets", "false")
         for narrowing in self.narrowings:
             limit, value = narrowing.why_not(tool)
             if limit:

@@ -38,6 +38,9 @@ class WrittenRestriction(WrittenTable):
     toolsets: Annotated[Toolsets, Field(description=f"only these toolsets, of {', '.join(TOOLSETS)}")] = ()
     tools: Annotated[Tools, Field(description="only these tools, by name or pattern")] = ()
     deny_tools: Annotated[Tools, Field(description="none of these tools")] = ()
+    secrets: Annotated[
+        bool, Field(description="models may get addresses that are keys themselves; in `[limits.mcp]` alone")
+    ] = False
     servers: Annotated[Servers, Field(description="only these servers; for MCP there are no others")] = ()
 
     def narrowing(self, where: str) -> Restriction:
@@ -48,6 +51,7 @@ class WrittenRestriction(WrittenTable):
             toolsets=frozenset(self.toolsets),
             tools=frozenset(self.tools),
             deny_tools=frozenset(self.deny_tools),
+            secrets=self.secrets,
             servers=lowered(self.servers),
         )
 

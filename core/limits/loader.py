@@ -9,7 +9,7 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import ConfigFile, parse_config
 from vpsops.core.config.schema import Problem, safe_word, schema_problem
 from vpsops.core.config.settings import Settings
-from vpsops.core.limits.access import EVERYTHING, AccessScope, Restriction
+from vpsops.core.limits.access import EVERYTHING, IN_FORCE, AccessScope, Restriction
 from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction, lowered
 from vpsops.core.limits.model import UNLIMITED, Limits
 
@@ -53,7 +53,7 @@ def _misfits(written: WrittenLimits) -> Iterator[Problem]:
     if written.currency is not None and written.max_monthly_spend is None:
         yield Problem(("currency",), "currency goes with max_monthly_spend only.", "Set that too, or leave it out.")
     if written.mcp is not None:
-        nothing = nothing_left(AccessScope((written.mcp.narrowing("[limits.mcp]"),)))
+        nothing = nothing_left(AccessScope((written.mcp.narrowing(IN_FORCE),)))
         if nothing:
             yield Problem(("mcp",), f"mcp: {nothing}", "Allow at least one tool, or do not run `vpsops mcp`.")
 
@@ -73,7 +73,7 @@ def limits_of(written: WrittenLimits) -> Limits:
         max_servers=written.max_servers,
         max_changes_per_hour=written.max_changes_per_hour,
         calls_per_minute=written.calls_per_minute,
-        mcp=AccessScope((written.mcp.narrowing("[limits.mcp]"),)) if written.mcp else EVERYTHING,
+        mcp=AccessScope((written.mcp.narrowing(IN_FORCE),)) if written.mcp else EVERYTHING,
     )
 
 

@@ -14,6 +14,9 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 """Every tool's toolset."""
 
+SECRET = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if operation.secret)
+"""The tools with a result that no model gets unless the limits say so."""
+
 ALTERING = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if not operation.reads) | {
     "vps_change_cancel"
 }

@@ -1,6 +1,6 @@
 """The shape of an operation, and the table of all of them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -151,13 +151,31 @@ class Operation:
         return self.takes_server and not [item for item in arguments_of(self.arguments)[1:] if item.required]
 
 
-def table(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:
-    """Join families of operations into one table, in their order; a repeated name is a bug."""
-    joined: dict[str, Operation] = {}
-    for operation in (item for family in families for item in family):
-        if operation.name in joined:
-            raise ValueError(f"operation {operation.name} is defined twice")
-        if operation.secret and not operation.reads:
-            raise ValueError(f"operation {operation.name}: only the result of a read can be secret")
-        joined[operation.name] = operation
-    return joined
+class OperationTable(Mapping[str, Operation]):
+    """All operations by their names, in the order of their families."""
+
+    def __init__(self, *families: tuple[Operation, ...]) -> None:
+        self._entries: dict[str, Operation] = {}
+        for family in families:
+            self.include(family)
+
+    def include(self, family: tuple[Operation, ...]) -> None:
+        """Add a family, before front ends are loaded: they derive their words and tools from the table then.
+
+        Raises `ValueError` for a name or a word that is there, and for an entry that contradicts itself.
+        """
+        for operation in family:
+            if operation.name in self._entries or operation.word in {item.word for item in self._entries.values()}:
+                raise ValueError(f"operation {operation.name} is defined twice")
+            if operation.secret and not operation.reads:
+                raise ValueError(f"operation {operation.name}: only the result of a read can be secret")
+            self._entries[operation.name] = operation
+
+    def __getitem__(self, name: str) -> Operation:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
