@@ -43,19 +43,14 @@ UNRESTRICTED = Visibility()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a caller may see and use: a workspace (empty: all of them), servers, and tools (None: all of them)."""
+    """What a caller may see: a workspace (empty: all of them), and servers."""
 
     team: str = ""
     servers: ServerFilter = field(default_factory=ServerFilter)
-    tools: frozenset[str] | None = None
-
-    def allows(self, tool: str) -> bool:
-        """Return whether a tool may be used."""
-        return self.tools is None or tool in self.tools
 
 
 OPERATOR = Scope()
 """The scope of the operator of vpsops: everything."""
 
-NOTHING = Scope(servers=ServerFilter((ServerPatterns(),)), tools=frozenset())
-"""The scope in which no server exists and no tool may be used, until a caller's own is known."""
+NOTHING = Scope(servers=ServerFilter((ServerPatterns(),)))
+"""The scope in which no server exists, until a caller's own is known."""

@@ -81,4 +81,4 @@ def exceeded_limit(caller: Caller, tool: str, *, alters: bool) -> Exceeded | Non
 
 def scope_of(core: Core, caller: Caller) -> Scope:
     """Return a caller's scope: the workspace of agents, narrowed by its access."""
-    return Scope(core.scope.team, caller.reach.sight, frozenset(caller.reach.tools))
+    return Scope(core.scope.team, caller.reach.sight)
