@@ -33,7 +33,7 @@ class TitleArguments(ServerArguments):
     title: Annotated[str, ArgumentSpec(K.TEXT, "Title"), Field(min_length=1, max_length=60)]
 
 
-class Door(BaseModel):
+class SecretAddress(BaseModel):
     """An address that is its own key."""
 
     address: SecretStr
@@ -82,9 +82,11 @@ async def erase(api: Api, arguments: Arguments, hook: Hook) -> AcceptedOperation
     return await api.delete_server(cast("ServerArguments", arguments).server, departure=hook)
 
 
-async def peek(_api: Api, arguments: Arguments, _hook: Hook) -> Door:
+async def peek(_api: Api, arguments: Arguments, _hook: Hook) -> SecretAddress:
     """Secret: for the asker alone."""
-    return Door(address=SecretStr(f"https://door.invalid/{cast('ServerArguments', arguments).server}?key=OPEN-SESAME"))
+    return SecretAddress(
+        address=SecretStr(f"https://door.invalid/{cast('ServerArguments', arguments).server}?key=OPEN-SESAME")
+    )
 
 
 async def retitle(api: Api, arguments: Arguments, hook: Hook) -> AcceptedOperation:
@@ -162,7 +164,7 @@ MADE_UP: Final = (
         guidance="Show a door.",
         risk=Risk.READ,
         arguments=ServerArguments,
-        result=Door,
+        result=SecretAddress,
         run=peek,
         secret=True,
     ),
