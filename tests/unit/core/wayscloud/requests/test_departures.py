@@ -35,7 +35,7 @@ TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 
 
 @dataclass(slots=True)
-class Door:
+class ListeningDoor:
     """A server that a test can let hang up before it was asked for anything."""
 
     port: int = 0
@@ -58,10 +58,10 @@ class Door:
 
 
 @asynccontextmanager
-async def door(context: ssl.SSLContext | None = None, *, greeting: bytes = b"") -> AsyncIterator[Door]:
+async def door(context: ssl.SSLContext | None = None, *, greeting: bytes = b"") -> AsyncIterator[ListeningDoor]:
     """Serve on 127.0.0.1, over TLS with a context."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    made = Door(listener.extra(SocketAttribute.local_port))  # noqa: S610 - a socket
+    made = ListeningDoor(listener.extra(SocketAttribute.local_port))  # noqa: S610 - a socket
 
     async def serve(bare: ByteStream) -> None:
         made.connections += 1
@@ -94,10 +94,10 @@ async def _secured(stream: ByteStream, context: ssl.SSLContext | None) -> ByteSt
 
 
 @asynccontextmanager
-async def proxy(target: Door) -> AsyncIterator[Door]:
+async def proxy(target: ListeningDoor) -> AsyncIterator[ListeningDoor]:
     """Serve as a proxy that tunnels every CONNECT to one server."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    made = Door(listener.extra(SocketAttribute.local_port))  # noqa: S610 - a socket
+    made = ListeningDoor(listener.extra(SocketAttribute.local_port))  # noqa: S610 - a socket
 
     async def carry(source: ByteStream, sink: ByteStream) -> None:
         with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
