@@ -14,7 +14,14 @@ from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.single_flight import SingleFlight
 from vpsops.core.common.timings import DEFAULT_TRANSPORT, TransportSettings
 from vpsops.core.wayscloud.answers import parse
-from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
+from vpsops.core.wayscloud.answers.errors import (
+    NotAuthenticatedError,
+    NotFoundError,
+    NotOfferedError,
+    NotPermittedError,
+    WayscloudError,
+    WrongShapeError,
+)
 from vpsops.core.wayscloud.answers.models import (
     JSON,
     AcceptedOperation,
@@ -210,8 +217,25 @@ class Wayscloud:
         return await self._list(endpoints.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
     async def list_regions(self) -> ProviderList[Region]:
-        """Return the regions; raise NotOfferedError where the API has no such list, which the live one may not have."""
-        return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
+        """Return the regions for servers; raise NotOfferedError where the API lists none at all.
+
+        The live API may not list them, and has a list of the regions of all services: these are returned as an
+        incomplete list then, as servers can be had in more.
+        """
+        try:
+            return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
+        except NotOfferedError as error:
+            return await self._regions_of_all_services(error)
+
+    async def _regions_of_all_services(self, absent: NotOfferedError) -> ProviderList[Region]:
+        try:
+            listed = await self._list(endpoints.ALL_REGIONS, parse.regions, attrgetter("code"))
+        except (NotOfferedError, NotAuthenticatedError, NotPermittedError, WrongShapeError):  # of that route alone
+            raise absent from None
+        known = [
+            region.model_copy(update={"available": None if region.available else region.available}) for region in listed
+        ]
+        return ProviderList(known, unreadable=listed.unreadable, more=True)
 
     async def create_server(self, new: NewServer, *, departure: SendHook | None = None) -> Server:
         """Request a server, once, and return it as far as it is known; it costs money from here on."""

@@ -48,8 +48,8 @@ def once(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Dr
     return with_server(simulator, entry, server, doomed=drawn.one("fail_boot") is not None)
 
 
-def catalogue(simulator: Simulator, entry: Entry, query: Mapping[str, str]) -> list[Json]:
-    """Return plans, add-ons, operating systems or locations."""
+def catalogue(simulator: Simulator, entry: Entry, query: Mapping[str, str]) -> list[Json] | Json:
+    """Return plans, add-ons, operating systems, locations, or the regions of all services."""
     dialect, operation = simulator.dialect, entry.operation
     if operation == "plans":
         return [dialect.plan(plan) for plan in dialect.catalogue.plans.values()]
@@ -58,9 +58,27 @@ def catalogue(simulator: Simulator, entry: Entry, query: Mapping[str, str]) -> l
         return [dialect.plan(plan) for plan in dialect.catalogue.plans_at(place)]
     if operation == "addons":
         return addons(dialect.catalogue, query.get("region"))
+    if operation == "all_regions":
+        return regions_of_all_services(dialect.catalogue)
     if operation == "os_templates":
         return [dialect.template(template) for template in dialect.catalogue.listed()]
     return [dialect.location(place) for place in dialect.catalogue.locations.values()]
+
+
+def regions_of_all_services(catalogue: Catalogue) -> Json:
+    """Return the regions as the SDK's and Terraform's tests have them; `vps` is not among the services there."""
+    listed = [
+        {
+            "code": place.country.lower(),
+            "name": place.name.rpartition(", ")[2],
+            "city": place.name.partition(",")[0],
+            "country": place.country,
+            "status": "active",
+            "available_services": ["storage", "databases"],
+        }
+        for place in catalogue.locations.values()
+    ]
+    return {"regions": listed, "total": len(listed)}
 
 
 def addons(catalogue: Catalogue, region: str | None) -> list[Json]:

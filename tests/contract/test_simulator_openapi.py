@@ -31,6 +31,7 @@ METHODS = {
 }
 EXTENDED = {name: (f"/v1/vps/{{vps_id}}/{row.path}", row.method.lower()) for name, row in RESOURCES.items()}
 UNDOCUMENTED = {
+    "all_regions": ("/v1/regions", "get"),
     "plans_of_region": ("/v1/vps/plans/region/{region}", "get"),
     "addons": ("/v1/vps/addons/", "get"),
     "delete": ("/v1/vps/{vps_id}", "delete"),

@@ -53,6 +53,7 @@ PLANS_OF_REGION: Final = Route(
 ADDONS: Final = Route("list_addons", "list the add-ons", "GET", "/v1/vps/addons/")
 OS_TEMPLATES: Final = Route("list_os_templates", "list the operating systems", "GET", "/v1/vps/os-templates")
 REGIONS: Final = Route("list_regions", "list the regions", "GET", "/v1/vps/regions", optional=True)
+ALL_REGIONS: Final = Route("list_all_regions", "list the regions of all services", "GET", "/v1/regions")
 SERVER: Final = Route("get_server", "show the server", "GET", "/v1/vps/{id}")
 STATUS: Final = Route("server_status", "show the server's usage", "GET", "/v1/vps/{id}/status")
 CREATE: Final = Route("create_server", "create the server", "POST", "/v1/vps")

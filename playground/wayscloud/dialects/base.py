@@ -24,6 +24,7 @@ FILTERED_CATALOGUE = {
     "plans_of_region": ("GET", "/v1/vps/plans/region/{region}"),
     "addons": ("GET", "/v1/vps/addons/"),
 }
+ALL_SERVICES = {"all_regions": ("GET", "/v1/regions")}
 """What the official clients call beside the pages of the service."""
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from vpsops.playground.wayscloud.account.resources import RESOURCES
 from vpsops.playground.wayscloud.dialects.base import (
+    ALL_SERVICES,
     CHANGED_IN_PLACE,
     FILTERED_CATALOGUE,
     ONE,
@@ -38,6 +39,7 @@ class Live(Sdk):
         **CHANGED_IN_PLACE,
         **UPGRADED,
         **FILTERED_CATALOGUE,
+        **ALL_SERVICES,
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from vpsops.playground.wayscloud.account.resources import RESOURCES
 from vpsops.playground.wayscloud.dialects.base import (
+    ALL_SERVICES,
     CHANGED_IN_PLACE,
     COMMON_PATHS,
     FILTERED_CATALOGUE,
@@ -37,6 +38,7 @@ class Sdk(Terraform):
         **CHANGED_IN_PLACE,
         **UPGRADED,
         **FILTERED_CATALOGUE,
+        **ALL_SERVICES,
         **{name: (resource.method, f"{ONE}/{resource.path}") for name, resource in RESOURCES.items()},
     }
 

@@ -35,6 +35,7 @@ OperationName = Literal[
     "addons",
     "os_templates",
     "regions",
+    "all_regions",
     "snapshots",
     "create_snapshot",
     "delete_snapshot",

@@ -1,6 +1,7 @@
 """Plans of one region and add-ons: shapes, faults, and pages of a filtered list."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -65,3 +66,48 @@ async def test_a_later_page_keeps_the_region() -> None:
         addons = await client.list_addons("NO")
     assert [each.code for each in addons] == ["a", "b"]
     assert [received.query.get("region") for received in provider.received] == ["NO", "NO"]
+
+
+ELSEWHERE = {"regions": [{"code": "no", "name": "Norge", "status": "active"}, {"code": "de", "status": "maintenance"}]}
+
+
+async def test_regions_of_all_services_name_those_for_servers_where_nothing_else_does() -> None:
+    """The list is incomplete, and an active region is not called available for servers."""
+    provider = Provider().on("GET", "/v1/regions", Reply(200, {**ELSEWHERE, "total": 2}))
+    async with provider.client() as client:
+        regions = await client.list_regions()
+    assert [(region.code, region.name, region.available) for region in regions] == [
+        ("no", "Norge", None),
+        ("de", None, False),
+    ]
+    assert not regions.complete
+    assert regions.lack
+
+
+async def test_the_list_for_servers_comes_first() -> None:
+    """Where it is offered, even empty or in trouble, the other one is not asked."""
+    for reply in (Reply(200, []), Reply(200, [{"id": "oslo"}]), Reply(500), Reply(429), Reply(403)):
+        provider = Provider().on("GET", "/v1/vps/regions", reply).on("GET", "/v1/vps/regions/", reply)
+        provider.on("GET", "/v1/regions", Reply(200, ELSEWHERE))
+        async with provider.client() as client:
+            with suppress(WayscloudError):
+                await client.list_regions()
+        assert not [path for path in provider.paths() if path.startswith("GET /v1/regions")]
+
+
+@pytest.mark.parametrize("reply", [Reply(404), Reply(405), Reply(501), Reply(401), Reply(403), Reply(200, {"id": 1})])
+async def test_regions_are_not_offered_where_neither_list_is(reply: Reply) -> None:
+    """What the other list alone refuses says nothing of the key."""
+    provider = Provider().on("GET", "/v1/regions", reply).on("GET", "/v1/regions/", reply)
+    async with provider.client() as client:
+        with pytest.raises(NotOfferedError, match=r"list the regions\..*name the region"):
+            await client.list_regions()
+
+
+@pytest.mark.parametrize(("reply", "error"), [(Reply(500), ProviderFaultError), (Reply(429), RateLimitedError)])
+async def test_trouble_of_the_other_list_is_not_an_absence(reply: Reply, error: type[WayscloudError]) -> None:
+    """A fault of the moment stays one, so that nothing is hidden for it."""
+    provider = Provider().on("GET", "/v1/regions", reply)
+    async with provider.client() as client:
+        with pytest.raises(error):
+            await client.list_regions()
