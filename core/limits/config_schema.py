@@ -82,6 +82,9 @@ class WrittenLimits(WrittenTable):
         Annotated[int, Field(ge=1, le=MOST)] | None,
         Field(description="how many calls they may make in a minute, reads too; each process counts for itself"),
     ] = None
+    undocumented: Annotated[
+        bool, Field(description="operations that the provider does not document may run; false switches them off")
+    ] = True
     mcp: Annotated[
         WrittenRestriction | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")
     ] = None

@@ -73,6 +73,7 @@ def limits_of(written: WrittenLimits) -> Limits:
         max_servers=written.max_servers,
         max_changes_per_hour=written.max_changes_per_hour,
         calls_per_minute=written.calls_per_minute,
+        undocumented=written.undocumented,
         mcp=AccessScope((written.mcp.narrowing(IN_FORCE),)) if written.mcp else EVERYTHING,
     )
 

@@ -31,6 +31,7 @@ class Limits:
     max_changes_per_hour: int | None = None
     calls_per_minute: int | None = None
     mcp: AccessScope = EVERYTHING
+    undocumented: bool = True  # whether operations may run that the provider does not document
     _protected: ServerPatterns = field(init=False, repr=False, compare=False)
     _from_agents: ServerPatterns = field(init=False, repr=False, compare=False)
 
@@ -51,6 +52,13 @@ class Limits:
             return _protected("protected_from_agents", self.protected_from_agents, target, "Agents may not change it.")
         return None
 
+    def forbids(self, operation: str, *, documented: bool) -> "Exceeded | None":
+        """Return the refusal of an operation that the provider does not document, where these are switched off."""
+        if documented or self.undocumented:
+            return None
+        why = f"the provider does not document what {operation.replace('_', ' ')} calls."
+        return Exceeded("undocumented", "false", why, "The operator can allow such operations in [limits].")
+
     def described(self) -> tuple[str, ...]:
         """Return each limit that is set, as `name value`."""
         named: tuple[tuple[str, object], ...] = (
@@ -60,6 +68,7 @@ class Limits:
             ("max_servers", self.max_servers),
             ("max_changes_per_hour", self.max_changes_per_hour),
             ("calls_per_minute", self.calls_per_minute),
+            ("undocumented", "" if self.undocumented else "false"),
             *(
                 (f"{narrowing.where} {limit}", value)
                 for narrowing in self.mcp.narrowings

@@ -28,7 +28,7 @@ from vpsops.core.limits.model import (
     too_often,
 )
 from vpsops.core.operations.target import Target
-from vpsops.core.operations.traits import makers_of_servers, makes_server
+from vpsops.core.operations.traits import is_documented, makers_of_servers, makes_server
 from vpsops.core.policy.context import BILLED
 from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
@@ -63,6 +63,7 @@ def check_agreed(connection: Connection, limits: Limits, change: Change, target:
     `target` is its server as last read. What takes the provider's list is counted right before sending.
     """
     _raise(limits.protects(target or change.target, change.actor))
+    _raise(limits.forbids(change.operation, documented=is_documented(change.operation)))
     if limits.max_changes_per_hour is not None:
         asked_at = change.created_at
         before = [at for at in _asked_at(connection, change, asked_at) if at <= asked_at.timestamp()]

@@ -64,3 +64,9 @@ def typed_name_of(name: str, arguments: Mapping[str, Json], target: Target) -> s
     """Return the name that is typed to agree to an operation."""
     operation = OPERATIONS.get(name)
     return operation.typed_name(arguments, target) if operation is not None else target.hostname
+
+
+def is_documented(name: str) -> bool:
+    """Return whether the provider documents what an operation calls; of an unknown one it is not said."""
+    operation = OPERATIONS.get(name)
+    return operation is None or operation.documented

@@ -54,6 +54,9 @@ class ServerQueries:
         return await self._run(api, operation, checked(operation, request.arguments), request)
 
     async def _run(self, api: Wayscloud, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
+        exceeded = self._backend.policy.latest_limits().forbids(operation.name, documented=operation.documented)
+        if exceeded is not None:
+            return await self._admission.refuse_for_limit(request, exceeded)
         target: Target | None = None
         if isinstance(arguments, ServerArguments):
             target = target_of(await locate_server(api, arguments.server))

@@ -84,7 +84,9 @@ class Submissions:
         if refusal is not None:
             return await self._admission.refuse_change(request, seen, ruling, refusal)
         limits = backend.policy.latest_limits()
-        exceeded = _forbidden_by(limits, seen.target, request.actor, scope)
+        exceeded = _undocumented(backend.policy.latest_limits(), operation) or _forbidden_by(
+            limits, seen.target, request.actor, scope
+        )
         if exceeded is not None:
             return await self._admission.refuse_for_limit(request, exceeded)
         return await self._store.store(await self._draft(operation, request, seen, ruling, scope))
@@ -118,7 +120,9 @@ class Submissions:
         request = replace(request, actor=human.actor)
         ruling = self._ruling(backend.policy.latest(), operation, request, seen)
         refusal = human.refusal or refusal_of(ruling, human, can_confirm=request.can_confirm)
-        exceeded = _forbidden_by(backend.policy.latest_limits(), seen.target, request.actor, scope)
+        exceeded = _undocumented(backend.policy.latest_limits(), operation) or _forbidden_by(
+            backend.policy.latest_limits(), seen.target, request.actor, scope
+        )
         if refusal is None and exceeded is not None:
             refusal = refusal_for(exceeded)
         if refusal is None:
@@ -149,6 +153,10 @@ class Submissions:
             await self._backend.engine.start()
             return await self._admission.refuse(request, Refused(error.message, hint=error.hint))
         return None if known is None else outcome_of(ChangeReader(scope, self._backend.workspaces).visible(known))
+
+
+def _undocumented(limits: Limits, operation: Operation) -> Exceeded | None:
+    return limits.forbids(operation.name, documented=operation.documented)
 
 
 def _forbidden_by(limits: Limits, target: Target, actor: Actor, scope: Scope) -> Exceeded | None:

@@ -39,9 +39,9 @@ decision = "confirm"
 
 
 @asynccontextmanager
-async def playing(folder: Path) -> AsyncIterator[tuple[BotHarness, Core]]:
+async def playing(folder: Path, limits: str = "") -> AsyncIterator[tuple[BotHarness, Core]]:
     """Run a bot and its core between both simulators, under a policy that asks the asker's own human."""
-    (folder / "vpsops.toml").write_text(RULES)
+    (folder / "vpsops.toml").write_text(f"{RULES}\n{limits}")
     timing = replace(QUICK, missing_limit=2.0)
     provider = SimulatorConfig(speed=600, dialect="live")
     scene = Scene(provider=provider, timing=timing, settings={"VPSOPS_CONFIG": str(folder / "vpsops.toml")})
@@ -60,11 +60,16 @@ async def in_slack(world: BotHarness, words: str) -> tuple[str, str]:
     return message_words(card), message_words(done)
 
 
+def patient_client(core: Core, human: Human) -> Client:
+    """Return a client that waits for the account of its human to be looked up."""
+    server = build_server(core, ServerOptions(human=ANN, patience=1.0))
+    return Client(server, mode="2026-07-28", elicitation_callback=human, read_timeout_seconds=60)
+
+
 async def over_mcp(core: Core, tool: str, **arguments: Any) -> tuple[str, str]:
     """Call a tool, say yes, and return the question and the answer."""
     human = Human()
-    server = build_server(core, ServerOptions(human=ANN, patience=1.0))
-    async with Client(server, mode="2026-07-28", elicitation_callback=human, read_timeout_seconds=60) as client:
+    async with patient_client(core, human) as client:
         assert tool in {item.name for item in (await client.list_tools()).tools}
         answer = await client.call_tool(tool, arguments)
     newest = (await core.changes.list(limit=1))[0]
@@ -134,6 +139,18 @@ async def test_a_removal(tmp_path: Path) -> None:
         assert "Erase db01.example.com" in question
         assert "Erase of db01.example.com" in answer
         assert world.effects("delete") == 2
+
+
+async def test_what_is_not_documented_is_switched_off(tmp_path: Path) -> None:
+    """One limit refuses all such operations, from both front ends, and leaves the others."""
+    async with playing(tmp_path, "[limits]\nundocumented = false\n") as (world, core):
+        await world.slack.command("alice", "ops", "/vps", "erase web01")
+        await world.private("alice", "does not document what erase calls")
+        async with patient_client(core, Human()) as client:
+            refused = await client.call_tool("vps_erase", {"server": "web01"})
+        assert "does not document" in text(refused)
+        await in_slack(world, "bounce web01")
+        assert world.effects("delete") == 0
 
 
 async def test_a_secret(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ MADE_UP: Final = (
         removes=True,
         pace=Pace.POWER,
         outcomes=("It was erased", "It was not erased"),
+        documented=False,
     ),
     Operation(
         name="peek",
