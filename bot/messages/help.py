@@ -1,38 +1,82 @@
 """Help: the commands, and what the caller may do here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
 from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.messages.ephemeral import note
-from vpsops.bot.protocol.command_catalog import CHAT_COMMANDS, LISTED, SLASH, operation_of, summary, usage
+from vpsops.bot.protocol.command_catalog import CHAT_COMMANDS, LISTED, SLASH, operation_of, summary, usage, word_for
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.subscriptions import SubscriptionEvent
 from vpsops.core.operations import OPERATIONS
 
 SECTION: Final = 2900
+BEGIN: Final = "Begin with these:"
+MORE: Final = f"{SLASH} help servers explains a group of commands, {SLASH} help reboot one of them, with your rights."
 FOOT: Final = (
     "Name a server by its hostname, the beginning of its hostname, or its id. Nothing changes before you confirm it."
 )
 
 
+EVERYDAY: Final[Mapping[str, str]] = {
+    "list": f"{SLASH} list prod",
+    word_for("get"): f"{SLASH} {word_for('get')} web01",
+    "reboot": f"{SLASH} reboot web01 because it hangs",
+    "create": f"{SLASH} create",
+    "changes": f"{SLASH} changes open",
+}
+"""The five commands that most people need, each with an example."""
+SAMPLES: Final = {"SERVER": "web01", "CHANGE": "chg_1a2b3c4d5e6f", "COMMAND": "reboot"}
+CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "decisions": ("changes", "approve", "deny", "cancel", "pause", "resume"),
+    "reports": ("report", "audit", "watch", "notify", "help"),
+}
+
+
 def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
-    """Explain one command, or list all. `may` maps an operation to the caller's rights (escaped mrkdwn)."""
-    may = may or {}
+    """Explain a group, a command, or where to begin. `may` maps an operation to the caller's rights, as mrkdwn."""
+    may, groups = may or {}, command_groups()
+    if topic in groups:
+        return _group(topic, groups[topic], may)
     if topic in LISTED:
         return _one_command(topic, may)
-    lead = f"There is no command '{one_line(topic, 40)}'. All commands:" if topic else "Commands:"
-    groups = [("View", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(CHAT_COMMANDS))]
-    blocks: list[Block] = [section(plain(lead))]
-    for title, words in groups:
-        blocks += _sections(title, [_row(word, may) for word in words])
-    summaries = "\n".join(escape_untrusted(f"{usage(word)} - {summary(word)}", 180) for word in LISTED)
-    return Post(f"{escape_untrusted(lead, 200)}\n{summaries}", (*blocks, context(plain(FOOT))))
+    return _first_page(f"There is no command '{one_line(topic, 40)}'. {BEGIN}" if topic else BEGIN, groups)
 
 
-def _words(*, reads: bool) -> list[str]:
-    return [word for word in LISTED if word not in CHAT_COMMANDS and OPERATIONS[operation_of(word)].reads is reads]
+def _first_page(lead: str, groups: Mapping[str, Sequence[str]]) -> Post:
+    everyday = [(example, summary(word)) for word, example in EVERYDAY.items()]
+    rows = [f"*{escape_untrusted(example, 120)}* {escape_untrusted(text, 160)}" for example, text in everyday]
+    names = [f"*{title}* {escape_untrusted(', '.join(words), 400)}" for title, words in groups.items()]
+    listed = _sections(["*All commands by group*", *names])
+    texts = (lead, *(f"{example} - {text}" for example, text in everyday), MORE)
+    blocks = (section(plain(lead)), *_sections(rows), *listed, context(plain(MORE)), context(plain(FOOT)))
+    return Post("\n".join(escape_untrusted(text, 200) for text in texts), blocks)
+
+
+def command_groups() -> Mapping[str, Sequence[str]]:
+    """Return the command words by group: a group for each toolset of operations, then those of chat."""
+    groups: dict[str, list[str]] = {}
+    for word in LISTED:
+        if word not in CHAT_COMMANDS:
+            groups.setdefault(OPERATIONS[operation_of(word)].toolset, []).append(word)
+    return {**groups, **CHAT_GROUPS}
+
+
+def example_of(word: str) -> str:
+    """Return a command as it may be typed, without its optional parts."""
+    if word in EVERYDAY:
+        return EVERYDAY[word]
+    required = re.sub(r"\s*\[.*\]", "", usage(word))
+    return " ".join(SAMPLES.get(part, part) for part in required.split())
+
+
+def _group(title: str, words: Sequence[str], may: Mapping[str, str]) -> Post:
+    lead = f"Commands about {title}:"
+    blocks = (section(plain(lead)), *_sections([_row(word, may) for word in words]), context(plain(MORE)))
+    texts = (f"{usage(word)} - {summary(word)}" for word in words)
+    return Post("\n".join(escape_untrusted(text, 200) for text in (lead, *texts)), blocks)
 
 
 def _row(word: str, may: Mapping[str, str]) -> str:
@@ -42,10 +86,10 @@ def _row(word: str, may: Mapping[str, str]) -> str:
     )
 
 
-def _sections(title: str, rows: Sequence[str]) -> list[Block]:
+def _sections(rows: Sequence[str]) -> list[Block]:
     """Pack the rows into as few sections as possible."""
-    drawn: list[str] = [f"*{title}*"]
-    for row in rows:
+    drawn: list[str] = [rows[0]]
+    for row in rows[1:]:
         if len(drawn[-1]) + len(row) >= SECTION:
             drawn.append(row)
         else:
@@ -54,7 +98,8 @@ def _sections(title: str, rows: Sequence[str]) -> list[Block]:
 
 
 def _one_command(word: str, may: Mapping[str, str]) -> Post:
-    base = note(f"{usage(word)} - {summary(word)}", DETAILS.get(word, "") or _effect(word))
+    details = DETAILS.get(word, "") or _effect(word)
+    base = note(f"{example_of(word)} - {summary(word)}", f"In full: {usage(word)}. {details}".strip())
     rights = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
     if not rights:
         return base

@@ -10,7 +10,7 @@ from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import HOSTILE
 from tests.unit.bot.messages.test_change_card import assert_safe
 from vpsops.bot.features.permissions import right_words
-from vpsops.bot.messages.help import help_page
+from vpsops.bot.messages.help import command_groups, help_page
 from vpsops.bot.protocol.command_catalog import LISTED
 from vpsops.bot.slack_api.block_limits import fit_post
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
@@ -112,15 +112,16 @@ def test_the_default_policy_is_told_in_its_words() -> None:
 @given(st.text(max_size=300) | st.just(HOSTILE))
 def test_help_is_safe_and_fits_whatever_the_rules_say(words: str) -> None:
     """A rule's own text is data, and the longest rights still make a message."""
-    for topic in ("", words, *LISTED):
+    for topic in ("", words, *LISTED, *command_groups()):
         assert_safe(fit_post(help_page(topic, right_words_by_operation())))
 
 
 def test_help_names_the_right_beside_the_command() -> None:
-    """Both the list and the command's own page show it."""
-    whole = str(help_page("", right_words_by_operation()).blocks)
-    for name in OPERATIONS:
-        assert right_words_by_operation()[name] in whole
+    """Both its group and the command's own page show it, and the first page does not."""
+    rights = right_words_by_operation()
+    for name, operation in OPERATIONS.items():
+        assert rights[name] in str(help_page(operation.toolset, rights).blocks)
+    assert rights["stop"] not in str(help_page("", rights).blocks)
     assert "For you, here: needs 2 approvals" in str(help_page("stop", right_words_by_operation()).blocks)
 
 

@@ -11,13 +11,14 @@ from tests.unit.bot.changes_in_every_state import HOSTILE, change
 from tests.unit.bot.messages.test_change_card import assert_safe
 from vpsops.bot.blocks.elements import Post, unpack
 from vpsops.bot.blocks.tables import without_table
+from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.commands.parser import parse_command
 from vpsops.bot.features.operations import result_post
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions
-from vpsops.bot.messages.help import help_page
+from vpsops.bot.messages.help import EVERYDAY, command_groups, example_of, help_page
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, usage_page
-from vpsops.bot.protocol.command_catalog import LISTED
+from vpsops.bot.protocol.command_catalog import LISTED, usage
 from vpsops.bot.slack_api.block_limits import fit_post, view_limit_violations
 from vpsops.bot.views.modals import CreateDraft, OrderOptions, create_view, deny_view, encode_option, read_values
 from vpsops.core.common.errors import InvalidInputError, UnknownServerError
@@ -128,14 +129,33 @@ def test_values_are_read_back_from_a_form() -> None:
     assert read_values(state) == {"hostname": "web01", "plan": "p"}
 
 
-def test_help_lists_every_command_and_explains_each() -> None:
-    """What help shows can be typed, and every operation has a description."""
-    everything = str(help_page().blocks)
-    for word in LISTED:
-        assert f"/vps {word}" in everything
-        assert not check_message({"text": "x", "blocks": list(help_page(word).blocks)})
+@pytest.mark.requirement("help-in-three-levels")
+def test_help_begins_with_five_examples_then_groups_then_one_command() -> None:
+    """Every command stands in one group on the first page, and in full on the page of its group and its own."""
+    first, groups = str(help_page().blocks), command_groups()
+    assert [example in first for example in EVERYDAY.values()] == [True] * 5
+    assert sorted(word for words in groups.values() for word in words) == sorted(LISTED)
+    for title, words in groups.items():
+        assert title in first
+        page = help_page(title)
+        assert not check_message({"text": "x", "blocks": list(page.blocks)})
+        for word in words:
+            assert word in first
+            assert escape_untrusted(usage(word), 200) in page.text
+            assert escape_untrusted(example_of(word), 200) in help_page(word).text
+            assert not check_message({"text": "x", "blocks": list(help_page(word).blocks)})
     for operation in OPERATIONS.values():
-        assert operation.summary in everything
+        assert operation.summary in str(help_page(operation.toolset).blocks)
+
+
+@pytest.mark.parametrize("example", EVERYDAY.values())
+def test_the_examples_of_help_can_be_typed(example: str) -> None:
+    """None of them is refused by the parser."""
+    parse_command(example.removeprefix("/vps "))
+
+
+def test_help_is_typed() -> None:
+    """The command itself is one."""
     assert parse_command("help").__class__.__name__ == "ShowHelp"
 
 
