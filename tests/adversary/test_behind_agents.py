@@ -221,7 +221,7 @@ async def test_while_slack_is_mute_nothing_waits_for_votes(tmp_path: Path) -> No
         world.slack.faults.fail_next("users.lookupByEmail", 1000, "internal_error")
         outcome = await ask(core, ALICES["setting: her address"](tmp_path))
         assert isinstance(outcome, Refused)
-        assert "Slack did not say whose account this is" in outcome.reason
+        assert "Slack did not return this account" in outcome.reason
 
 
 def _mcp(world: BotHarness) -> Any:

@@ -20,12 +20,12 @@ NAMED = {
     "alice@acme.example": "the account U0ALICE",
     " Alice@ACME.example": "the account U0ALICE",
     "slack:U0ALICE": "the account U0ALICE",
-    "alcie@acme.example": "nobody: Slack knows no active account by that name",
-    "slack:U0NONE": "nobody: Slack knows no account U0NONE",
-    "gus@acme.example": "nobody: that account is a guest's",
-    "slack:U0LEFT": "nobody: that account is deactivated",
-    "eve@rival.example": "nobody: ",
-    "local:alice": "nobody's account in Slack",
+    "alcie@acme.example": "no account: Slack knows no active account by that name",
+    "slack:U0NONE": "no account: Slack knows no account U0NONE",
+    "gus@acme.example": "no account: that account is a guest's",
+    "slack:U0LEFT": "no account: that account is deactivated",
+    "eve@rival.example": "no account: ",
+    "local:alice": "no account in Slack",
 }
 TOKENS = {"human": {"typo": "alcie@acme.example", "good": "carol@acme.example"}, "slack_user": {"left": "U0LEFT"}}
 
@@ -53,7 +53,7 @@ async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
             assert ("refused" in refusal) != bool(known.account)
         lines = await unresolved(settings, [check_humans], clock)
         findings = await check_humans(settings, clock)
-    assert [line.split(" is nobody")[0] for line in lines] == [
+    assert [line.split(" is no account")[0] for line in lines] == [
         "humans: slack:U0GUEST, set in VPSOPS_ACTOR,",
         "humans: alcie@acme.example, set in the token of typo in VPSOPS_HTTP_TOKENS_FILE,",
         "humans: slack:U0LEFT, set in the token of left in VPSOPS_HTTP_TOKENS_FILE,",

@@ -123,5 +123,5 @@ async def test_an_address_that_cannot_be_looked_up_means_no(tmp_path: Path) -> N
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, MAILED, Origin("mcp")))
         assert isinstance(outcome, Refused)
-        assert "did not say whose account" in outcome.reason
+        assert "did not return this account" in outcome.reason
         assert world.effects("reboot") == 0

@@ -227,5 +227,5 @@ async def test_a_card_of_another_workspace_decides_nothing(tmp_path: Path) -> No
         held = await core.gate.submit(Request("reboot", {"server": "web01"}, alice, origin, can_confirm=True))
         assert isinstance(held, Held)
         await world.slack.click("alice", await world.card(words="waiting for confirmation"), "vps:confirm")
-        await world.private("alice", "of another workspace")
+        await world.private("alice", "to another workspace")
         assert world.effects("reboot") == 0
