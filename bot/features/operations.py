@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -13,7 +14,12 @@ from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.ingress.interaction import Requester
-from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
+from vpsops.bot.messages.catalogue import (
+    backup_answer,
+    plans_table,
+    regions_table,
+    systems_table,
+)
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
 from vpsops.bot.messages.results import result_page
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page
@@ -112,7 +118,8 @@ async def outcome_post(ctx: BotContext, requester: Requester, request: Operation
             change = outcome.change
             return await card_note(ctx, requester, change, spoken=request.replace) if change else None
         case Done():
-            return result_post(outcome.result, OperationCall(request.operation, request.arguments))
+            call = OperationCall(request.operation, request.arguments)
+            return result_post(outcome.result, call, ctx.core.clock.now())
 
 
 def refusal(refused: Refused) -> Post:
@@ -128,7 +135,7 @@ async def _usage(ctx: BotContext, requester: Requester, request: OperationReques
     return usage_page(server.hostname, usage, OperationCall("status", arguments))
 
 
-def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
+def result_post(result: BaseModel | None, asked: OperationCall, now: datetime) -> Post:
     """Draw a read's result."""
     match result:
         case ServerList():
@@ -145,7 +152,8 @@ def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
             entry = OPERATIONS.get(asked.operation)
             return result_page(result, None if entry is not None and entry.secret else asked)
         case _:
-            return note("Done.")
+            post = backup_answer(result, now)
+            return shareable(post, asked) if post else note("Done.")
 
 
 async def card_note(ctx: BotContext, requester: Requester, change: Change, *, spoken: bool) -> Post | None:

@@ -1,11 +1,18 @@
-"""Tables of what can be ordered: plans, operating systems, regions."""
+"""Tables: what can be ordered (plans, operating systems, regions), and what a server has (backups)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from vpsops.bot.blocks.elements import Block, Post, context, header, plain, section
+from pydantic import BaseModel
+
+from vpsops.bot.blocks.elements import Block, Post, context, field_sections, header, plain, section
+from vpsops.bot.blocks.local_times import local_times
 from vpsops.bot.blocks.text import escape_untrusted
-from vpsops.core.common.text import monthly, one_line
+from vpsops.core.common.text import moment, monthly, one_line
+from vpsops.core.operations.families.backup_policy import ShownPolicy, policy_facts
+from vpsops.core.operations.families.backups import BackupList
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
+from vpsops.core.wayscloud.server_parts.backup_answers import Backup, BackupUsage
 
 ROWS = 60
 CELL = 60
@@ -40,6 +47,54 @@ def regions_table(regions: Sequence[Region], lacking: str = "") -> Post:
         for region in regions
     ]
     return _table("Regions", ("Code", "Name", "Country", "Note"), rows, lacking)
+
+
+def backup_answer(result: BaseModel | None, now: datetime) -> Post | None:
+    """Return the result of a read about backups; None for any other."""
+    match result:
+        case BackupList():
+            return _backups_table(result.backups, result.lacking or "")
+        case BackupUsage():
+            return _backup_usage(result)
+        case ShownPolicy():
+            return _policy_table(result, now)
+        case _:
+            return None
+
+
+def _backups_table(backups: Sequence[Backup], lacking: str = "") -> Post:
+    """Return a table of a server's backups, the youngest first."""
+    rows = [
+        (
+            backup.id,
+            moment(backup.started_at) if backup.started_at else "",
+            backup.status,
+            f"{backup.size_gb:g} GB" if backup.size_gb is not None else "",
+            moment(backup.expires_at) if backup.expires_at else "",
+        )
+        for backup in backups
+    ]
+    return _table("Backups", ("Id", "Made", "Status", "Size", "Kept until"), rows, lacking)
+
+
+def _backup_usage(usage: BackupUsage) -> Post:
+    """Return the space that a server's backups take."""
+    count = "not known" if usage.total_backups is None else str(usage.total_backups)
+    size = "not known" if usage.total_size_gb is None else f"{usage.total_size_gb:g} GB"
+    return _facts("Backup usage", (("Backups", count), ("Space", size)), ())
+
+
+def _policy_table(shown: ShownPolicy, now: datetime) -> Post:
+    """Return a server's backup policy, its times also in the reader's zone."""
+    if shown.policy is None:
+        return Post("There is no backup policy.", (section(plain("There is no backup policy.")),))
+    facts = [(fact.label, fact.value) for fact in policy_facts(shown.policy)]
+    return _facts("Backup policy", facts, local_times((value for _, value in facts), now))
+
+
+def _facts(title: str, facts: Sequence[tuple[str, str]], more: Sequence[Block]) -> Post:
+    text = "\n".join(escape_untrusted(f"{label}: {value}", 150) for label, value in facts)
+    return Post(f"{title}\n{text}", (header(title), *field_sections(facts), *more))
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], lacking: str) -> Post:

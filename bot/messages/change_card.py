@@ -21,6 +21,7 @@ from vpsops.bot.blocks.elements import (
     section,
 )
 from vpsops.bot.blocks.labels import action_label, change_title, state_label
+from vpsops.bot.blocks.local_times import local_times
 from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, moment, user_mention
 from vpsops.bot.protocol import action_ids
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
@@ -56,6 +57,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *_escalated(change, audience),
         *field_sections(_facts(change, now, usual)),
         *described(change.facts),
+        *local_times((fact.value for fact in change.facts), now),
         *_logins(change),
         *_quoted("Reason", change.reason),
         *_votes(change),

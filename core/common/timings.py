@@ -66,6 +66,7 @@ HOLD_OFF_RELATED_SECONDS: Final = 60.0  # a 429 from elsewhere, so soon after a 
 RETRY_AFTER_SAID_SECONDS: Final = 2 * DAY_SECONDS  # a longer one is not shown in seconds
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
 DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list describes in part; then as the list has them
+PROVIDER_DATE_SECONDS: Final = 60.0  # the date of something that was made may be so far from our clock
 PRICES_SECONDS: Final = 10.0  # to read the prices that a limit on money needs; what is not known then is refused
 SHARED_SECONDS: Final = 1.0  # an answer to people may be so much older than the question
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Self
 
 from vpsops.core.changes.scope import ServerFilter
-from vpsops.core.limits.tool_names import ALTERING, SECRET, TOOLS
+from vpsops.core.limits.tool_names import ALTERING, SECRET, TOOLS, USUAL
 from vpsops.core.policy.context import ServerPatterns
 
 IN_FORCE: Final = "[limits.mcp]"
@@ -77,6 +77,11 @@ class AccessScope:
                 return DeniedTool(narrowing.where, limit, value)
         return None
 
+    def or_usual(self) -> "AccessScope":
+        """Return this scope, with the usual toolsets alone where no place names toolsets or tools."""
+        named = any(place.toolsets or place.tools for place in self.narrowings)
+        return self if named else AccessScope((*self.narrowings, USUALLY))
+
     def allows(self, tool: str) -> bool:
         """Return whether a tool may be used."""
         return self.barred(tool) is None
@@ -93,6 +98,7 @@ class AccessScope:
 
 
 EVERYTHING = AccessScope()
+USUALLY = Restriction("the default", toolsets=frozenset(USUAL))
 
 
 def _any(patterns: frozenset[str], tool: str) -> bool:

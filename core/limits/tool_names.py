@@ -1,8 +1,12 @@
 """The names of MCP's tools and toolsets, which a file of limits may name; the front end's own tests hold them equal."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from vpsops.core.operations import OPERATIONS
+
+USUAL: Final = ("servers", "catalogue", "changes")
+"""The toolsets that are served where none is named: the others are for those who ask for them."""
 
 TOOLSETS: Mapping[str, tuple[str, ...]] = {
     **{

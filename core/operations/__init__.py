@@ -1,9 +1,11 @@
 """What the API can do, as data: one entry per operation, from which both front ends are derived."""
 
 from vpsops.core.operations.catalogue import CATALOGUE
+from vpsops.core.operations.families.backup_policy import BACKUP_POLICY
+from vpsops.core.operations.families.backups import BACKUPS
 from vpsops.core.operations.registry import Operation, OperationTable, Risk
 from vpsops.core.operations.servers import SERVERS
 
-OPERATIONS = OperationTable(SERVERS, CATALOGUE)
+OPERATIONS = OperationTable(SERVERS, CATALOGUE, BACKUPS, BACKUP_POLICY)
 
 __all__ = ["OPERATIONS", "Operation", "Risk"]

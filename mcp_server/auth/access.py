@@ -63,7 +63,7 @@ def narrow_callers(core: Core, flags: AccessScope, who: Callable[[Context], Call
 
     def narrowed(context: Context) -> Caller:
         caller, reach = who(context), core.policy.mcp_access.narrowed(flags)
-        return replace(caller, reach=reach.narrowed(caller.reach)) if reach.narrowings else caller
+        return replace(caller, reach=reach.narrowed(caller.reach).or_usual())
 
     return narrowed
 

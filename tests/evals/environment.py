@@ -18,6 +18,7 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.limits.access import EVERYTHING, AccessScope, Restriction
 from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.hardware.model import SimulatedServer
@@ -84,6 +85,8 @@ class Setting:
     """What people do meanwhile."""
     patience: float = 4.0
     key: str = KEY
+    toolsets: tuple[str, ...] = ()
+    """The toolsets that the server is started with, where they are not the usual ones."""
 
 
 @asynccontextmanager
@@ -99,7 +102,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
         return setting.answer or NO
 
     async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
-        server = build_server(core, ServerOptions(human=ANN, patience=setting.patience))
+        server = build_server(core, ServerOptions(human=ANN, patience=setting.patience, reach=_reach(setting)))
         info = t.Implementation(name="agent", version="1")
         may_ask = human if setting.answer else None
         async with Client(
@@ -110,6 +113,11 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
                 await setting.arrange(world)
             provider.simulator.faults.add(parse([dict(fault) for fault in setting.faults]))
             yield world
+
+
+def _reach(setting: Setting) -> AccessScope:
+    named = Restriction("--toolsets", toolsets=frozenset(setting.toolsets))
+    return AccessScope((named,)) if setting.toolsets else EVERYTHING
 
 
 def _settings(setting: Setting, provider: SimulatorHandle, directory: Path) -> Settings:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.evals.scenario import Scenario
+from tests.evals.scenarios.backups import BACKUP_SCENARIOS
 from tests.evals.scenarios.changing import CHANGING
 from tests.evals.scenarios.failing import FAILING
 from tests.evals.scenarios.finding import FINDING
@@ -10,4 +11,12 @@ from tests.evals.scenarios.hostile import HOSTILE
 from tests.evals.scenarios.refusing import REFUSING
 from tests.evals.scenarios.waiting import WAITING
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (*FINDING, *CHANGING, *WAITING, *REFUSING, *HOSTILE, *FAILING)
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    *FINDING,
+    *CHANGING,
+    *BACKUP_SCENARIOS,
+    *WAITING,
+    *REFUSING,
+    *HOSTILE,
+    *FAILING,
+)

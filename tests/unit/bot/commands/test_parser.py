@@ -181,7 +181,7 @@ def test_the_commands_it_may_have_been_keep_what_followed() -> None:
     assert near("re web01")[:2] == ("reboot web01", "regions web01")
     assert near("web01") == ("show web01",)
     assert near("pause web01") == ("pause because web01",)
-    assert near("delete web01") == ()
+    assert near("destroy web01") == ()
 
 
 @given(st.sampled_from(sorted(COMMANDS)), st.integers(0, 11), st.text("abcdefgh-", max_size=1), st.text(max_size=80))
@@ -199,7 +199,7 @@ NAME = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4}){0,3}(\.[a-z]{2,6}){0,2
 DASH = st.sampled_from("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
 QUOTE = st.sampled_from(["\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb", '""', "``", ("", "")])
 GAP = st.sampled_from([" ", "  ", "\u00a0", "\t", " \u200b"])
-SERVERS = sorted(word for word, name in OPERATION_OF.items() if OPERATIONS[name].takes_server)
+SERVERS = sorted(word for word, name in OPERATION_OF.items() if OPERATIONS[name].takes_only_server)
 
 
 @given(st.sampled_from(SERVERS), NAME, DASH, QUOTE, GAP, st.booleans())

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fakes.clock import START
 from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import HOSTILE, change
 from tests.unit.bot.messages.test_change_card import assert_safe
@@ -166,8 +167,8 @@ def test_a_catalogue_that_is_not_whole_says_so(listing: Plans | OsTemplates | Re
     """In Slack as in MCP; a complete one has no such note."""
     words = "20 of 45 are listed"
     asked = OperationCall("plans", {})
-    assert words not in str(result_post(listing, asked).blocks)
-    assert words in str(result_post(listing.without(words), asked).blocks)
+    assert words not in str(result_post(listing, asked, START).blocks)
+    assert words in str(result_post(listing.without(words), asked, START).blocks)
 
 
 def test_a_message_without_its_table_says_the_same() -> None:

@@ -14,7 +14,7 @@ from openapi_schema_validator import OAS32Validator
 from tests.unit.mcp_server.harness import ANN, client_of
 from tests.unit.mcp_server.tools.tool_snapshots import DIRECTORY, all_tools, as_text
 from vpsops.core.app import Core
-from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.mcp_server.tools.definitions import operation_tools
 
@@ -22,9 +22,8 @@ TOOLS = all_tools()
 
 
 def test_there_is_one_tool_for_each_operation() -> None:
-    """Ten tools, in the registry's order."""
+    """In the registry's order."""
     assert [tool.name for tool in operation_tools()] == [f"vps_{name}" for name in OPERATIONS]
-    assert len(OPERATIONS) == 10
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
@@ -64,14 +63,16 @@ def test_no_tool_and_no_argument_approves() -> None:
 
 
 def test_what_disrupts_is_marked() -> None:
-    """Stop and reboot are destructive, start and create are not, reads are read-only."""
+    """What disrupts or destroys is destructive, start and create are not, reads are read-only."""
     hints = {tool.name: tool.annotations for tool in operation_tools()}
     destructive = {name for name, hint in hints.items() if hint is not None and hint.destructive_hint}
     repeatable = {name for name, hint in hints.items() if hint is not None and hint.idempotent_hint}
     reads = {f"vps_{name}" for name, operation in OPERATIONS.items() if operation.reads}
-    assert destructive == {"vps_stop", "vps_reboot"}
+    harmful = {name for name, operation in OPERATIONS.items() if operation.risk in {Risk.DISRUPTIVE, Risk.DESTRUCTIVE}}
+    assert destructive == {f"vps_{name}" for name in harmful} >= {"vps_stop", "vps_reboot", "vps_backup_restore"}
     assert {name for name, hint in hints.items() if hint is not None and hint.read_only_hint} == reads
-    assert repeatable == reads | {"vps_start", "vps_stop"}
+    assert repeatable == reads | {f"vps_{name}" for name, operation in OPERATIONS.items() if operation.idempotent}
+    assert {"vps_start", "vps_stop"} <= repeatable
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)

@@ -25,7 +25,7 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import AccessScope, Restriction
-from vpsops.core.limits.tool_names import ALTERING, TOOLS
+from vpsops.core.limits.tool_names import ALTERING, SECRET, TOOLS, USUAL
 from vpsops.mcp_server.auth.access import add_flags, reach_from_flags
 from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, verified_token_from
 from vpsops.mcp_server.auth.static_tokens import read_tokens
@@ -36,6 +36,7 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANGES = {tool for tool, toolset in TOOLS.items() if toolset == "changes"}
 CATALOGUE = {"vps_plans", "vps_os_templates", "vps_regions"}
+SERVED = {tool for tool, toolset in TOOLS.items() if toolset in USUAL}
 NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 
 
@@ -77,8 +78,8 @@ def test_the_core_knows_the_tools_by_their_names() -> None:
 
 
 NARROW = [
-    ("[limits.mcp]\nread_only = true\n", (), set(TOOLS) - ALTERING, "read_only (true)"),
-    ("", ("--read-only",), set(TOOLS) - ALTERING, "read_only (true)"),
+    ("[limits.mcp]\nread_only = true\n", (), SERVED - ALTERING, "read_only (true)"),
+    ("", ("--read-only",), SERVED - ALTERING, "read_only (true)"),
     ('[limits.mcp]\ntoolsets = "catalogue"\n', (), CATALOGUE, "toolsets (catalogue)"),
     ("", ("--toolsets", "catalogue, changes"), CATALOGUE | CHANGES, "toolsets (cat"),
     ("", ("--tools", "vps_l*,vps_get"), {"vps_list", "vps_get"}, "tools (vps_get, vps_l*)"),
@@ -99,7 +100,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
 ) -> None:
     """The refusal names the limit, its value and its place, has an id and is on record; the list never varies."""
     options = ServerOptions(human=ANN, reach=flags(*words))
-    left = {tool for tool in TOOLS if not tool.startswith(("vps_st", "vps_re"))} if left is None else left
+    left = {tool for tool in SERVED if not tool.startswith(("vps_st", "vps_re"))} if left is None else left
     async with limited(settings, tmp_path, written) as core, client_of(core, era, Human(), options) as client:
         assert await listed(client) == left
         for name in set(TOOLS) - left:
@@ -196,8 +197,8 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
         http_client(site.url, ERAS[1], BOB_TOKEN) as bob,
         http_client(site.url, ERAS[1], ANN_TOKEN) as ann,
     ):
-        assert await listed(bob) == set(TOOLS) - CATALOGUE - CHANGES
-        assert await listed(ann) == set(TOOLS)
+        assert await listed(bob) == SERVED - CATALOGUE - CHANGES
+        assert await listed(ann) == SERVED
         assert "this token's toolsets (servers)" in text(await bob.call_tool("vps_plans", {}))
         assert "db01" in text(await ann.call_tool("vps_list", {}))
         assert "db01" not in text(await bob.call_tool("vps_list", {}))
@@ -208,7 +209,7 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
 @pytest.mark.parametrize(
     ("written", "answer"),
     [
-        ('toolsets = ["x"]', "token 2: toolsets: unknown toolset x. There are servers, catalogue, changes"),
+        ('toolsets = ["x"]', "token 2: toolsets: unknown toolset x. There are servers, catalogue, backups, changes"),
         ('servers = ["[z-a]"]', "token 2: servers: [z-a] has a range that runs backwards"),
     ],
 )
@@ -228,7 +229,7 @@ def test_scopes_of_an_access_token_narrow_its_toolsets() -> None:
     some = verified_token_from({**claims, "scope": "vps:write vps:catalogue vps:changes other"}, trust).caller
     every = verified_token_from({**claims, "scope": "vps:write"}, trust).caller
     assert set(some.reach.tools) == CATALOGUE | CHANGES
-    assert set(every.reach.tools) == set(TOOLS)
+    assert set(every.reach.tools) == set(TOOLS) - SECRET
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Restri
     reply = responder.answer_message(snapshot, json.dumps(asked).encode(), responder.Handover())
     assert reply is not None
     tools = json.loads(reply)["result"]["tools"]
-    assert tuple(tool["name"] for tool in tools) == reach.tools
+    assert {tool["name"] for tool in tools} == set(reach.or_usual().tools)
     async with client_of(core, ERAS[1], None, ServerOptions(reach=reach)) as client:
         results = (await client.list_tools()).tools
     assert tools == [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in results]

@@ -1,0 +1,285 @@
+"""The operations on backups: list them, their space, where to fetch one; make, delete and restore one."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import moment
+from vpsops.core.common.timings import Pace
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.facts import UNKNOWN, Fact
+from vpsops.core.operations.families.backup_lookup import (
+    LATEST,
+    BackupArguments,
+    find_backup,
+    inspect_create,
+    inspect_delete,
+    inspect_restore,
+    made_text,
+    size_text,
+    youngest_first,
+)
+from vpsops.core.operations.registry import Operation, Risk, ServerArguments
+from vpsops.core.operations.strategies import LiveState, Precheck
+from vpsops.core.operations.target import Target
+from vpsops.core.wayscloud.answers.models import AcceptedOperation, Server
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.send_hook import SendHook
+from vpsops.core.wayscloud.server_parts.backup_answers import Backup, BackupUsage
+
+TOOLSET: Final = "backups"
+
+
+class BackupList(BaseModel):
+    """A server's backups, the youngest first; `lacking` says what of the list is not known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    backups: list[Backup]
+    total: int
+    lacking: str | None = None
+
+
+class BackupAddress(BaseModel):
+    """Where a backup can be fetched, by anyone who has the address."""
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str
+    expires_at: datetime | None = None
+
+
+def _of(server: Server | None) -> Server:
+    if server is None:
+        raise InvalidInputError("A backup belongs to a server.", hint="Name the server.")
+    return server
+
+
+# Preconditions: read at the request, and again just before the sending.
+
+
+async def _check_create(api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
+    """Read the list that shows whether the backup was made, so that none is asked for where there are none."""
+    listed = await api.backups.list_backups(_of(server).id)
+    under_way = next((backup for backup in listed if backup.status == "creating"), None)
+    if under_way is not None:
+        raise InvalidInputError(
+            f"A backup of {_of(server).hostname} is being made already ({under_way.id}, since {made_text(under_way)}).",
+            hint="Wait until it is complete.",
+        )
+    latest = next(iter(youngest_first(listed)), None)
+    return Precheck(details=None if latest is None else _Details(backup=latest, others=""))
+
+
+async def _check_delete(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
+    return await _resolved(api, cast("BackupArguments", arguments), _of(server))
+
+
+async def _check_restore(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
+    """Find the backup, whole, of a server that is off."""
+    stopped = _of(server)
+    checked = await _resolved(api, cast("BackupArguments", arguments), stopped)
+    backup = cast("_Details", checked.details).backup
+    if not backup.complete:
+        raise InvalidInputError(
+            f"The backup {backup.id} is {backup.status}.", hint="Only a complete one can be restored."
+        )
+    if not stopped.off:
+        raise InvalidInputError(
+            f"{stopped.hostname} is {stopped.state}; a backup can only be restored to a stopped server.",
+            hint=f"Stop it first, as a change of its own (/vps stop {stopped.hostname}); then ask again.",
+        )
+    return checked
+
+
+class _Details(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    backup: Backup
+    others: str
+
+
+async def _resolved(api: Wayscloud, arguments: BackupArguments, server: Server) -> Precheck:
+    backup, listed = await find_backup(api, server, arguments.backup)
+    others = [other for other in listed if other.complete and other.id != backup.id]
+    left = "there are others" if others else "none: this is the last" if listed.complete else UNKNOWN
+    resolved = arguments.model_copy(update={"server": server.id, "backup": backup.id})
+    return Precheck(details=_Details(backup=backup, others=left), arguments=resolved)
+
+
+# Facts.
+
+
+def _describe_create(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    """Show the latest backup: a newer one makes the question another one, and is none that a request made."""
+    if live.details is None:
+        return (Fact(LATEST, "none"),)
+    backup = cast("_Details", live.details).backup
+    return (Fact(LATEST, f"{backup.id}, made {made_text(backup)}"),)
+
+
+def _described(live: LiveState) -> tuple[Fact, ...]:
+    backup = cast("_Details", live.details).backup
+    return Fact("Backup", backup.id), Fact("Made", made_text(backup)), Fact("Size", size_text(backup))
+
+
+def _describe_delete(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    details = cast("_Details", live.details)
+    kept = moment(details.backup.expires_at) if details.backup.expires_at else UNKNOWN
+    return (
+        *_described(live),
+        Fact("Would be kept until", kept),
+        Fact("Other complete backups", details.others),
+        Fact("Lost", "this copy, for good"),
+    )
+
+
+def _describe_restore(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    backup = cast("_Details", live.details).backup
+    since = made_text(backup) if backup.started_at else f"it was made ({UNKNOWN})"
+    return (
+        *_described(live),
+        Fact("Lost", f"all written since {since}"),
+        Fact("Snapshots", f"whether they stay is {UNKNOWN}"),
+        Fact("Afterwards", "the server is stopped, and has to be started"),
+    )
+
+
+def _typed(arguments: Mapping[str, Json], target: Target) -> str:
+    return f"{target.hostname} {arguments.get('backup', '')}".strip()
+
+
+async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> BackupList:
+    listed = await api.backups.list_backups(cast("ServerArguments", arguments).server)
+    total = max(listed.total or 0, len(listed) + len(listed.unreadable))
+    return BackupList(backups=youngest_first(listed), total=total, lacking=f"{listed.lack}." if listed.lack else None)
+
+
+async def _usage(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> BackupUsage:
+    return await api.backups.backup_usage(cast("ServerArguments", arguments).server)
+
+
+async def _download(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> BackupAddress:
+    asked = cast("BackupArguments", arguments)
+    server = await api.get_server(asked.server)
+    backup, _listed = await find_backup(api, server, asked.backup)
+    download = await api.backups.download_backup(server.id, backup.id)
+    return BackupAddress(address=download.url.get_secret_value(), expires_at=download.expires_at)
+
+
+async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Backup:
+    return await api.backups.create_backup(cast("ServerArguments", arguments).server, departure=departure)
+
+
+async def _delete(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
+    asked = cast("BackupArguments", arguments)
+    return await api.backups.delete_backup(asked.server, asked.backup, departure=departure)
+
+
+async def _restore(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
+    asked = cast("BackupArguments", arguments)
+    return await api.backups.restore_backup(asked.server, asked.backup, departure=departure)
+
+
+LOOK: Final = "Read vps_backups before asking again."
+
+BACKUPS: Final = (
+    Operation(
+        name="backup_download",
+        command="backup-download",
+        toolset=TOOLSET,
+        summary="Get the address of a backup, which opens it to anyone who has it.",
+        guidance="Get a backup's address, a secret: only for your human, if allowed at all.",
+        risk=Risk.READ,
+        arguments=BackupArguments,
+        result=BackupAddress,
+        run=_download,
+        secret=True,
+    ),
+    Operation(
+        name="backups",
+        toolset=TOOLSET,
+        summary="List a server's backups.",
+        guidance="List a server's backups.",
+        risk=Risk.READ,
+        arguments=ServerArguments,
+        result=BackupList,
+        run=_list,
+    ),
+    Operation(
+        name="backup_usage",
+        command="backup-usage",
+        toolset=TOOLSET,
+        summary="Show the space that a server's backups take.",
+        guidance="Show the space of a server's backups.",
+        risk=Risk.READ,
+        arguments=ServerArguments,
+        result=BackupUsage,
+        run=_usage,
+    ),
+    Operation(
+        name="backup_create",
+        command="backup-create",
+        toolset=TOOLSET,
+        summary="Back a server up now.",
+        guidance="Back a server up. A human must agree.",
+        risk=Risk.CHANGE,
+        arguments=ServerArguments,
+        result=Backup,
+        run=_create,
+        effect="The server's disk is copied off-site, in the background. The copy takes space until it expires.",
+        check=_check_create,
+        describe=_describe_create,
+        inspect=inspect_create,
+        pace=Pace.LONG,
+        outcomes=("It was made", "It was not made"),
+        done="The backup of {hostname} is complete.",
+        advice=LOOK,
+    ),
+    Operation(
+        name="backup_delete",
+        command="backup-delete",
+        toolset=TOOLSET,
+        summary="Delete a backup for good.",
+        guidance="Delete a backup for good. A human must approve.",
+        risk=Risk.DESTRUCTIVE,
+        arguments=BackupArguments,
+        result=AcceptedOperation,
+        run=_delete,
+        effect="The copy is gone for good; the server stays as it is.",
+        check=_check_delete,
+        describe=_describe_delete,
+        inspect=inspect_delete,
+        removes=True,
+        typed_name=_typed,
+        idempotent=True,
+        outcomes=("It was deleted", "It was not deleted"),
+        done="The backup of {hostname} is deleted.",
+        advice=LOOK,
+    ),
+    Operation(
+        name="backup_restore",
+        command="backup-restore",
+        toolset=TOOLSET,
+        summary="Replace a stopped server's disk by a backup.",
+        guidance="Replace a stopped server's disk by a backup; later data is lost. A human must approve.",
+        risk=Risk.DESTRUCTIVE,
+        arguments=BackupArguments,
+        result=AcceptedOperation,
+        run=_restore,
+        effect="The server's disk is replaced by the copy; what was written after it is lost.",
+        check=_check_restore,
+        describe=_describe_restore,
+        inspect=inspect_restore,
+        pace=Pace.LONG,
+        typed_name=_typed,
+        fits=lambda server: server.off,
+        outcomes=("It was restored", "It was not restored"),
+        done="The backup is restored; {hostname} can be started.",
+        advice="Do not ask again by yourself. Read vps_get, then ask your human.",
+    ),
+)
