@@ -24,6 +24,7 @@ from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
+COPIES = '[limits.mcp]\ntoolsets = ["servers", "changes", "copies"]\n'
 BY_NAME = {operation.name: operation for operation in MADE_UP}
 RULES = """
 [[rule]]
@@ -90,7 +91,7 @@ async def copy_of(world: BotHarness, hostname: str) -> tuple[str, str]:
 
 async def test_nested(tmp_path: Path) -> None:
     """Of something that a server has: both arguments stay, are shown, and the end is read by a call of its own."""
-    async with playing(tmp_path) as (world, core):
+    async with playing(tmp_path, COPIES) as (world, core):
         first, second = (await copy_of(world, "web01"))[1], (await copy_of(world, "web01"))[1]
         before, after = await in_slack(world, f"drop web01 {first}")
         assert "Copy" in before
