@@ -18,6 +18,7 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
+from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.operations.server_lookup import find_server
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
@@ -61,9 +62,12 @@ async def in_slack(world: BotHarness, words: str) -> tuple[str, str]:
     return message_words(card), message_words(done)
 
 
+EVERY_TOOL = AccessScope((Restriction("--tools", tools=frozenset({"vps_*"})),))
+
+
 def patient_client(core: Core, human: Human) -> Client:
     """Return a client that waits for the account of its human to be looked up."""
-    server = build_server(core, ServerOptions(human=ANN, patience=1.0))
+    server = build_server(core, ServerOptions(human=ANN, patience=1.0, reach=EVERY_TOOL))
     return Client(server, mode="2026-07-28", elicitation_callback=human, read_timeout_seconds=60)
 
 

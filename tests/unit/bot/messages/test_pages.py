@@ -143,7 +143,8 @@ def test_help_begins_with_five_examples_then_groups_then_one_command() -> None:
         for word in words:
             assert word in first
             assert escape_untrusted(usage(word), 200) in page.text
-            assert escape_untrusted(example_of(word), 200) in help_page(word).text
+            if word not in groups:  # a group explains the command of its name
+                assert escape_untrusted(example_of(word), 200) in help_page(word).text
             assert not check_message({"text": "x", "blocks": list(help_page(word).blocks)})
     for operation in OPERATIONS.values():
         assert operation.summary in str(help_page(operation.toolset).blocks)
