@@ -23,7 +23,7 @@ async def read_account(
 
     Texts about it may name the servers in `named`, and none without it.
     """
-    if not operation.makes_server or not limits.about_creates:
+    if not operation.billed or not limits.about_creates:
         return None
     listed = await api.list_servers()
     if limits.max_monthly_spend is None:

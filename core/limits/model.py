@@ -128,11 +128,15 @@ class AccountSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCreate:
-    """A create that is requested, in progress or just done; `server` is the id of its server, once that is known."""
+    """A create, or a move to a larger plan, that is requested, in progress or just done.
+
+    `server` is the id of its server, once that is known; `enlarges` says that the server is there already.
+    """
 
     hostname: str
     plan: str
     server: str = ""
+    enlarges: bool = False
 
 
 def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
@@ -143,7 +147,7 @@ def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
     if not account.complete:
         return Exceeded("max_servers", value, "the provider's list is not complete, so they cannot be counted.", WAIT)
     live = sum(not is_gone(server.status) for server in account.servers)
-    coming = sum(not account.has(create) for create in creates)
+    coming = sum(not account.has(create) for create in creates if not create.enlarges)
     if live + coming <= limits.max_servers:
         return None
     why = f"there are {live} servers, and {coming} would be made."
@@ -151,15 +155,16 @@ def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
 
 
 def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
-    """Return the limit that the monthly price of the servers and of the creates among `creates` exceeds, or None."""
+    """Return the limit that the monthly price of the servers, with all that `creates` add, exceeds, or None."""
     if limits.max_monthly_spend is None:
         return None
     value = _spend(limits)
     if not account.complete:
         return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
     live = [server for server in account.servers if not is_gone(server.status)]
-    prices = [(account.name(item.id, item.hostname), *_price(item, account.plans)) for item in live]
-    missing = [create for create in creates if not account.has(create)]
+    planned = list(creates)
+    prices = [(account.name(item.id, item.hostname), *_dearest(item, account.plans, planned)) for item in live]
+    missing = [create for create in planned if not create.enlarges and not account.has(create)]
     prices += [(account.name(item.server, item.hostname), *_plan_price(item.plan, account.plans)) for item in missing]
     doubt = _doubt(limits, prices)
     if doubt:
@@ -202,6 +207,18 @@ def _doubt(limits: Limits, prices: Sequence[tuple[str, float | None, str]]) -> s
     if len(currencies) > 1:
         return f"the prices are in {' and '.join(currencies)}, which do not add up."
     return ""
+
+
+def _dearest(server: Server, plans: Sequence[Plan], planned: Sequence[PlannedCreate]) -> tuple[float | None, str]:
+    """Return the price of a server, or of the plan it moves to where that is dearer; unknown where either is."""
+    price, currency = _price(server, plans)
+    for move in planned:
+        if move.enlarges and move.server == server.id:
+            other, code = _plan_price(move.plan, plans)
+            if price is None or other is None or (currency and code and code != currency):
+                return None, ""
+            price, currency = max(price, other), currency or code
+    return price, currency
 
 
 def _price(server: Server, plans: Sequence[Plan]) -> tuple[float | None, str]:

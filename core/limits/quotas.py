@@ -28,7 +28,7 @@ from vpsops.core.limits.model import (
     too_often,
 )
 from vpsops.core.operations.target import Target
-from vpsops.core.operations.traits import is_documented, makers_of_servers, makes_server
+from vpsops.core.operations.traits import is_documented, makes_server
 from vpsops.core.policy.context import BILLED
 from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
@@ -52,9 +52,9 @@ def check_stored(
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
     _check_counted(limits, change, account)
-    if account is not None and makes_server(change.operation):
+    if account is not None and change.operation in BILLED:
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
-        _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
+        _raise(_exceeded(limits, change, account, open_ones))
 
 
 def check_agreed(connection: Connection, limits: Limits, change: Change, target: Target | None = None) -> None:
@@ -81,14 +81,22 @@ def check_sending(
     What only waits for people does not count here: it was counted when it was stored, and may never leave.
     """
     _check_counted(limits, change, account)
-    if account is not None and makes_server(change.operation):
+    if account is not None and change.operation in BILLED:
         left = _creates(connection, _under_way(), now)
-        _raise(too_many(limits, account, left) or too_dear(limits, account, left))
+        _raise(_exceeded(limits, change, account, left))
+
+
+def _exceeded(
+    limits: Limits, change: Change, account: AccountSnapshot, planned: list[PlannedCreate]
+) -> Exceeded | None:
+    """Return the limit that the account with these changes exceeds; only a new server counts against a number."""
+    too_many_servers = too_many(limits, account, planned) if makes_server(change.operation) else None
+    return too_many_servers or too_dear(limits, account, planned)
 
 
 def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | None) -> None:
     """Raise `LimitReachedError` for a limit that was set after the account was read, so that nothing was counted."""
-    if limits.about_creates and makes_server(change.operation) and account is None:
+    if limits.about_creates and change.operation in BILLED and account is None:
         name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
         why = "it was set a moment ago, and the servers were not counted for it."
         raise LimitReachedError(Exceeded(name, "new", why, "Ask again."))
@@ -114,17 +122,19 @@ def _asked_at(connection: Connection, change: Change, now: datetime) -> list[flo
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:
-    """Return creates, with those that succeeded so recently that the list may not show their server yet.
+    """Return billed changes, with those that succeeded so recently that the list may not show their server yet.
 
     One that cannot be read counts as one of unknown name and plan.
     """
     done = sa.and_(CHANGES.c.state == State.SUCCEEDED.value, CHANGES.c.updated_at > now.timestamp() - APPEARING)
-    columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
-    query = sa.select(*columns).where(CHANGES.c.operation.in_(makers_of_servers()), sa.or_(where, done))
+    columns = (CHANGES.c.id, CHANGES.c.operation, CHANGES.c.arguments, CHANGES.c.target, CHANGES.c.result)
+    query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
     creates = rows.read(connection, query, CHANGES.c.id, _create)
-    return creates.rows + [PlannedCreate("", "", "") for _ in creates.unreadable]
+    return creates.rows + [PlannedCreate("", "") for _ in creates.unreadable]
 
 
 def _create(row: sa.RowMapping) -> PlannedCreate:
     target = target_of(row["target"])
+    if not makes_server(row["operation"]):
+        return PlannedCreate(target.hostname, str(row["arguments"]["plan"]), target.id, enlarges=True)
     return PlannedCreate(target.hostname, target.plan, str(row["result"].get("id", "")))

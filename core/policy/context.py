@@ -14,9 +14,8 @@ from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import canonical_region
 
-BILLED = frozenset(
-    name for name, operation in OPERATIONS.items() if operation.billed
-)  # operations with a price; the others have none, which is not an unknown one
+BILLED = frozenset(name for name, operation in OPERATIONS.items() if operation.billed)
+"""Operations with a price; the others have none, which is not an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 
-CHECK: Final = "Say what a change would do, who must agree, what forbids it. Asks nobody."
+CHECK: Final = "Preview a change: effect, who must agree, what forbids it."
 CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if not operation.reads]
 
 
@@ -38,6 +38,7 @@ class CheckArguments(Arguments):
     operation: Annotated[str, Field(json_schema_extra={"enum": CHANGES})]
     server: Annotated[str, Field(max_length=300)] = ""
     hostname: str = ""
+    name: str = ""
     plan: str = ""
     region: str = ""
     os_template: str = ""

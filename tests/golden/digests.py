@@ -16,6 +16,8 @@ from vpsops.core.continuity.anchors import signature
 from vpsops.core.identity.accounts import key_of
 from vpsops.core.messaging.subscriptions import subscription_id
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.families.lifecycle import Loss, RenameArguments, Resize, ResizeArguments
 from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.strategies import Precheck
 from vpsops.core.operations.target import Target
@@ -38,6 +40,11 @@ CREATE: Final = Preview(
     target=Target(id="", hostname="web09.example.com", region="oslo", plan="vps-4gb-2cpu"),
     cost="199 NOK a month",
 )
+CHECKED: Final[Mapping[str, tuple[Arguments, object]]] = {
+    "delete": (ServerArguments(server="srv-1"), Loss("199 NOK a month", "none")),
+    "rename": (RenameArguments(server="srv-1", name="Web, main"), None),
+    "resize": (ResizeArguments(server="srv-1", plan="vps-8gb-4cpu"), Resize(None, None, None)),
+}
 RECORDS: Final[tuple[tuple[float, str, str | None, Mapping[str, Json]], ...]] = (
     (1798880400.25, "requested", "chg_0123456789ab", {"actor": {"kind": "person", "id": "U1"}, "arguments": {}}),
     (1798880401.0, "approved", "chg_0123456789ab", {"reason": "Grüße \U0001f680", "votes": [1, None, True]}),
@@ -70,24 +77,27 @@ def values(_folder: Path) -> Mapping[str, Json]:
 def _digests() -> Mapping[str, str]:
     results = {"create": CREATE.digest(POLICY)}
     for name in (name for name, operation in OPERATIONS.items() if not operation.reads and name in STATES):
-        server = Server.model_validate(
-            {
-                "id": "srv-1",
-                "hostname": "web01.example.com",
-                "status": STATES[name],
-                "region": "oslo",
-                "plan": "vps-4gb-2cpu",
-                "ipv4": "185.35.202.45",
-                "os_template": "debian-12",
-            }
-        )
-        results[name] = previewed(OPERATIONS[name], ServerArguments(server=server.id), server, Precheck()).digest(
-            POLICY
-        )
+        on = ServerArguments(server="srv-1")
+        results[name] = previewed(OPERATIONS[name], on, _server(STATES[name]), Precheck()).digest(POLICY)
+    for name, (arguments, details) in CHECKED.items():
+        seen = previewed(OPERATIONS[name], arguments, _server("running"), Precheck(details=details))
+        results[name] = seen.digest(POLICY)
     old = Target("srv-1", "web01.example.com", "running", "oslo", "185.35.202.45", "vps-4gb-2cpu")
     results["reboot, stored before changes had a system"] = digest_of("reboot", {"server": "srv-1"}, old, [""], "p1")
     unchecked = [name for name, operation in OPERATIONS.items() if not operation.reads and name not in results]
     return results | dict.fromkeys(unchecked, "an operation without a golden digest")
+
+
+def _server(status: str) -> Server:
+    return Server(
+        id="srv-1",
+        hostname="web01.example.com",
+        status=status,
+        region="oslo",
+        plan="vps-4gb-2cpu",
+        ipv4="185.35.202.45",
+        os_template="debian-12",
+    )
 
 
 def _chain() -> Sequence[Mapping[str, str]]:

@@ -22,10 +22,16 @@ BESIDE = {
     "core/policy_register/file_text.py",
     "core/policy_register/force.py",  # hands on what was loaded
     "core/policy_register/humans.py",  # what `policy explain` says of people
+    "core/policy/rights.py",  # asks the policy
     "core/wayscloud/answers/field_names.py",  # tables of names
     "core/wayscloud/answers/errors.py",
     "core/wayscloud/answers/models.py",
     "core/wayscloud/requests/endpoints.py",
+    "core/wayscloud/server_parts/backup_answers.py",
+    "core/wayscloud/server_parts/backups.py",
+    "core/wayscloud/server_parts/part_calls.py",
+    "core/wayscloud/server_parts/snapshot_answers.py",
+    "core/wayscloud/server_parts/snapshots.py",
 }
 
 

@@ -172,7 +172,7 @@ def _arguments(stage: Stage, operation: Operation, hostname: str, server: Simula
         ArgumentKind.SNAPSHOT: PART,
         ArgumentKind.BACKUP: PART,
         ArgumentKind.NAME: "second",
-        ArgumentKind.TEXT: "Another name",
+        ArgumentKind.TEXT: f"Text for {hostname}",
         ArgumentKind.NUMBER: 14,
         ArgumentKind.SCHEDULE: "03:00",
     }

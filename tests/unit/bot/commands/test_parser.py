@@ -150,7 +150,7 @@ def test_a_reason_is_kept_in_the_askers_words(text: str, reason: str) -> None:
         "pause web01",
         "resume web01",
         "web01",
-        "delete web01",
+        "destroy web01",
         "reboot;stop web01",
     ],
 )
@@ -178,7 +178,7 @@ def test_the_commands_it_may_have_been_keep_what_followed() -> None:
     """Each is the text that was typed, to the letter, with another first word; nothing is run before a press."""
     assert near("rebot web01 because &lt;b&gt; \u201cx\u201d")[0] == "reboot web01 because &lt;b&gt; \u201cx\u201d"
     assert near("  sta   web01") == ("status   web01", "start   web01")
-    assert near("re web01")[:2] == ("reboot web01", "regions web01")
+    assert near("re web01")[:2] == ("reboot web01", "rename web01")
     assert near("web01") == ("show web01",)
     assert near("pause web01") == ("pause because web01",)
     assert near("destroy web01") == ()

@@ -180,7 +180,7 @@ def test_a_workspace_that_lost_its_channel_approves_nothing() -> None:
 
 
 def test_what_this_process_cannot_run_is_left_to_who_sends_it() -> None:
-    assert noted(recheck(), operation="resize") == ""
+    assert noted(recheck(), operation="teleport") == ""
     assert "No rule allows it" in noted(recheck())
 
 

@@ -95,13 +95,24 @@ def test_a_decision_of_somebody_who_may_not_is_kept_with_its_id(team: str, more:
 
 
 def test_every_operation_that_alters_says_what_it_is_and_when_it_is_done() -> None:
-    """These four, each with an end that can be seen; reads have none, and no effect."""
+    """These, each with an end that can be seen; reads have none, and no effect."""
     altering = {name: operation for name, operation in OPERATIONS.items() if not operation.reads}
     assert {name: operation.risk.value for name, operation in altering.items()} == {
         "create": "change",
         "start": "change",
         "stop": "disruptive",
         "reboot": "disruptive",
+        "delete": "destructive",
+        "rename": "change",
+        "resize": "disruptive",
+        "backup_create": "change",
+        "backup_delete": "destructive",
+        "backup_restore": "destructive",
+        "backup_policy_set": "change",
+        "backup_policy_remove": "disruptive",
     }
-    assert all(operation.settled is not None and operation.effect for operation in altering.values())
-    assert all(operation.settled is None for operation in OPERATIONS.values() if operation.reads)
+    assert all(operation.effect for operation in altering.values())
+    assert all(operation.settled or operation.inspect or operation.removes for operation in altering.values())
+    assert all(
+        operation.settled is None and operation.inspect is None for operation in OPERATIONS.values() if operation.reads
+    )

@@ -28,7 +28,7 @@ from vpsops.core.storage.capability import Capability
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, PROCESSES
 
-NEWER = Capability(claims.own_capability().format, claims.own_capability().operations | {"resize"})
+NEWER = Capability(claims.own_capability().format, claims.own_capability().operations | {"teleport"})
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def foreign(state: State, **more: Any) -> Change:
-    return change("resize", state, id="chg_new", **more)
+    return change("teleport", state, id="chg_new", **more)
 
 
 async def has(database: Database, *changes: Change, format_: int = 1) -> None:
@@ -164,7 +164,7 @@ async def test_what_a_newer_version_sent_is_watched_by_it(database: Database) ->
     assert not await is_outranked_by(database, "slack-9-newer")
     await beats(database, "slack-9-newer", NEWER)
     assert await is_outranked_by(database, "slack-9-newer")
-    await beats(database, "slack-9-other", Capability(1, frozenset({"resize"})))
+    await beats(database, "slack-9-other", Capability(1, frozenset({"teleport"})))
     assert not await is_outranked_by(database, "slack-9-other")
 
 

@@ -209,7 +209,10 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
 @pytest.mark.parametrize(
     ("written", "answer"),
     [
-        ('toolsets = ["x"]', "token 2: toolsets: unknown toolset x. There are servers, catalogue, backups, changes"),
+        (
+            'toolsets = ["x"]',
+            "token 2: toolsets: unknown toolset x. There are servers, lifecycle, catalogue, backups, changes",
+        ),
         ('servers = ["[z-a]"]', "token 2: servers: [z-a] has a range that runs backwards"),
     ],
 )
