@@ -4,9 +4,10 @@ from vpsops.core.operations.catalogue import CATALOGUE
 from vpsops.core.operations.families.backup_policy import BACKUP_POLICY
 from vpsops.core.operations.families.backups import BACKUPS
 from vpsops.core.operations.families.lifecycle import LIFECYCLE
+from vpsops.core.operations.families.snapshots import SNAPSHOTS
 from vpsops.core.operations.registry import Operation, OperationTable, Risk
 from vpsops.core.operations.servers import SERVERS
 
-OPERATIONS = OperationTable(SERVERS, LIFECYCLE, CATALOGUE, BACKUPS, BACKUP_POLICY)
+OPERATIONS = OperationTable(SERVERS, LIFECYCLE, CATALOGUE, SNAPSHOTS, BACKUPS, BACKUP_POLICY)
 
 __all__ = ["OPERATIONS", "Operation", "Risk"]

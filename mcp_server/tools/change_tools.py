@@ -187,8 +187,8 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
     tool.tool.name: tool
     for tool in (
         check_tool(),
-        _tool("vps_changes", "List changes: open ones, or as told.", ChangesArguments, list_changes),
-        _tool("vps_change_get", "Show one change and what it waits for.", ChangeArguments, get_change),
+        _tool("vps_changes", "List changes; open ones by default.", ChangesArguments, list_changes),
+        _tool("vps_change_get", "Show a change.", ChangeArguments, get_change),
         _tool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
         _tool("vps_change_cancel", "Cancel your own change before it runs.", CancelArguments, cancel_change),
     )

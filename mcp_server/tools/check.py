@@ -19,7 +19,7 @@ from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 
-CHECK: Final = "Preview a change: effect, who must agree, what forbids it."
+CHECK: Final = "Preview a change: who must agree, what forbids it."
 CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if not operation.reads]
 
 

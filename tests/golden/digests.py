@@ -41,7 +41,7 @@ CREATE: Final = Preview(
     cost="199 NOK a month",
 )
 CHECKED: Final[Mapping[str, tuple[Arguments, object]]] = {
-    "delete": (ServerArguments(server="srv-1"), Loss("199 NOK a month", "none")),
+    "delete": (ServerArguments(server="srv-1"), Loss("199 NOK a month", "before-upgrade", "none")),
     "rename": (RenameArguments(server="srv-1", name="Web, main"), None),
     "resize": (ResizeArguments(server="srv-1", plan="vps-8gb-4cpu"), Resize(None, None, None)),
 }

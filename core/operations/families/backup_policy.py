@@ -24,7 +24,7 @@ from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.server_parts.backup_answers import WEEKDAYS, BackupPolicy, BackupPolicyState
 
 TOOLSET: Final = "backups"
-DAYS: Final = 7
+USUAL_RETENTION: Final = 7
 TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -40,7 +40,7 @@ class PolicyArguments(ServerArguments):
     ]
     retention_days: Annotated[
         int, ArgumentSpec(K.NUMBER, "Days kept", word="keep"), Field(ge=1, le=90, description="1-90")
-    ] = DAYS
+    ] = USUAL_RETENTION
     day_of_week: Annotated[
         Weekday | None,
         ArgumentSpec(K.CHOICE, "Day", word="on", choices=WEEKDAYS),
@@ -160,7 +160,7 @@ def _describe_set(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
 
 
 def _lost(current: BackupPolicy | None, wanted: BackupPolicy) -> str:
-    days = wanted.retention_days or DAYS
+    days = wanted.retention_days or USUAL_RETENTION
     if current is None:
         return ""
     if current.retention_days is None:

@@ -45,6 +45,7 @@ class Loss:
     """What goes with a server that is deleted, in words."""
 
     saved: str
+    snapshots: str
     backups: str
 
 
@@ -64,7 +65,7 @@ async def check_delete(api: Wayscloud, _arguments: Arguments, server: Server | N
     plan = next((item for item in plans or () if item.code.lower() == (of.plan or "").lower()), None)
     cost = monthly(of, plan)
     saved = f"{money(cost.amount, cost.currency)} a month" if cost is not None else UNKNOWN
-    return Precheck(details=Loss(saved, await _backups(api, of)))
+    return Precheck(details=Loss(saved, await _snapshots(api, of), await _backups(api, of)))
 
 
 def describe_delete(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
@@ -74,9 +75,20 @@ def describe_delete(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
     return (
         Fact("Created", moment(created) if created is not None else UNKNOWN),
         Fact("Lost", "the disk, all data on it, and its snapshots"),
+        Fact("Snapshots", loss.snapshots),
         Fact("Backups", loss.backups),
         Fact("Price saved", loss.saved),
     )
+
+
+async def _snapshots(api: Wayscloud, server: Server) -> str:
+    try:
+        listed = await _within(lambda: api.snapshots.list_snapshots(server.id))
+    except NotOfferedError:
+        return NOT_OFFERED
+    if listed is None or not listed.complete:
+        return UNKNOWN
+    return ", ".join(sorted(snapshot.name for snapshot in listed)) or "none"
 
 
 async def _backups(api: Wayscloud, server: Server) -> str:

@@ -1,17 +1,14 @@
 """Shortcuts: the form for a new server from anywhere, acting on a server that a message names; menus that ask us."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, stage, words_of
 from tests.harness.internals import database_of
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
-from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.storage.tables import INBOX
 from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.slack.workspace.log import Delivery
@@ -96,7 +93,7 @@ async def test_the_servers_a_message_names_are_listed_with_what_may_be_done(tmp_
         await on.slack.click("alice", view, "vps:act:2", block="act:0")
         await form(on, lambda words: "Its card is in this channel now." in words)
         card = await on.card(words="waiting for confirmation")
-        assert on.effects("reboot") + on.effects("stop") == 0
+        assert on.effects("reboot") + on.effects("delete") == 0
         await on.slack.click("alice", card, "vps:confirm")
         await on.card(words=": done")
 
@@ -135,7 +132,7 @@ async def test_the_policy_decides_which_buttons_there_are(tmp_path: Path) -> Non
         labels = [
             item["text"]["text"] for block in view.blocks for item in block.get("elements", []) if "value" in item
         ]
-        assert labels == ["Show", "Status"]
+        assert labels == ["Show", "Status", "Snapshots", "Backups", "Backup usage", "Backup schedule"]
 
 
 async def test_while_the_provider_is_away_the_form_says_so(tmp_path: Path) -> None:
@@ -237,14 +234,6 @@ async def kept_by(core: Core) -> list[object]:
     return kept
 
 
-@pytest.fixture
-def wiping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put an operation that destroys into the registry."""
-    wipe = replace(OPERATIONS["stop"], name="wipe", risk=Risk.DESTRUCTIVE, effect="Everything on it is lost.")
-    monkeypatch.setitem(OPERATIONS, "wipe", wipe)
-
-
-@pytest.mark.usefixtures("wiping")
 async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> None:
     """Confirming opens a form; another name is refused at the field, the very name runs it once."""
     policy = tmp_path / "vpsops.toml"
@@ -258,17 +247,16 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
         assert "Only alice can confirm" in message_words(await on.private("bob"))
         await on.slack.click("alice", card, "vps:confirm")
         view = await form(on, lambda words: "This cannot be undone." in words)
-        assert "Everything on it is lost." in form_words(view)
+        assert "gone for good" in form_words(view)
         await on.slack.submit_view("alice", view, {"name": "web02.example.com"})
         view = await form(on, lambda words: "This cannot be undone." in words)
         assert "not its name" in dict(view.errors)["name"]
         assert [change.state for change in await core.changes.list()] == [State.HELD]
         await on.slack.submit_view("alice", view, {"name": " WEB01.example.com "}, duplicates=2)
-        await on.card(words="Wipe web01.example.com: done")
-        assert on.effects("stop") == 1
+        await on.card(words="Delete web01.example.com: done")
+        assert on.effects("delete") == 1
 
 
-@pytest.mark.usefixtures("wiping")
 async def test_a_name_typed_for_what_has_moved_on_does_nothing(tmp_path: Path) -> None:
     """The form is bound to the displayed change; cancelled meanwhile, even the right name runs nothing."""
     policy = tmp_path / "vpsops.toml"
@@ -284,4 +272,4 @@ async def test_a_name_typed_for_what_has_moved_on_does_nothing(tmp_path: Path) -
         await on.card(words="cancelled")
         await on.slack.submit_view("alice", view, {"name": "web01.example.com"})
         await form(on, lambda words: "already" in words)
-        assert on.effects("stop") == 0
+        assert on.effects("delete") == 0

@@ -19,6 +19,7 @@ from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 WEB = "web01.example.com"
+SOON = replace(QUICK, power_limit=2.0, long_limit=1.5, long_lookup=1.0)
 CONFIRM = parse_policy('[[rule]]\nid = "all"\ndecision = "confirm"\n', "vpsops.toml")
 RUNS = {
     "delete": {"server": WEB},
@@ -32,7 +33,7 @@ every_run = pytest.mark.parametrize("operation", RUNS)
 @asynccontextmanager
 async def provided(database_url: str, dialect: str = "live", limits: Limits | None = None) -> AsyncIterator[Stage]:
     """Wire a core to a simulated provider."""
-    setup = Setup(policy=CONFIRM, timing=replace(QUICK, power_limit=2.0), limits=limits or Setup().limits)
+    setup = Setup(policy=CONFIRM, timing=SOON, limits=limits or Setup().limits)
     clock = VirtualClock()
     async with (
         running_simulator(SimulatorConfig(speed=600.0, seed=7, dialect=dialect), clock=clock) as behind,
@@ -124,6 +125,7 @@ async def test_the_card_of_a_deletion_states_what_is_lost(database_url: str) -> 
         assert facts(held) == {
             "Created": moment(server.created_at),
             "Lost": "the disk, all data on it, and its snapshots",
+            "Snapshots": "none",
             "Backups": "none",
             "Price saved": "199 NOK a month",
         }

@@ -18,6 +18,7 @@ from vpsops.bot.messages.lists import PageLinks, PageQuery, audit_page, audit_pa
 from vpsops.bot.messages.notices import change_notice, reminder, service_notice
 from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
+from vpsops.bot.messages.results import result_page
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, usage_page
 from vpsops.bot.messages.subscriptions import subscription_added, subscriptions_page
 from vpsops.bot.views.home import HomePage, home_view, plain_home
@@ -29,14 +30,23 @@ from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.common.errors import UnknownServerError
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription, SubscriptionEvent, SubscriptionOptions
+from vpsops.core.operations.families.snapshots import SnapshotList
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud.server_parts.snapshot_answers import Snapshot
 
 Kind = Literal["message", "modal", "home"]
 HOST = "web01.example.com"
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
 TURNS = PageLinks(PageQuery("changes", {}), PageQuery("changes", {}), PageQuery("changes", {"before": "chg_1"}))
+KEPT = SnapshotList(
+    snapshots=[
+        Snapshot(name="before-upgrade", created_at=NOW - timedelta(hours=3), description="Before 2.4"),
+        Snapshot(name="monday", created_at=NOW - timedelta(days=4)),
+    ],
+    total=2,
+)
 DARK = frozenset({"card-held_for_votes", "home", "modal-create"})
 """Drawn in dark colours too."""
 
@@ -183,7 +193,9 @@ def _answers() -> Mapping[str, tuple[str, Post]]:
         "plans": ("`/vps plans`", plans_table(STOCK.plans)),
         "os": ("`/vps os`", systems_table(STOCK.systems)),
         "regions": ("`/vps regions`", regions_table(STOCK.regions)),
+        "snapshots": ("`/vps snapshots web01`", result_page(KEPT, OperationCall("snapshots", {"server": HOST}))),
         "help": ("`/vps help`", help_page()),
+        "help-group": ("`/vps help snapshots`", help_page("snapshots")),
         "help-one": ("`/vps help reboot`", help_page("reboot")),
         "changes": ("`/vps changes`", changes_page("The newest changes", TWO, {TWO[0].id: LINK}, TURNS)),
         "card-link": ("`/vps approve chg_…`", card_page(TWO[0], {TWO[0].id: LINK}, Verdict.APPROVE)),

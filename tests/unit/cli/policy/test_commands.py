@@ -118,7 +118,7 @@ def test_check_reads_the_approval_channel_of_the_file(tmp_path: Path, capsys: py
     assert console.main(["policy", "check", str(path)]) == 2
     path.write_text('[settings]\nVPSOPS_APPROVAL_CHANNEL = "C0OPS"\n' + rule)
     assert console.main(["policy", "check", str(path)]) == 0
-    assert "No rule ever allows: list, get, status, plans, os_templates, regions." in capsys.readouterr().out
+    assert "No rule ever allows: list, get, status, plans, os_templates, regions, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
     [
         (
             'toolsets = ["x"]',
-            "token 2: toolsets: unknown toolset x. There are servers, lifecycle, catalogue, backups, changes",
+            "token 2: toolsets: unknown toolset x. There are servers, lifecycle, catalogue, snapshots, backups",
         ),
         ('servers = ["[z-a]"]', "token 2: servers: [z-a] has a range that runs backwards"),
     ],

@@ -1,0 +1,332 @@
+"""The operations on snapshots: list them; take, delete and roll back to one."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError
+from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import moment, one_line
+from vpsops.core.common.timings import Pace
+from vpsops.core.operations.arguments import ArgumentKind as K
+from vpsops.core.operations.arguments import Arguments, ArgumentSpec
+from vpsops.core.operations.facts import UNKNOWN, Fact
+from vpsops.core.operations.registry import Operation, Risk, ServerArguments
+from vpsops.core.operations.strategies import Inspected, Inspection, LiveState, Precheck, Sent
+from vpsops.core.operations.target import Target
+from vpsops.core.wayscloud.answers.models import AcceptedOperation, ProviderList, Server
+from vpsops.core.wayscloud.answers.validate import validate_snapshot_name
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.send_hook import SendHook
+from vpsops.core.wayscloud.server_parts.snapshot_answers import Snapshot
+
+TOOLSET: Final = "snapshots"
+MOST: Final = 10
+"""The provider keeps so many for each server (its SDK's documentation)."""
+LONGEST: Final = 64
+NEAREST: Final = 3
+TAKEN: Final = "Taken"
+READ_FIRST: Final = "Read vps_snapshots before asking again."
+
+
+class SnapshotArguments(ServerArguments):
+    """One snapshot of a server."""
+
+    snapshot: Annotated[
+        str, ArgumentSpec(K.SNAPSHOT, "Snapshot"), Field(description="name of vps_snapshots", max_length=LONGEST)
+    ]
+
+
+class NewSnapshotArguments(ServerArguments):
+    """The name of a new snapshot, and what it is for."""
+
+    snapshot: Annotated[
+        str, ArgumentSpec(K.NAME, "Snapshot"), Field(description="1-64 of A-Z a-z 0-9 . _ -", max_length=LONGEST)
+    ]
+    description: Annotated[str | None, ArgumentSpec(K.TEXT, "Description"), Field(max_length=200)] = None
+
+
+class SnapshotList(BaseModel):
+    """A server's snapshots, the youngest first; `lacking` says what of the list is not known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    snapshots: list[Snapshot]
+    total: int
+    lacking: str | None = None
+
+
+def youngest_first(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
+    """Return snapshots in the order of their making, those of an unknown time last."""
+    return sorted(snapshots, key=lambda each: each.created_at.timestamp() if each.created_at else 0.0, reverse=True)
+
+
+def taken_text(snapshot: Snapshot) -> str:
+    """Return when a snapshot was taken, in UTC."""
+    return moment(snapshot.created_at) if snapshot.created_at else UNKNOWN
+
+
+async def find_snapshot(api: Wayscloud, server: Server, name: str) -> tuple[Snapshot, ProviderList[Snapshot]]:
+    """Return the snapshot of a name, and the list it stands in.
+
+    Raise AlreadyGoneError with the nearest names where a whole list lacks it, InvalidInputError where it is not whole.
+    """
+    listed = await api.snapshots.list_snapshots(server.id)
+    match = next((snapshot for snapshot in listed if snapshot.name == name), None)
+    if match is not None:
+        return match, listed
+    shown = one_line(name, LONGEST)
+    if not listed.complete:
+        raise InvalidInputError(
+            f"Whether {server.hostname} has a snapshot {shown} is not known: {listed.lack}.", hint="Ask again later."
+        )
+    raise AlreadyGoneError(f"{server.hostname} has no snapshot {shown}.", hint=_there_are(name, listed))
+
+
+def _there_are(name: str, snapshots: Sequence[Snapshot]) -> str:
+    if not snapshots:
+        return "It has none."
+    names = [snapshot.name for snapshot in youngest_first(snapshots)]
+    near = difflib.get_close_matches(name, names, n=NEAREST) or names
+    return f"There are {', '.join(near)}."
+
+
+# Preconditions: read at the request, and again just before the sending.
+
+
+async def check_create(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
+    """Refuse a name that is none or taken, and an eleventh snapshot."""
+    of, asked = _of(server), cast("NewSnapshotArguments", arguments)
+    name = validate_snapshot_name(asked.snapshot)
+    listed = await api.snapshots.list_snapshots(of.id)
+    same = next((snapshot for snapshot in listed if snapshot.name == name), None)
+    if same is not None:
+        raise InvalidInputError(
+            f"{of.hostname} has a snapshot {name} already, taken {taken_text(same)}.", hint="Choose another name."
+        )
+    if len(listed) + len(listed.unreadable) >= MOST:
+        oldest = youngest_first(listed)[-1].name if listed else ""
+        raise InvalidInputError(
+            f"{of.hostname} has {len(listed)} snapshots, and the provider keeps at most {MOST}.",
+            hint=f"Delete one first; the oldest is {oldest} (/vps snapshot-delete {of.hostname} {oldest}).",
+        )
+    if not listed.complete:
+        raise InvalidInputError(f"Whether the name is free is not known: {listed.lack}.", hint="Ask again later.")
+    return Precheck(details=len(listed))
+
+
+async def check_delete(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
+    """Find the snapshot."""
+    snapshot, _ = await find_snapshot(api, _of(server), cast("SnapshotArguments", arguments).snapshot)
+    return Precheck(details=snapshot)
+
+
+async def check_rollback(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
+    """Find the snapshot, complete, of a server that is off."""
+    of = _of(server)
+    snapshot, _ = await find_snapshot(api, of, cast("SnapshotArguments", arguments).snapshot)
+    if not snapshot.complete:
+        raise InvalidInputError(
+            f"The snapshot {snapshot.name} is {snapshot.status}.", hint="Only a complete one can be rolled back to."
+        )
+    if not of.off:
+        raise InvalidInputError(
+            f"{of.hostname} is {of.state}; only a stopped server can be rolled back.",
+            hint=f"Stop it first, as a change of its own (/vps stop {of.hostname}); then ask again.",
+        )
+    return Precheck(details=snapshot)
+
+
+def _of(server: Server | None) -> Server:
+    if server is None:
+        raise InvalidInputError("A snapshot belongs to a server.", hint="Name the server.")
+    return server
+
+
+# Facts.
+
+
+def describe_create(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    """State the name, and how many there are."""
+    asked = cast("NewSnapshotArguments", arguments)
+    return (
+        Fact("Snapshot", asked.snapshot),
+        Fact("Description", asked.description or ""),
+        Fact("Snapshots before", f"{live.details} of {MOST}"),
+    )
+
+
+def describe_delete(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    """State which snapshot is lost."""
+    return (*_described(arguments, live), Fact("Lost", "this snapshot, for good"))
+
+
+def describe_rollback(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    """State what is lost: all that was written since the snapshot was taken."""
+    snapshot = cast("Snapshot", live.details)
+    since = taken_text(snapshot) if snapshot.created_at else f"it was taken ({UNKNOWN})"
+    return (
+        *_described(arguments, live),
+        Fact("Lost", f"all written since {since}"),
+        Fact("Newer snapshots", f"whether they stay is {UNKNOWN}"),
+        Fact("Afterwards", "the server is stopped, and has to be started"),
+    )
+
+
+def _described(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
+    snapshot = cast("Snapshot", live.details)
+    return (
+        Fact("Snapshot", cast("SnapshotArguments", arguments).snapshot),
+        Fact(TAKEN, taken_text(snapshot)),
+        Fact("Description", one_line(snapshot.description or "", 200)),
+    )
+
+
+def _typed(arguments: Mapping[str, Json], target: Target) -> str:
+    return f"{target.hostname} {arguments.get('snapshot', '')}".strip()
+
+
+# What became of a change.
+
+
+async def inspect_create(api: Wayscloud, sent: Sent) -> Inspection:
+    """Find the snapshot by its name: there was none by that name when it was sent."""
+    name = cast("NewSnapshotArguments", sent.arguments).snapshot
+    listed = await api.snapshots.list_snapshots(sent.target.id)
+    made = next((snapshot for snapshot in listed if snapshot.name == name), None)
+    if made is None:
+        return _unlisted(listed, Inspected.UNDER_WAY if sent.accepted else Inspected.NOT_DONE)
+    if made.failed:
+        return Inspection(Inspected.FAILED, f"The provider says that the snapshot {name} is {made.status}.")
+    return Inspection(Inspected.DONE if made.complete else Inspected.UNDER_WAY)
+
+
+async def inspect_delete(api: Wayscloud, sent: Sent) -> Inspection:
+    """See whether a whole list lacks the snapshot, or has another one by its name."""
+    name = cast("SnapshotArguments", sent.arguments).snapshot
+    listed = await api.snapshots.list_snapshots(sent.target.id)
+    there = next((snapshot for snapshot in listed if snapshot.name == name), None)
+    if there is None:
+        return _unlisted(listed, Inspected.DONE)
+    if taken_text(there) not in {UNKNOWN, _fact(sent, TAKEN)} and _fact(sent, TAKEN) != UNKNOWN:
+        return Inspection(Inspected.DONE, f"Another snapshot {name} was taken since.")
+    return Inspection(Inspected.UNDER_WAY if sent.accepted else Inspected.NOT_DONE, "The snapshot is still listed.")
+
+
+async def inspect_rollback(api: Wayscloud, sent: Sent) -> Inspection:
+    """See whether the server is busy; once it is not, nothing in this API shows which disk it has."""
+    server = await api.get_server(sent.target.id)
+    if server.failed:
+        return Inspection(Inspected.FAILED, f"The server is {server.state}.")
+    if server.pending:
+        return Inspection(Inspected.UNDER_WAY)
+    return Inspection(Inspected.NOT_KNOWABLE, "Nothing in this API shows what a server's disk was rolled back to.")
+
+
+def _unlisted(listed: ProviderList[Snapshot], finding: Inspected) -> Inspection:
+    if listed.complete:
+        return Inspection(finding, "" if finding is Inspected.DONE else "The list of snapshots does not have it.")
+    return Inspection(Inspected.NOT_KNOWABLE, f"The list of snapshots is not whole: {listed.lack}.")
+
+
+def _fact(sent: Sent, label: str) -> str:
+    return next((fact.value for fact in sent.facts if fact.label == label), UNKNOWN)
+
+
+async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> SnapshotList:
+    listed = await api.snapshots.list_snapshots(cast("ServerArguments", arguments).server)
+    total = max(listed.total or 0, len(listed) + len(listed.unreadable))
+    lacking = f"{listed.lack}." if listed.lack else None
+    return SnapshotList(snapshots=youngest_first(listed), total=total, lacking=lacking)
+
+
+async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Snapshot:
+    asked = cast("NewSnapshotArguments", arguments)
+    return await api.snapshots.create_snapshot(asked.server, asked.snapshot, asked.description, departure=departure)
+
+
+async def _delete(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
+    asked = cast("SnapshotArguments", arguments)
+    return await api.snapshots.delete_snapshot(asked.server, asked.snapshot, departure=departure)
+
+
+async def _rollback(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
+    asked = cast("SnapshotArguments", arguments)
+    return await api.snapshots.rollback_snapshot(asked.server, asked.snapshot, departure=departure)
+
+
+SNAPSHOTS: Final = (
+    Operation(
+        name="snapshots",
+        toolset=TOOLSET,
+        summary="List a server's snapshots.",
+        guidance="List a server's snapshots.",
+        risk=Risk.READ,
+        arguments=ServerArguments,
+        result=SnapshotList,
+        run=_list,
+    ),
+    Operation(
+        name="snapshot_create",
+        command="snapshot",
+        toolset=TOOLSET,
+        summary="Take a snapshot of a server's disk.",
+        guidance="Take a snapshot. A human must agree.",
+        risk=Risk.CHANGE,
+        arguments=NewSnapshotArguments,
+        result=Snapshot,
+        run=_create,
+        effect="The disk's state is kept on the same node, as one of at most ten. It is no backup.",
+        check=check_create,
+        describe=describe_create,
+        inspect=inspect_create,
+        pace=Pace.LONG,
+        outcomes=("It was taken", "It was not taken"),
+        done="The snapshot of {hostname} is taken.",
+        advice=READ_FIRST,
+    ),
+    Operation(
+        name="snapshot_delete",
+        command="snapshot-delete",
+        toolset=TOOLSET,
+        summary="Delete a snapshot for good.",
+        guidance="Delete a snapshot for good. A human must approve.",
+        risk=Risk.DESTRUCTIVE,
+        arguments=SnapshotArguments,
+        result=AcceptedOperation,
+        run=_delete,
+        effect="The snapshot is gone for good; the server stays as it is.",
+        check=check_delete,
+        describe=describe_delete,
+        inspect=inspect_delete,
+        removes=True,
+        typed_name=_typed,
+        idempotent=True,
+        outcomes=("It was deleted", "It was not deleted"),
+        done="The snapshot of {hostname} is deleted.",
+        advice=READ_FIRST,
+    ),
+    Operation(
+        name="snapshot_rollback",
+        command="rollback",
+        toolset=TOOLSET,
+        summary="Set a stopped server's disk back to a snapshot.",
+        guidance="Set a stopped server back to a snapshot; later data is lost. A human must approve.",
+        risk=Risk.DESTRUCTIVE,
+        arguments=SnapshotArguments,
+        result=AcceptedOperation,
+        run=_rollback,
+        effect="The server's disk is set back to the snapshot; what was written after it is lost.",
+        check=check_rollback,
+        describe=describe_rollback,
+        inspect=inspect_rollback,
+        pace=Pace.LONG,
+        typed_name=_typed,
+        fits=lambda server: server.off,
+        outcomes=("It was rolled back", "It was not rolled back"),
+        done="{hostname} is rolled back, and can be started.",
+        advice="Do not ask again by yourself. Read vps_get, then ask your human.",
+    ),
+)

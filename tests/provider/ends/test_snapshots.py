@@ -1,0 +1,105 @@
+"""Snapshots from the request to the end, on the simulated provider."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from tests.provider.ends.test_lifecycle import WEB, facts, provided, refusal
+from tests.unit.core.harness import ALICE, Stage
+from vpsops.core.changes.model import State
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.text import moment
+from vpsops.core.operations import OPERATIONS
+from vpsops.playground.wayscloud.account.account import Item
+from vpsops.playground.wayscloud.account.resources import SNAPSHOTS
+from vpsops.playground.wayscloud.hardware.model import ServerState
+
+NAME = "before-upgrade"
+
+
+def put_snapshot(stage: Stage, name: str = NAME, *, days: int = 0) -> Item:
+    """Let the server have a snapshot that was taken so many days ago."""
+    world = stage.provider.simulator.world
+    server = world.find(WEB)
+    assert server is not None
+    snapshot = Item(name, {}, 0.0, world.time.now() - timedelta(days=days))
+    world.items_of(server.id, SNAPSHOTS.key)[name] = snapshot
+    return snapshot
+
+
+def stop(stage: Stage) -> None:
+    """Let the server be off."""
+    world = stage.provider.simulator.world
+    server = world.find(WEB)
+    assert server is not None
+    world.override(server, ServerState.STOPPED, None, None)
+
+
+@pytest.mark.parametrize("fault", ["", "drop_after"])
+@pytest.mark.requirement("whole-life")
+async def test_a_snapshot_is_taken_once(database_url: str, fault: str) -> None:
+    """With an answer; where it is lost, the snapshot is found by its name."""
+    async with provided(database_url) as stage:
+        if fault:
+            stage.fault(fault, "create_snapshot")
+        done = await stage.done("snapshot_create", server=WEB, snapshot=NAME, description="for the upgrade")
+        assert (done.state, stage.effects("create_snapshot")) == (State.SUCCEEDED, 1), done.note
+        assert facts(done) == {"Snapshot": NAME, "Description": "for the upgrade", "Snapshots before": "0 of 10"}
+
+
+async def test_a_name_that_cannot_be_is_refused_with_the_next_step(database_url: str) -> None:
+    """No name, one that is taken, one that there is not, and an eleventh."""
+    async with provided(database_url) as stage:
+        for name in ("a b", "..", "x/y", "ä"):
+            assert "name" in await refusal(stage, "snapshot_create", server=WEB, snapshot=name)
+        put_snapshot(stage)
+        assert "Choose another name" in await refusal(stage, "snapshot_create", server=WEB, snapshot=NAME)
+        missing = await refusal(stage, "snapshot_delete", server=WEB, snapshot="before-upgrad")
+        assert "no snapshot before-upgrad" in missing
+        assert f"There are {NAME}" in missing
+        for number in range(9):
+            put_snapshot(stage, f"s{number}")
+        assert "at most 10" in await refusal(stage, "snapshot_create", server=WEB, snapshot="another")
+
+
+async def test_a_rollback_needs_a_stopped_server(database_url: str) -> None:
+    """The stop is advised as a change of its own; the card says what is lost, and the names are typed."""
+    async with provided(database_url) as stage:
+        snapshot = put_snapshot(stage)
+        assert f"/vps stop {WEB}" in await refusal(stage, "snapshot_rollback", server=WEB, snapshot=NAME)
+        stop(stage)
+        held = await stage.ask("snapshot_rollback", server=WEB, snapshot=NAME)
+        assert facts(held)["Lost"] == f"all written since {moment(snapshot.created_at)}"
+        assert facts(held)["Taken"] == moment(snapshot.created_at)
+        assert OPERATIONS["snapshot_rollback"].typed_name(held.arguments, held.target) == f"{WEB} {NAME}"
+        await stage.gate.confirm(held.id, ALICE, held.digest)
+        done = await stage.rest(held.id)
+        assert (done.state, done.unseen, stage.effects("rollback_snapshot")) == (State.SUCCEEDED, True, 1), done.note
+
+
+async def test_another_snapshot_by_the_name_supersedes(database_url: str) -> None:
+    """What was agreed to is what is rolled back to."""
+    async with provided(database_url) as stage:
+        put_snapshot(stage, days=1)
+        stop(stage)
+        held = await stage.ask("snapshot_rollback", server=WEB, snapshot=NAME)
+        put_snapshot(stage)
+        with suppress(VpsopsError):
+            await stage.gate.confirm(held.id, ALICE, held.digest)
+        done = await stage.rest(held.id)
+        assert (done.state, stage.asked("rollback_snapshot")) == (State.SUPERSEDED, 0), done.note
+
+
+async def test_a_snapshot_that_is_gone_was_deleted_already(database_url: str) -> None:
+    """Nothing is sent."""
+    async with provided(database_url) as stage:
+        put_snapshot(stage)
+        held = await stage.ask("snapshot_delete", server=WEB, snapshot=NAME)
+        world = stage.provider.simulator.world
+        server = world.find(WEB)
+        assert server is not None
+        world.items_of(server.id, SNAPSHOTS.key).clear()
+        await stage.gate.confirm(held.id, ALICE, held.digest)
+        done = await stage.rest(held.id)
+        assert (done.state, stage.asked("delete_snapshot")) == (State.SUCCEEDED, 0), done.note
