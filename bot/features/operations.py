@@ -15,7 +15,7 @@ from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.catalogue import (
-    backup_answer,
+    part_answer,
     plans_table,
     regions_table,
     systems_table,
@@ -149,11 +149,18 @@ def result_post(result: BaseModel | None, asked: OperationCall, now: datetime) -
         case Regions():
             return shareable(regions_table(result.regions, result.lacking), asked)
         case BaseModel():
-            entry = OPERATIONS.get(asked.operation)
-            return result_page(result, None if entry is not None and entry.secret else asked)
+            return _part_page(result, asked, now)
         case _:
-            post = backup_answer(result, now)
-            return shareable(post, asked) if post else note("Done.")
+            return note("Done.")
+
+
+def _part_page(result: BaseModel, asked: OperationCall, now: datetime) -> Post:
+    """Draw what a server has, or any other result by its fields; a secret one cannot be shared."""
+    post = part_answer(result, now)
+    if post is not None:
+        return shareable(post, asked)
+    entry = OPERATIONS.get(asked.operation)
+    return result_page(result, None if entry is not None and entry.secret else asked)
 
 
 async def card_note(ctx: BotContext, requester: Requester, change: Change, *, spoken: bool) -> Post | None:

@@ -1,4 +1,4 @@
-"""Tables: what can be ordered (plans, operating systems, regions), and what a server has (backups)."""
+"""Tables: what can be ordered (plans, operating systems, regions), and what a server has (snapshots, backups)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,8 +11,10 @@ from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.core.common.text import moment, monthly, one_line
 from vpsops.core.operations.families.backup_policy import ShownPolicy, policy_facts
 from vpsops.core.operations.families.backups import BackupList
+from vpsops.core.operations.families.snapshots import SnapshotList, taken_text
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
 from vpsops.core.wayscloud.server_parts.backup_answers import Backup, BackupUsage
+from vpsops.core.wayscloud.server_parts.snapshot_answers import Snapshot
 
 ROWS = 60
 CELL = 60
@@ -49,9 +51,11 @@ def regions_table(regions: Sequence[Region], lacking: str = "") -> Post:
     return _table("Regions", ("Code", "Name", "Country", "Note"), rows, lacking)
 
 
-def backup_answer(result: BaseModel | None, now: datetime) -> Post | None:
-    """Return the result of a read about backups; None for any other."""
+def part_answer(result: BaseModel | None, now: datetime) -> Post | None:
+    """Return the result of a read about a server's snapshots or backups; None for any other."""
     match result:
+        case SnapshotList():
+            return _snapshots_table(result.snapshots, result.lacking or "")
         case BackupList():
             return _backups_table(result.backups, result.lacking or "")
         case BackupUsage():
@@ -60,6 +64,12 @@ def backup_answer(result: BaseModel | None, now: datetime) -> Post | None:
             return _policy_table(result, now)
         case _:
             return None
+
+
+def _snapshots_table(snapshots: Sequence[Snapshot], lacking: str = "") -> Post:
+    """Return a table of a server's snapshots, the youngest first."""
+    rows = [(each.name, taken_text(each), each.status, each.description or "") for each in snapshots]
+    return _table("Snapshots", ("Name", "Taken", "Status", "Description"), rows, lacking)
 
 
 def _backups_table(backups: Sequence[Backup], lacking: str = "") -> Post:

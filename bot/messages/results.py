@@ -1,6 +1,7 @@
 """The page of a read without a page of its own: its fields, each by its name."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
@@ -9,7 +10,7 @@ from vpsops.bot.blocks.elements import Block, Post, context, field_sections, hea
 from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.messages.servers import OperationCall, shareable
 from vpsops.bot.protocol.command_catalog import summary, word_for
-from vpsops.core.common.text import one_line
+from vpsops.core.common.text import moment, one_line
 
 ROWS: Final = 20
 FIELD: Final = 300
@@ -53,4 +54,6 @@ def _fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, datetime):
+        return moment(value)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -101,6 +101,7 @@ async def test_what_the_api_does_not_offer_fails_at_once(database_url: str, oper
         assert stage.provider.simulator.world.find(WEB) is not None
 
 
+@pytest.mark.requirement("gone-is-deleted")
 async def test_a_server_that_is_gone_at_the_sending_was_deleted_already(database_url: str) -> None:
     """Nothing is sent, and another server by the same hostname stays."""
     async with provided(database_url) as stage:

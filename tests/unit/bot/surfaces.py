@@ -7,9 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, BOB, NOW, change
 from tests.unit.bot.messages.card_snapshots import DIRECTORY
 from vpsops.bot.blocks.elements import Post, shared_copy
+from vpsops.bot.features.operations import result_post
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
 from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note, server_suggestions, with_link
@@ -30,6 +33,7 @@ from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.common.errors import UnknownServerError
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription, SubscriptionEvent, SubscriptionOptions
+from vpsops.core.operations.families.backups import BackupAddress
 from vpsops.core.operations.families.snapshots import SnapshotList
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
@@ -47,6 +51,7 @@ KEPT = SnapshotList(
     ],
     total=2,
 )
+ADDRESS = BackupAddress(address="https://storage.example.com/0f8e7d6c.qcow2", expires_at=NOW + timedelta(hours=1))
 DARK = frozenset({"card-held_for_votes", "home", "modal-create"})
 """Drawn in dark colours too."""
 
@@ -59,6 +64,10 @@ class Surface:
     payload: Mapping[str, Any]
     section: str
     caption: str
+
+
+def _answered(operation: str, answer: BaseModel) -> Post:
+    return result_post(answer, OperationCall(operation, {"server": HOST}), NOW)
 
 
 def surfaces() -> Mapping[str, Surface]:
@@ -193,7 +202,8 @@ def _answers() -> Mapping[str, tuple[str, Post]]:
         "plans": ("`/vps plans`", plans_table(STOCK.plans)),
         "os": ("`/vps os`", systems_table(STOCK.systems)),
         "regions": ("`/vps regions`", regions_table(STOCK.regions)),
-        "snapshots": ("`/vps snapshots web01`", result_page(KEPT, OperationCall("snapshots", {"server": HOST}))),
+        "snapshots": ("`/vps snapshots web01`", _answered("snapshots", KEPT)),
+        "backup-download": ("`/vps backup-download web01 0f8e7d6c`, for who asked alone", result_page(ADDRESS, None)),
         "help": ("`/vps help`", help_page()),
         "help-group": ("`/vps help snapshots`", help_page("snapshots")),
         "help-one": ("`/vps help reboot`", help_page("reboot")),
