@@ -204,7 +204,7 @@ const outsider = {
       say: "As Dave, in #ops, type /vps stop web01.",
       where: { user: DAVE, channel: OPS },
       act: () => type("/vps stop web01"),
-      done: (look) => look.mine(OPS, DAVE).some((one) => says(one, "he may look")),
+      done: (look) => look.mine(OPS, DAVE).some((one) => says(one, "he may read")),
     },
     {
       say: "Become Bob, press Deny on the card in #approvals, and say why.",
