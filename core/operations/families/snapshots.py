@@ -68,6 +68,12 @@ def taken_text(snapshot: Snapshot) -> str:
     return moment(snapshot.created_at) if snapshot.created_at else UNKNOWN
 
 
+def identity_text(snapshot: Snapshot) -> str:
+    """Return when a snapshot was taken, to the second and below: another one of its name differs in this."""
+    at = snapshot.created_at
+    return f"{moment(at)} + {at.second + at.microsecond / 1_000_000:g} s" if at else UNKNOWN
+
+
 async def find_snapshot(api: Wayscloud, server: Server, name: str) -> tuple[Snapshot, ProviderList[Snapshot]]:
     """Return the snapshot of a name, and the list it stands in.
 
@@ -179,7 +185,7 @@ def _described(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
     snapshot = cast("Snapshot", live.details)
     return (
         Fact("Snapshot", cast("SnapshotArguments", arguments).snapshot),
-        Fact(TAKEN, taken_text(snapshot)),
+        Fact(TAKEN, identity_text(snapshot)),
         Fact("Description", one_line(snapshot.description or "", 200)),
     )
 
@@ -210,7 +216,7 @@ async def inspect_delete(api: Wayscloud, sent: Sent) -> Inspection:
     there = next((snapshot for snapshot in listed if snapshot.name == name), None)
     if there is None:
         return _unlisted(listed, Inspected.DONE)
-    if taken_text(there) not in {UNKNOWN, _fact(sent, TAKEN)} and _fact(sent, TAKEN) != UNKNOWN:
+    if identity_text(there) not in {UNKNOWN, _fact(sent, TAKEN)} and _fact(sent, TAKEN) != UNKNOWN:
         return Inspection(Inspected.DONE, f"Another snapshot {name} was taken since.")
     return Inspection(Inspected.UNDER_WAY if sent.accepted else Inspected.NOT_DONE, "The snapshot is still listed.")
 
