@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment, one_line
-from vpsops.core.common.timings import Pace
+from vpsops.core.common.timings import PROVIDER_DATE_SECONDS, Pace
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN, Fact
@@ -204,9 +204,23 @@ async def inspect_create(api: Wayscloud, sent: Sent) -> Inspection:
     made = next((snapshot for snapshot in listed if snapshot.name == name), None)
     if made is None:
         return _unlisted(listed, Inspected.UNDER_WAY if sent.accepted else Inspected.NOT_DONE)
+    another = None if sent.accepted else _another(made, sent)
+    if another is not None:
+        return another
     if made.failed:
         return Inspection(Inspected.FAILED, f"The provider says that the snapshot {name} is {made.status}.")
     return Inspection(Inspected.DONE if made.complete else Inspected.UNDER_WAY)
+
+
+def _another(made: Snapshot, sent: Sent) -> Inspection | None:
+    """Return the finding where a snapshot is older than a request, or is described as for something else."""
+    asked = cast("NewSnapshotArguments", sent.arguments)
+    since = sent.sent_at.timestamp() - PROVIDER_DATE_SECONDS
+    if made.created_at is not None and made.created_at.timestamp() < since:
+        return Inspection(Inspected.NOT_DONE, f"There is another snapshot {made.name}, taken {taken_text(made)}.")
+    if made.description and made.description != asked.description:
+        return Inspection(Inspected.AMBIGUOUS, f"There is a snapshot {made.name} with another description.")
+    return None
 
 
 async def inspect_delete(api: Wayscloud, sent: Sent) -> Inspection:

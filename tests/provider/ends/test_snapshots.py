@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.harness.waiting import eventually
 from tests.provider.ends.test_lifecycle import WEB, facts, provided, refusal
 from tests.unit.core.harness import ALICE, Stage
 from vpsops.core.changes.model import State
@@ -131,3 +132,21 @@ async def test_another_snapshot_of_the_same_minute_supersedes(database_url: str,
             State.SUPERSEDED,
             0,
         ), done.note
+
+
+@pytest.mark.parametrize(
+    ("days", "description", "state"),
+    [(1, "mine", State.FAILED), (1, None, State.FAILED), (0, "another's", State.NEEDS_PERSON)],
+)
+async def test_a_name_that_somebody_else_took_meanwhile_is_no_success(
+    database_url: str, days: int, description: str | None, state: State
+) -> None:
+    """Refused as taken; an older snapshot is another one, one with another description is a person's to judge."""
+    async with provided(database_url) as stage:
+        held = await stage.ask("snapshot_create", server=WEB, snapshot=NAME, description="mine")
+        stage.fault("status", "create_snapshot", status=409, detail="exists")
+        await stage.gate.confirm(held.id, ALICE, held.digest)
+        await eventually(lambda: bool(stage.asked("create_snapshot")))
+        put_snapshot(stage, days=days).fields["description"] = description
+        done = await stage.rest(held.id)
+        assert (done.state, stage.effects("create_snapshot")) == (state, 0), done.note
