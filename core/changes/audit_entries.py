@@ -102,6 +102,7 @@ def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]
         "arguments": dict(seen.arguments),
         "target": {"id": seen.target.id, "hostname": seen.target.hostname, "state": seen.target.state},
         "cost": seen.cost,
+        **({"facts": [[fact.label, worded(fact.value)] for fact in seen.facts]} if seen.facts else {}),
         "reason": worded(request.reason),
         "decision": ruling.decision.value,
         "rules": list(ruling.rules),

@@ -20,9 +20,9 @@ from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.common.timings import Timing
 from vpsops.core.messaging import outbox
-from vpsops.core.operations.traits import makes_server
+from vpsops.core.operations.traits import is_inspected, makes_server
 from vpsops.core.outcomes.absence import DirectReads, split_by_list
-from vpsops.core.outcomes.inspector import Inspector, is_inspected
+from vpsops.core.outcomes.inspector import Inspector
 from vpsops.core.outcomes.outcome import (
     FleetSnapshot,
     OutcomeFinding,
@@ -97,7 +97,7 @@ class Settlement:
         kept = {change.id for change in changes}
         self._forget(kept)
         self._direct.forget(kept)
-        inspected = [change for change in changes if is_inspected(change)]
+        inspected = [change for change in changes if is_inspected(change.operation)]
         await self._inspector.settle(inspected, snapshot, group)
         listed, unlisted = split_by_list([change for change in changes if change not in inspected], snapshot)
         await self._settle(listed, snapshot, group)

@@ -25,6 +25,12 @@ def removes(name: str) -> bool:
     return operation is not None and operation.removes
 
 
+def is_inspected(name: str) -> bool:
+    """Return whether an operation reads by itself what became of its changes."""
+    operation = OPERATIONS.get(name)
+    return operation is not None and operation.inspect is not None
+
+
 def shows_by_uptime(name: str) -> bool:
     """Return whether only an uptime shows that an operation was done."""
     operation = OPERATIONS.get(name)

@@ -21,12 +21,6 @@ logger = structlog.get_logger(__name__)
 AT_ONCE: Final = 32
 
 
-def is_inspected(change: Change) -> bool:
-    """Return whether a change's operation reads by itself what became of it."""
-    operation = entry_of(change.operation)
-    return operation is not None and operation.inspect is not None
-
-
 @dataclass(slots=True)
 class Inspector:
     """Inspects changes; a read that was slow before runs while polls go on, with a longer limit each time."""

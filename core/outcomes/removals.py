@@ -4,7 +4,7 @@ from typing import Final
 
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import AlreadyGoneError, VpsopsError
-from vpsops.core.operations.traits import removes
+from vpsops.core.operations.traits import is_inspected, removes
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -14,12 +14,15 @@ GONE_ALREADY: Final = ": it was gone already."
 async def is_gone(api: Wayscloud, change: Change, error: VpsopsError) -> bool:
     """Return whether a removal is done already: its server answers 404, and a complete list agrees.
 
-    An operation that reports its own absence has read the whole list.
+    An operation that reports the absence itself has read the whole list. For a part of a server, such as a backup,
+    the absence of the server shows nothing.
     """
     if not removes(change.operation):
         return False
     if isinstance(error, AlreadyGoneError):
         return True
+    if is_inspected(change.operation):
+        return False
     try:
         servers = await api.list_servers()
     except WayscloudError:

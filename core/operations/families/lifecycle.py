@@ -125,6 +125,10 @@ async def check_rename(api: Wayscloud, arguments: Arguments, server: Server | No
         raise InvalidInputError(
             f"This name stands for another server: {other.hostname} ({other.id}).", hint="Choose another name."
         )
+    if not listed.complete:
+        raise InvalidInputError(
+            f"Whether another server has this name is not known: {listed.lack}.", hint="Ask again later."
+        )
     return Precheck(arguments=renamed.model_copy(update={"name": name}))
 
 
