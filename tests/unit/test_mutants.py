@@ -29,6 +29,7 @@ BESIDE = {
     "core/wayscloud/requests/endpoints.py",
     "core/wayscloud/server_parts/backup_answers.py",
     "core/wayscloud/server_parts/backups.py",
+    "core/wayscloud/server_parts/part_answers.py",
     "core/wayscloud/server_parts/part_calls.py",
     "core/wayscloud/server_parts/snapshot_answers.py",
     "core/wayscloud/server_parts/snapshots.py",

@@ -11,6 +11,7 @@ from vpsops.core.common.timings import PROVIDER_DATE_SECONDS
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN
+from vpsops.core.operations.families.parts import inspect_disk
 from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.strategies import Inspected, Inspection, Sent
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
@@ -131,10 +132,5 @@ async def inspect_delete(api: Wayscloud, sent: Sent) -> Inspection:
 
 
 async def inspect_restore(api: Wayscloud, sent: Sent) -> Inspection:
-    """See whether the server is busy; once it is not, nothing in this API shows which disk it has."""
-    server = await api.get_server(sent.target.id)
-    if server.failed:
-        return Inspection(Inspected.FAILED, f"The server is {server.state}.")
-    if server.pending:
-        return Inspection(Inspected.UNDER_WAY)
-    return Inspection(Inspected.NOT_KNOWABLE, "Nothing in this API shows what a server's disk was restored from.")
+    """See whether the server is busy with it."""
+    return await inspect_disk(api, sent, "Nothing in this API shows what a server's disk was restored from.")

@@ -10,6 +10,7 @@ from vpsops.core.common.text import moment
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN, Fact, changed, with_values
+from vpsops.core.operations.families.parts import server_of
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
 from vpsops.core.operations.strategies import (
     Inspected,
@@ -78,12 +79,6 @@ class ShownPolicy(BaseModel):
         return cls(policy=state.policy)
 
 
-def _server(server: Server | None) -> Server:
-    if server is None:
-        raise InvalidInputError("A backup policy belongs to a server.", hint="Name the server.")
-    return server
-
-
 def ordered(arguments: PolicyArguments) -> BackupPolicy:
     """Return the policy that is asked for."""
     day = WEEKDAYS.index(arguments.day_of_week) if arguments.day_of_week else None
@@ -98,7 +93,7 @@ def ordered(arguments: PolicyArguments) -> BackupPolicy:
 
 async def _check_set(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Read the policy that there is; one that is equal leaves nothing to do."""
-    at = _server(server)
+    at = server_of(server)
     current = (await api.backups.backup_policy(at.id)).policy
     asked = cast("PolicyArguments", arguments)
     if current is not None and _equal(current, ordered(asked)):
@@ -115,7 +110,7 @@ def _equal(current: BackupPolicy, wanted: BackupPolicy) -> bool:
 
 async def _check_remove(api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
     """Read the policy that there is."""
-    at = _server(server)
+    at = server_of(server)
     state = await api.backups.backup_policy(at.id)
     if state.policy is None:
         raise AlreadyGoneError(f"{at.hostname} has no backup policy.", hint="There is nothing to do.")

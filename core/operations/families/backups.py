@@ -1,13 +1,11 @@
 """The operations on backups: list them, their space, where to fetch one; make, delete and restore one."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from vpsops.core.common.errors import InvalidInputError
-from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
 from vpsops.core.common.timings import Pace
 from vpsops.core.operations.arguments import Arguments
@@ -23,9 +21,9 @@ from vpsops.core.operations.families.backup_lookup import (
     size_text,
     youngest_first,
 )
+from vpsops.core.operations.families.parts import check_stopped, server_of, total_of, typed_part
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
 from vpsops.core.operations.strategies import LiveState, Precheck
-from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, Server
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.send_hook import SendHook
@@ -53,22 +51,17 @@ class BackupAddress(BaseModel):
     expires_at: datetime | None = None
 
 
-def _of(server: Server | None) -> Server:
-    if server is None:
-        raise InvalidInputError("A backup belongs to a server.", hint="Name the server.")
-    return server
-
-
 # Preconditions: read at the request, and again just before the sending.
 
 
 async def _check_create(api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
     """Read the list that shows whether the backup was made, so that none is asked for where there are none."""
-    listed = await api.backups.list_backups(_of(server).id)
+    of = server_of(server)
+    listed = await api.backups.list_backups(of.id)
     under_way = next((backup for backup in listed if backup.status == "creating"), None)
     if under_way is not None:
         raise InvalidInputError(
-            f"A backup of {_of(server).hostname} is being made already ({under_way.id}, since {made_text(under_way)}).",
+            f"A backup of {of.hostname} is being made already ({under_way.id}, since {made_text(under_way)}).",
             hint="Wait until it is complete.",
         )
     latest = next(iter(youngest_first(listed)), None)
@@ -76,23 +69,19 @@ async def _check_create(api: Wayscloud, _arguments: Arguments, server: Server | 
 
 
 async def _check_delete(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
-    return await _resolved(api, cast("BackupArguments", arguments), _of(server))
+    return await _resolved(api, cast("BackupArguments", arguments), server_of(server))
 
 
 async def _check_restore(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Find the backup, whole, of a server that is off."""
-    stopped = _of(server)
+    stopped = server_of(server)
     checked = await _resolved(api, cast("BackupArguments", arguments), stopped)
     backup = cast("_Details", checked.details).backup
     if not backup.complete:
         raise InvalidInputError(
             f"The backup {backup.id} is {backup.status}.", hint="Only a complete one can be restored."
         )
-    if not stopped.off:
-        raise InvalidInputError(
-            f"{stopped.hostname} is {stopped.state}; a backup can only be restored to a stopped server.",
-            hint=f"Stop it first, as a change of its own (/vps stop {stopped.hostname}); then ask again.",
-        )
+    check_stopped(stopped, "a backup can only be restored to a stopped server")
     return checked
 
 
@@ -149,14 +138,10 @@ def _describe_restore(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...
     )
 
 
-def _typed(arguments: Mapping[str, Json], target: Target) -> str:
-    return f"{target.hostname} {arguments.get('backup', '')}".strip()
-
-
 async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> BackupList:
     listed = await api.backups.list_backups(cast("ServerArguments", arguments).server)
-    total = max(listed.total or 0, len(listed) + len(listed.unreadable))
-    return BackupList(backups=youngest_first(listed), total=total, lacking=f"{listed.lack}." if listed.lack else None)
+    lacking = f"{listed.lack}." if listed.lack else None
+    return BackupList(backups=youngest_first(listed), total=total_of(listed), lacking=lacking)
 
 
 async def _usage(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> BackupUsage:
@@ -255,7 +240,7 @@ BACKUPS: Final = (
         describe=_describe_delete,
         inspect=inspect_delete,
         removes=True,
-        typed_name=_typed,
+        typed_name=typed_part("backup"),
         idempotent=True,
         outcomes=("It was deleted", "It was not deleted"),
         done="The backup of {hostname} is deleted.",
@@ -276,7 +261,7 @@ BACKUPS: Final = (
         describe=_describe_restore,
         inspect=inspect_restore,
         pace=Pace.LONG,
-        typed_name=_typed,
+        typed_name=typed_part("backup"),
         fits=lambda server: server.off,
         outcomes=("It was restored", "It was not restored"),
         done="The backup is restored; {hostname} can be started.",

@@ -13,6 +13,7 @@ from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN, Fact, changed
 from vpsops.core.operations.families.create import find_plan, read_plans
+from vpsops.core.operations.families.parts import server_of
 from vpsops.core.operations.prices import Price, monthly, price
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
 from vpsops.core.operations.strategies import Inspected, Inspection, LiveState, Precheck, Sent
@@ -60,7 +61,7 @@ class Resize:
 
 async def check_delete(api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
     """Read what goes with a server: its price, and its backups."""
-    of = _existing(server)
+    of = server_of(server)
     plans = await _within(lambda: read_plans(api))
     plan = next((item for item in plans or () if item.code.lower() == (of.plan or "").lower()), None)
     cost = monthly(of, plan)
@@ -115,7 +116,7 @@ async def _within(read: Callable[[], Awaitable[ProviderList[T]]]) -> ProviderLis
 
 async def check_rename(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Refuse a name that is none, that the server has, or by which people reach another server."""
-    of, renamed = _existing(server), cast("RenameArguments", arguments)
+    of, renamed = server_of(server), cast("RenameArguments", arguments)
     name = validate_text(renamed.name, "name")
     if name == of.display_name:
         raise InvalidInputError(f"{of.hostname} has this name already.", hint="There is nothing to do.")
@@ -156,7 +157,7 @@ async def inspect_rename(api: Wayscloud, sent: Sent) -> Inspection:
 
 async def check_resize(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Refuse the plan that the server has, one that there is not, and one that is smaller in anything."""
-    of, resized = _existing(server), cast("ResizeArguments", arguments)
+    of, resized = server_of(server), cast("ResizeArguments", arguments)
     if of.plan is not None and of.plan.lower() == resized.plan.lower():
         raise InvalidInputError(f"{of.hostname} has the plan {of.plan} already.", hint="There is nothing to do.")
     plans = await read_plans(api)
@@ -222,12 +223,6 @@ async def inspect_resize(api: Wayscloud, sent: Sent) -> Inspection:
     if server.plan.lower() != cast("ResizeArguments", sent.arguments).plan.lower():
         return Inspection(Inspected.NOT_DONE, f"the plan is {server.plan}")
     return Inspection(Inspected.UNDER_WAY if server.pending else Inspected.DONE, f"the plan is {server.plan}")
-
-
-def _existing(server: Server | None) -> Server:
-    if server is None:
-        raise InvalidInputError("This needs a server.")
-    return server
 
 
 async def _delete(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:

@@ -1,21 +1,20 @@
 """The operations on snapshots: list them; take, delete and roll back to one."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError
-from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment, one_line
 from vpsops.core.common.timings import PROVIDER_DATE_SECONDS, Pace
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN, Fact
+from vpsops.core.operations.families.parts import check_stopped, inspect_disk, server_of, total_of, typed_part
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
 from vpsops.core.operations.strategies import Inspected, Inspection, LiveState, Precheck, Sent
-from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, ProviderList, Server
 from vpsops.core.wayscloud.answers.validate import validate_snapshot_name
 from vpsops.core.wayscloud.client import Wayscloud
@@ -104,7 +103,7 @@ def _there_are(name: str, snapshots: Sequence[Snapshot]) -> str:
 
 async def check_create(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Refuse a name that is none or taken, and an eleventh snapshot."""
-    of, asked = _of(server), cast("NewSnapshotArguments", arguments)
+    of, asked = server_of(server), cast("NewSnapshotArguments", arguments)
     name = validate_snapshot_name(asked.snapshot)
     listed = await api.snapshots.list_snapshots(of.id)
     same = next((snapshot for snapshot in listed if snapshot.name == name), None)
@@ -125,30 +124,20 @@ async def check_create(api: Wayscloud, arguments: Arguments, server: Server | No
 
 async def check_delete(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Find the snapshot."""
-    snapshot, _ = await find_snapshot(api, _of(server), cast("SnapshotArguments", arguments).snapshot)
+    snapshot, _ = await find_snapshot(api, server_of(server), cast("SnapshotArguments", arguments).snapshot)
     return Precheck(details=snapshot)
 
 
 async def check_rollback(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
     """Find the snapshot, complete, of a server that is off."""
-    of = _of(server)
+    of = server_of(server)
     snapshot, _ = await find_snapshot(api, of, cast("SnapshotArguments", arguments).snapshot)
     if not snapshot.complete:
         raise InvalidInputError(
             f"The snapshot {snapshot.name} is {snapshot.status}.", hint="Only a complete one can be rolled back to."
         )
-    if not of.off:
-        raise InvalidInputError(
-            f"{of.hostname} is {of.state}; only a stopped server can be rolled back.",
-            hint=f"Stop it first, as a change of its own (/vps stop {of.hostname}); then ask again.",
-        )
+    check_stopped(of, "only a stopped server can be rolled back")
     return Precheck(details=snapshot)
-
-
-def _of(server: Server | None) -> Server:
-    if server is None:
-        raise InvalidInputError("A snapshot belongs to a server.", hint="Name the server.")
-    return server
 
 
 # Facts.
@@ -188,10 +177,6 @@ def _described(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
         Fact(TAKEN, identity_text(snapshot)),
         Fact("Description", one_line(snapshot.description or "", 200)),
     )
-
-
-def _typed(arguments: Mapping[str, Json], target: Target) -> str:
-    return f"{target.hostname} {arguments.get('snapshot', '')}".strip()
 
 
 # What became of a change.
@@ -236,13 +221,8 @@ async def inspect_delete(api: Wayscloud, sent: Sent) -> Inspection:
 
 
 async def inspect_rollback(api: Wayscloud, sent: Sent) -> Inspection:
-    """See whether the server is busy; once it is not, nothing in this API shows which disk it has."""
-    server = await api.get_server(sent.target.id)
-    if server.failed:
-        return Inspection(Inspected.FAILED, f"The server is {server.state}.")
-    if server.pending:
-        return Inspection(Inspected.UNDER_WAY)
-    return Inspection(Inspected.NOT_KNOWABLE, "Nothing in this API shows what a server's disk was rolled back to.")
+    """See whether the server is busy with it."""
+    return await inspect_disk(api, sent, "Nothing in this API shows what a server's disk was rolled back to.")
 
 
 def _unlisted(listed: ProviderList[Snapshot], finding: Inspected) -> Inspection:
@@ -257,9 +237,8 @@ def _fact(sent: Sent, label: str) -> str:
 
 async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> SnapshotList:
     listed = await api.snapshots.list_snapshots(cast("ServerArguments", arguments).server)
-    total = max(listed.total or 0, len(listed) + len(listed.unreadable))
     lacking = f"{listed.lack}." if listed.lack else None
-    return SnapshotList(snapshots=youngest_first(listed), total=total, lacking=lacking)
+    return SnapshotList(snapshots=youngest_first(listed), total=total_of(listed), lacking=lacking)
 
 
 async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Snapshot:
@@ -322,7 +301,7 @@ SNAPSHOTS: Final = (
         describe=describe_delete,
         inspect=inspect_delete,
         removes=True,
-        typed_name=_typed,
+        typed_name=typed_part("snapshot"),
         idempotent=True,
         outcomes=("It was deleted", "It was not deleted"),
         done="The snapshot of {hostname} is deleted.",
@@ -343,7 +322,7 @@ SNAPSHOTS: Final = (
         describe=describe_rollback,
         inspect=inspect_rollback,
         pace=Pace.LONG,
-        typed_name=_typed,
+        typed_name=typed_part("snapshot"),
         fits=lambda server: server.off,
         outcomes=("It was rolled back", "It was not rolled back"),
         done="{hostname} is rolled back, and can be started.",

@@ -9,15 +9,14 @@ from pydantic import SecretStr
 
 from vpsops.core.wayscloud.answers import field_readers as r
 from vpsops.core.wayscloud.answers.field_names import ENVELOPES, FieldAlias, Table, translate
-from vpsops.core.wayscloud.answers.models import JSON, AcceptedOperation, ProviderList, ProviderObject
+from vpsops.core.wayscloud.answers.models import JSON, ProviderList, ProviderObject
 from vpsops.core.wayscloud.answers.parse import (
-    MismatchedPartError,
     UnexpectedShapeError,
     UnreadableAnswerError,
-    accepted,
     read_listing,
     read_object,
 )
+from vpsops.core.wayscloud.server_parts.part_answers import PartNames
 
 COMPLETE: Final = frozenset({"completed", "complete", "available", "ready", "success", "succeeded", "done", "ok"})
 FAILED: Final = frozenset({"failed", "error", "errored", "cancelled", "canceled", "aborted"})
@@ -130,7 +129,7 @@ POLICY: Final[Table] = (
 )
 ADDRESSES: Final = ("download_url", "url", "href", "link", "signed_url", "presigned_url")
 LISTS: Final = ("backups", *ENVELOPES)
-WRAPPERS: Final = ("backup", "download", "data")
+NAMES: Final = PartNames("backup_id", "id", ("backup", "download", "data"), any_case=True)
 
 
 def backups(json: JSON) -> ProviderList[Backup]:
@@ -140,7 +139,7 @@ def backups(json: JSON) -> ProviderList[Backup]:
 
 def backup(json: JSON) -> Backup:
     """Read the answer to a new backup, which names it."""
-    return _backup(_unwrapped(read_object(json)))
+    return _backup(NAMES.unwrapped(read_object(json)))
 
 
 def usage(json: JSON) -> BackupUsage:
@@ -167,8 +166,8 @@ def download(backup_id: str, now: datetime) -> Callable[[JSON], BackupDownload]:
     """Return a reader of where one backup can be fetched; its errors quote nothing of the answer."""
 
     def read(json: JSON) -> BackupDownload:
-        theirs = _unwrapped(read_object(json))
-        _check_backup(theirs, backup_id)
+        theirs = NAMES.unwrapped(read_object(json))
+        NAMES.check(theirs, backup_id)
         lower = {key.lower(): value for key, value in theirs.items()}
         address = next((text for name in ADDRESSES if (text := _address(lower.get(name)))), None)
         if address is None:
@@ -180,37 +179,11 @@ def download(backup_id: str, now: datetime) -> Callable[[JSON], BackupDownload]:
     return read
 
 
-def accepted_backup(server_id: str, backup_id: str) -> Callable[[JSON], AcceptedOperation]:
-    """Return a reader of an accepted operation on a backup; an answer about another backup is none."""
-    of_server = accepted(server_id)
-
-    def read(json: JSON) -> AcceptedOperation:
-        taken = of_server(json)
-        if json is not None:
-            _check_backup(_unwrapped(read_object(json)), backup_id)
-        return taken
-
-    return read
-
-
 def _backup(theirs: Mapping[str, JSON]) -> Backup:
     ours, extra = translate(BACKUP, theirs)
     if "id" not in ours:
         raise UnreadableAnswerError("it lacks 'backup_id'")
     return Backup.model_validate({**ours, "extra": extra})
-
-
-def _unwrapped(theirs: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    if any(key.lower() in {"backup_id", "id"} for key in theirs):
-        return theirs
-    inner = (theirs[key] for key in WRAPPERS if key in theirs)
-    return next((value for value in inner if isinstance(value, dict)), theirs)
-
-
-def _check_backup(theirs: Mapping[str, JSON], backup_id: str) -> None:
-    named = r.text({key.lower(): value for key, value in theirs.items()}.get("backup_id"))
-    if named is not None and named.casefold() != backup_id.casefold():
-        raise MismatchedPartError(named, backup_id)
 
 
 def _address(raw: JSON) -> str | None:

@@ -92,4 +92,4 @@ class Backups:
         self, route: endpoints.Route, server_id: str, backup_id: str, departure: SendHook | None
     ) -> AcceptedOperation:
         to = route.of(validate_id(server_id), validate_part(backup_id, WHAT))
-        return await self._calls.executor.write(to, answers.accepted_backup(server_id, backup_id), departure=departure)
+        return await self._calls.executor.write(to, answers.NAMES.accepted(server_id, backup_id), departure=departure)

@@ -6,14 +6,13 @@ from typing import Final
 
 from vpsops.core.wayscloud.answers import field_readers as r
 from vpsops.core.wayscloud.answers.field_names import ENVELOPES, FieldAlias, Table, translate
-from vpsops.core.wayscloud.answers.models import JSON, AcceptedOperation, ProviderList, ProviderObject
+from vpsops.core.wayscloud.answers.models import JSON, ProviderList, ProviderObject
 from vpsops.core.wayscloud.answers.parse import (
-    MismatchedPartError,
     UnreadableAnswerError,
-    accepted,
     read_listing,
     read_object,
 )
+from vpsops.core.wayscloud.server_parts.part_answers import PartNames
 
 PENDING: Final = frozenset({"creating", "pending", "queued", "in_progress", "processing", "building", "saving"})
 FAILED: Final = frozenset({"failed", "error", "errored", "cancelled", "canceled", "aborted"})
@@ -46,8 +45,7 @@ SNAPSHOT: Final[Table] = (
     FieldAlias("description", "description"),
 )
 LISTS: Final = ("snapshots", *ENVELOPES)
-NAMES: Final = frozenset({"snapshot_name", "name"})
-WRAPPERS: Final = ("snapshot", "data")
+NAMES: Final = PartNames("snapshot_name", "name", ("snapshot", "data"))
 
 
 def snapshots(json: JSON) -> ProviderList[Snapshot]:
@@ -57,26 +55,13 @@ def snapshots(json: JSON) -> ProviderList[Snapshot]:
 
 def taken(server_id: str, name: str) -> Callable[[JSON], Snapshot]:
     """Return a reader of the answer to a new snapshot, which may be empty, but not name another one."""
-    check = accepted_snapshot(server_id, name)
+    check = NAMES.accepted(server_id, name)
 
     def read(json: JSON) -> Snapshot:
         check(json)
-        theirs = {} if json is None else _unwrapped(read_object(json))
+        theirs = {} if json is None else NAMES.unwrapped(read_object(json))
         ours, extra = translate(SNAPSHOT, theirs)
         return Snapshot.model_validate({"status": "creating", **ours, "name": name, "extra": extra})
-
-    return read
-
-
-def accepted_snapshot(server_id: str, name: str) -> Callable[[JSON], AcceptedOperation]:
-    """Return a reader of an accepted operation on a snapshot; an answer about another snapshot is none."""
-    of_server = accepted(server_id)
-
-    def read(json: JSON) -> AcceptedOperation:
-        answer = of_server(json)
-        if json is not None:
-            _check_name(_unwrapped(read_object(json)), name)
-        return answer
 
     return read
 
@@ -86,16 +71,3 @@ def _snapshot(theirs: Mapping[str, JSON]) -> Snapshot:
     if "name" not in ours:
         raise UnreadableAnswerError("it lacks 'snapshot_name'")
     return Snapshot.model_validate({**ours, "extra": extra})
-
-
-def _unwrapped(theirs: Mapping[str, JSON]) -> Mapping[str, JSON]:
-    if any(key.lower() in NAMES for key in theirs):
-        return theirs
-    inner = (theirs[key] for key in WRAPPERS if key in theirs)
-    return next((value for value in inner if isinstance(value, dict)), theirs)
-
-
-def _check_name(theirs: Mapping[str, JSON], name: str) -> None:
-    named = r.text({key.lower(): value for key, value in theirs.items()}.get("snapshot_name"))
-    if named is not None and named != name:
-        raise MismatchedPartError(named, name)

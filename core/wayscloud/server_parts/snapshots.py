@@ -49,5 +49,5 @@ class Snapshots:
         self, route: endpoints.Route, server_id: str, name: str, departure: SendHook | None
     ) -> AcceptedOperation:
         to = route.of(validate_id(server_id), validate_snapshot_name(name))
-        reader = answers.accepted_snapshot(server_id, name)
+        reader = answers.NAMES.accepted(server_id, name)
         return await self._calls.executor.write(to, reader, departure=departure)

@@ -1,0 +1,51 @@
+"""What the families of a server's parts share: the server, what is typed, and the end of a disk that is replaced."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.json_types import Json
+from vpsops.core.operations.strategies import Inspected, Inspection, Sent, TypedName
+from vpsops.core.operations.target import Target
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
+from vpsops.core.wayscloud.client import Wayscloud
+
+
+def server_of(server: Server | None) -> Server:
+    """Return the server of a request; raises `InvalidInputError` without one."""
+    if server is None:
+        raise InvalidInputError("This is about a server.", hint="Name the server.")
+    return server
+
+
+def check_stopped(server: Server, rule: str) -> None:
+    """Raise `InvalidInputError` with the stop to ask for first, where a server is not known to be off."""
+    if not server.off:
+        raise InvalidInputError(
+            f"{server.hostname} is {server.state}; {rule}.",
+            hint=f"Stop it first, as a change of its own (/vps stop {server.hostname}); then ask again.",
+        )
+
+
+def typed_part(argument: str) -> TypedName:
+    """Return what is typed to decide about a part: the server's name and the part's."""
+
+    def typed(arguments: Mapping[str, Json], target: Target) -> str:
+        return f"{target.hostname} {arguments.get(argument, '')}".strip()
+
+    return typed
+
+
+def total_of(listed: ProviderList[Any]) -> int:
+    """Return how many a list has, those that could not be read included."""
+    return max(listed.total or 0, len(listed) + len(listed.unreadable))
+
+
+async def inspect_disk(api: Wayscloud, sent: Sent, unshown: str) -> Inspection:
+    """See whether the server is busy; once it is not, nothing in this API shows which disk it has."""
+    server = await api.get_server(sent.target.id)
+    if server.failed:
+        return Inspection(Inspected.FAILED, f"The server is {server.state}.")
+    if server.pending:
+        return Inspection(Inspected.UNDER_WAY)
+    return Inspection(Inspected.NOT_KNOWABLE, unshown)
