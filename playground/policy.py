@@ -14,6 +14,13 @@ actor = "person"
 risk = ["change", "disruptive"]
 decision = "confirm"
 
+[[rule]]
+id = "deletions-need-approval"
+risk = "destructive"
+decision = "approve"
+approvers = { groups = ["S0APPROVERS"] }
+reason = "It cannot be undone: another person decides."
+
 """
 AGENT_RULES: Final = """[[rule]]
 id = "agents-confirm-create"

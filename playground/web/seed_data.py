@@ -22,7 +22,7 @@ FLEET = 6
 OUTSIDER_RULE = """[[rule]]
 id = "outsiders-only-read"
 person = ["U0DAVE"]
-risk = ["change", "disruptive"]
+risk = ["change", "disruptive", "destructive"]
 decision = "deny"
 reason = "Dave is a guest of the team: he may read, and others act."
 

@@ -8,6 +8,7 @@ import pytest
 from tests.docs.generate import PAGES, ROOT
 from tests.docs.links import anchors_of, links_of
 from vpsops.cli import main as console
+from vpsops.core.operations import OPERATIONS
 
 WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 PAGE = re.compile(r"\bdocs/[\w/.-]+\.md\b")
@@ -94,3 +95,11 @@ def test_no_file_outgrows_a_reader() -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > limit
     }
     assert long == {}
+
+
+def test_an_operation_that_the_provider_does_not_document_is_marked() -> None:
+    """And no other: the setting that switches them off is named below the table."""
+    page = PAGES["docs/reference/operations.md"]()
+    marked = {name for name, operation in OPERATIONS.items() if f"| `{name}` | {operation.summary} * |" in page}
+    assert marked == {name for name, operation in OPERATIONS.items() if not operation.documented}
+    assert "`[limits] undocumented = false`" in page

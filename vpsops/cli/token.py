@@ -151,7 +151,7 @@ def _revoke(arguments: argparse.Namespace) -> None:
     gone, left = remove_tokens(path, arguments.name, older=arguments.older)
     print_line(f"{gone} of {cell(arguments.name)} taken back; {path} has {left} left.")
     if not left:
-        _print_note("Nobody is admitted now, and a server does not start with this file until it has a token again.")
+        _print_note("No client is admitted now, and a server does not start with this file until it has a token again.")
 
 
 def _print_note(text: str) -> None:
