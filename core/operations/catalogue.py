@@ -66,7 +66,7 @@ CATALOGUE = (
     Operation(
         name="plans",
         summary="List the plans and their monthly prices.",
-        guidance="List plans and monthly prices.",
+        guidance="List plans and prices.",
         risk=Risk.READ,
         toolset="catalogue",
         arguments=NoArguments,

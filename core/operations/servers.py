@@ -330,7 +330,7 @@ SERVERS = (
     Operation(
         name="start",
         summary="Start a stopped server.",
-        guidance="Start a stopped server. A human must agree.",
+        guidance="Start a server. A human must agree.",
         risk=Risk.CHANGE,
         arguments=ServerArguments,
         result=AcceptedOperation,

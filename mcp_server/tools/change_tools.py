@@ -190,6 +190,6 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
         _tool("vps_changes", "List changes; open ones by default.", ChangesArguments, list_changes),
         _tool("vps_change_get", "Show a change.", ChangeArguments, get_change),
         _tool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
-        _tool("vps_change_cancel", "Cancel your own change before it runs.", CancelArguments, cancel_change),
+        _tool("vps_change_cancel", "Cancel your change before it runs.", CancelArguments, cancel_change),
     )
 }

@@ -8,19 +8,19 @@ from pydantic import BaseModel, Field, JsonValue
 
 from vpsops.core.changes.requests import DryRun, Refused, Request
 from vpsops.core.common.errors import NotAllowedError
-from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Arguments
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangedServer, approval_text, changed_server
+from vpsops.mcp_server.presenters.schemas import required_names
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 
-CHECK: Final = "Preview a change: who must agree, what forbids it."
-CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if not operation.reads]
+CHECK: Final = "Preview a change: who must agree."
 
 
 class Outlook(StrEnum):
@@ -32,16 +32,31 @@ class Outlook(StrEnum):
     REFUSED = "refused"
 
 
-class CheckArguments(Arguments):
-    """A change, in the arguments of its own tool, without the reason and arguments that do not affect the outcome."""
+class Checkable(Arguments):
+    """What a change may be about, in the arguments of its own tool; the others do not affect the outcome."""
 
-    operation: Annotated[str, Field(json_schema_extra={"enum": CHANGES})]
     server: Annotated[str, Field(max_length=300)] = ""
     hostname: str = ""
     name: str = ""
     plan: str = ""
     region: str = ""
     os_template: str = ""
+    snapshot: str = ""
+    backup: str = ""
+
+
+def is_checkable(operation: Operation) -> bool:
+    """Return whether a change's required arguments are among those that the tool takes."""
+    return not operation.reads and required_names(operation.arguments) <= Checkable.model_fields.keys()
+
+
+CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if is_checkable(operation)]
+
+
+class CheckArguments(Checkable):
+    """A change, and what it is about."""
+
+    operation: Annotated[str, Field(json_schema_extra={"enum": CHANGES})]
 
 
 class CheckResult(BaseModel):

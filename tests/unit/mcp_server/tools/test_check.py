@@ -16,8 +16,12 @@ from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import ActorKind, Origin
 from vpsops.core.limits.access import AccessScope, Restriction
+from vpsops.core.operations import OPERATIONS
 from vpsops.core.storage.tables import CHANGES, OUTBOX
+from vpsops.mcp_server.presenters.schemas import required_names
 from vpsops.mcp_server.server import ServerOptions
+from vpsops.mcp_server.tools.check import CHANGES as CHECKABLE
+from vpsops.mcp_server.tools.check import CheckArguments
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW: Mapping[str, Any] = {"hostname": "n1.example.com", **ORDERS["seed"]}
@@ -147,3 +151,19 @@ async def test_a_tool_that_is_switched_off_is_said_to_be(core: Core) -> None:
     assert not result.is_error
     refused = "stop web01.example.com would be refused. The limit x read_only (true) forbids it: "
     assert text(result).startswith(f"{refused}vps_stop is switched off here.")
+
+
+def test_every_listed_change_can_be_described() -> None:
+    """Its own tool's required arguments are among those that the check takes."""
+    for name in CHECKABLE:
+        assert required_names(OPERATIONS[str(name)].arguments) <= CheckArguments.model_fields.keys()
+    assert {"delete", "snapshot_rollback", "backup_restore"} <= {str(name) for name in CHECKABLE}
+
+
+async def test_arguments_beside_the_server_are_checked(core: Core) -> None:
+    """A name that stands for another server is refused in the words of its own tool; another one is not."""
+    taken = text(await check(core, operation="rename", server="web01", name="db01"))
+    assert "stands for another server" in taken
+    assert "rename" in text(await check(core, operation="rename", server="web01", name="Shop")).lower()
+    absent = text(await check(core, operation="snapshot_create", server="web01", snapshot="before"))
+    assert "does not offer" in absent  # the documented API has no such list
