@@ -1,12 +1,13 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+RUN    := .venv-run
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance evals tokens bench lock clean
+.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance clients evals tokens bundle interpreters containers containers-check docs-site bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -18,8 +19,12 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/.ready ## Play the whole story against the built-in simulators
-	$(BIN)/vpsops demo
+$(RUN)/.ready: requirements/run.txt requirements/build.txt pyproject.toml
+	@$(PYTHON) packaging/run_environment.py $(RUN)
+	@touch $@
+
+demo: $(RUN)/.ready ## Play five stories against the built-in simulators
+	@$(RUN)/bin/vpsops demo
 
 test: $(VENV)/.ready ## Run every test that needs nothing else
 	$(BIN)/python -m pytest -n auto --dist worksteal -q -m 'not slow'
@@ -27,16 +32,20 @@ test: $(VENV)/.ready ## Run every test that needs nothing else
 test-deep: $(VENV)/.ready ## Draw twenty times as many examples for every property test
 	TEST_DEEP=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -m hypothesis
 
-test-busy: $(VENV)/.ready ## Run every test of `make test` once beside four busy loops
+test-busy: $(VENV)/.ready ## Run every test of `make test` once beside a busy loop
 	$(BIN)/python -m tests.busy $(MAKE) test
 
 test-slow: $(VENV)/.ready ## Run the tests that start whole processes or wait for seconds
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m slow
 
 test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
-	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 2 -q
+	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 3 --dist worksteal -q
 
-test-browser: $(VENV)/.ready ## Play the tour's scenes in the system's Chromium; pictures go to build/browser
+build/axe: Makefile
+	npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix $@ axe-core@4.14.1
+	@touch $@
+
+test-browser: $(VENV)/.ready build/axe ## Play the tour's scenes in the system's Chromium (needs npm); pictures go to build/browser
 	$(BIN)/python -m pytest -q tests/browser
 
 check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages, style
@@ -49,8 +58,8 @@ check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages,
 	$(BIN)/python -m tests.packaging
 	$(BIN)/python -m pytest -q tests/house
 
-playground: $(VENV)/.ready ## Try the whole product in a browser, with no Slack and no account
-	$(BIN)/vpsops playground
+playground: $(RUN)/.ready ## Try the whole product in a browser, with no Slack and no account
+	@$(RUN)/bin/vpsops playground
 
 docs: $(VENV)/.ready ## Rewrite the generated pages
 	$(BIN)/python -m tests.docs.generate
@@ -70,8 +79,36 @@ pictures: $(VENV)/.ready ## Draw what people see in Slack into docs/pictures (ne
 conformance: $(VENV)/.ready ## Run the public MCP conformance suites against the server (needs npm)
 	$(BIN)/python -m tests.conformance
 
+clients: $(VENV)/.ready ## Try ten real clients, pinned, and write docs/clients.md (needs the package indexes)
+	$(BIN)/python -m tests.clients
+
 evals: $(VENV)/.ready ## Play the operator scenarios; MODEL="command" plugs an agent in
 	$(BIN)/python -m tests.evals $(if $(MODEL),--model "$(MODEL)")
+
+bundle: $(VENV)/.ready ## Pack build/vpsops-VERSION.mcpb, which hosts install, by its own tool (needs npm)
+	$(BIN)/python -m tests.packaging.registry
+
+$(VENV)/containers/.ready: requirements/containers.txt
+	$(PYTHON) -m venv --clear $(VENV)/containers
+	$(VENV)/containers/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement $<
+	@touch $@
+
+containers-check: $(VENV)/containers/.ready ## Check the Containerfile, the chart and the manifests by their own tools
+	$(VENV)/containers/bin/python tests/packaging/containers/checks.py
+
+containers: $(VENV)/.ready containers-check ## Build the image on Debian's packages and run it (needs mmdebstrap, buildah, podman, runc)
+	$(BIN)/python -m tests.packaging.containers
+
+$(VENV)/site/.ready: requirements/docs.txt
+	$(PYTHON) -m venv --clear $(VENV)/site
+	$(VENV)/site/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement $<
+	@touch $@
+
+docs-site: $(VENV)/site/.ready ## Build the site of docs/ into build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/site/bin/mkdocs build --config-file packaging/site/mkdocs.yml
+
+interpreters: $(VENV)/.ready ## Install the wheels into every other Python there is, and play the demonstration there
+	$(BIN)/python -m tests.packaging.interpreters
 
 tokens: $(VENV)/.ready ## Count the tools' tokens with the vocabulary itself (needs Node and npm)
 	npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix build/tokens gpt-tokenizer@4.0.0
@@ -89,9 +126,11 @@ lock: ## Refresh the hash-pinned requirements (no address enters them)
 	$(UV) --output-file requirements/run.txt pyproject.toml
 	$(UV) --output-file requirements/dev.txt --group dev --constraint requirements/run.txt pyproject.toml
 	$(UV) --output-file requirements/converters.txt --group converters
+	$(UV) --output-file requirements/containers.txt --group containers
+	$(UV) --output-file requirements/docs.txt --group docs
 	$(BUILD_REQUIRES) | $(UV) --output-file requirements/build.txt --constraint requirements/dev.txt -
 	echo uv | $(UV) --output-file requirements/lock.txt -
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(RUN) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,24 +10,24 @@ import aiohttp
 import anyio
 import structlog
 from anyio.abc import TaskGroup
-from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
-from slack_bolt.async_app import AsyncApp
+from pydantic import BaseModel
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import BotContext
-from vpsops.bot.handlers.dispatcher import handle
+from vpsops.bot.handlers.dispatcher import KINDS, handle
 from vpsops.bot.handlers.home import keep_current
 from vpsops.bot.handlers.options import options_for
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
 from vpsops.bot.ingress.interaction import claims_of
-from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD, SlackRequestVerifier
+from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD, VERIFIED_HEADERS, SlackRequestVerifier
+from vpsops.bot.ingress.slack_secrets import SlackSecrets
 from vpsops.bot.ingress.worker import INBOX, InboxWorker
 from vpsops.bot.listeners import register
 from vpsops.bot.notifications.card_sync import CARDS, CardRefresher
@@ -37,6 +37,7 @@ from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.protocol.payloads import (
     BlockSuggestion,
 )
+from vpsops.bot.slack_api.call_telemetry import METHODS
 from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.workspaces.account_directory import SlackAccounts
 from vpsops.bot.workspaces.membership import Membership
@@ -44,7 +45,11 @@ from vpsops.bot.workspaces.registry import InstalledWorkspaces, SingleWorkspace,
 from vpsops.core.app import Core
 from vpsops.core.common import timings
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.server.health_routes import health_routes
+from vpsops.core.telemetry.meter import MetricMeter
+from vpsops.core.telemetry.metrics import OTHER, SLACK_ACK_SECONDS
+from vpsops.core.telemetry.tracer import NEW_TRACE, SpanRole
 
 PATH: Final = "/slack/events"
 DRAIN_SECONDS: Final = timings.DRAIN_SECONDS
@@ -64,6 +69,7 @@ class Bot:
     bolt: AsyncApp
     inbox_worker: InboxWorker
     routes: list[Route | Mount]
+    secrets: SlackSecrets
 
     @property
     def asgi(self) -> Starlette:
@@ -78,26 +84,26 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
     Neither Slack nor the provider needs to be reachable.
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
-        slack, install_service = SlackClient(core.settings, session), installing_of(core, session)
+        slack = SlackClient(core.settings, session, telemetry=core.telemetry)
+        install_service = installing_of(core, session)
+        core.telemetry.meter.allow("slack_method", METHODS)
         office = WorkspaceSession(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))
         offices = (
             InstalledWorkspaces(core, session, install_service.kept) if install_service else SingleWorkspace(office)
         )
         ack_scheduler = AckScheduler(core.clock)
         ctx = BotContext(core, slack, office.membership, OutboxWorker(core, offices), ack_scheduler, offices)
-        inbox_worker = InboxWorker(core.inbox, core.clock, partial(handle, ctx), ack_scheduler, core.supervisor)
-        bolt = build_bolt(ctx, inbox_worker)
+        inbox_worker = InboxWorker(core.inbox, core.clock, partial(_handle, ctx), ack_scheduler, core.supervisor)
+        secrets = SlackSecrets(core.reloader, slack, office.membership)
+        core.reloader.add(secrets.prepare)
+        bolt = build_bolt(ctx, inbox_worker, secrets)
         start_loops(ctx, inbox_worker, group)
         if install_service:
             core.supervisor.start("token_keys", install_service.kept.reencrypt, group=group, ends=True)
-        watch_health(ctx, group)
+        watch_health(ctx, secrets, group)
+        routes = [*routes_of(ctx, bolt, secrets), *(install_service.routes if install_service else [])]
         try:
-            yield Bot(
-                ctx,
-                bolt,
-                inbox_worker,
-                [*routes_of(ctx, bolt), *(install_service.routes if install_service else [])],
-            )
+            yield Bot(ctx, bolt, inbox_worker, routes, secrets)
             if not await inbox_worker.drain(DRAIN_SECONDS):
                 logger.warning("stopped_with_deliveries_in_hand", count=inbox_worker.busy)
             await ctx.outbox_worker.finish(FINISH_SECONDS)
@@ -117,7 +123,7 @@ def start_loops(ctx: BotContext, inbox_worker: InboxWorker, group: TaskGroup) ->
     supervisor.start("accounts", partial(core.account_questions.answer_from, directory), group=group)
 
 
-def watch_health(ctx: BotContext, group: TaskGroup) -> None:
+def watch_health(ctx: BotContext, secrets: SlackSecrets, group: TaskGroup) -> None:
     """Register the readiness checks: outgoing messages, deliveries, and the token of a single workspace."""
     readiness, health = ctx.core.readiness, ctx.outbox_worker.health
     readiness.need(OUTBOX, INBOX)
@@ -125,6 +131,7 @@ def watch_health(ctx: BotContext, group: TaskGroup) -> None:
     if not ctx.core.workspaces.several:
         check = TokenCheck(ctx.slack, ctx.core.outbox, ctx.core.clock, health)
         ctx.core.supervisor.start("slack_token", check.run, group=group)
+        secrets.accepted = partial(ctx.core.supervisor.start_once, "slack_token_check", check.check, group=group)
 
 
 def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService | None":
@@ -136,17 +143,14 @@ def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService
     return open_install_service(core, session)
 
 
-def build_bolt(ctx: BotContext, inbox_worker: InboxWorker) -> AsyncApp:
+def build_bolt(ctx: BotContext, inbox_worker: InboxWorker, secrets: SlackSecrets) -> AsyncApp:
     """Build the Bolt app with its listeners.
 
     Bolt's default authorization calls Slack before the first acknowledgement; this one uses the known token.
     """
-    settings = ctx.core.settings
-    secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-    token = ctx.slack.client.token
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=ctx.slack.client.token)
 
     # `authorize` supplies the token: Bolt warns if it is passed twice
     client = AsyncWebClient(base_url=ctx.slack.client.base_url, session=ctx.slack.session, logger=slack_logger)
@@ -154,24 +158,33 @@ def build_bolt(ctx: BotContext, inbox_worker: InboxWorker) -> AsyncApp:
         name="vpsops",
         logger=slack_logger,
         process_before_response=True,
-        signing_secret=secret,
         client=client,
         authorize=authorize,
-        request_verification_enabled=bool(secret),
+        request_verification_enabled=False,  # its own check keeps the secret that it began with
+        raise_error_for_unhandled_request=True,  # else Bolt answers 404, and Slack sends it again
     )
+    if secrets.signing_secret:
+        bolt.middleware(secrets.verification)
     register(bolt, inbox_worker, partial(_options, ctx), ctx.sessions.removed)
     return bolt
 
 
-def routes_of(ctx: BotContext, bolt: AsyncApp) -> list[Route | Mount]:
+def routes_of(ctx: BotContext, bolt: AsyncApp, secrets: SlackSecrets) -> list[Route | Mount]:
     """Return the HTTP routes: Slack's request URL behind request verification, and health."""
-    settings = ctx.core.settings
-    secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
     routes: list[Route | Mount] = [*health_routes(ctx.core.readiness)]
-    if secret:
-        guard = SlackRequestVerifier(_BoltEndpoint(AsyncSlackRequestHandler(bolt)), secret, ctx.core.clock)
-        routes.insert(0, Route(PATH, _VerifiedEndpoint(guard, ctx.ack_scheduler)))
+    if secrets.signing_secret:
+        endpoint = _BoltEndpoint(bolt)
+        guard = secrets.guard = SlackRequestVerifier(endpoint, secrets.signing_secret, ctx.core.clock)
+        routes.insert(0, Route(PATH, _VerifiedEndpoint(guard, ctx.ack_scheduler, ctx.core.telemetry.meter)))
     return routes
+
+
+async def _handle(ctx: BotContext, delivery: InboxDelivery, payload: BaseModel | None) -> None:
+    """Handle a delivery in a trace of its own, which the trace of a change that it asks for goes on from."""
+    name = delivery.kind if delivery.kind in KINDS else OTHER
+    attributes = {"messaging.system": "slack", "messaging.operation.type": "process"}
+    with ctx.core.telemetry.tracer.span(f"slack {name}", SpanRole.CONSUMER, attributes, parent=NEW_TRACE):
+        await handle(ctx, delivery, payload)
 
 
 async def _options(ctx: BotContext, suggestion: BlockSuggestion) -> list[Block]:
@@ -185,24 +198,31 @@ async def _options(ctx: BotContext, suggestion: BlockSuggestion) -> list[Block]:
 class _VerifiedEndpoint:
     """ASGI endpoint of Slack's requests; an object, as Starlette would treat a function as a request handler."""
 
-    def __init__(self, guard: SlackRequestVerifier, ack_scheduler: AckScheduler) -> None:
+    def __init__(self, guard: SlackRequestVerifier, ack_scheduler: AckScheduler, meter: MetricMeter) -> None:
+        self._meter = meter
         self._guard = guard
         self._ack_scheduler = ack_scheduler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = anyio.current_time()
         with self._ack_scheduler.acknowledging():
             await self._guard(scope, receive, send)
+        self._meter.observe(SLACK_ACK_SECONDS, anyio.current_time() - begun, transport="http")
 
 
 class _BoltEndpoint:
-    """Bolt's handler as an ASGI application."""
+    """Bolt as an ASGI application behind request verification; its own adapter reads the request once more."""
 
-    def __init__(self, handler: AsyncSlackRequestHandler) -> None:
-        self._handler = handler
+    def __init__(self, bolt: AsyncApp) -> None:
+        self._bolt = bolt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._handler.handle(Request(scope, receive), {PARSED_PAYLOAD: scope[PARSED_PAYLOAD]})
+            body = (await receive())["body"].decode()
+            context = {PARSED_PAYLOAD: scope[PARSED_PAYLOAD]}
+            request = AsyncBoltRequest(body=body, headers=dict(scope[VERIFIED_HEADERS]), context=context)
+            result = await self._bolt.async_dispatch(request)
+            response = Response(result.body, result.status, result.first_headers())
         except Exception as error:  # noqa: BLE001 - Bolt assumes more of a payload than is verified
             logger.warning("signed_request_rejected", error=type(error).__name__)
             response = Response("malformed", status_code=400)

@@ -9,21 +9,24 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
+from slack_bolt.error import BoltUnhandledRequestError
 
 from vpsops.bot.blocks.elements import Block
+from vpsops.bot.features.operation_forms import form_errors
 from vpsops.bot.features.validation import create_errors, deny_errors, name_errors
 from vpsops.bot.handlers.home import OPENED
-from vpsops.bot.ingress.interaction import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION
+from vpsops.bot.ingress.interaction import CLICK, COMMAND, EVENT, MESSAGE, SHORTCUT, SUBMISSION
 from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD
 from vpsops.bot.ingress.worker import (
     InboxWorker,
     click_key,
     command_key,
     event_key,
+    message_key,
     shortcut_key,
     submission_key,
 )
-from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol import action_ids, chat_messages
 from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.bot.protocol.payloads import (
     BlockActions,
@@ -36,13 +39,20 @@ from vpsops.bot.protocol.payloads import (
 )
 from vpsops.bot.views.modals import busy_view, metadata_of, read_values, typed_name
 from vpsops.core.common.errors import StorageError
+from vpsops.core.common.text import one_line
 
 COMMANDS: Final = (SLASH,)
 UNINSTALLED: Final = "app_uninstalled"
 REVOKED: Final = "tokens_revoked"
-EVENTS: Final = (OPENED, UNINSTALLED, REVOKED)
+MESSAGES: Final = {chat_messages.APP_MENTION: "app_mention", chat_messages.MESSAGE: "message.im"}
+"""The types of messages to the app, and the subscriptions that they come by."""
+EVENTS: Final = (OPENED, *MESSAGES.values(), UNINSTALLED, REVOKED)
 SHORTCUTS: Final = (action_ids.NEW_SERVER, action_ids.ACT_ON)
 """Callback ids that the manifest must declare; a test compares both."""
+
+RATE_LIMITED: Final = "app_rate_limited"
+"""Slack's notice that it withholds events for the rest of a minute, over HTTP."""
+MAX_KIND: Final = 40
 
 ANY: Final = re.compile(".*", re.DOTALL)
 NOT_STORED: Final = "Your request could not be stored, so nothing was done. Try again in a moment."
@@ -59,6 +69,8 @@ def register(app: AsyncApp, inbox_worker: InboxWorker, suggest: Suggest, removed
     for command in COMMANDS:
         app.command(command)(_command(inbox_worker))
     app.event(OPENED)(_event(inbox_worker))
+    for kind in MESSAGES:
+        app.event(kind)(_message(inbox_worker))
     for event in (UNINSTALLED, REVOKED):
         app.event(event)(_removed(removed))
     app.action(ANY)(_click(inbox_worker))
@@ -80,12 +92,24 @@ async def _unknown_event(body: Body) -> None:
 
 
 async def _broken(error: Exception) -> BoltResponse:
-    """Respond for a listener that raised; Bolt's own error text would contain the payload."""
+    """Respond for a listener that raised, or is absent; Bolt's own error text would contain the payload."""
+    if isinstance(error, BoltUnhandledRequestError):
+        _log_ignored(error.body)
+        return BoltResponse(status=200, body="")
     if isinstance(error, MalformedPayloadError):
         logger.warning("delivery_dropped", why=str(error))
         return BoltResponse(status=200, body="")
     logger.error("listener_failed", error=type(error).__name__)
     return BoltResponse(status=500, body="")
+
+
+def _log_ignored(body: Mapping[str, Any]) -> None:
+    """Log a delivery that asks for nothing: a form that was closed, a new kind, or that Slack withholds events."""
+    kind = one_line(str(body.get("type") or "unknown"), MAX_KIND)
+    if kind == RATE_LIMITED:
+        logger.warning("slack_events_withheld", hint="Slack sends no more events of this minute: the app gets too many")
+        return
+    logger.info("delivery_ignored", type=kind)
 
 
 def _command(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
@@ -154,6 +178,16 @@ def _event(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
     return on_event
 
 
+def _message(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
+    async def on_message(body: Body, context: AsyncBoltContext) -> None:
+        """Store what a person typed to the app; all other messages are acknowledged and forgotten."""
+        message = chat_messages.chat_message_from(_read(EventCallback, body, context))
+        if message is not None:
+            await inbox_worker.accept(message_key(message), MESSAGE, message)
+
+    return on_message
+
+
 def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
     async def on_removed(body: Body, context: AsyncBoltContext) -> None:
         """Store the removal before acknowledging, so that Slack redelivers if that fails."""
@@ -207,6 +241,8 @@ def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
     if submission.view.callback_id == action_ids.NAME_FORM:
         name = str(metadata_of(submission.view).get("n", ""))
         return name_errors(typed_name(submission.view.state.values), name)
+    if submission.view.callback_id == action_ids.OPERATION_FORM:
+        return form_errors(submission.view)
     return {}
 
 

@@ -76,8 +76,13 @@ def _features(http: str) -> Manifest:
         "should_escape": True,
     }
     shortcuts = [
-        {"name": item["name"], "type": item["type"], "callback_id": ident, "description": item["description"]}
-        for ident, item in SHORTCUTS.items()
+        {
+            "name": shortcut["name"],
+            "type": shortcut["type"],
+            "callback_id": ident,
+            "description": shortcut["description"],
+        }
+        for ident, shortcut in SHORTCUTS.items()
     ]
     return {
         "bot_user": {"display_name": "vpsops", "always_online": True},

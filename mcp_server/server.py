@@ -1,18 +1,18 @@
 """The MCP server object over a core, without a transport."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import mcp.types as t
 import structlog
-from mcp.server import CacheHint
+from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Done, Refused, Request
-from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.errors import ArgumentError, PreconditionError, VpsopsError
 from vpsops.core.config.local_identity import human_of
 from vpsops.core.limits.access import EVERYTHING, AccessScope
 from vpsops.core.operations import Operation
@@ -21,20 +21,23 @@ from vpsops.mcp_server.auth.access import effective_reach, exceeded_limit, narro
 from vpsops.mcp_server.auth.principal import READ, WRITE, Caller, principal_of
 from vpsops.mcp_server.handlers import add_read_handlers
 from vpsops.mcp_server.presenters import results
+from vpsops.mcp_server.presenters.changes import first_step
 from vpsops.mcp_server.presenters.pagination import read_arguments
 from vpsops.mcp_server.presenters.projection import ReadArguments, split_arguments
 from vpsops.mcp_server.presenters.results import ToolResult
 from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.protocol.call_telemetry import TelemetryMiddleware
 from vpsops.mcp_server.protocol.redaction import RedactionMiddleware
 from vpsops.mcp_server.protocol.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
 from vpsops.mcp_server.protocol.tasks import serve_tasks
 from vpsops.mcp_server.protocol.text import sanitize
 from vpsops.mcp_server.resources.links import add_change_link
 from vpsops.mcp_server.resources.reader import ResourceReaders
-from vpsops.mcp_server.tools.change_flow import ORIGIN, PATIENCE, CallContext, request_from, run_change
+from vpsops.mcp_server.resources.visible_tools import VisibleTools
+from vpsops.mcp_server.tools.change_flow import ORIGIN, PATIENCE, Announcement, CallContext, request_from, run_change
 from vpsops.mcp_server.tools.change_tasks import ChangeTasks
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.tools.definitions import operation_for_tool, operation_tools
+from vpsops.mcp_server.tools.definitions import PREFIX, ToolOutline, operation_for_tool, operation_outlines
 from vpsops.mcp_server.tools.parameters import SIGNATURES, read_parameters
 from vpsops.mcp_server.tools.server_list import list_servers
 from vpsops.mcp_server.tools.task_notifications import serve_task_notifications
@@ -56,7 +59,8 @@ class ServerOptions:
 
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
     `human` is the human of the session, or `who` finds the caller of each request; `patience` is in seconds;
-    `reach` narrows by the flags what the file allows; `shutdown` starts when serving ends.
+    `reach` narrows by the flags what the file allows; `shutdown` starts when serving ends; `announce` hears which
+    change a request waits for.
     """
 
     change_tools: bool = True
@@ -66,6 +70,49 @@ class ServerOptions:
     patience: float = PATIENCE
     reach: AccessScope = EVERYTHING
     shutdown: Shutdown | None = None
+    announce: Announcement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolHandlers:
+    """Answers `tools/list` and `tools/call` for every caller, each by its own limits and scopes."""
+
+    ctx: CallContext
+    tools: Mapping[str, ToolOutline]
+    visible: VisibleTools
+
+    async def list_tools(
+        self, context: sdk_compat.Context, params: t.PaginatedRequestParams | None
+    ) -> t.ListToolsResult:
+        """Return the tools that a caller may use."""
+        if params is not None and params.cursor is not None:
+            raise sdk_compat.invalid_cursor_error()
+        await self.ctx.core.policy.refresh()
+        caller = self.ctx.who(context)
+        allowed = [tool for tool in self.tools.values() if is_listed(tool, caller)]
+        return t.ListToolsResult(tools=[tool.describe() for tool in await self.visible.shown(context, allowed)])
+
+    async def call_tool(self, context: sdk_compat.Context, params: t.CallToolRequestParams) -> ToolResult:
+        """Answer a call, unless limits forbid the tool or the process stops."""
+        ctx, core = self.ctx, self.ctx.core
+        tool = self.tools.get(params.name)
+        if tool is None:
+            raise sdk_compat.unknown_tool_error(sanitize(core.redactor.name(params.name)))
+        await core.policy.refresh()
+        caller, call = ctx.who(context), sdk_compat.read_tool_call(context, params, core.clock.monotonic())
+        exceeded = exceeded_limit(caller, tool.name, alters=not tool.reads)
+        if exceeded is not None:
+            about = request_for_limits(ctx, call)
+            too_fast = await core.admission.admit(about)
+            return results.refused_result(
+                too_fast or await core.admission.refuse_for_limit(about, exceeded), tools=False
+            )
+        if ctx.shutdown.begun:
+            return results.text_result(TRY_AGAIN, failed=True)
+        narrowed = ctx.for_caller(caller)
+        answer = await ctx.shutdown.answered(lambda: _answer(narrowed, call), lambda: _unfinished(tool))
+        await self.visible.announce(context)
+        return answer
 
 
 def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any]:
@@ -76,67 +123,39 @@ def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any
     who = narrow_callers(core, chosen.reach, chosen.who or (lambda _: local))
     shutdown = chosen.shutdown or Shutdown()
     ctx = CallContext(core, who, ServerListCache(core.clock), chosen.change_tools, chosen.patience, shutdown)
-    tools = _tools(chosen)
-    listed = {tool.name: tool for tool in tools}
-
-    async def on_list_tools(context: sdk_compat.Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
-        if params is not None and params.cursor is not None:
-            raise sdk_compat.invalid_cursor_error()
-        await core.policy.refresh()
-        caller = who(context)
-        return t.ListToolsResult(tools=[tool for tool in tools if is_listed(tool, caller)])
-
-    async def on_call_tool(context: sdk_compat.Context, params: t.CallToolRequestParams) -> ToolResult:
-        if params.name not in listed:
-            raise sdk_compat.unknown_tool_error(sanitize(core.redactor.name(params.name)))
-        await core.policy.refresh()
-        caller, call = who(context), sdk_compat.ToolCall(context, params, core.clock.monotonic())
-        exceeded = exceeded_limit(caller, params.name, alters=not is_read_only(listed[params.name]))
-        if exceeded is not None:
-            about = request_for_limits(ctx, call)
-            too_fast = await core.admission.admit(about)
-            return results.refused_result(
-                too_fast or await core.admission.refuse_for_limit(about, exceeded), tools=False
-            )
-        if shutdown.begun:
-            return results.text_result(TRY_AGAIN, failed=True)
-        seen = ctx.for_caller(caller)
-        return await shutdown.answered(lambda: _answer(seen, call), lambda: _unfinished(listed[params.name]))
-
-    server: Server[Any] = Server(
+    ctx = replace(ctx, announce=chosen.announce)
+    handlers = ToolHandlers(ctx, {tool.name: tool for tool in _tools(chosen)}, VisibleTools(core))
+    server: Server[Any] = sdk_compat.ListServer(
         NAME,
         version=_version(),
         title="VPS operations",
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="private" if chosen.who else "public")},
-        on_list_tools=on_list_tools,
+        on_list_tools=handlers.list_tools,
     )
     tasks = ChangeTasks(ctx)
-    server.add_request_handler("tools/call", t.CallToolRequestParams, on_call_tool)
+    server.add_request_handler("tools/call", t.CallToolRequestParams, handlers.call_tool)
     serve_tasks(server, tasks)
     hint = CacheHint(ttl_ms=LIST_TTL_MS, scope="public")
     add_read_handlers(server, ResourceReaders(core, who, chosen.change_tools), hint, shutdown)
     serve_task_notifications(server, tasks)
-    server.middleware[:0] = [shutdown, RedactionMiddleware(core.redactor), read_parameters]
+    core.telemetry.meter.allow("tool", handlers.tools)
+    observed = TelemetryMiddleware(core.telemetry, frozenset(handlers.tools))
+    server.middleware[:0] = [observed, shutdown, RedactionMiddleware(core.redactor), read_parameters]
     sdk_compat.seal_state(
         server, lambda context: principal_of(sdk_compat.client_name(context), who(context)), chosen.state_keys
     )
     return server
 
 
-def is_listed(tool: t.Tool, caller: Caller) -> bool:
+def is_listed(tool: ToolOutline, caller: Caller) -> bool:
     """Return whether limits and scopes allow a caller to use a tool."""
     return caller.reach.allows(tool.name) and is_granted(tool, caller)
 
 
-def is_granted(tool: t.Tool, caller: Caller) -> bool:
+def is_granted(tool: ToolOutline, caller: Caller) -> bool:
     """Return whether a caller was granted a tool: all of them, or those that only read."""
-    return WRITE in caller.scopes or is_read_only(tool)
-
-
-def is_read_only(tool: t.Tool) -> bool:
-    """Return whether a tool only reads."""
-    return tool.annotations is not None and bool(tool.annotations.read_only_hint)
+    return WRITE in caller.scopes or tool.reads
 
 
 def write_tools() -> frozenset[str]:
@@ -145,8 +164,8 @@ def write_tools() -> frozenset[str]:
     return frozenset(tool.name for tool in _tools(ServerOptions(change_tools=True)) if not is_granted(tool, reader))
 
 
-def _tools(options: ServerOptions) -> list[t.Tool]:
-    return operation_tools() + ([entry.tool for entry in CHANGE_TOOLS.values()] if options.change_tools else [])
+def _tools(options: ServerOptions) -> list[ToolOutline]:
+    return operation_outlines() + ([tool.outline for tool in CHANGE_TOOLS.values()] if options.change_tools else [])
 
 
 def _version() -> str:
@@ -160,18 +179,30 @@ async def _answer(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
     """Run a call. Errors a model can act on are returned in full, bugs by their id only."""
     try:
         return add_change_link(await _run(ctx, call), call.context.protocol_version)
+    except ArgumentError as error:
+        refused = SIGNATURES[call.tool].refused(error.argument, error.problem)
+        logger.info("tool_failed", tool=call.tool, error=refused.error_id, message=refused.message)
+        return results.error_result(refused)
     except VpsopsError as error:
         logger.info("tool_failed", tool=call.tool, error=error.error_id, message=error.message)
-        return results.error_result(error)
+        return results.error_result(error, _first_step(ctx, call, error))
     except Exception:
         bug = VpsopsError("Something broke inside vpsops.", hint="Its log has the details under this id.")
         logger.exception("tool_crashed", tool=call.tool, error=bug.error_id)
         return results.error_result(bug)
 
 
-def _unfinished(tool: t.Tool) -> ToolResult:
+def _first_step(ctx: CallContext, call: sdk_compat.ToolCall, error: VpsopsError) -> str:
+    """Return the call that meets a precondition; a caller without its tool asks their human."""
+    if not isinstance(error, PreconditionError):
+        return ""
+    caller, tool = ctx.caller_of(call), f"{PREFIX}{error.remedy.operation}"
+    return first_step(error.remedy, has_tool=WRITE in caller.scopes and caller.reach.allows(tool))
+
+
+def _unfinished(tool: ToolOutline) -> ToolResult:
     """Return the answer to a call that was not finished when the process had to stop."""
-    return results.text_result(TRY_AGAIN if is_read_only(tool) else UNCLEAR, failed=True)
+    return results.text_result(TRY_AGAIN if tool.reads else UNCLEAR, failed=True)
 
 
 def request_for_limits(ctx: CallContext, call: sdk_compat.ToolCall) -> Request:
@@ -200,9 +231,9 @@ async def _run(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
 
 async def _read(ctx: CallContext, call: sdk_compat.ToolCall, operation: Operation, asked: ReadArguments) -> ToolResult:
     request = replace(request_from(ctx, call, operation), arguments=read_arguments(operation, asked))
-    outcome = await ctx.core.gate.submit(request, scope=ctx.scope)
+    outcome = await ctx.core.servers.read(request, scope=ctx.scope)
     if isinstance(outcome, Refused):
         return results.refused_result(outcome, tools=ctx.change_tools)
     if not isinstance(outcome, Done) or outcome.result is None:
-        raise RuntimeError("the gate held a read")
+        raise RuntimeError("a read was held")
     return results.read_result(outcome.result, asked)

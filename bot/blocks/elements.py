@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vpsops.bot.blocks.fallback_text import fallback_text
+from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.core.common.text import one_line
 from vpsops.core.operations.facts import Fact
 
@@ -14,14 +16,19 @@ Block = dict[str, Any]
 MAX_FALLBACK = 2900
 SHORT_FACT: Final = 120
 MAX_FACT: Final = 2_000
+MAX_FIELD: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A message: its blocks, and the fallback text for notifications and screen readers (escaped mrkdwn)."""
+    """A message: its blocks, and the text made from them for notifications and screen readers (escaped mrkdwn)."""
 
-    text: str
     blocks: tuple[Block, ...]
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the text, unless the blocks are another layout of a message that has it."""
+        object.__setattr__(self, "text", self.text or fallback_text(self.blocks))
 
 
 def plain(text: str, limit: int = 3000) -> Block:
@@ -51,8 +58,12 @@ def section(text: Block, accessory: Block | None = None) -> Block:
 
 
 def field_sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
-    """Return label and value pairs as section fields (two columns, plain text); empty values are omitted."""
-    fields = [lines(label, value) for label, value in pairs if value]
+    """Return label and value pairs as section fields (two columns, bold labels); empty values are omitted."""
+    fields = [
+        mrkdwn(f"*{escape_untrusted(label, 80)}*\n{escape_untrusted(value, MAX_FIELD)}")
+        for label, value in pairs
+        if value
+    ]
     return [{"type": "section", "fields": fields[at : at + 10]} for at in range(0, len(fields), 10)]
 
 
@@ -72,12 +83,27 @@ def actions(elements: Sequence[Block], block_id: str = "") -> Block:
     return {"type": "actions", "elements": list(elements), **({"block_id": block_id[:255]} if block_id else {})}
 
 
+def modal(  # noqa: PLR0913 - the parts of a modal
+    callback_id: str, title: str, blocks: Sequence[Block], *, metadata: Mapping[str, Any], close: str, submit: str = ""
+) -> Block:
+    """Return a modal; without `submit` it is no form."""
+    return {
+        "type": "modal",
+        "callback_id": callback_id,
+        "private_metadata": pack(metadata),
+        "title": plain(title, 24),
+        **({"submit": plain(submit, 24)} if submit else {}),
+        "close": plain(close, 24),
+        "blocks": list(blocks),
+    }
+
+
 def shared_copy(post: Post, who: str) -> Post:
     """Return a private reply as a channel message: without controls, with the sharing user's mention `who`."""
     kept = [{name: value for name, value in block.items() if name != "accessory"} for block in post.blocks]
     by = f"Shared by {who}"
-    blocks = [*(item for item in kept if item["type"] != "actions"), context(mrkdwn(by))]
-    return Post(f"{post.text} {by}", tuple(blocks))
+    blocks = [*(block for block in kept if block["type"] != "actions"), context(mrkdwn(by))]
+    return Post(tuple(blocks))
 
 
 def button(text: str, action: str, value: Mapping[str, Any], style: str = "") -> Block:
@@ -90,6 +116,11 @@ def option(text: str, value: str, description: str = "") -> Block:
     """Return a menu option."""
     element = {"text": plain(text, 75), "value": value}
     return {**element, "description": plain(description, 75)} if description else element
+
+
+def way_back(channel: str, thread: str) -> Mapping[str, str]:
+    """Return what a view's private_metadata keeps of the channel and the thread that it was opened from."""
+    return {"ch": channel, **({"th": thread} if thread else {})}
 
 
 def pack(value: Mapping[str, Any]) -> str:

@@ -4,23 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from vpsops.bot.protocol.command_catalog import SHORT_NAMES
 from vpsops.core.changes.labels import PHASE_LABELS, Phase, phase_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
+from vpsops.core.identity.actors import ActorKind
+from vpsops.core.operations.traits import action_of, title_of
 
 MAX_BUTTON_TEXT: Final = 75
 
 
 def action_verb(operation: str) -> str:
-    """Return an operation's name as a button label: "Reboot"; "Show" for get."""
-    return SHORT_NAMES.get(operation, operation).replace("_", " ").replace("-", " ").capitalize()
+    """Return what an operation does as a button label, without its server: "Reboot", "Delete a backup"."""
+    return action_of(operation)
 
 
 def action_label(operation: str, hostname: str, limit: int = MAX_BUTTON_TEXT) -> str:
-    """Return the operation and its server, truncated to `limit`: "Reboot web01.example.com"."""
-    word = action_verb(operation)
-    return f"{word} {one_line(hostname, max(1, limit - len(word) - 1))}"
+    """Return the operation and its server, truncated to `limit`: "Allow traffic to web01.example.com"."""
+    return title_of(operation, one_line(hostname, max(1, limit - len(title_of(operation, "")))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +33,28 @@ class StateLabel:
 
 
 SYMBOLS: Final[Mapping[Phase, str]] = {
-    Phase.REQUESTED: "◌",
-    Phase.AWAITING_CONFIRMATION: "◔",
-    Phase.AWAITING_APPROVAL: "◔",
-    Phase.APPROVED: "◑",
-    Phase.DEFERRED: "◑",
-    Phase.SENDING: "◑",
-    Phase.WATCHING: "◕",
-    Phase.OVERDUE: "◕",
-    Phase.UNKNOWN: "?",
-    Phase.REFUSED: "?",
-    Phase.DOUBTED: "?",
-    Phase.NEEDS_PERSON: "!",
-    Phase.POSSIBLY_SENT: "!",
-    Phase.SUCCEEDED: "✓",
-    Phase.UNSEEN: "✓",
-    Phase.FAILED: "✗",
-    Phase.DENIED: "✗",
-    Phase.EXPIRED: "-",
-    Phase.CANCELLED: "-",
-    Phase.SUPERSEDED: "-",
+    Phase.REQUESTED: "⚪",
+    Phase.AWAITING_CONFIRMATION: "🟡",
+    Phase.AWAITING_APPROVAL: "🟡",
+    Phase.APPROVED: "🔵",
+    Phase.DEFERRED: "🔵",
+    Phase.SENDING: "🔵",
+    Phase.WATCHING: "🔵",
+    Phase.OVERDUE: "🟠",
+    Phase.UNKNOWN: "🟠",
+    Phase.REFUSED: "🟠",
+    Phase.DOUBTED: "🟠",
+    Phase.NEEDS_PERSON: "🟠",
+    Phase.POSSIBLY_SENT: "🟠",
+    Phase.SUCCEEDED: "🟢",
+    Phase.UNSEEN: "🟢",
+    Phase.FAILED: "🔴",
+    Phase.DENIED: "🔴",
+    Phase.EXPIRED: "⚪",
+    Phase.CANCELLED: "⚪",
+    Phase.SUPERSEDED: "⚪",
 }
+"""Yellow waits for people, blue runs, orange is to be checked, green is done, red failed or was denied, white ended."""
 
 
 def _label_of(phase: Phase) -> StateLabel:
@@ -63,7 +64,7 @@ def _label_of(phase: Phase) -> StateLabel:
 
 STATE_LABELS: Final[Mapping[State, StateLabel]] = {
     **{state: _label_of(Phase(state.value)) for state in State if state is not State.HELD},
-    State.HELD: StateLabel("◔", "waiting", "Nothing happens until it is decided."),
+    State.HELD: StateLabel(SYMBOLS[Phase.AWAITING_APPROVAL], "waiting", "Nothing happens until it is decided."),
 }
 
 
@@ -75,9 +76,11 @@ def state_label(change: Change) -> StateLabel:
 
 def _confirm(change: Change) -> StateLabel:
     """Name the person who has to confirm."""
-    who = one_line(change.actor.label, 60) or "the requester"
+    words = f"Nothing happens until {one_line(change.actor.label, 60) or 'the requester'} confirms."
+    if change.actor.kind is ActorKind.AGENT:
+        words = "An agent asks for this. Nothing happens until the person it acts for confirms."
     label = _label_of(Phase.AWAITING_CONFIRMATION)
-    return StateLabel(label.mark, label.words, f"Nothing happens until {who} confirms.")
+    return StateLabel(label.mark, label.words, words)
 
 
 def change_title(change: Change, limit: int = 150) -> str:

@@ -18,6 +18,7 @@ _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
 _WORD: Final = re.compile(r"\S*:\S+:\S*")
 _EMOJI: Final = re.compile(r":(?=[^\s:]+:)")
+_TIME: Final = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?")
 _AROUND: Final = "()[]{}.,;"
 
 
@@ -40,7 +41,9 @@ def escape_untrusted(text: str, limit: int = 200) -> str:
 
 
 def _without_emoji(word: re.Match[str]) -> str:
-    """Replace the colons of emoji shortcodes in a word; IPv6 addresses are left unchanged."""
+    """Replace the colons of emoji shortcodes in a word; IPv6 addresses and times are left unchanged."""
+    if _TIME.fullmatch(word[0].strip(_AROUND)):
+        return word[0]
     try:
         ipaddress.ip_address(word[0].strip(_AROUND))
     except ValueError:

@@ -17,6 +17,14 @@ class ArgumentsError(Exception):
     """The words cannot be read as the arguments; the text, for people, says why."""
 
 
+class MissingArgumentError(ArgumentsError):
+    """Required arguments are missing; `values` holds the others."""
+
+    def __init__(self, label: str, values: Mapping[str, Json]) -> None:
+        super().__init__(f"It needs a {label}.")
+        self.values = values
+
+
 def parse_arguments(operation: Operation, words: Sequence[str]) -> Mapping[str, Json]:
     """Return an operation's arguments as they were typed; raises `ArgumentsError`.
 
@@ -29,7 +37,7 @@ def parse_arguments(operation: Operation, words: Sequence[str]) -> Mapping[str, 
         rest = reading.take(rest)
     missing = [argument.spec.label.lower() for argument in reading.left if argument.required]
     if missing:
-        raise ArgumentsError(f"It needs a {missing[0]}.")
+        raise MissingArgumentError(missing[0], reading.values)
     return reading.values
 
 
@@ -47,6 +55,8 @@ class _Reading:
     def take(self, words: list[str]) -> list[str]:
         """Take the next argument from words, and return the words after it."""
         word, left = words[0], self.left
+        if left and left[0].spec.kind is ArgumentKind.LABELS and self.values:  # a label's key may be an argument's name
+            return self._put(left[0], words, [])
         pair = PAIR.fullmatch(word)
         named = self._named(pair[1]) if pair is not None else None
         if pair is not None and named is not None:

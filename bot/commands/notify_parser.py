@@ -17,7 +17,7 @@ from vpsops.core.messaging.subscriptions import (
 )
 
 EXAMPLE: Final = "For example: /vps notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
-EVENTS: Final = {item.value: frozenset({item}) for item in SubscriptionEvent} | {
+EVENTS: Final = {event.value: frozenset({event}) for event in SubscriptionEvent} | {
     "all": WITHOUT_THRESHOLD,
     "everything": WITHOUT_THRESHOLD,
     "created": frozenset({SubscriptionEvent.PROVISIONED}),
@@ -96,7 +96,7 @@ def _next(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubsc
         return replace(partial, zone=_zone(rest[1])), rest[2:]
     if _THRESHOLD.fullmatch(word):
         return _threshold(partial, rest)
-    names = [item for item in word.split(",") if item]
+    names = [name for name in word.split(",") if name]
     if partial.servers or not names or not all(name in EVENTS for name in names):
         raise InvalidInputError(f"Unexpected word '{abbreviate(rest[0])}'.", hint=EXAMPLE)
     return replace(partial, events=partial.events.union(*(EVENTS[name] for name in names))), rest[1:]
@@ -108,7 +108,7 @@ def _servers(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSu
         if _THRESHOLD.fullmatch(rest[taken]):
             break
         taken += 1
-    names = tuple(item for word in rest[:taken] for item in word.lower().split(",") if item)
+    names = tuple(name for word in rest[:taken] for name in word.lower().split(",") if name)
     if not names or partial.servers:
         raise InvalidInputError("on is followed by the servers, once.", hint=EXAMPLE)
     return replace(partial, servers=names), rest[taken:]

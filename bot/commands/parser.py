@@ -1,20 +1,24 @@
 """Parser of the text after `/vps`. Ambiguous text becomes `UnclearCommand`; it never guesses."""
 
-import difflib
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from vpsops.bot.commands.argument_parser import ArgumentsError, parse_arguments
-from vpsops.bot.protocol.command_catalog import COMMANDS, LISTED, SLASH, operation_of, usage
+from vpsops.bot.commands.argument_parser import ArgumentsError, MissingArgumentError, parse_arguments
+from vpsops.bot.commands.corrections import corrected_texts
+from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_operation, parse_firewall
+from vpsops.bot.commands.list_filters import parse_filters
+from vpsops.bot.commands.vocabulary import HELP, NEAR, command_words, likely_commands
+from vpsops.bot.commands.watch_durations import USUAL_WATCH, watch_duration
+from vpsops.bot.protocol.command_catalog import COMMANDS, SLASH, has_form, operation_of, usage, word_for
 from vpsops.bot.protocol.text_normalization import (
     MAX_TEXT,
     abbreviate,
     mentioned_user,
-    replace_first_word,
+    replace_first_words,
     split_command,
     strip_quotes,
 )
@@ -22,9 +26,8 @@ from vpsops.core.changes.model import Verdict
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.arguments import arguments_of
+from vpsops.core.operations.server_lookup import plain_reference
 
-FILTERS: Final = frozenset({"name", "state", "region"})
-LONGEST_FILTER: Final = 253
 CREATE: Final = {
     "hostname": "hostname",
     "plan": "plan",
@@ -32,15 +35,11 @@ CREATE: Final = {
     "os": "os_template",
     "os_template": "os_template",
 }
-NEAR: Final = 4
-WATCHED: Final = timedelta(hours=1)
-SHORTEST_WATCH: Final = timedelta(minutes=5)
-LONGEST_WATCH: Final = timedelta(days=7)
-UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
+BECAUSE: Final = "because"
+"""The word before a reason; where it comes first, no server is named."""
 
 _PAIR: Final = re.compile(r"-{0,2}([A-Za-z_]+)[=:](.*)", re.DOTALL)
 _CHANGE: Final = re.compile(r"chg_[0-9A-Za-z_-]{1,60}")
-_TIME: Final = re.compile(r"(\d{1,4})(m|min|mins|minutes?|h|hours?|d|days?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,15 @@ class RunOperation:
 
     operation: str
     arguments: Mapping[str, Json] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenForm:
+    """Open the form of an operation for the arguments that are missing; the typed ones are kept."""
+
+    operation: str
+    arguments: Mapping[str, Json]
     reason: str = ""
 
 
@@ -94,7 +102,9 @@ class ShowAudit:
 
 @dataclass(frozen=True, slots=True)
 class ShowReport:
-    """Show the status report."""
+    """Show the status report, with costs by owner or by the values of a label's key."""
+
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ class WatchServer:
     """Post one server's events in this channel for some time, or stop doing so."""
 
     server: str
-    lasts: timedelta | None = WATCHED  # None stops the watch
+    lasts: timedelta | None = USUAL_WATCH  # None stops the watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,7 @@ class UnclearCommand:
 
 Command = (
     RunOperation
+    | OpenForm
     | OpenCreate
     | ShowHelp
     | ShowChanges
@@ -163,12 +174,13 @@ ArgumentsParser = Callable[[list[str], str], Command]
 
 def parse_command(text: str) -> Command:
     """Parse command text; ambiguous text becomes `UnclearCommand`."""
-    words, reason = split_command(text)
+    typed, reason = split_command(text)
+    words = command_words(typed)
     if not words:
         return ShowHelp()
-    word, rest = words[0].lower().lstrip("/"), words[1:]
-    if word in {"help", "?", "--help", "-h"}:
-        return ShowHelp(rest[0].lower() if rest else "")
+    word, rest = words[0], words[1:]
+    if word in HELP:
+        return ShowHelp(command_words(rest)[0].lower() if rest else "")
     if word not in COMMANDS:
         return _unknown(word, rest, text)
     if "--help" in rest or "-h" in rest:
@@ -192,30 +204,45 @@ def _operation(word: str, rest: list[str], reason: str) -> Command:
 def _with_arguments(word: str, name: str, rest: list[str], reason: str) -> Command:
     try:
         return RunOperation(name, parse_arguments(OPERATIONS[name], rest), reason)
+    except MissingArgumentError as error:
+        if "server" in error.values and has_form(OPERATIONS[name]):
+            return OpenForm(name, error.values, reason)
+        return UnclearCommand(str(error), f"Write: {usage(word)}")
     except ArgumentsError as error:
         return UnclearCommand(str(error), f"Write: {usage(word)}")
 
 
+def _firewall(name: str, rest: list[str], reason: str) -> Command:
+    asked = firewall_operation(name, rest)
+    try:
+        command = parse_firewall(name, rest)
+    except MissingArgumentError as error:
+        if "server" in error.values and has_form(OPERATIONS[asked]):
+            return OpenForm(asked, error.values, reason)
+        return UnclearCommand(str(error), f"Write: {usage(word_for(name))}")
+    except ArgumentsError as error:
+        return UnclearCommand(str(error), f"Write: {usage(word_for(name))}")
+    return RunOperation(command.operation, command.arguments, reason)
+
+
 def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
-    if not rest:
+    if not rest or rest[0].lower() == BECAUSE:
         return UnclearCommand(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
     if len(rest) > 1:
-        return UnclearCommand(f"{SLASH} {word} takes one server at a time.", f"Write: {usage(word)}")
+        meant = corrected_texts(word, rest, reason, reads=OPERATIONS[name].reads)
+        return UnclearCommand(f"{SLASH} {word} takes one server at a time.", f"Write: {usage(word)}", meant)
     return RunOperation(name, {"server": rest[0]}, reason)
 
 
 def _alone(word: str, name: str, rest: list[str]) -> Command:
-    return RunOperation(name) if not rest else _too_much(word)
+    return RunOperation(name) if not rest else replace(_too_much(word), near=(word,))
 
 
 def _list(rest: list[str], _reason: str) -> Command:
-    values: dict[str, str] = {}
-    for word in rest:
-        key, value = _pair(word, FILTERS) or ("name", word)
-        if key in values or not value or len(value) > LONGEST_FILTER:
-            return UnclearCommand("Each filter can be used once.", f"Write: {usage('list')}")
-        values[key] = value
-    return RunOperation("list", dict(values))
+    filters = parse_filters(rest)
+    if filters.problem:
+        return UnclearCommand(filters.problem, f"Write: {usage('list')}", filters.meant)
+    return RunOperation("list", dict(filters.values))
 
 
 def _create(rest: list[str], reason: str) -> Command:
@@ -236,19 +263,25 @@ def _changes(rest: list[str], _reason: str) -> Command:
         return ShowChanges()
     if rest[0].lower() in {"open", "mine"}:
         return ShowChanges(rest[0].lower())
-    return ShowCard(rest[0]) if _CHANGE.fullmatch(rest[0]) else ShowChanges(server=rest[0])
+    change = _change_id(rest[0])
+    return ShowCard(change) if change else ShowChanges(server=plain_reference(rest[0]))
 
 
 def _verdict(verdict: Verdict, rest: list[str], _reason: str) -> Command:
-    if len(rest) != 1 or not _CHANGE.fullmatch(rest[0]):
+    if len(rest) != 1 or not _change_id(rest[0]):
         return _which(verdict.value)
-    return ShowCard(rest[0], verdict)
+    return ShowCard(_change_id(rest[0]), verdict)
 
 
 def _cancel(rest: list[str], reason: str) -> Command:
-    if len(rest) != 1 or not _CHANGE.fullmatch(rest[0]):
+    if len(rest) != 1 or not _change_id(rest[0]):
         return _which("cancel")
-    return CancelChange(rest[0], reason)
+    return CancelChange(_change_id(rest[0]), reason)
+
+
+def _change_id(word: str) -> str:
+    """Return the id of a change without what stands around it, or ""."""
+    return plain_reference(word) if _CHANGE.fullmatch(plain_reference(word)) else ""
 
 
 def _which(word: str) -> UnclearCommand:
@@ -260,37 +293,32 @@ def _audit(rest: list[str], _reason: str) -> Command:
         return UnclearCommand(f"{SLASH} audit takes one server, person or change.", f"Write: {usage('audit')}")
     if not rest:
         return ShowAudit()
-    if _CHANGE.fullmatch(rest[0]):
-        return ShowAudit(change=rest[0])
+    if _change_id(rest[0]):
+        return ShowAudit(change=_change_id(rest[0]))
     if mentioned_user(rest[0]) or rest[0].startswith("@"):
         return ShowAudit(person=mentioned_user(rest[0]) or rest[0].lstrip("@"))
-    return ShowAudit(server=rest[0])
+    return ShowAudit(server=plain_reference(rest[0]))
 
 
 def _report(rest: list[str], _reason: str) -> Command:
-    return ShowReport() if not rest else _too_much("report")
+    pair = _pair(rest[0], frozenset({"label"})) if len(rest) == 1 else None
+    if rest and (pair is None or "=" in pair[1] or not 0 < len(pair[1]) < 64):  # noqa: PLR2004 - a label's key
+        return UnclearCommand("Costs are by owner, or by label:KEY.", f"Write: {usage('report')}", near=("report",))
+    return ShowReport(label=pair[1] if pair else "")
 
 
 def _watch(rest: list[str], reason: str) -> Command:
     words = [word.lower() for word in rest[1:]]
-    lasts = _lasting(words)
+    lasts = watch_duration(words)
     if not rest or reason or (words and words != ["stop"] and lasts is None):
         return UnclearCommand("Name one server and, if needed, a duration.", f"Write: {usage('watch')}; from 5m to 7d.")
-    return WatchServer(rest[0], None if words == ["stop"] else lasts or WATCHED)
+    return WatchServer(rest[0], None if words == ["stop"] else lasts or USUAL_WATCH)
 
 
 def _notify(rest: list[str], reason: str) -> Command:
     if reason:
         return UnclearCommand("notify takes no reason.", f"Write: {usage('notify')}")
     return ManageSubscriptions(tuple(rest))
-
-
-def _lasting(words: list[str]) -> timedelta | None:
-    values = _TIME.fullmatch("".join(words[1:] if words[:1] == ["for"] else words))
-    if values is None:
-        return None
-    lasts = timedelta(seconds=int(values[1]) * UNITS[values[2][0].lower()])
-    return lasts if SHORTEST_WATCH <= lasts <= LONGEST_WATCH else None
 
 
 def _pause(rest: list[str], reason: str) -> Command:
@@ -307,16 +335,27 @@ def _resume(rest: list[str], reason: str) -> Command:
 
 
 def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
-    begun = [item for item in LISTED if item.startswith(word)]
-    close = difflib.get_close_matches(word[:40], COMMANDS, n=NEAR, cutoff=0.6)
-    near = list(dict.fromkeys([*begun, *close]))[:NEAR]
+    near, words = likely_commands(word), text[:MAX_TEXT].split()
+    meant = " or ".join(f"{SLASH} {command}" for command in near)
+    hint = f"Did you mean {meant}?" if near else f"{SLASH} help lists the commands."
+    count = len(words) - len(command_words(words)) + 1
+    typed = [replace_first_words(text, command, count) for command in near]
+    swapped = command_words(rest)[:1]
     if not near and not rest:  # a server's name alone
-        near = ["show"]
-        text = f"show {text.strip()}"
-    meant = " or ".join(f"{SLASH} {item}" for item in near)
-    hint = f"Did you mean {meant}?" if begun or close else f"{SLASH} help lists the commands."
-    whole = tuple(replace_first_word(text, item) for item in near) if len(text) <= MAX_TEXT else ()
-    return UnclearCommand(f"Unknown command '{abbreviate(word)}'. Nothing was run.", hint, whole)
+        typed = [f"show {text.strip()}"]
+    elif not near and len(rest) == 1 and swapped[0] in COMMANDS:  # `web01 reboot`
+        typed = [f"{swapped[0]} {' '.join(words[count - 1 : count] + words[count + 1 :])}"]
+    message = f"Unknown command '{abbreviate(word)}'. Nothing was run."
+    return UnclearCommand(message, hint, usable_texts(typed) if len(text) <= MAX_TEXT else ())
+
+
+def usable_texts(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts that can be carried out, each other one replaced by what would be offered for it."""
+    usable: dict[str, None] = {}
+    for text in texts:
+        command = parse_command(text)
+        usable.update(dict.fromkeys(command.near if isinstance(command, UnclearCommand) else (text,)))
+    return tuple(usable)[:NEAR]
 
 
 def _too_much(word: str) -> UnclearCommand:
@@ -330,7 +369,11 @@ def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
     return match[1].lower(), strip_quotes(match[2])
 
 
-OWN_PARSERS: Final[Mapping[str, ArgumentsParser]] = {"list": _list, "create": _create}
+OWN_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
+    "list": _list,
+    "create": _create,
+    **{name: partial(_firewall, name) for name in (LIST, ADD, REMOVE)},
+}
 """Parsers of operations with words or a form of their own."""
 
 ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {

@@ -49,7 +49,7 @@ def _first(server: Server, places: Mapping[str, int]) -> int | None:
     full = server.hostname.lower()
     names = (full, full.split(".", 1)[0], (server.display_name or "").lower(), server.id.lower())
     addresses = ((server.ipv4 or "").lower(), (server.ipv6 or "").lower())
-    return min((places[item] for item in (*names, *addresses) if item in places), default=None)
+    return min((places[name] for name in (*names, *addresses) if name in places), default=None)
 
 
 def _words(text: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import anyio
+from cachetools import LRUCache
 
 from vpsops.bot.context.home_state import Homes
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
@@ -23,6 +24,7 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 
 CATALOGUE_SECONDS: Final = 60.0
+HINTED_KEPT: Final = 1000
 CATALOGUE_OPERATIONS: Final = ("plans", "os_templates", "regions")
 
 
@@ -47,6 +49,8 @@ class BotContext:
     sessions: WorkspaceSessions
     shelf: CatalogueCache = field(default_factory=CatalogueCache)
     homes: Homes = field(default_factory=Homes)
+    hinted: LRUCache[tuple[str, str], float] = field(default_factory=lambda: LRUCache(HINTED_KEPT))
+    """When each person, by workspace, last got a hint in answer to a message that is no command."""
 
     async def at(self, team: str) -> "BotContext":
         """Return the ctx as they are for one workspace; raises `NotInstalledError`, `StorageError`."""

@@ -10,7 +10,8 @@ from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.notifications.destinations import asker_of
 from vpsops.core.changes.model import Change
-from vpsops.core.messaging.outbox import PostedMessage, topic_of
+from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.messaging.posted_messages import PostedMessage
 
 LINK_SECONDS: Final = 2.0
 """A list without links is better than no list."""
@@ -18,7 +19,7 @@ LINK_SECONDS: Final = 2.0
 
 async def links_to(ctx: BotContext, requester: Requester, changes: Sequence[Change]) -> Mapping[str, str]:
     """Return the addresses of these changes' cards, by change; one that is not known in time is left out."""
-    copies = await ctx.core.outbox.copies_of([topic_of(item.id) for item in changes])
+    copies = await ctx.core.outbox.copies_of([topic_of(change.id) for change in changes])
     results: dict[str, str] = {}
 
     async def load(change: Change) -> None:

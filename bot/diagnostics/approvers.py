@@ -17,7 +17,7 @@ from vpsops.core.policy_register.diagnostics import ruleset_of
 
 AREA: Final = "slack"
 CLOSE: Final = "Make it private, or accept it with VPSOPS_ACCEPT_APPROVERS"
-LOOK: Final = "Check its id, and the scopes channels:read, groups:read and usergroups:read"
+LOOK: Final = "Check its id (vpsops policy show), and the scopes channels:read, groups:read and usergroups:read"
 
 
 async def check_approvers(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
@@ -40,7 +40,7 @@ async def check_sources(
     channel = settings.approval_channel or settings.channel
     own = Approvers(channels=(channel,)) if channel else Approvers()
     approvers = union_of([own, *(rule.approvers for rule in rules)])
-    sources = [("channel", item) for item in approvers.channels if item != OWN_CHANNEL]
+    sources = [("channel", channel) for channel in approvers.channels if channel != OWN_CHANNEL]
     sources += [("user group", group) for group in approvers.groups]
     findings: list[DoctorFinding] = []
     for kind, ident in sources:

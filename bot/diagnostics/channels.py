@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 
 AREA: Final = "slack"
+SCOPES_TODO: Final = "Give the app the scopes channels:read and groups:read, as `vpsops manifest` prints them"
 
 
 def channels_of(settings: Settings) -> dict[str, str]:
@@ -24,6 +26,9 @@ def channel_finding(name: str, channel: str, channel_info: Mapping[str, Any], er
     label = f"{name} {channel}"
     if error == "channel_not_found":
         return fail(AREA, f"{label} does not exist, or is private and without the app", "Invite the app, or set its id")
+    if error == "missing_scope":
+        what = f"{label} cannot be read (missing_scope), so whether the app can post there is not known"
+        return fail(AREA, what, SCOPES_TODO, exit_codes.NOT_AUTHENTICATED)
     if error:
         return warn(AREA, f"{label} cannot be read ({error})", "Check the scopes channels:read, groups:read")
     if channel_info.get("is_archived"):

@@ -10,15 +10,18 @@ from typing import Any, Final
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web.async_client import AsyncWebClient
 
 from vpsops.bot.diagnostics.approvers import check_approvers
 from vpsops.bot.diagnostics.channels import channel_finding, channels_of
-from vpsops.bot.diagnostics.people import check_people
+from vpsops.bot.diagnostics.people import check_actor, check_people
+from vpsops.bot.diagnostics.quorum import check_quorum
 from vpsops.bot.ingress.request_verification import FRESH_SECONDS
 from vpsops.bot.protocol.logging import slack_logger
+from vpsops.bot.slack_api.proxy import proxy_for
+from vpsops.bot.slack_api.web_client import SlackWebClient
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
+from vpsops.core.common.text import comma_separated
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import Check, DoctorFinding, fail, ok, warn
@@ -26,7 +29,7 @@ from vpsops.core.console.checks import Check, DoctorFinding, fail, ok, warn
 AREA: Final = "slack"
 TIMEOUT: Final = timings.SLACK_SECONDS
 SKEW_SECONDS: Final = timings.CLOCK_SECONDS
-NEEDED: Final = frozenset({"commands", "chat:write"})
+NEEDED: Final = frozenset({"commands", "chat:write", "users:read"})
 """Scopes without which the bot cannot work."""
 SCOPES: Final[Mapping[str, str]] = {
     "commands": "/vps is not available",
@@ -36,15 +39,19 @@ SCOPES: Final[Mapping[str, str]] = {
     "users:read.email": "agents of people named by e-mail are refused",
     "channels:read": "members of public channels cannot approve",
     "groups:read": "members of private channels cannot approve",
+    "app_mentions:read": "a message that mentions the app gets no answer",
+    "im:history": "a direct message to the app gets no answer",
 }
 """The scopes in manifest.yml, and what fails without each."""
-REINSTALL: Final = "Paste what `vpsops manifest` prints into the app's manifest, and install it again"
+REINSTALL: Final = (
+    "Paste what `vpsops manifest` prints into the app's manifest, install it again, and copy SLACK_BOT_TOKEN"
+)
 TOKEN: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 WRONG_KIND: Final = frozenset({"not_allowed_token_type", "missing_scope", *TOKEN})
 
 
 @dataclass(frozen=True, slots=True)
-class _ApiReply:
+class ApiReply:
     """The result of a call: data and headers, or an error code; `away` if Slack was unreachable."""
 
     data: Mapping[str, Any]
@@ -55,7 +62,7 @@ class _ApiReply:
 
 async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Check the app and its channels; a setup without Slack passes."""
-    if not _configured(settings):
+    if not _is_configured(settings):
         return [ok(AREA, "not configured, so approvals need the clients' own confirmations")]
     if settings.slack_client_id:
         from vpsops.bot.diagnostics.workspaces import check_workspaces  # noqa: PLC0415 - cryptography is for those who need it
@@ -65,12 +72,12 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFindin
     if settings.slack_bot_token is None:
         return missing
     async with aiohttp.ClientSession() as session:
-        slack = _SlackProbe(settings, session)
+        slack = SlackProbe(settings, session)
         identity = await slack.ask("auth.test")
         if identity.error:
             return [*missing, _no_answer("SLACK_BOT_TOKEN", identity, "Install the app again and copy its bot token")]
         findings = [ok(AREA, f"signed in as {identity.data.get('user', '?')} in {identity.data.get('team', '?')}")]
-        findings += [*_scopes(identity), *_clock_skew(identity, clock), *missing]
+        findings += [*scope_findings(identity), *_clock_skew(identity, clock), *missing]
         if settings.slack_app_token is not None:
             findings.append(await _app_token(slack, settings.slack_app_token.get_secret_value()))
         for name, channel in channels_of(settings).items():
@@ -79,17 +86,18 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFindin
     return findings
 
 
-class _SlackProbe:
-    """Calls Slack's Web API once, without retries."""
+class SlackProbe:
+    """Calls Slack's Web API once, without retries, with the settings' token or another one."""
 
-    def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
-        token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession, token: str = "") -> None:
+        token = token or (settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else "")
         base = settings.slack_api_url if settings.slack_api_url.endswith("/") else f"{settings.slack_api_url}/"
-        self._client = AsyncWebClient(
+        self._client = SlackWebClient(
             token, base_url=base, timeout=TIMEOUT, session=session, retry_handlers=[], logger=slack_logger
         )
+        self._client.proxy = proxy_for(base)
 
-    async def ask(self, method: str, token: str | None = None, **params: str) -> _ApiReply:
+    async def ask(self, method: str, token: str | None = None, **params: str) -> ApiReply:
         """Call a method, optionally with another token."""
         headers = {"Authorization": f"Bearer {token}"} if token else None
         try:
@@ -98,14 +106,14 @@ class _SlackProbe:
             data = error.response.data if isinstance(error.response.data, dict) else {}
             status = int(error.response.status_code)
             word = str(data.get("error") or f"HTTP {status}")
-            return _ApiReply({}, {}, word, away=not data.get("error") or word == "ratelimited")
+            return ApiReply({}, {}, word, away=not data.get("error") or word == "ratelimited")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return _ApiReply({}, {}, type(error).__name__, away=True)
+            return ApiReply({}, {}, type(error).__name__, away=True)
         read = {str(name).lower(): str(value) for name, value in dict(answer.headers).items()}
-        return _ApiReply(answer.data if isinstance(answer.data, dict) else {}, read)
+        return ApiReply(answer.data if isinstance(answer.data, dict) else {}, read)
 
 
-def _configured(settings: Settings) -> bool:
+def _is_configured(settings: Settings) -> bool:
     tokens = (
         settings.slack_client_id,
         settings.slack_bot_token,
@@ -127,7 +135,7 @@ def _missing_tokens(settings: Settings) -> list[DoctorFinding]:
     return findings
 
 
-def _no_answer(name: str, reply: _ApiReply, todo: str) -> DoctorFinding:
+def _no_answer(name: str, reply: ApiReply, todo: str) -> DoctorFinding:
     if reply.away:
         todo = "Check the network, or SLACK_API_URL"
         return fail(AREA, f"Slack does not answer ({reply.error})", todo, exit_codes.UNREACHABLE)
@@ -137,10 +145,10 @@ def _no_answer(name: str, reply: _ApiReply, todo: str) -> DoctorFinding:
 
 def granted(header: str) -> set[str]:
     """Return a token's scopes from Slack's header `x-oauth-scopes`."""
-    return {item.strip() for item in header.split(",") if item.strip()}
+    return set(comma_separated(header))
 
 
-def _scopes(identity: _ApiReply) -> list[DoctorFinding]:
+def scope_findings(identity: ApiReply) -> list[DoctorFinding]:
     """Compare the token's scopes, from the response headers, with manifest.yml."""
     if "x-oauth-scopes" not in identity.headers:
         return [warn(AREA, "Slack did not return the token's scopes", "Compare the app's scopes with manifest.yml")]
@@ -158,7 +166,7 @@ def _scopes(identity: _ApiReply) -> list[DoctorFinding]:
     return findings or [ok(AREA, f"the token has the {len(SCOPES)} scopes of manifest.yml, and no more")]
 
 
-def _clock_skew(identity: _ApiReply, clock: Clock) -> list[DoctorFinding]:
+def _clock_skew(identity: ApiReply, clock: Clock) -> list[DoctorFinding]:
     """Compare the clocks: signed requests are valid for five minutes."""
     try:
         skew = abs((parsedate_to_datetime(identity.headers.get("date", "")) - clock.now()).total_seconds())
@@ -170,7 +178,7 @@ def _clock_skew(identity: _ApiReply, clock: Clock) -> list[DoctorFinding]:
     return [warn(AREA, what, "Set the clock: requests count for five minutes")] if skew >= SKEW_SECONDS else []
 
 
-async def _app_token(slack: _SlackProbe, token: str) -> DoctorFinding:
+async def _app_token(slack: SlackProbe, token: str) -> DoctorFinding:
     if not token.startswith("xapp-"):
         todo = "It starts with xapp- and needs the scope connections:write"
         return fail(AREA, "SLACK_APP_TOKEN is not an app token", todo, exit_codes.USAGE)
@@ -180,4 +188,4 @@ async def _app_token(slack: _SlackProbe, token: str) -> DoctorFinding:
     return ok(AREA, "SLACK_APP_TOKEN opens Socket Mode")
 
 
-CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers, check_people)
+CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers, check_people, check_actor, check_quorum)

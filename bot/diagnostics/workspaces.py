@@ -8,6 +8,8 @@ import aiohttp
 
 from vpsops.bot.diagnostics.approvers import check_sources
 from vpsops.bot.diagnostics.channels import channel_finding, channels_of
+from vpsops.bot.diagnostics.quorum import check_quorums
+from vpsops.bot.diagnostics.workspace import SlackProbe, scope_findings
 from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.bot.workspaces.installations import Installations, encryption_keys
 from vpsops.bot.workspaces.token_encryption import TokenCipher
@@ -35,17 +37,20 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[DoctorF
     ruleset = await ruleset_of(settings, clock)
     workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
     findings = _asked(workspaces, settings)
+    reached: dict[str, SlackClient] = {}
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
         kept = Installations(SlackTables(database), clock, settings, TokenCipher(encryption_keys(settings)))
         for team in teams_of(settings):
-            slack, finding = await _workspace(kept, session, settings, team)
-            findings.append(finding)
+            slack, about = await _workspace(kept, session, settings, team)
+            findings += about
             if not workspaces.of(team).approval_channel:
                 findings.append(
                     warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table")
                 )
             if slack is not None:
+                reached[team] = slack
                 findings += await _channels(slack, workspaces.settings_of(settings, team), team, ruleset.policy.rules)
+        findings += await check_quorums(reached, settings, clock, ruleset)
     return findings
 
 
@@ -59,7 +64,7 @@ async def _channels(slack: SlackClient, settings: Settings, team: str, rules: Se
         except SlackError as error:
             findings.append(channel_finding(name, channel, {}, error.code))
     findings += await check_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
-    return [replace(item, what=f"{team}: {item.what}") for item in findings]
+    return [replace(finding, what=f"{team}: {finding.what}") for finding in findings]
 
 
 def _asked(workspaces: Workspaces, settings: Settings) -> list[DoctorFinding]:
@@ -76,22 +81,22 @@ def _asked(workspaces: Workspaces, settings: Settings) -> list[DoctorFinding]:
 
 async def _workspace(
     kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str
-) -> tuple[SlackClient | None, DoctorFinding]:
-    """Return a client for one workspace, if its token works, and the finding about the token."""
+) -> tuple[SlackClient | None, list[DoctorFinding]]:
+    """Return a client for one workspace, if its token works, and the findings about the token and its scopes."""
     try:
         known = await kept.of(team)
     except UnreadableRowError as error:
-        return None, warn(AREA, error.message, error.hint)
+        return None, [warn(AREA, error.message, error.hint)]
     if known is None:
-        return None, warn(AREA, f"{team} does not have the app", "A member opens /slack/install")
-    slack = SlackClient(settings, session, known.token)
-    try:
-        await slack.get("auth.test", {})
-    except SlackError as error:
-        if error.code.startswith("unreachable"):
-            return None, fail(AREA, f"Slack does not answer for {team}", "Check the network", exit_codes.UNREACHABLE)
-        what = f"Slack does not accept the token of {team} ({error.code})"
-        return None, fail(AREA, what, AGAIN, exit_codes.NOT_AUTHENTICATED)
+        return None, [warn(AREA, f"{team} does not have the app", "A member opens /slack/install")]
+    identity = await SlackProbe(settings, session, known.token).ask("auth.test")
+    if identity.away:
+        return None, [fail(AREA, f"Slack does not answer for {team}", "Check the network", exit_codes.UNREACHABLE)]
+    if identity.error:
+        what = f"Slack does not accept the token of {team} ({identity.error})"
+        return None, [fail(AREA, what, AGAIN, exit_codes.NOT_AUTHENTICATED)]
+    installed = ok(AREA, f"installed in {team} ({known.name})")
     if known.old_key:
-        return slack, warn(AREA, f"installed in {team} ({known.name}), its token encrypted by an older key", OLD_KEY)
-    return slack, ok(AREA, f"installed in {team} ({known.name})")
+        installed = warn(AREA, f"installed in {team} ({known.name}), its token encrypted by an older key", OLD_KEY)
+    scopes = [replace(finding, what=f"{team}: {finding.what}") for finding in scope_findings(identity)]
+    return SlackClient(settings, session, known.token), [installed, *scopes]

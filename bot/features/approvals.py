@@ -16,9 +16,10 @@ from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.modals import name_view, note_view
 from vpsops.core.authorization.change_reader import stale
-from vpsops.core.changes.approvals import check_confirmer, check_not_asker
+from vpsops.core.changes.approvals import SLACK_DIALOG, check_confirmer, check_not_asker
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
+from vpsops.core.identity.actors import ActorKind
 from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.operations.traits import typed_name_of
 
@@ -27,6 +28,7 @@ Draw = Callable[[Change, Mapping[str, Any]], Block]
 
 
 IN_SLACK: Final = "confirmed in Slack by the asker's account"
+IN_SLACK_FOR_AGENT: Final = "confirmed in Slack by the person the agent acts for"
 
 
 class Yes(StrEnum):
@@ -76,7 +78,7 @@ async def noted(ctx: BotContext, form: Interaction[Any], note: str) -> Change:
 async def _ask(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed, draw: Draw) -> None:
     _may(requester, agreed)
     change = agreed.change
-    metadata = {"c": change.id, "d": agreed.digest, "ch": requester.where.channel, "as": agreed.yes.value}
+    metadata = {"c": change.id, "d": agreed.digest, **requester.way_back, "as": agreed.yes.value}
     try:
         await ctx.slack.open_view(trigger, draw(change, metadata))
     except SlackError as error:
@@ -90,7 +92,7 @@ def _may(requester: Requester, agreed: Agreed) -> None:
     if change.state is not State.HELD:
         raise stale(change)
     if agreed.yes is Yes.CONFIRM:
-        check_confirmer(change, requester.actor)
+        check_confirmer(change, requester.actor, SLACK_DIALOG)
     else:
         check_not_asker(change, requester.actor)
 
@@ -99,8 +101,10 @@ async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change
     """Let the gate take a yes; raises what it raises."""
     if agreed.yes is Yes.APPROVE:
         return await cast(ctx, requester, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
+    change, scope = agreed.change, ctx.core.scope
+    evidence = IN_SLACK_FOR_AGENT if change.actor.kind is ActorKind.AGENT else IN_SLACK
     return await ctx.core.gate.confirm(
-        agreed.change.id, requester.actor, agreed.digest, evidence=IN_SLACK, scope=ctx.core.scope
+        change.id, requester.actor, agreed.digest, evidence=evidence, place=SLACK_DIALOG, scope=scope
     )
 
 

@@ -23,6 +23,7 @@ from vpsops.bot.views.home import (
     plain_home,
 )
 from vpsops.bot.workspaces.membership import Member, MembershipUnreadableError, OtherWorkspaceError
+from vpsops.core.audit.records import TrailRecord
 from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
@@ -77,12 +78,18 @@ async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) ->
         own=seen.own,
         fleet=results["fleet"],
         records=seen.records,
+        ends={change.id: change for change in await _of_records(ctx, seen.records)},
         pause=seen.pause,
         may_resume=results["resume"],
         preferences=seen.preferences,
         links=await links_to(ctx, requester, _visible_changes(seen.own, waiting)),
         notice=notice,
     )
+
+
+async def _of_records(ctx: BotContext, records: Sequence[TrailRecord]) -> Sequence[Change]:
+    ids = {record.change_id for record in records if record.change_id}
+    return await ctx.core.changes.by_ids(sorted(ids), scope=ctx.core.scope) if ids else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Opening forms and keeping them current: something is shown at once, what takes time is drawn in afterwards."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -8,7 +9,7 @@ import structlog
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.context.bot_context import BotContext, catalogue
-from vpsops.bot.ingress.interaction import Requester
+from vpsops.bot.ingress.interaction import Requester, target_in
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.bot.slack_api.client import SlackError, ViewHandle
@@ -44,7 +45,11 @@ async def open_create(ctx: BotContext, requester: Requester, trigger: str, typed
         words = "The form could not be opened in time." if error.code in TOO_LATE else "Slack did not open the form."
         await ctx.slack.reply(requester.where, note(words, "Ask for it again."))
         return
-    await show(ctx, handle, await _create_form(ctx, requester, CreateDraft(values, requester.where.channel)))
+    await show(
+        ctx,
+        handle,
+        await _create_form(ctx, requester, CreateDraft(values, requester.where.channel, thread=requester.thread)),
+    )
 
 
 async def redraw_create(ctx: BotContext, requester: Requester, view: ViewPayload) -> None:
@@ -58,7 +63,8 @@ def draft_of(view: ViewPayload, stock: OrderOptions) -> CreateDraft:
     """Read a form back into what can be drawn again."""
     values = read_values(view.state.values)
     menus: dict[str, str] = {name: stock.decode(name, values[name]) for name in MENUS if name in values}
-    return CreateDraft(values | menus, str(metadata_of(view).get("ch", "")))
+    target = target_in(metadata_of(view), "")
+    return CreateDraft(values | menus, target.channel, thread=target.thread)
 
 
 async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change: Change, digest: str) -> None:
@@ -67,7 +73,7 @@ async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change:
         raise stale(change)
     if requester.actor.same_human(change.actor):
         check(change, requester.actor)
-    metadata: Mapping[str, Any] = {"c": change.id, "d": digest, "ch": requester.where.channel, "v": Verdict.DENY.value}
+    metadata: Mapping[str, Any] = {"c": change.id, "d": digest, **requester.way_back, "v": Verdict.DENY.value}
     try:
         await ctx.slack.open_view(trigger, deny_view(change, metadata))
     except SlackError as error:
@@ -90,7 +96,7 @@ async def _create_form(ctx: BotContext, requester: Requester, draft: CreateDraft
         stock = await catalogue(ctx, requester)
     except VpsopsError as error:
         wrong = f"{error} ({error.error_id}) The lists below fill as soon as the provider answers again."
-        return create_view(OrderOptions(), CreateDraft(draft.values, draft.channel, wrong))
+        return create_view(OrderOptions(), replace(draft, wrong=wrong))
     lacking = missing_offers(stock)
     if lacking:
         return busy_view(TITLE, f"The provider offers no {lacking}, so no server can be made here.")

@@ -6,56 +6,79 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-import anyio
 from pydantic import BaseModel
 
 from vpsops.bot.blocks.elements import Post, shared_copy
+from vpsops.bot.blocks.labels import action_label
 from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.features.server_actions import may_ask_for, offered_operations
+from vpsops.bot.features.votes import full_member_sets_aside
 from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.messages.catalogue import (
+    addons_table,
     part_answer,
     plans_table,
     regions_table,
     systems_table,
 )
-from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
+from vpsops.bot.messages.ephemeral import busy_note, error_note, note, precondition_note, server_suggestions, with_link
 from vpsops.bot.messages.results import result_page
-from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page
+from vpsops.bot.messages.servers import (
+    NO_OPERATIONS,
+    OWNER,
+    Offered,
+    OperationCall,
+    server_choice,
+    server_details,
+    server_page,
+    shareable,
+    usage_page,
+)
+from vpsops.core.changes.approvals import is_unconfirmed
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused
-from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError, VpsopsError
+from vpsops.core.common.errors import AmbiguousServerError, PreconditionError, Remedy, UnknownServerError, VpsopsError
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.supervision import block_tasks
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 PATIENCE: Final = 4.0
 """Seconds after which the requester is informed that the provider is slow."""
+LONGEST_REASON: Final = 500
+LONGEST_REFERENCE: Final = 200
 CARD_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """A requested run of an operation; `replace` draws the answer over the message that was clicked on."""
+    """A requested run of an operation; `replace` draws the answer over the message that was clicked on.
+
+    `sets_aside` is the id of another person's unconfirmed change that is withdrawn together with it.
+    """
 
     operation: str
     arguments: Mapping[str, Json]
     reason: str = ""
     replace: bool = False
     everyone: bool = False
+    sets_aside: str = ""
 
 
 async def submit_change(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:
     """Submit a change for a person, with its reason; raises what the gate raises."""
     asked = await request_of(ctx, requester, request.operation, request.arguments)
-    return await ctx.core.gate.submit(replace(asked, reason=request.reason), scope=ctx.core.scope)
+    aside = await full_member_sets_aside(ctx, requester, request.sets_aside) if request.sets_aside else None
+    return await ctx.core.gate.submit(replace(asked, reason=request.reason, sets_aside=aside), scope=ctx.core.scope)
 
 
 async def submit_any(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:
@@ -79,17 +102,9 @@ async def run(ctx: BotContext, requester: Requester, request: OperationRequest) 
 
 async def patiently(ctx: BotContext, requester: Requester, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
     """Say after a while that the provider is slow: a command without an answer seems broken."""
-    post, failure = None, None
-    async with anyio.create_task_group() as group:
+    async with block_tasks() as group:
         group.start_soon(_say_slow, ctx, requester)
-        try:
-            post = await make()
-        except VpsopsError as error:  # raised below, outside the group, so that it stays itself
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return post
+        return await make()
 
 
 async def _say_slow(ctx: BotContext, requester: Requester) -> None:
@@ -100,31 +115,98 @@ async def _say_slow(ctx: BotContext, requester: Requester) -> None:
 async def outcome_post(ctx: BotContext, requester: Requester, request: OperationRequest) -> Post | None:
     """Ask the gate; return what to show, or nothing where the card says it all."""
     try:
-        entry = OPERATIONS.get(request.operation)
-        if entry is not None and entry.result is Usage:
-            return await _usage(ctx, requester, request)
-        outcome = await submit_any(ctx, requester, request)
-    except AmbiguousServerError as error:
-        typed = str(request.arguments.get("server", ""))
-        return server_choice(typed, request.operation, error.candidates, request.reason, request.arguments)
-    except UnknownServerError as error:
-        return server_suggestions(error, request.operation, error.nearest, request.reason, request.arguments)
+        return await carry_out(ctx, requester, request)
     except VpsopsError as error:
-        return error_note(error)
+        return await error_post(ctx, requester, request, error)
+
+
+async def carry_out(ctx: BotContext, requester: Requester, request: OperationRequest) -> Post | None:
+    """Ask the gate; return what to show, or nothing where the card says it all; raises what the gate raises."""
+    entry = OPERATIONS.get(request.operation)
+    if entry is not None and entry.result is Usage:
+        return await _usage(ctx, requester, request)
+    outcome = await submit_any(ctx, requester, request)
     match outcome:
         case Refused():
-            return await linked_to(ctx, requester, refusal(outcome), outcome.change)
+            return await linked_to(
+                ctx, requester, refusal(requester, request, outcome, ctx.core.clock.now()), outcome.change
+            )
         case Held() | Done(change=Change()):
             change = outcome.change
             return await card_note(ctx, requester, change, spoken=request.replace) if change else None
         case Done():
-            call = OperationCall(request.operation, request.arguments)
-            return result_post(outcome.result, call, ctx.core.clock.now())
+            call = _call_of(request, outcome.target)
+            offered = await _offered(ctx, requester, outcome.result)
+            owner = ctx.core.settings.owner_label
+            return result_post(outcome.result, call, ctx.core.clock.now(), offered, owner)
 
 
-def refusal(refused: Refused) -> Post:
-    """Draw why something will not run."""
-    return note(refused.reason, refused.hint, refused.error_id)
+def _call_of(request: OperationRequest, target: Target | None) -> OperationCall:
+    """Return the call that gave a result, on the very server that it is of."""
+    if target is None:
+        return OperationCall(request.operation, request.arguments)
+    return OperationCall(request.operation, {**request.arguments, "server": target.id}, target.hostname)
+
+
+async def _offered(ctx: BotContext, requester: Requester, result: BaseModel | None) -> Offered:
+    """Return what a person may do with the servers of a result."""
+    match result:
+        case ServerList():
+            return await offered_operations(ctx, requester, result.servers)
+        case Server():
+            return await offered_operations(ctx, requester, [result])
+        case _:
+            return NO_OPERATIONS
+
+
+async def error_post(ctx: BotContext, requester: Requester, request: OperationRequest, error: VpsopsError) -> Post:
+    """Draw why a request cannot be carried out, with buttons for what can: all its other arguments stay."""
+    match error:
+        case AmbiguousServerError():
+            typed = str(request.arguments.get("server", ""))
+            return server_choice(typed, request.operation, error.candidates, request.reason, request.arguments)
+        case UnknownServerError():
+            return server_suggestions(error, request.operation, error.nearest, request.reason, request.arguments)
+        case PreconditionError():
+            return await _precondition_note(ctx, requester, request, error)
+        case _:
+            return error_note(error)
+
+
+async def _precondition_note(
+    ctx: BotContext, requester: Requester, request: OperationRequest, error: PreconditionError
+) -> Post:
+    """Draw a refusal with the change that would meet its precondition, where this person may ask for that."""
+    if not await may_ask_for(ctx, requester, error.remedy):
+        return error_note(error)
+    details = [str(value) for name, value in request.arguments.items() if name != "server" and value]
+    what = action_label(request.operation, " ".join((error.remedy.hostname, *details)), LONGEST_REFERENCE)
+    first = {**remedy_call(error.remedy).value, "why": reason_for_remedy(request.reason, what)}
+    again = {**OperationCall(request.operation, request.arguments).value, "why": request.reason}
+    return precondition_note(error, first, again)
+
+
+def remedy_call(remedy: Remedy) -> OperationCall:
+    """Return the call that a remedy is."""
+    return OperationCall(remedy.operation, remedy.arguments)
+
+
+def reason_for_remedy(reason: str, reference: str) -> str:
+    """Return the reason of a change that is asked for first: that of the change it is for, and which this is."""
+    room = LONGEST_REASON - len(reference) - len(" (first, for: )")
+    return f"{one_line(reason, room)} (first, for: {reference})".strip()
+
+
+def refusal(requester: Requester, request: OperationRequest, refused: Refused, now: datetime) -> Post:
+    """Draw why something will not run; what is in the way and was not confirmed can be set aside by a click."""
+    first = refused.change
+    if first is None:
+        return note(refused.reason, refused.hint, refused.error_id)
+    if not is_unconfirmed(first) or requester.actor.same_human(first.actor):
+        return busy_note(refused, now)
+    again = OperationCall(request.operation, request.arguments).value
+    value = {"c": first.id, **again, "why": one_line(request.reason, 400)}
+    return busy_note(refused, now, action_label(request.operation, first.target.hostname), value)
 
 
 async def _usage(ctx: BotContext, requester: Requester, request: OperationRequest) -> Post:
@@ -135,19 +217,27 @@ async def _usage(ctx: BotContext, requester: Requester, request: OperationReques
     return usage_page(server.hostname, usage, OperationCall("status", arguments))
 
 
-def result_post(result: BaseModel | None, asked: OperationCall, now: datetime) -> Post:
+def result_post(
+    result: BaseModel | None,
+    asked: OperationCall,
+    now: datetime,
+    offered: Offered = NO_OPERATIONS,
+    owner: str = OWNER,
+) -> Post:
     """Draw a read's result."""
     match result:
         case ServerList():
-            return server_page(result, asked)
+            return server_page(result, asked, offered, owner)
         case Server():
-            return server_details(result, OperationCall("get", {"server": result.id}))
+            return server_details(result, OperationCall("get", {"server": result.id}), offered, owner)
         case Plans():
             return shareable(plans_table(result.plans, result.lacking), asked)
         case OsTemplates():
             return shareable(systems_table(result.os_templates, result.lacking), asked)
         case Regions():
             return shareable(regions_table(result.regions, result.lacking), asked)
+        case Addons():
+            return shareable(addons_table(result.addons, result.lacking), asked)
         case BaseModel():
             return _part_page(result, asked, now)
         case _:
@@ -156,7 +246,7 @@ def result_post(result: BaseModel | None, asked: OperationCall, now: datetime) -
 
 def _part_page(result: BaseModel, asked: OperationCall, now: datetime) -> Post:
     """Draw what a server has, or any other result by its fields; a secret one cannot be shared."""
-    post = part_answer(result, now)
+    post = part_answer(result, now, asked.about)
     if post is not None:
         return shareable(post, asked)
     entry = OPERATIONS.get(asked.operation)
@@ -210,4 +300,6 @@ def operation_request_from(
     operation, arguments = value.get("op"), value.get("args")
     if not isinstance(operation, str) or not isinstance(arguments, dict):
         return None
-    return OperationRequest(operation, arguments, one_line(str(value.get("why", "")), 500), replace, everyone)
+    return OperationRequest(
+        operation, arguments, one_line(str(value.get("why", "")), LONGEST_REASON), replace, everyone
+    )

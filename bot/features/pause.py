@@ -10,7 +10,8 @@ from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.membership import MembershipUnreadableError
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State
-from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery
+from vpsops.core.changes.queries import MAX_CHANGES
+from vpsops.core.changes.scope import ChangeQuery
 from vpsops.core.common.text import one_line
 from vpsops.core.identity.actors import ActorKind
 
@@ -53,7 +54,7 @@ async def paused_note(ctx: BotContext, reason: str = "") -> Post:
     waiting = sum(change.actor.kind is ActorKind.AGENT for change in held.changes)
     base = note(result.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
     value = {"at": result.at.timestamp(), "why": one_line(reason, 300)}
-    return Post(base.text, (*base.blocks, actions([button("Resume agents", action_ids.RESUME, value, "danger")])))
+    return Post((*base.blocks, actions([button("Resume agents", action_ids.RESUME, value, "danger")])))
 
 
 def switched_note(result: Pause) -> Post:

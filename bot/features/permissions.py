@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, user_mention
+from vpsops.bot.blocks.approver_text import UNLABELLED, ApproverLabels, approver_words
+from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations import Operation
 from vpsops.core.policy.decision import Decision, Ruling
@@ -17,7 +18,7 @@ SHORT: Final = {
 }
 
 
-def right_words(right: Right) -> str:
+def right_words(right: Right, labels: ApproverLabels = UNLABELLED) -> str:
     """Say what one may do, as escaped mrkdwn."""
     ruling = right.ruling
     stricter = ", ".join(
@@ -26,10 +27,10 @@ def right_words(right: Right) -> str:
     if not ruling.rules and right.depends:
         return f"only for some: {stricter}"
     rules = f" ({escape_untrusted(', '.join(ruling.rules), 160)})" if ruling.rules else ""
-    return f"{_decision_text(right.operation, ruling)}{rules}" + (f"; for some: {stricter}" if stricter else "")
+    return f"{_decision_text(right.operation, ruling, labels)}{rules}" + (f"; for some: {stricter}" if stricter else "")
 
 
-def _decision_text(operation: Operation, ruling: Ruling) -> str:
+def _decision_text(operation: Operation, ruling: Ruling, labels: ApproverLabels) -> str:
     match ruling.decision:
         case Decision.ALLOW:
             return "you may" if operation.reads else "runs at once"
@@ -37,16 +38,13 @@ def _decision_text(operation: Operation, ruling: Ruling) -> str:
             return "you confirm"
         case Decision.APPROVE:
             plural = "s" if ruling.votes != 1 else ""
-            return f"needs {ruling.votes} approval{plural} by {approvers_words(ruling.approvers)}"
+            return f"needs {ruling.votes} approval{plural} by {approvers_words(ruling.approvers, labels)}"
         case Decision.DENY:
             return f"refused: {escape_untrusted(ruling.reason or 'no rule allows it', 160)}"
 
 
-def approvers_words(approvers: Approvers) -> str:
+def approvers_words(approvers: Approvers, labels: ApproverLabels) -> str:
     """Name the approvers as escaped mrkdwn without notifying them."""
-    people = [user_mention(person.upper() if is_user_id(person.upper()) else person) for person in approvers.people]
-    groups = [f"group {escape_untrusted(group, 40)}" for group in approvers.groups]
-    channels = [f"members of {channel_link(channel.upper())}" for channel in approvers.channels]
-    every = [*groups, *channels, *people]
+    every = approver_words(approvers, labels)
     more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more or "nobody"

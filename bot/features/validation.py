@@ -32,8 +32,14 @@ def name_errors(typed: str, name: str) -> Mapping[str, str]:
 
 
 def same_name(typed: str, name: str) -> bool:
-    """Return whether the typed name is this name, except for case and surrounding spaces."""
-    return bool(name.strip()) and one_line(typed, LONGEST_NAME).casefold() == one_line(name, LONGEST_NAME).casefold()
+    """Return whether the typed name is this name: a hostname in any case, and what follows it exactly.
+
+    Hostnames have no case (RFC 4343); the provider's snapshots `Monday` and `monday` are two.
+    """
+    expected, entered = one_line(name, LONGEST_NAME).split(" "), one_line(typed, LONGEST_NAME).split(" ")
+    if not name.strip() or len(expected) != len(entered):
+        return False
+    return expected[0].casefold() == entered[0].casefold() and expected[1:] == entered[1:]
 
 
 def keys_of(text: str) -> tuple[str, ...]:

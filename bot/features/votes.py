@@ -1,11 +1,13 @@
 """One person's vote, with what Slack says of them at the click."""
 
 from dataclasses import replace
+from typing import Final
 
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.ingress.interaction import Requester
-from vpsops.core.changes.approvals import settlers
+from vpsops.core.changes.approvals import is_unconfirmed, settlers
 from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.changes.requests import SetAside
 from vpsops.core.identity.actors import Approvers, union_of
 
 
@@ -48,6 +50,22 @@ async def settle(ctx: BotContext, requester: Requester, change: Change, *, happe
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=ctx.core.scope)
 
 
+FULL_MEMBER: Final = "a full member of the workspace, read just now"
+
+
 async def withdraw(ctx: BotContext, requester: Requester, change: Change, reason: str = "") -> Change:
-    """Cancel one's own change, or that of one's agent; raises as the gate does."""
-    return await ctx.core.gate.cancel(change.id, requester.actor, reason=reason, scope=ctx.core.scope)
+    """Cancel one's own change or that of one's agent, or set aside another person's unconfirmed one.
+
+    Raises as the gate does, and `NotAllowedError` for all but full members, who alone set aside.
+    """
+    gate, scope = ctx.core.gate, ctx.core.scope
+    if requester.actor.same_human(change.actor) or not is_unconfirmed(change):
+        return await gate.cancel(change.id, requester.actor, reason=reason, scope=scope)
+    await ctx.membership.require_full_member(requester.user, requester.account)
+    return await gate.set_aside(change.id, requester.actor, reason=reason, evidence=FULL_MEMBER, scope=scope)
+
+
+async def full_member_sets_aside(ctx: BotContext, requester: Requester, change_id: str) -> SetAside:
+    """Return the withdrawal of another person's change, for the request it makes way for; raises `NotAllowedError`."""
+    await ctx.membership.require_full_member(requester.user, requester.account)
+    return SetAside(change_id, FULL_MEMBER)

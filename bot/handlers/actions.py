@@ -1,6 +1,7 @@
 """Handles clicks on the controls of messages, forms and App Home."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -10,23 +11,36 @@ from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_note
 from vpsops.bot.features.modals import open_create, open_deny, redraw_create
 from vpsops.bot.features.notify import stop_one
-from vpsops.bot.features.operations import operation_request_from, run
+from vpsops.bot.features.operation_forms import run_or_ask
+from vpsops.bot.features.operations import (
+    OperationRequest,
+    operation_request_from,
+    reason_for_remedy,
+    remedy_call,
+    run,
+)
 from vpsops.bot.features.pause import pause, resume, switched_note
 from vpsops.bot.features.votes import settle, withdraw
 from vpsops.bot.handlers.commands import Typed, obey
 from vpsops.bot.handlers.history import Showing, show, viewed_of
 from vpsops.bot.handlers.home import at_home, set_one
-from vpsops.bot.handlers.shortcuts import act_on, picked
-from vpsops.bot.ingress.interaction import Interaction, Requester
+from vpsops.bot.handlers.server_tables import show_whole_list
+from vpsops.bot.handlers.shortcuts import act_on, open_actions, picked
+from vpsops.bot.ingress.interaction import Interaction, Requester, target_in
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.messages.servers import MORE, OperationCall
 from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH, word_for
 from vpsops.bot.protocol.payloads import BlockActions
 from vpsops.bot.slack_api.client import ReplyTarget
-from vpsops.bot.views.modals import metadata_of
+from vpsops.bot.views.modals import encode_option, metadata_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
-from vpsops.core.messaging.outbox import PostedMessage, topic_of
+from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.messaging.posted_messages import PostedMessage
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.servers import ListArguments
 
 Click = Interaction[BlockActions]
 Act = Callable[[BotContext, Click], Awaitable[None]]
@@ -49,12 +63,16 @@ async def handle_click(ctx: BotContext, click: Click) -> None:
 def requester_from(payload: BlockActions, key: str) -> Requester:
     """Return who clicked, and where."""
     user = payload.user
-    channel = (payload.channel.id if payload.channel else "") or payload.container.channel_id
-    if payload.view is not None:
-        channel = str(metadata_of(payload.view).get("ch", "")) or user.id
     team = payload.team.id if payload.team else user.team_id
-    where = ReplyTarget(user.id, channel, payload.response_url)
-    return Requester(user.id, user.username or user.name, team, where, key, payload.container.thread_ts)
+    if payload.view is not None:
+        target = target_in(metadata_of(payload.view), user.id)
+        where = replace(target, response_url=payload.response_url)
+        return Requester(user.id, user.username or user.name, team, where, key, target.thread)
+    container = payload.container
+    channel = (payload.channel.id if payload.channel else "") or container.channel_id
+    thread = container.thread_ts if container.thread_ts != container.message_ts else ""
+    where = ReplyTarget(user.id, channel, payload.response_url, thread)
+    return Requester(user.id, user.username or user.name, team, where, key, container.thread_ts)
 
 
 def _control(click: Click) -> str:
@@ -131,7 +149,39 @@ async def _stop_notify(ctx: BotContext, click: Click) -> None:
 async def _run(ctx: BotContext, click: Click) -> None:
     request = operation_request_from(click.value, replace=click.payload.container.is_ephemeral)
     if request is not None:
+        await run_or_ask(ctx, click.requester, request, click.payload.trigger_id)
+
+
+async def _set_aside(ctx: BotContext, click: Click) -> None:
+    """Set aside what is in the way and ask for what it was in the way of, in one step; neither where it moved on."""
+    asked = operation_request_from(click.value, replace=click.payload.container.is_ephemeral)
+    if asked is None:
+        change = await ctx.core.changes.get(click.change_id[:CHANGE_ID], scope=ctx.core.scope)
+        await withdraw(ctx, click.requester, change)
+        await _answer(ctx, click, note(f"{change.id} is set aside.", "Ask again for what you need."))
+    else:
+        await run(ctx, click.requester, replace(asked, sets_aside=click.change_id[:CHANGE_ID]))
+
+
+async def _run_beside(ctx: BotContext, click: Click) -> None:
+    """Run what a button names and leave the message that it stands on."""
+    request = operation_request_from(click.value, replace=False)
+    if request is not None:
         await run(ctx, click.requester, request)
+
+
+async def _remedy(ctx: BotContext, click: Click, change: Change) -> None:
+    """Ask for what a superseded change lacked: as a change of its own, of the same person, by their own rights."""
+    remedy = change.remedy
+    if remedy is None:
+        raise StaleChangeError("There is nothing to do first for this change.", hint="Ask for what is still wanted.")
+    if not click.requester.actor.same_human(change.actor):
+        word = f"{SLASH} {word_for(remedy.operation)} {remedy.hostname}"
+        raise NotAllowedError(
+            f"Only {change.actor.cited} can do this from here.", hint=f"{word} asks in your own name."
+        )
+    call, reason = remedy_call(remedy), reason_for_remedy(change.reason, change.id)
+    await run(ctx, click.requester, OperationRequest(call.operation, call.arguments, reason))
 
 
 async def _share(ctx: BotContext, click: Click) -> None:
@@ -140,6 +190,14 @@ async def _share(ctx: BotContext, click: Click) -> None:
         await show(ctx, click.requester, viewed, Showing(everyone=True))
     elif request is not None:
         await run(ctx, click.requester, request)
+
+
+async def _whole_list(ctx: BotContext, click: Click, *, everyone: bool = False) -> None:
+    request = operation_request_from(click.value, replace=False)
+    operation = OPERATIONS.get(request.operation) if request is not None else None
+    if request is not None and operation is not None and operation.arguments is ListArguments:
+        call = OperationCall(request.operation, request.arguments)
+        await show_whole_list(ctx, click.requester, call, everyone=everyone)
 
 
 async def _view(ctx: BotContext, click: Click) -> None:
@@ -164,9 +222,20 @@ async def _resume(ctx: BotContext, click: Click) -> None:
 
 async def _menu(ctx: BotContext, click: Click) -> None:
     operation, _, server = click.payload.actions[0].chosen_value.partition(" ")
+    if operation == MORE:
+        await open_actions(ctx, click.requester, click.payload.trigger_id, server)
+        return
     request = operation_request_from({"op": operation, "args": {"server": server}}, replace=False)
     if request is not None:
-        await run(ctx, click.requester, request)
+        await run_or_ask(ctx, click.requester, request, click.payload.trigger_id)
+
+
+async def _more(ctx: BotContext, click: Click) -> None:
+    server, view = str(click.value.get("s", "")), click.payload.view
+    if view is not None and not click.payload.at_home:
+        await picked(ctx, click.requester, view, encode_option(server))
+    else:
+        await open_actions(ctx, click.requester, click.payload.trigger_id, server)
 
 
 async def _plan(ctx: BotContext, click: Click) -> None:
@@ -217,8 +286,15 @@ ACTS: Final[Mapping[str, Act]] = {
     action_ids.NOT_HAPPENED: partial(_decide, _settle),
     action_ids.NOTIFY_OFF: _stop_notify,
     action_ids.RUN: _run,
+    action_ids.SET_ASIDE: _set_aside,
+    action_ids.REMEDY: _run_beside,
+    action_ids.AGAIN: _run_beside,
+    action_ids.FIRST: partial(_decide, _remedy),
     action_ids.MENU: _menu,
+    action_ids.MORE: _more,
     action_ids.SHARE: _share,
+    action_ids.WHOLE_LIST: _whole_list,
+    action_ids.SHARE_WHOLE: partial(_whole_list, everyone=True),
     action_ids.VIEW: _view,
     action_ids.TYPED: _type,
     action_ids.RESUME: _resume,

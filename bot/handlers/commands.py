@@ -8,6 +8,7 @@ from vpsops.bot.commands.parser import (
     Command,
     ManageSubscriptions,
     OpenCreate,
+    OpenForm,
     PauseAgents,
     ResumeAgents,
     RunOperation,
@@ -23,6 +24,7 @@ from vpsops.bot.commands.parser import (
 from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create
 from vpsops.bot.features.notify import notify
+from vpsops.bot.features.operation_forms import run_or_ask
 from vpsops.bot.features.operations import OperationRequest, run
 from vpsops.bot.features.pause import pause, paused_note, switched_note
 from vpsops.bot.features.permissions import right_words
@@ -35,6 +37,8 @@ from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.lists import PageQuery
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.bot.slack_api.client import ReplyTarget
+from vpsops.bot.workspaces.approver_directory import ApproverDirectory
+from vpsops.core.identity.actors import union_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +65,15 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
     """Execute the command text. Propagates handler errors."""
     command = parse_command(typed.text)
     match command:
+        case OpenForm() | OpenCreate() if not typed.trigger:
+            post = command_suggestions("A message cannot open a form.", "The button opens it.", [typed.text.strip()])
+            await ctx.slack.reply(requester.where, post)
         case RunOperation():
             request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
             await run(ctx, requester, request)
+        case OpenForm():
+            request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
+            await run_or_ask(ctx, requester, request, typed.trigger)
         case OpenCreate():
             await open_create(ctx, requester, typed.trigger, command)
         case ShowChanges() | ShowAudit() | ShowReport():
@@ -80,7 +90,7 @@ def viewed(command: ShowChanges | ShowAudit | ShowReport) -> PageQuery:
         case ShowAudit():
             return PageQuery("audit", {"server": command.server, "person": command.person, "change": command.change})
         case ShowReport():
-            return PageQuery("report", {})
+            return PageQuery("report", {"label": command.label} if command.label else {})
 
 
 async def answer(ctx: BotContext, requester: Requester, command: Command) -> Post:
@@ -119,4 +129,8 @@ async def _help(ctx: BotContext, requester: Requester, topic: str) -> Post:
     """Say what there is and, for each operation, what this person may do from here."""
     actor = await known_actor(ctx, requester)
     results = ctx.core.policy.rights(actor, requester.origin.front)
-    return help_page(topic, {name: right_words(value) for name, value in results.items()})
+    directory = ApproverDirectory(ctx.slack, ctx.membership, ctx.core.clock)
+    labels = await directory.labels(union_of([right.ruling.approvers for right in results.values()]))
+    await ctx.core.offers.refresh()
+    words = {name: right_words(value, labels) for name, value in results.items()}
+    return help_page(topic, words | ctx.core.offers.reasons)

@@ -9,12 +9,13 @@ from pydantic import BaseModel
 
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.context.freshness import check_age
-from vpsops.bot.handlers import actions, commands, home, shortcuts, submissions
+from vpsops.bot.handlers import actions, commands, home, messages, shortcuts, submissions
 from vpsops.bot.ingress.admission import admitted, is_silent
 from vpsops.bot.ingress.interaction import (
     CLICK,
     COMMAND,
     EVENT,
+    MESSAGE,
     SHORTCUT,
     SUBMISSION,
     Interaction,
@@ -23,7 +24,14 @@ from vpsops.bot.ingress.interaction import (
     value_of,
 )
 from vpsops.bot.messages.ephemeral import error_note, note
-from vpsops.bot.protocol.payloads import BlockActions, EventCallback, ShortcutPayload, SlashCommand, ViewSubmission
+from vpsops.bot.protocol.payloads import (
+    BlockActions,
+    ChatMessage,
+    EventCallback,
+    ShortcutPayload,
+    SlashCommand,
+    ViewSubmission,
+)
 from vpsops.bot.workspaces.registry import NotInstalledError
 from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.messaging.inbox import InboxDelivery
@@ -45,6 +53,7 @@ KINDS: Final[Mapping[str, InteractionKind]] = {
     CLICK: InteractionKind(BlockActions, actions.requester_from, actions.handle_click),
     SUBMISSION: InteractionKind(ViewSubmission, submissions.requester_from, submissions.handle_submission),
     EVENT: InteractionKind(EventCallback, home.requester_from, home.handle_event),
+    MESSAGE: InteractionKind(ChatMessage, messages.requester_from, messages.handle_message),
     SHORTCUT: InteractionKind(ShortcutPayload, shortcuts.requester_from, shortcuts.handle_shortcut),
 }
 
@@ -58,7 +67,8 @@ def interaction_from(delivery: InboxDelivery, parsed: BaseModel | None = None) -
     payload = kind.model.model_validate(delivery.payload) if parsed is None else parsed
     requester = kind.requester_from(payload, delivery.key)
     claims, value = claims_of(payload), value_of(payload)
-    return Interaction(delivery.key, delivery.kind, payload, delivery.received_at, requester, claims, value)
+    done_at = messages.done_at(payload, delivery.received_at)
+    return Interaction(delivery.key, delivery.kind, payload, done_at, requester, claims, value)
 
 
 async def handle(ctx: BotContext, delivery: InboxDelivery, parsed: BaseModel | None = None) -> None:

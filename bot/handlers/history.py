@@ -24,11 +24,13 @@ from vpsops.bot.messages.lists import (
 )
 from vpsops.core.audit.queries import RecordFilter
 from vpsops.core.changes.model import Change
-from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
+from vpsops.core.changes.scope import ChangePosition, ChangeQuery, position_from
 from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.common.text import one_line
 
 PAGE: Final = 10
+RECORDS: Final = 20
+"""Of the trail; most changes have several, and one row."""
 LONGEST: Final = 253
 SCOPES: Final = {"": "The newest changes", "open": "Open changes", "mine": "Your changes and your agents'"}
 
@@ -87,7 +89,7 @@ async def _audit(ctx: BotContext, requester: Requester, arguments: Mapping[str, 
     await ctx.membership.require_full_member(requester.user)
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
-    listing = await ctx.core.trail.page(RecordFilter(**asked, teams=ctx.core.teams), before=before, limit=PAGE)
+    listing = await ctx.core.trail.page(RecordFilter(**asked, teams=ctx.core.teams), before=before, limit=RECORDS)
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),
         PageQuery("audit", asked) if before else None,
@@ -96,15 +98,16 @@ async def _audit(ctx: BotContext, requester: Requester, arguments: Mapping[str, 
     title = "The audit trail" + "".join(f", {name} {one_line(word, 80)}" for name, word in asked.items())
     changes = await _of_records(ctx, {record.change_id for record in listing.records if record.change_id})
     links = await links_to(ctx, requester, changes)
-    return (audit_page_for_everyone if everyone else audit_page)(title, listing.records, links, turns)
+    ends = {} if "change" in asked else {change.id: change for change in changes}
+    return (audit_page_for_everyone if everyone else audit_page)(title, listing.records, links, turns, ends)
 
 
 async def _of_records(ctx: BotContext, ids: set[str]) -> Sequence[Change]:
     return await ctx.core.changes.by_ids(sorted(ids), scope=ctx.core.scope)
 
 
-async def _report(ctx: BotContext, requester: Requester, _arguments: Mapping[str, Any], everyone: bool) -> Post:
-    return await report(ctx, requester, everyone=everyone)
+async def _report(ctx: BotContext, requester: Requester, arguments: Mapping[str, Any], everyone: bool) -> Post:
+    return await report(ctx, requester, everyone=everyone, label=_word(arguments, "label"))
 
 
 async def card_post(ctx: BotContext, requester: Requester, command: ShowCard) -> Post:

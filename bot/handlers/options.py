@@ -8,6 +8,7 @@ import structlog
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import BotContext, catalogue, request_of
+from vpsops.bot.features.operation_forms import argument_options
 from vpsops.bot.ingress.admission import admit
 from vpsops.bot.ingress.interaction import Requester, claims_of
 from vpsops.bot.protocol import action_ids
@@ -48,6 +49,8 @@ async def options_for(ctx: BotContext, suggestion: BlockSuggestion) -> list[Bloc
 async def _offers(ctx: BotContext, requester: Requester, suggestion: BlockSuggestion) -> list[Block]:
     if suggestion.action_id in MENUS:
         return menu_options(await catalogue(ctx, requester), suggestion.action_id, suggestion.value)
+    if action_ids.base_action_id(suggestion.action_id) == action_ids.ARGUMENT:
+        return await argument_options(ctx, requester, suggestion)
     if suggestion.action_id == action_ids.PICK:
         listing, request = ctx.core.servers, await request_of(ctx, requester, "list", {})
         if not listing.may_read(request):

@@ -1,6 +1,7 @@
 """Handles forms that were sent. Until then they show that they are being worked on."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from vpsops.bot.blocks.elements import Block
@@ -8,14 +9,15 @@ from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.context.bot_context import BotContext, catalogue
 from vpsops.bot.features.approvals import IN_SLACK, named, noted
 from vpsops.bot.features.modals import draft_of, show
+from vpsops.bot.features.operation_forms import submit_form
 from vpsops.bot.features.operations import OperationRequest, card_words, submit_change
 from vpsops.bot.features.validation import keys_of
 from vpsops.bot.features.votes import cast
-from vpsops.bot.ingress.interaction import Interaction, Requester
+from vpsops.bot.ingress.interaction import Interaction, Requester, target_in
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload, ViewSubmission
-from vpsops.bot.slack_api.client import ReplyTarget, ViewHandle
+from vpsops.bot.slack_api.client import ViewHandle
 from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create_view, metadata_of, typed_name
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
@@ -35,11 +37,11 @@ async def handle_submission(ctx: BotContext, form: Form) -> None:
 
 
 def requester_from(payload: ViewSubmission, key: str) -> Requester:
-    """Return who sent a form, and the channel it was opened from."""
+    """Return who sent a form, and the channel and thread it was opened from."""
     user = payload.user
     team = payload.team.id if payload.team else user.team_id
-    channel = str(metadata_of(payload.view).get("ch", "")) or user.id
-    return Requester(user.id, user.username or user.name, team, ReplyTarget(user.id, channel), key)
+    where = target_in(metadata_of(payload.view), user.id)
+    return Requester(user.id, user.username or user.name, team, where, key, where.thread)
 
 
 async def _create(ctx: BotContext, form: Form) -> None:
@@ -110,7 +112,7 @@ async def _close(ctx: BotContext, form: Form, words: str) -> None:
 
 
 async def _reopen(ctx: BotContext, form: Form, stock: OrderOptions, draft: CreateDraft, problem: str) -> None:
-    view: Block = create_view(stock, CreateDraft(draft.values, draft.channel, problem))
+    view: Block = create_view(stock, replace(draft, wrong=problem))
     if not await show(ctx, ViewHandle(form.payload.view.id, ""), view):
         await _close(ctx, form, problem)
 
@@ -148,12 +150,17 @@ async def _close_with_outcome(ctx: BotContext, form: Form, decide: Callable[[], 
     await _close(ctx, form, words)
 
 
+async def _operate(ctx: BotContext, form: Form) -> None:
+    await submit_form(ctx, form.requester, form.payload.view)
+
+
 def _reason(form: Form) -> str:
     return str(form.payload.view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
 
 
 ACTS: Final[Mapping[str, Act]] = {
     action_ids.CREATE_FORM: _create,
+    action_ids.OPERATION_FORM: _operate,
     action_ids.DENY_FORM: _deny,
     action_ids.NAME_FORM: _agree_by_name,
     action_ids.NOTE_FORM: _approve_with_note,

@@ -35,7 +35,7 @@ async def watch(ctx: BotContext, requester: Requester, command: WatchServer) -> 
     except AmbiguousServerError as error:
         twice = len({name for _, name in error.candidates}) < len(error.candidates)
         named = [ident if twice else name for ident, name in error.candidates]
-        return command_suggestions(error.message, "Which one?", [_again(item, command.lasts) for item in named[:5]])
+        return command_suggestions(error.message, "Which one?", [_again(server, command.lasts) for server in named[:5]])
     except UnknownServerError as error:
         near = [_again(name, command.lasts) for name in error.nearest]
         return command_suggestions(error.message, error.hint, near) if near else error_note(error)
@@ -58,15 +58,19 @@ async def watch(ctx: BotContext, requester: Requester, command: WatchServer) -> 
 async def _stop(subscriptions: Subscriptions, requester: Requester, name: str) -> Post:
     """The server may be gone by now, so its name is searched among the watched servers."""
     there = await subscriptions.of_channel(requester.team, requester.where.channel)
-    meant = [item for item in there if item.options.watch and _named(item, name.lower().rstrip("."))]
+    meant = [
+        subscription
+        for subscription in there
+        if subscription.options.watch and _is_named(subscription, name.lower().rstrip("."))
+    ]
     for entry in meant:
         await subscriptions.remove(requester.team, requester.where.channel, entry.id, requester.actor)
     if not meant:
         return note(f"This channel does not watch {name}.", "/vps notify shows its subscriptions.")
-    return note(f"This channel no longer watches {', '.join(server for item in meant for server in item.servers)}.")
+    return note(f"This channel no longer watches {', '.join(server for watch in meant for server in watch.servers)}.")
 
 
-def _named(subscription: Subscription, name: str) -> bool:
+def _is_named(subscription: Subscription, name: str) -> bool:
     return any(name in {server, server.split(".", 1)[0]} for server in subscription.servers)
 
 

@@ -15,8 +15,9 @@ from vpsops.core.common.clock import Clock
 QUIET_SECONDS: Final = 0.003
 """After so long without an acknowledgement none is expected to follow at once."""
 PATIENCE_SECONDS: Final = 0.5
-SLOW_SECONDS: Final = 0.01
-"""Between two steps of work that waited long while acknowledgements continue: about a tenth of the processor."""
+SLOW_SECONDS: Final = 0.025
+"""Between two steps of work that waited long while acknowledgements continue: a `status` takes 2.5 ms, so a tenth of
+the processor."""
 
 
 class AckScheduler:

@@ -9,7 +9,8 @@ from typing import Any
 from vpsops.bot.commands.parser import PauseAgents, parse_command
 from vpsops.bot.ingress.interaction import EVENT, Claims, ElsewhereError, Interaction
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import BlockActions, SlashCommand
+from vpsops.bot.protocol.chat_messages import command_text
+from vpsops.bot.protocol.payloads import BlockActions, ChatMessage, SlashCommand
 from vpsops.bot.workspaces.membership import (
     Account,
     ForeignAccountError,
@@ -66,6 +67,8 @@ def pauses_agents(interaction: Interaction[Any]) -> bool:
     match interaction.payload:
         case SlashCommand(text=text):
             return isinstance(parse_command(text), PauseAgents)
+        case ChatMessage() as message:
+            return isinstance(parse_command(command_text(message, "") or ""), PauseAgents)
         case BlockActions(actions=[used, *_]):
             return action_ids.base_action_id(used.action_id) == action_ids.HOME_PAUSE
         case _:

@@ -1,5 +1,6 @@
 """One interaction of a Slack user: the payload, parsed once at ingress, who sent it, and what it claims to be for."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,10 +8,11 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from vpsops.bot.blocks.elements import unpack
+from vpsops.bot.blocks.elements import unpack, way_back
 from vpsops.bot.protocol.payloads import (
     BlockActions,
     BlockSuggestion,
+    ChatMessage,
     EventCallback,
     ShortcutPayload,
     SlashCommand,
@@ -27,8 +29,10 @@ CLICK: Final = "click"
 SUBMISSION: Final = "submission"
 EVENT: Final = "event"
 SHORTCUT: Final = "shortcut"
+MESSAGE: Final = "message"
 """How the inbox names the kinds of interactions; stored, so they stay as they are."""
 
+THREAD: Final = re.compile(r"\d{1,10}\.\d{1,9}")
 P = TypeVar("P", bound=BaseModel)
 
 
@@ -55,9 +59,20 @@ class Requester:
         return Actor(ActorKind.PERSON, self.user, self.name, self.user, account=self.user)
 
     @property
+    def way_back(self) -> Mapping[str, str]:
+        """What a form keeps of the channel and the thread that it was opened from."""
+        return way_back(self.where.channel, self.thread)
+
+    @property
     def origin(self) -> Origin:
         """Where notifications about the request go."""
         return Origin("slack", self.team, self.where.channel, self.thread)
+
+
+def target_in(kept: Mapping[str, Any], user: str) -> ReplyTarget:
+    """Return where the answer to a form belongs, by what the form kept; not trusted, so what is no thread is none."""
+    channel, thread = str(kept.get("ch", "")), str(kept.get("th", ""))
+    return ReplyTarget(user, channel or user, thread=thread if channel and THREAD.fullmatch(thread) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +136,14 @@ def claims_of(payload: BaseModel) -> Claims:
     match payload:
         case SlashCommand():
             return Claims(payload.user_id, (payload.team_id,), payload.enterprise_id, payload.api_app_id)
+        case ChatMessage():
+            installed = _installed(payload)
+            return Claims(
+                payload.user_id, tuple(payload.sender_teams), payload.enterprise_id, payload.api_app_id, installed
+            )
         case EventCallback():
-            authorizations = payload.authorizations
-            installed = tuple(each.team_id or each.enterprise_id for each in authorizations) or (payload.team_id,)
             user = payload.event.get("user")
-            return Claims(user if isinstance(user, str) else "", (), "", payload.api_app_id, installed)
+            return Claims(user if isinstance(user, str) else "", (), "", payload.api_app_id, _installed(payload))
         case BlockActions() | ViewSubmission() | ShortcutPayload() | BlockSuggestion():
             enterprise = payload.enterprise.id if payload.enterprise else ""
             teams = (payload.team.id if payload.team else "", payload.user.team_id)
@@ -134,6 +152,10 @@ def claims_of(payload: BaseModel) -> Claims:
             return Claims(payload.user.id, teams, enterprise, payload.api_app_id, installed)
         case _:
             raise TypeError(type(payload).__name__)
+
+
+def _installed(payload: EventCallback | ChatMessage) -> tuple[str, ...]:
+    return tuple(each.team_id or each.enterprise_id for each in payload.authorizations) or (payload.team_id,)
 
 
 def value_of(payload: BaseModel) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vpsops.bot.protocol.payloads import MAX_BYTES, MalformedPayloadError, is_ssl_check, parse_body
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.text import whole_number
 from vpsops.core.server.rejections import Rejections
 
 FRESH_SECONDS: Final = timings.SIGNED_SECONDS
@@ -22,6 +23,9 @@ FRESH_SECONDS: Final = timings.SIGNED_SECONDS
 TIMESTAMP_DIGITS: Final = 12
 PARSED_PAYLOAD: Final = "vpsops.checked"
 """Under this name the request's scope holds the payload, read and checked."""
+VERIFIED_HEADERS: Final = "vpsops.headers"
+"""Under this name it holds the headers, by lower-case name."""
+PRESENT: Final = "vpsops receives Slack's signed requests at this address, by POST."
 
 logger = structlog.get_logger(__name__)
 
@@ -55,6 +59,10 @@ class SlackRequestVerifier:
         self._verifier = SignatureVerifier(signing_secret, _Seconds(self._clock))
         self._rejections = Rejections("slack")
 
+    def use(self, signing_secret: str) -> None:
+        """Accept what another secret signed, and nothing else, from the next request on."""
+        self._verifier.signing_secret = signing_secret
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
         if scope["type"] != "http":
@@ -63,21 +71,25 @@ class SlackRequestVerifier:
         try:
             body = await self._admit(scope, receive)
         except RequestRejectedError as refusal:
-            if refusal.why:
+            if refusal.status >= 400:  # noqa: PLR2004 - the other ones are answers
                 self._rejections.count(refusal.why.replace(" ", "_"))
             await _answer(send, refusal.status, refusal.why)
             return
         await self._app(scope, _again(body, receive), send)
 
     async def _admit(self, scope: Scope, receive: Receive) -> bytes:
+        if scope["method"] in {"GET", "HEAD"}:  # Slack's check of the certificate, or a person's browser
+            raise RequestRejectedError(200, PRESENT)
         if scope["method"] != "POST":
             raise RequestRejectedError(405, "use POST")
         headers = headers_of(scope)
         body = await _read(headers, receive)
-        if "x-slack-signature" not in headers and is_ssl_check(body):
+        if "x-slack-signature" in headers or not is_ssl_check(body):
+            self._check_signature(headers, body)
+        if is_ssl_check(body):
             raise RequestRejectedError(200, "")
-        self._check_signature(headers, body)
         try:
+            scope[VERIFIED_HEADERS] = headers
             scope[PARSED_PAYLOAD] = parse_body(body, headers.get("content-type", ""))
         except MalformedPayloadError as malformed:
             logger.warning("signed_request_refused", why=str(malformed), bytes=len(body))
@@ -87,7 +99,7 @@ class SlackRequestVerifier:
     def _check_signature(self, headers: Mapping[str, str], body: bytes) -> None:
         timestamp = headers.get("x-slack-request-timestamp", "")
         signature = headers.get("x-slack-signature", "")
-        if not self._fresh(timestamp) or not signature.isascii():
+        if not self._is_fresh(timestamp) or not signature.isascii():
             raise RequestRejectedError(401, "not signed")
         try:
             valid = self._verifier.is_valid(body, timestamp, signature)
@@ -96,7 +108,7 @@ class SlackRequestVerifier:
         if not valid:
             raise RequestRejectedError(401, "not signed")
 
-    def _fresh(self, timestamp: str) -> bool:
+    def _is_fresh(self, timestamp: str) -> bool:
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= TIMESTAMP_DIGITS):
             return False
         return abs(self._clock.now().timestamp() - int(timestamp)) <= FRESH_SECONDS
@@ -115,7 +127,7 @@ def headers_of(scope: Scope) -> Mapping[str, str]:
 
 async def _read(headers: Mapping[str, str], receive: Receive) -> bytes:
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length[:12]) > MAX_BYTES:
+    if whole_number(length, 0, MAX_BYTES) is None:
         raise RequestRejectedError(413, "too large")
     parts: list[bytes] = []
     size = 0
@@ -146,6 +158,8 @@ def _again(body: bytes, receive: Receive) -> Receive:
 async def _answer(send: Send, status: int, why: str) -> None:
     body = why.encode()
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if status == 405:  # noqa: PLR2004 - a refusal that names what is taken
+        headers.append((b"allow", b"GET, HEAD, POST"))
     if status == 413:  # noqa: PLR2004 - the rest of the body is not read
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

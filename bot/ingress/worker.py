@@ -14,16 +14,18 @@ from anyio.abc import TaskGroup
 from pydantic import BaseModel
 
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
-from vpsops.bot.ingress.interaction import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION
-from vpsops.bot.protocol.payloads import BlockActions, EventCallback, ShortcutPayload, ViewSubmission
+from vpsops.bot.ingress.interaction import CLICK, COMMAND, EVENT, MESSAGE, SHORTCUT, SUBMISSION
+from vpsops.bot.protocol.payloads import BlockActions, ChatMessage, EventCallback, ShortcutPayload, ViewSubmission
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.common.supervision import Supervisor
 from vpsops.core.messaging.inbox import Inbox, InboxDelivery
 
-AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32, EVENT: 16, SHORTCUT: 32}
+AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32, EVENT: 16, SHORTCUT: 32, MESSAGE: 64}
 """Deliveries of a kind that are handled at once: commands that wait for a slow provider must not hold up a click."""
+PATIENT: Final = frozenset({COMMAND, MESSAGE})
+"""Kinds that wait for acknowledgements longer than clicks do."""
 LEFT_BEHIND: Final = timings.LEFT_BEHIND_SECONDS
 """A delivery older than this was left by a process that ended: a living one keeps its own young."""
 SWEEP_SECONDS: Final = timings.SWEEP_SECONDS
@@ -85,7 +87,7 @@ class InboxWorker:
         self._busy: set[str] = set()
         self._idle = anyio.Event()
         self._idle.set()
-        self._queues = {kind: _Queue(anyio.Semaphore(most), urgent=kind != COMMAND) for kind, most in AT_ONCE.items()}
+        self._queues = {kind: _Queue(anyio.Semaphore(most), kind not in PATIENT) for kind, most in AT_ONCE.items()}
 
     @property
     def busy(self) -> int:
@@ -99,10 +101,10 @@ class InboxWorker:
         """
         with self._ack_scheduler.acknowledging():
             whole = payload.model_dump()
-            if not await self._inbox.accept(key, kind, whole):
+            delivery = await self._inbox.accept(key, kind, whole)
+            if delivery is None:
                 logger.info("delivery_duplicate", kind=kind)
                 return False
-            delivery = InboxDelivery(key, kind, self._inbox.redactor.json(whole), self._clock.now())
             self.take_up(delivery, payload if delivery.payload == whole else None)
             return True
 
@@ -192,6 +194,12 @@ def submission_key(submission: ViewSubmission) -> str:
 def event_key(event: EventCallback) -> str:
     """Return an event's key, from its workspace and id, which every retry repeats."""
     return _short(f"event:{event.team_id}:{event.event_id}")
+
+
+def message_key(message: ChatMessage) -> str:
+    """Return a message's key: one for all events about it, which have ids of their own when it is edited later."""
+    workspace = next((each.team_id or each.enterprise_id for each in message.authorizations), message.team_id)
+    return _short(f"message:{workspace}:{message.channel_id}:{message.ts}")
 
 
 def shortcut_key(shortcut: ShortcutPayload) -> str:

@@ -1,12 +1,14 @@
 """The card of a change, in every state."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from pydantic import ValidationError
 
+from vpsops.bot.blocks.approver_text import UNLABELLED, ApproverLabels, approver_words
 from vpsops.bot.blocks.elements import (
     Block,
     Post,
@@ -22,13 +24,15 @@ from vpsops.bot.blocks.elements import (
 )
 from vpsops.bot.blocks.labels import action_label, change_title, state_label
 from vpsops.bot.blocks.local_times import local_times
-from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, moment, user_mention
+from vpsops.bot.blocks.text import escape_untrusted, moment, user_mention
+from vpsops.bot.messages.ephemeral import remedy_label
 from vpsops.bot.protocol import action_ids
+from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, one_line
-from vpsops.core.identity.actors import ActorKind, Approvers
+from vpsops.core.identity.actors import ActorKind
 from vpsops.core.operations import Risk
 from vpsops.core.operations.traits import outcomes_of, risk_of
 from vpsops.core.outcomes.typical_durations import TypicalDuration
@@ -37,6 +41,7 @@ from vpsops.core.wayscloud.answers.models import Server
 
 DIGEST_CHARACTERS: Final = 16
 VOTES_SHOWN: Final = 8
+MOST_MENTIONED: Final = 20
 IN_PROGRESS: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
 
 
@@ -48,24 +53,53 @@ class Audience(StrEnum):
     ESCALATED = "escalation"
 
 
-def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER, usual: str = "") -> Post:
-    """Render a change, with buttons only while a decision is pending. `usual` is its typical duration as text."""
-    title = change_title(change)
+@dataclass(frozen=True, slots=True)
+class CardOptions:
+    """What a copy of a card shows besides its change: its typical duration, approvers' names, mentions, an owner.
+
+    It mentions the requester, or names them by `requester`, which is escaped mrkdwn.
+    """
+
+    usual: str = ""
+    labels: ApproverLabels = UNLABELLED
+    mentions: tuple[str, ...] = ()
+    owner: str = ""
+    requester: str = ""
+
+
+PLAIN: Final = CardOptions()
+
+
+def change_card(
+    change: Change, now: datetime, audience: Audience = Audience.ASKER, options: CardOptions = PLAIN
+) -> Post:
+    """Render a change, with buttons only while a decision is pending."""
+    title, call = change_title(change), _call(change, audience, options)
     blocks = [
         header(title),
+        *([section(mrkdwn(call))] if call else []),
         *_sentences(change),
         *_escalated(change, audience),
-        *field_sections(_facts(change, now, usual)),
         *described(change.facts),
         *local_times((fact.value for fact in change.facts), now),
+        *field_sections(_facts(change, now, options)),
         *_logins(change),
         *_quoted("Reason", change.reason),
-        *_votes(change),
+        *_votes(change, options.labels),
         *controls(change, audience),
-        context(*_small_print(change)),
+        context(*_small_print(change, options.requester)),
     ]
-    heard = (f"{escape_untrusted(title, 300)}.", lookalike_warning(change.target.hostname), _asked_by(change))
-    return Post(" ".join(part for part in heard if part), tuple(blocks))
+    return Post(tuple(blocks))
+
+
+def _call(change: Change, audience: Audience, options: CardOptions) -> str:
+    """Return the line that notifies people, as mrkdwn; only while votes are missing, so that Slack counts it once."""
+    if not options.mentions or not waits_for_votes(change) or audience is Audience.ASKER:
+        return ""
+    who = ", ".join(options.mentions[:MOST_MENTIONED])
+    if audience is Audience.ESCALATED:
+        return f"{who}: an approval is missing. Approvers: {approvers_text(change, options.labels)}."
+    return f"{who}: your approval is needed."
 
 
 def typical_duration_text(usual: TypicalDuration | None) -> str:
@@ -76,12 +110,16 @@ def typical_duration_text(usual: TypicalDuration | None) -> str:
     return f"usually {shortest}" if shortest == longest else f"usually {shortest} to {longest}"
 
 
-def requester_text(change: Change) -> str:
-    """Return the requester as escaped mrkdwn: a person, or an agent and the person it acts for."""
+def requester_text(change: Change, name: str = "") -> str:
+    """Return the requester as escaped mrkdwn: a person, or an agent and the person it acts for.
+
+    The person is mentioned, which notifies them, unless a `name` is given.
+    """
     actor = change.actor
     if actor.kind is ActorKind.PERSON:
-        return user_mention(actor.id, actor.label)
-    behind = f" for {user_mention(actor.account, actor.human)}" if actor.account or actor.human else ""
+        return escape_untrusted(name, 80) or user_mention(actor.id, actor.label)
+    person = escape_untrusted(name, 80) or user_mention(actor.account, actor.human)
+    behind = f" for {person}" if actor.account or actor.human else ""
     return f"{escape_untrusted(actor.cited, 120)}{behind}"
 
 
@@ -101,10 +139,6 @@ def block_id(change: Change, part: str) -> str:
     return f"vps:{change.id}:{change.digest[:DIGEST_CHARACTERS]}:{part}"
 
 
-def _asked_by(change: Change) -> str:
-    return f"Requested by {requester_text(change)}."
-
-
 def _sentences(change: Change) -> list[Block]:
     words = [state_label(change).sentence, change.effect if change.state is State.HELD else "", _ending(change)]
     return [section(plain(" ".join(word for word in words if word)))] if any(words) else []
@@ -114,7 +148,8 @@ def _ending(change: Change) -> str:
     took = f"It took {duration(change.seconds)}." if change.seconds is not None else ""
     if change.state is State.SUCCEEDED:
         return " ".join(word for word in (_provider_state(change), took, one_line(change.note, 600)) if word) or "Done."
-    return one_line(change.note, 600)
+    repeated = change.note.casefold().rstrip(".") == state_label(change).words
+    return "" if repeated else one_line(change.note, 600)
 
 
 def _provider_state(change: Change) -> str:
@@ -139,8 +174,8 @@ def _escalated(change: Change, audience: Audience) -> list[Block]:
     return [context(plain(words))]
 
 
-def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
-    target = change.target
+def _facts(change: Change, now: datetime, options: CardOptions) -> list[tuple[str, str]]:
+    target, usual, owner = change.target, options.usual, options.owner
     server = result_server(change.result)
     address = (server.ipv4 or server.ipv6 or "" if server else "") or target.address
     state = "State at request" if change.state is not State.HELD else "State"
@@ -148,11 +183,11 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
     elapsed = duration((now - change.sent_at).total_seconds()) if change.sent_at else ""
     running = f"{elapsed}; {usual}" if elapsed and usual else elapsed
     return [
-        ("Server", target.hostname),
+        ("Server", "" if target.hostname in change_title(change) else target.hostname),
         ("Warning", lookalike_warning(target.hostname)),
-        ("Id", target.id or (server.id if server else "")),
         ("Address", address),
-        ("Region", target.region),
+        ("Region", target.place),
+        ("Owner", one_line(owner, 120)),
         (state, target.state),
         ("State now", server.state if server and under_way else ""),
         ("Plan", target.plan),
@@ -173,15 +208,15 @@ def _logins(change: Change) -> list[Block]:
 
 def _quoted(label: str, words: str) -> list[Block]:
     """Quote the requester's text: untrusted, one line, no markup."""
-    return [section(plain(f"{label}: {one_line(words, 500)}"))] if words.strip() else []
+    return [section(mrkdwn(f"*{label}:* {escape_untrusted(words, 1000)}"))] if words.strip() else []
 
 
-def _votes(change: Change) -> list[Block]:
+def _votes(change: Change, labels: ApproverLabels) -> list[Block]:
     blocks = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
     if change.confirmed and change.actor.kind is ActorKind.AGENT:
         blocks.append(context(plain(one_line(f"It was {change.confirmed}.", 200))))
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
-        blocks.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
+        blocks.insert(0, context(mrkdwn(f"{votes_given(change)}. Approvers: {approvers_text(change, labels)}.")))
     return blocks
 
 
@@ -190,18 +225,10 @@ def votes_given(change: Change) -> str:
     return f"{change.approvals} of {change.ruling.votes} {'approval' if change.ruling.votes == 1 else 'approvals'}"
 
 
-def _who_may(change: Change) -> str:
+def approvers_text(change: Change, labels: ApproverLabels = UNLABELLED) -> str:
     """Return who may decide, as escaped mrkdwn. With several rules, an approver must satisfy all of them."""
     rules = change.ruling.requirements or (change.ruling.approvers,)
-    verdict_text = [" or ".join(_approvers(rule)) or "none" for rule in rules[:VOTES_SHOWN]]
-    return f"Approvers: {'; and also '.join(verdict_text)}."
-
-
-def _approvers(approvers: Approvers) -> list[str]:
-    channels = [f"members of {channel_link(ident.upper())}" for ident in approvers.channels[:VOTES_SHOWN]]
-    groups = [f"user group {escape_untrusted(ident.upper(), 40)}" for ident in approvers.groups[:VOTES_SHOWN]]
-    people = [user_mention(who.upper() if is_user_id(who.upper()) else who) for who in approvers.people[:VOTES_SHOWN]]
-    return [*channels, *groups, *people]
+    return "; and also ".join(" or ".join(approver_words(rule, labels)) or "none" for rule in rules[:VOTES_SHOWN])
 
 
 def _vote(vote: Vote) -> list[Block]:
@@ -217,6 +244,8 @@ def controls(change: Change, audience: Audience) -> list[Block]:
         row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
     elif change.state is State.NEEDS_PERSON:
         row = _settle_buttons(change)
+    elif change.state is State.SUPERSEDED and change.remedy is not None:
+        row = [button(remedy_label(change.remedy), action_ids.FIRST, button_value(change))]
     else:
         return []
     return [actions(row, block_id(change, "decide"))]
@@ -230,17 +259,19 @@ def _asker_buttons(change: Change) -> list[Block]:
     cancel = button("Cancel", action_ids.CANCEL, button_value(change))
     if change.ruling.decision is Decision.APPROVE:
         return [cancel]
-    style = "primary" if risk_of(change.operation) is Risk.CHANGE else "danger"
-    return [
-        button(action_label(change.operation, change.target.hostname), action_ids.CONFIRM, button_value(change), style),
-        cancel,
-    ]
+    label = action_label(change.operation, change.target.hostname)
+    return [button(label, action_ids.CONFIRM, button_value(change), _style(change)), cancel]
+
+
+def _style(change: Change) -> str:
+    """Return the style of the button that lets a change run: red where it disrupts or destroys."""
+    return "primary" if risk_of(change.operation) is Risk.CHANGE else "danger"
 
 
 def _vote_buttons(change: Change) -> list[Block]:
     approve = f"Approve: {action_label(change.operation, change.target.hostname, 65)}"
     return [
-        button(approve, action_ids.APPROVE, button_value(change), "primary"),
+        button(approve, action_ids.APPROVE, button_value(change), _style(change)),
         button("Approve with a note…", action_ids.APPROVE_NOTE, button_value(change)),
         button("Deny", action_ids.DENY, button_value(change)),
     ]
@@ -254,11 +285,14 @@ def _settle_buttons(change: Change) -> list[Block]:
     ]
 
 
-def _small_print(change: Change) -> list[Block]:
-    parts = [_asked_by(change).removesuffix("."), moment(change.created_at)]
+def _small_print(change: Change, requester: str) -> list[Block]:
+    parts = [f"Requested by {requester or requester_text(change)}", moment(change.created_at)]
     if change.state is State.HELD and change.expires_at is not None:
         parts.append(f"Expires {moment(change.expires_at)}")
     if change.deferred and change.not_before is not None:
         parts.append(f"Waits until {moment(change.not_before)}")
-    rules = f" · rule {', '.join(change.ruling.rules)}" if change.ruling.rules else ""
-    return [mrkdwn(" · ".join(parts)), plain(f"{change.id}{rules}", 300)]
+    server = result_server(change.result)
+    ident = change.target.id or (server.id if server else "")
+    ids = [change.id, f"server {one_line(ident, 80)}" if ident else ""]
+    ids += [f"rule {', '.join(change.ruling.rules)}" if change.ruling.rules else ""]
+    return [mrkdwn(" · ".join(parts)), plain(" · ".join(part for part in ids if part), 400)]

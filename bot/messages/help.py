@@ -7,7 +7,16 @@ from typing import Final
 from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
 from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.messages.ephemeral import note
-from vpsops.bot.protocol.command_catalog import CHAT_COMMANDS, LISTED, SLASH, operation_of, summary, usage, word_for
+from vpsops.bot.protocol.command_catalog import (
+    CHAT_COMMANDS,
+    LISTED,
+    SLASH,
+    operation_of,
+    summary,
+    synonyms_of,
+    usage,
+    word_for,
+)
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.subscriptions import SubscriptionEvent
 from vpsops.core.operations import OPERATIONS
@@ -50,9 +59,8 @@ def _first_page(lead: str, groups: Mapping[str, Sequence[str]]) -> Post:
     rows = [f"*{escape_untrusted(example, 120)}* {escape_untrusted(text, 160)}" for example, text in everyday]
     names = [f"*{title}* {escape_untrusted(', '.join(words), 400)}" for title, words in groups.items()]
     listed = _sections(["*All commands by group*", *names])
-    texts = (lead, *(f"{example} - {text}" for example, text in everyday), MORE)
     blocks = (section(plain(lead)), *_sections(rows), *listed, context(plain(MORE)), context(plain(FOOT)))
-    return Post("\n".join(escape_untrusted(text, 200) for text in texts), blocks)
+    return Post(blocks)
 
 
 def command_groups() -> Mapping[str, Sequence[str]]:
@@ -75,13 +83,12 @@ def example_of(word: str) -> str:
 def _group(title: str, words: Sequence[str], may: Mapping[str, str]) -> Post:
     lead = f"Commands about {title}:"
     blocks = (section(plain(lead)), *_sections([_row(word, may) for word in words]), context(plain(MORE)))
-    texts = (f"{usage(word)} - {summary(word)}" for word in words)
-    return Post("\n".join(escape_untrusted(text, 200) for text in (lead, *texts)), blocks)
+    return Post(blocks)
 
 
 def _row(word: str, may: Mapping[str, str]) -> str:
     rights = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
-    return f"*{escape_untrusted(usage(word), 120)}* {escape_untrusted(summary(word), 160)}" + (
+    return f"*{escape_untrusted(usage(word), 200)}* {escape_untrusted(summary(word), 160)}" + (
         f" _{rights}_" if rights else ""
     )
 
@@ -99,11 +106,13 @@ def _sections(rows: Sequence[str]) -> list[Block]:
 
 def _one_command(word: str, may: Mapping[str, str]) -> Post:
     details = DETAILS.get(word, "") or _effect(word)
-    base = note(f"{example_of(word)} - {summary(word)}", f"In full: {usage(word)}. {details}".strip())
+    synonyms = synonyms_of(word)
+    also = f" Also typed as {', '.join(synonyms)}." if synonyms else ""
+    base = note(f"{example_of(word)} - {summary(word)}", f"In full: {usage(word)}. {details}".strip() + also)
     rights = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
     if not rights:
         return base
-    return Post(f"{base.text} Here: {rights}", (*base.blocks, context(mrkdwn(f"For you, here: {rights}"))))
+    return Post((*base.blocks, context(mrkdwn(f"For you, here: {rights}"))))
 
 
 def _effect(word: str) -> str:

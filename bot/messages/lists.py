@@ -23,13 +23,15 @@ from vpsops.bot.messages.change_card import requester_text
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.core.audit.chain import TrailRecord
-from vpsops.core.audit.queries import body_of, name_in
+from vpsops.core.audit.records import TrailRecord
+from vpsops.core.audit.subjects import body_of, name_in
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.stored_values import moment as time_of
 from vpsops.core.common.text import one_line
 
+ChangesById = Mapping[str, Change]
+NO_ENDS: Final[ChangesById] = {}
 VALUE: Final = 2000
 WORDS: Final = 200
 NO_LINK: Final = "There is no card that you can open."
@@ -91,8 +93,7 @@ def changes_page(
     if not changes:
         return note(f"{title}: none.", f"{SLASH} help lists the commands.")
     rows = change_rows(changes, links, everyone=everyone)
-    summary = ", ".join(escape_untrusted(change_title(change, 120), 150) for change in changes[:5])
-    return Post(f"{escape_untrusted(title, 200)}: {summary}", (header(title), *rows, page_buttons(turns)))
+    return Post((header(title), *rows, page_buttons(turns)))
 
 
 def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
@@ -101,7 +102,7 @@ def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
         return post
     visible = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
     summary = f"This version of vpsops cannot read: {visible}. A process of the newer version handles them."
-    return Post(f"{post.text} {escape_untrusted(summary, 400)}", (*post.blocks, context(plain(one_line(summary, 400)))))
+    return Post((*post.blocks, context(plain(one_line(summary, 400)))))
 
 
 def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:
@@ -119,36 +120,66 @@ def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None)
         )
         hint = "" if change.id in links else NO_LINK
     base = note(summary, hint)
-    return Post(base.text, (*base.blocks, *change_rows([change], links)))
+    return Post((*base.blocks, *change_rows([change], links)))
 
 
-def audit_page(title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks) -> Post:
-    """Render a page of the audit trail, including quoted reasons."""
+def audit_page(
+    title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks, ends: ChangesById = NO_ENDS
+) -> Post:
+    """Render a page of the audit trail: one row for each change of `ends`, every other record with quoted reasons."""
     blocks: list[Block] = []
-    for record in records:
+    for record in newest_of_changes(records, ends):
+        if record.change_id is not None and record.change_id in ends:
+            blocks += _end_row(ends[record.change_id], record, links)
+            continue
         blocks.append(section(lines(*_record_lines(record, words=True), limit=900)))
         blocks.append(context(*_record_footer(record, links)))
     return _audit_post(title, records, blocks, turns)
 
 
 def audit_page_for_everyone(
-    title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks
+    title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks, ends: ChangesById = NO_ENDS
 ) -> Post:
     """Render a page of the audit trail for a channel: events of changes, without reasons and refusals."""
     visible = [record for record in records if record.change_id]
     blocks: list[Block] = []
-    for record in visible:
+    for record in newest_of_changes(visible, ends):
+        if record.change_id is not None and record.change_id in ends:
+            blocks += _end_row(ends[record.change_id], record, links, everyone=True)
+            continue
         blocks.append(section(lines(*_record_lines(record, words=False), limit=600)))
         blocks.append(context(*_record_footer(record, links)))
     return _audit_post(title, visible, blocks, turns)
 
 
+def newest_of_changes(records: Sequence[TrailRecord], ends: ChangesById) -> list[TrailRecord]:
+    """Return the records, newest first as they come, with only the first one of each change of `ends`."""
+    seen: set[str] = set()
+    kept: list[TrailRecord] = []
+    for record in records:
+        if record.change_id is not None and record.change_id in ends:
+            if record.change_id in seen:
+                continue
+            seen.add(record.change_id)
+        kept.append(record)
+    return kept
+
+
+def _end_row(change: Change, record: TrailRecord, links: Mapping[str, str], *, everyone: bool = False) -> list[Block]:
+    """Return a change with its present state or end, and a button that shows its records."""
+    by = _agent_name(change) if everyone else requester_text(change)
+    details = button(
+        "Details",
+        action_ids.numbered_action_id(action_ids.VIEW, record.seq),
+        PageQuery("audit", {"change": change.id}).value,
+    )
+    when, ident = _record_footer(record, links)
+    return [section(plain(change_title(change, 200)), details), context(mrkdwn(by), when, ident)]
+
+
 def _audit_post(title: str, records: Sequence[TrailRecord], blocks: Sequence[Block], turns: PageLinks) -> Post:
     empty = [] if records else [section(plain("Nothing on this page."))]
-    summary = ", ".join(escape_untrusted(_record_lines(record, words=False)[0], 150) for record in records[:5])
-    return Post(
-        f"{escape_untrusted(title, 200)}: {summary or 'nothing'}", (header(title), *blocks, *empty, page_buttons(turns))
-    )
+    return Post((header(title), *blocks, *empty, page_buttons(turns)))
 
 
 def _link(links: Mapping[str, str], change_id: str | None) -> str:

@@ -1,39 +1,38 @@
 """Notices about changes and about the service."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
+from vpsops.bot.blocks.elements import Post, context, mrkdwn, plain, section
 from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.blocks.text import escape_untrusted, moment
-from vpsops.bot.messages.change_card import requester_text, result_server
+from vpsops.bot.messages.change_card import MOST_MENTIONED, requester_text, result_server
 from vpsops.core.changes.model import Change
 from vpsops.core.common.text import duration, one_line
 from vpsops.core.operations.traits import success_of
 
 
-def change_notice(change: Change, event: str, now: datetime) -> Post:
-    """Render the outcome of a change, or what delays it."""
+def change_notice(change: Change, event: str, now: datetime, requester: str = "") -> Post:
+    """Render the outcome of a change, or what delays it; it mentions the requester unless it has a name (mrkdwn)."""
     words = one_line(change_text(change, event, now), 1500)
-    small = context(mrkdwn(f"Requested by {requester_text(change)}"), plain(change.id, 80))
-    blocks: tuple[Block, ...] = (section(plain(words)), small)
-    return Post(f"{escape_untrusted(words, 1500)} Requested by {requester_text(change)}.", blocks)
+    small = context(mrkdwn(f"Requested by {requester or requester_text(change)}"), plain(change.id, 80))
+    return Post((section(plain(words)), small))
 
 
 def service_notice(text: str) -> Post:
     """Render a notice that does not concern a change."""
-    words = one_line(text, 1500)
-    return Post(escape_untrusted(words, 1500), (section(plain(words)),))
+    return Post((section(plain(one_line(text, 1500))),))
 
 
-def reminder(change: Change) -> Post:
-    """Render a reminder of the missing votes."""
+def reminder(change: Change, mentions: Sequence[str] = (), link: str = "") -> Post:
+    """Render a reminder of the missing votes, with the mentions of those who may give them; `link` is to the card."""
     missing = max(1, change.ruling.votes - change.approvals)
     what = action_label(change.operation, change.target.hostname, 200)
-    words = f"Still waiting for {missing} approval{'s' if missing > 1 else ''}: {what}"
-    until = f" Expires {moment(change.expires_at)}." if change.expires_at is not None else ""
-    return Post(
-        f"{escape_untrusted(words, 500)}.{until}", (section(plain(words)), context(mrkdwn(until.strip() or "-")))
-    )
+    who = f"{', '.join(mentions[:MOST_MENTIONED])}: s" if mentions else "S"
+    words = escape_untrusted(f"till waiting for {missing} approval{'s' if missing > 1 else ''}: {what}", 500)
+    until = f"Expires {moment(change.expires_at)}." if change.expires_at is not None else ""
+    small = " ".join(part for part in (until, f"<{link}|Open the card>" if link else "") if part)
+    return Post((section(mrkdwn(f"{who}{words}")), *([context(mrkdwn(small))] if small else [])))
 
 
 def change_text(change: Change, event: str, now: datetime) -> str:
@@ -50,6 +49,8 @@ def change_text(change: Change, event: str, now: datetime) -> str:
             since = f" {duration((now - change.sent_at).total_seconds())} so far." if change.sent_at else ""
             title = action_label(change.operation, name, 300)
             return f"{title} is taking longer than usual.{since} vpsops keeps checking."
+        case "set_aside":
+            return f"{action_label(change.operation, name, 300)}: {change.note}"
         case "needs_person":
             return f"{action_label(change.operation, name, 300)}: outcome unknown. {change.note}"
         case _:

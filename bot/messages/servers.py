@@ -20,25 +20,31 @@ from vpsops.bot.blocks.elements import (
     section,
 )
 from vpsops.bot.blocks.labels import action_label, action_verb
-from vpsops.bot.blocks.text import escape_untrusted, moment
+from vpsops.bot.blocks.tables import TABLE_ROWS
+from vpsops.bot.blocks.text import moment
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.command_catalog import SLASH, word_for
+from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.core.common.text import duration, monthly, one_line
 from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.operations.servers import LAST, ServerList
+from vpsops.core.wayscloud.answers.labels import label_words, value_in
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
 CHOICES: Final = 20
 OPTION_VALUE: Final = 150
-MENU_LENGTH: Final = 5
-MENU: Final = tuple(
-    name
-    for name, operation in OPERATIONS.items()
-    if operation.takes_only_server and operation.risk is not Risk.DESTRUCTIVE
-)[:MENU_LENGTH]
+SIMPLE_TOOLSET: Final = "servers"
+MENU_LENGTH: Final = 4
+MORE: Final = "more"
+"""Stands in a menu's value for the form with all that may be done; no operation has this name."""
+MORE_LABEL: Final = "More…"
+Offered = Mapping[str, Sequence[str]]
+"""The operations that a person may ask for, by the server's id."""
 SIZE: Final = 20
 VALUE: Final = 2000
+LABELS: Final = 600
+OWNER: Final = "owner"
+"""The key of the label that names an owner, where the settings name no other."""
 NARROW: Final = "These names are too long for page buttons. Type part of a name to narrow the list."
 UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -49,6 +55,7 @@ class OperationCall:
 
     operation: str
     arguments: Mapping[str, Any]
+    about: str = ""  # the hostname of its server, where that is known; no part of the value
 
     @property
     def value(self) -> dict[str, Any]:
@@ -57,28 +64,35 @@ class OperationCall:
 
 
 NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
+NO_OPERATIONS: Final[Offered] = {}
 LIST_ALL: Final = OperationCall("list", {})
 
 
-def server_page(page: ServerList, asked: OperationCall) -> Post:
+def server_page(page: ServerList, asked: OperationCall, offered: Offered = NO_OPERATIONS, owner: str = OWNER) -> Post:
     """Render one page of servers."""
     title = _count(page)
     lacking = [context(plain(one_line(page.lacking, 500)))] if page.lacking else []
     if not page.servers:
-        return Post(title, (section(plain(title)), section(plain(_none(page, asked))), *lacking))
-    rows = [section(lines(first_line(server), second_line(server)), _menu(server)) for server in page.servers]
+        return Post((section(plain(title)), section(plain(_none(page, asked))), *lacking))
+    rows = [
+        section(lines(first_line(server), second_line(server, owner)), _menu(server, offered))
+        for server in page.servers
+    ]
     blocks = (header(title), *rows, *lacking, *_foot(page, asked))
-    listed = ", ".join(escape_untrusted(f"{server.hostname} {server.state}", 120) for server in page.servers[:10])
-    return Post(f"{title}: {listed}", blocks)
+    return Post(blocks)
 
 
-def server_details(server: Server, asked: OperationCall) -> Post:
-    """Render one server, with buttons for the operations its state allows."""
+def server_details(server: Server, asked: OperationCall, offered: Offered = NO_OPERATIONS, owner: str = OWNER) -> Post:
+    """Render one server, with buttons for what its reader may do with it now."""
     title = f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 120)}: {one_line(server.state, 24)}"
-    blocks = [header(title), *field_sections(_facts(server)), actions(_buttons(server, asked))]
+    blocks = [
+        header(title),
+        *field_sections(_facts(server, owner)),
+        actions(_buttons(server, asked, offered.get(server.id, ()))),
+    ]
     if server.created_at is not None:
         blocks.append(context(mrkdwn(f"Created {moment(server.created_at)}")))
-    return Post(escape_untrusted(f"{title} {server.ipv4 or ''}", 300), tuple(blocks))
+    return Post(tuple(blocks))
 
 
 def usage_page(hostname: str, usage: Usage, asked: OperationCall) -> Post:
@@ -94,8 +108,7 @@ def usage_page(hostname: str, usage: Usage, asked: OperationCall) -> Post:
         ("Power", usage.power_state or usage.status or ""),
     ]
     row = [button("Refresh", action_ids.numbered_action_id(action_ids.RUN, 0), asked.value), share(asked)]
-    summary = ", ".join(f"{label} {value}" for label, value in pairs if value)
-    return Post(escape_untrusted(f"{title}: {summary}", 600), (header(title), *field_sections(pairs), actions(row)))
+    return Post((header(title), *field_sections(pairs), actions(row)))
 
 
 def server_choice(
@@ -124,7 +137,7 @@ def server_choice(
     more = (
         f" These are the first {CHOICES}; type more of the name to narrow it down." if len(candidates) > CHOICES else ""
     )
-    return Post(escape_untrusted(words, 300), (section(plain(words + more)), actions(row)))
+    return Post((section(plain(words + more)), actions(row)))
 
 
 def share(asked: OperationCall) -> Block:
@@ -134,7 +147,7 @@ def share(asked: OperationCall) -> Block:
 
 def shareable(post: Post, asked: OperationCall) -> Post:
     """Return a reply with the share button below it."""
-    return Post(post.text, (*post.blocks, actions([share(asked)])))
+    return Post((*post.blocks, actions([share(asked)])))
 
 
 def _count(page: ServerList) -> str:
@@ -158,18 +171,38 @@ def first_line(server: Server) -> str:
     return f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 200)}  {one_line(server.state, 40)}"
 
 
-def second_line(server: Server) -> str:
-    """Return a server's region, plan and address in one short line."""
-    parts = (server.region, server.plan, server.ipv4 or server.ipv6 or server.id)
+def second_line(server: Server, owner: str = OWNER) -> str:
+    """Return a server's region, plan, address and owner in one short line."""
+    person = value_in(label_words(server.labels), owner)
+    parts = (server.place, server.plan, server.ipv4 or server.ipv6 or server.id, f"owner {person}" if person else "")
     return " · ".join(one_line(part, 130) for part in parts if part)
 
 
-def _menu(server: Server) -> Block | None:
-    """Return the menu of operations on a server; None if its id exceeds a menu option's value."""
-    values = [(name, f"{name} {server.id}") for name in MENU if name in OPERATIONS]
-    if any(len(value) > OPTION_VALUE for _, value in values):
+def simple(names: Sequence[str]) -> list[str]:
+    """Return the operations of a server that need nothing else and destroy nothing: those of a row of buttons."""
+    return [
+        name
+        for name in names
+        if OPERATIONS[name].takes_only_server
+        and OPERATIONS[name].toolset == SIMPLE_TOOLSET
+        and OPERATIONS[name].risk is not Risk.DESTRUCTIVE
+    ]
+
+
+def more_button(server: Server) -> Block | None:
+    """Return the button that opens the form with all that may be done with a server; None for an id too long for it."""
+    value = {"s": server.id}
+    return button(MORE_LABEL, action_ids.MORE, value) if len(pack(value)) <= VALUE else None
+
+
+def _menu(server: Server, offered: Offered) -> Block | None:
+    """Return the menu of what may be done with a server; None without any, or where an id exceeds a menu's value."""
+    names = offered.get(server.id, ())
+    entries = [(action_verb(name), f"{name} {server.id}") for name in simple(names)[:MENU_LENGTH]]
+    entries += [(MORE_LABEL, f"{MORE} {server.id}")] if len(names) > len(entries) else []
+    if not entries or any(len(value) > OPTION_VALUE for _, value in entries):
         return None
-    options = [option(action_verb(word_for(name)), value) for name, value in values]
+    options = [option(label, value) for label, value in entries]
     return {"type": "overflow", "action_id": action_ids.MENU, "options": options}
 
 
@@ -182,7 +215,15 @@ def _foot(page: ServerList, asked: OperationCall) -> list[Block]:
         if len(pack(value)) <= VALUE
     ]
     lacking = [context(plain(NARROW))] if len(row) < len(turns) else []
+    row += [_whole(page, asked)] if page.next_cursor or page.previous_cursor else []
     return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(LIST_ALL)])]
+
+
+def _whole(page: ServerList, asked: OperationCall) -> Block:
+    """Return the button that shows all pages as one table."""
+    words = f"All {page.total:,} as a table" if page.total <= TABLE_ROWS else f"The first {TABLE_ROWS} as a table"
+    filters = {name: value for name, value in asked.arguments.items() if name not in {"cursor", "limit"}}
+    return button(words, action_ids.WHOLE_LIST, OperationCall("list", filters).value)
 
 
 def _turns(page: ServerList, asked: OperationCall) -> list[tuple[str, Mapping[str, Any]]]:
@@ -195,17 +236,21 @@ def _turns(page: ServerList, asked: OperationCall) -> list[tuple[str, Mapping[st
     return turns
 
 
-def _facts(server: Server) -> list[tuple[str, str]]:
+def _facts(server: Server, owner: str) -> list[tuple[str, str]]:
+    labels = label_words(server.labels)
     return [
         ("Address", server.ipv4 or ""),
         ("IPv6", server.ipv6 or ""),
-        ("Region", server.region or ""),
+        ("Region", server.place),
         ("Plan", server.plan or ""),
         ("System", server.os_template or ""),
         ("Size", _size(server)),
         ("Price", monthly(server.monthly_price, server.currency)),
         ("Id", server.id),
         ("Name", server.display_name or ""),
+        ("Owner", one_line(value_in(labels, owner), LABELS)),
+        ("Labels", "" if labels is None else one_line(", ".join(labels), LABELS) or "none"),
+        ("Tags", one_line(", ".join(server.tags or ()), LABELS)),
     ]
 
 
@@ -218,19 +263,17 @@ def _size(server: Server) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _buttons(server: Server, asked: OperationCall) -> list[Block]:
-    fitting = ["status"] if not server.off else ["start"]
-    fitting += ["reboot", "stop"] if server.ready or server.power_unknown else []
-    fitting += ["start"] if server.power_unknown else []
+def _buttons(server: Server, asked: OperationCall, names: Sequence[str]) -> list[Block]:
     row = [
         button(
             action_verb(name),
             action_ids.numbered_action_id(action_ids.RUN, number),
             {"op": name, "args": {"server": server.id}},
         )
-        for number, name in enumerate(fitting)
+        for number, name in enumerate(name for name in simple(names) if name != asked.operation)
     ]
-    return [*row, share(asked)]
+    more = more_button(server) if len(names) > len(row) else None
+    return [*row, *([more] if more else []), share(asked)]
 
 
 def _bar(percent: float | None) -> str:

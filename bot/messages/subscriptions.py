@@ -28,8 +28,7 @@ def subscriptions_page(subscriptions: Sequence[Subscription], default: Subscript
         blocks.append(section(lines(subscription_text(subscription), subscription.id), _off(subscription, number)))
         blocks.append(context(mrkdwn(_foot(subscription))))
     blocks.append(context(plain(HOW)))
-    summary = "; ".join(escape_untrusted(subscription_text(item), 150) for item in subscriptions[:5])
-    return Post(f"{title}. {summary}".strip(), tuple(blocks))
+    return Post(tuple(blocks))
 
 
 def subscription_added(subscription: Subscription) -> Post:
@@ -39,7 +38,7 @@ def subscription_added(subscription: Subscription) -> Post:
         section(plain(words)),
         context(mrkdwn(_foot(subscription)), plain(f"{SLASH} notify shows and removes it.")),
     )
-    return Post(f"{escape_untrusted(words, 600)} {_foot(subscription)}", blocks)
+    return Post(blocks)
 
 
 def subscription_text(subscription: Subscription) -> str:

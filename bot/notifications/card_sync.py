@@ -1,27 +1,44 @@
 """Keeps the posted cards of changes at their present state: posts what is missing, edits what is there."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Final
 
 import anyio
 import structlog
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.messages.change_card import IN_PROGRESS, Audience, change_card, typical_duration_text
-from vpsops.bot.notifications.change_topic import ChangeTopic
-from vpsops.bot.notifications.destinations import Place, audience_of, card_places
+from vpsops.bot.messages.change_card import (
+    IN_PROGRESS,
+    Audience,
+    CardOptions,
+    change_card,
+    requester_text,
+    typical_duration_text,
+)
+from vpsops.bot.notifications.change_topic import ENDED, FIXED, ChangeTopic
+from vpsops.bot.notifications.destinations import (
+    ApprovalMentions,
+    Place,
+    audience_of,
+    card_places,
+    mentions_requester,
+)
 from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.slack_api.client import CHANNEL_CLOSED_CODES, MESSAGE_GONE_CODES, NO_OPEN_CHANNEL, SlackError
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Change
+from vpsops.core.changes.approvals import awaits_slack, waits_for_votes
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.execution.card_refresh import next_ones
-from vpsops.core.messaging.outbox import PostedMessage
+from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.outcomes.typical_durations import TypicalDurations
+from vpsops.core.wayscloud.answers.labels import value_in
 
 CARDS: Final = "cards"
 REFRESH_SECONDS: Final = 15.0
+DELETED: Final = "message_not_found"
 REFRESHED: Final = 10
 """Cards redrawn in one round."""
 
@@ -33,9 +50,17 @@ DrawnCards = MutableMapping[tuple[str, str], Post]
 class CardSync:
     """One workspace's; what was drawn last, and the usual times, are one process's."""
 
-    def __init__(self, core: Core, sender: MessageSender, drawn: DrawnCards, usual: TypicalDurations) -> None:
+    def __init__(
+        self,
+        core: Core,
+        sender: MessageSender,
+        mentions: ApprovalMentions,
+        drawn: DrawnCards,
+        usual: TypicalDurations,
+    ) -> None:
         self._core = core
         self._sender = sender
+        self._mentions = mentions
         self._drawn = drawn
         self._usual = usual
 
@@ -45,16 +70,20 @@ class CardSync:
         Raises `SlackError`; if people are waited for who cannot see a card, with `NO_OPEN_CHANNEL`.
         """
         await self.redraw(topic)
+        for copy in topic.fixed:
+            await self._post_instead(topic, copy.purpose.removeprefix(FIXED), copy.channel)
         posted = {copy.purpose for copy in topic.cards}
         closed = False
         for place in card_places(topic.change, self._core.settings):
-            if place.purpose not in posted:
+            if place.purpose not in posted and not topic.has(FIXED, place.purpose):
                 made = await self.post(topic, place)
                 closed = closed or made is None
                 if again and made is not None:  # it may be the one of an earlier try, drawn from an earlier state
                     self._drawn.pop((made.channel, made.ts), None)
                     await self._edit(topic, made)
-        if closed and not topic.change.state.final:
+        if closed and awaits_slack(topic.change):
+            await self._core.gate.unreachable(topic.change.id, scope=self._core.scope)
+        elif closed and not topic.change.state.final:
             raise SlackError("chat.postMessage", NO_OPEN_CHANNEL)
 
     async def redraw(self, topic: ChangeTopic) -> None:
@@ -64,7 +93,7 @@ class CardSync:
 
     async def post(self, topic: ChangeTopic, place: Place, instead_of: str = "") -> PostedMessage | None:
         """Post a card, and remember it; return nothing if its place is closed."""
-        card = await self._card(topic.change, place.audience)
+        card = await self._card(topic.change, place.audience, place.channel)
         channel, ts = await self._sender.post(place, card, f"{topic.change.id}/{place.purpose}/{instead_of}")
         if not ts:
             return None
@@ -72,12 +101,24 @@ class CardSync:
         audited = "escalated" if place.audience is Audience.ESCALATED else ""
         return await topic.remember(place.purpose, channel, ts, audited=audited)
 
-    async def _card(self, change: Change, audience: Audience) -> Post:
+    async def _card(self, change: Change, audience: Audience, channel: str, *, instead: bool = False) -> Post:
         usual = await self._usual.of(change.operation) if change.state in IN_PROGRESS else None
-        return change_card(change, self._core.clock.now(), audience, typical_duration_text(usual))
+        owner = value_in(change.target.labels, self._core.settings.owner_label)
+        is_mentioned = mentions_requester(change, audience, channel, instead=instead)
+        requester = "" if is_mentioned else await self._named(change)
+        options = CardOptions(typical_duration_text(usual), owner=owner, requester=requester)
+        if waits_for_votes(change):
+            labels = await self._mentions.directory.labels(change.ruling.approvers)
+            await self._core.group_names.learn(labels.groups_of(change.ruling.approvers))
+            mentions = await self._mentions.on_card(change, audience, channel, labels)
+            options = replace(options, usual="", labels=labels, mentions=mentions)
+        return change_card(change, self._core.clock.now(), audience, options)
+
+    async def _named(self, change: Change) -> str:
+        return requester_text(change, await self._mentions.directory.requester_name(change))
 
     async def _edit(self, topic: ChangeTopic, copy: PostedMessage) -> None:
-        card = await self._card(topic.change, audience_of(copy.purpose))
+        card = await self._card(topic.change, audience_of(copy.purpose), copy.channel)
         if self._drawn.get((copy.channel, copy.ts)) == card:
             return
         try:
@@ -90,13 +131,42 @@ class CardSync:
             self._drawn[copy.channel, copy.ts] = card
 
     async def _replace(self, topic: ChangeTopic, copy: PostedMessage, code: str) -> None:
-        """Forget a card that cannot be edited any more, and post another one for those who still wait for it."""
+        """Leave a card as it is that cannot be edited, and post another one where it is needed.
+
+        Its buttons stay, and answer by what has become of the change. While people decide they still serve, and only
+        a deleted card is missed.
+        """
         logger.info("copy_gone", topic=topic.name, code=code)
+        if code in MESSAGE_GONE_CODES - {DELETED} and topic.change.state is State.HELD:
+            return
+        if code in MESSAGE_GONE_CODES and topic.change.state is not State.HELD:
+            await topic.fix(copy)
+            await self._post_instead(topic, copy.purpose, copy.channel)
+            return
         await topic.forget(copy)
         if copy.purpose not in {card.purpose for card in topic.cards}:
-            places = card_places(topic.change, self._core.settings)
-            instead = next((place.instead for place in places), "")
-            await self.post(topic, Place(copy.purpose, copy.channel, instead=instead), copy.ts)
+            await self.post(topic, self._place_of(topic, copy.purpose, copy.channel), copy.ts)
+
+    async def _post_instead(self, topic: ChangeTopic, purpose: str, channel: str) -> None:
+        """Post in place of a card that cannot be edited: where a person has to act, and once at the end.
+
+        What is in between is not posted: each step would be a message of its own.
+        """
+        state, place = topic.change.state, self._place_of(topic, purpose, channel)
+        if purpose in {card.purpose for card in topic.cards}:
+            return
+        if state is State.NEEDS_PERSON:
+            await self.post(topic, place, state.value)
+        elif state.final and not topic.has(ENDED, purpose):
+            card = await self._card(topic.change, place.audience, channel, instead=True)
+            posted, ts = await self._sender.post(place, card, f"{topic.change.id}/{ENDED}{purpose}")
+            if ts:
+                await topic.remember(ENDED + purpose, posted, ts)
+
+    def _place_of(self, topic: ChangeTopic, purpose: str, channel: str) -> Place:
+        """Return the place of a card that is posted again."""
+        places = card_places(topic.change, self._core.settings)
+        return Place(purpose, channel, instead=next((place.instead for place in places), ""))
 
 
 class CardRefresher:

@@ -7,10 +7,15 @@ import anyio
 
 from vpsops.core.changes.model import Change
 from vpsops.core.execution.card_refresh import load_with_copies
-from vpsops.core.messaging.outbox import Outbox, PostedMessage, topic_of
+from vpsops.core.messaging.outbox import Outbox, topic_of
+from vpsops.core.messaging.posted_messages import PostedMessage
 
 NOTICE: Final = "told:"
 """How the purposes of all copies begin that are no cards; stored."""
+FIXED: Final = f"{NOTICE}fixed:"
+"""How the purposes of cards begin that Slack does not let us edit: they stay as they are."""
+ENDED: Final = f"{NOTICE}ended:"
+"""How the purposes of messages begin that take the place of such a card at the end."""
 LOCKS_KEPT: Final = 2000
 
 
@@ -33,6 +38,20 @@ class ChangeTopic:
     def cards(self) -> list[PostedMessage]:
         """The copies of the card, oldest first."""
         return [copy for copy in self.copies if not copy.purpose.startswith(NOTICE)]
+
+    @property
+    def fixed(self) -> list[PostedMessage]:
+        """The cards that cannot be edited, oldest first."""
+        return [copy for copy in self.copies if copy.purpose.startswith(FIXED)]
+
+    def has(self, prefix: str, purpose: str) -> bool:
+        """Return whether a copy was posted, or fixed, in place of a card of this purpose."""
+        return any(copy.purpose == prefix + purpose for copy in self.copies)
+
+    async def fix(self, copy: PostedMessage) -> None:
+        """Take a card as one that cannot be edited any more; a click on it is still known. Raises `StorageError`."""
+        await self.forget(copy)
+        await self.remember(FIXED + copy.purpose, copy.channel, copy.ts)
 
     async def remember(self, purpose: str, channel: str, ts: str, *, audited: str = "") -> PostedMessage:
         """Store a card that was posted, at once: its buttons work from now on. Raises `StorageError`."""

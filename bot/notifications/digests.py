@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
-from vpsops.bot.messages.notification_item import NotificationItem
+from vpsops.bot.messages.notification_item import SERVER, NotificationItem
 from vpsops.bot.notifications.destinations import Place
-from vpsops.bot.notifications.subscribers import Subscribers
+from vpsops.bot.notifications.subscribers import Subscribers, quiet_until
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core
 from vpsops.core.common import timings
@@ -79,7 +79,7 @@ def plan_of(
     late: list[PendingNotification] = []
     fresh: list[PendingNotification] = []
     for message in messages:
-        own_value = [subscriptions[item] for item in message.payload.get("subs", ()) if item in subscriptions]
+        own_value = [subscriptions[ident] for ident in message.payload.get("subs", ()) if ident in subscriptions]
         urgent = bool(message.payload.get("urgent"))
         until = None if urgent else quiet_until(own_value, now)
         if not own_value:
@@ -90,13 +90,6 @@ def plan_of(
             night = not urgent and quiet_until(own_value, message.created_at) is not None
             (late if night else fresh).extend(_pending(message, urgent))
     return DeliveryPlan(dropped, held, late, fresh)
-
-
-def quiet_until(subscriptions: Sequence[Subscription], now: datetime) -> datetime | None:
-    """Return when the first of these subscriptions may speak again; nothing while one of them may."""
-    ends = [item.options.quiet_until(now) for item in subscriptions]
-    known = [end for end in ends if end is not None]
-    return min(known) if known and len(known) == len(ends) else None
 
 
 def _pending(message: OutboxMessage, urgent: bool) -> list[PendingNotification]:
@@ -112,13 +105,13 @@ def topics_of(item: NotificationItem, at: datetime, zone: ZoneInfo) -> list[str]
     """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day."""
     day = at.astimezone(zone).date().isoformat()
     names = dict.fromkeys(entry for entry in (item.key, item.hostname) if entry)
-    return [_short(f"server:{name}:{day}") for name in names]
+    return [_short(f"{SERVER}{name}:{day}") for name in names]
 
 
 def _short(topic: str) -> str:
     """A topic that a database takes, whatever the provider calls its servers."""
     plain = len(topic) <= TOPIC and topic.isascii() and topic.isprintable()
-    return topic if plain else f"server:{_hash(topic)}"
+    return topic if plain else f"{SERVER}{_hash(topic)}"
 
 
 def _hash(text: str) -> str:
@@ -137,7 +130,8 @@ class DigestSender:
     async def deliver(self, topic: str, claimed: Sequence[OutboxMessage]) -> None:
         """Post to a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
-        subscriptions, now = {item.id: item for item in await self.subscribers.all()}, self._core.clock.now()
+        subscriptions = {subscription.id: subscription for subscription in await self.subscribers.all()}
+        now = self._core.clock.now()
         others = await self.subscribers.others(messages, subscriptions)
         if others:
             await self._core.outbox.retry(others, after=0.0, error="another workspace's")
@@ -149,9 +143,9 @@ class DigestSender:
             await self._core.outbox.retry(list(ids), after=seconds, error=QUIET)
         desk = desk_of(
             topic,
-            [subscriptions[item] for m in messages for item in m.payload.get("subs", ()) if item in subscriptions],
+            [subscriptions[ident] for m in messages for ident in m.payload.get("subs", ()) if ident in subscriptions],
         )
-        left = {item.row for item in (*plan.late, *plan.fresh)}
+        left = {due.row for due in (*plan.late, *plan.fresh)}
         try:
             await self._post(desk, plan, left)
         except SlackError as error:
@@ -160,12 +154,12 @@ class DigestSender:
     async def _post(self, desk: DigestTarget, plan: DeliveryPlan, left: set[int]) -> None:
         """Post, and settle each row as soon as all of it is out; the rest stays in `left`."""
         for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
-            servers, night = {item.item.key for item in some}, draw is summary_post
+            servers, night = {due.item.key for due in some}, draw is summary_post
             if len(some) > (1 if night else ITEMS_ABOVE) or len(servers) > GROUP_ABOVE:
-                await self._list(desk, some, draw([item.item for item in _urgent_first(some)]))
-                await self._done({item.row for item in some}, left)
+                await self._list(desk, some, draw([due.item for due in _urgent_first(some)]))
+                await self._done({due.row for due in some}, left)
             else:
-                for row in dict.fromkeys(item.row for item in some):
+                for row in dict.fromkeys(due.row for due in some):
                     for entry in some:
                         if entry.row == row:
                             await self._post_single(desk, entry)
@@ -176,7 +170,7 @@ class DigestSender:
         left -= rows
 
     async def _list(self, desk: DigestTarget, some: Sequence[PendingNotification], post: Post) -> None:
-        names = ",".join(item.name for item in some)
+        names = ",".join(due.name for due in some)
         place = Place("", desk.channel, instead=desk.instead)
         await self._send(place, post, f"list/{_hash(names)}")
 
@@ -203,8 +197,8 @@ class DigestSender:
 
 def desk_of(topic: str, subscriptions: Sequence[Subscription]) -> DigestTarget:
     """Return where a channel's news go."""
-    zone = next((item.options.zone for item in subscriptions), "UTC")
-    makers = (str(item.by.get("id", "")) for item in subscriptions)
+    zone = next((subscription.options.zone for subscription in subscriptions), "UTC")
+    makers = (str(subscription.by.get("id", "")) for subscription in subscriptions)
     return DigestTarget(
         topic.partition(":")[2], ZoneInfo(zone), next((maker for maker in makers if is_user_id(maker)), "")
     )
@@ -212,7 +206,7 @@ def desk_of(topic: str, subscriptions: Sequence[Subscription]) -> DigestTarget:
 
 def loud_channels(news: Sequence[ChannelNews], subscriptions: Sequence[Subscription], now: datetime) -> list[str]:
     """Return the channels that hear of this at once rather than when their quiet hours end."""
-    known = {item.id: item for item in subscriptions}
+    known = {subscription.id: subscription for subscription in subscriptions}
     loud = []
     for new in news:
         own_value = [known[ident] for ident in new.payload["subs"] if ident in known]

@@ -1,7 +1,7 @@
 """Direct messages: to the requester when their change ends; to named approvers while they have not voted."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -9,20 +9,20 @@ import structlog
 from cachetools import LRUCache
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.notices import change_notice, reminder
 from vpsops.bot.notifications.change_topic import ChangeTopic
-from vpsops.bot.notifications.destinations import Place, asker_of
+from vpsops.bot.notifications.destinations import DIRECT, ENDS, Place, asker_of, is_notified
 from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.messaging.preferences import Preferences
 
-ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
 GRAVE: Final = frozenset({"failed", "needs_person"})
 """Ends that are posted one by one, however many they are."""
-REMINDED: Final = 10
+REMINDED: Final = 50
+"""Approvers of a kind that are reminded directly of one change."""
 KNOWN: Final = 1000
 BURST: Final = 5
 BURST_SECONDS: Final = 60.0
@@ -41,13 +41,21 @@ class DirectMessenger:
         self._send = send
         self._sent: LRUCache[str, deque[float]] = LRUCache(KNOWN)
 
-    async def deliver(self, topic: ChangeTopic, event: str) -> None:
-        """Message the requester, or the human behind an agent, unless the card is in their direct messages already."""
+    async def is_wanted(self, change: Change) -> bool:
+        """Return whether the requester, or the human behind an agent, is in Slack and wants to be notified of ends."""
+        who = asker_of(change)
+        return bool(who) and (await self._preferences(change, who)).dm_settled
+
+    async def deliver(
+        self, topic: ChangeTopic, event: str, channel: str = "", subscribed: Collection[str] = ()
+    ) -> None:
+        """Message a requester that no other message of this news notifies: none in `channel`, which mentions them.
+
+        `subscribed` are the channels that are sent the news as subscribers.
+        """
         change = topic.change
-        who = asker_of(change) if event in ENDED else ""
-        if not who or any(card.channel.startswith("D") for card in topic.cards):
-            return
-        if not (await self._preferences(change, who)).dm_settled:
+        who = asker_of(change) if event in ENDS and await self.is_wanted(change) else ""
+        if not who or is_notified(event, topic.copies, channel, subscribed):
             return
         notice = change_notice(change, event, self._core.clock.now())
         if event in GRAVE:
@@ -78,19 +86,23 @@ class DirectMessenger:
             sent.popleft()
         return sent
 
-    async def remind(self, topic: ChangeTopic) -> None:
-        """Remind the approvers that a rule names and that have not voted."""
-        change = topic.change
-        voted = {identity for vote in change.votes for identity in vote.voter.identities} | change.actor.humans
-        rules = change.ruling.requirements or (change.ruling.approvers,)
-        named = dict.fromkeys(person.upper() for rule in rules for person in rule.people)
-        missing = [person for person in named if is_user_id(person) and person.lower() not in voted]
-        for who in missing[:REMINDED]:
-            if (await self._preferences(change, who)).dm_reminders:
-                await self._message(topic, who, f"reminder:{who}"[:30], reminder(change))
+    async def remind(self, topic: ChangeTopic, named: Sequence[str], others: Sequence[str] = ()) -> None:
+        """Remind the approvers that a rule names, and `others` that may vote and that no mention reaches."""
+        for who in dict.fromkeys([*named[:REMINDED], *others[:REMINDED]]):
+            preferences = await self._preferences(topic.change, who)
+            if preferences.dm_reminders and (who in named or await self._is_member(who)):
+                await self._message(topic, who, f"reminder:{who}"[:30], reminder(topic.change))
+
+    async def _is_member(self, who: str) -> bool:
+        """Return whether an account is a full member's: a group or channel may hold people of another company."""
+        try:
+            await self._membership.require_full_member(who)
+        except NotAllowedError:
+            return False
+        return True
 
     async def _message(self, topic: ChangeTopic, who: str, event: str, post: Post) -> None:
-        purpose = f"told:dm:{event}"
+        purpose = f"{DIRECT}{event}"
         if any(copy.purpose == purpose for copy in topic.copies):
             return
         channel, ts = await self._send(Place("", who), post, f"{topic.change.id}/{purpose}")

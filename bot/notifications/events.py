@@ -1,7 +1,7 @@
 """Maps what happened to the notices of each channel: events, urgency, and subscriptions."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -19,7 +19,7 @@ from vpsops.core.operations.traits import makes_server
 URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
 """Events that bypass quiet hours: alerts, and their recovery."""
 SETTLED: Final = frozenset({"succeeded", "failed", "overdue", "needs_person"})
-WITHHELD: Final = frozenset({"denied", "expired", "superseded", "cancelled"})
+WITHHELD: Final = frozenset({"denied", "expired", "superseded", "cancelled", "set_aside"})
 PROVIDER: Final = frozenset({"provider_unreachable", "provider_refuses_key", "provider_back"})
 DEFAULT: Final = "default"
 TEXT: Final = 600
@@ -27,16 +27,24 @@ TEXT: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Something that happened: its kind, whether it may wait, and its only receiver, if any."""
+    """Something that happened: its kind, whether it may wait, its only receiver, if any, and a foot that mentions."""
 
     events: frozenset[SubscriptionEvent]
     item: NotificationItem
     urgent: bool = False
     only: str = ""
+    mention: str = ""
+
+    def item_in(self, channel: str, mention_in: str) -> NotificationItem:
+        """Return the item as a channel gets it: one channel's mentions the requester, the others' name them."""
+        return replace(self.item, foot=self.mention) if self.mention and channel == mention_in else self.item
 
 
-def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
-    """Return what a notice about a change is to channels; nothing where it is for its voters alone."""
+def of_change(change: Change, event: str, now: datetime, named: str = "") -> Occasion | None:
+    """Return what a notice about a change is to channels; nothing where it is for its voters alone.
+
+    `named` is the requester without a mention, as escaped mrkdwn.
+    """
     if event in SETTLED:
         ended = makes_server(change.operation) and event in {"succeeded", "failed"}
         events = frozenset(
@@ -49,8 +57,13 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
     made = result_server(change.result)
     ident = change.target.id or (made.id if made else "")
     words = one_line(change_text(change, event, now), TEXT)
-    foot = f"Requested by {requester_text(change)}{confirmation_text(change)}"
-    return Occasion(events, NotificationItem(words, ident, change.target.hostname, foot, change.id), event in URGENT)
+    mention = requester_text(change)
+    item = NotificationItem(words, ident, change.target.hostname, _foot(change, named or mention), change.id)
+    return Occasion(events, item, event in URGENT, mention=_foot(change, mention))
+
+
+def _foot(change: Change, requester: str) -> str:
+    return f"Requested by {requester}{confirmation_text(change)}"
 
 
 def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
@@ -79,7 +92,7 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
 
     Without it, the approval channel hears of the provider and of drift seen while a change is watched.
     """
-    own = {item.channel for item in stored if not item.options.watch}
+    own = {subscription.channel for subscription in stored if not subscription.options.watch}
     if settings.channel:
         events, channel = WITHOUT_THRESHOLD, settings.channel
     else:
@@ -88,8 +101,13 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
     return [*added, *stored]
 
 
-def spread(occasions: Iterable[Occasion], subscriptions: Sequence[Subscription], now: datetime) -> list[ChannelNews]:
-    """Return the notices of each channel: those of the same subscriptions and urgency go together."""
+def spread(
+    occasions: Iterable[Occasion], subscriptions: Sequence[Subscription], now: datetime, mention_in: str = ""
+) -> list[ChannelNews]:
+    """Return the notices of each channel: those of the same subscriptions and urgency go together.
+
+    In the channel `mention_in` they mention the requester, so that the same news mentions no one twice.
+    """
     by_channel: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
     for occasion in occasions:
         matching: dict[str, list[str]] = {}
@@ -97,9 +115,11 @@ def spread(occasions: Iterable[Occasion], subscriptions: Sequence[Subscription],
             if _wants(entry, occasion, now):
                 matching.setdefault(entry.channel, []).append(entry.id)
         for channel, ids in matching.items():
-            by_channel.setdefault((channel, tuple(ids), occasion.urgent), []).append(occasion.item)
+            by_channel.setdefault((channel, tuple(ids), occasion.urgent), []).append(
+                occasion.item_in(channel, mention_in)
+            )
     return [
-        ChannelNews(channel, {"subs": list(ids), "urgent": urgent, "items": [item.value for item in items]})
+        ChannelNews(channel, {"subs": list(ids), "urgent": urgent, "items": [notice.value for notice in items]})
         for (channel, ids, urgent), items in by_channel.items()
     ]
 

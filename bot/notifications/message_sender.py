@@ -48,6 +48,10 @@ class MessageSender:
                 raise
         return await self.post(Place(place.purpose, place.channel, instead=place.instead), notice, name)
 
+    async def permalink(self, channel: str, ts: str) -> str:
+        """Return a message's address, or "" where Slack does not return it."""
+        return await self._slack.permalink(channel, ts)
+
     async def edit(self, channel: str, ts: str, post: Post) -> None:
         """Edit a message of ours; raises `SlackError`."""
         await self._rate_limiter.wait_for_edit()

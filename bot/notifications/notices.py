@@ -1,13 +1,26 @@
 """Notices about a change: in the threads of its cards, in its channel, to more people, and to people directly."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
+from vpsops.bot.blocks.approver_text import CHANNEL_MENTION
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.messages.change_card import Audience
+from vpsops.bot.messages.change_card import Audience, requester_text
 from vpsops.bot.messages.notices import change_notice, reminder, service_notice
 from vpsops.bot.notifications.card_sync import CardSync
-from vpsops.bot.notifications.change_topic import ChangeTopic
-from vpsops.bot.notifications.destinations import Place, notice_places
+from vpsops.bot.notifications.change_topic import NOTICE, ChangeTopic
+from vpsops.bot.notifications.destinations import (
+    ApprovalMentions,
+    Place,
+    asker_of,
+    is_direct,
+    named_approvers,
+    notice_places,
+    notifying_channel,
+    replies_with,
+    voters_channels,
+)
 from vpsops.bot.notifications.digests import loud_channels
 from vpsops.bot.notifications.direct_messages import DirectMessenger
 from vpsops.bot.notifications.events import of_change, spread
@@ -15,7 +28,24 @@ from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.notifications.subscribers import Subscribers
 from vpsops.core.app import Core
 from vpsops.core.changes.approvals import waits_for_votes
+from vpsops.core.changes.model import Change
 from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
+from vpsops.core.messaging.posted_messages import PostedMessage
+from vpsops.core.messaging.subscriptions import Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeDraft:
+    """The notice of one event: the channel in which it mentions the requester, and their name for the others."""
+
+    event: str
+    channel: str
+    named: str
+
+    def at(self, channel: str, change: Change, now: datetime) -> Post:
+        """Return the notice as a channel gets it."""
+        mentions = channel == self.channel or is_direct(channel)
+        return change_notice(change, self.event, now, "" if mentions else self.named)
 
 
 class NoticeSender:
@@ -26,33 +56,44 @@ class NoticeSender:
         core: Core,
         sender: MessageSender,
         cards: CardSync,
-        subscribers: Subscribers,
+        mentions: ApprovalMentions,
         direct: DirectMessenger,
     ) -> None:
         self._core = core
         self._sender = sender
         self._cards = cards
-        self._subscribers = subscribers
+        self._mentions = mentions
+        self._subscribers = Subscribers(core)
         self._direct = direct
 
     async def notify(self, topic: ChangeTopic, event: str) -> Sequence[ChannelNews]:
         """Send the notices of one event of a change, and return what subscribed channels are to be sent of it."""
-        if event == "unanswered":
-            await self._escalate(topic)
-            return ()
-        if event == "reminder":
+        if event in {"unanswered", "reminder"}:
             if waits_for_votes(topic.change):
-                await self._reply(topic, event, reminder(topic.change), ())
-                await self._direct.remind(topic)
+                await (self._escalate(topic) if event == "unanswered" else self._remind(topic))
             return ()
-        now = self._core.clock.now()
-        occasion, subscriptions = of_change(topic.change, event, now), await self._subscribers.all()
-        news = spread([occasion] if occasion else [], subscriptions, now)
-        await self._reply(
-            topic, event, change_notice(topic.change, event, now), loud_channels(news, subscriptions, now)
-        )
-        await self._direct.deliver(topic, event)
-        return news
+        change, now = topic.change, self._core.clock.now()
+        named = requester_text(change, await self._mentions.directory.requester_name(change))
+        subscriptions = await self._subscribers.all()
+        occasions = [occasion for occasion in (of_change(change, event, now, named),) if occasion is not None]
+        loud = loud_channels(spread(occasions, subscriptions, now), subscriptions, now)
+        channel = await self._notifying_channel(topic, [entry for entry in subscriptions if entry.channel in loud])
+        await self._reply(topic, NoticeDraft(event, channel, named), loud)
+        await self._direct.deliver(topic, event, channel, loud)
+        return spread(occasions, subscriptions, now, channel)
+
+    async def _notifying_channel(self, topic: ChangeTopic, at_once: Sequence[Subscription]) -> str:
+        """Return the channel in which this news mentions the requester; empty for none.
+
+        Where Slack does not return the members of a channel, an agent's human is messaged directly.
+        """
+        change = topic.change
+        if not await self._direct.is_wanted(change):
+            return ""
+        for channel in [] if notifying_channel(change, at_once) else voters_channels(change, topic.cards):
+            if asker_of(change) in await self._mentions.directory.members([channel]):
+                return channel
+        return notifying_channel(change, at_once)
 
     async def announce(self, message: OutboxMessage) -> None:
         """Post what concerns everyone in the workspace's channel."""
@@ -62,20 +103,58 @@ class NoticeSender:
             notice = service_notice(str(message.payload["text"]))
             await self._sender.post(Place("", channel), notice, f"event/{message.id}/{message.created_at.timestamp()}")
 
-    async def _reply(self, topic: ChangeTopic, event: str, notice: Post, subscribed: Sequence[str]) -> None:
+    async def _reply(self, topic: ChangeTopic, draft: NoticeDraft, subscribed: Sequence[str]) -> None:
         """Post a notice where the change's cards are, except in channels that are sent it as subscribers."""
-        purpose = f"told:{event}"
+        purpose, now = f"{NOTICE}{draft.event}", self._core.clock.now()
         done = {copy.channel for copy in topic.copies if copy.purpose == purpose}
         for place in notice_places(topic.change, topic.cards, subscribed):
-            if place.channel not in done:
+            if place.channel not in done and replies_with(draft.event, place.channel):
+                notice = draft.at(place.channel, topic.change, now)
                 channel, ts = await self._sender.reply(place, notice, f"{topic.change.id}/{purpose}")
                 done |= {place.channel, channel}
                 if ts:
                     topic.note(purpose, channel, ts)
 
+    async def _remind(self, topic: ChangeTopic) -> None:
+        """Remind those who may vote in the threads of the cards, and directly where no mention there reaches them."""
+        change = topic.change
+        for card in topic.cards:
+            await self._remind_at(topic, card, "reminder")
+        channels = [card.channel for card in topic.cards if card.purpose == Audience.VOTERS.value]
+        labels = await self._mentions.directory.labels(change.ruling.approvers)
+        unreached = await self._mentions.unreached(change, channels)
+        reached = {who for channel in channels for who in await self._mentions.reached(change, channel, labels)}
+        named = [who for who in named_approvers(change, labels) if who not in reached]
+        await self._direct.remind(topic, named, unreached)
+
+    async def _remind_at(self, topic: ChangeTopic, card: PostedMessage, event: str) -> None:
+        """Remind once for each channel and event: with mentions, and shown in the channel, where people vote."""
+        change, purpose = topic.change, f"told:{event}"
+        if any(copy.purpose == purpose and copy.channel == card.channel for copy in topic.copies):
+            return
+        voters = card.purpose == Audience.VOTERS.value
+        labels = await self._mentions.directory.labels(change.ruling.approvers)
+        tokens = await self._mentions.in_thread(change, card.channel, labels) if voters else ()
+        thread = "" if CHANNEL_MENTION in tokens else card.ts
+        link = "" if thread else await self._sender.permalink(card.channel, card.ts)
+        place = Place("", card.channel, thread, broadcast=voters)
+        channel, ts = await self._sender.reply(place, reminder(change, tokens, link), f"{change.id}/{purpose}")
+        if ts:
+            topic.note(purpose, channel, ts)
+
     async def _escalate(self, topic: ChangeTopic) -> None:
-        """Post the card for more people, if a channel for it is set and no one has voted yet."""
-        channel = self._core.settings.escalation_channel
-        has_card = channel in {card.channel for card in topic.cards}
-        if channel and not has_card and not topic.change.votes and waits_for_votes(topic.change):
+        """Post the card for more people, if a channel for it is set and no one has voted yet.
+
+        A card that was posted in quiet hours without a mention is recalled in its channel once these are over.
+        """
+        channel, now = self._core.settings.escalation_channel, self._core.clock.now()
+        if topic.change.votes:
+            return
+        if channel and channel not in {card.channel for card in topic.cards}:
             await self._cards.post(topic, Place(Audience.ESCALATED.value, channel))
+        for card in topic.cards:
+            silent = card.purpose == Audience.VOTERS.value and await self._mentions.is_deferred(
+                topic.change, Audience.VOTERS, card.channel
+            )
+            if silent and not await self._mentions.is_quiet(card.channel, now):
+                await self._remind_at(topic, card, "unanswered")

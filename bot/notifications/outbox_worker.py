@@ -1,6 +1,7 @@
 """Delivers the outbox: every message is drawn from the present state when its turn comes, so updates merge."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -21,6 +22,8 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common import timings
 from vpsops.core.common.errors import StorageError, UnknownChangeError, UnreadableRowError
 from vpsops.core.messaging.outbox import NEWS, ChannelNews, OutboxMessage, topic_of
+from vpsops.core.monitoring.change_telemetry import traceparent_of
+from vpsops.core.telemetry.metrics import SLACK_RETRIES
 
 AT_ONCE: Final = 10
 """Topics in hand at once."""
@@ -46,6 +49,7 @@ class OutboxWorker:
         self._supervisor = core.supervisor
         self._finishing = False
         self._group: TaskGroup | None = None
+        self._started: datetime | None = core.clock.now()
         self.health = DeliveryHealth()
 
     async def run(self) -> None:
@@ -86,6 +90,11 @@ class OutboxWorker:
             async with self._room:
                 pass
         try:
+            if self._started is not None:
+                deleted = await self._core.outbox.delete_history(self._started)
+                self._started = None
+                if deleted:
+                    logger.info("history_not_posted", messages=deleted)
             messages = await self._core.outbox.claim(self._room.value or 1)
         except StorageError as error:
             logger.error("outbox_unreadable", error=error.message, error_id=error.error_id)
@@ -208,7 +217,8 @@ class OutboxWorker:
             team = self._core.workspaces.owner(topic.change.origin)
             delivery = await self._delivery(team)
             try:
-                return await delivery.deliver(topic, message, again=again)
+                with self._core.telemetry.tracer.span(f"message {message.kind}", parent=traceparent_of(topic.change)):
+                    return await delivery.deliver(topic, message, again=again)
             except SlackError as error:
                 if not self._core.workspaces.several or error.code not in APP_REMOVED_CODES:
                     raise
@@ -235,6 +245,7 @@ class OutboxWorker:
             await self._core.outbox.dead(ids, error=str(error))
             return
         after = self.health.failed(error, attempts, several=self._core.workspaces.several)
+        self._core.telemetry.meter.count(SLACK_RETRIES)
         await self._core.outbox.retry(ids, after=after, error=str(error))
 
     async def _put_back(self, messages: list[OutboxMessage]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from vpsops.bot.notifications.events import DEFAULT, with_defaults
 from vpsops.core.app import Core
@@ -27,14 +28,26 @@ class Subscribers:
     def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
         settings = self._core.workspaces.settings_of(self._core.settings, team)
         subscriptions = with_defaults(settings, stored)
-        return [item if item.team else replace(item, id=f"{item.id}:{team}", team=team) for item in subscriptions]
+        return [
+            subscription if subscription.team else replace(subscription, id=f"{subscription.id}:{team}", team=team)
+            for subscription in subscriptions
+        ]
 
     async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
         """Return the workspace that subscribed to these messages; empty in a single workspace."""
         if not self._core.workspaces.several:
             return ""
-        subs = {item for message in messages for item in message.payload.get("subs", ())}
-        return next((item.team for item in await self.all() if item.id in subs), "")
+        subs = {ident for message in messages for ident in message.payload.get("subs", ())}
+        return next((subscription.team for subscription in await self.all() if subscription.id in subs), "")
+
+    async def quiet_until(self, channel: str, at: datetime) -> datetime | None:
+        """Return when the quiet hours of a channel end that a time lies in; watches of a server have none."""
+        own = [
+            subscription
+            for subscription in await self.all()
+            if subscription.channel == channel and not subscription.options.watch
+        ]
+        return quiet_until(own, at)
 
     async def others(self, messages: Sequence[OutboxMessage], subscriptions: Mapping[str, Subscription]) -> list[int]:
         """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
@@ -45,3 +58,10 @@ class Subscribers:
         theirs = known - subscriptions.keys()
         subs = {message.id: set(message.payload.get("subs", ())) for message in messages}
         return [ident for ident, sub in subs.items() if sub & theirs and not sub & subscriptions.keys()]
+
+
+def quiet_until(subscriptions: Sequence[Subscription], at: datetime) -> datetime | None:
+    """Return when the first of these subscriptions may speak again; nothing while one of them may."""
+    ends = [subscription.options.quiet_until(at) for subscription in subscriptions]
+    known = [end for end in ends if end is not None]
+    return min(known) if known and len(known) == len(ends) else None

@@ -8,11 +8,13 @@ from cachetools import LRUCache
 
 from vpsops.bot.notifications.card_sync import CardSync, DrawnCards
 from vpsops.bot.notifications.change_topic import ChangeTopic
+from vpsops.bot.notifications.destinations import ApprovalMentions
 from vpsops.bot.notifications.digests import DigestSender, Failed
 from vpsops.bot.notifications.direct_messages import DirectMessenger
 from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.notifications.notices import NoticeSender
 from vpsops.bot.slack_api.rate_limiter import MessageRateLimiter
+from vpsops.bot.workspaces.approver_directory import ApproverDirectory
 from vpsops.bot.workspaces.registry import WorkspaceSession
 from vpsops.core.app import Core
 from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
@@ -43,10 +45,12 @@ class WorkspaceDelivery:
         core = session.core
         sender = MessageSender(session.slack, shared.rate_limiter, shared.warned)
         direct = DirectMessenger(core, session.membership, sender.post)
+        directory = ApproverDirectory(session.slack, session.membership, core.clock)
         self.session = session
-        self.cards = CardSync(core, sender, shared.drawn, shared.usual)
         self.digests = DigestSender(core, sender.post, failed)
-        self.notices = NoticeSender(core, sender, self.cards, self.digests.subscribers, direct)
+        mentions = ApprovalMentions(core, directory, self.digests.subscribers)
+        self.cards = CardSync(core, sender, mentions, shared.drawn, shared.usual)
+        self.notices = NoticeSender(core, sender, self.cards, mentions, direct)
 
     async def deliver(self, topic: ChangeTopic, message: OutboxMessage, *, again: bool) -> Sequence[ChannelNews]:
         """Bring a change's cards to its state or send a notice; return what subscribers are to be sent of it."""

@@ -1,15 +1,16 @@
 """The subcommands of `/vps`: those derived from operations, and those that exist only in chat."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.arguments import arguments_of
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.arguments import ArgumentKind, arguments_of
 
 SLASH: Final = "/vps"
 SHORT_NAMES: Final = {name: operation.command for name, operation in OPERATIONS.items() if operation.command}
 """The command words of operations that are not their names."""
 
+NOT_IN_FORMS: Final = frozenset({ArgumentKind.SECRET, ArgumentKind.KEYS, ArgumentKind.SERVER})
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "changes": ("[open|mine|SERVER|CHANGE]", "List the newest changes and their state."),
@@ -17,7 +18,7 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "deny": ("CHANGE", "Link to the card with the Deny button; typed votes do not count."),
     "cancel": ("CHANGE [because REASON]", "Cancel a pending change."),
     "audit": ("[SERVER|@PERSON|CHANGE]", "Show who requested, decided and did what, newest first."),
-    "report": ("", "Show a status report: servers, changes, pending decisions, costs, agents."),
+    "report": ("[label:KEY]", "Show a status report: servers, changes, pending decisions, costs, agents."),
     "watch": ("SERVER [for 2h|stop]", "Post the events of one server in this channel for a while."),
     "notify": (NOTIFY_ARGUMENTS, "Show or set this channel's notifications: events, servers, quiet hours."),
     "pause": ("[because REASON]", "Stop all agents from changing anything."),
@@ -26,17 +27,63 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Commands that are not operations: their arguments and summary."""
 
+CHAT_SYNONYMS: Final[Mapping[str, str]] = {
+    "reject": "deny",
+    "decline": "deny",
+    "abort": "cancel",
+    "withdraw": "cancel",
+    "summary": "report",
+    "subscribe": "notify",
+    "unpause": "resume",
+    "man": "help",
+}
+"""Words that mean exactly one of the commands of chat."""
+CHAT_OFFERS: Final[Mapping[str, str]] = {
+    "history": "changes",
+    "pending": "changes",
+    "queue": "changes",
+    "log": "audit",
+    "logs": "audit",
+    "overview": "report",
+    "costs": "report",
+    "bill": "report",
+    "alerts": "notify",
+    "unfreeze": "resume",
+    "freeze": "pause",
+    "backup": "backup-create",  # at the terminal these two are about the database
+    "restore": "backup-restore",
+}
+"""Words that may mean one of them, or an operation: it is offered, and nothing runs."""
+
 ARGUMENTS: Final = {
-    "list": "[PART OF A NAME] [state:STATE] [region:REGION]",
+    "list": "[PART OF A NAME] [state:STATE] [region:REGION] [label:KEY=VALUE]",
     "create": "[HOSTNAME] [plan=PLAN] [region=REGION] [os=OS]",
+    "firewall": "SERVER [allow PORT/PROTOCOL from SOURCE|remove RULE]",
+    "firewall_allow": "SERVER PORT/PROTOCOL from SOURCE [because REASON]",
+    "firewall_remove": "SERVER RULE [because REASON]",
 }
 
 OPERATION_OF: Final = {SHORT_NAMES.get(name, name): name for name in OPERATIONS}
-ALIASES: Final = {name: name for name in SHORT_NAMES} | {"os-templates": "os_templates"}
+ALIASES: Final = {name: name for name in SHORT_NAMES}
 COMMANDS: Final = (*OPERATION_OF, *CHAT_COMMANDS, *ALIASES)
 """Every accepted command word, including aliases."""
 
 LISTED: Final = (*OPERATION_OF, *CHAT_COMMANDS)
+
+_EXACT_OPERATIONS: Final = {word: entry.word for word, entry in OPERATIONS.exact_words.items() if word not in COMMANDS}
+EXACT: Final[Mapping[str, str]] = {**_EXACT_OPERATIONS, **CHAT_SYNONYMS}
+"""Synonyms that run the command they stand for."""
+OFFERED: Final[Mapping[str, str]] = {
+    **{word: entry.word for word, entry in OPERATIONS.offered_words.items()},
+    **CHAT_OFFERS,
+}
+"""Synonyms that only offer a command."""
+
+
+def synonyms_of(word: str) -> list[str]:
+    """Return the words that stand for exactly this command, shortest first."""
+    synonyms = [synonym for synonym, command in EXACT.items() if command == word]
+    return sorted(synonyms, key=lambda synonym: (len(synonym), synonym))
 
 
 def operation_of(word: str) -> str:
@@ -47,6 +94,19 @@ def operation_of(word: str) -> str:
 def word_for(operation: str) -> str:
     """Return the command word for an operation."""
     return SHORT_NAMES.get(operation, operation)
+
+
+def has_form(operation: Operation) -> bool:
+    """Return whether the arguments of an operation on a server can be asked for in a form."""
+    arguments = arguments_of(operation.arguments)
+    asked = [argument for argument in arguments if argument.name != "server"]
+    return operation.takes_server and bool(asked) and not any(argument.spec.kind in NOT_IN_FORMS for argument in asked)
+
+
+def lacks_arguments(operation: Operation, given: Mapping[str, Any]) -> bool:
+    """Return whether an operation's form has to ask for something that it has to be given."""
+    required = [argument.name for argument in arguments_of(operation.arguments) if argument.required]
+    return has_form(operation) and "server" in given and any(name not in given for name in required)
 
 
 def usage(word: str) -> str:

@@ -182,6 +182,24 @@ class EventCallback(_Payload):
     event: dict[str, Any]
 
 
+class ChatMessage(_Payload):
+    """A message that a person typed to the app, as it is stored: nothing but what a command needs."""
+
+    user_id: str = Ident
+    channel_id: str = Ident
+    direct: bool = False
+    """Whether it is in the direct messages with the app."""
+    ts: str = Field(pattern=r"^\d{1,10}\.\d{1,9}$")
+    thread_ts: NullableText = Field(default="", pattern=r"^(\d{1,10}\.\d{1,9})?$")
+    text: NullableText = ""
+    sender_teams: list[str] = []
+    """The workspaces that it names as its author's."""
+    team_id: NullableText = ""
+    enterprise_id: NullableText = ""
+    api_app_id: NullableText = ""
+    authorizations: list[EventAuthorization] = []
+
+
 class OtherPayload(_Payload):
     """A payload of a type that is only acknowledged."""
 

@@ -8,6 +8,8 @@ import html
 import re
 from typing import Final
 
+from vpsops.bot.protocol.command_catalog import EXACT
+
 MAX_TEXT: Final = 4000
 MAX_REASON: Final = 500
 WITHOUT_NAME: Final = frozenset({"create", "pause", "resume"})
@@ -19,14 +21,15 @@ _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _LEADING: Final = re.compile(rf"(?<!\S)[{_DASHES}](?=[^\W\d_])")
 _ANY_DASH: Final = re.compile(f"[{_DASHES}]")
 _QUOTES: Final = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+_WORD: Final = re.compile(r"""[A-Za-z_-]+[=:](?:"[^"]*"|[\u201c\u201d][^\u201c\u201d]*[\u201c\u201d])(?!\S)|\S+""")
+"""One word, or a name and its value in quotation marks: `region:"Oslo, Norway"`."""
 _REASON: Final = re.compile(rf"\s(?:because:?|for:|[-{_DASHES}]{{1,2}}reason(?:=|\s|$))\s*", re.IGNORECASE)
-_FIRST: Final = re.compile(r"\S+")
 
 
 def split_command(text: str) -> tuple[list[str], str]:
     """Split command text into normalized words and the verbatim reason."""
     head, reason = _split_reason(undo_slack_markup(text[:MAX_TEXT]))
-    return [word for word in (strip_quotes(part) for part in _normalize_dashes(head).split()) if word], reason
+    return [word for word in (strip_quotes(part) for part in _WORD.findall(_normalize_dashes(head))) if word], reason
 
 
 def mentioned_user(word: str) -> str:
@@ -35,9 +38,9 @@ def mentioned_user(word: str) -> str:
     return match[1] if match else ""
 
 
-def replace_first_word(text: str, word: str) -> str:
-    """Return the text with its first word replaced and the rest unchanged."""
-    return _FIRST.sub(lambda _: word, text[:MAX_TEXT].strip(), count=1)
+def replace_first_words(text: str, word: str, count: int = 1) -> str:
+    """Return the text with its first words replaced by another and the rest unchanged."""
+    return re.sub(rf"(?:\S+\s+){{{count - 1}}}\S+", lambda _: word, text[:MAX_TEXT].strip(), count=1)
 
 
 def strip_quotes(word: str) -> str:
@@ -54,16 +57,22 @@ def _split_reason(text: str) -> tuple[str, str]:
     """Split off the reason. Its marker is recognized from the third word on, so it cannot be a server's name."""
     first = text.split(maxsplit=1)[0].lower().lstrip("/") if text.strip() else ""
     for match in _REASON.finditer(text):
-        if len(text[: match.start()].split()) > 1 or first in WITHOUT_NAME:
+        if len(text[: match.start()].split()) > 1 or EXACT.get(first, first) in WITHOUT_NAME:
             return text[: match.start()], text[match.end() :].strip()[:MAX_REASON]
     return text, ""
+
+
+def split_at_reason(text: str) -> tuple[str, str]:
+    """Split a text before its first marker of a reason that has words after it; both parts stay as they were typed."""
+    match = _REASON.search(text)
+    return (text[: match.start()], text[match.start() :]) if match and text[match.end() :].strip() else (text, "")
 
 
 def undo_slack_markup(text: str) -> str:
     """Undo Slack's markup: replace links with their text and unescape the three control characters."""
     linked = _LINK.sub(lambda match: match[2] or match[1].rstrip("/"), text)
     plain = html.unescape(linked) if "&" in linked else linked
-    return "".join(" " if item.isspace() else item for item in plain if item.isspace() or item.isprintable())
+    return "".join(" " if letter.isspace() else letter for letter in plain if letter.isspace() or letter.isprintable())
 
 
 def _normalize_dashes(text: str) -> str:

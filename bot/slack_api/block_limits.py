@@ -17,10 +17,14 @@ MAX_BLOCKS: Final[Mapping[Surface, int]] = {"message": 50, "modal": 100, "home":
 MAX_TEXT: Final = 4000
 """Characters. `chat.update` refuses more; `chat.postMessage` accepts ten times as much."""
 MAX_ID: Final = 255
+MAX_POSTED_TEXT: Final = 39_000
+"""Characters of a message that is never edited."""
 MAX_TABLE: Final = (100, 20, 10_000)
+MAX_DATA_TABLE: Final = (201, 20, 20_000)
 SURFACES: Final[Mapping[str, frozenset[str]]] = {
     "input": frozenset({"modal", "home"}),
     "table": frozenset({"message", "home"}),
+    "data_table": frozenset({"message", "home"}),
     "header": frozenset({"message", "modal", "home"}),
 }
 
@@ -33,12 +37,12 @@ class LimitViolation:
     what: str
 
 
-def fit_post(post: Post) -> Post:
+def fit_post(post: Post, longest: int = MAX_TEXT) -> Post:
     """Return the message unchanged if it is within all limits, else its text and controls in a plain layout."""
-    text = bound(post.text, MAX_TEXT) or "-"
+    text = bound(post.text, longest) or "-"
     if not list(limit_violations(post.blocks, "message")):
-        return Post(text, post.blocks)
-    return Post(text, _plain_layout(text, post.blocks))
+        return Post(post.blocks, text)
+    return Post(_plain_layout(text, post.blocks), text)
 
 
 def fit_view(view: Block) -> Block:
@@ -71,10 +75,10 @@ def limit_violations(blocks: tuple[Block, ...], surface: Surface) -> Iterator[Li
     """Yield every limit that the blocks of a message or view exceed."""
     if len(blocks) > MAX_BLOCKS[surface]:
         yield LimitViolation("blocks", f"more than {MAX_BLOCKS[surface]}")
-    named = [str(item["block_id"]) for item in blocks if item.get("block_id")]
+    named = [str(block["block_id"]) for block in blocks if block.get("block_id")]
     if len(named) != len(set(named)):
         yield LimitViolation("blocks", "the same block_id twice")
-    if sum(item.get("type") == "table" for item in blocks) > 1:
+    if sum(block.get("type") == "table" for block in blocks) > 1:
         yield LimitViolation("blocks", "more than one table")
     for at, block in enumerate(blocks):
         yield from _check_block(block, surface, f"blocks/{at}")
@@ -132,9 +136,16 @@ def _check_input(block: Block, at: str) -> Iterator[LimitViolation]:
     yield from _check_element(block.get("element", {}), f"{at}/element")
 
 
-def _check_table(block: Block, at: str) -> Iterator[LimitViolation]:
+def _check_data_table(block: Block, at: str) -> Iterator[LimitViolation]:
+    if not block.get("caption"):
+        yield LimitViolation(at, "no caption")
+    yield from _check_count(block.get("rows", []), MAX_DATA_TABLE[0], at, least=2)
+    yield from _check_table(block, at, MAX_DATA_TABLE)
+
+
+def _check_table(block: Block, at: str, limits: tuple[int, int, int] = MAX_TABLE) -> Iterator[LimitViolation]:
     rows = block.get("rows", [])
-    most, wide, characters = MAX_TABLE
+    most, wide, characters = limits
     yield from _check_count(rows, most, at, least=1)
     if any(len(row) > wide for row in rows):
         yield LimitViolation(at, f"a row of more than {wide} cells")
@@ -154,6 +165,7 @@ BLOCK_CHECKS: Final[Mapping[str, BlockCheck]] = {
     "actions": _check_actions,
     "input": _check_input,
     "table": _check_table,
+    "data_table": _check_data_table,
     "divider": _check_nothing,
 }
 

@@ -31,6 +31,7 @@ ACTION_CODES: Final[Mapping[ErrorAction, frozenset[str]]] = {
             "user_disabled",
             "user_not_found",
             "messages_tab_disabled",
+            "cannot_dm_bot",
             "cannot_reply_to_message",
             "thread_not_found",
             "restricted_action",

@@ -10,10 +10,12 @@ from vpsops.bot.blocks.elements import Block, actions, button, context, header, 
 from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.blocks.text import escape, escape_untrusted, moment
 from vpsops.bot.messages.change_card import Audience, block_id, controls, requester_text, votes_given
+from vpsops.bot.messages.lists import newest_of_changes
+from vpsops.bot.messages.servers import first_line, more_button, second_line
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.core.audit.chain import TrailRecord
-from vpsops.core.audit.queries import body_of
+from vpsops.core.audit.records import TrailRecord
+from vpsops.core.audit.subjects import body_of
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change, State
@@ -29,10 +31,11 @@ OPEN_SHOWN: Final = 8
 RECENT_SHOWN: Final = 6
 PROBLEMS_SHOWN: Final = 8
 RECORDS_SHOWN: Final = 8
+FILTERS_SHOWN: Final = 5
 SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "dm_settled": (
         "Notify me when my changes finish",
-        "Send a direct message when my change, or my agent's, has finished.",
+        "Mention me where I asked, or send a direct message, when my change, or my agent's, has finished.",
     ),
     "dm_reminders": ("Remind me to vote", "Send a direct message while a change waits for my vote."),
 }
@@ -57,6 +60,7 @@ class HomePage:
     own: Sequence[Change] = ()
     fleet: HomeServers = field(default_factory=HomeServers)
     records: Sequence[TrailRecord] = ()
+    ends: Mapping[str, Change] = field(default_factory=dict)  # the changes of `records`, by id
     pause: Pause = field(default_factory=Pause)
     may_resume: bool = False
     preferences: Preferences = field(default_factory=Preferences)
@@ -66,7 +70,11 @@ class HomePage:
 
 def home_view(page: HomePage) -> Block:
     """Render a user's Home; it stays far below Slack's limit of 100 blocks."""
-    top = [button("New server", action_ids.NEW, {}, "primary"), button("Refresh", action_ids.REFRESH, {})]
+    top = [
+        button("New server", action_ids.NEW, {}, "primary"),
+        button("Find a server", action_ids.MORE, {}),
+        button("Refresh", action_ids.REFRESH, {}),
+    ]
     blocks = [
         *([section(plain(page.notice, 1500))] if page.notice else []),
         actions(top, "vps:home:top"),
@@ -75,7 +83,7 @@ def home_view(page: HomePage) -> Block:
         *_own_changes(page),
         *_fleet(page.fleet),
         *_agents(page),
-        *_recent_activity(page.records),
+        *_recent_activity(page),
         *_settings(page.preferences),
         context(mrkdwn(f"As of {moment(page.now)}")),
     ]
@@ -114,8 +122,8 @@ def _unknown_outcomes(page: HomePage) -> list[Block]:
 
 
 def _own_changes(page: HomePage) -> list[Block]:
-    waiting = [item for item in page.own if item.state.open]
-    ended = [item for item in page.own if not item.state.open]
+    waiting = [change for change in page.own if change.state.open]
+    ended = [change for change in page.own if not change.state.open]
     blocks = [header(_counted("Your changes", waiting))]
     if not page.own:
         blocks.append(section(plain(f"None in the last 30 days. {SLASH} help lists the commands.")))
@@ -147,7 +155,7 @@ def _target(change: Change) -> str:
     target = change.target
     state = f"was {one_line(target.state, 40)} at request" if target.state else ""
     made = (system_of(change), label_of(change))
-    parts = (target.id, target.address, target.region, target.plan, *made, state, change.cost, _progress(change))
+    parts = (target.id, target.address, target.place, target.plan, *made, state, change.cost, _progress(change))
     return " · ".join(one_line(part, 130) for part in parts if part)
 
 
@@ -172,19 +180,31 @@ def _fleet(fleet: HomeServers) -> list[Block]:
     servers = fleet.servers
     if servers is None:
         return [header("Servers"), section(plain(fleet.trouble or "The servers could not be read.", 1000))]
-    counts = Counter(item.state for item in servers)
-    ranked = sorted(counts.items(), key=lambda item: (_rank(item[0]), -item[1], item[0]))[:10]
+    counts = Counter(server.state for server in servers)
+    ranked = sorted(counts.items(), key=lambda count: (_rank(count[0]), -count[1], count[0]))[:10]
     shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
     problems = sorted((server for server in servers if server.failed or server.pending), key=_problem_order)
     blocks = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are no servers yet."))]
+    filters = [_filter_button(number, state, count) for number, (state, count) in enumerate(ranked[:FILTERS_SHOWN])]
+    blocks += [actions(filters, "vps:home:states")] if filters else []
     if problems:
-        rows = [
-            f"{one_line(problem.hostname, 120)}: {one_line(problem.state, 40)}" for problem in problems[:PROBLEMS_SHOWN]
-        ]
-        more = len(problems) - len(rows)
-        rows += [f"and {more} more: {SLASH} list state:failed or state:pending"] if more > 0 else []
-        blocks.append(section(lines("Failed or in transition:", *rows)))
+        blocks.append(section(plain("Failed or in transition:")))
+        blocks += [_problem_row(problem) for problem in problems[:PROBLEMS_SHOWN]]
+        more = len(problems) - PROBLEMS_SHOWN
+        words = f"and {more} more: {SLASH} list state:failed or state:pending"
+        blocks += [context(plain(words))] if more > 0 else []
     return [*blocks, context(plain(fleet.trouble, 500))] if fleet.trouble else blocks
+
+
+def _filter_button(number: int, state: str, count: int) -> Block:
+    """Return the way from a count to its servers: their list, in one's direct messages."""
+    value = {"op": "list", "args": {"state": one_line(state, 40)}}
+    return button(f"List {count} {one_line(state, 40)}", action_ids.numbered_action_id(action_ids.RUN, number), value)
+
+
+def _problem_row(server: Server) -> Block:
+    """Return a server with the way to all that may be done with it."""
+    return section(lines(first_line(server), second_line(server)), more_button(server))
 
 
 def _rank(state: str) -> int:
@@ -216,11 +236,22 @@ def _confirmation(title: str, words: str, yes: str) -> Block:
     return {**dialog, "confirm": plain(yes, 30), "deny": plain("Back", 30)}
 
 
-def _recent_activity(records: Sequence[TrailRecord]) -> list[Block]:
+def _recent_activity(page: HomePage) -> list[Block]:
+    """Return one line for each change, with its end, and for each record of anything else; the newest first."""
+    records = newest_of_changes(list(reversed(page.records)), page.ends)[:RECORDS_SHOWN]
     if not records:
         return []
-    rows = [_record_line(record) for record in reversed(records[-RECORDS_SHOWN:])]
-    return [header("Recent activity"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
+    rows = [_end_line(page, record) or _record_line(record) for record in records]
+    words = section(mrkdwn("\n".join(rows)))
+    return [header("Recent activity"), words, context(plain(f"{SLASH} audit shows more."))]
+
+
+def _end_line(page: HomePage, record: TrailRecord) -> str:
+    change = page.ends.get(record.change_id or "")
+    if change is None:
+        return ""
+    title = escape_untrusted(change_title(change, 200), 220)
+    return _where(page, change, moment(datetime.fromtimestamp(record.at, UTC)), title)
 
 
 def _record_line(record: TrailRecord) -> str:

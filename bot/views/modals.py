@@ -1,24 +1,41 @@
 """Modals: new server, denial reason, approval note, name confirmation."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from vpsops.bot.blocks.elements import Block, context, described, field_sections, option, pack, plain, section, unpack
+from vpsops.bot.blocks.elements import (
+    Block,
+    context,
+    described,
+    field_sections,
+    modal,
+    option,
+    plain,
+    section,
+    unpack,
+    way_back,
+)
 from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.core.changes.model import Change
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
 from vpsops.core.operations.prices import price
 from vpsops.core.operations.traits import typed_name_of
-from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, same_region
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
+from vpsops.core.wayscloud.answers.region_names import name_of, region_names
+from vpsops.core.wayscloud.answers.regions import region_text, same_region
 
 MAX_VALUE: Final = 150
 MAX_OPTIONS: Final = 100
 FIELDS: Final = ("hostname", "plan", "region", "os_template", "ssh_keys", "reason")
+TERM: Final = re.compile(r"\d+(?:\.\d+)?\s*(?:gb|tb|vcpu)(?: (?:memory|disk))?\b|\S+")
+AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(gb|tb|vcpu)")
 MENUS: Final = ("plan", "region", "os_template")
 NONE: Final = "choose a plan to see the price"
 
@@ -33,7 +50,7 @@ class OrderOptions:
 
     def plan(self, code: str) -> Plan | None:
         """Return the plan with this code."""
-        return next((item for item in self.plans if item.code == code), None)
+        return next((plan for plan in self.plans if plan.code == code), None)
 
     def price(self, code: str) -> str:
         """Return a plan's monthly price as text, or ""."""
@@ -43,7 +60,7 @@ class OrderOptions:
     def codes(self, name: str) -> list[str]:
         """Return the codes offered by the menu `name`."""
         offered = {
-            "plan": [item.code for item in self.plans],
+            "plan": [plan.code for plan in self.plans],
             "os_template": [system.id for system in self.systems],
             "region": [region.code for region in self.regions if region.available is not False],
         }
@@ -53,23 +70,32 @@ class OrderOptions:
         """Return the code that a menu value or typed text stands for; unknown text is returned unchanged."""
         codes = self.codes(name)
         exact = next((code for code in codes if encode_option(code) == value), None)
-        return exact or next((code for code in codes if _alike(name, code, value)), value)
+        text = self._region(value) if name == "region" else value
+        return exact or next((code for code in codes if _is_alike(name, code, text)), value)
+
+    def _region(self, typed: str) -> str:
+        """Return the id of a region that was typed by its name; a name of several is returned unchanged."""
+        try:
+            return region_names(self.regions).id_of(typed)
+        except InvalidInputError:
+            return typed
 
 
 @dataclass(frozen=True, slots=True)
 class CreateDraft:
-    """The form's values by field, an error to display, and the channel of the reply."""
+    """The form's values by field, an error to display, and the channel and thread of the reply."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     channel: str = ""
     wrong: str = ""
+    thread: str = ""
 
     def put(self, **values: str) -> "CreateDraft":
         """Return a copy with these values set."""
         return replace(self, values={**self.values, **values})
 
 
-def _alike(name: str, code: str, typed: str) -> bool:
+def _is_alike(name: str, code: str, typed: str) -> bool:
     return same_region(code, typed) if name == "region" else code.lower() == typed.lower()
 
 
@@ -94,14 +120,13 @@ def encode_option(code: str) -> str:
 
 def busy_view(title: str, words: str, metadata: Mapping[str, Any] | None = None) -> Block:
     """Render a modal without inputs, shown while work is in progress."""
-    return {
-        "type": "modal",
-        "callback_id": action_ids.BUSY,
-        "private_metadata": pack(metadata or {}),
-        "title": plain(title, 24),
-        "close": plain("Close", 24),
-        "blocks": [section(plain(words))],
-    }
+    return modal(
+        action_ids.BUSY,
+        title,
+        [section(plain(words))],
+        metadata=metadata or {},
+        close="Close",
+    )
 
 
 def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
@@ -118,15 +143,14 @@ def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
         _text_input("reason", "Reason", draft, optional=True, most=500),
         context(plain("It is billed monthly from its creation, and ready in one to three minutes.")),
     ]
-    return {
-        "type": "modal",
-        "callback_id": action_ids.CREATE_FORM,
-        "private_metadata": pack({"ch": draft.channel, "price": catalogue.price(draft.values.get("plan", ""))}),
-        "title": plain("New server", 24),
-        "submit": plain("Create server", 24),
-        "close": plain("Cancel", 24),
-        "blocks": blocks,
-    }
+    return modal(
+        action_ids.CREATE_FORM,
+        "New server",
+        blocks,
+        metadata={**way_back(draft.channel, draft.thread), "price": catalogue.price(draft.values.get("plan", ""))},
+        close="Cancel",
+        submit="Create server",
+    )
 
 
 def total_price(catalogue: OrderOptions, draft: CreateDraft) -> Block:
@@ -143,40 +167,39 @@ def missing_offers(catalogue: OrderOptions) -> str:
 def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Render the form that asks for the reason of a denial."""
     what = action_label(change.operation, change.target.hostname, 140)
-    return {
-        "type": "modal",
-        "callback_id": action_ids.DENY_FORM,
-        "private_metadata": pack(metadata),
-        "title": plain("Deny", 24),
-        "submit": plain("Deny", 24),
-        "close": plain("Back", 24),
-        "blocks": [
+    return modal(
+        action_ids.DENY_FORM,
+        "Deny",
+        [
             *field_sections([("Change", what), ("Id", change.id)]),
             _text_input("reason", "Reason, shown to the requester", CreateDraft(), multiline=True, most=500),
         ],
-    }
+        metadata=metadata,
+        close="Back",
+        submit="Deny",
+    )
 
 
 def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Render the form that asks for the server's name before a destructive operation."""
     what = action_label(change.operation, change.target.hostname, 140)
     name = one_line(typed_name_of(change.operation, change.arguments, change.target), 400)
-    return {
-        "type": "modal",
-        "callback_id": action_ids.NAME_FORM,
-        "private_metadata": pack({**metadata, "n": name}),
-        "title": plain(action_verb(change.operation), 24),
-        "submit": plain(action_verb(change.operation), 24),
-        "close": plain("Back", 24),
-        "blocks": [
+    return modal(
+        action_ids.NAME_FORM,
+        action_verb(change.operation),
+        [
             *field_sections([("Change", what), ("Warning", lookalike_warning(change.target.hostname))]),
             *field_sections([("Id", change.target.id), ("Address", change.target.address)]),
             *described(change.facts),
+            *field_sections([("Requested by", change.actor.cited), ("Reason", change.reason)]),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
             _text_input("name", f"Type {whole(change)}: {name}", CreateDraft()),
             *([_note_input()] if metadata.get("as") == "approve" else []),
         ],
-    }
+        metadata={**metadata, "n": name},
+        close="Back",
+        submit=action_verb(change.operation),
+    )
 
 
 def whole(change: Change) -> str:
@@ -188,14 +211,10 @@ def whole(change: Change) -> str:
 def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Render the form for an approval with a note."""
     what = action_label(change.operation, change.target.hostname, 140)
-    return {
-        "type": "modal",
-        "callback_id": action_ids.NOTE_FORM,
-        "private_metadata": pack(metadata),
-        "title": plain("Approve", 24),
-        "submit": plain("Approve", 24),
-        "close": plain("Back", 24),
-        "blocks": [
+    return modal(
+        action_ids.NOTE_FORM,
+        "Approve",
+        [
             *field_sections(
                 [("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]
             ),
@@ -203,7 +222,10 @@ def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
             section(plain(change.effect)),
             _note_input(),
         ],
-    }
+        metadata=metadata,
+        close="Back",
+        submit="Approve",
+    )
 
 
 def _note_input() -> Block:
@@ -253,7 +275,11 @@ def _menu_input(name: str, label: str, catalogue: OrderOptions, draft: CreateDra
     element: Block = {"type": "external_select", "action_id": name, "min_query_length": 0}
     element |= {"placeholder": plain(words[name], 150)}
     chosen = next(
-        (item for item in menu_options(catalogue, name) if item["value"] == encode_option(draft.values.get(name, ""))),
+        (
+            choice
+            for choice in menu_options(catalogue, name)
+            if choice["value"] == encode_option(draft.values.get(name, ""))
+        ),
         None,
     )
     element |= {"initial_option": chosen} if chosen else {}
@@ -261,10 +287,21 @@ def _menu_input(name: str, label: str, catalogue: OrderOptions, draft: CreateDra
 
 
 def menu_options(catalogue: OrderOptions, name: str, typed: str = "") -> list[Block]:
-    """Return all options that contain every typed word, in the catalogue's order."""
+    """Return all options that contain every typed word: first those with that much memory, else as in the catalogue."""
     options = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
-    terms = typed.casefold().split()
-    return [item for item in options if all(word in _words_of(item) for word in terms)]
+    terms = TERM.findall(typed.casefold())
+    fitting = [choice for choice in options if all(_has_term(_words_of(choice), term) for term in terms)]
+    memory = [" ".join(amount.groups()) + " memory" for term in terms if (amount := AMOUNT.fullmatch(term))]
+    return sorted(fitting, key=lambda choice: not all(_has_term(_words_of(choice), term) for term in memory))
+
+
+def _has_term(words: str, term: str) -> bool:
+    """Return whether words contain a term; an amount such as `4 gb` is not part of a larger one, 24 GB."""
+    amount = AMOUNT.match(term)
+    if amount is None:
+        return term in words
+    rest = re.escape(term[amount.end() :])
+    return re.search(rf"(?<![\d.]){re.escape(amount[1])} ?{amount[2]}{rest}", words) is not None
 
 
 def _words_of(offer: Block) -> str:
@@ -273,7 +310,7 @@ def _words_of(offer: Block) -> str:
 
 
 def _plans(catalogue: OrderOptions) -> list[Block]:
-    return [option(_plan_words(item), encode_option(item.code), _plan_size(item)) for item in catalogue.plans]
+    return [option(_plan_words(plan), encode_option(plan.code), _plan_size(plan)) for plan in catalogue.plans]
 
 
 def _plan_words(plan: Plan) -> str:
@@ -293,7 +330,7 @@ def _plan_size(plan: Plan) -> str:
 
 def _regions(catalogue: OrderOptions) -> list[Block]:
     return [
-        option(region.name or region.code, encode_option(region.code))
+        option(region_text(region.code, name_of(region)), encode_option(region.code))
         for region in catalogue.regions
         if region.available is not False
     ]

@@ -79,4 +79,4 @@ def _problem(user: User, affiliation: Affiliation) -> str:
         return "that account is deactivated"
     if user.get("is_restricted") or user.get("is_ultra_restricted"):
         return GUEST
-    return "that account is no full member's" if any(user.get(item) for item in NOT_FULL_MEMBER) else ""
+    return "that account is no full member's" if any(user.get(flag) for flag in NOT_FULL_MEMBER) else ""

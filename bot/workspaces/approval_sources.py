@@ -32,7 +32,7 @@ def channel_problem(ident: str, about: Mapping[str, Any], accepted: Collection[s
 async def _group_problem(slack: SlackClient, ident: str, accepted: Collection[str]) -> str:
     """Check a user group by its last editor, as Slack does not report who may edit it."""
     answer = await slack.get("usergroups.list", {"include_disabled": "false"})
-    group = next((item for item in answer.get("usergroups", ()) if item.get("id") == ident), None)
+    group = next((group for group in answer.get("usergroups", ()) if group.get("id") == ident), None)
     if group is None:
         raise SlackError("usergroups.list", "no_such_subteam")
     if group.get("is_external"):

@@ -24,6 +24,7 @@ from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError, UnreadableRowError
+from vpsops.core.common.text import comma_separated
 from vpsops.core.config.settings import Settings
 from vpsops.core.storage import rows
 from vpsops.core.workspaces.model import teams_of
@@ -142,7 +143,7 @@ class Installations(AsyncInstallationStore):
         table = self._store.bots
         query = sa.select(table.c.team_id).where(table.c.client_id == self._client).order_by(table.c.team_id)
         installed = await self._tables.read(lambda connection: connection.execute(query).scalars().all())
-        return [str(item) for item in installed if item in self._teams]
+        return [str(team) for team in installed if team in self._teams]
 
     async def reencrypt(self) -> int:
         """Re-encrypt tokens that do not use the first key and the current format; return how many were changed.
@@ -277,4 +278,4 @@ def _hash(state: str) -> str:
 def encryption_keys(settings: Settings) -> Sequence[str]:
     """Return the decryption keys; the first one encrypts."""
     installation = settings.state_key.get_secret_value() if settings.state_key else ""
-    return [item.strip() for item in installation.split(",") if item.strip()]
+    return comma_separated(installation)

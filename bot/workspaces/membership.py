@@ -49,6 +49,12 @@ class _CachedMembers:
     read_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _AdmittedAccount:
+    at: float
+    name: str
+
+
 class Membership:
     """Reads accounts, user groups and channel members with one workspace's token."""
 
@@ -59,7 +65,7 @@ class Membership:
         self._tenant: Tenant | None = None
         self._known: dict[str, _CachedMembers] = {}
         self._emails: dict[str, tuple[str, float]] = {}
-        self._admitted: dict[str, float] = {}
+        self._admitted: dict[str, _AdmittedAccount] = {}
 
     async def tenant(self) -> Tenant:
         """Return the token's workspace and app; read once. Raises `MembershipUnreadableError`."""
@@ -81,12 +87,17 @@ class Membership:
         closed account, `MembershipUnreadableError` if Slack does not answer.
         """
         now = self._clock.monotonic()
-        self._admitted = {known: at for known, at in self._admitted.items() if now - at <= CACHE_SECONDS}
+        self._admitted = {known: each for known, each in self._admitted.items() if now - each.at <= CACHE_SECONDS}
         if user in self._admitted:
             return None
         account = await self._account(user)
-        self._admitted[user] = now
+        self._admitted[user] = _AdmittedAccount(now, str(account.get("name", "")))
         return account
+
+    def admitted_name(self, user: str) -> str:
+        """Return the name of an account that is admitted now, for display; "" for any other."""
+        known = self._admitted.get(user)
+        return known.name if known else ""
 
     async def verify_approver(
         self, user: str, approvers: Approvers, account: Account | None = None
@@ -125,17 +136,24 @@ class Membership:
 
         Uses data up to `CACHE_SECONDS` old unless `fresh`.
         """
-        idents = [item.upper() for item in sources]
-        if not all(_IDENT.fullmatch(item) for item in idents):  # a group of another directory
+        idents = [source.upper() for source in sources]
+        if not all(_IDENT.fullmatch(ident) for ident in idents):  # a group of another directory
             return None
         matched = []
         for ident in idents:
-            reader = self._group if ident.startswith("S") else self._channel
-            members = await self._members(ident, reader, fresh=fresh)
+            members = await self._members(ident, self._reader(ident), fresh=fresh)
             if members is None:
                 return None
             matched += [ident] if user in members.people else []
         return tuple(matched)
+
+    async def members(self, idents: Iterable[str]) -> frozenset[str]:
+        """Return the accounts in user groups and channels, up to `CACHE_SECONDS` old; unreadable ones are left out."""
+        people: set[str] = set()
+        for ident in idents:
+            members = await self._members(ident, self._reader(ident), fresh=False)
+            people |= members.people if members is not None else frozenset()
+        return frozenset(people)
 
     async def require_full_member(self, user: str, account: Account | None = None) -> Member:
         """Return an active full member; `account` is what Slack said of them for this interaction.
@@ -190,6 +208,9 @@ class Membership:
         groups: list[tuple[str, str, Read]] = [(group, "user group", self._group) for group in approvers.groups]
         return [*groups, *((channel, "channel", self._channel) for channel in approvers.channels)]
 
+    def _reader(self, ident: str) -> Read:
+        return self._group if ident.startswith("S") else self._channel
+
     async def _members(self, ident: str, reader: Read, *, fresh: bool) -> _CachedMembers | None:
         known = self._known.get(ident)
         if not fresh and known is not None and self._clock.monotonic() - known.read_at <= CACHE_SECONDS:
@@ -204,7 +225,7 @@ class Membership:
 
     async def _group(self, ident: str) -> frozenset[str]:
         answer = await self._slack.get("usergroups.users.list", {"usergroup": ident})
-        return frozenset(str(item) for item in answer.get("users", []))
+        return frozenset(str(user) for user in answer.get("users", []))
 
     async def _channel(self, ident: str) -> frozenset[str]:
         people: set[str] = set()
@@ -212,7 +233,7 @@ class Membership:
         for _ in range(MAX_PAGES):
             params = {"channel": ident, "limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})}
             answer = await self._slack.get("conversations.members", params)
-            people |= {str(item) for item in answer.get("members", [])}
+            people |= {str(user) for user in answer.get("members", [])}
             cursor = str(answer.get("response_metadata", {}).get("next_cursor", ""))
             if not cursor:
                 return frozenset(people)

@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vpsops.bot.slack_api.web_client import SlackWebClient
 from vpsops.bot.workspaces.installations import (
     STATE_SECONDS,
     Installations,
@@ -87,7 +88,7 @@ class InstallFlow(AsyncOAuthFlow):
             logger.warning("refused_token_not_revoked", error=type(error).__name__)
 
 
-class OAuthClient(AsyncWebClient):
+class OAuthClient(SlackWebClient):
     """Sends the app's credentials as form fields; the SDK uses a header built with deprecated aiohttp code."""
 
     async def oauth_v2_access(self, *, client_id: str, client_secret: str, **form: Any) -> AsyncSlackResponse:

@@ -120,5 +120,5 @@ class InstalledWorkspaces:
 
     def _opened(self, team: str, token: str) -> WorkspaceSession:
         core = self._core.within(team)
-        slack = SlackClient(core.settings, self._session, token)
+        slack = SlackClient(core.settings, self._session, token, telemetry=core.telemetry)
         return WorkspaceSession(core, slack, membership_of(core, slack))

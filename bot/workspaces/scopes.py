@@ -19,8 +19,10 @@ SCOPES: Final[Mapping[str, str]] = {
     "users:read.email": "which person an agent acts for, when a token or VPSOPS_ACTOR names an e-mail address",
     "channels:read": "who may approve, when a rule (the default one does) names the members of a channel",
     "groups:read": "the same, for private channels",
+    "app_mentions:read": "commands in messages that mention the app, and those messages alone",
+    "im:history": "commands in direct messages to the app; conversations without the app are not read",
 }
-"""The requested scopes, with reasons. None of them allows reading messages."""
+"""The requested scopes, with reasons. None of them allows reading what people write to each other."""
 
 
 def bot_scopes() -> list[str]:

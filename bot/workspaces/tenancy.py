@@ -32,6 +32,7 @@ class Tenant:
     enterprise: str = ""
     app: str = ""
     org_wide: bool = False
+    user: str = ""  # the app's own account
 
     def affiliation(self, user: Mapping[str, Any]) -> Affiliation:
         """Return the affiliation of an account (from `users.info`); missing fields count as foreign.
@@ -62,4 +63,5 @@ def tenant_of(auth: Mapping[str, Any], bot: Mapping[str, Any]) -> Tenant:
         enterprise=str(auth.get("enterprise_id") or ""),
         app=str(about.get("app_id") or "") if isinstance(about, Mapping) else "",
         org_wide=auth.get("is_enterprise_install") is True,
+        user=str(auth.get("user_id") or ""),
     )

@@ -4,8 +4,6 @@ A record is written in the transaction it describes. The chain makes an altered,
 reordered record show: every hash covers the record's own text and the hash before it.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,57 +11,19 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from vpsops.core.audit.records import (
+    GENESIS,
+    AppendedRecord,
+    TrailRecord,
+    canonical,
+    columns_agree,
+    loaded,
+    record_from,
+    record_hash,
+)
 from vpsops.core.common.json_types import Json
 from vpsops.core.storage import commit_notifier
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
-
-GENESIS = "0" * 64
-HIDDEN = frozenset({"ssh_keys"})
-
-
-@dataclass(frozen=True, slots=True)
-class TrailRecord:
-    """One line of the trail; `text` is the canonical JSON that is hashed."""
-
-    seq: int
-    at: float
-    event: str
-    change_id: str | None
-    text: str
-    previous: str
-    hash: str
-
-    @property
-    def body(self) -> Mapping[str, Json]:
-        """The record as data."""
-        loaded: Mapping[str, Json] = json.loads(self.text)
-        return loaded
-
-
-def record_hash(previous: str, text: str) -> str:
-    """Return the hash of a record after `previous`."""
-    return hashlib.sha256(f"{previous}\n{text}".encode(errors="surrogatepass")).hexdigest()
-
-
-def canonical(seq: int, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> str:
-    """Return the canonical text of a record."""
-    record = {**redacted(body), "seq": seq, "at": at, "event": event, "change": change_id}
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-
-
-def redacted(body: Mapping[str, Json]) -> dict[str, Json]:
-    """Replace confidential values by how many there were."""
-    return {name: _redacted(name, value) for name, value in body.items()}
-
-
-def _redacted(name: str, value: Json) -> Json:
-    if name in HIDDEN:
-        return f"({len(value)} hidden)" if isinstance(value, list | tuple) else "(hidden)"
-    if isinstance(value, Mapping):
-        return redacted(value)
-    if isinstance(value, list | tuple):
-        return [_redacted("", item) for item in value]
-    return value
 
 
 def append(
@@ -81,6 +41,7 @@ def append(
     )
     connection.execute(sa.update(AUDIT_HEAD).values(seq=seq, hash=record.hash))
     commit_notifier.touch(connection, commit_notifier.AUDIT)
+    commit_notifier.facts_of(connection).append(AppendedRecord(event, body))
     return record
 
 
@@ -172,7 +133,7 @@ class ChainVerifier:
         number = _number(record, whole)
         if not whole:
             yield ChainFault(number, ChainFaultKind.ALTERED, f"record {number} was altered")
-        elif not _columns_agree(record):
+        elif not columns_agree(record):
             yield ChainFault(
                 number, ChainFaultKind.COLUMNS, f"record {number}: its columns differ from what was hashed"
             )
@@ -274,30 +235,10 @@ def _records(gap: range) -> str:
 
 def _number(record: TrailRecord, whole: bool) -> int:
     """Return a record's number: the hashed one takes precedence over its column."""
-    hashed = _body(record).get("seq") if whole else None
+    hashed = loaded(record).get("seq") if whole else None
     return hashed if type(hashed) is int else record.seq
-
-
-def _body(record: TrailRecord) -> Mapping[str, Json]:
-    try:
-        body: Json = json.loads(record.text)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _columns_agree(record: TrailRecord) -> bool:
-    body = _body(record)
-    stored = (record.seq, record.at, record.event, record.change_id)
-    return stored == (body.get("seq"), body.get("at"), body.get("event"), body.get("change"))
-
-
-def is_whole(record: TrailRecord) -> bool:
-    """Return whether a record's text has its hash, and its columns agree with its text."""
-    return record_hash(record.previous, record.text) == record.hash and _columns_agree(record)
 
 
 def record_from_row(row: sa.Row[tuple[object, ...]]) -> TrailRecord:
     """Return the record a row holds."""
-    m = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    return TrailRecord(m["seq"], m["at"], m["event"], m["change_id"], m["record"], m["previous"], m["hash"])
+    return record_from(dict(row._mapping))  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping

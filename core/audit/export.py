@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
-from vpsops.core.audit.chain import GENESIS, ChainFault, ChainFaultKind, ChainVerifier, TrailRecord
+from vpsops.core.audit.chain import ChainFault, ChainFaultKind, ChainVerifier
+from vpsops.core.audit.records import GENESIS, TrailRecord
 from vpsops.core.common.json_types import Json
 
 MAX_LINE = 1_000_000

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.queries import RecordFilter
+from vpsops.core.audit.records import TrailRecord
 
 BATCH = 500
 LOOKED_THROUGH = 5000

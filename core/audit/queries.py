@@ -1,40 +1,25 @@
 """Queries for the trail's records, and one line for people for each record."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.records import TrailRecord
+from vpsops.core.audit.subjects import NOBODY, PEOPLE, RecordSubject, body_of, names_of_server, part_of, subject_of
 from vpsops.core.common.json_types import Json
 from vpsops.core.console.terminal import cell, when
 from vpsops.core.identity import serialization
-from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.identity.actors import ActorKind
 from vpsops.core.storage import rows
 from vpsops.core.storage.rows import JsonText
 from vpsops.core.storage.tables import CHANGES
 
-PEOPLE = ("actor", "by")
-IDS = ("id", "human", "account")
-NAME = ("name",)
-SERVERS = ("target", "server", "hostname", "server_id")
 WORDS = 160
 PAGE = 500
 FURTHEST = 5_000  # how many records are searched for those of a person
-
-
-@dataclass(frozen=True, slots=True)
-class RecordSubject:
-    """The server and people that a record is about, in lower case; `ids` are the people without self-chosen names."""
-
-    servers: frozenset[str] = frozenset()
-    people: frozenset[str] = frozenset()
-    ids: frozenset[str] = frozenset()
-
-
-NOBODY = RecordSubject()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,50 +93,7 @@ def subjects(connection: Connection, ids: set[str]) -> Mapping[str, RecordSubjec
 def _subject(row: sa.RowMapping) -> tuple[str, RecordSubject]:
     actor = serialization.actor_of(row["actor"])
     names = actor.identities | {actor.name.casefold()}
-    return row["id"], RecordSubject(_names(row["target"]), names, actor.identities)
-
-
-def subject_of(body: Mapping[str, Json]) -> RecordSubject:
-    """Return the server and the people that a record itself names."""
-    servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
-    known, named = (
-        frozenset(_texts([_part(body, person, key) for person in PEOPLE for key in keys])) for keys in (IDS, NAME)
-    )
-    return RecordSubject(servers, known | named, known)
-
-
-def _names(target: Json) -> frozenset[str]:
-    texts = [target.get("id"), target.get("hostname")] if isinstance(target, Mapping) else [target]
-    full = list(_texts(texts))
-    return frozenset([*full, *(name.split(".")[0] for name in full)])
-
-
-def _texts(values: Sequence[Json]) -> Iterator[str]:
-    return (value.casefold() for value in values if isinstance(value, str) and value)
-
-
-def name_in(body: Mapping[str, Json]) -> str:
-    """Return who did or requested the recorded event; the name that an agent gave itself is marked as its claim."""
-    for part in ("by", "actor"):
-        kind, name, ident = (_part(body, part, key) for key in ("kind", "name", "id"))
-        known = name or ident
-        if isinstance(known, str) and known:
-            return Actor(ActorKind.AGENT, "", known).cited if kind == ActorKind.AGENT else known
-    return ""
-
-
-def _part(body: Mapping[str, Json], name: str, key: str) -> Json:
-    inner = body.get(name)
-    return inner.get(key) if isinstance(inner, Mapping) else None
-
-
-def body_of(record: TrailRecord) -> Mapping[str, Json]:
-    """Return a record's data; one that cannot be read has none."""
-    try:
-        body: Json = record.body
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
+    return row["id"], RecordSubject(names_of_server(row["target"]), names, actor.identities)
 
 
 def record_summary(record: TrailRecord) -> str:
@@ -170,15 +112,15 @@ def record_summary(record: TrailRecord) -> str:
 
 def _what(body: Mapping[str, Json]) -> str:
     target = body.get("target")
-    names = [body.get("operation"), _part(body, "target", "hostname") if isinstance(target, Mapping) else target]
+    names = [body.get("operation"), part_of(body, "target", "hostname") if isinstance(target, Mapping) else target]
     return " ".join(cell(name) for name in names if name)
 
 
 def _who(body: Mapping[str, Json]) -> str:
     for name in PEOPLE:
-        ident, known, human = (_part(body, name, key) for key in ("id", "name", "human"))
+        ident, known, human = (part_of(body, name, key) for key in ("id", "name", "human"))
         if ident:
-            claims = "calls itself " if _part(body, name, "kind") == ActorKind.AGENT else ""
+            claims = "calls itself " if part_of(body, name, "kind") == ActorKind.AGENT else ""
             author = f"by {cell(ident)}" + (f" ({claims}{cell(known)})" if known and (claims or known != ident) else "")
             return author + (f" for {cell(human)}" if human and human != ident else "")
     return ""

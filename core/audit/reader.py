@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.records import TrailRecord
 from vpsops.core.storage import Database
 
 PAGE: Final = 500

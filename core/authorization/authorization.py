@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.records import TrailRecord, is_whole, redacted
 from vpsops.core.changes.audit_entries import needed
 from vpsops.core.changes.model import Change, State, Verdict, digest_of, shown_facts
 from vpsops.core.common.errors import VpsopsError
@@ -25,6 +25,8 @@ MOST_RECORDS: Final = 1000
 """Records of one change that are read before its sending or after a late one; a change has about ten."""
 REQUESTED: Final = "requested"
 CONFIRMED: Final = "confirmed"
+CLOSES: Final = "closes"
+"""Key of a record for a place in which the human of an agent cannot confirm any more."""
 
 
 class UnauthorizedError(VpsopsError):
@@ -42,6 +44,13 @@ class Trail:
         """The record of the request and its ruling; None unless it is the first and only record."""
         requests = [body for body in self.bodies if body["event"] == REQUESTED]
         return requests[0] if len(requests) == 1 and self.bodies[0] is requests[0] else None
+
+    @property
+    def confirm_in(self) -> list[str]:
+        """The places in which a confirmation counts: those of the request, without those that closed since."""
+        places = (self.request or {}).get("confirm_in")
+        closed = {body.get(CLOSES) for body in self.bodies}
+        return [str(place) for place in places if place not in closed] if isinstance(places, list) else []
 
     @property
     def state(self) -> str:
@@ -65,7 +74,7 @@ def read_trail(connection: Connection, change_id: str) -> Trail:
     """Read and verify the records of a change; raises `UnauthorizedError` where one was altered."""
     chain.lock_head(connection)  # else a record that is added between two of these queries appears as a broken link
     records = read_records(connection, change_id)
-    broken = next((record for record in records if not chain.is_whole(record)), None) or _unlinked(connection, records)
+    broken = next((record for record in records if not is_whole(record)), None) or _unlinked(connection, records)
     if broken is not None:
         raise UnauthorizedError(f"record {broken.seq} of the audit trail is not as it was written")
     return Trail([record.body for record in records])
@@ -97,8 +106,9 @@ def row_differences(change: Change, trail: Trail) -> Iterator[str]:
         yield "its row is not about what was shown and agreed to"
     if "actor" in request and _known_as(_actor(request.get("actor"))) != _known_as(change.actor):
         yield "its row has another asker than its request"
+    requested = {**request, **({"confirm_in": trail.confirm_in} if "confirm_in" in request else {})}
     for name, own in _row(change).items():
-        if name in request and request[name] != own:
+        if name in requested and requested[name] != own:
             yield f"its row has another {NAMES.get(name, name)} than its request"
     voted = {(str(_actor(body.get("by")).id), str(body["verdict"])) for body in trail.bodies if "verdict" in body}
     rows = {(vote.voter.id, vote.verdict.value) for vote in change.votes}
@@ -115,7 +125,7 @@ NAMES: Final = {"approvers": "list of approvers", "votes": "number of votes", "t
 def _row(change: Change) -> Mapping[str, Json]:
     """Return the contents of the row of a change, in the form of its request's record."""
     ruling, origin, target = change.ruling, change.origin, change.target
-    kept = chain.redacted({"arguments": dict(change.arguments)})
+    kept = redacted({"arguments": dict(change.arguments)})
     return {
         **kept,
         **needed(ruling),
@@ -174,10 +184,14 @@ def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
 
 def _missing_confirmation(request: Mapping[str, Json], trail: Trail) -> str:
     asker = _actor(request.get("actor"))
-    confirmers = [_actor(body.get("by")) for body in trail.bodies if body["event"] == CONFIRMED]
+    places = trail.confirm_in if "confirm_in" in request else None
+    counted = [
+        body for body in trail.bodies if body["event"] == CONFIRMED and (places is None or body.get("in") in places)
+    ]
+    confirmers = [_actor(body.get("by")) for body in counted]
     return (
         ""
-        if any(item.same_human(asker) for item in confirmers)
+        if any(confirmer.same_human(asker) for confirmer in confirmers)
         else "the audit trail holds no confirmation by its human"
     )
 
@@ -205,8 +219,7 @@ def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str,
     if "among" not in vote:
         return True
     named = set(vote["among"])
-    own = [[*item.people, *item.groups, *item.channels] for item in ruling.requirements or (ruling.approvers,)]
-    return all(not named.isdisjoint(names) for names in request.get("approvers", own))
+    return all(not named.isdisjoint(names) for names in request.get("approvers", ruling.approver_names))
 
 
 def _actor(written: Json) -> Actor:

@@ -1,12 +1,12 @@
 """The changes of one scope within a transaction: others do not exist."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.workspaces.model import Workspaces
 
@@ -15,8 +15,8 @@ from vpsops.core.workspaces.model import Workspaces
 class ChangeReader:
     """Loads the changes that a scope shows."""
 
-    scope: Scope = OPERATOR
-    workspaces: Workspaces = field(default_factory=Workspaces)
+    scope: Scope
+    workspaces: Workspaces
 
     def shows(self, change: Change) -> bool:
         """Return whether the scope shows a change."""

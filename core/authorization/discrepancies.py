@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.records import TrailRecord, is_whole
 from vpsops.core.authorization.authorization import MOST_RECORDS, Trail, missing_approval, row_differences
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -98,13 +98,13 @@ def compared(change: Change, records: Sequence[TrailRecord] | None, newest: floa
     if records is None:
         yield f"the trail holds more than {MOST_RECORDS:,} records of it"
         return
-    broken = next((record for record in records if not chain.is_whole(record)), None)
+    broken = next((record for record in records if not is_whole(record)), None)
     if broken is not None:
         yield f"record {broken.seq} of it is not as it was written, so its row could not be compared"
         return
     trail = Trail([record.body for record in records])
     if trail.request is None:
-        later = ", and it is newer than the trail's head: the trail was cut" if _later(change, newest) else ""
+        later = ", and it is newer than the trail's head: the trail was cut" if _is_later(change, newest) else ""
         yield f"its row is {_words(change.state.value)}, and the trail does not hold its request{later}"
         return
     yield from row_differences(change, trail)
@@ -113,7 +113,7 @@ def compared(change: Change, records: Sequence[TrailRecord] | None, newest: floa
         yield "it was sent, and the trail does not hold that it was: records of it were removed"
 
 
-def _later(change: Change, newest: float) -> bool:
+def _is_later(change: Change, newest: float) -> bool:
     return change.created_at.timestamp() > newest
 
 
@@ -146,7 +146,7 @@ def _without_row(connection: Connection) -> list[Discrepancy]:
     for ident in connection.scalars(query):
         result.append(Discrepancy(ident, "the trail holds it, and its row is gone"))
         records = chain.read(connection, change_id=ident, limit=MOST_RECORDS)
-        if all(chain.is_whole(record) for record in records):
+        if all(is_whole(record) for record in records):
             trail = Trail([record.body for record in records])
             result += [Discrepancy(ident, what) for what in _unapproved(trail)]
     return result

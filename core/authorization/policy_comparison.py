@@ -17,11 +17,17 @@ def tightened(old: Ruling, new: Ruling) -> str:
     if new.decision.rank > old.decision.rank:
         what = "refuses it" if new.decision is Decision.DENY else f"asks for {_asked(new)}"
         return _worded(what, new)
+    if (
+        new.decision is old.decision is Decision.CONFIRM
+        and new.confirm_in
+        and not set(old.confirm_in) <= {*new.confirm_in}
+    ):
+        return _worded(f"takes a confirmation in {' or '.join(new.confirm_in)} alone", new)
     if new.decision is not Decision.APPROVE or old.decision is not Decision.APPROVE:
         return ""
     if _votes(new) > _votes(old):
         return _worded(f"asks for {_votes(new)} approvals, and asked for {_votes(old)}", new)
-    if not all(any(_within(before, now) for before in _every(old)) for now in _every(new)):
+    if not all(any(_is_within(before, now) for before in _every(old)) for now in _every(new)):
         return _worded("names other people who may approve it", new)
     return ""
 
@@ -47,7 +53,7 @@ def _every(ruling: Ruling) -> Sequence[Approvers]:
     return ruling.requirements or (ruling.approvers,)
 
 
-def _within(inner: Approvers, outer: Approvers) -> bool:
+def _is_within(inner: Approvers, outer: Approvers) -> bool:
     """Return whether one list of approvers includes the other; names of people count in any case."""
     people = {name.lower() for name in inner.people} <= {name.lower() for name in outer.people}
     return people and set(inner.groups) <= set(outer.groups) and set(inner.channels) <= set(outer.channels)

@@ -9,16 +9,20 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.policy_comparison import overdue, tightened
-from vpsops.core.authorization.submission import facts, hold_seconds
+from vpsops.core.authorization.submission import facts, hold_seconds, with_places
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
 from vpsops.core.common.timings import Timing
+from vpsops.core.config.settings import Settings
+from vpsops.core.identity.account_questions import has_answers
+from vpsops.core.identity.actors import ActorKind
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
+from vpsops.core.messaging.posted_messages import has_copies
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.decision import Ruling
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy_register.force import PolicyInForce
 
 STRICTER = "Nothing was sent. {why} It was asked for under other rules: ask again under those in force."
@@ -74,6 +78,11 @@ class Recheck:
     def _ruling(
         self, connection: Connection, change: Change, target: Target, monthly: float | None, now: datetime
     ) -> Ruling:
-        asked = facts(OPERATIONS[change.operation], change, target, monthly, now)
+        asked = facts(OPERATIONS[change.operation], change.actor, change.origin, target, monthly, now)
         ruling = self.policy.read(connection).decide(asked)
-        return self.policy.read_workspaces(connection).ruling_of(ruling, change.origin.team)
+        ruling = self.policy.read_workspaces(connection).ruling_of(ruling, change.origin.team)
+        if ruling.decision is not Decision.CONFIRM or change.actor.kind is not ActorKind.AGENT:
+            return ruling
+        slack = self.policy.settings_from(Settings()).slack_configured
+        slack = slack or has_answers(connection) or has_copies(connection)
+        return with_places(ruling, OPERATIONS[change.operation], change.actor, slack=slack)

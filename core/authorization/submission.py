@@ -1,21 +1,20 @@
-"""From a request to a decided, stored change: an operation, checked arguments, facts."""
+"""What a request for a change is decided by: an operation, checked arguments, facts."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import ValidationError
 
-from vpsops.core.changes.audit_entries import worded
-from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.approvals import CLIENT, SLACK_DIALOG
 from vpsops.core.changes.preview import Preview
-from vpsops.core.changes.requests import Request
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import ArgumentError, InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS, Operation
-from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.arguments import Arguments, arguments_of, problem_text
+from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
 from vpsops.core.policy import PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
@@ -34,21 +33,27 @@ def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
     try:
         return operation.arguments.model_validate(dict(arguments))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:60] or "arguments"
-        known = ", ".join(operation.arguments.model_fields) or "none"
-        raise InvalidInputError(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
+        label = next((item.spec.label for item in arguments_of(operation.arguments) if item.name == where), where)
+        known = " ".join(item.placeholder for item in arguments_of(operation.arguments)) or "nothing"
+        raise ArgumentError(label, where, problem_text(first), hint=f"{operation.word} takes: {known}.") from None
 
 
-def facts(
-    operation: Operation, asked: Request | Change, target: Target | None, monthly: float | None, now: datetime
+def facts(  # noqa: PLR0913 - everything a rule may ask about
+    operation: Operation,
+    actor: Actor,
+    origin: Origin,
+    target: Target | None,
+    monthly: float | None,
+    now: datetime,
 ) -> PolicyContext:
     """Collect the facts that policy rules may use, at the request and at every later check."""
     return PolicyContext(
         operation=operation.name,
         risk=operation.risk,
-        actor=asked.actor,
-        origin=asked.origin.front,
+        actor=actor,
+        origin=origin.front,
         now=now,
         target=target,
         region=target.region if target else "",
@@ -56,35 +61,26 @@ def facts(
     )
 
 
-def new_change(  # noqa: PLR0913 - everything a change is made of
-    operation: Operation, request: Request, seen: Preview, ruling: Ruling, now: datetime, timing: Timing
-) -> Change:
-    """Make the change that a decided request becomes."""
-    held = ruling.decision in {Decision.CONFIRM, Decision.APPROVE}
-    return Change(
-        id=f"chg_{secrets.token_hex(6)}",
-        version=1,
-        state=State.HELD if held else State.APPROVED,
-        operation=operation.name,
-        arguments=seen.arguments,
-        target=seen.target,
-        actor=request.actor,
-        origin=request.origin,
-        reason=worded(request.reason),
-        ruling=replace(ruling, monthly=seen.monthly),
-        digest=seen.digest(ruling.policy),
-        created_at=now,
-        expires_at=now + timedelta(seconds=hold_seconds(ruling, timing)) if held else None,
-        updated_at=now,
-        cost=seen.cost,
-        facts=seen.facts,
-        effect=f"{operation.effect} {seen.warning}".strip(),
-    )
-
-
 def with_warning(ruling: Ruling, seen: Preview) -> Ruling:
     """Return a ruling under which a request with a warning needs at least the requester's own human's confirmation."""
     return replace(ruling, decision=Decision.CONFIRM) if seen.warning and ruling.decision is Decision.ALLOW else ruling
+
+
+def with_places(ruling: Ruling, operation: Operation, actor: Actor, *, slack: bool) -> Ruling:
+    """Return a ruling with the places that it trusts the human of an agent to confirm in.
+
+    By default both, but for what disrupts or destroys: where there is Slack, that is confirmed in Slack alone.
+    """
+    if ruling.decision is not Decision.CONFIRM or actor.kind is not ActorKind.AGENT:
+        return replace(ruling, confirm_in=())  # people confirm where they asked
+    careful = slack and operation.risk in {Risk.DISRUPTIVE, Risk.DESTRUCTIVE}
+    return replace(ruling, confirm_in=ruling.confirm_in or ((SLACK_DIALOG,) if careful else (CLIENT, SLACK_DIALOG)))
+
+
+def reachable_places(ruling: Ruling, actor: Actor, *, can_confirm: bool, slack: bool) -> tuple[str, ...]:
+    """Return the trusted places in which the human of an agent can be asked now."""
+    there = {CLIENT: can_confirm, SLACK_DIALOG: slack and bool(actor.account)}
+    return tuple(place for place in ruling.confirm_in if there[place])
 
 
 def hold_seconds(ruling: Ruling, timing: Timing) -> float:

@@ -3,12 +3,14 @@
 Each is a step within the caller's transaction.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.authorization import CLOSES
 from vpsops.core.authorization.change_reader import ChangeReader, stale
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import approvals, repository
@@ -18,10 +20,17 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
-from vpsops.core.identity.actors import Actor, Approvers
+from vpsops.core.common.text import one_line
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.messaging import outbox
+from vpsops.core.messaging.posted_messages import copies_in
 
 MIN_DIGEST = 16
+REASON_SHOWN = 300
+UNREACHABLE = (
+    "It has to be confirmed in Slack, and Slack takes no direct message to the human behind this agent: the app is "
+    "blocked, its messages are closed, or the account is. Nothing was done."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class Statement:
     digest: str = ""
     reason: str = ""
     evidence: str = ""
+    place: str = approvals.CLIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +58,16 @@ class Votes:
         """Record the confirmation of the requester's own human."""
         change = self._held(connection, change_id, word.digest)
         agent_pause.check(connection, change.actor)
-        approvals.check_confirmer(change, word.actor)
+        approvals.check_confirmer(change, word.actor, word.place)
         now = self.clock.now()
-        note = self.recheck.at_last_yes(connection, change, now)
+        used = (word.place,) if change.actor.kind is ActorKind.AGENT else ()
+        note = self.recheck.at_last_yes(
+            connection, replace(change, ruling=replace(change.ruling, confirm_in=used)), now
+        )
         if note:
             return self._supersede(connection, change, word.actor, note, now)
         words = self._words(word.evidence)
-        body = {"by": self._person(word.actor), "evidence": words}
+        body = {"by": self._person(word.actor), "evidence": words, **({"in": word.place} if used else {})}
         return repository.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
 
     def vote(self, connection: Connection, change_id: str, word: Statement, verdict: Verdict) -> Change:
@@ -101,11 +114,61 @@ class Votes:
         approvals.check_canceller(change, word.actor)
         if change.state not in {State.HELD, State.APPROVED}:
             raise stale(change)
-        body = {"by": self._person(word.actor), "reason": self._words(word.reason)}
-        now = self.clock.now()
+        now, reason = self.clock.now(), self._words(word.reason)
+        body = {"by": self._person(word.actor), "reason": reason}
+        ending = f": {one_line(reason, REASON_SHOWN)}" if reason else "."
+        note = f"Cancelled by {clean_actor(word.actor, self.redactor).cited}{ending}"
+        return repository.step(connection, change, State.CANCELLED, now, event="cancelled", body=body, note=note)
+
+    def set_aside(self, connection: Connection, change_id: str, word: Statement) -> Change:
+        """Withdraw another person's change that was not confirmed yet; its requester is notified."""
+        change = self.changes.load(connection, change_id, lock=True)
+        approvals.check_set_aside(change, word.actor)
+        if change.state is not State.HELD:
+            raise stale(change)
+        now, who = self.clock.now(), clean_actor(word.actor, self.redactor).label
+        note = f"Set aside by {who} before it was confirmed. Nothing was done."
+        body = {
+            "by": self._person(word.actor),
+            "reason": self._words(word.reason),
+            "evidence": self._words(word.evidence),
+        }
+        outbox.put_notice(connection, change.id, "set_aside", now)
+        return repository.step(connection, change, State.CANCELLED, now, event="set_aside", body=body, note=note)
+
+    def unreachable(self, connection: Connection, change_id: str) -> Change:
+        """Note that Slack takes no message to who has to confirm; the change ends unless a client asks them as well."""
+        change = self.changes.load(connection, change_id, lock=True)
+        if not approvals.awaits_slack(change):
+            return change
+        body: dict[str, Json] = {"why": "Slack takes no direct message to the human who has to confirm"}
+        if approvals.confirms_in(change, approvals.CLIENT):
+            return self._close(connection, change, approvals.SLACK_DIALOG, "unreachable", body)
         return repository.step(
-            connection, change, State.CANCELLED, now, event="cancelled", body=body, note="Cancelled."
+            connection, change, State.CANCELLED, self.clock.now(), event="unreachable", body=body, note=UNREACHABLE
         )
+
+    def close_dialog(self, connection: Connection, change_id: str, word: Statement) -> Change:
+        """Note that a client asks no more for what Slack asks for too, unless its card is there already.
+
+        Without a card the change then ends where Slack takes no message; with one the client may ask again.
+        """
+        change = self.changes.load(connection, change_id, lock=True)
+        approvals.check_canceller(change, word.actor)
+        both = approvals.awaits_slack(change) and approvals.confirms_in(change, approvals.CLIENT)
+        if not both or copies_in(connection, outbox.topic_of(change.id)):
+            return change
+        body: dict[str, Json] = {"by": self._person(word.actor), "why": self._words(word.reason)}
+        return self._close(connection, change, approvals.CLIENT, "dialog_closed", body)
+
+    def _close(
+        self, connection: Connection, change: Change, place: str, event: str, body: Mapping[str, Json]
+    ) -> Change:
+        """Let a confirmation in one of two places count no more."""
+        left = tuple(other for other in change.ruling.confirm_in if other != place)
+        values = asdict(replace(change.ruling, confirm_in=left))
+        now, kept = self.clock.now(), {**body, CLOSES: place}
+        return repository.amend(connection, change, now, event=event, body=kept, ruling=values)
 
     def resolve(self, connection: Connection, change_id: str, word: Statement, *, happened: bool) -> Change:
         """Let a person settle a change with an outcome that no read could determine."""

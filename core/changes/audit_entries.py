@@ -61,13 +61,20 @@ def recorded(answer: Mapping[str, Json]) -> dict[str, Json]:
 def asked_for(request: Request) -> dict[str, Any]:
     """Return what the audit trail keeps of a request that was refused unread."""
     return {
+        **_asker(request),
+        "arguments": _bounded_arguments(request.arguments),
+        "reason": worded(request.reason),
+    }
+
+
+def _asker(request: Request) -> dict[str, Any]:
+    """Return who asked for which operation, and where."""
+    return {
         "actor": person(request.actor),
         "origin": request.origin.front,
         "team": request.origin.team,
         "channel": request.origin.channel,
         "operation": request.operation,
-        "arguments": _bounded_arguments(request.arguments),
-        "reason": worded(request.reason),
     }
 
 
@@ -84,21 +91,18 @@ def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> 
 
 
 def needed(ruling: Ruling) -> dict[str, Any]:
-    """Return the votes that a ruling asks for, and who may cast them: one list of names for each rule."""
+    """Return the votes that a ruling asks for and who may cast them, by rule; or where a confirmation counts."""
+    if ruling.decision is Decision.CONFIRM and ruling.confirm_in:
+        return {"confirm_in": list(ruling.confirm_in)}
     if ruling.decision is not Decision.APPROVE:
         return {}
-    every = ruling.requirements or (ruling.approvers,)
-    return {"votes": ruling.votes, "approvers": [[*item.people, *item.groups, *item.channels] for item in every]}
+    return {"votes": ruling.votes, "approvers": ruling.approver_names}
 
 
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:
     """Return what the audit trail keeps of a request and its decision."""
     return {
-        "actor": person(request.actor),
-        "origin": request.origin.front,
-        "team": request.origin.team,
-        "channel": request.origin.channel,
-        "operation": request.operation,
+        **_asker(request),
         "arguments": dict(seen.arguments),
         "target": {"id": seen.target.id, "hostname": seen.target.hostname, "state": seen.target.state},
         "cost": seen.cost,

@@ -54,7 +54,7 @@ def _described(key: str) -> str:
 
 def _keys(change: Change) -> list[str]:
     keys = change.arguments.get("ssh_keys") if makes_server(change.operation) else None
-    return [str(item) for item in keys] if isinstance(keys, list | tuple) else []
+    return [str(key) for key in keys] if isinstance(keys, list | tuple) else []
 
 
 def _word(arguments: Mapping[str, Json], name: str) -> str:

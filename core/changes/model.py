@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from vpsops.core.common.errors import Remedy
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.facts import Fact
@@ -116,6 +117,8 @@ class Vote:
 REFUSAL = "refusal"
 KNOWN = "known"
 """Keys of a result while a change is under way: the provider's no, and which servers there were before a create."""
+REMEDY = "remedy"
+"""Key of the result of a change that ended for an unmet precondition: the operation that would meet it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ class Change:
     confirmed: str = ""  # how its human's own yes came, in words
     facts: tuple[Fact, ...] = ()  # all that is shown of it beside target, cost and effect
     not_before: datetime | None = None  # until when the provider asked to wait, while it is approved
+    traceparent: str = ""  # the trace context that it was requested in; empty without traces
+    group_names: Mapping[str, str] = field(default_factory=dict, compare=False)  # Slack's, for words; not stored
 
     @property
     def refusal(self) -> Refusal | None:
@@ -175,6 +180,11 @@ class Change:
             return None
         again, doubtful = (stored.get(key) is True for key in ("again", "doubtful"))
         return Refusal(str(stored.get("message") or ""), again, doubtful)
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """The operation to ask for first, where the change ended because a precondition was not met."""
+        return Remedy.from_stored(self.result.get(REMEDY))
 
     @property
     def approvals(self) -> int:
@@ -197,6 +207,15 @@ class Change:
         if self.sent_at is None or self.settled_at is None:
             return None
         return (self.settled_at - self.sent_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeStep:
+    """A step that was stored: the change before it (None for a new one), after it, and its event in the trail."""
+
+    before: Change | None
+    after: Change
+    event: str
 
 
 def check_move(change: Change, after: State) -> None:

@@ -15,6 +15,7 @@ from vpsops.core.operations.server_lookup import by_full_id, find_server
 from vpsops.core.operations.strategies import LiveState, Precheck
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFoundError
+from vpsops.core.wayscloud.answers.labels import label_words
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -46,21 +47,46 @@ class Preview:
         return bool(self.warning) and UNCHECKED not in change.effect
 
 
-async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) -> Preview:
-    """Look at the live state behind a request, and at the catalogue.
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Arguments with the id of the server that they name, and that server in full."""
 
-    Raises `InvalidInputError` where it cannot make sense there (unknown or ambiguous server, a hostname
-    in use, a server that is already there), and `WayscloudError` where the read fails.
-    """
+    arguments: Arguments
     server: Server | None = None
-    if isinstance(arguments, ServerArguments):
-        server = await by_full_id(api, arguments.server)
-        if server is None:
-            server = await _listed_in_full(api, find_server(arguments.server, await api.list_servers()))
-        arguments = on_server(arguments, server.id)
+
+
+async def locate(api: Wayscloud, arguments: Arguments) -> Located:
+    """Read the server that arguments name, if they name one, and put its id into them.
+
+    Raises `InvalidInputError` for an unknown or ambiguous server, and `WayscloudError` where the read fails.
+    """
+    if not isinstance(arguments, ServerArguments):
+        return Located(arguments)
+    server = await by_full_id(api, arguments.server)
+    if server is None:
+        server = await _listed_in_full(api, find_server(arguments.server, await api.list_servers()))
+    return Located(on_server(arguments, server.id), server)
+
+
+async def preview(api: Wayscloud, operation: Operation, located: Located) -> Preview:
+    """Read what else a request is decided by, and the catalogue.
+
+    Raises `InvalidInputError` where it makes no sense there (a precondition that is not met, a hostname in use, a
+    server that is already there), and `WayscloudError` where the read fails.
+    """
+    arguments, server = located.arguments, located.server
     seen = previewed(operation, arguments, server, await operation.check(api, arguments, server))
     await operation.check_request(api, arguments)
     return seen
+
+
+def withheld_preview(operation: Operation, located: Located) -> Preview | None:
+    """Return a preview that holds no fact of a server but its id and hostname; nothing without a server."""
+    arguments, server = located.arguments, located.server
+    if server is None:
+        return None
+    target = Target(id=server.id, hostname=server.hostname, state="")
+    return Preview(operation.name, arguments.model_dump(mode="json", exclude_none=True), target)
 
 
 async def preview_stored(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
@@ -119,4 +145,5 @@ def target_of(server: Server) -> Target:
         address=server.ipv4 or server.ipv6 or "",
         plan=server.plan or "",
         system=server.os_template or "",
+        labels=label_words(server.labels),
     )

@@ -4,10 +4,8 @@ A server is matched by its id, its hostname or the first label of its hostname. 
 server, the word is matched as the beginning of hostnames.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,8 +13,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.scope import UNRESTRICTED, Visibility
-from vpsops.core.common.cursors import decode_cursor, encode_cursor, invalid_cursor_error
+from vpsops.core.changes.scope import UNRESTRICTED, ChangePage, ChangePosition, ChangeQuery, Visibility, position_of
 from vpsops.core.storage.rows import UnreadableRow
 from vpsops.core.storage.tables import CHANGES, OPEN_STATES
 
@@ -27,67 +24,11 @@ MAX_ROWS: Final = 2_000
 """Rows read for one page; the next page begins where this one ended."""
 LAST: Final = "\U0010ffff"
 """Sorts after every character that a hostname can have."""
-LIST: Final = "changes"
-POSITION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")
 
 Conditions = Sequence[sa.ColumnElement[bool]]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePosition:
-    """The position of a change in every list: when it was requested (seconds since 1970) and its id; both are fixed."""
-
-    at: float
-    id: str
-
-    @property
-    def cursor(self) -> str:
-        """The cursor of the page after this position."""
-        return encode_cursor(LIST, f"{self.at!r}|{self.id}")
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeQuery:
-    """The filters of a list of changes, newest first. An empty filter matches every change."""
-
-    open_only: bool = False
-    states: tuple[State, ...] = ()
-    server: str = ""
-    person: str = ""
-    """Id of an actor: matches their own changes and those that agents requested on their behalf."""
-    operation: str = ""
-    since: datetime | None = None
-    """Matches changes that were updated at this time or later."""
-    after: ChangePosition | None = None
-    limit: int = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ChangePage:
-    """A page of changes and the position of the next page, which is None on the last page."""
-
-    changes: tuple[Change, ...] = ()
-    next: ChangePosition | None = None
-    unreadable: tuple[UnreadableRow, ...] = ()
-    """The changes on this page that this version cannot read; empty unless the scope is unrestricted."""
-
-
-def position_of(change: Change) -> ChangePosition:
-    """Return the position of a change in every list."""
-    return ChangePosition(change.created_at.timestamp(), change.id)
-
-
-def position_from(cursor: str) -> ChangePosition | None:
-    """Return the position that a cursor holds, None for an empty one; raises `InvalidInputError` for other text."""
-    if not cursor:
-        return None
-    match = POSITION.fullmatch(decode_cursor(LIST, cursor))
-    if match is None:
-        raise invalid_cursor_error()
-    return ChangePosition(float(match[1]), match[2])
-
-
-def select_page(connection: Connection, query: ChangeQuery, visibility: Visibility = UNRESTRICTED) -> ChangePage:
+def select_page(connection: Connection, query: ChangeQuery, visibility: Visibility) -> ChangePage:
     """Return a page of the visible changes that match; it may be short, or empty, although more pages follow."""
     ways: Conditions = ()
     servers = _of_server(connection, query.server, visibility) if query.server else ()
@@ -97,9 +38,7 @@ def select_page(connection: Connection, query: ChangeQuery, visibility: Visibili
     return page if visibility == UNRESTRICTED else replace(page, unreadable=())
 
 
-def count_by_state(
-    connection: Connection, query: ChangeQuery, visibility: Visibility = UNRESTRICTED
-) -> Mapping[State, int]:
+def count_by_state(connection: Connection, query: ChangeQuery, visibility: Visibility) -> Mapping[State, int]:
     """Return how many changes are in which state; the server filter and visible servers are not applied."""
     conditions = _conditions(query, visibility)
     conditions += [sa.or_(*ways) for ways in _alternatives(query) if ways]
@@ -108,9 +47,7 @@ def count_by_state(
     return {State(state): count for state, count in connection.execute(counts).all() if state in known}
 
 
-def select_by_ids(
-    connection: Connection, ids: Sequence[str], visibility: Visibility = UNRESTRICTED
-) -> Sequence[Change]:
+def select_by_ids(connection: Connection, ids: Sequence[str], visibility: Visibility) -> Sequence[Change]:
     """Return the visible changes among `ids`."""
     if not ids:
         return []

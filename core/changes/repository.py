@@ -13,12 +13,12 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Change, State, Vote, check_move
+from vpsops.core.changes.model import Change, ChangeStep, State, Vote, check_move
 from vpsops.core.common.errors import StaleChangeError, UnknownChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.messaging import outbox
 from vpsops.core.storage import rows
-from vpsops.core.storage.commit_notifier import touch
+from vpsops.core.storage.commit_notifier import facts_of, touch
 from vpsops.core.storage.rows import Batch, JsonText, UnreadableRow
 from vpsops.core.storage.tables import CHANGES, VOTES
 
@@ -31,6 +31,7 @@ def insert(connection: Connection, change: Change, *, key: str, body: Mapping[st
     touch(connection, outbox.topic_of(change.id))
     chain.append(connection, change.created_at.timestamp(), "requested", change.id, body)
     outbox.put_card(connection, change.id, change.created_at)
+    facts_of(connection).append(ChangeStep(None, change, "requested"))
 
 
 def step(  # noqa: PLR0913 - the one place where a change moves; each argument is a column of the step
@@ -51,6 +52,7 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     moved = _set(connection, change, now, {**values, "state": after.value})
     chain.append(connection, now.timestamp(), event, change.id, {"state": after.value, **(body or {})})
     outbox.put_card(connection, change.id, now)
+    facts_of(connection).append(ChangeStep(change, moved, event))
     return moved
 
 
@@ -68,6 +70,7 @@ def amend(
     if event:
         chain.append(connection, now.timestamp(), event, change.id, body or {})
         outbox.put_card(connection, change.id, now)
+        facts_of(connection).append(ChangeStep(change, moved, event))
     return moved
 
 
@@ -213,7 +216,7 @@ def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
     """Return the server ids and hostnames that open or just finished changes are about."""
     recent = CHANGES.c.updated_at > now.timestamp() - seconds
     columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
-    each = (sa.select(CHANGES.c.id).where(item) for item in (CHANGES.c.lock.is_not(None), recent))
+    each = (sa.select(CHANGES.c.id).where(condition) for condition in (CHANGES.c.lock.is_not(None), recent))
     query = sa.select(*columns).where(CHANGES.c.id.in_(sa.union_all(*each)))  # an index each
     locks = connection.scalars(sa.select(CHANGES.c.lock).where(CHANGES.c.lock.is_not(None)))
     results = {lock.partition(":")[2] for lock in locks if lock}  # also of a change with an unreadable row

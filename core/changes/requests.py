@@ -8,7 +8,16 @@ from pydantic import BaseModel
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Another person's unconfirmed change that is in the way of a request; `evidence` is how a member was read."""
+
+    change_id: str
+    evidence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +28,8 @@ class Request:
     `key` deduplicates: the same key is the same request, however often it arrives; empty means
     every arrival is a request of its own. `can_confirm` says that the asker's own human can be
     asked where the request came from; without it a request that needs a confirmation is refused.
-    `named_in` says where the human behind an agent is set.
+    `named_in` says where the human behind an agent is set. `sets_aside` is withdrawn in the transaction that
+    stores this request: neither is done without the other.
     """
 
     operation: str
@@ -30,14 +40,16 @@ class Request:
     key: str = ""
     can_confirm: bool = False
     named_in: str = ""
+    sets_aside: SetAside | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing more is needed from people: a read's `result`, or a `change` that runs."""
+    """Nothing more is needed from people: a read's `result`, with its server if of one, or a `change` that runs."""
 
     result: BaseModel | None = None
     change: Change | None = None
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ def _progress_values(change: Change) -> dict[str, Any]:
         "confirmed": change.confirmed,
         "not_before": seconds(change.not_before),
         "sends": change.sends,
+        "traceparent": change.traceparent or None,
     }
 
 
@@ -110,8 +111,13 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         last_uptime=row["last_uptime"],
         confirmed=text_of(row, "confirmed") if row["confirmed"] is not None else "",
         facts=facts_of(row["facts"]),
-        **{name: moment(row[name]) for name in MOMENTS},
+        traceparent=row["traceparent"] or "",
+        **_moments(row),
     )
+
+
+def _moments(row: Row) -> dict[str, Any]:
+    return {name: moment(row[name]) for name in MOMENTS}
 
 
 def facts_of(stored: Any) -> tuple[Fact, ...]:
@@ -124,7 +130,10 @@ def facts_of(stored: Any) -> tuple[Fact, ...]:
 
 def target_of(stored: Row) -> Target:
     """Return the target a column holds."""
-    return Target(**_texts(Target, stored))
+    if not isinstance(stored, Mapping):
+        raise UnreadableValueError("target is no object")
+    labels = names_of(stored, "labels") if stored.get("labels") is not None else None
+    return Target(**_texts(Target, {key: value for key, value in stored.items() if key != "labels"}), labels=labels)
 
 
 def ruling_of(stored: Row) -> Ruling:
@@ -136,8 +145,9 @@ def ruling_of(stored: Row) -> Ruling:
         approvers=approvers_of(stored["approvers"]),
         reason=text_of(stored, "reason"),
         policy=text_of(stored, "policy"),
-        requirements=tuple(approvers_of(item) for item in list_of(stored, "requirements")),
+        requirements=tuple(approvers_of(requirement) for requirement in list_of(stored, "requirements")),
         expires=float(stored["expires"]),
+        confirm_in=names_of(stored, "confirm_in") if "confirm_in" in stored else (),
         monthly=number_of(stored, "monthly"),
     )
 

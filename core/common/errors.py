@@ -3,6 +3,8 @@
 VpsopsError                   base: what happened, what to do next, an id for the log
 ├── InvalidInputError         the request as written cannot be carried out; correct it and ask again
 │   ├── AlreadyGoneError      what is to be removed is not there
+│   ├── ArgumentError         a value does not fit its argument
+│   ├── PreconditionError     another operation has to come first; carries it
 │   ├── UnknownServerError    no server by that name; carries the nearest
 │   └── AmbiguousServerError  several servers by that name; carries the candidates
 ├── UnknownChangeError        no change by that id, or not one the asker may see
@@ -16,7 +18,11 @@ VpsopsError                   base: what happened, what to do next, an id for th
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from vpsops.core.common.json_types import Json
 
 
 class VpsopsError(Exception):
@@ -35,17 +41,73 @@ class VpsopsError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
 
+    @property
+    def shown_id(self) -> str:
+        """The id as people read it: none for a slip of theirs, which the log does not explain."""
+        return self.error_id
+
+    def hint_with(self, command: str) -> str:
+        """Return the hint with a front end's own commands, which `command` writes with {} for the word."""
+        servers, changes = (f"Use {command.format(word)}" for word in ("list", "changes"))
+        return self.hint.replace("List the servers", servers).replace("List the changes", changes)
+
 
 class InvalidInputError(VpsopsError):
     """The request as written cannot be carried out."""
+
+    @property
+    def shown_id(self) -> str:
+        """No id: the message says what to correct."""
+        return ""
 
 
 class AlreadyGoneError(InvalidInputError):
     """What a removal is about is not there: refused when it is asked for, done when it was to be sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """The operation that meets a precondition: to be asked for first, as a change of its own."""
+
+    operation: str
+    arguments: Mapping[str, Json]
+    hostname: str
+
+    @property
+    def stored(self) -> dict[str, Json]:
+        """The remedy as a change's result holds it."""
+        return {"operation": self.operation, "arguments": dict(self.arguments), "hostname": self.hostname}
+
+    @classmethod
+    def from_stored(cls, value: Json) -> Self | None:
+        """Return a stored remedy; None for any other value."""
+        if not isinstance(value, Mapping):
+            return None
+        operation, arguments, hostname = (value.get(name) for name in ("operation", "arguments", "hostname"))
+        if not (isinstance(operation, str) and isinstance(arguments, Mapping) and isinstance(hostname, str)):
+            return None
+        return cls(operation, arguments, hostname)
+
+
+class ArgumentError(InvalidInputError):
+    """A value does not fit its argument: `argument` is its name in the code, `problem` what the value has to be."""
+
+    def __init__(self, label: str, argument: str, problem: str, *, hint: str = "") -> None:
+        super().__init__(f"{label}: {problem}.", hint=hint)
+        self.argument = argument
+        self.problem = problem
+
+
+class PreconditionError(InvalidInputError):
+    """A precondition is not met, and another operation would meet it."""
+
+    def __init__(self, message: str, remedy: Remedy, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.remedy = remedy
+
+
 class UnknownServerError(InvalidInputError):
-    """No server matches; `nearest` holds the closest hostnames, best first."""
+    """No server matches; `nearest` holds the closest hostnames, best first, `lack` what could not be read."""
 
     def __init__(self, text: str, nearest: Sequence[str], lack: str = "") -> None:
         hint = f"Did you mean {', '.join(nearest)}?" if nearest else "List the servers to see what there is."
@@ -55,6 +117,7 @@ class UnknownServerError(InvalidInputError):
             hint = f"{hint} Name it by its hostname in full."
         super().__init__(message, hint=hint)
         self.nearest = tuple(nearest)
+        self.lack = lack
 
 
 class AmbiguousServerError(InvalidInputError):

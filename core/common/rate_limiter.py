@@ -11,8 +11,8 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 MANY: Final = 1_000
 """Keys that are kept before the idle ones are dropped."""
-DECIMALS: Final = 6
-"""A wait under a microsecond is the noise of adding up gaps."""
+DECIMALS: Final = 4
+"""A wait under a tenth of a millisecond is the noise of adding up gaps: on a clock of 10⁹ s, some microseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 The order matters: a key that is split by invisible characters is whole again once they are gone.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -10,30 +11,39 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from vpsops.core.common.json_types import Json, map_texts
 from vpsops.core.common.text import is_hidden, normalise, one_line
 
 MASK: Final = "•••"  # outside ASCII, so that a secret (always ASCII) can never be found in it
 LIMIT: Final = 300
 LONGEST_TEXT: Final = 200_000
 DEPTH: Final = 40
+_compact: Final = json.JSONEncoder(separators=(",", ":")).encode
 PART_LENGTH: Final = 12
 """So many characters of a secret in a row are masked too: half a key narrows down the rest. Shorter runs are words."""
 SPLIT_LENGTH: Final = 8
 """A shorter secret is not matched with spaces between its characters: words that stand side by side hold it."""
 
-_NAMES: Final = r"(?-i:(?!WAYSCLOUD_API_(?:KEY|URL)(?:_FILE)?(?![\w=]|:\S)))"  # of settings, which hints mention
+_NAMES: Final = r"(?-i:(?!WAYSCLOUD_(?:API_(?:KEY|URL)(?:_FILE)?|TOKEN_FILE)(?![\w=]|:\S)))"
+"""The names of settings, which hints mention, are no keys."""
 _SECRET: Final = re.compile(_NAMES + r"(wayscloud_[a-z0-9]+_)[^\s\"',{}]+", re.IGNORECASE)
 _SLACK_TOKEN: Final = re.compile(r"\b(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}")
 _OWN_TOKEN: Final = re.compile(r"\b(vpsops_)[A-Za-z0-9_-]{20,}")
 _PUBLIC: Final = re.compile(r"wayscloud_[a-z0-9]+_|x(?:ox[a-z]|app)-", re.IGNORECASE)
 """How keys of a kind all begin, which is no part of the secret."""
+_BEGINNINGS: Final = ("xox", "xapp-", "vpsops_")
+"""Without one of these, or the provider's, a text has nothing in the form of a key."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Redactor:
     """Prepares words from outside to be stored, logged, sent or hashed; `secrets` are those configured."""
 
     secrets: tuple[str, ...] = ()
+
+    def hide(self, *secrets: str) -> None:
+        """Take further secrets out of words, and those of before too: an old one may be in use elsewhere."""
+        self.secrets = tuple(sorted({*self.secrets, *secrets}, key=len, reverse=True))
 
     def text(self, text: str) -> str:
         """Return words without invisible characters and without secrets."""
@@ -49,11 +59,11 @@ class Redactor:
 
     def json(self, value: Any, depth: int = DEPTH) -> Any:
         """Return JSON with all its words prepared, names of fields included; what is nested deeper is left out."""
-        return _mapped(value, self.text, depth)
+        return map_texts(value, self.text, depth=depth)
 
     def exact(self, value: Any, depth: int = DEPTH) -> Any:
         """Return JSON without secrets and otherwise as it is: what a provider calls a server is what it is called."""
-        return _mapped(value, self._exact, depth)
+        return map_texts(value, self._exact, depth=depth)
 
     def _exact(self, text: str) -> str:
         """Return a text as it is, or masked where it would show a secret without its invisible characters."""
@@ -61,15 +71,38 @@ class Redactor:
         redacted = redact(plain, *self.secrets)
         return text if redacted == plain else redacted
 
+    def payload(self, value: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return an object as `json` does, but itself where it surely needs no preparation: twenty times as fast."""
+        try:
+            content = _compact(value)
+        except (TypeError, ValueError, RecursionError):
+            content = ""
+        shallow = content.count("{") + content.count("[") <= DEPTH and len(content) <= LONGEST_TEXT
+        prepared: Mapping[str, Json] = value if content and shallow and self._finds_none(content) else self.json(value)
+        return prepared
+
     def sees_none(self, content: bytes) -> bool:
         """Return whether plain JSON surely holds no configured secret, which spares a walk through a long answer."""
-        if not content.isascii() or b"\\" in content:
-            return False
-        packed = b"".join(content.split())
-        if b"wayscloud_" in packed.lower() or b"xox" in packed or b"xapp-" in packed or b"vpsops_" in packed:
-            return False
-        tight = ("".join(secret.split()) for secret in self.secrets)
-        return not any(trace.encode() in packed for secret in tight for trace, _ in _traces(secret))
+        return content.isascii() and self._finds_none(content.decode("ascii"))
+
+    def _finds_none(self, content: str) -> bool:
+        return "\\" not in content and has_no_trace(content, self.secrets)
+
+
+def has_no_trace(text: str, secrets: tuple[str, ...]) -> bool:
+    """Return whether ASCII text surely holds no key and no part of a secret, also across its blanks."""
+    packed = "".join(text.split())
+    if "wayscloud_" in packed.lower() or any(map(packed.__contains__, _BEGINNINGS)):
+        return False
+    return not any(map(packed.__contains__, _all_traces(secrets)))
+
+
+@lru_cache(maxsize=64)
+def _all_traces(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the traces of all secrets; the empty one, which every text holds, where a secret has blanks itself."""
+    if any(secret.split() != [secret] for secret in secrets if secret):
+        return ("",)
+    return tuple({trace for secret in secrets for trace, _ in _traces(secret)})
 
 
 def redact(text: str, *secrets: str) -> str:
@@ -77,6 +110,8 @@ def redact(text: str, *secrets: str) -> str:
 
     Neither spaces, invisible characters nor another width hide one.
     """
+    if text.isascii() and text.isprintable() and has_no_trace(text, secrets):
+        return text
     text = _without_split(text, secrets)
     for secret in secrets:
         text = _masked(text, secret)
@@ -171,14 +206,3 @@ def _letters(text: str, *, spaces: bool) -> Iterator[tuple[int, str]]:
                 yield place, char
         elif not is_hidden(char):
             yield from ((place, letter) for letter in unicodedata.normalize("NFKC", char))
-
-
-def _mapped(value: Any, change: Any, depth: int) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, Mapping):
-        items = value.items() if depth else ()
-        return {_mapped(key, change, 1): _mapped(item, change, depth - 1) for key, item in items}
-    if isinstance(value, list | tuple):
-        return [_mapped(item, change, depth - 1) for item in value] if depth else []
-    return value

@@ -5,10 +5,12 @@ is for what runs as long as the process does, `Supervisor.start_once` for a sing
 """
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+import anyio
 import structlog
 from anyio.abc import TaskGroup
 
@@ -23,10 +25,29 @@ STEADY_SECONDS: Final = timings.STEADY_SECONDS
 JITTER: Final = 0.2
 """Share of a pause by which it varies, so that tasks that broke together do not return together."""
 
+HEARTBEAT: Final = "heartbeat"
+RECONCILER: Final = "reconciler"
+POLLER: Final = "poller"
+"""The engine's tasks that readiness looks at, by their names."""
+
 Work = Callable[[], Awaitable[object]]
 RoundRecorder = Callable[[], None]
 
 logger = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def block_tasks() -> AsyncIterator[TaskGroup]:
+    """Open a group for tasks that end with the block; an error of the block is raised as itself, in no group."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        try:
+            yield group
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class UnexpectedEndError(Exception):

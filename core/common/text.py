@@ -21,6 +21,11 @@ _SELECTORS: Final = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 _JOINERS: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
 
 
+def comma_separated(text: str) -> list[str]:
+    """Return the words of a list that is written with commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
 def is_hidden(char: str) -> bool:
     """Return whether a character draws nothing, or steers how others are drawn."""
     if char.isascii():
@@ -50,6 +55,14 @@ def normalise(text: str, mark: str = "") -> str:
         elif mark:
             kept.append(mark)
     return "".join(kept)
+
+
+def whole_number(text: str, least: int, most: int) -> int | None:
+    """Return a whole number within bounds, written in the digits 0 to 9; None for any other text, however long."""
+    if not (text.isascii() and text.isdigit()) or len(text.lstrip("0")) > len(str(most)):
+        return None
+    number = int(text.lstrip("0") or "0")
+    return number if least <= number <= most else None
 
 
 def one_line(text: str, limit: int, mark: str = "") -> str:
@@ -104,3 +117,18 @@ def money(amount: float | None, currency: str | None) -> str:
 def monthly(amount: float | None, currency: str | None) -> str:
     """Return a month's price, or nothing where it is not known."""
     return f"{money(amount, currency)} a month" if amount is not None else ""
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return a number of things: `1 change`, `1,204 changes`; the noun takes an s."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes in the unit that makes it shortest."""
+    value, units = float(size), ("bytes", "kB", "MB", "GB")
+    for unit in units[:-1]:
+        if value < 1000:  # noqa: PLR2004 - as units go
+            return f"{value:.0f} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} {units[-1]}"

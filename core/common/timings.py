@@ -19,10 +19,14 @@ LONGEST_SECONDS: Final = 540.0  # the furthest that a moment is stored ahead
 LEAVE_SECONDS: Final = 2.0  # to sign off
 POLICY_TOLD_SECONDS: Final = 2.0  # by then every heartbeat has read a policy that was applied
 POLICY_SECONDS: Final = 1.0  # a read is decided by a policy that was in force so long ago; a change by the one now
+RELOAD_SETTLE_SECONDS: Final = 0.2  # requests for a reload within it are one
+POLICY_APPLIED_SECONDS: Final = 6.0  # by then every heartbeat says whether its process took a policy that was applied
+POLICY_APPLIED_POLL_SECONDS: Final = 0.25
 TAKEOVER_SECONDS: Final = 10.0  # promised: what a process left before sending it is sent by another within this
 
 # The database.
 BUSY_SECONDS: Final = 5.0  # a lock is waited for; PostgreSQL ends who is silent in a transaction for so long
+COPY_SECONDS: Final = 60.0  # PostgreSQL waits for a backup or restore that pauses within its transaction
 RETRY_SECONDS: Final = 5.0  # a transaction that may pass is tried again
 SCHEMA_SECONDS: Final = 0.9  # between checks whether a newer version migrated the schema
 PAUSE_SECONDS: Final = 0.1  # between its tries
@@ -30,6 +34,7 @@ CONNECT_SECONDS: Final = 5  # to PostgreSQL
 SILENT_SECONDS: Final = 15  # without an acknowledgement a connection to PostgreSQL is given up
 SIGNAL_SECONDS: Final = 0.25  # between checks whether another process stored something (SQLite)
 SIGNAL_AWAY_SECONDS: Final = 1.0  # before another try to listen (PostgreSQL)
+ADDRESS_ANSWER_SECONDS: Final = 5.0  # doctor waits for who listens at an address
 SIGNAL_PROBE_SECONDS: Final = 2.0  # doctor waits for a notification of its own (PostgreSQL)
 NEWS_SECONDS: Final = 30.0  # a poll although no signal came
 CHANGE_POLL_SECONDS: Final = 5.0  # between reads of a change that a caller waits for, although no signal came
@@ -43,6 +48,11 @@ READY_INBOX_SECONDS: Final = 30.0
 READY_ANSWER_SECONDS: Final = 1.0
 READY_KEPT_SECONDS: Final = 1.0
 READY_FAILED_SECONDS: Final = 3.5
+
+# Metrics and traces.
+METRICS_SECONDS: Final = 2.0  # a scrape waits for the database; then what is read from it is absent
+METRICS_KEPT_SECONDS: Final = 5.0  # scrapes within this are of one read
+FLUSH_SECONDS: Final = 1.0  # a process that ends sends what it traced
 
 # Background tasks.
 REST_SECONDS: Final = 60.0  # a change is tried again so long after a step of it broke
@@ -63,11 +73,15 @@ UPTIME_FALL_SECONDS: Final = 120.0  # no copy of an uptime is older
 RETRY_AFTER_LONGEST_SECONDS: Final = 366 * DAY_SECONDS  # a wish to wait longer counts as this
 HOLD_OFF_LONGEST_SECONDS: Final = 3600.0  # writes are held back no longer; then one is sent to see
 HOLD_OFF_RELATED_SECONDS: Final = 60.0  # a 429 from elsewhere, so soon after a wish to wait, is about all writes
+OFFER_SECONDS: Final = DAY_SECONDS  # a route that the API did not offer is asked for again after this
 RETRY_AFTER_SAID_SECONDS: Final = 2 * DAY_SECONDS  # a longer one is not shown in seconds
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
 DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list describes in part; then as the list has them
 PROVIDER_DATE_SECONDS: Final = 60.0  # the date of something that was made may be so far from our clock
 PRICES_SECONDS: Final = 10.0  # to read the prices that a limit on money needs; what is not known then is refused
+REGION_NAMES_SECONDS: Final = 2.0  # to read the names of regions; ids stand alone then
+REGION_NAMES_KEPT_SECONDS: Final = 3600.0  # an older list of them is read again
+REGION_NAMES_PAUSE_SECONDS: Final = 300.0  # between a failed read of them and the next
 SHARED_SECONDS: Final = 1.0  # an answer to people may be so much older than the question
 
 # Stopping.
@@ -78,7 +92,7 @@ ANSWER_SECONDS: Final = CUT_SECONDS - 1.0  # what has words of its own is answer
 LAST_LOOK_SECONDS: Final = 1.0  # at a change that a call waits for
 FIRST_LINE_SECONDS: Final = 2.0  # until a host has spoken to a process that cannot serve, and has the error
 ENDED_SECONDS: Final = 20.0  # calls in hand of a client that closed its end of standard streams: a pipe of one call
-DRAIN_SECONDS: Final = 10.0  # deliveries from Slack in hand
+DRAIN_SECONDS: Final = 9.0  # deliveries from Slack in hand
 FINISH_SECONDS: Final = 3.0  # messages to Slack in hand
 
 # The HTTP doors.
@@ -93,6 +107,8 @@ PROGRESS_SECONDS: Final = 5.0  # between two words of progress
 WITHDRAWAL_SECONDS: Final = 3.0  # to give a hold back when the asker has gone
 QUESTION_SECONDS: Final = 3600.0  # a pushed question may stay open
 QUESTION_STATE_SECONDS: Final = 86400.0  # what a question carries is accepted back
+SOCKET_WRITE_SECONDS: Final = 30.0  # a client of the Unix socket that reads nothing for so long is disconnected
+SOCKET_PAUSE_SECONDS: Final = 0.2  # before connections are taken again when there was no descriptor for one
 SESSION_SECONDS: Final = 1800.0  # without a request a session over HTTP ends
 STREAM_SECONDS: Final = 3600.0  # a stream ends, so that the next begins with a token that still holds
 TOKENS_SECONDS: Final = 1.0  # between two reads of the tokens file
@@ -102,10 +118,18 @@ KEYS_AGAIN_SECONDS: Final = 10.0  # the least time between two readings, whateve
 KEYS_TIMEOUT_SECONDS: Final = 5.0
 LEEWAY_SECONDS: Final = 30.0  # an issuer's clock may be apart from ours
 
+# A terminal.
+REDRAW_SECONDS: Final = 1.0  # between two drawings of what a terminal waits for
+LONGEST_WAIT_DAYS: Final = 7  # how long a command at the terminal may wait for people
+COMPLETION_SECONDS: Final = 2.0  # to read the servers for a shell's completion; then those of the last list
+COMPLETION_KEPT_SECONDS: Final = 60.0  # a list that was read for it serves again
+
 # Slack.
 SIGNED_SECONDS: Final = 300  # Slack: refuse what was signed longer ago
 MEANT_SECONDS: Final = 300.0  # what someone did is carried out within this, or not at all
+HINT_SECONDS: Final = 60.0  # between two hints to a person whose messages are no commands
 CLOCK_SECONDS: Final = 60.0  # doctor warns of a clock that is further from Slack's
+APPROVER_NAMES_SECONDS: Final = 600.0  # names of approvers on cards, where nothing is decided by them
 MEMBERS_SECONDS: Final = 30.0  # who is in a group or channel, where nothing is decided by it
 INSTALL_SECONDS: Final = 600  # between pressing "Add to Slack" and coming back
 SLACK_SECONDS: Final = 10  # for an answer of Slack's API
@@ -113,9 +137,12 @@ LINE_OPEN_SECONDS: Final = 15.0  # to open the Socket Mode line
 LINE_PING_SECONDS: Final = 10.0
 LINE_CLOSED_SECONDS: Final = 60.0  # so long it may be closed before the process is not ready
 LINE_OBSERVE_SECONDS: Final = 5.0
+LINE_LEAVE_SECONDS: Final = 5.0  # to close it at the end
 TOKEN_CHECK_SECONDS: Final = 30.0
 TOKEN_REFUSED_SECONDS: Final = 10.0  # between checks of a token that is refused
-LINE_AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+LINE_AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0, 20.0)  # before each attempt; up to a quarter is added
+LINE_STEADY_SECONDS: Final = 60.0  # a line that was open so long is replaced at once, and its pauses begin again
+LINE_WITHHELD_SECONDS: Final = 60.0  # the longest Retry-After that an attempt waits for
 ACCOUNT_SECONDS: Final = 10.0  # a process waits for the bot's answer to which account some names belong
 ACCOUNT_KEPT_SECONDS: Final = 30.0  # an answer serves again
 ACCOUNT_LOOK_SECONDS: Final = 1.0  # between two polls for questions
@@ -126,6 +153,7 @@ LEFT_BEHIND_SECONDS: Final = 20.0  # an older delivery was left by a process tha
 CLAIM_SECONDS: Final = 30.0  # messages are one process's for so long at a time
 RENEW_SECONDS: Final = 10.0  # a living process renews its claim on messages in hand so often
 LEFT_SECONDS: Final = 60.0  # messages that this process cannot read are left to others for so long
+FIRST_CONTACT_SECONDS: Final = 3600.0  # the first bot posts the cards of open changes that are no older
 IDLE_SECONDS: Final = 5.0  # a poll for messages although no signal came
 MESSAGE_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 TOGETHER_SECONDS: Final = 0.05  # a change takes its steps within milliseconds: one card shows all of them
@@ -146,6 +174,15 @@ RETENTION_SECONDS: Final = 3600.0  # between two rounds of tidying up
 ANCHOR_LOOK_SECONDS: Final = 60.0  # between checks whether a target needs it
 ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook
 ANCHOR_RETRY_SECONDS: Final = 600.0  # one that failed, or was left by a dead process, is tried again so late
+
+# Shipping the trail.
+SHIP_SECONDS: Final = 5.0  # to connect to a receiver of syslog, and to send it a batch
+SHIP_CLOSE_SECONDS: Final = 3.0  # for a syslog receiver to read to the end
+SHIP_PAUSE_SECONDS: Final = 1.0  # after a failure; doubled each time
+SHIP_LONGEST_PAUSE_SECONDS: Final = 60.0
+SHIP_LOOK_SECONDS: Final = 5.0  # a poll for records although no signal came
+SHIP_LATE_SECONDS: Final = 3600.0  # doctor warns where a destination lacks a record for so long
+SHIP_ATTEMPTS: Final = 5  # of a command that ships once
 
 
 class Pace(StrEnum):

@@ -17,6 +17,16 @@ def terminal_user() -> str:
     return f"{LOCAL}{_local_user()}"
 
 
+def known_human(settings: Settings) -> str:
+    """Return the human of a terminal as `human_of` does, or "" where the machine knows no name for its user."""
+    if settings.actor:
+        return settings.actor
+    try:
+        return f"{LOCAL}{getpass.getuser()}"
+    except (KeyError, OSError, ImportError):
+        return ""
+
+
 def _local_user() -> str:
     try:
         return getpass.getuser()

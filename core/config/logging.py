@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 
-from vpsops.core.common.redaction import redact
+from vpsops.core.common.redaction import Redactor, redact
 from vpsops.core.common.text import is_hidden
 from vpsops.core.config.settings import Settings
 
@@ -22,10 +22,13 @@ TRACES = frozenset({"exception", "stack"})
 Event = MutableMapping[str, Any]
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send all logging to stderr in the format and from the level that the settings say."""
+def configure_logging(settings: Settings, redactor: Redactor | None = None) -> None:
+    """Send all logging to stderr in the format and from the level that the settings say.
+
+    What a redactor hides stays out of it too. It may be called again: loggers are not kept.
+    """
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    hide = _Hide(secrets_of(settings))
+    hide = _Hide((*secrets_of(settings), *(redactor.secrets if redactor else ())))
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -46,11 +49,12 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.getLogger("stamina").setLevel(max(level, logging.ERROR))  # the error after the last attempt says it all
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a logger that is kept would keep the level of before a reload
     )
 
 

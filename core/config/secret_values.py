@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.config_file import ConfigFile
 
 SECRETS = frozenset(
     {
@@ -18,6 +19,8 @@ SECRETS = frozenset(
         "VPSOPS_DATABASE_LISTEN_URL",  # likewise
         "VPSOPS_AUDIT_ANCHOR_WEBHOOK",  # likewise
         "VPSOPS_AUDIT_ANCHOR_SECRET",
+        "VPSOPS_AUDIT_SHIP_URL",  # likewise
+        "VPSOPS_AUDIT_SHIP_SECRET",
     }
 )
 MAX_SECRET_BYTES = 65_536
@@ -44,3 +47,27 @@ def _secret_file(name: str, path: str) -> str:
     if not secret:
         raise ConfigurationError(f"{name}_FILE: {path} is empty.", hint=f"Put {name} into it.")
     return secret
+
+
+def secret_files_in(file: ConfigFile, section: str) -> dict[str, str]:
+    """Return the `NAME_FILE` settings of a file; a path that is not absolute begins in the file's folder.
+
+    Raises `ConfigurationError` where a name has no path, or its secret stands beside it.
+    """
+    table = file.data.get(section, {})
+    paths: dict[str, str] = {}
+    for name in sorted(SECRETS):
+        key = f"{name}_FILE"
+        if not isinstance(table, dict) or key not in table:
+            continue
+        if not isinstance(table[key], str) or not table[key]:
+            raise file.error(file.line(section, key), f"{key} takes the path of a file.", "Write it in quotes.")
+        if name in table:
+            raise file.error(file.line(section, key), f"{name} and {key} are both set.", "Set one of them.")
+        paths[key] = str(Path(file.path).parent / Path(table[key]).expanduser())
+    return paths
+
+
+def is_secret_set(file_name: str, env: Mapping[str, str]) -> bool:
+    """Return whether the environment has a secret, or names a file for it: then the configuration's is not read."""
+    return bool(env.get(file_name) or env.get(file_name.removesuffix("_FILE")))

@@ -1,9 +1,8 @@
 """Settings: the environment over `vpsops.toml`; every secret may come from a file named by `NAME_FILE`."""
 
-import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,13 +17,18 @@ from pydantic import (
     model_validator,
 )
 
+from vpsops.core.common import timings
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.text import comma_separated
 from vpsops.core.config.config_file import ConfigFile, read_config
-from vpsops.core.config.secret_values import SECRETS, read_secret_files
+from vpsops.core.config.secret_values import SECRETS, is_secret_set, read_secret_files, secret_files_in
+from vpsops.core.config.setting_names import SECTION, refuse_unknown, settings_in
 from vpsops.core.identity.identifiers import normal_human
 
-SECTION = "settings"
 CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
+CHANNEL_ID = r"^([CG][A-Z0-9]{1,39})?$"
+NO_CHANNEL = "must be the id of a channel, which begins with C or G, and not its name"
+CHANNEL_HINT = "The id is at the end of the channel's details in Slack."
 LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?")  # for simulators
 
 
@@ -104,11 +108,12 @@ class Settings(BaseModel):
         ),
     ] = 6
     config: Annotated[Path | None, Field(alias="VPSOPS_CONFIG", description="path of vpsops.toml")] = None
-    channel: Annotated[str, Field(alias="VPSOPS_CHANNEL", description="channel id for notices")] = ""
+    channel: Annotated[str, Field(alias="VPSOPS_CHANNEL", pattern=CHANNEL_ID, description="channel for notices")] = ""
     approval_channel: Annotated[
         str,
         Field(
             alias="VPSOPS_APPROVAL_CHANNEL",
+            pattern=CHANNEL_ID,
             description="channel id for approval cards; its members may approve unless the policy says otherwise",
         ),
     ] = ""
@@ -116,10 +121,19 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_ESCALATION_CHANNEL",
+            pattern=CHANNEL_ID,
             description="channel id where an approval card is shown too when half of its time passed without a vote;"
             " being in it makes no one eligible",
         ),
     ] = ""
+    approval_mentions: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_APPROVAL_MENTIONS",
+            pattern="^(on|off)$",
+            description="off: approval cards, reminders and escalations mention no one",
+        ),
+    ] = "on"
     accept_approvers: Annotated[
         str,
         Field(
@@ -133,9 +147,12 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_ACTOR",
-            description="the person of a stdio MCP server's session: a Slack user id as slack:U…, or an e-mail address",
+            description="the person of a terminal and of a stdio MCP server's session: a Slack user id as slack:U…, or"
+            " an e-mail address",
         ),
     ] = ""
+    socket: Annotated[str, Field(alias="VPSOPS_SOCKET", description="a service's socket, or off: docs/service.md")] = ""
+    socket_user: Annotated[str, Field(alias="VPSOPS_SOCKET_USER", description="the user that service runs as")] = ""
     mcp_front: Annotated[
         str, Field(alias="VPSOPS_MCP_FRONT", pattern="^(on|off)$", description="off: no early answers of `vpsops mcp`")
     ] = "on"
@@ -202,6 +219,10 @@ class Settings(BaseModel):
             description="the claim that names the human behind a token by Slack user id, if the issuer has one",
         ),
     ] = ""
+    owner_label: Annotated[
+        str,
+        Field(alias="VPSOPS_OWNER_LABEL", description="the key of the label that names a server's owner"),
+    ] = "owner"
     state_key: Annotated[
         SecretStr | None,
         Field(
@@ -215,7 +236,7 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_AUDIT_ANCHOR_CHANNEL",
-            pattern=r"^([CG][A-Z0-9]{1,39})?$",
+            pattern=CHANNEL_ID,
             description="channel id where the head of the audit trail is posted once a day",
         ),
     ] = ""
@@ -240,6 +261,26 @@ class Settings(BaseModel):
             description="secret; signs what is posted to that address (X-Vpsops-Signature)",
         ),
     ] = None
+    ship_url: Annotated[
+        SecretStr | None, Field(alias="VPSOPS_AUDIT_SHIP_URL", description="secret; where `vpsops audit ship` sends it")
+    ] = None
+    ship_secret: Annotated[
+        SecretStr | None, Field(alias="VPSOPS_AUDIT_SHIP_SECRET", description="secret; signs what is sent to https://")
+    ] = None
+    keep_given_up_days: Annotated[
+        int, Field(alias="VPSOPS_KEEP_GIVEN_UP_DAYS", ge=7, le=90, description="days that refused messages are kept")
+    ] = timings.DEAD_DAYS
+    keep_cards_days: Annotated[
+        int, Field(alias="VPSOPS_KEEP_CARDS_DAYS", ge=90, le=3650, description="days that posted cards are remembered")
+    ] = timings.COPIES_DAYS
+    metrics: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_METRICS",
+            description="HOST:PORT at which a process that serves answers /metrics, for other machines too; without"
+            " it they are beside the health, and there for this machine alone unless --health has a port",
+        ),
+    ] = ""
     log_level: Annotated[
         str,
         Field(
@@ -254,6 +295,7 @@ class Settings(BaseModel):
     ] = "console"
 
     _config_file: ConfigFile | None = PrivateAttr(None)
+    _environ: Mapping[str, str] | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
@@ -267,7 +309,7 @@ class Settings(BaseModel):
             raise ValueError("VPSOPS_SLACK_URL must begin with https://")
         return self
 
-    @field_validator("log_level", "log_format", "mcp_front", "mcp_audit", mode="before")
+    @field_validator("log_level", "log_format", "mcp_front", "mcp_audit", "approval_mentions", mode="before")
     @classmethod
     def _in_any_case(cls, word: Any) -> Any:
         return word.strip().lower() if isinstance(word, str) else word
@@ -277,9 +319,17 @@ class Settings(BaseModel):
     def _check_actor(cls, actor: str) -> str:
         return normal_human(actor) if actor.strip() else ""
 
-    def keep(self, file: ConfigFile) -> None:
-        """Keep the file that these settings were read from, so that rules and limits are of the same content."""
-        self._config_file = file
+    def keep(self, file: ConfigFile, environ: Mapping[str, str] | None = None) -> None:
+        """Keep what these settings were read from, so that rules and limits are of the same content."""
+        self._config_file, self._environ = file, environ or self._environ
+
+    def read_again(self) -> "Settings":
+        """Read the same sources as they are now; of settings that were not read, the configured file alone."""
+        if self._environ is not None:
+            return load_settings(self._environ)
+        settings = self.model_copy()
+        settings.keep(read_config(str(self.config or "")))
+        return settings
 
     @property
     def config_file(self) -> ConfigFile:
@@ -291,12 +341,12 @@ class Settings(BaseModel):
     @property
     def slack_configured(self) -> bool:
         """Return whether this set-up has a Slack workspace for approvals."""
-        return self.slack_bot_token is not None or bool(self.approval_channel or self.slack_client_id)
+        return self.slack_bot_token is not None or bool(self.approval_channel or self.channel or self.slack_client_id)
 
     @property
     def accepted_approvers(self) -> frozenset[str]:
         """What may decide although others can let themselves in."""
-        return frozenset(item.strip() for item in self.accept_approvers.split(",") if item.strip())
+        return frozenset(comma_separated(self.accept_approvers))
 
     @property
     def database(self) -> str:
@@ -322,47 +372,27 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = dict(os.environ if environ is None else environ)
     known = {str(field.alias) for field in Settings.model_fields.values()}
-    _refuse_unknown(env, known)
+    refuse_unknown(env, known)
     path = env.get("VPSOPS_CONFIG", "")
     file = read_config(str(Path(path)) if path else "")
-    values = _from_file(file, known - {"VPSOPS_CONFIG"})
+    values = settings_in(file, known - {"VPSOPS_CONFIG"})
     written = set(values)
+    named = secret_files_in(file, SECTION)
+    values |= read_secret_files({name: path for name, path in named.items() if not is_secret_set(name, env)})
     configured = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
     configured = {name: value for name, value in configured.items() if value} | read_secret_files(env)
     try:
         settings = Settings.model_validate(values | configured)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        choice = CHOICE.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
+        pattern = str(first.get("ctx", {}).get("pattern", ""))
+        choice = CHOICE.fullmatch(pattern)
         message = f"must be {choice[1].replace('|', ' or ')}" if choice else first["msg"].removeprefix("Value error, ")
+        message, hint = (NO_CHANNEL, f" {CHANNEL_HINT}") if pattern == CHANNEL_ID else (message, "")
         name = str(first["loc"][0]) if first["loc"] else message.split()[0]
         text = f"{name}: {message}" if first["loc"] else message
         if name in written - set(configured):
-            raise file.error(file.line(SECTION, name), f"{text}.", "Correct it there.") from None
-        raise ConfigurationError(f"{text}.", hint="Correct it in the environment.") from None
-    settings.keep(file)
+            raise file.error(file.line(SECTION, name), f"{text}.", f"Correct it there.{hint}") from None
+        raise ConfigurationError(f"{text}.", hint=f"Correct it in the environment.{hint}") from None
+    settings.keep(file, env)
     return settings
-
-
-def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
-    allowed = known | {f"{name}_FILE" for name in SECRETS}
-    unknown = sorted(name for name in env if name.startswith("VPSOPS_") and name not in allowed)
-    if unknown:
-        names = sorted(name for name in allowed if name.startswith("VPSOPS_"))
-        raise ConfigurationError(f"Unknown setting {', '.join(unknown[:5])}.", hint=_nearest(unknown[0], names))
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1, cutoff=0.8)  # all share VPSOPS_
-    return f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(names)}."
-
-
-def _from_file(file: ConfigFile, known: set[str]) -> dict[str, Any]:
-    table = file.data.get(SECTION, {})
-    if not isinstance(table, dict):
-        raise file.error(file.line(SECTION), "[settings] must be a table.")
-    unknown = sorted(set(table) - known)
-    if unknown:
-        hint = _nearest(unknown[0], sorted(known))
-        raise file.error(file.line(SECTION, unknown[0]), f"unknown setting {unknown[0]} in [settings].", hint)
-    return dict(table)

@@ -211,7 +211,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("ENDED_SECONDS",), ("PATIENCE_SECONDS",), "a client that has gone keeps no process for a whole wait"),
     Relation(("CUT_SECONDS",), ("GRACE_SECONDS",), "there is time to send the 503"),
     Relation(
-        ("GRACE_SECONDS", "DRAIN_SECONDS", "FINISH_SECONDS", "LEAVE_SECONDS"),
+        ("GRACE_SECONDS", "DRAIN_SECONDS", "FINISH_SECONDS", "LEAVE_SECONDS", "FLUSH_SECONDS"),
         ("STOP_SECONDS",),
         "a stop ends within the promised time",
     ),
@@ -253,6 +253,14 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("LEFT_SECONDS",), ("HORIZON_SECONDS",), "what was left is not taken for another boot's"),
     Relation(
         ("LINE_PING_SECONDS",), ("SIGNED_SECONDS",), "a dead line is noticed while what it lost is still delivered"
+    ),
+    Relation(
+        ("SHIP_SECONDS", "SHIP_SECONDS", "SHIP_CLOSE_SECONDS", "BUSY_SECONDS"),
+        ("STOP_SECONDS",),
+        "a batch in hand is sent and stored by then",
+    ),
+    Relation(
+        ("ANCHOR_POST_SECONDS", "BUSY_SECONDS"), ("STOP_SECONDS",), "a batch in hand is posted and stored by then"
     ),
     # What is kept.
     Relation(("timing.confirm_seconds",), ("timing.approve_seconds",), "others get no less time than the asker"),

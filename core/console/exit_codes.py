@@ -19,6 +19,11 @@ OTHER: Final = 1
 USAGE: Final = 2
 NOT_AUTHENTICATED: Final = 3
 UNREACHABLE: Final = 4
+HELD: Final = 5  # a change waits for people, or is not finished yet
+REFUSED: Final = 6  # by policy, a limit or a person; nothing was done
+FAILED: Final = 7  # the change failed
+UNCLEAR: Final = 8  # the change was sent, and a person has to check what became of it
+INTERRUPTED: Final = 130  # by Ctrl-C or SIGTERM; the change stays as it is
 LONGEST: Final = 1000
 
 
@@ -64,7 +69,8 @@ def complain(error: BaseException, report: Callable[[str], None] | None = None) 
     if known is None:
         logger.error("unexpected_error", error_id=reported.error_id, where=_where(leaves[0].__traceback__))
         logger.debug("unexpected_error_traceback", error_id=reported.error_id, exc_info=error)
-    words = f"{tidy(str(reported), limit=LONGEST)} [{reported.error_id}]"
+    text = f"{reported.message} {reported.hint_with('`vpsops {}`')}".strip()
+    words = f"{tidy(text, limit=LONGEST)}{f' [{reported.shown_id}]' if reported.shown_id else ''}"
     if report is not None:
         report(words)
     sys.stderr.write(f"vpsops: {words}\n")

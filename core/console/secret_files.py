@@ -10,7 +10,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from vpsops.core.common.clock import Clock
-from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.config.secret_values import SECRETS, secret_files_in
+from vpsops.core.config.setting_names import SECTION
 from vpsops.core.config.settings import Settings, state_directory
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
@@ -55,7 +56,8 @@ def look_at(files: Sequence[ProtectedFile], state: Path, reader: ProcessUser) ->
 
 def protected_files(settings: Settings, environ: Mapping[str, str]) -> list[ProtectedFile]:
     """Return the files that are configured."""
-    named = {name: environ.get(f"{name}_FILE", "") for name in sorted(SECRETS)}
+    written = secret_files_in(settings.config_file, SECTION)
+    named = {name: environ.get(f"{name}_FILE") or written.get(f"{name}_FILE", "") for name in sorted(SECRETS)}
     kept = [ProtectedFile(Path(path).expanduser(), f"{name}_FILE") for name, path in named.items() if path]
     if settings.http_tokens_file:
         kept.append(ProtectedFile(settings.http_tokens_file.expanduser(), "VPSOPS_HTTP_TOKENS_FILE"))
@@ -83,13 +85,13 @@ def file_findings(kept: ProtectedFile, status: os.stat_result, reader: ProcessUs
         return [
             fail(AREA, f"{kept.path} ({kept.what}) belongs to another user, who can change it", todo, exit_codes.USAGE)
         ]
-    if kept.secret and _opened_by_others(status, reader):
+    if kept.secret and _is_opened_by_others(status, reader):
         what = f"others on this machine can open {kept.path} ({kept.what})"
         return [fail(AREA, what, f"chmod go= {kept.path}", exit_codes.USAGE)]
     return _writers(status.st_mode, f"change {kept.path} ({kept.what})", f"chmod go-w {kept.path}")
 
 
-def _opened_by_others(status: os.stat_result, reader: ProcessUser) -> bool:
+def _is_opened_by_others(status: os.stat_result, reader: ProcessUser) -> bool:
     """Return whether anyone but its owner and root can open a file.
 
     A service may read a file of root's by its group: it cannot change it, and the group is the service's own.

@@ -10,7 +10,7 @@ import anyio
 
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.common.redaction import redact
-from vpsops.core.common.text import one_line
+from vpsops.core.common.text import one_line, whole_number
 from vpsops.core.config.logging import configure_logging, secrets_of
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.storage import Database, open_database
@@ -40,7 +40,7 @@ def cell(value: object, limit: int = 60) -> str:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as lines with aligned columns; the last one is not padded."""
-    widths = [max(len(item) for item in column) for column in zip(*rows, strict=True)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return [
         "  ".join(text.ljust(width) for text, width in zip(row, [*widths[:-1], 0], strict=True)).rstrip()
         for row in rows
@@ -49,9 +49,10 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def number(text: str, least: int = 0, most: int = 10**18) -> int:
     """Read a whole number within bounds, for argparse."""
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
+    value = whole_number(text, least, most)
+    if value is None:
         raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
-    return int(text)
+    return value
 
 
 def run_read(work: Callable[[Database], Awaitable[int]]) -> int:

@@ -232,6 +232,20 @@ def accept(connection: Connection, clock: Clock, by: Mapping[str, Json]) -> int:
     return len(waiting)
 
 
+def note_restore(connection: Connection, clock: Clock, what: str, changes: Sequence[str]) -> str:
+    """Record that a person put a backup in place, which no process need find out by itself; return the finding's id.
+
+    What was known of the database server is forgotten: the next process that opens the database stores it again.
+    """
+    _, findings = _lock(connection)
+    now, seq = clock.now().timestamp(), chain.head(connection)[0]
+    finding = RollbackFinding(
+        f"f_{secrets.token_hex(8)}", what, now, "vpsops restore", seq, tuple(changes), accepted=True
+    )
+    _write(connection, {}, (*findings, finding), now)
+    return finding.id
+
+
 def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -> list[str]:
     """Make every approved change one for a person, also those that this version cannot read."""
     check_step(State.APPROVED, State.NEEDS_PERSON)

@@ -118,7 +118,7 @@ class HeadFile:
 
     def _replace(self, entries: Mapping[str, _HeadEntry]) -> None:
         """Write the newest entries to a temporary file, and rename it into place."""
-        newest = sorted(entries.items(), key=lambda item: item[1].at)[-MOST_DATABASES:]
+        newest = sorted(entries.items(), key=lambda entry: entry[1].at)[-MOST_DATABASES:]
         text = json.dumps({name: asdict(entry) for name, entry in newest}, indent=1)
         number, beside = tempfile.mkstemp(dir=self.path.parent, prefix=f".{NAME}-")
         try:

@@ -10,9 +10,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.core.app import head_file_of, postgres_options_of
-from vpsops.core.audit.chain import GENESIS, ChainVerifier
+from vpsops.core.app import postgres_options_of
+from vpsops.core.app.services import head_file_of
+from vpsops.core.audit.chain import ChainVerifier
 from vpsops.core.audit.reader import pages
+from vpsops.core.audit.records import GENESIS
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.authorization.hold_offs import HoldOff, all_in_force
 from vpsops.core.changes import repository
@@ -22,15 +24,19 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 from vpsops.core.continuity.anchors import anchor_targets_from, last_days
 from vpsops.core.continuity.continuity_monitor import TODO, ContinuityMonitor
+from vpsops.core.diagnostics.offers import check_offers
+from vpsops.core.diagnostics.shipment import check_shipment
+from vpsops.core.diagnostics.size import check_size
 from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
 from vpsops.core.execution.claims import AFTER_HOLD, runnable
 from vpsops.core.execution.deferral import clock_time
 from vpsops.core.messaging.outbox import QUIET
 from vpsops.core.policy_register.diagnostics import check_active_policy
+from vpsops.core.sqlite.location import NotReadyError, file_system_of
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.capability import Need, capabilities
-from vpsops.core.storage.engines import LISTEN_URL, NotReadyError, file_system_of
 from vpsops.core.storage.leases import DEAD_SECONDS, alive, observe
+from vpsops.core.storage.pools import LISTEN_URL
 from vpsops.core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from vpsops.core.workspaces.loader import load_workspaces
 
@@ -191,7 +197,7 @@ async def check_claims(database: Database, _: Settings) -> Sequence[DoctorFindin
         return [
             f"{ident} ({need.operation}, format {need.format})"
             for ident, need in needs
-            if not any(item.covers(need) for item in known)
+            if not any(capability.covers(need) for capability in known)
         ]
 
     left = await database.read(work)
@@ -328,6 +334,7 @@ def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool
 
 CHECKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFinding]]], ...]] = (
     check_database,
+    check_size,
     check_wakes,
     check_processes,
     check_active_policy,
@@ -337,7 +344,9 @@ CHECKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFind
     check_claims,
     check_queues,
     check_hold_offs,
+    check_offers,
     check_messages,
     check_trail,
     check_anchors,
+    check_shipment,
 )

@@ -16,6 +16,7 @@ from vpsops.core.monitoring.thresholds import figure
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import ProviderList, Server, Usage
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 
 AREA: Final = "provider"
 ONCE: Final = TransportSettings(attempts=1, attempt_seconds=10.0, total_seconds=15.0)
@@ -28,12 +29,20 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFin
     credentials = credentials_of(settings)
     if credentials is None:
         raise NotAuthenticatedError("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
-    async with Wayscloud(credentials, base_url=settings.api_url, clock=clock, settings=ONCE) as api:
+    async with Wayscloud(ProviderConnection(credentials, base_url=settings.api_url, clock=clock, settings=ONCE)) as api:
         servers = await api.list_servers()
         answers = f"{settings.api_url} answers, the key is accepted, {len(servers)} servers"
         findings = [ok(AREA, answers)] if servers.complete else [_partial(settings, servers)]
         sample = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
+        findings += _both_keys(settings)
         return [*findings, *(await _sample(api, sample) if sample else []), *await _prices(api)]
+
+
+def _both_keys(settings: Settings) -> list[DoctorFinding]:
+    if settings.api_key is None or settings.token is None:
+        return []
+    what = "WAYSCLOUD_API_KEY and WAYSCLOUD_TOKEN are both set: the first is sent, and the second is not"
+    return [warn(AREA, what, "Keep one of them")]
 
 
 def _partial(settings: Settings, servers: ProviderList[Server]) -> DoctorFinding:
@@ -48,7 +57,7 @@ async def _sample(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
         full = await api.get_server(listed.id)
     except WayscloudError as error:
         return [warn(AREA, f"{listed.hostname} is listed and cannot be read: {error.message}", error.hint)]
-    findings = [item for item in (_fewer_fields(listed, full), _no_power(full)) if item is not None]
+    findings = [finding for finding in (_fewer_fields(listed, full), _no_power(full)) if finding is not None]
     if not (full.ready or full.power_unknown):
         return findings
     try:

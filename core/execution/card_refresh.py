@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy.engine import Connection
+
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.messaging.outbox import Outbox, PostedMessage, topic_of
-from vpsops.core.storage.database import Connection, Database
+from vpsops.core.messaging.outbox import Outbox, topic_of
+from vpsops.core.messaging.posted_messages import PostedMessage
+from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import acquire_lease
 
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN)

@@ -3,6 +3,7 @@
 Started lazily by the first change: until then it loads nothing and sends no heartbeat; reads never start it.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -16,77 +17,105 @@ from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
-from vpsops.core.common.supervision import Supervisor, error_id_of
+from vpsops.core.common.supervision import HEARTBEAT, POLLER, RECONCILER, Supervisor, error_id_of
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.anchors import AnchorPublisher
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.poller import ChangePoller, watch_quietly
 from vpsops.core.execution.reconciler import Reconciler
-from vpsops.core.execution.retention import Retention
+from vpsops.core.execution.retention import DEFAULT_DAYS, Retention, RetentionDays
 from vpsops.core.execution.runner import Runner
 from vpsops.core.monitoring.server_feed import ServerFeed
+from vpsops.core.offers.memory import OfferMemory
+from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
+from vpsops.core.telemetry.telemetry import NO_TELEMETRY, Telemetry
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import WORK, ProviderConnection
 
 logger = structlog.get_logger(__name__)
-HEARTBEAT: Final = "heartbeat"
-RECONCILER: Final = "reconciler"
 RETENTION: Final = "retention"
 ANCHORS: Final = "anchors"
-POLLER: Final = "poller"
 
 
-class Engine:
-    """Runs changes; started on the first change, or at once by a process that serves others.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineParts:
+    """What an engine runs on, opened by the composition root.
 
     With `always` the provider is polled even while nothing is being changed: a channel subscribes to its events.
     """
 
-    def __init__(  # noqa: PLR0913 - a composition: each part is made elsewhere and handed in
-        self,
-        database: Database,
-        api: Wayscloud,
-        clock: Clock,
-        process: Process,
-        timing: Timing,
-        recheck: Recheck,
-        group: TaskGroup,
-        *,
-        always: bool = False,
-        supervisor: Supervisor | None = None,
-        continuity: ContinuityMonitor | None = None,
-        anchors: AnchorPublisher | None = None,
-    ) -> None:
-        self.supervisor = supervisor or Supervisor(clock)
-        self.continuity = continuity or ContinuityMonitor(database, clock, process.id)
-        self._anchors = anchors
-        self._group = group
-        self._process = process
+    database: Database
+    connection: ProviderConnection
+    clock: Clock
+    process: Process
+    timing: Timing
+    policy: PolicyInForce
+    group: TaskGroup
+    supervisor: Supervisor
+    continuity: ContinuityMonitor
+    offers: OfferMemory
+    anchors: AnchorPublisher | None = None
+    always: bool = False
+    telemetry: Telemetry = NO_TELEMETRY
+    retention: RetentionDays = DEFAULT_DAYS
+
+
+class Engine:
+    """Runs changes; started on the first change, or at once by a process that serves others."""
+
+    def __init__(self, parts: EngineParts) -> None:
+        self.supervisor = parts.supervisor
+        self.continuity = parts.continuity
+        self._anchors = parts.anchors
+        self._group = parts.group
+        self._process = parts.process
         self._started = anyio.Lock()
         self._running = False
         self._runs: set[str] = set()
         self._claims: dict[str, ClaimedChange] = {}  # of changes that are about to run
         self._watching = False
-        work = api.for_work()
-        self._retention = Retention(database, clock)
-        self.fleet = ServerFeed(work, clock, timing, group, self.supervisor)
-        self._watcher = ChangePoller(
-            database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
-        )
-        self._runner = Runner(database, work, clock, process, timing, recheck, self.poll_soon, self.continuity)
+        self._retention = Retention(parts.database, parts.clock, parts.retention)
+        work = Wayscloud(parts.connection, WORK)
+        self.fleet = ServerFeed(work, parts.clock, parts.timing, parts.group, parts.supervisor)
+        database, clock, process, timing = parts.database, parts.clock, parts.process, parts.timing
+        self._watcher = self._poller_of(parts, work)
+        self._runner = self._runner_of(parts, work)
         self._reconciler = Reconciler(
-            database,
-            clock,
-            process,
-            timing,
-            self.run,
-            lambda: frozenset(self._runs),
-            self.watch,
-            always,
-            self.continuity,
+            database, clock, process, timing, self.run, self._running_ids, self.watch, parts.always, self.continuity
         )
+
+    def _poller_of(self, parts: EngineParts, work: Wayscloud) -> ChangePoller:
+        return ChangePoller(
+            parts.database,
+            work,
+            parts.clock,
+            parts.process,
+            parts.timing,
+            self.fleet,
+            parts.always,
+            self.supervisor.recorder(POLLER),
+            parts.telemetry.tracer,
+        )
+
+    def _runner_of(self, parts: EngineParts, work: Wayscloud) -> Runner:
+        return Runner(
+            parts.database,
+            work,
+            parts.clock,
+            parts.process,
+            parts.timing,
+            Recheck(parts.policy, parts.timing),
+            self.poll_soon,
+            self.continuity,
+            parts.offers,
+            parts.telemetry.tracer,
+        )
+
+    def _running_ids(self) -> frozenset[str]:
+        return frozenset(self._runs)
 
     @property
     def running(self) -> bool:
@@ -115,7 +144,7 @@ class Engine:
         """Claim a change in the transaction that lets it run, if it does; return it in its new state."""
         if change.state is not State.APPROVED or change.operation not in own_capability().operations:
             return change
-        claim = self._runner.claim_in(connection, change)
+        claim = self._runner.claims.claim_in(connection, change)
         self._claims[change.id] = claim
         return claim.change
 
@@ -144,7 +173,7 @@ class Engine:
 
     async def _note_break(self, change_id: str, error_id: str) -> None:
         try:
-            await self._runner.note_break(change_id, error_id)
+            await self._runner.claims.note_break(change_id, error_id)
         except StorageError as error:  # the reconciler sees the change again
             logger.error("storage_failed", change=change_id, error=error.message, error_id=error.error_id)
 

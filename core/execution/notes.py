@@ -1,11 +1,15 @@
 """Notes that a run leaves on its change for people: why it ended, and what was sent."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from vpsops.core.changes.model import Change, Refusal
+from vpsops.core.changes.model import REMEDY, Change, Refusal
 from vpsops.core.changes.preview import Preview
+from vpsops.core.common.errors import InvalidInputError, PreconditionError
+from vpsops.core.common.json_types import Json
 
+NO_RESULT: Final[Mapping[str, Json]] = {}
 NOTHING_SENT: Final = "Nothing was sent"
 BROKEN: Final = (
     ": vpsops failed to run it {count} times because of an internal error. "
@@ -33,6 +37,11 @@ def not_sent(change: Change, rest: str) -> str:
         return f"{NOTHING_SENT}{rest}"
     refusal = change.refusal or Refusal("The provider refused it.", again=False)
     return f"{refusal.message} Checks found no trace of it. It was not sent again{rest}"
+
+
+def remedy_result(error: InvalidInputError) -> Mapping[str, Json]:
+    """Return what the result of a change keeps of an unmet precondition: the operation that would meet it."""
+    return {REMEDY: error.remedy.stored} if isinstance(error, PreconditionError) else NO_RESULT
 
 
 def before(sending: Change) -> Change:

@@ -26,12 +26,14 @@ from vpsops.core.execution.claims import is_outranked, runnable
 from vpsops.core.execution.reconciler import WATCHED, WATCHER
 from vpsops.core.execution.settlement import Settlement
 from vpsops.core.messaging.subscriptions import Subscription, all_subscriptions
+from vpsops.core.monitoring.change_telemetry import traceparent_of
 from vpsops.core.monitoring.monitor import FleetMonitor
 from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.outcomes.outcome import FleetSnapshot, age
 from vpsops.core.storage import leases
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
+from vpsops.core.telemetry.tracer import NEW_TRACE, NO_TRACER, Tracer
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -77,6 +79,7 @@ class ChangePoller:
     fleet: ServerFeed | None = None  # its followers get each poll's servers
     always: bool = False  # a channel that the settings name is subscribed to everything
     record_round: RoundRecorder = no_record  # called after each poll, before the pause
+    tracer: Tracer = NO_TRACER
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _away: set[str] = field(default_factory=set)
     _moved: set[str] = field(default_factory=set)
@@ -130,9 +133,11 @@ class ChangePoller:
         self._newest = max((sent(change) for change in due.changes), default=0.0)
         now = self.clock.monotonic()
         self._since = {change.id: self._since.get(change.id, now) for change in due.changes}
-        snapshot = await self._poll()
+        with self.tracer.span("poll", parent=NEW_TRACE, links=[traceparent_of(change) for change in due.changes]):
+            snapshot = await self._poll()
+            if snapshot is not None:
+                await self._settlement.settle(due.changes, snapshot, group)
         if snapshot is not None:
-            await self._settlement.settle(due.changes, snapshot, group)
             self._away, self._moved = away(due.changes, snapshot), moved(due.changes, snapshot)
             await self._monitor.observe(snapshot, keep=due.standing)
             if not self._measuring:

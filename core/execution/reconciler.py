@@ -124,7 +124,7 @@ class Reconciler:
             to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
             orphaned=self._oldest(connection, (CHANGES.c.state == State.SENDING.value) & masterless),
             newest=self._newest(connection),
-            standing=self._standing(connection, others),
+            standing=self._is_standing(connection, others),
             view=view,
         )
 
@@ -159,7 +159,7 @@ class Reconciler:
 
         return await self.database.transact(work, wake=False)
 
-    def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
+    def _is_standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
         is_needed = self.always or needs_polling(connection, self.clock.now())
         return is_needed and leases.lease_holder(connection, WATCHER) not in others
 

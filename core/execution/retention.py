@@ -25,16 +25,27 @@ COPIES_DAYS: Final = timings.COPIES_DAYS
 EVERY_SECONDS: Final = timings.RETENTION_SECONDS
 
 
-def forget(connection: Connection, now: float) -> int:
+@dataclass(frozen=True, slots=True)
+class RetentionDays:
+    """How long is kept what an operator may decide about."""
+
+    dead: int = DEAD_DAYS
+    copies: int = COPIES_DAYS
+
+
+DEFAULT_DAYS: Final = RetentionDays()
+
+
+def forget(connection: Connection, now: float, days: RetentionDays = DEFAULT_DAYS) -> int:
     """Delete old rows, in the caller's transaction, and return how many; `now` in seconds since 1970."""
     old = (
         sa.delete(INBOX).where(INBOX.c.done_at < now - INBOX_DAYS * DAY),
         sa.delete(OUTBOX).where(OUTBOX.c.state == "waiting", OUTBOX.c.created_at < now - WAITING_DAYS * DAY),
-        sa.delete(OUTBOX).where(OUTBOX.c.state == "dead", OUTBOX.c.created_at < now - DEAD_DAYS * DAY),
-        sa.delete(COPIES).where(COPIES.c.at < now - COPIES_DAYS * DAY),
+        sa.delete(OUTBOX).where(OUTBOX.c.state == "dead", OUTBOX.c.created_at < now - days.dead * DAY),
+        sa.delete(COPIES).where(COPIES.c.at < now - days.copies * DAY),
         sa.delete(ACCOUNTS).where(ACCOUNTS.c.asked_at < now - INBOX_DAYS * DAY),
     )
-    return sum(connection.execute(item).rowcount for item in old) + forget_ended(connection, now)
+    return sum(connection.execute(statement).rowcount for statement in old) + forget_ended(connection, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +54,12 @@ class Retention:
 
     database: Database
     clock: Clock
+    days: RetentionDays = DEFAULT_DAYS
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Delete now and every hour, until cancelled; an unavailable database is left for the next time."""
         while True:
-            work = partial(forget, now=self.clock.now().timestamp())
+            work = partial(forget, now=self.clock.now().timestamp(), days=self.days)
             try:
                 count = await self.database.transact(work, durable=False, wake=False)
             except StorageError as error:

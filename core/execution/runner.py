@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
@@ -45,22 +44,33 @@ from vpsops.core.common.errors import (
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
-from vpsops.core.execution import write_rate_limit
-from vpsops.core.execution.claims import own_capability
-from vpsops.core.execution.deferral import LapsedError, check_lapse, defer, doubt
-from vpsops.core.execution.notes import BROKEN, DOUBTED, NOTHING_SENT, UNAUTHORIZED, before, difference, not_sent
+from vpsops.core.execution.claims import WriteClaims
+from vpsops.core.execution.deferral import LapsedError, defer, doubt
+from vpsops.core.execution.notes import (
+    DOUBTED,
+    NO_RESULT,
+    NOTHING_SENT,
+    UNAUTHORIZED,
+    before,
+    difference,
+    not_sent,
+    remedy_result,
+)
 from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook, pause_after
 from vpsops.core.limits.account import read_account
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging import outbox
+from vpsops.core.monitoring.change_telemetry import traceparent_of
+from vpsops.core.offers.memory import OfferMemory
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.traits import shows_by_uptime
 from vpsops.core.outcomes.removals import GONE_ALREADY, is_gone
 from vpsops.core.outcomes.strangers import kept_while_sent
 from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.leases import Process, alive
+from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES
+from vpsops.core.telemetry.tracer import NO_TRACER, Tracer
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -79,17 +89,27 @@ class Runner:
     recheck: Recheck  # by the policy and limits in force
     sent: Callable[[], None]  # called when there is something to watch
     continuity: ContinuityMonitor | None = None
+    offers: OfferMemory | None = None
+    tracer: Tracer = NO_TRACER
+
+    @property
+    def claims(self) -> WriteClaims:
+        """The claims of this process."""
+        return WriteClaims(self.database, self.clock, self.process, self.timing, self.recheck)
 
     async def run(self, change_id: str, claim: ClaimedChange | None = None) -> None:
         """Take a change as far as the provider's answer; a change of another process is left alone.
 
-        `claim` is what `claim_in` returned in the transaction that let it run.
+        `claim` is what `claims.claim_in` returned in the transaction that let it run.
         """
         bound = logger.bind(change=change_id)
         try:
-            claim = claim or await self._claim(change_id)
+            claim = claim or await self.claims.claim(change_id)
             if claim is not None:
-                await self._run(claim)
+                with self.tracer.span(
+                    "change run", attributes={"vpsops.change.id": change_id}, parent=traceparent_of(claim.change)
+                ):
+                    await self._run(claim)
         except StaleChangeError:
             bound.info("change_already_moved")
         except StoreWentBackError:
@@ -109,73 +129,6 @@ class Runner:
         except StorageError as error:
             logger.error("storage_failed", error=error.message, error_id=error.error_id)
 
-    async def _claim(self, change_id: str) -> ClaimedChange | None:
-        def work(connection: Connection) -> ClaimedChange | None:
-            change = repository.load(connection, change_id, lock=True)
-            tick = self.database.tick(connection)
-            owner = connection.scalars(repository.column(CHANGES.c.owner, change_id)).one()
-            if change.state is not State.APPROVED or change.operation not in own_capability().operations:
-                return None
-            if owner in alive(connection, tick) - {self.process.id}:
-                return None
-            return self._claimed(connection, change) if self.recheck.policy.agrees(connection) else None
-
-        return await self.database.transact(work, wake=False)
-
-    def claim_in(self, connection: Connection, change: Change) -> ClaimedChange:
-        """Claim an approved change for this process, with its place among all writes, in the caller's transaction.
-
-        The caller has checked in it whether agents are paused.
-        """
-        claimed = repository.claim(connection, change, self.clock.now(), self.process.id)
-        return ClaimedChange(claimed, self._place(connection, change))
-
-    def _claimed(self, connection: Connection, change: Change) -> ClaimedChange:
-        turn = self._turn(connection, change)
-        return ClaimedChange(repository.claim(connection, change, self.clock.now(), self.process.id), turn)
-
-    def _turn(self, connection: Connection, change: Change) -> WriteTurn:
-        """Take a place among all writes, unless agents are paused."""
-        try:
-            agent_pause.check(connection, change.actor)
-            check_lapse(connection, change, self.clock.now(), self._policy_timing)
-        except (AgentsPausedError, LapsedError) as error:
-            return WriteTurn(barrier=error)
-        return self._place(connection, change)
-
-    def _place(self, connection: Connection, change: Change) -> WriteTurn:
-        try:
-            check_wishes(connection, change, self.clock.now())
-        except HeldOffError as error:
-            return WriteTurn(barrier=error)
-        delay = write_rate_limit.reserve(connection, self.database.tick(connection), self.timing)
-        return WriteTurn(self.clock.monotonic() + delay)
-
-    async def note_break(self, change_id: str, error_id: str) -> None:
-        """Count a run that failed before anything was sent; after three the change ends, for it would fail again.
-
-        Between them it is free for any process: another version may be able to run it. Raises `StorageError`.
-        """
-        now = self.clock.now()
-
-        def work(connection: Connection) -> None:
-            change = repository.load(connection, change_id, lock=True)
-            columns = sa.select(CHANGES.c.owner, CHANGES.c.breaks).where(CHANGES.c.id == change_id)
-            owner, breaks = connection.execute(columns).one()
-            others = alive(connection, self.database.tick(connection)) - {self.process.id}
-            if change.state is not State.APPROVED or owner in others:
-                return
-            body = {"error": error_id, "attempt": breaks + 1}
-            change = repository.amend(
-                connection, change, now, event="run_broke", body=body, breaks=breaks + 1, owner=None
-            )
-            if breaks + 1 >= self.timing.breaks:
-                note = not_sent(change, BROKEN.format(count=breaks + 1, error=error_id))
-                repository.step(connection, change, State.FAILED, now, event="not_sent", body={"why": note}, note=note)
-                outbox.put_notice(connection, change_id, State.FAILED.value, now)
-
-        await self.database.transact(work)
-
     async def _run(self, claim: ClaimedChange) -> None:
         """Attempt a change until it was sent or has ended; where this process was late, again after a growing pause."""
         change = await self._attempt(claim.change, claim.turn)
@@ -183,7 +136,7 @@ class Runner:
         while change is not None:
             lateness += 1
             await self.clock.sleep(pause_after(lateness, self.timing.late_pause, self.timing.late_pause_most))
-            turn = await self.database.transact(partial(self._turn, change=change), wake=False)
+            turn = await self.database.transact(partial(self.claims.take_turn, change=change), wake=False)
             change = await self._attempt(change, turn)
 
     async def _attempt(self, change: Change, turn: WriteTurn) -> Change | None:
@@ -242,7 +195,7 @@ class Runner:
                 await self._not_sent(change, f": {error.message}")
             return None
         except InvalidInputError as error:
-            await self._supersede(change, error.message)
+            await self._supersede(change, error.message, remedy_result(error))
             return None
         except provider_errors.WayscloudError as error:
             await self._not_sent(change, f": {error.message}")
@@ -259,16 +212,16 @@ class Runner:
             raise LimitReachedError(protected)
         return SendCheck(seen, account, begun)
 
-    async def _supersede(self, change: Change, why: str) -> None:
+    async def _supersede(self, change: Change, why: str, result: Mapping[str, Json] = NO_RESULT) -> None:
         """End a change if its server differs from what was shown, unless an earlier send of it may be the reason."""
         if not change.sends:
             note = f"Nothing was sent. What was shown has changed: {why}"
-            await self._end(change, State.SUPERSEDED, "superseded", note)
+            await self._end(change, State.SUPERSEDED, "superseded", note, result)
             return
         refusal = change.refusal or Refusal("The provider refused it.", again=False)
-        result = {**change.result, REFUSAL: replace(refusal, again=False).stored}
+        doubted = {**change.result, REFUSAL: replace(refusal, again=False).stored}
         note = DOUBTED.format(why=why.rstrip("."))
-        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
+        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=doubted)
 
     async def _intend(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
         """Store that the write leaves now, on the open connection; the checked facts are unchanged."""
@@ -334,10 +287,15 @@ class Runner:
                 await self._broken_off(sending, error)
             raise
         else:
-            result = answer.model_dump(mode="json", exclude_none=True)
-            body = {"answer": recorded(result)}
-            await self._step(sending.change, State.WATCHING, "sent", body, result={**sending.change.result, **result})
+            await self._accepted(sending.change, answer.model_dump(mode="json", exclude_none=True))
         return None
+
+    async def _accepted(self, change: Change, result: Mapping[str, Json]) -> None:
+        """Store the provider's answer, which also shows that the route is there."""
+        body = {"answer": recorded(result)}
+        await self._step(change, State.WATCHING, "sent", body, result={**change.result, **result})
+        if self.offers is not None:
+            await self.offers.forget(self.api, OPERATIONS[change.operation], change.target)
 
     async def _prepare(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
         """Store the intention, after another check where connecting took so long that the last one is old."""
@@ -360,6 +318,14 @@ class Runner:
         else:
             change, now = sending.change, self.clock.now()
             await self.database.transact(lambda connection: doubt(connection, change, error, now, self._policy_timing))
+            if self.offers is not None:
+                await self._learn(self.offers, change, error)
+
+    async def _learn(self, offers: OfferMemory, change: Change, error: provider_errors.ProviderRefusedError) -> None:
+        """Remember what a refusal shows of the API."""
+        operation = OPERATIONS[change.operation]
+        arguments = operation.arguments.model_validate(dict(change.arguments))
+        await offers.learn_from_refusal(self.api, operation, arguments, change.target, error)
 
     async def _broken_off(self, sending: WriteHook, error: BaseException) -> None:
         """Hand a write that had not left back to the next process; of any other the outcome is unknown."""
@@ -402,11 +368,14 @@ class Runner:
     async def _not_sent(self, change: Change, rest: str) -> None:
         await self._end(change, State.FAILED, "not_sent", not_sent(change, rest))
 
-    async def _end(self, change: Change, after: State, event: str, note: str) -> None:
+    async def _end(
+        self, change: Change, after: State, event: str, note: str, result: Mapping[str, Json] = NO_RESULT
+    ) -> None:
         now = self.clock.now()
+        values = {"result": {**change.result, **result}} if result else {}
 
         def work(connection: Connection) -> None:
-            repository.step(connection, change, after, now, event=event, body={"why": note}, note=note)
+            repository.step(connection, change, after, now, event=event, body={"why": note}, note=note, **values)
             outbox.put_notice(connection, change.id, after.value, now)
 
         await self.database.transact(work)

@@ -4,9 +4,10 @@ A server that does not answer holds up its own change and no other. Its first re
 later ones run apart from the polls, with a longer timeout each time.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from datetime import datetime
+from typing import Any, Final, TypeVar
 
 import anyio
 import structlog
@@ -233,7 +234,7 @@ class Settlement:
             logger.info("server_unreadable", server=server.id, error=error.message)
             return None
 
-    def _agreed(self, change: Change, finding: OutcomeFinding) -> bool:
+    def _is_agreed(self, change: Change, finding: OutcomeFinding) -> bool:
         """Return whether two consecutive polls, some time apart, found a create done.
 
         A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots an
@@ -245,7 +246,7 @@ class Settlement:
         return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
 
     async def _conclude(self, change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot) -> None:
-        if not self._agreed(change, finding):
+        if not self._is_agreed(change, finding):
             return  # one poll may have met a state that passes; its state is shown with the end
         if finding.finding is OutcomeKind.WAIT:
             await self._show_phase(change, snapshot)
@@ -275,7 +276,7 @@ class Settlement:
 
     async def _show_phase(self, change: Change, snapshot: FleetSnapshot) -> None:
         """Store the server's status at the provider when it differs from the one before: cards show it."""
-        server = next((item for item in snapshot.servers if item.id == target_server_id(change)), None)
+        server = next((server for server in snapshot.servers if server.id == target_server_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
             return
         result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)
@@ -302,54 +303,56 @@ def unreadable(change: Change, finding: OutcomeFinding, snapshot: FleetSnapshot,
     return OutcomeFinding(OutcomeKind.OVERDUE if overdue else OutcomeKind.WAIT)
 
 
+@dataclass(frozen=True, slots=True)
+class OutcomeStep:
+    """What a poll's finding stores: the state that follows (None: the same), event, columns, and a notice or ""."""
+
+    after: State | None
+    event: str
+    columns: Mapping[str, Any]
+    notice: str = ""
+
+
 def apply_outcome(connection: Connection, change: Change, finding: OutcomeFinding, clock: Clock) -> Change:
     """Store the result of a poll, in the caller's transaction."""
-    now = clock.now()
-    result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
-    if finding.server is not None:
-        result |= finding.server.model_dump(mode="json", exclude_none=True)
-    result |= finding.result
-    if finding.unseen:
-        result["unseen"] = True
+    now, result = clock.now(), _result_of(change, finding)
     body = {
         "note": finding.note,
         "server": result.get("id", ""),
         "status": finding.server.status if finding.server else "",
     }
+    step = _step_of(change, finding, result, now)
+    if step.notice:
+        outbox.put_notice(connection, change.id, step.notice, now)
+    if step.after is None:
+        return repository.amend(connection, change, now, event=step.event, body=body, **step.columns)
+    return repository.step(connection, change, step.after, now, event=step.event, body=body, **step.columns)
+
+
+def _result_of(change: Change, finding: OutcomeFinding) -> dict[str, Any]:
+    result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
+    if finding.server is not None:
+        result |= finding.server.model_dump(mode="json", exclude_none=True)
+    return {**result, **finding.result, **({"unseen": True} if finding.unseen else {})}
+
+
+def _step_of(change: Change, finding: OutcomeFinding, result: Mapping[str, Any], now: datetime) -> OutcomeStep:
+    note = {"note": finding.note}
     match finding.finding:
         case OutcomeKind.OVERDUE:
-            note = "It takes longer than usual and is still watched."
-            outbox.put_notice(connection, change.id, "overdue", now)
             # a create keeps its hostname: another one by that name could be paid for twice
             free = {} if makes_server(change.operation) else {"lock": None}
-            return repository.amend(
-                connection, change, now, event="overdue", body=body, overdue=True, note=note, **free
-            )
+            columns = {"overdue": True, "note": "It takes longer than usual and is still watched.", **free}
+            return OutcomeStep(None, "overdue", columns, notice="overdue")
         case OutcomeKind.SEND_AGAIN:
-            return repository.step(
-                connection, change, State.APPROVED, now, event="not_processed", body=body, note=finding.note, owner=None
-            )
+            return OutcomeStep(State.APPROVED, "not_processed", {**note, "owner": None})
         case OutcomeKind.ADOPTED:
-            return repository.step(
-                connection, change, State.WATCHING, now, event="adopted", body=body, note=finding.note, result=result
-            )
+            return OutcomeStep(State.WATCHING, "adopted", {**note, "result": result})
         case OutcomeKind.NEEDS_PERSON:
-            outbox.put_notice(connection, change.id, "needs_person", now)
-            return repository.step(
-                connection, change, State.NEEDS_PERSON, now, event="needs_person", body=body, note=finding.note
-            )
+            return OutcomeStep(State.NEEDS_PERSON, "needs_person", note, notice="needs_person")
         case _:
             after = State.SUCCEEDED if finding.finding is OutcomeKind.SUCCEEDED else State.FAILED
             refused = after is State.FAILED and change.refusal is not None
-            outbox.put_notice(connection, change.id, after.value, now)
-            return repository.step(
-                connection,
-                change,
-                after,
-                now,
-                event="refused" if refused else after.value,
-                body=body,
-                note=finding.note,
-                result=result,
-                settled_at=None if finding.unseen else now.timestamp(),
-            )
+            settled = {"settled_at": None if finding.unseen else now.timestamp()}
+            event = "refused" if refused else after.value
+            return OutcomeStep(after, event, {**note, "result": result, **settled}, notice=after.value)

@@ -24,6 +24,9 @@ LOCAL = "local:"
 SLACK = "slack:"
 """Begins the name of a human that is declared to be a Slack user id."""
 
+TERMINAL: Final = "cli"
+"""The front end of requests that are typed at a terminal, or made by a script."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -76,7 +79,7 @@ class Actor:
         """Every id of the human alone: an agent's own id is its program's, which other people run as well."""
         own = self.id if self.kind is ActorKind.PERSON else ""
         account = f"{SLACK}{self.account}" if self.account else ""
-        return frozenset(item.lower() for item in (own, account, self.human, *self.aliases) if item)
+        return frozenset(name.lower() for name in (own, account, self.human, *self.aliases) if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,16 @@ class Origin:
     team: str = ""
     channel: str = ""
     thread: str = ""
+
+    @property
+    def verifies_people(self) -> bool:
+        """Return whether a person who asks from here was identified; the user of a terminal is a claim."""
+        return self.front != TERMINAL
+
+
+def claims_human(actor: Actor, origin: Origin) -> bool:
+    """Return whether the human of a request is only named by it: an agent's, or a terminal's."""
+    return actor.kind is ActorKind.AGENT or not origin.verifies_people
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def normal_email(text: str) -> str:
         raise ValueError("an e-mail address has one @, with a name before it, and 254 characters at most")
     if not all(domain.split(".")) or "." not in domain:
         raise ValueError("the part of an e-mail address behind the @ is a whole domain, such as example.com")
-    if not all(_plain(item) for item in email):
+    if not all(_is_plain(letter) for letter in email):
         raise ValueError("an e-mail address has no spaces and no control or invisible characters")
     if any(len(_scripts(part)) > 1 for part in (local, *domain.split("."))):
         raise ValueError("an e-mail address does not mix alphabets")
@@ -50,12 +50,12 @@ def looks_like_slack(word: str) -> bool:
     return _SLACK_ID.fullmatch(word.strip().upper()) is not None
 
 
-def _plain(character: str) -> bool:
+def _is_plain(character: str) -> bool:
     category = unicodedata.category(character)
     return category[0] in "LNPSM" and not character.isspace()
 
 
 def _scripts(part: str) -> frozenset[str]:
     """Return the alphabets of a word's letters; what Unicode names them by stands first in a letter's name."""
-    letters = (item for item in part if item.isalpha())
+    letters = (letter for letter in part if letter.isalpha())
     return frozenset(unicodedata.name(letter, "UNNAMED").split()[0] for letter in letters)

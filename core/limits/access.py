@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Self
 
 from vpsops.core.changes.scope import ServerFilter
-from vpsops.core.limits.tool_names import ALTERING, SECRET, TOOLS, USUAL
+from vpsops.core.limits.tool_names import ALTERING, ON_DEMAND, SECRET, TOOLS, USUAL
 from vpsops.core.policy.context import ServerPatterns
 
 IN_FORCE: Final = "[limits.mcp]"
@@ -69,7 +69,7 @@ class AccessScope:
 
     def barred(self, tool: str) -> DeniedTool | None:
         """Return the restriction that forbids a tool, or None."""
-        if tool in SECRET and not any(item.secrets and item.where == IN_FORCE for item in self.narrowings):
+        if tool in SECRET and not any(scope.secrets and scope.where == IN_FORCE for scope in self.narrowings):
             return DeniedTool(IN_FORCE, "secrets", "false")
         for narrowing in self.narrowings:
             limit, value = narrowing.why_not(tool)
@@ -98,7 +98,7 @@ class AccessScope:
 
 
 EVERYTHING = AccessScope()
-USUALLY = Restriction("the default", toolsets=frozenset(USUAL))
+USUALLY = Restriction("the default", toolsets=frozenset(USUAL), deny_tools=ON_DEMAND)
 
 
 def _any(patterns: frozenset[str], tool: str) -> bool:

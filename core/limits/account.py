@@ -40,7 +40,7 @@ async def _plans(api: Wayscloud) -> Sequence[Plan]:
 
 async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
     """Return servers with a price or a plan, read one by one, within a time limit, where the list lacks both."""
-    lacking = [item for item in listed if item.monthly_price is None and not item.plan]
+    lacking = [server for server in listed if server.monthly_price is None and not server.plan]
     if not lacking or len(lacking) > MOST_LOOKS:
         return tuple(listed)
     by_id: dict[str, Server] = {}
@@ -57,4 +57,4 @@ async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
         async with anyio.create_task_group() as group:
             for incomplete in lacking:
                 group.start_soon(show, incomplete)
-    return tuple(by_id.get(item.id, item) for item in listed)
+    return tuple(by_id.get(server.id, server) for server in listed)

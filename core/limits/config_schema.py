@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from vpsops.core.config.schema import Words, WrittenTable, nearest_hint, one_of, safe_word, schema_error
 from vpsops.core.limits.access import Restriction, matched
 from vpsops.core.limits.tool_names import TOOLS, TOOLSETS
-from vpsops.core.policy.config_schema import Servers
+from vpsops.core.policy.config_schema import Labels, Servers
 
 PATTERN = re.compile(r"[a-z_*?]{1,60}")
 CURRENCY = r"^[A-Z]{3}$"
@@ -64,6 +64,11 @@ class WrittenLimits(WrittenTable):
 
     protected: Annotated[Servers, Field(description="servers that must not be changed")] = ()
     protected_from_agents: Annotated[Servers, Field(description="servers that no agent changes")] = ()
+    protected_labels: Annotated[
+        Labels,
+        Field(description="labels such as `env=prod`, or `env` with any value, whose servers must not be changed"),
+    ] = ()
+    protected_labels_from_agents: Annotated[Labels, Field(description="labels whose servers no agent changes")] = ()
     max_monthly_spend: Annotated[
         Annotated[float, Field(ge=0, le=1e12)] | None, Field(description="what all servers together may cost a month")
     ] = None

@@ -12,6 +12,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.limits.access import EVERYTHING, IN_FORCE, AccessScope, Restriction
 from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction, lowered
 from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.wayscloud.answers.labels import label_term
 
 SECTION = "limits"
 
@@ -50,6 +51,10 @@ def _misfits(written: WrittenLimits) -> Iterator[Problem]:
     if twice:
         what = f"{safe_word(min(twice))} is protected from every caller already."
         yield Problem(("protected_from_agents",), f"protected_from_agents: {what}", "Leave it out here.")
+    shared = set(map(label_term, written.protected_labels)) & set(map(label_term, written.protected_labels_from_agents))
+    if shared:
+        what = f"{safe_word(min(shared))} is protected from every caller already."
+        yield Problem(("protected_labels_from_agents",), f"protected_labels_from_agents: {what}", "Leave it out here.")
     if written.currency is not None and written.max_monthly_spend is None:
         yield Problem(("currency",), "currency goes with max_monthly_spend only.", "Set that too, or leave it out.")
     if written.mcp is not None:
@@ -68,6 +73,8 @@ def limits_of(written: WrittenLimits) -> Limits:
     return Limits(
         protected=lowered(written.protected),
         protected_from_agents=lowered(written.protected_from_agents),
+        protected_labels=frozenset(map(label_term, written.protected_labels)),
+        protected_labels_from_agents=frozenset(map(label_term, written.protected_labels_from_agents)),
         max_monthly_spend=written.max_monthly_spend,
         currency=written.currency or "",
         max_servers=written.max_servers,

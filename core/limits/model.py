@@ -13,6 +13,7 @@ from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, AccessScope
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import ServerPatterns, known_name
+from vpsops.core.wayscloud.answers.labels import has_term, label_terms
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.answers.states import is_gone
 
@@ -31,6 +32,8 @@ class Limits:
     max_changes_per_hour: int | None = None
     calls_per_minute: int | None = None
     mcp: AccessScope = EVERYTHING
+    protected_labels: frozenset[str] = frozenset()
+    protected_labels_from_agents: frozenset[str] = frozenset()
     undocumented: bool = True  # whether operations may run that the provider does not document
     _protected: ServerPatterns = field(init=False, repr=False, compare=False)
     _from_agents: ServerPatterns = field(init=False, repr=False, compare=False)
@@ -50,7 +53,11 @@ class Limits:
             return _protected("protected", self.protected, target, "Nobody changes it through vpsops.")
         if self.protected_from_agents and actor.kind is ActorKind.AGENT and _means(self._from_agents, target):
             return _protected("protected_from_agents", self.protected_from_agents, target, "Agents may not change it.")
-        return None
+        by_label = _protected_by_label("protected_labels", self.protected_labels, target, "Nobody changes it.")
+        if by_label is None and actor.kind is ActorKind.AGENT:
+            words, what = self.protected_labels_from_agents, "Agents may not change it."
+            return _protected_by_label("protected_labels_from_agents", words, target, what)
+        return by_label
 
     def forbids(self, operation: str, *, documented: bool) -> "Exceeded | None":
         """Return the refusal of an operation that the provider does not document, where these are switched off."""
@@ -64,6 +71,8 @@ class Limits:
         named: tuple[tuple[str, object], ...] = (
             ("protected", ", ".join(sorted(self.protected))),
             ("protected_from_agents", ", ".join(sorted(self.protected_from_agents))),
+            ("protected_labels", ", ".join(sorted(self.protected_labels))),
+            ("protected_labels_from_agents", ", ".join(sorted(self.protected_labels_from_agents))),
             ("max_monthly_spend", _spend(self) if self.max_monthly_spend is not None else ""),
             ("max_servers", self.max_servers),
             ("max_changes_per_hour", self.max_changes_per_hour),
@@ -105,6 +114,17 @@ def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> 
     hint = "Choose another server, or have the operator remove it from [limits]."
     meant = sorted(word for word in words if _means(ServerPatterns.of([word]), target))  # the others name other servers
     return Exceeded(limit, ", ".join(meant), f"{name} is a protected server. {what}", hint)
+
+
+def _protected_by_label(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded | None:
+    """Return the refusal of a change on a server with such a label; labels that are not known count as such."""
+    terms = label_terms(target.labels)
+    if not words or has_term(terms, words) is False:
+        return None
+    name = target.hostname or target.id
+    why = f"the labels of {name} are not known, so it may be protected" if terms is None else f"{name} is protected"
+    hint = "Choose another server, or have the operator remove the label from [limits]."
+    return Exceeded(limit, ", ".join(sorted(words & terms if terms is not None else words)), f"{why}. {what}", hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +183,12 @@ def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[Planned
         return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
     live = [server for server in account.servers if not is_gone(server.status)]
     planned = list(creates)
-    prices = [(account.name(item.id, item.hostname), *_dearest(item, account.plans, planned)) for item in live]
+    prices = [(account.name(server.id, server.hostname), *_dearest(server, account.plans, planned)) for server in live]
     missing = [create for create in planned if not create.enlarges and not account.has(create)]
-    prices += [(account.name(item.server, item.hostname), *_plan_price(item.plan, account.plans)) for item in missing]
+    prices += [
+        (account.name(planned_server.server, planned_server.hostname), *_plan_price(planned_server.plan, account.plans))
+        for planned_server in missing
+    ]
     doubt = _doubt(limits, prices)
     if doubt:
         return Exceeded("max_monthly_spend", value, doubt, "Ask the operator, or try again later.")
@@ -222,19 +245,19 @@ def _dearest(server: Server, plans: Sequence[Plan], planned: Sequence[PlannedCre
 
 
 def _price(server: Server, plans: Sequence[Plan]) -> tuple[float | None, str]:
-    if _known(server.monthly_price):
+    if _is_known(server.monthly_price):
         return server.monthly_price, (server.currency or "").upper()
     return _plan_price(server.plan or "", plans)
 
 
 def _plan_price(code: str, plans: Sequence[Plan]) -> tuple[float | None, str]:
-    plan = next((item for item in plans if item.code.lower() == code.lower()), None)
-    if plan is None or not _known(plan.monthly_price):
+    plan = next((candidate for candidate in plans if candidate.code.lower() == code.lower()), None)
+    if plan is None or not _is_known(plan.monthly_price):
         return None, ""
     return plan.monthly_price, (plan.currency or "").upper()
 
 
-def _known(price: float | None) -> bool:
+def _is_known(price: float | None) -> bool:
     return price is not None and math.isfinite(price) and price >= 0
 
 

@@ -104,7 +104,7 @@ def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | No
 
 def _under_way() -> sa.ColumnElement[bool]:
     """Select changes that have left, including those that take so long that they hold their server no more."""
-    return CHANGES.c.state.in_([item.value for item in UNDER_WAY])
+    return CHANGES.c.state.in_([state.value for state in UNDER_WAY])
 
 
 def _raise(exceeded: Exceeded | None) -> None:

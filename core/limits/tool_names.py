@@ -18,6 +18,11 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 """Every tool's toolset."""
 
+ON_DEMAND: Final = frozenset(
+    f"vps_{name}" for name, operation in OPERATIONS.items() if operation.toolset in USUAL and not operation.documented
+)
+"""Tools of the usual toolsets that the provider does not document: served where their toolset or they are named."""
+
 SECRET = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if operation.secret)
 """The tools with a result that no model gets unless the limits say so."""
 

@@ -50,15 +50,16 @@ class Inbox:
     """The stored deliveries, and which of them are not finished."""
 
     def __init__(self, database: Database, clock: Clock, redactor: Redactor | None = None) -> None:
-        self.redactor = redactor or Redactor()
+        self._redactor = redactor or Redactor()
         self._database = database
         self._clock = clock
         self._writes: Batcher[InboxDelivery | _FinishedDelivery, bool] = Batcher(self._write, MOST)
         self._insert = _unless_there(database.sqlite)
 
-    async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> bool:
-        """Store a delivery; return False when it was here before. Raises `StorageError`."""
-        return await self._writes.ask(InboxDelivery(key, kind, self.redactor.json(payload), self._clock.now()))
+    async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> InboxDelivery | None:
+        """Store a delivery and return it as it is stored; None when it was here before. Raises `StorageError`."""
+        delivery = InboxDelivery(key, kind, self._redactor.payload(payload), self._clock.now())
+        return delivery if await self._writes.ask(delivery) else None
 
     async def done(self, key: str) -> None:
         """Mark a delivery as processed; its key is remembered for a week, its payload is not."""

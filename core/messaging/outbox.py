@@ -20,6 +20,8 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.stored_values import UnreadableValueError
+from vpsops.core.messaging.first_contact import delete_history
+from vpsops.core.messaging.posted_messages import PostedMessage, copies_in, insert_copy
 from vpsops.core.storage import commit_notifier, rows
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import LONGEST_SECONDS, ahead, dead
@@ -28,6 +30,7 @@ from vpsops.core.storage.tables import COPIES, OUTBOX
 T = TypeVar("T")
 CLAIM_SECONDS: Final = timings.CLAIM_SECONDS
 NEWS = "news:"
+CHANGE = "change:"
 QUIET = "quiet hours"
 """The reason of a message that is held back on purpose, in place of an error."""
 GATHERED = 500
@@ -48,16 +51,6 @@ class OutboxMessage:
     payload: Mapping[str, Json]
     attempts: int
     created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class PostedMessage:
-    """A message as it was posted, so that it can be edited."""
-
-    topic: str
-    purpose: str
-    channel: str
-    ts: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +94,12 @@ def put(  # noqa: PLR0913 - a row, all of it named
 
 def topic_of(change_id: str) -> str:
     """Return the topic of a change's messages."""
-    return f"change:{change_id}"
+    return f"{CHANGE}{change_id}"
+
+
+def change_in(topic: str) -> str:
+    """Return the id of the change that a topic is about; "" for any other topic."""
+    return topic.removeprefix(CHANGE) if topic.startswith(CHANGE) else ""
 
 
 def put_card(connection: Connection, change_id: str, now: datetime) -> None:
@@ -124,6 +122,10 @@ class Outbox:
         self._marked = database.signals.mark(commit_notifier.OUTBOX)
         self._left: dict[str, float] = {}
 
+    async def delete_history(self, started: datetime) -> int:
+        """Delete what was stored before a bot's first start; return how many messages. Raises `StorageError`."""
+        return await self._database.transact(lambda connection: delete_history(connection, started), wake=False)
+
     async def claim(self, limit: int = 20) -> list[OutboxMessage]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
         self._marked = self._database.signals.mark(commit_notifier.OUTBOX)
@@ -143,7 +145,8 @@ class Outbox:
         return list(connection.scalars(query))
 
     def _claim(self, connection: Connection, limit: int) -> list[OutboxMessage]:
-        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for no lock
+        # Of several processes that were woken most find nothing, and wait for no lock.
+        if not self._has_more(connection):
             return []
         if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
@@ -193,14 +196,14 @@ class Outbox:
 
         def work(connection: Connection) -> bool:
             for copy in copies:
-                _insert_copy(connection, copy, at)
+                insert_copy(connection, copy, at)
             connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
-            return self._more(connection)
+            return self._has_more(connection)
 
         if await self._database.transact(work, wake=False):
             self.wake()
 
-    def _more(self, connection: Connection) -> bool:
+    def _has_more(self, connection: Connection) -> bool:
         """Return whether something can be claimed now: messages of a topic that was in hand could not be before."""
         return bool(self._due(connection, self._database.tick(connection), 1))
 
@@ -215,13 +218,13 @@ class Outbox:
 
         def work(connection: Connection) -> bool:
             for copy in copies:
-                _insert_copy(connection, copy, now.timestamp())
+                insert_copy(connection, copy, now.timestamp())
             mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)
             if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount:
                 due = self._database.tick(connection) + after
                 for new in news:
                     put(connection, news_topic(new.channel), "news", new.payload, now, not_before=due)
-            return self._more(connection)
+            return self._has_more(connection)
 
         if await self._database.transact(work, wake=bool(news)):
             self.wake()
@@ -325,6 +328,11 @@ class Outbox:
         """Return the posted messages of a topic, oldest first."""
         return await self._database.read(partial(copies_in, topic=topic))
 
+    async def topics_at(self, channel: str, ts: str) -> list[str]:
+        """Return the topics of a message that was posted; none for a message that is not ours."""
+        query = sa.select(COPIES.c.topic).where(COPIES.c.channel == channel, COPIES.c.ts == ts)
+        return await self._database.read(lambda connection: list(connection.scalars(query)))
+
     async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[PostedMessage]]:
         """Return the posted messages of some topics, oldest first."""
         query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
@@ -339,7 +347,7 @@ class Outbox:
         at, copy = self._clock.now().timestamp(), PostedMessage(topic, purpose, channel, ts)
 
         def work(connection: Connection) -> None:
-            if _insert_copy(connection, copy, at) and audited:
+            if insert_copy(connection, copy, at) and audited:
                 chain.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
 
         await self._database.transact(work, wake=False)
@@ -348,22 +356,6 @@ class Outbox:
         """Forget a copy that is gone from the channel."""
         gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
         await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
-
-
-def _insert_copy(connection: Connection, copy: PostedMessage, at: float) -> bool:
-    """Store a copy, and return whether it is new."""
-    known = (COPIES.c.topic == copy.topic) & (COPIES.c.channel == copy.channel) & (COPIES.c.ts == copy.ts)
-    if connection.execute(sa.select(COPIES.c.ts).where(known)).first() is not None:
-        return False
-    values = {"topic": copy.topic, "purpose": copy.purpose, "channel": copy.channel, "ts": copy.ts, "at": at}
-    connection.execute(sa.insert(COPIES).values(**values))
-    return True
-
-
-def copies_in(connection: Connection, topic: str) -> list[PostedMessage]:
-    """Return the posted messages of a topic, oldest first, in the caller's transaction."""
-    query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
-    return [PostedMessage(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
 
 
 def message_of(row: sa.RowMapping) -> OutboxMessage:

@@ -105,7 +105,7 @@ class SubscriptionOptions:
         return {
             "quiet": list(self.quiet),
             "zone": self.zone,
-            "usage": [[item.metric, item.above, item.minutes] for item in self.usage],
+            "usage": [[threshold.metric, threshold.above, threshold.minutes] for threshold in self.usage],
             "until": self.until.timestamp() if self.until else None,
             "watch": self.watch,
         }
@@ -117,7 +117,10 @@ class SubscriptionOptions:
         return cls(
             quiet=tuple(value.get("quiet", ())),
             zone=str(value.get("zone", "UTC")),
-            usage=tuple(Threshold(str(item[0]), float(item[1]), int(item[2])) for item in value.get("usage", ())),
+            usage=tuple(
+                Threshold(str(threshold[0]), float(threshold[1]), int(threshold[2]))
+                for threshold in value.get("usage", ())
+            ),
             until=datetime.fromtimestamp(until, UTC) if until else None,
             watch=bool(value.get("watch")),
         )
@@ -180,14 +183,14 @@ def check(subscription: Subscription) -> Subscription:
         raise InvalidInputError(
             "Usage needs a threshold, and a threshold is about usage.", hint="For example: cpu>90 for 10m"
         )
-    if len(usage) > THRESHOLDS or not all(_sound(item) for item in usage):
+    if len(usage) > THRESHOLDS or not all(_is_sound(threshold) for threshold in usage):
         raise InvalidInputError(
             "A threshold is a percentage below 100, for up to a day.", hint="For example: cpu>90 for 10m"
         )
     return replace(subscription, servers=servers)
 
 
-def _sound(threshold: Threshold) -> bool:
+def _is_sound(threshold: Threshold) -> bool:
     return threshold.metric in METRICS and 0 < threshold.above < 100 and 1 <= threshold.minutes <= 1440  # noqa: PLR2004 - percent, a day
 
 
@@ -214,7 +217,10 @@ class Subscriptions:
         """Remove one of a channel's subscriptions; raises `InvalidInputError` where it has none by that id."""
 
         def work(connection: Connection) -> Subscription:
-            match = next((item for item in _of_channel(connection, team, channel) if item.id == ident), None)
+            match = next(
+                (subscription for subscription in _of_channel(connection, team, channel) if subscription.id == ident),
+                None,
+            )
             if match is None:
                 raise InvalidInputError(
                     "This channel has no such subscription.", hint="/vps notify shows those it has."
@@ -228,12 +234,14 @@ class Subscriptions:
         """Return a channel's subscriptions that have not ended, oldest first."""
         now = self._clock.now()
         subscriptions = await self._database.read(partial(_of_channel, team=team, channel=channel))
-        return [item for item in subscriptions if item.alive(now)]
+        return [subscription for subscription in subscriptions if subscription.alive(now)]
 
     async def all(self) -> list[Subscription]:
         """Return every subscription that has not ended, oldest first."""
         now = self._clock.now()
-        return [item for item in await self._database.read(all_subscriptions) if item.alive(now)]
+        return [
+            subscription for subscription in await self._database.read(all_subscriptions) if subscription.alive(now)
+        ]
 
 
 def all_subscriptions(connection: Connection) -> list[Subscription]:
@@ -257,7 +265,7 @@ def forget_ended(connection: Connection, now: float) -> int:
 
 def _add(connection: Connection, new: Subscription, now: datetime) -> Subscription:
     there = _of_channel(connection, new.team, new.channel)
-    known = next((item for item in there if item.id == new.id), None)
+    known = next((subscription for subscription in there if subscription.id == new.id), None)
     if known is not None:
         return known
     for existing in there:
@@ -302,12 +310,12 @@ def _values(subscription: Subscription) -> dict[str, Json]:
 
 def subscription_of(row: sa.RowMapping) -> Subscription:
     """Return the subscription a row holds; raises `InvalidInputError` and the errors of reading a foreign row."""
-    known = {item.value for item in SubscriptionEvent}  # a newer version's event means nothing here
+    known = {event.value for event in SubscriptionEvent}  # a newer version's event means nothing here
     return Subscription(
         id=row["id"],
         team=row["team"],
         channel=row["channel"],
-        events=frozenset(SubscriptionEvent(item) for item in row["events"] if item in known),
+        events=frozenset(SubscriptionEvent(event) for event in row["events"] if event in known),
         servers=tuple(row["servers"]),
         options=SubscriptionOptions.of(row["options"]),
         by=row["by"],

@@ -34,7 +34,7 @@ def drifts(
 ) -> list[Drift]:
     """Compare two polls, leaving out the servers our own changes touch (ids and hostnames)."""
     seen = []
-    for server_id in [*before, *(item for item in now if item not in before)]:
+    for server_id in [*before, *(ident for ident in now if ident not in before)]:
         old, new = before.get(server_id), now.get(server_id)
         server = new or old
         if server is None or server_id in ours or server.hostname.lower() in ours:
@@ -42,7 +42,7 @@ def drifts(
         if (new is None and not complete) or (old is not None and old.pending):  # where it came from is not known
             continue
         words = (_word(old, "not there"), _word(new, "gone"))
-        if words[0] != words[1] and not (new and new.pending) and not _unreported(old, new):
+        if words[0] != words[1] and not (new and new.pending) and not _is_unreported(old, new):
             seen.append(Drift(server_id, server.hostname, *words))
     return seen
 
@@ -64,7 +64,7 @@ def _last_stand(before: Server | None, now: Server, *, first: bool) -> Server | 
     return before if before is not None and now.power_unknown and before.in_order else now
 
 
-def _unreported(old: Server | None, new: Server | None) -> bool:
+def _is_unreported(old: Server | None, new: Server | None) -> bool:
     """Return whether two polls differ only in that one of them did not report the power."""
     if old is None or new is None or not (old.power_unknown or new.power_unknown):
         return False

@@ -136,10 +136,10 @@ class FleetMonitor:
         kept = {gauge.key for own_gauges in by_server.values() for gauge in own_gauges}
         self._alarms = {key: server_id for key, server_id in self._alarms.items() if key in kept}
         self._measured = {server_id: at for server_id, at in self._measured.items() if server_id in by_server}
-        due = sorted((self._measured.get(item, float("-inf")), item) for item in by_server)
+        due = sorted((self._measured.get(ident, float("-inf")), ident) for ident in by_server)
         chosen = [server_id for at, server_id in due if now - at >= self.timing.usage_seconds][:MEASURED]
         figures = await self._read(chosen) if chosen else {}
-        alarms = [item for server in figures for item in self._judge(by_server[server], figures[server], now)]
+        alarms = [alarm for server in figures for alarm in self._judge(by_server[server], figures[server], now)]
         if alarms:
             await self._store_alarms(alarms)
 
@@ -200,10 +200,10 @@ def drifted(
 def record(connection: Connection, drift: Sequence[Drift], snapshot: FleetSnapshot) -> None:
     """Store drift: a record for each server, or one for many, and a message for all of them."""
     at = snapshot.now.timestamp()
-    for some in monitor_state.chunks([item.payload for item in drift], IN_ONE):
+    for some in monitor_state.chunks([notice.payload for notice in drift], IN_ONE):
         if len(drift) <= IN_ONE:
             for payload in some:
                 chain.append(connection, at, "drift", None, payload)
         else:
-            chain.append(connection, at, "drift", None, {"servers": [item["text"] for item in some]})
+            chain.append(connection, at, "drift", None, {"servers": [payload["text"] for payload in some]})
         outbox.put(connection, "drift", "event", {"event": "drift", "drifts": list(some)}, snapshot.now)

@@ -7,6 +7,7 @@ from typing import Final, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 
 class ArgumentKind(StrEnum):
@@ -22,7 +23,7 @@ class ArgumentKind(StrEnum):
     HOSTNAME = "hostname"
     TEXT = "text"  # at the terminal and in Slack: the rest of the words
     NAME = "name"
-    LABELS = "labels"  # words such as team=shop or -old
+    LABELS = "labels"  # words such as team=shop or old-
     NUMBER = "number"
     CHOICE = "choice"
     SCHEDULE = "schedule"
@@ -66,6 +67,8 @@ class Argument:
     @property
     def placeholder(self) -> str:
         """The argument in a line of usage: `SNAPSHOT`, or `[plan=PLAN]` where it may be left out."""
+        if self.spec.kind is ArgumentKind.LABELS:
+            return "KEY=VALUE|KEY-..."
         shown = "|".join(self.spec.choices) or self.word.upper().replace("_", " ")
         return shown if self.required else f"[{self.word}={shown}]"
 
@@ -87,7 +90,34 @@ def specs_of(kind: type[Arguments]) -> Mapping[str, ArgumentSpec]:
 
 
 def _argument(name: str, info: FieldInfo) -> Argument:
-    specs = [item for item in info.metadata if isinstance(item, ArgumentSpec)]
+    specs = [spec for spec in info.metadata if isinstance(spec, ArgumentSpec)]
     spec = specs[0] if specs else ArgumentSpec(ArgumentKind.TEXT, name.replace("_", " ").capitalize())
     many = get_origin(info.annotation) in {tuple, list, dict, set, frozenset}
     return Argument(name, spec, info.is_required(), info.description or "", many)
+
+
+PROBLEMS: Final[Mapping[str, str]] = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such argument",
+    "string_type": "is text",
+    "string_too_long": "has at most {max_length} characters",
+    "string_too_short": "is missing",
+    "int_type": "is a whole number",
+    "int_parsing": "is a whole number",
+    "int_from_float": "is a whole number",
+    "less_than_equal": "is at most {le}",
+    "greater_than_equal": "is at least {ge}",
+    "literal_error": "is {expected}",
+    "too_long": "has at most {max_length} entries",
+    "list_type": "is a list",
+    "tuple_type": "is a list",
+}
+"""What a value is or has, by pydantic's names of errors."""
+
+
+def problem_text(error: ErrorDetails) -> str:
+    """Return what is wrong with a value, for people; the words of a validator of ours are its own."""
+    words = PROBLEMS.get(error["type"])
+    if words is None:
+        return error["msg"].removeprefix("Value error, ")
+    return words.format_map({name: str(value).replace("'", "") for name, value in error.get("ctx", {}).items()})

@@ -1,14 +1,29 @@
-"""The operations on the catalogue: plans, OS templates, regions."""
+"""The operations on the catalogue: plans, OS templates, regions, add-ons."""
 
-from typing import Self
+from typing import Annotated, Self, cast
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from vpsops.core.operations.arguments import Arguments
-from vpsops.core.operations.registry import NoArguments, Operation, Risk
-from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
+from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
+from vpsops.core.operations.prices import price
+from vpsops.core.operations.registry import NoArguments, Operation, Risk, Synonyms
+from vpsops.core.operations.strategies import Choice
+from vpsops.core.wayscloud.answers.models import Addon, OsTemplate, Plan, Region
+from vpsops.core.wayscloud.answers.regions import canonical_region
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.send_hook import SendHook
+
+
+class RegionArguments(Arguments):
+    """A region, where only what is on offer there counts."""
+
+    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region")] = None
+
+    @property
+    def place(self) -> str:
+        """The region as the API spells it; empty for all regions."""
+        return canonical_region(self.region or "")
 
 
 class _CatalogueList(BaseModel):
@@ -47,8 +62,14 @@ class Regions(_CatalogueList):
     regions: list[Region]
 
 
-async def _plans(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> Plans:
-    listing = await api.list_plans()
+class Addons(_CatalogueList):
+    """The extras for servers; prices are a month's."""
+
+    addons: list[Addon]
+
+
+async def _plans(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> Plans:
+    listing = await api.list_plans(cast("RegionArguments", arguments).place)
     return Plans(plans=listing).without(listing.lack)
 
 
@@ -59,23 +80,38 @@ async def _os_templates(api: Wayscloud, _arguments: Arguments, _: SendHook | Non
 
 async def _regions(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> Regions:
     listing = await api.list_regions()
-    return Regions(regions=listing).without(listing.lack)
+    return Regions(regions=await api.named_regions(listing)).without(listing.lack)
+
+
+async def _addons(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> Addons:
+    listing = await api.list_addons(cast("RegionArguments", arguments).place)
+    return Addons(addons=listing).without(listing.lack)
+
+
+def _plan_choices(listed: BaseModel) -> tuple[Choice, ...]:
+    return tuple(Choice(plan.code, plan.name or plan.code, price(plan)) for plan in cast("Plans", listed).plans)
 
 
 CATALOGUE = (
     Operation(
         name="plans",
-        summary="List the plans and their monthly prices.",
+        title="List the plans",
+        synonyms=Synonyms(("sizes", "flavors", "flavours", "prices", "pricing"), offered=("plan", "size", "price")),
+        summary="List the plans and their monthly prices, of all regions or of one.",
         guidance="List plans and prices.",
         risk=Risk.READ,
         toolset="catalogue",
-        arguments=NoArguments,
+        arguments=RegionArguments,
         result=Plans,
         run=_plans,
+        lists=ArgumentKind.PLAN,
+        choices=_plan_choices,
     ),
     Operation(
         name="os_templates",
+        title="List the operating systems",
         command="os",
+        synonyms=Synonyms(("os-templates", "templates", "systems", "distros"), offered=("images", "image")),
         summary="List the operating systems on offer.",
         guidance="List operating systems.",
         risk=Risk.READ,
@@ -86,6 +122,8 @@ CATALOGUE = (
     ),
     Operation(
         name="regions",
+        title="List the regions",
+        synonyms=Synonyms(("locations", "zones", "datacenters", "datacentres"), offered=("region", "location")),
         summary="List the regions.",
         guidance="List regions.",
         risk=Risk.READ,
@@ -93,5 +131,19 @@ CATALOGUE = (
         arguments=NoArguments,
         result=Regions,
         run=_regions,
+        routes=(endpoints.REGIONS,),
+    ),
+    Operation(
+        name="addons",
+        title="List the add-ons",
+        summary="List the add-ons for servers and their monthly prices, of all regions or of one.",
+        guidance="List add-ons.",
+        risk=Risk.READ,
+        toolset="catalogue",
+        arguments=RegionArguments,
+        result=Addons,
+        run=_addons,
+        documented=False,
+        routes=(endpoints.ADDONS,),
     ),
 )

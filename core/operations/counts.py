@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from vpsops.core.wayscloud.answers.labels import label_words
 from vpsops.core.wayscloud.answers.models import Server
 
 STEM: Final = re.compile(r"[a-z](?:[a-z-]*[a-z])?")
 OTHERS: Final = "others"
 UNKNOWN: Final = "unknown"
+NONE: Final = "none"
 MOST: Final = 8
 """Values of each fact; the rarest stand together."""
 
@@ -25,19 +27,24 @@ class ServerCount:
 
 
 def counts_of(servers: Iterable[Server]) -> tuple[ServerCount, ...]:
-    """Count servers by state, by region and by the letters that their names begin with."""
-    facts: dict[str, Counter[str]] = {"state": Counter(), "region": Counter(), "name": Counter()}
+    """Count servers by state, by region, by each label and by the letters that their names begin with."""
+    facts: dict[str, Counter[str]] = {"state": Counter(), "region": Counter(), "label": Counter(), "name": Counter()}
     for server in servers:
         stem = STEM.match(server.hostname.lower())
         facts["state"][server.state] += 1
-        facts["region"][server.region or UNKNOWN] += 1
+        facts["region"][server.place or UNKNOWN] += 1
+        facts["label"].update(label_words(server.labels) or (UNKNOWN if server.labels is None else NONE,))
         facts["name"][f"{stem[0]}*" if stem else OTHERS] += 1
     return tuple(count for by, counter in facts.items() for count in _common(by, counter))
+
+
+LESS: Final = frozenset({"label"})
+"""Facts of which a server may have several values, so that the rarest are not added up."""
 
 
 def _common(by: str, counter: Counter[str]) -> Iterator[ServerCount]:
     common = counter.most_common(MOST)
     rest = counter.total() - sum(number for _, number in common)
     yield from (ServerCount(by, value, number) for value, number in common)
-    if rest:
+    if rest and by not in LESS:
         yield ServerCount(by, OTHERS, rest)

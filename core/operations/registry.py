@@ -1,10 +1,11 @@
 """The shape of an operation, and the table of all of them."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel
 
@@ -13,6 +14,7 @@ from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSp
 from vpsops.core.operations.strategies import (
     Check,
     CheckRequest,
+    Choices,
     Describe,
     Inspect,
     TypedName,
@@ -20,9 +22,11 @@ from vpsops.core.operations.strategies import (
     hostname,
     no_advice,
     no_check,
+    no_choices,
     no_facts,
 )
 from vpsops.core.wayscloud.answers.models import Server, Usage
+from vpsops.core.wayscloud.requests.endpoints import Route
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 
 if TYPE_CHECKING:
@@ -86,6 +90,19 @@ class Proof(StrEnum):
     UPTIME = "uptime"  # an effect in progress need not show as a state
 
 
+@dataclass(frozen=True, slots=True)
+class Synonyms:
+    """Other words of people for an operation.
+
+    `exact` ones mean it and nothing else, so they run it; `offered` ones may mean it, so they only suggest it.
+    """
+
+    exact: tuple[str, ...] = ()
+    offered: tuple[str, ...] = ()
+
+
+NO_SYNONYMS = Synonyms()
+DANGLING: Final = re.compile(r" (?:of|to|on|for)$")
 Run = Callable[["Wayscloud", Arguments, SendHook | None], Awaitable[BaseModel]]
 Settle = Callable[[Observation], Progress]
 
@@ -108,10 +125,12 @@ class Operation:
     arguments: type[Arguments]
     result: type[BaseModel]
     run: Run
+    title: str = ""  # what a run does, as an order in plain English, with {server} for its name; by its word if absent
     effect: str = ""
     settled: Settle | None = None
     toolset: str = "servers"
     command: str = ""  # the word of people, where it is not the name
+    synonyms: Synonyms = NO_SYNONYMS
     check: Check = no_check
     check_request: CheckRequest = no_advice
     describe: Describe = no_facts
@@ -125,10 +144,13 @@ class Operation:
     pace: Pace = Pace.POWER
     typed_name: TypedName = hostname  # what is typed to decide about a destructive one
     fits: Callable[[Server], bool] = always  # whether it makes sense for a server in its state
+    lists: ArgumentKind | None = None  # its result holds the values of this kind of argument, of a server or at all
+    choices: Choices = no_choices  # those values, as a menu offers them
     idempotent: bool = False  # a second run changes nothing more
     outcomes: tuple[str, str] = ("It happened", "It did not happen")  # the buttons that settle an unknown outcome
     done: str = ""  # the sentence of success, with {hostname}
     advice: str = ""  # to a model after a failure, before it asks again
+    routes: tuple[Route, ...] = ()  # those that it cannot do without and an API may lack, its own first
 
     @property
     def reads(self) -> bool:
@@ -140,6 +162,22 @@ class Operation:
         """The word of people: of `/vps` and of the terminal."""
         return self.command or self.name
 
+    def titled(self, server: str) -> str:
+        """Return the title for a server: `Delete a backup of web01`."""
+        return (self.title or f"{self.word.replace('-', ' ').capitalize()} {{server}}").replace("{server}", server)
+
+    @property
+    def action(self) -> str:
+        """The title without its server: `Delete a backup`; of a read its word: `Backups`. For buttons and menus."""
+        if self.reads:
+            return self.word.replace("_", " ").replace("-", " ").capitalize()
+        return DANGLING.sub("", self.titled("").strip())
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All words that only this operation may have."""
+        return frozenset({self.name, self.word, *self.synonyms.exact, *self.synonyms.offered})
+
     @property
     def takes_server(self) -> bool:
         """Return whether the operation is about one existing server."""
@@ -148,7 +186,9 @@ class Operation:
     @property
     def takes_only_server(self) -> bool:
         """Return whether a server is all that the operation has to be given."""
-        return self.takes_server and not [item for item in arguments_of(self.arguments)[1:] if item.required]
+        return self.takes_server and not [
+            argument for argument in arguments_of(self.arguments)[1:] if argument.required
+        ]
 
 
 class OperationTable(Mapping[str, Operation]):
@@ -165,11 +205,23 @@ class OperationTable(Mapping[str, Operation]):
         Raises `ValueError` for a name or a word that is there, and for an entry that contradicts itself.
         """
         for operation in family:
-            if operation.name in self._entries or operation.word in {item.word for item in self._entries.values()}:
-                raise ValueError(f"operation {operation.name} is defined twice")
+            taken = sorted(operation.words & {word for entry in self._entries.values() for word in entry.words})
+            if taken:
+                raise ValueError(f"operation {operation.name}: another one has {', '.join(taken)}")
             if operation.secret and not operation.reads:
                 raise ValueError(f"operation {operation.name}: only the result of a read can be secret")
             self._entries[operation.name] = operation
+
+    @property
+    def exact_words(self) -> Mapping[str, Operation]:
+        """The operations by every word that means exactly one of them."""
+        entries = self._entries.values()
+        return {word: entry for entry in entries for word in (entry.name, entry.word, *entry.synonyms.exact)}
+
+    @property
+    def offered_words(self) -> Mapping[str, Operation]:
+        """The operations by the words that may mean them."""
+        return {word: entry for entry in self._entries.values() for word in entry.synonyms.offered}
 
     def __getitem__(self, name: str) -> Operation:
         return self._entries[name]

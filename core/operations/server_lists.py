@@ -30,6 +30,8 @@ MOST: Final = 40
 SHOWN_REGIONS: Final = 12
 
 May = Callable[[Server], Awaitable[bool]]
+Named = Callable[[Sequence[Server]], Awaitable[list[Server]]]
+"""Adds the names of regions."""
 
 
 async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> list[Server]:
@@ -53,12 +55,12 @@ async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> l
     return full
 
 
-async def list_servers(api: Wayscloud, query: ListArguments, may: May) -> ServerList:
+async def list_servers(api: Wayscloud, query: ListArguments, may: May, named: Named) -> ServerList:
     """Return the page of servers that is asked for, and what is not known of it."""
     listed = await api.list_servers()
     lacking = [server for server in listed if is_named(server, query) and lacks_fact(server, query)]
     full = {server.id: server for server in await read_in_full(api, lacking[:MOST], may)} if lacking else {}
-    servers = [full.get(server.id, server) for server in listed]
+    servers = await named([full.get(server.id, server) for server in listed])
     result = page(ProviderList(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more), query)
     return result.advised(_advice(servers, query)) if result.total == 0 else result
 
@@ -68,5 +70,8 @@ def _advice(servers: Sequence[Server], query: ListArguments) -> str:
     words = {word for server in servers for word in (server.state, server.status, server.power_state) if word}
     if query.state and query.state.strip().lower() not in {*UP_WORDS, *DOWN_WORDS, *OTHER_STATES, *words}:
         return "States are running, stopped, failed, pending, or the service's own words."
-    regions = sorted({server.region for server in servers if server.region})
-    return f"There are servers in {', '.join(regions[:SHOWN_REGIONS])}." if query.region and regions else ""
+    if query.label:
+        keys = sorted({key for server in servers for key in server.labels or ()})
+        return f"There are labels with the keys {', '.join(keys[:SHOWN_REGIONS])}." if keys else ""
+    regions = sorted({server.place for server in servers if server.place})
+    return f"There are servers in {'; '.join(regions[:SHOWN_REGIONS])}." if query.region and regions else ""

@@ -11,8 +11,9 @@ from vpsops.core.common.timings import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECOND
 from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
 from vpsops.core.operations.counts import ServerCount, counts_of
 from vpsops.core.operations.families.create import CREATE
-from vpsops.core.operations.registry import Observation, Operation, Progress, Proof, Risk, ServerArguments
+from vpsops.core.operations.registry import Observation, Operation, Progress, Proof, Risk, ServerArguments, Synonyms
 from vpsops.core.operations.strategies import Precheck
+from vpsops.core.wayscloud.answers.labels import has_term, label_term, label_terms, label_words
 from vpsops.core.wayscloud.answers.models import (
     AcceptedOperation,
     ProviderList,
@@ -36,11 +37,12 @@ OTHER_STATES: Final = ("failed", "error", "pending", "provisioning", "starting",
 class ListArguments(Arguments):
     """Which servers to list."""
 
-    name: Annotated[str | None, Field(description="part of the hostname")] = None
-    state: Annotated[str | None, Field(description="running, stopped or failed")] = None
-    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region"), Field(description="code")] = None
-    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
-    cursor: Annotated[str | None, Field(description="a result's next_cursor")] = None
+    name: Annotated[str | None, Field(description="part of hostname")] = None
+    state: Annotated[str | None, Field(description="running, stopped, failed")] = None
+    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region")] = None
+    label: Annotated[str | None, Field(description="key=value")] = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: str | None = None
 
 
 class ServerList(BaseModel):
@@ -113,10 +115,14 @@ def _not_known(servers: Sequence[Server], query: ListArguments) -> list[str]:
     """Say of how many servers it is not known whether they match, by the fact that is missing."""
     named = [server for server in servers if is_named(server, query)]
     sentences = []
-    for fact, lacks in (("power state", lacks_power), ("region", lacks_region)):
+    for fact, lacks in (
+        ("power state of {} is", lacks_power),
+        ("region of {} is", lacks_region),
+        ("labels of {} are", lacks_labels),
+    ):
         count = sum(lacks(server, query) for server in named)
         if count:
-            sentences.append(f"The {fact} of {count} server{'s' if count > 1 else ''} is not known.")
+            sentences.append(f"The {fact.format(f'{count} server' + ('s' if count > 1 else ''))} not known.")
     return sentences
 
 
@@ -131,9 +137,14 @@ def lacks_region(server: Server, query: ListArguments) -> bool:
     return bool(query.region) and server.region is None
 
 
+def lacks_labels(server: Server, query: ListArguments) -> bool:
+    """Return whether a label is asked for, and those of the server are not known."""
+    return bool(query.label) and server.labels is None
+
+
 def lacks_fact(server: Server, query: ListArguments) -> bool:
     """Return whether it takes more of a server to say whether it matches."""
-    return lacks_power(server, query) or lacks_region(server, query)
+    return lacks_power(server, query) or lacks_region(server, query) or lacks_labels(server, query)
 
 
 def is_named(server: Server, query: ListArguments) -> bool:
@@ -163,6 +174,8 @@ def _matches(server: Server, query: ListArguments) -> bool:
     if not is_named(server, query):
         return False
     if query.state and not in_state(server, query.state):
+        return False
+    if query.label and not has_term(label_terms(label_words(server.labels)), {label_term(query.label)}):
         return False
     return not query.region or (server.region is not None and same_region(server.region, query.region))
 
@@ -300,6 +313,8 @@ async def _reboot(api: Wayscloud, arguments: Arguments, departure: SendHook | No
 SERVERS = (
     Operation(
         name="list",
+        title="List the servers",
+        synonyms=Synonyms(("ls", "vms", "instances"), offered=("servers", "fleet", "inventory", "hosts", "ps")),
         summary="List the servers.",
         guidance="List servers.",
         risk=Risk.READ,
@@ -310,6 +325,7 @@ SERVERS = (
     Operation(
         name="get",
         command="show",
+        synonyms=Synonyms(("info", "describe", "inspect", "details"), offered=("ssh", "ip", "address", "console")),
         summary="Show one server: plan, region, addresses, state.",
         guidance="Show a server.",
         risk=Risk.READ,
@@ -319,6 +335,8 @@ SERVERS = (
     ),
     Operation(
         name="status",
+        title="Show the usage of {server}",
+        synonyms=Synonyms(("stats", "usage", "metrics", "uptime"), offered=("load", "top", "ping", "cpu", "memory")),
         summary="Show a server's usage now: CPU, memory, disk, network, uptime.",
         guidance="Show a server's load and uptime.",
         risk=Risk.READ,
@@ -329,6 +347,7 @@ SERVERS = (
     CREATE,
     Operation(
         name="start",
+        synonyms=Synonyms(("boot", "bootup", "poweron", "turnon", "startup"), offered=("up", "on", "wake", "launch")),
         summary="Start a stopped server.",
         guidance="Start a server. A human must agree.",
         risk=Risk.CHANGE,
@@ -345,6 +364,7 @@ SERVERS = (
     ),
     Operation(
         name="stop",
+        synonyms=Synonyms(("shutdown", "halt", "poweroff", "turnoff", "powerdown"), offered=("down", "off", "kill")),
         summary="Shut a server down. It still costs its storage.",
         guidance="Shut a server down; storage still costs. A human must agree.",
         risk=Risk.DISRUPTIVE,
@@ -361,6 +381,7 @@ SERVERS = (
     ),
     Operation(
         name="reboot",
+        synonyms=Synonyms(("restart",), offered=("reset", "cycle", "powercycle", "reload", "kick")),
         summary="Reboot a server. Connections drop for one to two minutes.",
         guidance="Reboot a server; connections drop. A human must agree.",
         risk=Risk.DISRUPTIVE,

@@ -66,7 +66,11 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A change that was sent, as an inspection needs it; `accepted` says that the provider's answer was clear."""
+    """A change that was sent, as an inspection needs it.
+
+    `accepted` says that the provider clearly took it on, `refused` that it said no. A no may follow the effect, and it
+    may be about what another request made: an inspection tells the two apart, or says that it cannot.
+    """
 
     arguments: Arguments
     target: Target
@@ -75,8 +79,19 @@ class Sent:
     sent_at: datetime
     now: datetime
     accepted: bool
+    refused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value that an argument may have, as a menu offers it."""
+
+    value: str
+    label: str
+    note: str = ""
+
+
+Choices = Callable[[BaseModel], tuple[Choice, ...]]
 Check = Callable[["Wayscloud", Arguments, Server | None], Awaitable[Precheck]]
 CheckRequest = Callable[["Wayscloud", Arguments], Awaitable[None]]
 Describe = Callable[[Arguments, LiveState], tuple[Fact, ...]]
@@ -95,6 +110,11 @@ async def no_advice(_api: "Wayscloud", _arguments: Arguments) -> None:
 
 def no_facts(_arguments: Arguments, _live: LiveState) -> tuple[Fact, ...]:
     """Return no facts: the server says all."""
+    return ()
+
+
+def no_choices(_result: BaseModel) -> tuple[Choice, ...]:
+    """Offer nothing: the operation lists no values of an argument."""
     return ()
 
 

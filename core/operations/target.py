@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from vpsops.core.wayscloud.answers.regions import region_text
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -17,6 +19,13 @@ class Target:
     address: str = ""
     plan: str = ""
     system: str = ""  # its operating system; changes of earlier versions have none
+    region_name: str = ""  # as the provider lists it; no part of the digest
+    labels: tuple[str, ...] | None = None  # such as `team=shop`; None where they are not known. No part of the digest
+
+    @property
+    def place(self) -> str:
+        """The region for people, `Oslo, Norway (oslo)`, or its id alone; empty where it is not known."""
+        return region_text(self.region, self.region_name)
 
     @property
     def key(self) -> str:

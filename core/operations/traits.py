@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS, Operation, Risk
+from vpsops.core.operations.arguments import ArgumentKind
 from vpsops.core.operations.registry import Proof
 from vpsops.core.operations.target import Target
 
@@ -11,6 +12,22 @@ from vpsops.core.operations.target import Target
 def entry_of(name: str) -> Operation | None:
     """Return the entry of a stored name; None for an operation that this version does not know."""
     return OPERATIONS.get(name)
+
+
+def title_of(name: str, server: str) -> str:
+    """Return what an operation does to a server, as an order: `Allow traffic to web01`."""
+    operation = OPERATIONS.get(name)
+    return operation.titled(server) if operation is not None else f"{_words(name)} {server}"
+
+
+def action_of(name: str) -> str:
+    """Return what an operation does, where its server is named beside: `Allow traffic`."""
+    operation = OPERATIONS.get(name)
+    return operation.action if operation is not None else _words(name)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def makes_server(name: str) -> bool:
@@ -70,6 +87,11 @@ def typed_name_of(name: str, arguments: Mapping[str, Json], target: Target) -> s
     """Return the name that is typed to agree to an operation."""
     operation = OPERATIONS.get(name)
     return operation.typed_name(arguments, target) if operation is not None else target.hostname
+
+
+def lister_of(kind: ArgumentKind) -> Operation | None:
+    """Return the read whose result holds the values of a kind of argument."""
+    return next((operation for operation in OPERATIONS.values() if operation.lists is kind), None)
 
 
 def is_documented(name: str) -> bool:

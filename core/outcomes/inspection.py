@@ -26,6 +26,7 @@ def sent_of(change: Change, snapshot: FleetSnapshot) -> Sent:
         sent_at=change.sent_at or change.updated_at,
         now=snapshot.now,
         accepted=change.state is State.WATCHING,
+        refused=change.refusal is not None,
     )
 
 

@@ -71,7 +71,7 @@ class FleetSnapshot:
 
     def with_full(self, server: Server) -> "FleetSnapshot":
         """Return this poll with one server as it was read by itself."""
-        servers = [server if item.id == server.id else item for item in self.servers]
+        servers = [server if listed.id == server.id else listed for listed in self.servers]
         return replace(self, servers=servers, full=self.full | {server.id})
 
 
@@ -116,7 +116,7 @@ def _watch(change: Change, snapshot: FleetSnapshot, usage: Usage | None, timing:
             return OutcomeFinding(OutcomeKind.SUCCEEDED, server)
         case Progress.FAILED:
             return OutcomeFinding(OutcomeKind.FAILED, server, f"the provider reports {server.status}")
-        case _ if age > limit(change, timing) and _begun_since(change, usage, snapshot):
+        case _ if age > limit(change, timing) and _has_begun_since(change, usage, snapshot):
             return OutcomeFinding(OutcomeKind.SUCCEEDED, server, "shown by its uptime, which began after the request")
         case _:
             return _late(change, age, timing)
@@ -149,7 +149,7 @@ def _own(change: Change, snapshot: FleetSnapshot, timing: Timing) -> Server | No
 
 def _named(change: Change, snapshot: FleetSnapshot, timing: Timing) -> list[Server]:
     same = (server for server in snapshot.servers if same_hostname(server.hostname, change.target.hostname))
-    return [server for server in same if _young(server, change, timing)]
+    return [server for server in same if _is_young(server, change, timing)]
 
 
 def _missing(change: Change, snapshot: FleetSnapshot, timing: Timing) -> OutcomeFinding:
@@ -284,7 +284,7 @@ def refused(refusal: Refusal, server: Server | None) -> OutcomeFinding:
     return OutcomeFinding(OutcomeKind.FAILED, server, f"{refusal.message} Checks found no trace of it.")
 
 
-def _young(server: Server, change: Change, timing: Timing) -> bool:
+def _is_young(server: Server, change: Change, timing: Timing) -> bool:
     if server.created_at is None or change.sent_at is None:
         return True
     return (change.sent_at - server.created_at).total_seconds() <= timing.clock_skew
@@ -323,7 +323,7 @@ def _not_seen(
     refusal = change.refusal
     if progress is Progress.UNSEEN:
         return _unreported(change, server)
-    if _begun_since(change, usage, snapshot):
+    if _has_begun_since(change, usage, snapshot):
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set"
         )
@@ -354,7 +354,7 @@ def _unreported(change: Change, server: Server) -> OutcomeFinding:
     return OutcomeFinding(OutcomeKind.NEEDS_PERSON if change.refusal.doubtful else OutcomeKind.FAILED, server, note)
 
 
-def _begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot) -> bool:
+def _has_begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot) -> bool:
     """Return whether a server came up after its reboot was sent, by the time of day.
 
     Possibly no poll ran while its uptime was below the one before. Setting the server's date has the same effect,

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from vpsops.core.changes.model import State
 from vpsops.core.common.clock import Clock
-from vpsops.core.storage.database import Connection, Database
+from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import CHANGES
 
 SAMPLE = 20
@@ -55,4 +56,4 @@ def _seconds(connection: Connection, operation: str) -> list[float]:
     mine = (CHANGES.c.operation == operation) & (CHANGES.c.state == State.SUCCEEDED.value)
     timed = CHANGES.c.settled_at.is_not(None) & CHANGES.c.sent_at.is_not(None)
     newest = columns.where(mine, timed).order_by(CHANGES.c.created_at.desc()).limit(SAMPLE)
-    return [float(item) for item in connection.scalars(newest)]
+    return [float(seconds) for seconds in connection.scalars(newest)]

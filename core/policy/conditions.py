@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from vpsops.core.identity.actors import SLACK
 from vpsops.core.policy.context import BILLED, NormalizedContext, ServerPatterns, servers_cover
 from vpsops.core.policy.hours import Hours
+from vpsops.core.wayscloud.answers.labels import has_term
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 SLACK_ID = re.compile(r"[uw][a-z0-9]{1,30}")
@@ -27,6 +28,7 @@ class RuleConditions:
     person: frozenset[str] = frozenset()
     origin: frozenset[str] = frozenset()
     region: frozenset[str] = frozenset()
+    label: frozenset[str] = frozenset()
     cost_above: float | None = None
     hours: Hours | None = None
 
@@ -40,6 +42,7 @@ class RuleConditions:
             ("person", self.person, lambda: _person(self.person)),
             ("group", self.group, lambda: _group(self.group)),
             ("region", self.region, lambda: _region(self.region)),
+            ("label", self.label, lambda: _label(self.label)),
             ("server", self.server, lambda: _server(self.server)),
             ("cost_above", self.cost_above is not None, lambda: _cost(self.cost_above or 0.0)),
             ("hours", self.hours, lambda: _hours(self.hours)),
@@ -48,8 +51,8 @@ class RuleConditions:
 
     def covers(self, other: "RuleConditions") -> bool:
         """Return whether this holds whenever the other does, operation and risk aside, as far as the patterns show."""
-        sets = ("actor", "group", "person", "origin", "region")
-        if not all(_within(getattr(other, item), getattr(self, item)) for item in sets):
+        sets = ("actor", "group", "person", "origin", "region", "label")
+        if not all(_is_within(getattr(other, name), getattr(self, name)) for name in sets):
             return False
         servers = not self.server or (bool(other.server) and servers_cover(self.server, other.server))
         dearer = self.cost_above is None or (other.cost_above is not None and other.cost_above >= self.cost_above)
@@ -57,7 +60,7 @@ class RuleConditions:
         return servers and dearer and times
 
 
-def _within(inner: frozenset[str], outer: frozenset[str]) -> bool:
+def _is_within(inner: frozenset[str], outer: frozenset[str]) -> bool:
     return not outer or (bool(inner) and inner <= outer)
 
 
@@ -79,7 +82,7 @@ def _origin(accepted: frozenset[str]) -> Check:
 
 def _person(accepted: frozenset[str]) -> Check:
     """A person has a Slack id and an e-mail address: where a requester's is not known, it may be the expected id."""
-    kinds = {kind for item in accepted for kind in _kinds(item)}
+    kinds = {kind for accepted_type in accepted for kind in _kinds(accepted_type)}
 
     def check(seen: NormalizedContext) -> bool | None:
         if not accepted.isdisjoint(seen.people):
@@ -107,6 +110,10 @@ def _region(accepted: frozenset[str]) -> Check:
         return None if seen.region is None else seen.region in accepted
 
     return check
+
+
+def _label(accepted: frozenset[str]) -> Check:
+    return lambda seen: False if seen.facts.target is None else has_term(seen.labels, accepted)
 
 
 def _server(accepted: frozenset[str]) -> Check:

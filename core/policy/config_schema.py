@@ -9,12 +9,14 @@ from pydantic import AfterValidator, Field
 
 from vpsops.core.config.schema import Words, WrittenTable, one_of, safe_word, schema_error
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.families.labels import KEY, VALUE
 from vpsops.core.operations.registry import Risk
 
 SERVER = re.compile(r"(?![.-])(?:[A-Za-z0-9._*?-]|\[!?[A-Za-z0-9._-]+\])+")
 LONGEST_NAME = 253
 EMPTY = "(?!)"  # fnmatch's translation of [z-a]
 DECISIONS = ("allow", "confirm", "approve", "deny")
+CONFIRM_PLACES = ("client", "slack")
 WORD = re.compile(r"\S{1,120}")
 APPROVERS = {
     "groups": (re.compile(r"S[A-Z0-9_]+"), "the id of a Slack user group, such as S0ONCALL"),
@@ -61,6 +63,15 @@ def ids(kind: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _labels(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not KEY.fullmatch(key) or (sign and not VALUE.fullmatch(value)):
+            raise schema_error(f"{safe_word(word)} is no label", "For example env=prod, or env for any value of it.")
+    return words
+
+
+Labels = Annotated[Words, AfterValidator(_labels)]
 Servers = Annotated[Words, AfterValidator(_servers)]
 
 
@@ -91,6 +102,7 @@ class WrittenRule(WrittenTable):
     person: Annotated[Words, AfterValidator(_plain)] = ()
     origin: Annotated[Words, one_of("origin", ("slack", "mcp", "cli"))] = ()
     region: Annotated[Words, AfterValidator(_plain)] = ()
+    label: Labels = ()
     cost_above: Annotated[float, Field(ge=0)] | None = None
     hours: Words = ()
     outside_hours: Words = ()
@@ -98,6 +110,7 @@ class WrittenRule(WrittenTable):
     votes: Annotated[int, Field(ge=1, le=20)] | None = None
     approvers: WrittenApprovers | None = None
     expires: str | None = None
+    confirm_in: Annotated[Words, one_of("place to confirm in", CONFIRM_PLACES)] = ()
     reason: Annotated[str, Field(max_length=300), AfterValidator(_sentence)] = ""
 
     def is_set(self, key: str) -> bool:

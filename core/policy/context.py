@@ -12,6 +12,7 @@ from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
+from vpsops.core.wayscloud.answers.labels import label_terms
 from vpsops.core.wayscloud.answers.models import canonical_region
 
 BILLED = frozenset(name for name, operation in OPERATIONS.items() if operation.billed)
@@ -22,8 +23,8 @@ BILLED = frozenset(name for name, operation in OPERATIONS.items() if operation.b
 class PolicyContext:
     """The facts that a rule may use. `target` is absent for an operation on no server; `cost` is a month's price.
 
-    An empty field of a target, an empty region, no cost of an operation that has one, no group and no
-    human behind an agent mean unknown. `now` is aware; ValueError otherwise.
+    An empty field of a target, no labels of it (an empty tuple is none), an empty region, no cost of an operation
+    that has one, no group and no human behind an agent mean unknown. `now` is aware; ValueError otherwise.
     """
 
     operation: str
@@ -52,6 +53,7 @@ class NormalizedContext:
     hostname: str
     region: str | None
     cost: float | None
+    labels: frozenset[str] | None
 
     @classmethod
     def of(cls, facts: PolicyContext) -> Self:
@@ -68,6 +70,7 @@ class NormalizedContext:
             hostname=target.hostname.lower().rstrip(".") if target else "",
             region=canonical_region(region) if region.strip() else None,
             cost=None if cost is None or math.isnan(cost) else cost,
+            labels=label_terms(target.labels) if target else None,
         )
 
 
@@ -126,7 +129,7 @@ def _any_of(globs: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(parts)) if parts else None
 
 
-def _wider(glob: str, word: str) -> bool:
+def _is_wider(glob: str, word: str) -> bool:
     """`db*` is wider than `db-prod-*` and `db*.example.com`; a bare word might be an id, which no pattern matches."""
     begin = glob.removesuffix("*")
     if is_glob(begin) or glob == begin:
@@ -136,5 +139,5 @@ def _wider(glob: str, word: str) -> bool:
 
 def servers_cover(outer: frozenset[str], inner: frozenset[str]) -> bool:
     """Return whether every server that `inner` means is meant by `outer` too, as far as the patterns show."""
-    globs = [item for item in outer if is_glob(item)]
-    return "*" in outer or all(item in outer or any(_wider(glob, item) for glob in globs) for item in inner)
+    globs = [pattern for pattern in outer if is_glob(pattern)]
+    return "*" in outer or all(pattern in outer or any(_is_wider(glob, pattern) for glob in globs) for pattern in inner)

@@ -32,4 +32,11 @@ class Ruling:
     policy: str = ""  # the policy's version
     requirements: tuple[Approvers, ...] = ()  # a voter is among the approvers of each
     expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
+    confirm_in: tuple[str, ...] = ()  # where the human of an agent may confirm; empty for the client's dialog
     monthly: float | None = None  # the month's price that it was decided on; None without one, or without a known one
+
+    @property
+    def approver_names(self) -> list[list[str]]:
+        """The people, groups and channels that may approve, one list for each requirement."""
+        every = self.requirements or (self.approvers,)
+        return [[*approvers.people, *approvers.groups, *approvers.channels] for approvers in every]

@@ -28,7 +28,7 @@ def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
     yield from _only_with(rule)
     yield from _risks(rule)
     yield from _asked_reads(rule)
-    yield from _without_meaning(rule, ("server", "region"), about_a_server, "is not about a server")
+    yield from _without_meaning(rule, ("server", "region", "label"), about_a_server, "is not about a server")
     yield from _without_meaning(rule, ("cost_above",), lambda operation: operation.name in BILLED, "has no price")
     yield from _votes(rule)
 
@@ -42,6 +42,8 @@ def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
     for key in ("votes", "approvers", "expires"):
         if rule.decision != "approve" and rule.is_set(key):
             yield ConfigProblem(key, f'{key} goes with decision = "approve" only.')
+    if rule.decision != "confirm" and rule.is_set("confirm_in"):
+        yield ConfigProblem("confirm_in", 'confirm_in goes with decision = "confirm" only.')
     timed = rule.hours or rule.outside_hours
     if timed and not rule.time_zone:
         key = "hours" if rule.hours else "outside_hours"
@@ -88,7 +90,7 @@ def _without_meaning(
                 yield ConfigProblem(key, f"{name} {why}, so it never matches.")
         for risk in rule.risk:
             having = [operation for operation in OPERATIONS.values() if operation.risk.value == risk]
-            if having and not rule.operation and not any(applies(item) for item in having):
+            if having and not rule.operation and not any(applies(operation) for operation in having):
                 yield ConfigProblem(key, f"what has the risk {risk} {why}, so it never matches.")
 
 
@@ -138,7 +140,8 @@ def _covers(cover: Rule, rule: Rule) -> bool:
 
 def _asks_no_less(cover: Rule, rule: Rule) -> bool:
     sooner = not rule.expires or 0 < cover.expires <= rule.expires
-    return cover.approvers == rule.approvers and cover.votes >= rule.votes and sooner
+    narrower = not rule.confirm_in or (bool(cover.confirm_in) and set(cover.confirm_in) <= set(rule.confirm_in))
+    return cover.approvers == rule.approvers and cover.votes >= rule.votes and sooner and narrower
 
 
 def _tells_nothing_new(cover: Rule, rule: Rule) -> bool:

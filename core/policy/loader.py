@@ -21,9 +21,10 @@ from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
 from vpsops.core.policy.lint import makes_pointless, rule_problems
 from vpsops.core.policy.model import Policy, Rule, policy_of
+from vpsops.core.wayscloud.answers.labels import label_term
 from vpsops.core.wayscloud.answers.models import canonical_region
 
-SECTIONS = ("settings", "workspace", "rule", "limits")  # the top-level keys of `vpsops.toml`
+SECTIONS = ("settings", "workspace", "rule", "limits", "mcp")  # the top-level keys of `vpsops.toml`
 MAX_RULES = 500
 DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
 UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -94,6 +95,7 @@ def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
         approvers=_approvers(written, place, approval_channel),
         reason=written.reason,
         expires=_expires(written, place),
+        confirm_in=written.confirm_in,
         line=place.table.line,
     )
 
@@ -127,6 +129,7 @@ def _match(rule: WrittenRule, place: RuleLocation) -> RuleConditions:
         person=_lower(rule.person),
         origin=frozenset(rule.origin),
         region=frozenset(canonical_region(word) for word in rule.region),
+        label=frozenset(label_term(word) for word in rule.label),
         cost_above=rule.cost_above,
         hours=_hours(rule, place),
     )

@@ -33,6 +33,7 @@ class Rule:
     approvers: Approvers = field(default_factory=Approvers)
     reason: str = ""
     expires: float = 0.0  # seconds that a hold waits for votes; 0 for the default
+    confirm_in: tuple[str, ...] = ()  # where an agent's human may confirm: "client", "slack"; empty for the default
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
@@ -79,7 +80,12 @@ class Policy:
     @property
     def by_email(self) -> bool:
         """Return whether a rule's condition names a person by an e-mail address."""
-        return any(EMAIL.fullmatch(item) for rule in self.rules for item in rule.match.person)
+        return any(EMAIL.fullmatch(name) for rule in self.rules for name in rule.match.person)
+
+    @property
+    def has_label_conditions(self) -> bool:
+        """Return whether a rule's condition names a label."""
+        return any(rule.match.label for rule in self.rules)
 
     def decide(self, facts: PolicyContext) -> Ruling:
         """Return the decision and the rules that matched, the decisive ones first."""
@@ -89,7 +95,7 @@ class Policy:
             for rule, checks in self._checks
             if (unknown := _ask(checks, seen)) is not None
         ]
-        return _ruling([item for item in heard if item.speaks], self.version)
+        return _ruling([match for match in heard if match.speaks], self.version)
 
     def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
         """Return every rule's evaluation of a request, to explain a decision; `decide` has the same result."""
@@ -118,41 +124,49 @@ def _hear(rule: Rule, checks: Sequence[tuple[str, Check]], seen: NormalizedConte
 def _ruling(heard: Sequence[RuleEvaluation], version: str) -> Ruling:
     if not heard:
         return Ruling(Decision.DENY, reason="No rule allows it.", policy=version)
-    strictest = max((item.rule.decision for item in heard), key=lambda decision: decision.rank)
-    if strictest is not Decision.DENY and all(item.unknown for item in heard):
-        names = tuple(item.rule.id for item in heard)
+    strictest = max((match.rule.decision for match in heard), key=lambda decision: decision.rank)
+    if strictest is not Decision.DENY and all(match.unknown for match in heard):
+        names = tuple(match.rule.id for match in heard)
         return Ruling(Decision.DENY, names, reason=f"No rule allows it for certain. {_doubt(heard)}", policy=version)
-    decisive = [item for item in heard if item.rule.decision is strictest]
-    others = [item for item in heard if item.rule.decision is not strictest]
+    decisive = [match for match in heard if match.rule.decision is strictest]
+    others = [match for match in heard if match.rule.decision is not strictest]
     return _spoken(decisive, others, version)
 
 
 def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation], version: str) -> Ruling:
-    rules = [item.rule for item in decisive]
+    rules = [match.rule for match in decisive]
     requirements = tuple(dict.fromkeys(rule.approvers for rule in rules if rule.decision is Decision.APPROVE))
     return Ruling(
         decision=rules[0].decision,
-        rules=tuple(item.rule.id for item in (*decisive, *others)),
+        rules=tuple(match.rule.id for match in (*decisive, *others)),
         votes=max(rule.votes for rule in rules),
         approvers=union_of(requirements),
         reason=_reason(decisive),
         policy=version,
         requirements=requirements,
         expires=min((rule.expires for rule in rules if rule.expires), default=0.0),
+        confirm_in=_confirm_in(rules),
     )
+
+
+def _confirm_in(rules: Sequence[Rule]) -> tuple[str, ...]:
+    """Return the places that all rules with a list of places name; rules that share none leave Slack."""
+    named = [rule.confirm_in for rule in rules if rule.confirm_in]
+    shared = tuple(place for place in named[0] if all(place in places for places in named)) if named else ()
+    return shared or (("slack",) if named else ())
 
 
 def _reason(decisive: Sequence[RuleEvaluation]) -> str:
     """Return every decisive rule's reason once, and the unknown facts that counted against the request."""
-    reasons = list(dict.fromkeys(item.rule.reason for item in decisive if item.rule.reason))
-    if all(item.unknown for item in decisive):
+    reasons = list(dict.fromkeys(match.rule.reason for match in decisive if match.rule.reason))
+    if all(match.unknown for match in decisive):
         reasons.append(_doubt(decisive))
     text = " ".join(reasons)
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
 
 
 def _doubt(heard: Sequence[RuleEvaluation]) -> str:
-    names = dict.fromkeys(DOUBTS.get(name, name) for item in heard for name in item.unknown)
+    names = dict.fromkeys(DOUBTS.get(name, name) for match in heard for name in match.unknown)
     return f"Not known, so held against it: {', '.join(names)}."
 
 
@@ -162,6 +176,7 @@ DOUBTS = {
     "group": "the asker's groups",
     "person": "the human behind the agent",
     "server": "the server",
+    "label": "the server's labels",
 }
 
 
@@ -185,7 +200,8 @@ def short_version(version: str) -> str:
 
 
 def _canonical(rule: Rule) -> dict[str, object]:
-    match = {name: getattr(rule.match, name) for name in RuleConditions.__slots__ if name != "hours"}
+    names = [name for name in RuleConditions.__slots__ if name not in (() if rule.match.label else ("label",))]
+    match = {name: getattr(rule.match, name) for name in names if name != "hours"}
     hours = rule.match.hours
     return {
         "id": rule.id,
@@ -196,4 +212,5 @@ def _canonical(rule: Rule) -> dict[str, object]:
         "approvers": [sorted(rule.approvers.groups), sorted(rule.approvers.people), sorted(rule.approvers.channels)],
         "expires": rule.expires,
         "reason": rule.reason,
+        **({"confirm_in": sorted(rule.confirm_in)} if rule.confirm_in else {}),
     }

@@ -13,7 +13,7 @@ from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.model import Policy, RuleEvaluation
 
 SOMEWHERE: Final = Target("", "")
-ABOUT: Final = frozenset({"server", "region", "cost_above"})
+ABOUT: Final = frozenset({"server", "region", "label", "cost_above"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now:
     aware = operation.takes_server or operation.makes_server
     heard = policy.hear(facts(SOMEWHERE, None)) if aware else []
     depends = {
-        item.rule.id: item.rule.decision
-        for item in heard
-        if item.rule.id not in known and _for_some(item) and _matters(item.rule.decision, anywhere)
+        match.rule.id: match.rule.decision
+        for match in heard
+        if match.rule.id not in known and _is_for_some(match) and _matters(match.rule.decision, anywhere)
     }
     return Right(operation, anywhere, depends)
 
 
-def _for_some(heard: RuleEvaluation) -> bool:
+def _is_for_some(heard: RuleEvaluation) -> bool:
     """Say whether a rule may speak for one server and not for another; one that allows must be sure of all else."""
     if heard.failed or ABOUT.isdisjoint(heard.unknown):
         return False

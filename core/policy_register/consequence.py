@@ -49,6 +49,7 @@ class Point:
     who: str = ANY
     server: str = ANY
     region: str = ANY
+    label: str = ANY
     cost: str = ANY
     origin: str = ANY
     time: str = ANY
@@ -100,18 +101,18 @@ def consequences(before: Policy, after: Policy) -> Consequences:
         for (direction, old, new), points in differences.items()
     ]
     order = list(Direction)
-    return Consequences(tuple(sorted(every, key=lambda item: (order.index(item.direction), item.lines))), whole)
+    return Consequences(tuple(sorted(every, key=lambda effect: (order.index(effect.direction), effect.lines))), whole)
 
 
 def _request(operation: Operation, kind: ActorKind) -> PolicyContext:
     someone = Actor(kind, "u0xqzj", human="u0xqzj", aliases=("xqzj@example.invalid",), groups=("s0xqzj",))
-    target = Target("xqzj", OTHER_SERVER, region="xqzj") if about_a_server(operation) else None
+    target = Target("xqzj", OTHER_SERVER, region="xqzj", labels=()) if about_a_server(operation) else None
     cost = 0.0 if operation.name in BILLED else None
     return PolicyContext(operation.name, operation.risk, someone, "mcp", MONDAY, target, "xqzj" if target else "", cost)
 
 
 def _applicable(name: str, made: Dimension, operation: Operation) -> Sequence[str]:
-    without = (name in {"server", "region"} and not about_a_server(operation)) or (
+    without = (name in {"server", "region", "label"} and not about_a_server(operation)) or (
         name == "cost" and operation.name not in BILLED
     )
     return (ANY,) if without or not made else tuple(made)
@@ -124,11 +125,13 @@ def _dimensions(policies: Sequence[Policy]) -> dict[str, Dimension]:
     who |= {f"group {name}": _in_group(name) for name in groups}
     servers = {word: _on(_example(word)) for word in _named(match.server for match in matches)}
     regions = {name: _within(name) for name in _named(match.region for match in matches)}
+    labels = {word: _labelled(word) for word in _named(match.label for match in matches)}
     origins = {name: _from(name) for name in ("slack", "mcp", "cli")} if any(match.origin for match in matches) else {}
     return {
         "who": who | ({"others": lambda facts: facts} if who else {}),
         "server": servers | ({"other servers": lambda facts: facts} if servers else {}),
         "region": regions | ({"other regions": lambda facts: facts} if regions else {}),
+        "label": labels | ({"other labels": lambda facts: facts} if labels else {}),
         "cost": _costs({match.cost_above for match in matches if match.cost_above is not None}),
         "origin": origins,
         "time": _times([match.hours for match in matches if match.hours is not None]),
@@ -171,6 +174,11 @@ def _on(hostname: str) -> Callable[[PolicyContext], PolicyContext]:
 
 def _within(region: str) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, region=region)
+
+
+def _labelled(word: str) -> Callable[[PolicyContext], PolicyContext]:
+    labels = (word if "=" in word else f"{word}=xqzj",)
+    return lambda facts: replace(facts, target=replace(facts.target or Target("", ""), labels=labels))
 
 
 def _from(origin: str) -> Callable[[PolicyContext], PolicyContext]:
@@ -227,7 +235,7 @@ def _bounded(dimensions: dict[str, Dimension]) -> tuple[dict[str, Dimension], bo
 
 def _outcome(ruling: Ruling) -> tuple[object, ...]:
     asked = tuple(sorted(str(requirement) for requirement in ruling.requirements))
-    return (ruling.decision, ruling.votes, asked, ruling.expires)
+    return (ruling.decision, ruling.votes, asked, ruling.expires, ruling.confirm_in)
 
 
 def _direction(old: Ruling, new: Ruling) -> Direction:
@@ -239,7 +247,8 @@ def _direction(old: Ruling, new: Ruling) -> Direction:
 
 def _words(ruling: Ruling) -> str:
     if ruling.decision is not Decision.APPROVE:
-        return ruling.decision.value
+        places = f" (agents in {' or '.join(ruling.confirm_in)})" if ruling.confirm_in else ""
+        return f"{ruling.decision.value}{places}"
     of = ruling.approvers
     among = ", ".join((*of.groups, *of.people, *of.channels))
     waits = f", within {ruling.expires / 60:g} min" if ruling.expires else ""
@@ -248,7 +257,7 @@ def _words(ruling: Ruling) -> str:
 
 def _joined(points: set[Point], dimensions: Mapping[str, Dimension]) -> tuple[Point, ...]:
     """Merge points that differ in one label only: all values of it are any, some are listed."""
-    for name in ("time", "origin", "cost", "region", "who", "server", "actor", "operation"):
+    for name in ("time", "origin", "cost", "label", "region", "who", "server", "actor", "operation"):
         together: dict[Point, set[str]] = defaultdict(set)
         for point in points:
             together[replace(point, **{name: ANY})].add(getattr(point, name))
@@ -267,6 +276,7 @@ def _point_text(point: Point) -> str:
         point.operation,
         f"on {point.server}" if point.server else "",
         f"in {point.region}" if point.region else "",
+        f"labelled {point.label}" if point.label else "",
         point.cost,
         f"from {point.origin}" if point.origin else "",
         f"such as {point.time}" if point.time else "",

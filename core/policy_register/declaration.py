@@ -11,6 +11,7 @@ from typing import Any, Final
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import redact
+from vpsops.core.common.text import comma_separated
 from vpsops.core.common.timings import DEFAULT_TIMING, Timing
 from vpsops.core.config.logging import secrets_of
 from vpsops.core.config.settings import Settings
@@ -21,6 +22,7 @@ from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.loader import load_policy
 from vpsops.core.policy.model import Rule
 from vpsops.core.policy_register.document import DECIDING, Document, Table, canonical
+from vpsops.core.wayscloud.answers.labels import label_term
 from vpsops.core.wayscloud.answers.models import canonical_region
 from vpsops.core.workspaces.loader import load_workspaces
 
@@ -28,7 +30,8 @@ SECTIONS: Final = ("rule", "limits", "workspace")
 """The sections of `vpsops.toml` that decide. A file with none of them declares no policy."""
 LISTS: Final = frozenset({"VPSOPS_ACCEPT_APPROVERS", "VPSOPS_SLACK_TEAMS"})
 LOWERED: Final = frozenset({"server", "group", "person"})
-SETS: Final = LOWERED | {"operation", "risk", "actor", "origin", "region"}
+LABEL_LISTS: Final = frozenset({"protected_labels", "protected_labels_from_agents"})
+SETS: Final = LOWERED | {"operation", "risk", "actor", "origin", "region", "label"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ class Declaration:
     several: bool | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     holds: Mapping[str, float] | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Return whether anything is declared; what is not may be whatever is in force."""
+        parts = (self.rules, self.limits, self.workspaces, self.several, self.holds)
+        return self.embedded or bool(self.settings) or any(part is not None for part in parts)
 
     def document(self, base: Document | None, timing: Timing = DEFAULT_TIMING) -> Document:
         """Return the document that follows from this declaration; undeclared parts are from `base`, or the default."""
@@ -100,7 +109,7 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
         rules=tuple(plain_rule(WrittenRule.model_validate(rule)) for rule in written) or None,
         embedded=decides and not written,
         limits=plain_limits(WrittenLimits.model_validate(content.get("limits", {}))) if decides else None,
-        workspaces=tuple(_nonempty(item) for item in _listed(content.get("workspace", []))) if decides else None,
+        workspaces=tuple(_nonempty(table) for table in _listed(content.get("workspace", []))) if decides else None,
         several=_several(settings),
         settings=_declared_settings(settings),
     )
@@ -151,7 +160,7 @@ def _declared_settings(settings: Settings) -> dict[str, str]:
 
 
 def _sorted(words: str) -> str:
-    return ",".join(sorted({word.strip() for word in words.split(",") if word.strip()}))
+    return ",".join(sorted(set(comma_separated(words))))
 
 
 def plain_rule(rule: WrittenRule) -> Table:
@@ -161,9 +170,8 @@ def plain_rule(rule: WrittenRule) -> Table:
     for key, value in table.items():
         if value is None or value in ((), ""):
             continue
-        plain[key] = (
-            sorted(_spelled(key, word) for word in value) if key in SETS | {"hours", "outside_hours"} else value
-        )
+        listed = key in SETS | {"hours", "outside_hours", "confirm_in"}
+        plain[key] = sorted(_spelled(key, word) for word in value) if listed else value
     if rule.decision == "approve":
         plain["votes"] = rule.votes or 1
     if rule.cost_above is not None:
@@ -177,6 +185,8 @@ def plain_rule(rule: WrittenRule) -> Table:
 def _spelled(key: str, word: str) -> str:
     if key == "region":
         return canonical_region(word)
+    if key == "label":
+        return label_term(word)
     word = " ".join(word.split())
     if key == "server":
         return word.lower().rstrip(".")
@@ -193,6 +203,10 @@ def plain_default(rule: Rule) -> Table:
     return plain | ({"reason": rule.reason} if rule.reason else {})
 
 
+def _word_of(word: str, *, servers: bool, labels: bool) -> str:
+    return word.lower().rstrip(".") if servers else label_term(word) if labels else word
+
+
 def plain_limits(limits: WrittenLimits) -> Table:
     """Return limits as written, in one spelling."""
     return _plain_table(limits.model_dump(exclude_unset=True))
@@ -205,7 +219,7 @@ def _plain_table(table: Mapping[str, Any]) -> dict[str, Json]:
             plain[key] = _plain_table(value)
         elif isinstance(value, Sequence) and not isinstance(value, str):
             named = key in {"servers", "protected", "protected_from_agents"}
-            plain[key] = sorted({word.lower().rstrip(".") if named else word for word in value})
+            plain[key] = sorted({_word_of(word, servers=named, labels=key in LABEL_LISTS) for word in value})
         elif value is not None:
             plain[key] = float(value) if key == "max_monthly_spend" else value
     return plain

@@ -1,6 +1,7 @@
 """The policy in force in `vpsops doctor`: who applied it, and which processes were started with another."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -17,9 +18,9 @@ from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.document import Document, Ruleset, ruleset_from
-from vpsops.core.policy_register.history import Revision
+from vpsops.core.policy_register.revisions import Revision
+from vpsops.core.sqlite.location import NotReadyError
 from vpsops.core.storage.database import Database, open_database
-from vpsops.core.storage.engines import NotReadyError
 from vpsops.core.storage.leases import alive
 from vpsops.core.storage.tables import PROCESSES
 
@@ -66,20 +67,48 @@ def _own(settings: Settings, own: str, revision: Revision) -> Sequence[DoctorFin
     return [fail(AREA, f"{what} changes nothing", todo)]
 
 
-def _others(connection: Connection, database: Database, revision: Revision) -> list[DoctorFinding]:
+@dataclass(frozen=True, slots=True)
+class ProcessPolicy:
+    """What a living process was started with or read again, as its last heartbeat says."""
+
+    id: str
+    version: str
+    source: str
+
+    @property
+    def named(self) -> str:
+        """The version and where it is from, for people."""
+        return f"{short_version(self.version) or 'none that it could read'}, from {self.source or 'its environment'}"
+
+
+def read_process_policies(connection: Connection, database: Database) -> Sequence[ProcessPolicy]:
+    """Return the policy of each living process."""
     living = alive(connection, database.tick(connection))
     columns = (PROCESSES.c.id, PROCESSES.c.policy, PROCESSES.c.policy_source)
     query = sa.select(*columns).where(PROCESSES.c.id.in_(living)).order_by(PROCESSES.c.id)
-    rows = connection.execute(query).all()
-    same = [row.id for row in rows if row.policy == revision.version]
+    return [ProcessPolicy(row.id, row.policy or "", row.policy_source or "") for row in connection.execute(query)]
+
+
+def _others(connection: Connection, database: Database, revision: Revision) -> list[DoctorFinding]:
+    processes = read_process_policies(connection, database)
+    same = [process.id for process in processes if process.version == revision.version]
     findings = [ok(AREA, f"{len(same)} living processes were started with it: {', '.join(same)}")] if same else []
-    for row in rows:
-        if row.policy != revision.version:
-            own = short_version(row.policy) or "none that it could read"
-            what = f"{row.id} was started with another policy ({own}, from {row.policy_source or 'its environment'})"
-            todo = "It changes nothing. Apply that policy, or start it with what is in force: vpsops policy show"
+    for process in processes:
+        if process.version != revision.version:
+            what = f"{process.id} was started with another policy ({process.named})"
+            todo = "It changes nothing. Apply that policy, or give it what is in force (vpsops policy show) by SIGHUP"
             findings.append(fail(AREA, what, todo))
     return findings
+
+
+async def is_other_in_force(settings: Settings, clock: Clock) -> bool:
+    """Return whether the database has another policy in force than this set-up says; False where that is not known."""
+    try:
+        async with open_database(settings.database, clock, make=False) as database:
+            revision = await database.read(history.in_force)
+    except (NotReadyError, VpsopsError):
+        return False
+    return revision is not None and _version_of(settings, revision.document) != revision.version
 
 
 async def ruleset_of(settings: Settings, clock: Clock) -> Ruleset:

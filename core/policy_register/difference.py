@@ -84,7 +84,7 @@ def meaning_lines(before: Document, after: Document) -> list[str]:
     result = consequences(ruleset_from(before).policy, ruleset_from(after).policy)
     lines: list[str] = []
     for direction in Direction:
-        texts = [line for item in result.items if item.direction is direction for line in item.lines]
+        texts = [line for effect in result.items if effect.direction is direction for line in effect.lines]
         if texts:
             more = [f"  and {len(texts) - MOST_LINES} more"] if len(texts) > MOST_LINES else []
             lines += [HEADINGS[direction], *(f"  {line}" for line in texts[:MOST_LINES]), *more]

@@ -1,15 +1,23 @@
 """The policy and the limits in force, as every decision reads them."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from sqlalchemy.engine import Connection
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
 
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.limits.model import UNLIMITED, Limits
 from vpsops.core.policy.model import Policy
+from vpsops.core.policy_register.declaration import Declaration
 from vpsops.core.workspaces.model import Workspaces
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 
 @dataclass(eq=False, repr=False)
@@ -63,6 +71,13 @@ class PolicyInForce:
     def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - nothing to compare with
         """Return whether this process may run changes."""
         return True
+
+    def declare(self, declared: Declaration) -> None:
+        """Replace what this process declares."""
+
+    async def follow(self, differs: Callable[[], None]) -> None:  # noqa: ARG002 - it never does
+        """Call `differs` for each policy in force that is another than this process's own."""
+        await anyio.sleep_forever()
 
     async def refresh(self) -> None:
         """Read the policy in force, unless it was read a moment ago."""

@@ -13,48 +13,20 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError
+from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.messaging import outbox
-from vpsops.core.policy.model import short_version, version_of
-from vpsops.core.policy_register.document import Document, document_from
-from vpsops.core.storage.tables import AUDIT, POLICIES
+from vpsops.core.policy.model import short_version
+from vpsops.core.policy_register import revisions
+from vpsops.core.policy_register.document import Document
+from vpsops.core.policy_register.revisions import EVENT, Revision, lock
+from vpsops.core.sqlite.reader import ConnectionView
+from vpsops.core.storage.tables import POLICIES
 
-EVENT: Final = "policy_applied"
 TOPIC: Final = "policy"
 MOST_NEWS: Final = 1000
-BARRIER: Final = 1987080196
-"""The key of the lock that keeps the policy unchanged while others decide by it, on a database with many writers."""
 LEAST: Final = 8
 """The fewest characters of a version that name it: `pol_` and four digits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """A policy that was applied: its number in the history, and where it came from; `by` is a claim."""
-
-    number: int
-    version: str
-    previous: str
-    source: str
-    by: Mapping[str, Json]
-    at: float
-    record: int
-    text: str
-
-    @property
-    def document(self) -> Document:
-        """The parsed document; raises `ConfigurationError` where this version does not understand it."""
-        return document_from(self.text)
-
-    @property
-    def author(self) -> str:
-        """Who applied it, as claimed."""
-        return str(self.by.get("id", "")) or "unknown"
-
-
-class PolicyBrokenError(StorageError):
-    """The policy in force was altered after it was applied: nothing is decided by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,33 +41,14 @@ class Application:
     summary: str = ""
 
 
-def keep_still(connection: Connection) -> None:
-    """Lock the policy in force until the commit; SQLite has one writer at a time anyway."""
-    _lock(connection, "pg_advisory_xact_lock_shared")
-
-
-def _lock(connection: Connection, function: str) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"SELECT {function}({BARRIER})"))
-
-
 def head(connection: Connection) -> tuple[int, str]:
     """Return the number and version of the policy in force; 0 and an empty text before the first."""
-    newest = sa.select(POLICIES.c.number, POLICIES.c.version).order_by(POLICIES.c.number.desc()).limit(1)
-    row = connection.execute(newest).one_or_none()
-    return (0, "") if row is None else (row.number, row.version)
+    return revisions.head(ConnectionView(connection))
 
 
 def in_force(connection: Connection) -> Revision | None:
     """Return the policy in force, or nothing; raises `PolicyBrokenError`."""
-    number, _ = head(connection)
-    return checked(connection, revision(connection, number)) if number else None
-
-
-def revision(connection: Connection, number: int) -> Revision:
-    """Return a policy of the history by its number."""
-    row = connection.execute(sa.select(POLICIES).where(POLICIES.c.number == number)).one()
-    return _revision(row)
+    return revisions.in_force(ConnectionView(connection))
 
 
 def _revision(row: sa.Row[tuple[object, ...]]) -> Revision:
@@ -122,29 +75,12 @@ def named(connection: Connection, name: str) -> Revision:
     if len(versions) != 1:
         what = "There is no policy" if not versions else "There are several policies"
         raise InvalidInputError(f"{what} of version {name[:80]!r}.", hint="See vpsops policy history.")
-    return checked(connection, rows[0])
-
-
-def checked(connection: Connection, candidate: Revision) -> Revision:
-    """Return a policy that is as it was applied; raises `PolicyBrokenError` where its text or record differs."""
-    row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == candidate.record)).one_or_none()
-    record = chain.record_from_row(row) if row is not None else None
-    body = record.body if record is not None and chain.is_whole(record) and record.event == EVENT else {}
-    if version_of(candidate.text) != candidate.version or (body.get("number"), body.get("version")) != (
-        candidate.number,
-        candidate.version,
-    ):
-        raise PolicyBrokenError(
-            f"The policy in force ({short_version(candidate.version)}) is not as it was applied: the audit trail does"
-            " not carry it, so nothing is decided by it.",
-            hint="Somebody wrote to the database: see vpsops audit verify, then vpsops policy apply FILE.",
-        )
-    return candidate
+    return revisions.checked(ConnectionView(connection), rows[0])
 
 
 def apply(connection: Connection, application: Application) -> Revision:
     """Put a document in force, on record; raises `StaleChangeError` if another was applied since it was read."""
-    _lock(connection, "pg_advisory_xact_lock")
+    lock(connection, "pg_advisory_xact_lock")
     number, version = head(connection)
     if number != application.over:
         raise StaleChangeError(

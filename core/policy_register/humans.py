@@ -55,5 +55,5 @@ async def unresolved(settings: Settings, checks: Sequence[Check], clock: Clock) 
         except (StorageError, ConfigurationError) as error:
             lines.append(f"humans: not looked up. {error.message} {error.hint}".rstrip())
             continue
-        lines += [f"humans: {item.what}. {item.todo}." for item in findings if item.level is not Level.OK]
+        lines += [f"humans: {finding.what}. {finding.todo}." for finding in findings if finding.level is not Level.OK]
     return lines

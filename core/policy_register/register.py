@@ -4,14 +4,15 @@ A process's own policy decides nothing. It is compared, so that an edited file, 
 with another one, is noticed: such a process refuses changes until both agree.
 """
 
+from __future__ import annotations
+
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import Connection
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
@@ -22,14 +23,22 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy.model import Policy, short_version
-from vpsops.core.policy_register import history
+from vpsops.core.policy_register import revisions
 from vpsops.core.policy_register.declaration import Declaration
-from vpsops.core.policy_register.difference import summary_of
 from vpsops.core.policy_register.document import Ruleset, ruleset_from
 from vpsops.core.policy_register.force import PolicyInForce
-from vpsops.core.policy_register.history import Application, PolicyBrokenError, Revision
+from vpsops.core.policy_register.revisions import PolicyBrokenError, Revision, keep_still
+from vpsops.core.sqlite.reader import ConnectionView
 from vpsops.core.storage.database import Database
 from vpsops.core.workspaces.model import Workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Connection
+
+    from vpsops.core.sqlite.reader import DatabaseView
+
 
 logger = structlog.get_logger(__name__)
 HELD: Final = "vpsops_policy"
@@ -62,7 +71,7 @@ class PolicyRegister(PolicyInForce):
         self._clock = clock
         self._declared = declared
         self._timing = own
-        self._readings: dict[tuple[int, str], PolicyReading] = {}
+        self._readings: dict[tuple[int, str], tuple[Declaration, PolicyReading]] = {}
         self._latest: PolicyReading | None = None
         self._problem: StorageError | None = None
         self._read_at = float("-inf")
@@ -73,29 +82,34 @@ class PolicyRegister(PolicyInForce):
 
         Of two processes that start at once one does, and the other compares. Raises `StorageError`.
         """
-        if (await self._database.read(history.head))[0] == 0:
-            try:
-                await self._database.transact(partial(self._first, process=process))
-            except (StaleChangeError, sa.exc.IntegrityError):  # another process was first
-                logger.info("policy_first_elsewhere")
-        reading = await self._database.read(self._reading)
+        if (await self._database.view(revisions.head))[0] == 0:
+            await self._put_first(process)
+        reading = await self._database.view(self._reading)
         self._home = _home(reading)
-        if not reading.agrees:
-            error = self._difference(reading)
-            logger.warning("policy_differs", message=error.message, hint=error.hint)
+
+    async def _put_first(self, process: str) -> None:
+        from sqlalchemy.exc import IntegrityError  # noqa: PLC0415 - not for a database that has a policy
+
+        try:
+            await self._database.transact(partial(self._first, process=process))
+        except (StaleChangeError, IntegrityError):  # another process was first
+            logger.info("policy_first_elsewhere")
 
     def _first(self, connection: Connection, process: str) -> None:
+        from vpsops.core.policy_register import history  # noqa: PLC0415 - as above
+        from vpsops.core.policy_register.difference import summary_of  # noqa: PLC0415 - as above
+
         document = self._declared.document(None, self._timing)
         ruleset_from(document)
         by = {"kind": "process", "id": process, "verified": False}
         source = self._declared.source or "the settings of the first process"
         now = self._clock.now().timestamp()
-        history.apply(connection, Application(document, 0, by, now, source, summary_of(None, document)))
+        history.apply(connection, history.Application(document, 0, by, now, source, summary_of(None, document)))
 
-    def _reading(self, connection: Connection) -> PolicyReading:
-        """Return the policy in force in a transaction; raises `PolicyBrokenError` where that cannot be relied on."""
+    def _reading(self, view: DatabaseView) -> PolicyReading:
+        """Return the policy in force in a view; raises `PolicyBrokenError` where that cannot be relied on."""
         try:
-            reading = self._known(connection)
+            reading = self._known(view)
         except PolicyBrokenError as error:
             self._problem = error
             raise
@@ -105,29 +119,38 @@ class PolicyRegister(PolicyInForce):
         self._problem, self._latest, self._read_at = None, reading, self._clock.monotonic()
         return reading
 
-    def _known(self, connection: Connection) -> PolicyReading:
-        head = history.head(connection)
-        known = self._readings.get(head)
-        if known is not None:
+    def _known(self, view: DatabaseView) -> PolicyReading:
+        head, declared = revisions.head(view), self._declared
+        of, known = self._readings.get(head, (None, None))
+        if known is not None and of is declared:
             return known
-        revision = history.in_force(connection)
+        revision = revisions.in_force(view)
         if revision is None:
             raise PolicyBrokenError("No policy is in force in this database.", hint="Restart this process.")
         document = revision.document
-        reading = PolicyReading(
-            revision, ruleset_from(document), self._declared.document(document, self._timing).version
-        )
-        self._readings = dict([*list(self._readings.items())[1 - KEPT :], (head, reading)])
-        if self._latest is not None:
-            logger.info("policy_replaced", version=short_version(revision.version), number=revision.number)
+        reading = PolicyReading(revision, ruleset_from(document), declared.document(document, self._timing).version)
+        others = [entry for entry in self._readings.items() if entry[0] != head]
+        self._readings = dict([*others[1 - KEPT :], (head, (declared, reading))])
+        self._log(reading)
         return reading
+
+    def _log(self, reading: PolicyReading) -> None:
+        """Log a policy that was applied meanwhile, and whether this process's own is another one."""
+        revision = reading.revision
+        if self._latest is not None and self._latest.revision != revision:
+            logger.info("policy_replaced", version=short_version(revision.version), number=revision.number)
+        if not reading.agrees:
+            error = self._difference(reading)
+            logger.warning("policy_differs", message=error.message, hint=error.hint)
+        elif self._latest is not None and not self._latest.agrees:
+            logger.info("policy_agrees", version=short_version(revision.version), number=revision.number)
 
     def _held(self, connection: Connection) -> PolicyReading:
         """Return the policy in force until a transaction ends, read once in it under a lock."""
         transaction, (of, known) = connection.get_transaction(), connection.info.get(HELD, (None, None))
         if known is None or of is not transaction:
-            history.keep_still(connection)
-            known = self._reading(connection)
+            keep_still(connection)
+            known = self._reading(ConnectionView(connection))
             connection.info[HELD] = (transaction, known)
         reading: PolicyReading = known
         return reading
@@ -219,16 +242,38 @@ class PolicyRegister(PolicyInForce):
         A heartbeat must not end for a policy that cannot be read: the version is empty then.
         """
         try:
-            return self._reading(connection).own, self._declared.source
+            return self._reading(ConnectionView(connection)).own, self._declared.source
         except PolicyBrokenError:
             return "", self._declared.source
+
+    def declare(self, declared: Declaration) -> None:
+        """Replace the declaration of this process, as if it had been started with it; what is in force stays so."""
+        self._declared = declared
+        self._read_at = float("-inf")
+
+    async def follow(self, differs: Callable[[], None]) -> None:
+        """Call `differs` once for each policy in force that is another than this process's own, until cancelled.
+
+        A process that declares nothing agrees with every policy, and reads none here.
+        """
+        asked: int | None = None
+        while True:
+            await self._clock.sleep(timings.POLICY_SECONDS)
+            if not self._declared.decides:
+                continue
+            with suppress(PolicyBrokenError):  # said where it is decided
+                await self.refresh()
+            reading = self._latest
+            if reading is not None and not reading.agrees and reading.revision.number != asked:
+                asked = reading.revision.number
+                differs()
 
     async def refresh(self) -> None:
         """Read the policy in force, unless it was read a moment ago; without an answer the last reading stays."""
         if self._clock.monotonic() - self._read_at < timings.POLICY_SECONDS:
             return
         try:
-            await self._database.read(self._reading)
+            await self._database.view(self._reading)
         except PolicyBrokenError:
             raise
         except StorageError as error:

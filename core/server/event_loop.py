@@ -8,8 +8,6 @@ from typing import Final, TypeVarTuple
 
 import anyio
 
-from vpsops.core.server.shutdown import ignore_hang_up
-
 Ts = TypeVarTuple("Ts")
 
 SWITCH_SECONDS: Final = 0.0005
@@ -24,7 +22,6 @@ def fast() -> bool:
 
 def run_server(main: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
     """Run `main` until it returns; raises what it raises."""
-    ignore_hang_up()
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # httpcore imports it ten times a request
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()

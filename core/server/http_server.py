@@ -3,7 +3,7 @@
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Final
 
 import anyio
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.core.common import timings
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.text import whole_number
 from vpsops.core.server.connection_limits import BoundedConfig, Bounds, ConnectionAdmission
 from vpsops.core.server.rejections import Rejections
 
@@ -30,6 +31,8 @@ CLOSE_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 5
 BACKLOG: Final = 2048
 HIGHEST_PORT: Final = 65535
+DEFAULT_ADDRESS: Final = "127.0.0.1:3000"
+"""Where Slack's requests are taken unless --http names another address."""
 
 
 class _UvicornServer(uvicorn.Server):
@@ -40,13 +43,26 @@ class _UvicornServer(uvicorn.Server):
         """Capture none."""
         yield
 
+    def close(self) -> None:
+        """Close what a cancelled server leaves open: listeners, connections and requests; nothing after a shutdown.
+
+        A listener with a closed socket stays in the event loop, and the next socket of that number is not served.
+        """
+        for listener in getattr(self, "servers", ()):
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in list(self.server_state.tasks):
+            task.cancel()
+
 
 def address_of(text: str, example: str, flag: str = "--http") -> tuple[str, int]:
     """Read HOST:PORT, an IPv6 host in brackets; raises `ConfigurationError` showing the example."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
+    number = whole_number(port, 0, HIGHEST_PORT)
+    if not host or number is None:
         raise ConfigurationError(f"{flag} {text} is not HOST:PORT.", hint=f"Write it like {example}.")
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), number
 
 
 def base_of(sock: socket.socket) -> str:
@@ -55,14 +71,24 @@ def base_of(sock: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that has an address and does not listen yet; raises `OSError` where it cannot have it."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    # asyncio turns Nagle's delay off only where the socket names its protocol; else small answers take 40 ms
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def listen(host: str, port: int, flag: str = "--http") -> socket.socket:
     """Bind an address; raises `ConfigurationError` where that cannot be done."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # asyncio turns Nagle's delay off only where the socket names its protocol; else small answers take 40 ms
-        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
+        sock = bind(host, port)
         sock.listen(BACKLOG)
     except OSError as error:
         raise ConfigurationError(
@@ -151,7 +177,7 @@ async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event, bounds: Bo
         cutoff.begin()
         server.should_exit = True
 
-    with sock:
+    with sock, closing(server):
         async with anyio.create_task_group() as group:
             group.start_soon(end)
             await server.serve(sockets=[sock])

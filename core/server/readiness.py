@@ -4,24 +4,27 @@ It is asked by load balancers and supervisors of containers, every few seconds, 
 answer is cheap, says nothing that is not ours, and comes within about a second however the database is doing.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
-import sqlalchemy as sa
 import structlog
 from anyio.abc import TaskGroup
-from sqlalchemy.engine import Connection
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
-from vpsops.core.common.supervision import Supervisor, TaskStatus
-from vpsops.core.execution.engine import HEARTBEAT, POLLER, RECONCILER, Engine
+from vpsops.core.common.supervision import HEARTBEAT, POLLER, RECONCILER, Supervisor, TaskStatus
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.leases import CERTAIN_SECONDS, Process
-from vpsops.core.storage.tables import AUDIT_HEAD, CHANGES
+from vpsops.core.telemetry.telemetry import NO_TELEMETRY, Telemetry
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from vpsops.core.server.metrics_source import MetricsSource
 
 logger = structlog.get_logger(__name__)
 ROUND_SECONDS: Final[Mapping[str, float]] = {
@@ -33,12 +36,29 @@ ROUND_SECONDS: Final[Mapping[str, float]] = {
 """How old the last round of a task may be. A poller is there while something is watched."""
 RESTARTS: Final = 3
 """Failures in a row of any other task, from which on it is named."""
+CERTAIN_SECONDS: Final = timings.CERTAIN_SECONDS
 ANSWER_SECONDS: Final = timings.READY_ANSWER_SECONDS
 KEPT_SECONDS: Final = timings.READY_KEPT_SECONDS
 FAILED_SECONDS: Final = timings.READY_FAILED_SECONDS
 LEAST_FREE_BYTES: Final = 1_048_576
 Source = Callable[[], str]
 """Says in plain words what is wrong, and nothing where all is well."""
+
+
+class EngineState(Protocol):
+    """What is known of a process's engine, without making one."""
+
+    @property
+    def front(self) -> str:
+        """The front end of the process."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process runs changes, and therefore sends heartbeats."""
+
+    @property
+    def last_beat(self) -> float:
+        """When it stored its last heartbeat, by the steady clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +115,47 @@ class StorageProbe:
 
 def _lock_head(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":  # the locks that a write takes, exclusively
-        connection.execute(sa.text("LOCK TABLE changes, audit IN ROW EXCLUSIVE MODE"))
-    connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update()).all()
-    connection.execute(sa.select(CHANGES.c.id).order_by(CHANGES.c.created_at.desc()).limit(1)).all()
+        connection.exec_driver_sql("LOCK TABLE changes, audit IN ROW EXCLUSIVE MODE")
+        connection.exec_driver_sql("SELECT seq FROM audit_head FOR UPDATE").all()
+    connection.exec_driver_sql("SELECT seq FROM audit_head").all()
+    connection.exec_driver_sql("SELECT id FROM changes ORDER BY created_at DESC LIMIT 1").all()
 
 
 class Readiness:
     """What there is to say of one process. Front ends add what they need beside the core."""
 
-    def __init__(self, database: Database, clock: Clock, engine: Engine, process: Process, group: TaskGroup) -> None:
+    def __init__(  # noqa: PLR0913 - the parts of a process
+        self,
+        database: Database,
+        clock: Clock,
+        engine: EngineState,
+        supervisor: Supervisor,
+        group: TaskGroup,
+        telemetry: Telemetry = NO_TELEMETRY,
+    ) -> None:
         """Begin with what every process needs."""
-        self.supervisor = engine.supervisor
-        self._process = process
+        self._group = group
+        self._telemetry = telemetry
+        self.supervisor = supervisor
         self._database = database
         self._clock = clock
         self._engine = engine
-        self._probe = StorageProbe(database, clock, engine.supervisor, group)
+        self._probe = StorageProbe(database, clock, supervisor, group)
         self._sources: dict[str, Source] = {}
         self._requested: set[str] = set()
         self._seen: dict[str, float] = {}
+
+    def metrics(self) -> MetricsSource:
+        """Return the source of this process's metrics, which counts from now on."""
+        from vpsops.core.server.metrics_source import (  # noqa: PLC0415 - only for what serves
+            MetricsSource,
+            SnapshotProbe,
+        )
+
+        probe = SnapshotProbe(self._database, self._clock, self.supervisor, self._group)
+        source = MetricsSource(self._telemetry.meter, self._clock, self._engine, probe)
+        source.enable()
+        return source
 
     def add(self, part: str, source: Source) -> None:
         """Ask another part, by its name."""
@@ -161,11 +203,11 @@ class Readiness:
         now = self._clock.monotonic()
         tasks = {task.name: task for task in self.supervisor.statuses()}
         problems = []
-        if self._engine.running and not now - self._process.last_beat < CERTAIN_SECONDS:
+        if self._engine.is_running and not now - self._engine.last_beat < CERTAIN_SECONDS:
             problems.append(
-                ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self._process.last_beat:.0f} s")
+                ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self._engine.last_beat:.0f} s")
             )
-        expected = {RECONCILER, *self._requested} if self._engine.running else set(self._requested)
+        expected = {RECONCILER, *self._requested} if self._engine.is_running else set(self._requested)
         problems += [ReadinessFault(name, "it does not run") for name in sorted(expected - tasks.keys())]
         for name, limit in ROUND_SECONDS.items():
             since = self._seen.setdefault(name, now) if name in tasks else self._seen.pop(name, None)

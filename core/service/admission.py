@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from vpsops.core.audit import chain
 from vpsops.core.changes.audit_entries import asked_for, clean_actor, clean_request, not_allowed, requested
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Refused, Request
-from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor
@@ -75,14 +74,14 @@ class Admission:
         await self._append(None, {**requested(request, preview, ruling), "why": refusal.reason})
         return refusal
 
-    async def record_refused_decision(
-        self, change_id: str, actor: Actor, error: VpsopsError, *, scope: Scope = OPERATOR
-    ) -> None:
+    async def record_refused_decision(self, change_id: str, actor: Actor, error: VpsopsError, *, scope: Scope) -> None:
         """Record that a person's decision about a change was not taken, and why."""
         by = clean_actor(actor, self._backend.redactor)
         await self._append(None, not_allowed(change_id, by, scope.team, error))
 
     async def _append(self, change_id: str | None, body: Mapping[str, Json]) -> None:
+        from vpsops.core.audit import chain  # noqa: PLC0415 - not for what only reads
+
         now = self._backend.clock.now().timestamp()
         await self._backend.database.transact(
             lambda connection: chain.append(connection, now, "refused", change_id, body)

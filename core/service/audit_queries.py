@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from vpsops.core.audit import chain, pages
-from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.pages import AuditPage
 from vpsops.core.audit.queries import RecordFilter, newest_of, of_teams
+from vpsops.core.audit.records import TrailRecord
 from vpsops.core.monitoring import change_feed
 from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.service.backend import Backend

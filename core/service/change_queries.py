@@ -1,26 +1,32 @@
 """Reads of changes, each within a scope."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.authorization.change_reader import ChangeReader, at_rest
+from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import (
-    MAX_CHANGES,
-    ChangePage,
-    ChangeQuery,
-    count_by_state,
-    select_by_ids,
-    select_page,
-)
-from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.changes.queries import MAX_CHANGES, count_by_state, select_by_ids, select_page
+from vpsops.core.changes.scope import ChangePage, ChangeQuery, Scope
 from vpsops.core.common.timings import CHANGE_POLL_SECONDS
 from vpsops.core.execution.card_refresh import mine_to_refresh
-from vpsops.core.messaging import outbox
+from vpsops.core.identity import group_names
+from vpsops.core.identity.actors import union_of
+from vpsops.core.messaging import outbox, posted_messages
 from vpsops.core.outcomes.typical_durations import TypicalDurations
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.dashboard import Onlooker, Overview, overview_of
+
+
+def with_group_names(connection: Connection, change: Change) -> Change:
+    """Return a change that waits for votes with what Slack calls the groups of those who may vote."""
+    ruling = change.ruling
+    groups = union_of((ruling.approvers, *ruling.requirements)).groups if waits_for_votes(change) else ()
+    return replace(change, group_names=group_names.read(connection, groups)) if groups else change
 
 
 class ChangeQueries:
@@ -31,36 +37,38 @@ class ChangeQueries:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    async def get(self, change_id: str, *, scope: Scope = OPERATOR) -> Change:
+    async def get(self, change_id: str, *, scope: Scope) -> Change:
         """Return a change; raises `UnknownChangeError`."""
         reader = ChangeReader(scope, self._backend.workspaces)
-        return await self._backend.database.read(lambda connection: reader.load(connection, change_id))
+        return await self._backend.database.read(
+            lambda connection: with_group_names(connection, reader.load(connection, change_id))
+        )
 
     async def get_with_copies(
-        self, change_id: str, *, scope: Scope = OPERATOR
-    ) -> tuple[Change, Sequence[outbox.PostedMessage]]:
+        self, change_id: str, *, scope: Scope
+    ) -> tuple[Change, Sequence[posted_messages.PostedMessage]]:
         """Return a change and where its messages are posted, as of one moment; raises `UnknownChangeError`."""
         reader, topic = ChangeReader(scope, self._backend.workspaces), outbox.topic_of(change_id)
         return await self._backend.database.read(
-            lambda connection: (reader.load(connection, change_id), outbox.copies_in(connection, topic))
+            lambda connection: (reader.load(connection, change_id), posted_messages.copies_in(connection, topic))
         )
 
-    async def page(self, query: ChangeQuery, *, scope: Scope = OPERATOR) -> ChangePage:
+    async def page(self, query: ChangeQuery, *, scope: Scope) -> ChangePage:
         """Return a page of changes, newest first; it may be short although more pages follow."""
         visibility = self._backend.visibility(scope)
         return await self._backend.database.read(lambda connection: select_page(connection, query, visibility))
 
-    async def list(self, *, open_only: bool = False, limit: int = 20, scope: Scope = OPERATOR) -> Sequence[Change]:
+    async def list(self, *, open_only: bool = False, limit: int = 20, scope: Scope) -> Sequence[Change]:
         """Return the newest changes."""
         query = ChangeQuery(open_only=open_only, limit=min(limit, MAX_CHANGES))
         return list((await self.page(query, scope=scope)).changes)
 
-    async def count_by_state(self, query: ChangeQuery, *, scope: Scope = OPERATOR) -> Mapping[State, int]:
+    async def count_by_state(self, query: ChangeQuery, *, scope: Scope) -> Mapping[State, int]:
         """Return how many changes are in which state."""
         visibility = self._backend.visibility(scope)
         return await self._backend.database.read(lambda connection: count_by_state(connection, query, visibility))
 
-    async def by_ids(self, ids: Sequence[str], *, scope: Scope = OPERATOR) -> Sequence[Change]:
+    async def by_ids(self, ids: Sequence[str], *, scope: Scope) -> Sequence[Change]:
         """Return the existing changes among `ids`."""
         visibility = self._backend.visibility(scope)
         return await self._backend.database.read(lambda connection: select_by_ids(connection, ids, visibility))
@@ -87,7 +95,7 @@ class ChangeQueries:
         *,
         seconds: float,
         until: Callable[[Change], bool] | None = None,
-        scope: Scope = OPERATOR,
+        scope: Scope,
     ) -> Change:
         """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""
         reached, clock, signals = until or at_rest, self._backend.clock, self._backend.database.signals

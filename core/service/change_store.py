@@ -1,6 +1,8 @@
-"""Storing a decided change, or finding out why it cannot be stored."""
+"""What a decided request becomes: a change that is stored, or the reason why it cannot be stored."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -9,21 +11,27 @@ from sqlalchemy.exc import IntegrityError
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.authorization.change_reader import ChangeReader
-from vpsops.core.authorization.refusals import paused_refusal
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.authorization.refusals import busy_refusal, paused_refusal
+from vpsops.core.authorization.submission import hold_seconds
+from vpsops.core.authorization.votes import Statement, Votes
 from vpsops.core.changes import repository
 from vpsops.core.changes.approvals import first_attention
-from vpsops.core.changes.audit_entries import requested
-from vpsops.core.changes.model import Change
+from vpsops.core.changes.audit_entries import requested, worded
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Outcome, Refused, Request, outcome_of
 from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError, UnreadableRowError
+from vpsops.core.common.timings import Timing
 from vpsops.core.limits import quotas
 from vpsops.core.limits.guard import refusal_for
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
+from vpsops.core.operations import Operation
 from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.policy import Policy
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.storage.tables import CHANGES
@@ -39,6 +47,14 @@ class PolicyReplacedError(Exception):
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy.version)
         self.policy = policy
+
+
+class SetAsideRefusedError(Exception):
+    """Who asks may not set the other change aside; carries the reason."""
+
+    def __init__(self, reason: NotAllowedError) -> None:
+        super().__init__(reason.message)
+        self.reason = reason
 
 
 class RollbackError(Exception):
@@ -66,7 +82,10 @@ class ChangeStore:
         self._admission = admission
 
     async def store(self, draft: Draft) -> Outcome:
-        """Store and start a change, or return why not; raises `PolicyReplacedError`, `StorageError`."""
+        """Store and start a change, or return why not.
+
+        Raises `PolicyReplacedError`, `StorageError`, and what `Gate.set_aside` raises.
+        """
         backend, change, request = self._backend, draft.change, draft.request
         await backend.engine.start()
 
@@ -75,11 +94,16 @@ class ChangeStore:
             policy = backend.policy.read(connection)
             if policy.version != change.ruling.policy:
                 raise PolicyReplacedError(policy)
+            self._set_aside(connection, draft)
             self._insert(connection, draft)
             backend.engine.claim(connection, change)
 
         try:
             await backend.database.transact(work)
+        except SetAsideRefusedError as error:
+            about = request.sets_aside.change_id if request.sets_aside else change.id
+            await self._admission.record_refused_decision(about, request.actor, error.reason, scope=draft.scope)
+            raise error.reason from None
         except AgentsPausedError as error:
             return await self._admission.refuse(request, paused_refusal(error))
         except LimitReachedError as error:
@@ -117,6 +141,17 @@ class ChangeStore:
             pass
         return None
 
+    def _set_aside(self, connection: Connection, draft: Draft) -> None:
+        """Withdraw what a request sets aside. Raises `SetAsideRefusedError`, `StaleChangeError`."""
+        request = draft.request
+        if request.sets_aside is None:
+            return
+        word = Statement(request.actor, reason=request.reason, evidence=request.sets_aside.evidence)
+        try:
+            votes_of(self._backend, draft.scope).set_aside(connection, request.sets_aside.change_id, word)
+        except NotAllowedError as error:
+            raise SetAsideRefusedError(error) from None
+
     def _insert(self, connection: Connection, draft: Draft) -> None:
         backend, change, request = self._backend, draft.change, draft.request
         agent_pause.check(connection, request.actor)
@@ -133,6 +168,8 @@ class ChangeStore:
         """Return the refusal of a create behind another one of its hostname, in whatever spelling."""
         if not self._backend.workspaces.shows(error.twin, draft.scope.team):
             return OTHER_WORKSPACE
+        if error.twin.state.open:
+            return busy_refusal(error.twin, draft.request.actor, draft.request.origin.front)
         return Refused(error.message, hint=error.hint, change=error.twin)
 
     async def _conflict(self, draft: Draft) -> Outcome:
@@ -153,8 +190,36 @@ class ChangeStore:
             return Refused("Another change was just finished on this server.", hint="Ask again.")
         if not workspaces.shows(first, draft.scope.team):
             return OTHER_WORKSPACE
-        return Refused(
-            f"{first.id} is first: {first.operation} {first.target.hostname} by {first.actor.cited} is {first.state}.",
-            hint=f"Wait for it, or cancel {first.id}, then ask again.",
-            change=first,
-        )
+        return busy_refusal(first, request.actor, request.origin.front)
+
+
+def new_change(  # noqa: PLR0913 - everything a change is made of
+    operation: Operation, request: Request, seen: Preview, ruling: Ruling, now: datetime, timing: Timing
+) -> Change:
+    """Make the change that a decided request becomes."""
+    held = ruling.decision in {Decision.CONFIRM, Decision.APPROVE}
+    return Change(
+        id=f"chg_{secrets.token_hex(6)}",
+        version=1,
+        state=State.HELD if held else State.APPROVED,
+        operation=operation.name,
+        arguments=seen.arguments,
+        target=seen.target,
+        actor=request.actor,
+        origin=request.origin,
+        reason=worded(request.reason),
+        ruling=replace(ruling, monthly=seen.monthly),
+        digest=seen.digest(ruling.policy),
+        created_at=now,
+        expires_at=now + timedelta(seconds=hold_seconds(ruling, timing)) if held else None,
+        updated_at=now,
+        cost=seen.cost,
+        facts=seen.facts,
+        effect=f"{operation.effect} {seen.warning}".strip(),
+    )
+
+
+def votes_of(backend: Backend, scope: Scope) -> Votes:
+    """Return the decisions that people within a scope may make, by the policy as it was read last."""
+    recheck, stewards = Recheck(backend.policy, backend.timing), backend.policy.latest_stewards(scope.team)
+    return Votes(ChangeReader(scope, backend.workspaces), backend.clock, backend.redactor, recheck, stewards)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import queries
-from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.records import TrailRecord
 from vpsops.core.authorization import agent_pause as pause
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes import repository
@@ -22,7 +22,7 @@ from vpsops.core.storage.tables import CHANGES
 
 HOLDS = 500
 OWN = 50
-RECORDS = 8
+RECORDS = 40
 RECENT = timedelta(days=30)
 
 
@@ -70,7 +70,7 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
     unclear = CHANGES.c.state == State.NEEDS_PERSON.value
     query = sa.select(CHANGES.c.id).where(*repository.of_teams(teams), sa.or_(asked, unclear))
     ids = list(connection.scalars(query.order_by(~unclear, CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)))
-    results = {item.id: item for item in repository.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
+    results = {change.id: change for change in repository.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
     return tuple(results[ident] for ident in ids if ident in results)
 
 
@@ -83,4 +83,4 @@ def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, 
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
     rows = repository.select(connection, own, recent, *repository.of_teams(who.teams), limit=OWN)
-    return tuple(item for item in rows if who.person.same_human(item.actor))
+    return tuple(change for change in rows if who.person.same_human(change.actor))

@@ -6,24 +6,26 @@ in the background and is followed by its id.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import Pause, PauseSwitch
-from vpsops.core.authorization.change_reader import ChangeReader
-from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.authorization.votes import Statement, Votes
+from vpsops.core.changes.approvals import CLIENT, waits_for_votes
 from vpsops.core.changes.audit_entries import clean_actor, worded
 from vpsops.core.changes.model import Change, Verdict
-from vpsops.core.changes.requests import DryRun, Outcome, Request
-from vpsops.core.changes.scope import OPERATOR, Scope
-from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.changes.requests import DryRun, Held, Outcome, Refused, Request
+from vpsops.core.changes.scope import Scope
+from vpsops.core.common.errors import NotAllowedError, StorageError
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
+from vpsops.core.service.change_queries import with_group_names
+from vpsops.core.service.change_store import votes_of
 from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.service.submissions import Submissions
 
@@ -39,30 +41,56 @@ class Gate:
         self._servers = servers
         self._submissions = Submissions(backend, admission)
 
-    async def submit(self, request: Request, *, scope: Scope = OPERATOR) -> Outcome:
+    async def submit(self, request: Request, *, scope: Scope) -> Outcome:
         """Decide a request for a change: hold it, start it or refuse it. A read is left to `ServerQueries`.
 
         Raises `InvalidInputError` and its kin where the request makes no sense, `WayscloudError` where
-        the provider cannot be read, `StorageError` where nothing could be stored.
+        the provider cannot be read, `StorageError` where nothing could be stored, and what `set_aside` raises where
+        the request sets another one aside.
         """
         operation = OPERATIONS.get(request.operation)
         if operation is not None and operation.reads:
             return await self._servers.read(request, scope=scope)
-        return await self._submissions.submit(request, scope)
+        outcome = await self._submissions.submit(request, scope)
+        match outcome:
+            case Held(change=change):
+                return Held(await self._named(change))
+            case Refused(change=Change() as first):
+                return replace(outcome, change=await self._named(first))
+            case _:
+                return outcome
 
-    async def dry_run(self, request: Request, *, scope: Scope = OPERATOR) -> DryRun:
+    async def dry_run(self, request: Request, *, scope: Scope) -> DryRun:
         """Decide a request for a change as `submit` does; ask no one and store nothing. Raises as `submit` does."""
-        return await self._submissions.dry_run(request, scope)
+        run = await self._submissions.dry_run(request, scope)
+        return replace(run, change=await self._named(run.change))
 
-    async def confirm(
-        self, change_id: str, actor: Actor, digest: str, *, evidence: str = "", scope: Scope = OPERATOR
+    async def _named(self, change: Change) -> Change:
+        """Return a change with the names of groups, as far as they can be read: it may be stored by now."""
+        if not waits_for_votes(change):
+            return change
+        with suppress(StorageError):
+            return await self._backend.database.read(lambda connection: with_group_names(connection, change))
+        return change
+
+    async def start_engine(self) -> None:
+        """Run in this process what is approved and watch what was sent, as far as no other process does.
+
+        Raises `StorageError`.
+        """
+        await self._backend.engine.start()
+
+    async def confirm(  # noqa: PLR0913 - one confirmation, all of it named
+        self, change_id: str, actor: Actor, digest: str, *, evidence: str = "", place: str = CLIENT, scope: Scope
     ) -> Change:
         """Let the asker's own human say yes to exactly what was shown, and run it; `evidence` is how they said it.
+
+        `place` is where they did: in the client's dialog, or in Slack.
 
         Raises `NotAllowedError` for others, `StaleChangeError` when the change is not held any more or
         another thing was shown, `UnknownChangeError`.
         """
-        word = Statement(actor, digest, evidence=evidence)
+        word = Statement(actor, digest, evidence=evidence, place=place)
 
         def work(connection: Connection) -> Change:
             self._backend.policy.check(connection)
@@ -79,7 +107,7 @@ class Gate:
         *,
         reason: str = "",
         evidence: str = "",
-        scope: Scope = OPERATOR,
+        scope: Scope,
     ) -> Change:
         """Record one eligible person's vote on exactly what was shown; the last one needed starts the run.
 
@@ -95,7 +123,7 @@ class Gate:
 
         return await self._decide(change_id, voter, work, scope)
 
-    async def cancel(self, change_id: str, actor: Actor, *, reason: str = "", scope: Scope = OPERATOR) -> Change:
+    async def cancel(self, change_id: str, actor: Actor, *, reason: str = "", scope: Scope) -> Change:
         """Withdraw one's own change before it is sent.
 
         Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
@@ -105,8 +133,37 @@ class Gate:
             change_id, actor, lambda entry: self._votes(scope).cancel(entry, change_id, word), scope
         )
 
+    async def unreachable(self, change_id: str, *, scope: Scope) -> Change:
+        """End a change that has to be confirmed in Slack, where no direct message reaches who has to confirm it.
+
+        One that a client asks for as well is that client's from then on. Raises `UnknownChangeError`.
+        """
+        return await self._backend.database.transact(lambda entry: self._votes(scope).unreachable(entry, change_id))
+
+    async def close_dialog(self, change_id: str, actor: Actor, *, reason: str = "", scope: Scope) -> Change:
+        """Let a client ask no more for what Slack asks for too; a card that is there already may still be answered.
+
+        Nothing else is altered. Raises `NotAllowedError`, `UnknownChangeError`.
+        """
+        word = Statement(actor, reason=reason)
+        return await self._allowed(
+            change_id, actor, lambda entry: self._votes(scope).close_dialog(entry, change_id, word), scope
+        )
+
+    async def set_aside(
+        self, change_id: str, actor: Actor, *, reason: str = "", evidence: str = "", scope: Scope
+    ) -> Change:
+        """Let a full member withdraw what another person asked for and did not confirm, so that it blocks no server.
+
+        `evidence` is how the membership was read. Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
+        """
+        word = Statement(actor, reason=reason, evidence=evidence)
+        return await self._allowed(
+            change_id, actor, lambda entry: self._votes(scope).set_aside(entry, change_id, word), scope
+        )
+
     async def resolve(
-        self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "", scope: Scope = OPERATOR
+        self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "", scope: Scope
     ) -> Change:
         """Let a person settle what no read could: it happened, or it did not.
 
@@ -130,7 +187,7 @@ class Gate:
         reason: str = "",
         evidence: str = "",
         seen: float | None = None,
-        scope: Scope = OPERATOR,
+        scope: Scope,
     ) -> Pause:
         """Pause all agents, or let them go on; return what holds now.
 
@@ -150,9 +207,7 @@ class Gate:
         return await self._backend.database.transact(work)
 
     def _votes(self, scope: Scope) -> Votes:
-        backend = self._backend
-        recheck, stewards = Recheck(backend.policy, backend.timing), backend.policy.latest_stewards(scope.team)
-        return Votes(ChangeReader(scope, backend.workspaces), backend.clock, backend.redactor, recheck, stewards)
+        return votes_of(self._backend, scope)
 
     async def _decide(self, change_id: str, actor: Actor, work: Callable[[Connection], Change], scope: Scope) -> Change:
         engine = self._backend.engine

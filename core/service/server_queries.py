@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from pydantic import BaseModel
+
 from vpsops.core.authorization.submission import checked, facts, operation_named
 from vpsops.core.changes.audit_entries import clean_request
 from vpsops.core.changes.preview import on_server, target_of
@@ -20,8 +22,10 @@ from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
+from vpsops.core.wayscloud.answers.errors import NotOfferedError
 from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.transport import RequestLane
 
 
 class ServerQueries:
@@ -33,7 +37,7 @@ class ServerQueries:
         self._backend = backend
         self._admission = admission
 
-    async def read(self, request: Request, *, scope: Scope = OPERATOR, held: HeldList | None = None) -> Outcome:
+    async def read(self, request: Request, *, scope: Scope, held: HeldList | None = None) -> Outcome:
         """Run a read operation or refuse it. With `held`, the list of servers is read once, into it.
 
         Raises `InvalidInputError` and its kin for arguments that make no sense, `WayscloudError` where the provider
@@ -49,8 +53,7 @@ class ServerQueries:
         too_fast = await self._admission.admit(request)
         if too_fast is not None:
             return too_fast
-        api = backend.api_for(scope)
-        api = (api.holding(held) if held is not None else api).shared()
+        api = backend.api_for(scope, lane=RequestLane.QUESTIONS, held=held, coalesced=True)
         return await self._run(api, operation, checked(operation, request.arguments), request)
 
     async def _run(self, api: Wayscloud, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
@@ -59,7 +62,10 @@ class ServerQueries:
             return await self._admission.refuse_for_limit(request, exceeded)
         target: Target | None = None
         if isinstance(arguments, ServerArguments):
-            target = target_of(await locate_server(api, arguments.server))
+            server = await locate_server(api, arguments.server)
+            if server.labels is None and self._backend.policy.latest().has_label_conditions:
+                server = await api.get_server(server.id)
+            target = target_of(server)
             arguments = on_server(arguments, target.id)
         ruling = self._decision(operation, request, target)
         if ruling.decision is not Decision.ALLOW:
@@ -69,9 +75,28 @@ class ServerQueries:
             )
             about = {"rules": list(ruling.rules), "policy": ruling.policy}
             return await self._admission.refuse(request, refusal, about)
+        regions = self._backend.regions
+        arguments = await regions.with_ids(api, arguments)
         if isinstance(arguments, ListArguments):
-            return Done(result=await list_servers(api, arguments, partial(self._may_show, request)))
-        return Done(result=await operation.run(api, arguments, None))
+            may_show, named = partial(self._may_show, request), partial(regions.named_servers, api)
+            return Done(result=await list_servers(api, arguments, may_show, named))
+        result = await self._answer(api, operation, arguments, target)
+        named_result = (await regions.named_servers(api, [result]))[0] if isinstance(result, Server) else result
+        return Done(result=named_result, target=target)
+
+    async def _answer(
+        self, api: Wayscloud, operation: Operation, arguments: Arguments, target: Target | None
+    ) -> BaseModel:
+        """Return a read's result, and remember whether the API offers it."""
+        backend = self._backend
+        everything = backend.api_for(OPERATOR, lane=RequestLane.QUESTIONS)
+        try:
+            result = await operation.run(api, arguments, None)
+        except NotOfferedError as error:
+            await backend.offers.learn(everything, operation, target, error)
+            raise
+        await backend.offers.forget(everything, operation, target)
+        return result
 
     async def _may_show(self, request: Request, server: Server) -> bool:
         """Return whether the policy allows reading a server in full."""
@@ -79,7 +104,7 @@ class ServerQueries:
 
     def _decision(self, operation: Operation, request: Request, target: Target | None) -> Ruling:
         policy = self._backend.policy.latest()
-        return policy.decide(facts(operation, request, target, None, self._backend.clock.now()))
+        return policy.decide(facts(operation, request.actor, request.origin, target, None, self._backend.clock.now()))
 
     def may_read(self, request: Request, target: Target | None = None) -> bool:
         """Return whether the policy lets a read run now, on a server that is known already."""
@@ -87,12 +112,17 @@ class ServerQueries:
         return operation.reads and self._decision(operation, request, target).decision is Decision.ALLOW
 
     def may_request(self, request: Request, target: Target) -> bool:
-        """Return whether the policy would not deny an operation on a server outright."""
+        """Return whether neither the policy nor a limit would refuse an operation on a server outright."""
         operation = operation_named(request.operation)
+        limits = self._backend.policy.latest_limits()
+        if limits.forbids(operation.name, documented=operation.documented) is not None:
+            return False
+        if not operation.reads and limits.protects(target, request.actor) is not None:
+            return False
         decision = self._decision(operation, request, target).decision
         return decision is Decision.ALLOW or (not operation.reads and decision is not Decision.DENY)
 
-    async def list_all(self, request: Request, *, scope: Scope = OPERATOR) -> ProviderList[Server]:
+    async def list_all(self, request: Request, *, scope: Scope) -> ProviderList[Server]:
         """Return every server to a caller that the policy lets list them, counted against the caller's rate.
 
         Raises `NotAllowedError`, `WayscloudError`.
@@ -103,7 +133,15 @@ class ServerQueries:
         too_fast = await self._admission.admit(request)
         if too_fast is not None:
             raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
-        return await self._backend.api_for(scope).list_servers()
+        api = self._backend.api_for(scope, lane=RequestLane.QUESTIONS)
+        listed = await api.list_servers()
+        named = await self._backend.regions.named_servers(api, listed)
+        return ProviderList(named, unreadable=listed.unreadable, total=listed.total, more=listed.more)
+
+    async def region_id(self, text: str, *, scope: Scope) -> str:
+        """Return the id of a region that was typed by its id or its name. Raises `InvalidInputError`."""
+        api = self._backend.api_for(scope, lane=RequestLane.QUESTIONS)
+        return (await self._backend.regions.names(api)).id_of(text) if text else ""
 
     async def in_full(
         self,
@@ -112,7 +150,7 @@ class ServerQueries:
         most: int,
         lacks: Callable[[Server], bool] | None = None,
         *,
-        scope: Scope = OPERATOR,
+        scope: Scope,
     ) -> list[Server]:
         """Return servers, with up to `most` of those that lack a fact read in full.
 
@@ -125,7 +163,8 @@ class ServerQueries:
         async def may(_: Server) -> bool:
             return await self._admission.admit(request) is None
 
-        read = await read_in_full(self._backend.api_for(scope), bare[:most], may)
+        api = self._backend.api_for(scope, lane=RequestLane.QUESTIONS)
+        read = await self._backend.regions.named_servers(api, await read_in_full(api, bare[:most], may))
         by_id = {server.id: server for server in servers} | {server.id: server for server in read}
         return list(by_id.values())
 

@@ -1,5 +1,5 @@
 """The database: SQLite in WAL mode on one machine, PostgreSQL for several; one code path, visible SQL."""
 
-from vpsops.core.storage.database import Connection, Database, open_database
+from vpsops.core.storage.database import Database, open_database
 
-__all__ = ["Connection", "Database", "open_database"]
+__all__ = ["Database", "open_database"]

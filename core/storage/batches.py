@@ -4,15 +4,18 @@ Queries that every process makes every few seconds would cost as much as all the
 idle. So they wait for the next heartbeat, and an idle process makes one transaction a second.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import anyio
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from vpsops.core.common.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy.engine import Connection
 
 T = TypeVar("T")
 BOARD: Final = "SAVEPOINT riders; SET LOCAL lock_timeout = '300ms'"
@@ -38,6 +41,8 @@ class Rider(Generic[T]):
 
     def read(self, connection: Connection) -> bool:
         """Read in the heartbeat's transaction; return whether that succeeded. Raises where the connection is lost."""
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - not for what reads a file
+
         self._answers, self._error = [], None
         try:
             self._answers.append(self._work(connection))
@@ -60,7 +65,7 @@ def carry(connection: Connection, riders: Sequence[Rider[Any]]) -> None:
     """Read for all of them in the caller's transaction; a failure of one does not affect the others."""
     savepoint = connection.dialect.name == "postgresql" and bool(riders)
     if savepoint:
-        connection.execute(sa.text(BOARD))
+        connection.exec_driver_sql(BOARD)
     for rider in riders:
         if not rider.read(connection) and savepoint:
-            connection.execute(sa.text(DROP))
+            connection.exec_driver_sql(DROP)

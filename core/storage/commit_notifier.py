@@ -7,23 +7,30 @@ A commit names the topics it is about, and wakes only who waits for one of them,
 waiter's query is a transaction, and most commits do not concern it.
 """
 
+from __future__ import annotations
+
 import re
 import secrets
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, closing
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 import anyio
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from vpsops.core.common import timings
-from vpsops.core.common.clock import Clock
-from vpsops.core.common.supervision import Supervisor
-from vpsops.core.storage.engines import PG_PATIENCE, Pools
+from vpsops.core.common.supervision import Supervisor, block_tasks
+from vpsops.core.storage.pools import PG_PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+
+    import psycopg
+    from sqlalchemy.engine import Connection
+
+    from vpsops.core.common.clock import Clock
+    from vpsops.core.storage.pools import Pools
 
 LOOK_SECONDS: Final = timings.SIGNAL_SECONDS
 AWAY_SECONDS: Final = timings.SIGNAL_AWAY_SECONDS
@@ -33,6 +40,7 @@ ANY = ""
 OUTBOX = "outbox"
 AUDIT = "audit"
 TOUCHED = "vpsops_touched"
+NOTED = "vpsops_noted"
 PAYLOAD_BYTES = 4000  # NOTIFY takes 8000; a commit about more wakes everyone
 OWN_KEPT = 1000
 PLAIN = re.compile(r"[a-z0-9_:.-]+")
@@ -47,6 +55,18 @@ def touched(connection: Connection) -> frozenset[str]:
     """Return and clear the topics of a transaction; without any it may be about anything."""
     noted: set[str] = connection.info.pop(TOUCHED, set())
     return frozenset(noted) or frozenset({ANY})
+
+
+def facts_of(connection: Connection) -> list[object]:
+    """Return the facts of the caller's transaction, to add to: the observer of what is committed takes them."""
+    facts: list[object] = connection.info.setdefault(NOTED, [])
+    return facts
+
+
+def noted(connection: Connection) -> tuple[object, ...]:
+    """Return and clear the facts of a transaction."""
+    facts: list[object] = connection.info.pop(NOTED, [])
+    return tuple(facts)
 
 
 class Signals:
@@ -82,7 +102,7 @@ class Signals:
         Returns a number to hand to `committed` where that is how the database signals.
         """
         if not self._pools.sqlite:
-            connection.execute(sa.text("SELECT pg_notify('vpsops', :payload)"), {"payload": self.payload(topics)})
+            connection.exec_driver_sql("SELECT pg_notify('vpsops', %(it)s)", {"it": self.payload(topics)})
             return 0
         version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one()) % (1 << 30) + 1
         connection.exec_driver_sql(f"PRAGMA user_version = {version}")
@@ -114,17 +134,10 @@ class Signals:
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Listen for other processes as long as the block runs, from the first wait on."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as group:
+        async with block_tasks() as group:
             work = self._watch_file if self._pools.sqlite else self._listen
             self._supervisor.start("signals", work, group=group)
-            try:
-                yield
-            except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+            yield
 
     async def _wait_for_waiter(self) -> None:
         while not self._waiters:
@@ -168,10 +181,7 @@ class Signals:
                 await self._clock.sleep(AWAY_SECONDS)
 
     async def _hear(self) -> None:
-        import psycopg  # noqa: PLC0415 - as above
-
-        connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
-        async with await connecting as connection:
+        async with self._listener() as connection:
             await connection.execute("LISTEN vpsops")
             self.notify()  # commits before this connection sent no notification to it
             async for heard in connection.notifies():
@@ -179,10 +189,21 @@ class Signals:
                 if token != self._token:  # this process's commits were signalled at once
                     self.notify(topics or (ANY,))
 
+    @asynccontextmanager
+    async def _listener(self) -> AsyncIterator[psycopg.AsyncConnection]:
+        """Connect, and close in any case: psycopg's own block waits first, which a cancelled task does not survive."""
+        import psycopg  # noqa: PLC0415 - as above
+
+        connection = await psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
     def _server(self) -> str:
         """Return the address to LISTEN at on PostgreSQL."""
-        url = self._pools.listening or self._pools.url
-        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+        server = self._pools.engines.server
+        return server.listening.set(drivername="postgresql").render_as_string(hide_password=False) if server else ""
 
     async def is_heard(self, notify: Callable[[Callable[[Connection], object]], Awaitable[object]]) -> bool:
         """Return whether a notification of this process's own arrives where it listens; for PostgreSQL alone.
@@ -193,11 +214,10 @@ class Signals:
         import psycopg  # noqa: PLC0415 - as above
 
         def work(connection: Connection) -> None:
-            connection.execute(sa.text("SELECT pg_notify('vpsops_probe', :token)"), {"token": self._token})
+            connection.exec_driver_sql("SELECT pg_notify('vpsops_probe', %(it)s)", {"it": self._token})
 
         try:
-            connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
-            async with await connecting as connection:
+            async with self._listener() as connection:
                 await connection.execute("LISTEN vpsops_probe")
                 await notify(work)
                 with anyio.move_on_after(PROBE_SECONDS):

@@ -5,40 +5,51 @@ lock; `durable=False` leaves the flush to the next durable write (a crash of the
 process, may lose it). On PostgreSQL a lost connection is retried as long as nothing was committed.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from __future__ import annotations
+
+import sqlite3
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
-import sqlalchemy as sa
 import structlog
 from anyio import CapacityLimiter, to_thread
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
 from vpsops.core.common import timings
-from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import StorageError
-from vpsops.core.common.supervision import Supervisor
-from vpsops.core.storage import engines, schema
+from vpsops.core.sqlite.failures import storage_error
+from vpsops.core.sqlite.reader import ConnectionView
+from vpsops.core.storage import pools as ways
+from vpsops.core.storage import schema
 from vpsops.core.storage.batches import Rider
-from vpsops.core.storage.commit_notifier import Signals, touched
+from vpsops.core.storage.commit_notifier import Signals, noted, touched
 from vpsops.core.storage.lease_clock import LeaseClock
+from vpsops.core.telemetry.tracer import NO_TRACER, SpanRole, Tracer
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
+
+    import sqlalchemy as sa
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.exc import DBAPIError
+
+    from vpsops.core.common.clock import Clock
+    from vpsops.core.common.errors import StorageError
+    from vpsops.core.common.supervision import Supervisor
+    from vpsops.core.sqlite.reader import DatabaseView, FileReader
+
+    Work = Callable[[Connection], T]
+
 
 logger = structlog.get_logger(__name__)
 RETRY_SECONDS: Final = timings.RETRY_SECONDS
 SCHEMA_SECONDS: Final = timings.SCHEMA_SECONDS
 """Less than the pause between two heartbeats, so that each of them checks."""
 PAUSE_SECONDS: Final = timings.PAUSE_SECONDS
-AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
-ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of the statement
-
-__all__ = ["Connection", "Database", "open_database"]
+FILES_OWN: Final = (sqlite3.OperationalError, sqlite3.DatabaseError)  # the fault of the file; others are the query's
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +60,39 @@ class Failure:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit was about: its topics, the number of its notification, and the facts noted in it."""
+
+    topics: Collection[str]
+    version: int
+    facts: Sequence[object]
+
+
+def _observe_nothing(_facts: Sequence[object]) -> None:
+    """Observe nothing."""
+
+
 class Database:
     """Transactions, the lease clock and the wake of one database."""
 
-    def __init__(self, pools: engines.Pools, clock: Clock, signals: Signals) -> None:
+    def __init__(self, pools: ways.Pools, clock: Clock, signals: Signals) -> None:
         self.clock = clock
         self.signals = signals
         self.sqlite = pools.sqlite
         self._pools = pools
         self._writers = CapacityLimiter(1 if self.sqlite else pools.workers)
         # On PostgreSQL both share one pool, which must not be outrun; one connection of it is for heartbeats.
-        self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
+        self._viewers = CapacityLimiter(1)
+        self._readers = CapacityLimiter(ways.READERS) if self.sqlite else self._writers
         self._hearts = self._writers if self.sqlite else CapacityLimiter(1)
         self.lease_clock = LeaseClock(clock)
         self._riders: list[Rider[Any]] = []
         self.heart_beats = False
         self.last_failure: Failure | None = None
+        self.observe: Callable[[Sequence[object]], None] = _observe_nothing
+        """Called with the facts of each commit, after it; what breaks it is logged."""
+        self.tracer: Tracer = NO_TRACER
         self.outdated = anyio.Event()
         """Set once the schema is another version's: nothing is written from then on, and the process has to end."""
         self._schema_seen = float("-inf")
@@ -91,22 +119,54 @@ class Database:
         `StorageError` where the database is locked for long, full or not reachable; nothing was stored then,
         except where the message states that it is not known.
         """
-        engine = self._pools.heart if heart else self._pools.durable if durable else self._pools.quick
+        way: ways.Way = "heart" if heart else "durable" if durable else "quick"
         limiter = self._hearts if heart else self._writers
         try:
-            done, topics, version = await self._again(partial(self._write_once, engine, work, wake), limiter)
+            with self._span("COMMIT", quiet=heart):
+                done, committed = await self._again(partial(self._write_once, way, work, wake), limiter)
         except schema.MovedOnError as error:
             if not self.outdated.is_set():
                 logger.error("schema_moved_on", error=error.message, error_id=error.error_id)
                 self.outdated.set()
             raise
         if wake:
-            self.signals.committed(topics, version)
+            self.signals.committed(committed.topics, committed.version)
+        if committed.facts:
+            self._report(committed.facts)
         return done
+
+    def _report(self, facts: Sequence[object]) -> None:
+        """Hand the facts of a commit to the observer, whose failure alters nothing of what is stored."""
+        try:
+            self.observe(facts)
+        except Exception:
+            logger.exception("commit_not_observed")
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent view of the database; raises `StorageError`."""
-        return await self._again(partial(self._read_once, work), self._readers)
+        with self._span("SELECT"):
+            return await self._again(partial(self._read_once, work), self._readers)
+
+    async def view(self, work: Callable[[DatabaseView], T]) -> T:
+        """Run textual queries on one consistent view; of a SQLite file without SQLAlchemy. Raises `StorageError`."""
+        reader = self._pools.reader
+        if reader is None:
+            return await self.read(lambda connection: work(ConnectionView(connection)))
+        with self._span("SELECT"):
+            try:
+                return await to_thread.run_sync(partial(reader.read, work), limiter=self._viewers)
+            except sqlite3.Error as error:
+                failure = storage_error(str(error))
+                if type(error) in FILES_OWN:
+                    self.last_failure = Failure(self.clock.monotonic(), failure.message)
+                raise failure from error
+
+    def _span(self, operation: str, *, quiet: bool = False) -> AbstractContextManager[object]:
+        """Return the span of a transaction within an open span; what no trace is about makes none."""
+        if quiet or not self.tracer.current():
+            return nullcontext()
+        attributes = {"db.system.name": "sqlite" if self.sqlite else "postgresql", "db.operation.name": operation}
+        return self.tracer.span(operation, SpanRole.CLIENT, attributes)
 
     async def read_along(self, work: Work[T]) -> T:
         """Run `work` as `read` does, in the transaction of the next heartbeat; without heartbeats, at once.
@@ -137,6 +197,10 @@ class Database:
 
     async def _again(self, attempt: Callable[[], T], limiter: CapacityLimiter) -> T:
         """Run `attempt` on a worker thread, and again after a pause where nothing was committed and it may pass."""
+        from sqlalchemy.exc import DBAPIError, IntegrityError  # noqa: PLC0415 - not for what reads a file
+
+        from vpsops.core.storage.engines import may_pass  # noqa: PLC0415 - as above
+
         give_up = anyio.current_time() + RETRY_SECONDS
         while True:
             try:
@@ -144,19 +208,21 @@ class Database:
             except DBAPIError as error:
                 if isinstance(error, IntegrityError):
                     raise
-                if not _passing(error) or anyio.current_time() > give_up:
-                    raise self._failed(error, _storage_error(error)) from error
+                if not may_pass(error) or anyio.current_time() > give_up:
+                    raise self._failed(error, storage_error(str(error.orig))) from error
             await anyio.sleep(PAUSE_SECONDS)
 
-    def _write_once(self, engine: sa.Engine, work: Work[T], wake: bool) -> tuple[T, Collection[str], int]:
-        with engine.connect() as connection:
+    def _write_once(self, way: ways.Way, work: Work[T], wake: bool) -> tuple[T, Commit]:
+        from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - not for what reads a file
+
+        with self._pools.engines.way(way).connect() as connection:
             transaction = connection.begin()
-            touched(connection)  # of an attempt before
+            touched(connection), noted(connection)  # of an attempt before
             try:
                 self._pools.verify()
                 self._verify_schema(connection)
                 done = work(connection)
-                topics = touched(connection)
+                topics, facts = touched(connection), noted(connection)
                 version = self.signals.stamp(connection, topics) if wake else 0
             except BaseException:
                 _roll_back(transaction)
@@ -164,8 +230,8 @@ class Database:
             try:
                 transaction.commit()
             except DBAPIError as error:
-                raise self._failed(error, _storage_error(error, committing=not self.sqlite)) from error
-            return done, topics, version
+                raise self._failed(error, storage_error(str(error.orig), committing=not self.sqlite)) from error
+            return done, Commit(topics, version, facts)
 
     def _verify_schema(self, connection: Connection) -> None:
         """Check once a second, in a transaction that is made anyway: a newer version may have migrated the schema."""
@@ -176,6 +242,8 @@ class Database:
 
     def _failed(self, error: DBAPIError, failure: StorageError) -> StorageError:
         """Record a failure of the database."""
+        from vpsops.core.storage.engines import ITS_OWN  # noqa: PLC0415 - not for what reads a file
+
         if not isinstance(error, ITS_OWN):
             self.last_failure = Failure(self.clock.monotonic(), failure.message)
         return failure
@@ -187,33 +255,12 @@ class Database:
 
 
 def _roll_back(transaction: sa.engine.RootTransaction) -> None:
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - not for what reads a file
+
     try:
         transaction.rollback()
     except DBAPIError:  # the connection is gone, and the transaction with it
         return
-
-
-def _passing(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    return error.connection_invalidated or state in AGAIN or (state is None and "connection" in str(error.orig).lower())
-
-
-def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageError:
-    text = str(error.orig).lower()
-    if committing:
-        return StorageError("The database went away during a commit; it is not known whether it was stored.")
-    if any(word in text for word in ("locked", "busy", "lock timeout")):
-        return StorageError("The database stayed locked by another process.", hint="Try again in a moment.")
-    if any(word in text for word in ("full", "no space", "readonly", "read-only", "i/o error")):
-        hint = "Nothing was stored or sent. Make room, or let this user write to the file and its folder."
-        return StorageError("The database cannot be written: disk full or read-only.", hint=hint)
-    if "unable to open" in text:
-        hint = "Copy it together with its -wal file into a folder that this user may write to, and read it there."
-        return StorageError("The database file cannot be opened in its folder.", hint=hint)
-    if "not a database" in text or "malformed" in text:
-        hint = "Check VPSOPS_DATABASE_URL; if that is the right file, restore its last backup."
-        return StorageError("The file is not a database, or it is damaged.", hint=hint)
-    return StorageError("The database did not answer.", hint="Nothing was stored. Check VPSOPS_DATABASE_URL.")
 
 
 @asynccontextmanager
@@ -222,9 +269,9 @@ async def open_database(  # noqa: PLR0913 - the options of a start, all of them 
     clock: Clock,
     *,
     make: bool = True,
-    busy: float = engines.BUSY_SECONDS,
+    busy: float = ways.BUSY_SECONDS,
     supervisor: Supervisor | None = None,
-    options: engines.PostgresOptions = engines.DEFAULT_OPTIONS,
+    options: ways.PostgresOptions = ways.DEFAULT_OPTIONS,
 ) -> AsyncIterator[Database]:
     """Open a database, bring its schema up to date and close it in the end.
 
@@ -233,7 +280,7 @@ async def open_database(  # noqa: PLR0913 - the options of a start, all of them 
     database) or a schema that is not this version's, and `StorageError` where it does not answer;
     `busy` is how many seconds a lock is waited for; `options` are for PostgreSQL.
     """
-    pools = engines.open_pools(url, make=make, busy=busy, options=options)
+    pools = ways.open_pools(url, make=make, busy=busy, options=options)
     try:
         await to_thread.run_sync(partial(_prepare, pools, make))
         signals = Signals(pools, clock, supervisor)
@@ -243,7 +290,11 @@ async def open_database(  # noqa: PLR0913 - the options of a start, all of them 
         pools.close()
 
 
-def _prepare(pools: engines.Pools, make: bool) -> None:
+def _prepare(pools: ways.Pools, make: bool) -> None:
+    if pools.reader is not None and _is_current(pools.reader):
+        return
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - not for what reads a file
+
     try:
         with pools.reading.connect() as connection, connection.begin():
             current = schema.schema_status(connection) is schema.SchemaStatus.CURRENT
@@ -252,4 +303,12 @@ def _prepare(pools: engines.Pools, make: bool) -> None:
         if not current:  # a start must not wait for a writer just to find that the schema is current
             schema.upgrade(pools.durable)
     except DBAPIError as error:
-        raise _storage_error(error) from error
+        raise storage_error(str(error.orig)) from error
+
+
+def _is_current(reader: FileReader) -> bool:
+    """Return whether a file has the schema of this version; one that cannot be read is left to what explains it."""
+    try:
+        return reader.read(schema.is_current)
+    except sqlite3.Error:
+        return False

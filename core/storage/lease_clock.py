@@ -7,17 +7,18 @@ later. The times of all processes so stay together, whatever happens to any date
 from, it begins with the server's date. While no process lives it stands still.
 """
 
+from __future__ import annotations
+
 import threading
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
-from vpsops.core.common.clock import Clock
-from vpsops.core.storage.tables import PROCESSES
+    from vpsops.core.common.clock import Clock
 
-LATEST: Final = sa.select(sa.func.max(PROCESSES.c.beat))
-DATE: Final = sa.text("SELECT extract(epoch FROM clock_timestamp())")
+LATEST: Final = "SELECT max(beat) FROM processes"
+DATE: Final = "SELECT extract(epoch FROM clock_timestamp())"
 
 
 class LeaseClock:
@@ -31,12 +32,12 @@ class LeaseClock:
 
     def read(self, connection: Connection) -> float:
         """Return the time in seconds, in the caller's transaction."""
-        stored = connection.execute(LATEST).scalar_one()
+        stored = connection.exec_driver_sql(LATEST).scalar_one()
         with self._lock:
             now = self._clock.monotonic()
             own = None if self._known is None else self._known + now - self._at
             times = [time for time in (stored, own) if time is not None]
-            self._known = max(times) if times else float(connection.execute(DATE).scalar_one())
+            self._known = max(times) if times else float(connection.exec_driver_sql(DATE).scalar_one())
             self._at = now
             return self._known
 

@@ -68,7 +68,7 @@ async def observe(database: Database) -> None:
 
 def latest_beat(connection: Connection) -> float | None:
     """Return the last stored heartbeat of all processes."""
-    beat: float | None = connection.execute(LATEST).scalar_one()
+    beat: float | None = connection.exec_driver_sql(LATEST).scalar_one()
     return beat
 
 

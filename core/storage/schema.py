@@ -1,15 +1,22 @@
 """Bring a database's schema up to this version, and refuse one from the future."""
 
+from __future__ import annotations
+
 from enum import StrEnum
 from pathlib import Path
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from vpsops.core.common.errors import ConfigurationError, StorageError
-from vpsops.core.storage.engines import NotReadyError
+from vpsops.core.sqlite.location import NotReadyError
+from vpsops.core.sqlite.reader import ConnectionView
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from vpsops.core.sqlite.reader import DatabaseView
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0012"  # the newest of them: an ordinary start reads no further
+HEAD = "0015"  # the newest of them: an ordinary start reads no further
 UPGRADE_PATIENCE = "60s"
 LOCK = 0x76707301  # any number: the key of PostgreSQL's advisory lock in all our processes
 
@@ -25,7 +32,7 @@ class SchemaStatus(StrEnum):
 
 def schema_status(connection: sa.Connection, scripts: Path = MIGRATIONS) -> SchemaStatus:
     """Compare a database's schema with the newest of `scripts`."""
-    here = _revision(connection)
+    here = revision(connection)
     if here is None:
         return SchemaStatus.ABSENT
     if here == HEAD and scripts == MIGRATIONS:
@@ -38,12 +45,23 @@ def schema_status(connection: sa.Connection, scripts: Path = MIGRATIONS) -> Sche
     return SchemaStatus.OLDER if here in known else SchemaStatus.NEWER
 
 
-def _revision(connection: sa.Connection) -> str | None:
+def revision(connection: sa.Connection) -> str | None:
     """Return alembic's stored revision, if any."""
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    revision: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return revision
+    import sqlalchemy as sa  # noqa: PLC0415 - not for what reads a file
+
+    return revision_in(ConnectionView(connection)) if sa.inspect(connection).has_table("alembic_version") else None
+
+
+def revision_in(view: DatabaseView) -> str | None:
+    """Return the revision in alembic's table, if any."""
+    stored = view.rows("SELECT version_num FROM alembic_version")
+    return stored[0]["version_num"] if stored else None
+
+
+def is_current(view: DatabaseView) -> bool:
+    """Return whether a SQLite file has the schema of this version."""
+    made = view.rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
+    return bool(made) and revision_in(view) == HEAD
 
 
 def check(connection: sa.Connection) -> None:
@@ -52,7 +70,7 @@ def check(connection: sa.Connection) -> None:
         case SchemaStatus.ABSENT:
             raise NotReadyError("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
         case SchemaStatus.OLDER:
-            raise NotReadyError(
+            raise OlderSchemaError(
                 "The database was made by an older version of vpsops.",
                 hint="Start `vpsops mcp` or `vpsops bot` of this version once: they bring it up to date.",
             )
@@ -60,6 +78,10 @@ def check(connection: sa.Connection) -> None:
             raise newer()
         case SchemaStatus.CURRENT:
             return
+
+
+class OlderSchemaError(NotReadyError):
+    """The database has the schema of an older version: a start brings it up to date, a read does not."""
 
 
 class OutdatedError(ConfigurationError):
@@ -77,7 +99,7 @@ class MovedOnError(StorageError):
 
 def verify(connection: sa.Connection) -> None:
     """Raise `MovedOnError` unless the schema is still the one that this version opened."""
-    here = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    here = revision_in(ConnectionView(connection))
     if here != HEAD:
         raise MovedOnError(
             f"The database was brought to schema {here} by another version of vpsops; this one knows {HEAD}.",
@@ -90,6 +112,8 @@ def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATION
 
     Raises `ConfigurationError` when the database was made by a newer version.
     """
+    import sqlalchemy as sa  # noqa: PLC0415 - not for what reads a file
+
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             for bound in ("lock_timeout", "idle_in_transaction_session_timeout"):  # alembic is imported in between

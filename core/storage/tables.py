@@ -52,6 +52,7 @@ CHANGES = sa.Table(
     sa.Column("confirmed", sa.Text, nullable=True),  # how its human's own confirmation came
     sa.Column("not_before", sa.Double, nullable=True),  # until when the provider asked an approved change to wait
     sa.Column("facts", sa.JSON, nullable=True),  # what was shown of it beside its server, as pairs of label and value
+    sa.Column("traceparent", sa.String(55), nullable=True),  # W3C trace context that it was requested in
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: the human that the actor acts for, and the server as it was when it was asked for
@@ -125,6 +126,7 @@ COPIES = sa.Table(
     sa.Column("ts", sa.String(40), primary_key=True),
     sa.Column("purpose", sa.String(40), nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+    sa.Index("copies_by_place", "channel", "ts"),
 )
 
 INBOX = sa.Table(
@@ -182,6 +184,17 @@ HOLD_OFFS = sa.Table(
     sa.Column("scope", sa.String(300), primary_key=True),  # a server, all creates, or all writes
     sa.Column("asked_at", sa.Double, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
+)
+
+ABSENT_ROUTES = sa.Table(
+    "absent_routes",
+    METADATA,
+    sa.Column("api", sa.String(64), primary_key=True),  # the SHA-256 of the API's address
+    sa.Column("route", sa.String(60), primary_key=True),
+    sa.Column("region", sa.String(100), primary_key=True),  # of the server that it was asked for; empty for none
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("learned_at", sa.Double, nullable=False),
+    sa.Column("regions", sa.JSON, nullable=False),  # of all servers then
 )
 
 SWITCHES = sa.Table(

@@ -1,18 +1,13 @@
-"""The provider's VPS API, typed: ten operations in one dialect, for any dialect of the service."""
+"""The provider's VPS API, typed: its calls in one dialect, for any dialect of the service."""
 
-from collections.abc import Callable, Mapping
-from copy import copy
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 import anyio
 
 from vpsops.core.common import timings
-from vpsops.core.common.clock import Clock
-from vpsops.core.common.redaction import Redactor
-from vpsops.core.common.single_flight import SingleFlight
-from vpsops.core.common.timings import DEFAULT_TRANSPORT, TransportSettings
 from vpsops.core.wayscloud.answers import parse
 from vpsops.core.wayscloud.answers.errors import (
     NotAuthenticatedError,
@@ -26,7 +21,6 @@ from vpsops.core.wayscloud.answers.models import (
     JSON,
     AcceptedOperation,
     Addon,
-    HeldList,
     NewServer,
     OsTemplate,
     Plan,
@@ -35,28 +29,25 @@ from vpsops.core.wayscloud.answers.models import (
     Server,
     Usage,
 )
-from vpsops.core.wayscloud.answers.pages import ListPage, Query, collect
+from vpsops.core.wayscloud.answers.regions import canonical_region
 from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_status
 from vpsops.core.wayscloud.answers.validate import validate_id, validate_part
 from vpsops.core.wayscloud.requests import endpoints
-from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.connection import QUESTIONS, ProviderConnection, ReadContext
 from vpsops.core.wayscloud.requests.endpoints import Route
-from vpsops.core.wayscloud.requests.request_executor import RequestExecutor
 from vpsops.core.wayscloud.requests.send_hook import SendHook
-from vpsops.core.wayscloud.requests.transport import HttpTransport, RequestLane, Transport
 from vpsops.core.wayscloud.server_parts.backups import Backups
+from vpsops.core.wayscloud.server_parts.firewall import Firewall
 from vpsops.core.wayscloud.server_parts.part_calls import PartCalls
 from vpsops.core.wayscloud.server_parts.snapshots import Snapshots
 
 T = TypeVar("T")
-YOUNG_SECONDS: Final = timings.SHARED_SECONDS
-CALLS: Final = 2
-"""At most so many of the eight concurrent calls are for the same thing."""
-DEFAULT_URL: Final = "https://api.wayscloud.services"
 
 
 class Wayscloud:
-    """An async context manager over the API; without credentials every call names the missing settings.
+    """The API as one caller uses it, on a connection that others share.
+
+    A caller that has a connection to itself may use this as its async context manager.
 
     Reads are retried where that can help, and raise `WayscloudError`. Writes are sent once: they raise
     `ProviderRefusedError` when the provider refuses, `NotSentError` when nothing left, `OutcomeUnknownError` when the
@@ -64,36 +55,11 @@ class Wayscloud:
     instant before its first byte leaves. A write that is cancelled may have left: treat it as unknown.
     """
 
-    def __init__(  # noqa: PLR0913 - all of it named
-        self,
-        credentials: Credentials | None,
-        *,
-        base_url: str = DEFAULT_URL,
-        clock: Clock,
-        settings: TransportSettings = DEFAULT_TRANSPORT,
-        http_transport: HttpTransport | None = None,
-        redactor: Redactor | None = None,
-    ) -> None:
-        transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
-        words = redactor or Redactor((credentials.secret,) if credentials else ())
-        self._clock = clock
-        self._caller = RequestExecutor(transport, words, clock=clock, settings=settings)
-        self._shared = SingleFlight(YOUNG_SECONDS, CALLS)
-        self._held: HeldList | None = None
-        self._joins = False
-        self._list_seconds = settings.total_seconds
-        self._lane = RequestLane.QUESTIONS
-        self._sees: Callable[[Server], bool] | None = None
+    __slots__ = ("_connection", "_context")
 
-    def only(self, sees: Callable[[Server], bool] | None) -> "Wayscloud":
-        """Return this client, on the same connections, restricted to some servers: the others do not exist for it.
-
-        It does not prevent a write to a server by its id; a writer has read the server first. Without
-        `sees` it is the client that sees all.
-        """
-        other = copy(self)
-        other._sees = sees  # noqa: SLF001 - its own
-        return other
+    def __init__(self, connection: ProviderConnection, context: ReadContext = QUESTIONS) -> None:
+        self._connection = connection
+        self._context = context
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,56 +67,25 @@ class Wayscloud:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._caller.close()
+        await self._connection.__aexit__(kind, error, trace)
 
-    def holding(self, held: HeldList) -> "Wayscloud":
-        """Return a client that reads the list of servers once, into `held`, unless it is there already."""
-        other = copy(self)
-        other._held = held  # noqa: SLF001 - its own
-        return other
-
-    def shared(self) -> "Wayscloud":
-        """Return a client that coalesces identical concurrent reads.
-
-        Its results may be a second older than the request; decisions and the engine do not use it.
-        """
-        other = copy(self)
-        other._joins = True  # noqa: SLF001 - its own
-        return other
-
-    def for_work(self) -> "Wayscloud":
-        """Return the same API for reads that changes wait for: they do not queue behind users' questions."""
-        other = copy(self)
-        other._lane = RequestLane.WORK  # noqa: SLF001 - its own
-        return other
-
-    async def _read(self, route: endpoints.Route, parse: Callable[[JSON], T]) -> T:
-        if not self._joins:
-            return await self._caller.read(route, parse, self._lane)
-        return await self._shared.call(route, lambda: self._caller.read(route, parse, self._lane))
+    async def _read(self, route: Route, parse: Callable[[JSON], T]) -> T:
+        return await self._connection.read(route, parse, self._context)
 
     async def _list(
         self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
     ) -> ProviderList[T]:
-        """Return a whole list, in any number of pages."""
-        if not self._joins:
-            return await self._pages(route, parse, name)
-        return await self._shared.call(route, lambda: self._pages(route, parse, name))
-
-    async def _pages(
-        self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
-    ) -> ProviderList[T]:
-        first = await self._caller.read_page(route, parse, self._lane)
-
-        async def read(query: Query) -> ListPage[T]:
-            return await self._caller.read_page(route.page(query), parse, self._lane)
-
-        return await collect(first, read, name, self._list_seconds)
+        return await self._connection.read_list(route, parse, name, self._context)
 
     @property
     def backups(self) -> Backups:
         """Return the calls about servers' backups."""
-        return Backups(self._part_calls, self._clock)
+        return Backups(self._part_calls, self._connection.clock)
+
+    @property
+    def firewall(self) -> Firewall:
+        """Return the calls about servers' firewalls."""
+        return Firewall(self._part_calls)
 
     @property
     def snapshots(self) -> Snapshots:
@@ -159,30 +94,31 @@ class Wayscloud:
 
     @property
     def _part_calls(self) -> PartCalls:
-        return PartCalls(self._read, self._list, self._caller, self._lane, self.get_server)
+        return PartCalls(self._connection, self._context, self.get_server)
 
     async def list_servers(self) -> ProviderList[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
-        result = self._held.servers if self._held else None
-        if result is None:
-            result = await self._list(endpoints.SERVERS, parse.servers, attrgetter("id"))
-        if self._held:
-            self._held.servers = result
-        if self._sees is None:
-            return result
-        seen = [item for item in result if self._sees(item)]
-        total = None if result.total is None else max(result.total - len(result), 0) + len(seen)
-        return ProviderList(seen, unreadable=result.unreadable, total=total, more=result.more)
+        visible, held = self._context.visible, self._context.held
+        servers = held.servers if held else None
+        if servers is None:
+            servers = await self._list(endpoints.SERVERS, parse.servers, attrgetter("id"))
+        if held:
+            held.servers = servers
+        if visible is None:
+            return servers
+        shown = [server for server in servers if visible(server)]
+        total = None if servers.total is None else max(servers.total - len(servers), 0) + len(shown)
+        return ProviderList(shown, unreadable=servers.unreadable, total=total, more=servers.more)
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full, its power from its usage if it does not report it.
 
         Raise NotFoundError without a server.
         """
-        result = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
-        if self._sees is not None and not self._sees(result):
+        server = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
+        if self._context.visible is not None and not self._context.visible(server):
             raise NotFoundError("WAYSCloud knows no such server.")
-        return await self._with_power(result) if result.power_unknown else result
+        return await self._with_power(server) if server.power_unknown else server
 
     async def _with_power(self, server: Server) -> Server:
         """Return a server with the power from its usage, if that is read soon."""
@@ -237,6 +173,28 @@ class Wayscloud:
         ]
         return ProviderList(known, unreadable=listed.unreadable, more=True)
 
+    async def named_regions(self, regions: Sequence[Region]) -> list[Region]:
+        """Return regions with the names that the list of all services has for those without one, if it can be read."""
+        if all(region.name for region in regions):
+            return list(regions)
+        try:
+            listed = await self._list(endpoints.ALL_REGIONS, parse.regions, attrgetter("code"))
+        except WayscloudError:
+            return list(regions)
+        known = {canonical_region(region.code): region for region in listed}
+        nameless = Region(code="")
+        return [
+            region if region.name else region.model_copy(update={"name": other.name, "city": region.city or other.city})
+            for region, other in ((item, known.get(canonical_region(item.code), nameless)) for item in regions)
+        ]
+
+    async def list_named_regions(self) -> ProviderList[Region]:
+        """Return the regions of all services, or those for servers where there is no such list: a source of names."""
+        try:
+            return await self._list(endpoints.ALL_REGIONS, parse.regions, attrgetter("code"))
+        except NotOfferedError:
+            return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
+
     async def create_server(self, new: NewServer, *, departure: SendHook | None = None) -> Server:
         """Request a server, once, and return it as far as it is known; it costs money from here on."""
         body: dict[str, JSON] = {
@@ -249,7 +207,7 @@ class Wayscloud:
             body["display_name"] = new.display_name
         if new.ssh_keys:
             body["ssh_keys"] = list(new.ssh_keys)
-        return await self._caller.write(endpoints.CREATE, parse.created(new), body=body, departure=departure)
+        return await self._connection.write(endpoints.CREATE, parse.created(new), body=body, departure=departure)
 
     async def start_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
         """Request power on; the answer confirms only that it was accepted."""
@@ -271,7 +229,19 @@ class Wayscloud:
         self, server_id: str, display_name: str, *, departure: SendHook | None = None
     ) -> AcceptedOperation:
         """Set the display name; the hostname stays. No page documents this call."""
-        return await self._update(server_id, {"display_name": display_name}, departure)
+        return await self._update(endpoints.UPDATE, server_id, {"display_name": display_name}, departure)
+
+    async def label_server(
+        self, server_id: str, labels: Mapping[str, str], *, departure: SendHook | None = None
+    ) -> AcceptedOperation:
+        """Replace all labels of a server. No page documents this call."""
+        return await self._update(endpoints.LABEL, server_id, {"labels": dict(labels)}, departure)
+
+    async def tag_server(
+        self, server_id: str, tags: Sequence[str], *, departure: SendHook | None = None
+    ) -> AcceptedOperation:
+        """Replace all tags of a server. No page documents this call."""
+        return await self._update(endpoints.LABEL, server_id, {"tags": list(tags)}, departure)
 
     async def upgrade_server(
         self, server_id: str, plan: str, *, departure: SendHook | None = None
@@ -279,15 +249,15 @@ class Wayscloud:
         """Move a server to a larger plan, which costs more from then on. No page documents this call."""
         route = endpoints.UPGRADE.of(validate_id(server_id))
         body: dict[str, JSON] = {"new_plan_code": plan}
-        return await self._caller.write(route, parse.accepted(server_id), body=body, departure=departure)
+        return await self._connection.write(route, parse.accepted(server_id), body=body, departure=departure)
 
     async def _update(
-        self, server_id: str, fields: Mapping[str, JSON], departure: SendHook | None
+        self, route: Route, server_id: str, fields: Mapping[str, JSON], departure: SendHook | None
     ) -> AcceptedOperation:
-        route = endpoints.UPDATE.of(validate_id(server_id))
-        return await self._caller.write(route, parse.accepted(server_id), body=fields, departure=departure)
+        route = route.of(validate_id(server_id))
+        return await self._connection.write(route, parse.accepted(server_id), body=fields, departure=departure)
 
-    async def _power(self, route: endpoints.Route, server_id: str, departure: SendHook | None) -> AcceptedOperation:
-        return await self._caller.write(
+    async def _power(self, route: Route, server_id: str, departure: SendHook | None) -> AcceptedOperation:
+        return await self._connection.write(
             route.of(validate_id(server_id)), parse.accepted(server_id), departure=departure
         )

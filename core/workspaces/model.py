@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vpsops.core.changes.model import Change
+from vpsops.core.common.text import comma_separated
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Approvers, Origin, union_of
 from vpsops.core.policy.decision import Decision, Ruling
@@ -35,12 +36,12 @@ class Workspaces:
 
     def of(self, team: str) -> Workspace:
         """Return a workspace's table, or one without channels."""
-        return next((item for item in self.known if item.team == team), Workspace(team))
+        return next((workspace for workspace in self.known if workspace.team == team), Workspace(team))
 
     @property
     def home(self) -> str:
         """The workspace that changes without one belong to: those of agents; `NOBODY` where none is marked."""
-        return next((item.team for item in self.known if item.agents), NOBODY)
+        return next((workspace.team for workspace in self.known if workspace.agents), NOBODY)
 
     def owner(self, origin: Origin) -> str:
         """Return the workspace that a change from here belongs to; empty in a single workspace."""
@@ -76,7 +77,7 @@ class Workspaces:
             return ruling
         channel = self.of(team).approval_channel
         asked = (ruling.approvers, *ruling.requirements)
-        if not channel and any(OWN_CHANNEL in item.channels for item in asked):
+        if not channel and any(OWN_CHANNEL in approvers.channels for approvers in asked):
             return replace(
                 ruling, decision=Decision.DENY, votes=0, approvers=Approvers(), requirements=(), reason=NO_CHANNEL
             )
@@ -91,9 +92,9 @@ class Workspaces:
 
 
 def _put(approvers: Approvers, channel: str) -> Approvers:
-    return replace(approvers, channels=tuple(channel if item == OWN_CHANNEL else item for item in approvers.channels))
+    return replace(approvers, channels=tuple(channel if name == OWN_CHANNEL else name for name in approvers.channels))
 
 
 def teams_of(settings: Settings) -> Sequence[str]:
     """Return the ids of the workspaces that may install the app."""
-    return [item.strip() for item in settings.slack_teams.split(",") if item.strip()]
+    return comma_separated(settings.slack_teams)

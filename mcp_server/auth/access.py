@@ -1,8 +1,9 @@
 """What a server or a caller of it may use and see: limits of the file, of flags and of a token, which only add up."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from vpsops.core.app import Core
 from vpsops.core.changes.scope import Scope
@@ -47,6 +48,20 @@ def reach_from_flags(arguments: argparse.Namespace) -> AccessScope:
     if not options and not arguments.read_only:
         return AccessScope()
     return AccessScope((restriction_from({**options, "read_only": arguments.read_only}, FLAGS),))
+
+
+class _FlagParser(argparse.ArgumentParser):
+    """A parser that raises where the words are another process's: nothing here may end with them."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{FLAGS} {message}.", hint="`vpsops mcp --help` lists them.")
+
+
+def reach_from_words(words: Sequence[str]) -> AccessScope:
+    """Return the access that the flags of `vpsops mcp` allow, given as words. Raises `ConfigurationError`."""
+    parser = _FlagParser(prog="vpsops mcp", add_help=False, allow_abbrev=False)
+    add_flags(parser)
+    return reach_from_flags(parser.parse_args(list(words)))
 
 
 def effective_reach(core: Core, flags: AccessScope) -> AccessScope:

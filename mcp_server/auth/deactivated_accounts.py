@@ -15,7 +15,7 @@ from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.identity.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.mcp_server.auth.jwt_verifier import TokenNotAcceptedError
+from vpsops.mcp_server.auth.issuer import TokenNotAcceptedError
 from vpsops.mcp_server.auth.middleware import CallerToken, Verifier
 from vpsops.mcp_server.auth.principal import Caller
 

@@ -12,6 +12,7 @@ import structlog
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
+from vpsops.mcp_server.auth.issuer import KeysUnavailableError, check_address
 
 KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
     "RS256": ("RSA", None),
@@ -27,13 +28,8 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=timings.KEYS_TIMEOUT_SECONDS)
 MAX_BYTES: Final = 262_144
 MAX_KEYS: Final = 50
 SMALLEST_RSA: Final = 2048
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 logger = structlog.get_logger(__name__)
-
-
-class KeysUnavailableError(Exception):
-    """The issuer's keys are not known and cannot be read now; a token can be neither accepted nor refused."""
 
 
 class IssuerKeys:
@@ -133,15 +129,6 @@ def discovery_addresses(issuer: str) -> list[str]:
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
     known = [f"{base}/.well-known/oauth-authorization-server{path}", f"{base}/.well-known/openid-configuration{path}"]
     return [*known, f"{base}{path}/.well-known/openid-configuration"] if path else known
-
-
-def check_address(address: str) -> None:
-    """Raise `ValueError` unless an address is HTTPS, or on this machine, and holds no password."""
-    parts = urlsplit(address)
-    if "@" in parts.netloc:
-        raise ValueError("it must hold no user and no password")
-    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK)):
-        raise ValueError("it must be an https:// address")
 
 
 def usable_key(described: object) -> jwt.PyJWK | None:

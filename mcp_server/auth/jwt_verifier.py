@@ -1,13 +1,13 @@
 """Access tokens of an authorization server (RFC 9068): verified with its keys, and mapped to a caller."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
 from vpsops.core.common import timings
 from vpsops.core.identity.identifiers import normal_email, slack_name
+from vpsops.mcp_server.auth.issuer import IssuerConfig, TokenNotAcceptedError, VerifiedToken
 from vpsops.mcp_server.auth.jwks import KINDS, IssuerKeys
 from vpsops.mcp_server.auth.principal import TOOLSET_SCOPES, WRITE, Caller, known_scopes, token_reach
 
@@ -25,32 +25,6 @@ REASONS: Final[Mapping[type[Exception], str]] = {
     jwt.InvalidSignatureError: "its signature is wrong",
     jwt.MissingRequiredClaimError: "it lacks a required claim",
 }
-
-
-class TokenNotAcceptedError(Exception):
-    """A token is not accepted; `why` is in our own words and quotes nothing of it."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerConfig:
-    """A trusted issuer, the expected audience, and the claims that name the human."""
-
-    issuer: str
-    audience: str
-    human_claim: str
-    slack_claim: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class VerifiedToken:
-    """The claims of a token: the caller and the issuer's client."""
-
-    caller: Caller
-    client: str
 
 
 class JwtVerifier:
@@ -123,11 +97,11 @@ def human_names(claims: Mapping[str, Any], trust: IssuerConfig) -> tuple[str, ..
     A subject is never read as a Slack id: its format is the issuer's choice.
     """
     ident = _read_name(claims.get(trust.slack_claim), slack_name) if trust.slack_claim else ""
-    email = _read_name(claims.get(trust.human_claim), normal_email) if _proven(claims, trust.human_claim) else ""
+    email = _read_name(claims.get(trust.human_claim), normal_email) if _is_proven(claims, trust.human_claim) else ""
     return tuple(name for name in (email, ident) if name)
 
 
-def _proven(claims: Mapping[str, Any], claim: str) -> bool:
+def _is_proven(claims: Mapping[str, Any], claim: str) -> bool:
     """Return whether the address in a claim is verified: by `email_verified`, or by configuration."""
     verified = claims.get("email_verified")
     return verified is True or (claim != "email" and verified is None)

@@ -7,9 +7,8 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
-import aiohttp
 import structlog
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken, TokenVerifier
@@ -20,8 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vpsops.core.common.clock import Clock
 from vpsops.core.server.rejections import Rejections
-from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError
-from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, JwtVerifier, TokenNotAcceptedError, VerifiedToken
+from vpsops.mcp_server.auth.issuer import IssuerConfig, KeysUnavailableError, TokenNotAcceptedError, VerifiedToken
 from vpsops.mcp_server.auth.open_requests import OpenRequests
 from vpsops.mcp_server.auth.principal import READ, SCOPES, WRITE, Caller
 from vpsops.mcp_server.auth.static_tokens import StaticTokens
@@ -91,10 +89,18 @@ def caller_of(context: Context) -> Caller:
     return token.caller
 
 
+class TokenReader(Protocol):
+    """What maps an authorization server's tokens to callers."""
+
+    async def grant_of(self, token: str) -> VerifiedToken:
+        """Verify a token. Raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
+        ...
+
+
 class Verifier(TokenVerifier):
     """Maps a token to its caller: among the static ones, then as the authorization server's."""
 
-    def __init__(self, access: AuthConfig, issuer: JwtVerifier | None) -> None:
+    def __init__(self, access: AuthConfig, issuer: TokenReader | None) -> None:
         self._access = access
         self._issuer = issuer
 
@@ -116,6 +122,11 @@ async def open_verifier(access: AuthConfig, clock: Clock) -> AsyncIterator[Verif
     if access.trust is None:
         yield Verifier(access, None)
         return
+    import aiohttp  # noqa: PLC0415 - see `issuer`
+
+    from vpsops.mcp_server.auth.jwks import IssuerKeys  # noqa: PLC0415
+    from vpsops.mcp_server.auth.jwt_verifier import JwtVerifier  # noqa: PLC0415
+
     async with aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield Verifier(access, JwtVerifier(access.trust, IssuerKeys(access.trust.issuer, session, clock)))
 

@@ -14,8 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.mcp_server.auth.jwks import KeysUnavailableError
-from vpsops.mcp_server.auth.jwt_verifier import TokenNotAcceptedError
+from vpsops.mcp_server.auth.issuer import KeysUnavailableError, TokenNotAcceptedError
 
 CHECK_SECONDS: Final = timings.ACCOUNT_CHECK_SECONDS
 

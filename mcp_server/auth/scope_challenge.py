@@ -31,14 +31,14 @@ class ScopeChallengeMiddleware:
         if scope["method"] != "POST" or token is None or not token.oauth or token.caller.may_change:
             await self._app(scope, receive, send)
             return
-        messages = await _read(receive)
+        messages = await read_body(receive)
         if called_name(b"".join(message.get("body", b"") for message in messages)) in self._changing:
             await insufficient_scope_response(self._metadata, WRITE)(scope, receive, send)
             return
-        await self._app(scope, _again(messages, receive), send)
+        await self._app(scope, replay_body(messages, receive), send)
 
 
-async def _read(receive: Receive) -> list[Message]:
+async def read_body(receive: Receive) -> list[Message]:
     """Read a body, or as much of one as will be refused for its size anyway."""
     messages, size = [await receive()], 0
     while messages[-1].get("more_body") and size <= MAX_BODY:
@@ -47,7 +47,8 @@ async def _read(receive: Receive) -> list[Message]:
     return messages
 
 
-def _again(messages: list[Message], receive: Receive) -> Receive:
+def replay_body(messages: list[Message], receive: Receive) -> Receive:
+    """Return what gives the messages that were read once more, then the rest."""
     left = list(reversed(messages))
 
     async def replay() -> Message:

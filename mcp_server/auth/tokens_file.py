@@ -5,15 +5,16 @@ import json
 import os
 import re
 import secrets
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from vpsops.core.common.errors import ConfigurationError, InvalidInputError
+from vpsops.core.files.staged_file import replace_file
 from vpsops.core.identity.actors import SLACK
 from vpsops.mcp_server.auth.static_tokens import StaticToken, digest_of, parse_tokens, read_tokens
 
@@ -173,18 +174,7 @@ def _replace(path: Path, text: str) -> None:
     """Replace a file's text atomically; its owner and group stay, and others lose their access."""
     target = path.resolve()
     try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                _like(target, file.fileno())
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        replace_file(target, text.encode(), partial(_like, target))
     except OSError as error:
         raise _unwritable(path, error) from None
 

@@ -21,7 +21,29 @@ if TYPE_CHECKING:
 
     from vpsops.mcp_server.fast_start.snapshot import DeduplicatedOutput
 
-__all__ = ["Handover", "answer_early", "answer_pending", "open_streams", "store_answers"]
+__all__ = [
+    "Handover",
+    "answer_early",
+    "answer_pending",
+    "begin_lean_imports",
+    "end_lean_imports",
+    "open_streams",
+    "store_answers",
+]
+
+
+def begin_lean_imports(*, http: bool = False) -> None:
+    """Make what this process imports from here on cost less; see `lean_imports`. `http` is whether it serves that."""
+    from vpsops.mcp_server.fast_start import lean_imports  # noqa: PLC0415
+
+    lean_imports.begin(http=http)
+
+
+def end_lean_imports() -> None:
+    """End the preparation, once all is loaded that serves the first requests."""
+    from vpsops.mcp_server.fast_start import lean_imports  # noqa: PLC0415
+
+    lean_imports.end()
 
 
 def open_streams(handover: Handover) -> tuple[io.TextIOWrapper, DeduplicatedOutput]:

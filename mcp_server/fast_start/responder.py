@@ -132,7 +132,7 @@ def _modern(snapshot: Mapping[str, Any], method: Any, params: Any) -> str | None
     if any(type(meta[name]) is not kind for name, kind in ENVELOPE.items()):
         return None
     client = meta[f"{META}clientInfo"]
-    if meta[f"{META}protocolVersion"] != snapshot["modern_version"] or not _plain_client(client):
+    if meta[f"{META}protocolVersion"] != snapshot["modern_version"] or not _is_plain_client(client):
         return None
     return str(snapshot["modern"][method])
 
@@ -151,13 +151,13 @@ def _handshake(snapshot: Mapping[str, Any], params: Any) -> str | None:
     if not isinstance(params, dict) or set(params) != {"protocolVersion", "capabilities", "clientInfo"}:
         return None
     version = params["protocolVersion"]
-    if not isinstance(params["capabilities"], dict) or not _plain_client(params["clientInfo"]):
+    if not isinstance(params["capabilities"], dict) or not _is_plain_client(params["clientInfo"]):
         return None
     known = snapshot["handshake"]
     return str(known[version]) if isinstance(version, str) and version in known else None
 
 
-def _plain_client(client: Any) -> bool:
+def _is_plain_client(client: Any) -> bool:
     """Return whether the SDK accepts a client's name and version without further validation."""
     names = {"name", "version", "title"}
     return (

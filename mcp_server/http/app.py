@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.core.app import Core
+from vpsops.core.common.supervision import block_tasks
 from vpsops.core.server.health_routes import health_routes
 from vpsops.core.server.rejections import Rejections
 from vpsops.mcp_server.auth.access import effective_reach
@@ -36,7 +37,9 @@ from vpsops.mcp_server.auth.middleware import (
 from vpsops.mcp_server.auth.open_requests import OpenRequests
 from vpsops.mcp_server.auth.principal import SCOPES
 from vpsops.mcp_server.auth.scope_challenge import MAX_BODY, ScopeChallengeMiddleware
-from vpsops.mcp_server.http.config import PATH, HttpConfig
+from vpsops.mcp_server.http import PATH
+from vpsops.mcp_server.http.config import HttpConfig
+from vpsops.mcp_server.http.message_check import MessageCheckMiddleware
 from vpsops.mcp_server.http.origin_check import HostOriginMiddleware
 from vpsops.mcp_server.http.session_limits import IDLE_SECONDS, CallerLimits
 from vpsops.mcp_server.protocol.shutdown import Shutdown
@@ -91,16 +94,9 @@ async def open_mcp(core: Core, site: HttpConfig, options: ServerOptions | None =
 @asynccontextmanager
 async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
     """Verify the tokens of open requests for as long as the block runs."""
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
+    async with block_tasks() as group:
         core.supervisor.start("open_requests", partial(requests.watch, core.clock), group=group)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield
 
 
 def reject_deactivated_accounts(verifier: Verifier, core: Core) -> Verifier:
@@ -129,7 +125,7 @@ async def open_server(
     )
     async with manager.run():
         rejections = Rejections("mcp")
-        fit_result = CallerLimits(manager.handle_request, rejections)
+        fit_result = CallerLimits(MessageCheckMiddleware(manager.handle_request), rejections)
         endpoint = McpEndpoint(fit_result, shutdown or Shutdown())
         requests = OpenRequests(verifier.verify_token)
         doors = partial(_doors, endpoint, site, Authentication(verifier, changing, rejections, requests))

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.text import comma_separated
 from vpsops.core.config.settings import Settings
 from vpsops.core.server.http_server import base_of
-from vpsops.mcp_server.auth.jwks import check_address
-from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig
+from vpsops.mcp_server.auth.issuer import IssuerConfig, check_address
 from vpsops.mcp_server.auth.middleware import AuthConfig
 from vpsops.mcp_server.auth.static_tokens import StaticTokens
+from vpsops.mcp_server.http import PATH
 
-PATH: Final = "/mcp"
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
 SHORTEST_KEY: Final = 32
 
@@ -155,4 +155,4 @@ def is_loopback(sock: socket.socket) -> bool:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    return tuple(dict.fromkeys(comma_separated(text)))

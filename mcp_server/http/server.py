@@ -2,7 +2,6 @@
 
 import socket
 import sys
-from typing import Final
 
 import anyio
 import structlog
@@ -12,13 +11,13 @@ from vpsops.core.app import open_core
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.config.settings import Settings
 from vpsops.core.server.event_loop import run_server
+from vpsops.core.server.health_routes import served_metrics
 from vpsops.core.server.http_server import address_of, listen, serve
 from vpsops.core.server.shutdown import stopping
+from vpsops.mcp_server.http import EXAMPLE
 from vpsops.mcp_server.http.app import McpHttp, open_mcp
 from vpsops.mcp_server.http.config import HttpConfig, http_config_from
 from vpsops.mcp_server.server import ServerOptions
-
-EXAMPLE: Final = "127.0.0.1:8900"
 
 logger = structlog.get_logger(__name__)
 
@@ -33,9 +32,11 @@ def run_http(settings: Settings, address: str, options: ServerOptions) -> None:
 async def _main(settings: Settings, site: HttpConfig, sock: socket.socket, options: ServerOptions) -> None:
     async with (
         open_core(settings, front="mcp") as core,
-        stopping(core.outdated) as stop,
+        served_metrics(core.readiness, settings),
+        stopping(core.outdated, core.reloader.request) as stop,
         open_mcp(core, site, options) as served,
     ):
+        core.reloader.add(core.reloader.prepare_logging)
         announce(site)
         await serve_mcp(served, served.asgi(core), sock, stop)
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from vpsops.core.audit.chain import TrailRecord
-from vpsops.core.audit.queries import body_of, name_in
+from vpsops.core.audit.records import TrailRecord
+from vpsops.core.audit.subjects import body_of, name_in
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol.text import sanitize
 

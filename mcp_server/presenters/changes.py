@@ -1,13 +1,17 @@
 """Presents a change to a model: structured content, a text of one or two lines, and the next step."""
 
+import json
+
 from pydantic import BaseModel, Field, ValidationError
 
+from vpsops.core.changes.approvals import CLIENT, SLACK_DIALOG, approver_words, awaits_slack
 from vpsops.core.changes.labels import PHASE_LABELS, NextStep, Phase, phase_of
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.common.errors import Remedy
 from vpsops.core.common.text import duration, moment
-from vpsops.core.identity.actors import Approvers
+from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
-from vpsops.core.operations.traits import advice_of, makes_server
+from vpsops.core.operations.traits import action_of, advice_of, makes_server, risk_of, title_of
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters.servers import ServerResult
@@ -27,6 +31,7 @@ class ChangedServer(BaseModel):
     id: str | None = None
     address: str | None = None
     region: str | None = None
+    region_name: str | None = None
 
 
 class ChangeResult(BaseModel):
@@ -84,6 +89,7 @@ def changed_server(target: Target) -> ChangedServer:
         id=sanitize(target.id) or None,
         address=sanitize(target.address) or None,
         region=sanitize(target.region) or None,
+        region_name=sanitize(target.region_name) or None,
     )
 
 
@@ -98,7 +104,7 @@ def _result(change: Change) -> ServerResult | None:
 
 def change_text(change: Change, *, tools: bool) -> str:
     """Return a change in a line or two."""
-    headline = f"{title(change)} {status_text(change)} ({change.id})."
+    headline = f"{subject(change)} {status_text(change)} ({change.id})."
     facts = [sanitize(fact.line, LONGEST_NOTE) for fact in change.facts if change.state is State.HELD]
     return join_nonempty((headline, *facts, note_text(change), next_action(change, tools=tools)), "\n")
 
@@ -114,9 +120,14 @@ def note_text(change: Change) -> str:
 
 
 def title(change: Change) -> str:
-    """Name a change as people do: `reboot of web01.example.com`."""
-    name = f"{change.operation.replace('_', ' ')} of {sanitize(change.target.hostname or change.target.id)}"
-    return f"{name[:1].upper()}{name[1:]}"
+    """Name a change as people do: `Reboot of web01.example.com`, `Allow traffic to web01.example.com`."""
+    action, server = action_of(change.operation), sanitize(change.target.hostname or change.target.id)
+    return title_of(change.operation, server) if " " in action else f"{action} of {server}"
+
+
+def subject(change: Change) -> str:
+    """Return a change's title as the beginning of a sentence about its state."""
+    return f"{title(change)}:" if " " in action_of(change.operation) else title(change)
 
 
 def status_text(change: Change) -> str:
@@ -138,7 +149,25 @@ def next_action(change: Change, *, tools: bool) -> str:
         return f"Do not ask for it again. {_wait_hint(change, tools=tools)}"
     if step is NextStep.REVIEW_FAILURE:
         return advice_of(change.operation) or "Look at the server with vps_get before asking again."
+    if change.remedy is not None:
+        return f"{first_step(change.remedy)} Then ask again if it is still wanted."
     return ACTIONS.get(phase, "")
+
+
+def first_step(remedy: Remedy, *, has_tool: bool | None = None) -> str:
+    """Return what meets a precondition, as a change of its own: a tool call, or a question to the human.
+
+    Without `has_tool`, whether this caller has the tool is not known here. A model is never directed to destroy
+    something in order to get something else done.
+    """
+    arguments = sanitize(json.dumps(remedy.arguments), LONGEST_NOTE)
+    what = f"{remedy.operation.replace('_', ' ')} {arguments}"
+    if risk_of(remedy.operation) is Risk.DESTRUCTIVE:
+        return f"Ask your human first whether they want {what}; it cannot be undone."
+    if has_tool is False:
+        return f"You have no tool for what comes first: ask your human for {what}."
+    without = "" if has_tool else " Without that tool, ask your human for it."
+    return f"First call vps_{remedy.operation} {arguments}.{without}"
 
 
 LOOK_UP = "Do not ask for it again; check the server with vps_get in a minute."
@@ -165,6 +194,9 @@ def _wait_hint(change: Change, *, tools: bool) -> str:
 
 def _waiting(change: Change, *, tools: bool) -> str:
     until = f"until {moment(change.expires_at)}" if change.expires_at else ""
+    if awaits_slack(change):
+        asked = f"Your human is asked in Slack's direct messages: Confirm or Cancel, {until}.".replace(", .", ".")
+        return join_nonempty((asked, _wait_again(change, tools=tools)), " ")
     if change.ruling.decision is not Decision.APPROVE:
         return (
             join_nonempty(("Your human has to confirm it", f"{until}."), " ")
@@ -172,9 +204,16 @@ def _waiting(change: Change, *, tools: bool) -> str:
             else "Your human has to confirm it."
         )
     missing = max(change.ruling.votes - change.approvals, 0)
-    who = _who(change.ruling.approvers)
+    who = _who(change)
     asked = f"It needs {missing} more approval{'s' if missing != 1 else ''} in Slack{who}"
     return join_nonempty((f"{asked}, {until}." if until else f"{asked}.", _ask_later(tools=tools)), " ")
+
+
+def _wait_again(change: Change, *, tools: bool) -> str:
+    """Return how to wait on for a confirmation: the same call again requests nothing twice."""
+    if tools:
+        return "Tell them, then vps_change_wait waits for it."
+    return f"Tell them; vps_{change.operation} with the same arguments waits for the same change."
 
 
 def _ask_later(*, tools: bool) -> str:
@@ -187,19 +226,13 @@ def approval_text(change: Change) -> str:
     if change.ruling.decision is Decision.ALLOW:
         return "no one: it would run at once"
     if change.ruling.decision is Decision.CONFIRM:
-        return f"{sanitize(change.actor.human) or 'your human'}, asked by your client"
+        places = change.ruling.confirm_in or (CLIENT,)
+        where = " or ".join({CLIENT: "by your client", SLACK_DIALOG: "in Slack"}[place] for place in places)
+        return f"{sanitize(change.actor.human) or 'your human'}, asked {where}"
     votes = change.ruling.votes
-    return f"{votes} {'people' if votes != 1 else 'person'} in Slack{_who(change.ruling.approvers)}, not its asker"
+    return f"{votes} {'people' if votes != 1 else 'person'} in Slack{_who(change)}, not its asker"
 
 
-def _who(approvers: Approvers) -> str:
-    named = join_nonempty(
-        (
-            ", ".join(sanitize(name, 40) for name in (*approvers.groups, *approvers.people)),
-            f"members of {', '.join(sanitize(channel, 40) for channel in approvers.channels)}"
-            if approvers.channels
-            else "",
-        ),
-        " or ",
-    )
+def _who(change: Change) -> str:
+    named = approver_words(change.ruling.approvers, lambda name: sanitize(name, 40), change.group_names)
     return f" from {named}" if named else ""

@@ -9,12 +9,13 @@ from typing import cast
 from pydantic import JsonValue
 
 from vpsops.core.changes.model import Change, State
-from vpsops.core.operations.prices import Price, monthly, sums_of
+from vpsops.core.operations.prices import LAST, LabelCost, Price, costs_by_label, monthly, sums_of
 from vpsops.core.wayscloud.answers.models import Plan, Server, same_region
 from vpsops.mcp_server.presenters.changes import change_result
 from vpsops.mcp_server.protocol.text import sanitize, sanitize_json
 
 MANY = 30
+LABELS = 20
 UNREPORTED = "(not reported)"
 Content = dict[str, JsonValue]
 
@@ -55,9 +56,10 @@ def summarize_costs(servers: Sequence[Server], plans: Sequence[Plan], region: st
     unknown: Content = {
         "region_not_known": sum(bool(region) and server.region is None for server in servers),
         "power_not_known": sum(server.power_unknown for server in here),
+        "labels_not_known": sum(server.labels is None for server in here),
         "list_lacks": lacking,
     }
-    return _cleaned(content | {name: value for name, value in unknown.items() if value})
+    return _cleaned(content | _label_costs(here, plans) | {name: value for name, value in unknown.items() if value})
 
 
 def _row(code: str, some: Sequence[Server], plan: Plan | None) -> Content:
@@ -72,12 +74,31 @@ def _row(code: str, some: Sequence[Server], plan: Plan | None) -> Content:
     return {**row, "all_a_month": round(every, 2), "currency": next(iter(known)).currency}
 
 
+def _label_costs(servers: Sequence[Server], plans: Sequence[Plan]) -> Content:
+    """Return the cost by label: the dearest, and always those of servers without a label or with unknown ones."""
+    if all(server.labels is None for server in servers):
+        return {}
+    costs = costs_by_label(servers, plans)
+    named, rest = [cost for cost in costs if cost.label not in LAST], [cost for cost in costs if cost.label in LAST]
+    rows = [_label_row(cost) for cost in (*named[:LABELS], *rest)]
+    return {"by_label": rows, "labels_left_out": max(len(named) - LABELS, 0)}
+
+
+def _label_row(cost: LabelCost) -> JsonValue:
+    row: Content = {"label": cost.label, "servers": cost.servers, "a_month": _rounded(cost.sums)}
+    return row | ({"without_a_known_price": cost.unpriced} if cost.unpriced else {})
+
+
+def _rounded(sums: Mapping[str, float]) -> Content:
+    return {currency: round(amount, 2) for currency, amount in sums.items()}
+
+
 def _dearest(row: Content) -> tuple[float, str]:
     return -float(str(row.get("all_a_month", 0))), str(row["plan"])
 
 
 def _totals(prices: Sequence[Price]) -> Content:
-    return {currency: round(amount, 2) for currency, amount in sums_of(prices).items()}
+    return _rounded(sums_of(prices))
 
 
 def summarize_states(servers: Sequence[Server], lacking: str = "") -> Content:
@@ -103,7 +124,7 @@ def _brief(server: Server) -> JsonValue:
         "hostname": server.hostname,
         "state": server.state,
         "plan": server.plan,
-        "region": server.region,
+        "region": server.place or None,
     }
     return {key: value for key, value in summary.items() if value is not None}
 

@@ -4,19 +4,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, cast, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
 
 from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
-from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
 from vpsops.core.operations.counts import ServerCount
 from vpsops.core.operations.servers import ListArguments, ServerList
-from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server
+from vpsops.core.wayscloud.answers.models import Addon, OsTemplate, Plan, Region, Server
+from vpsops.core.wayscloud.answers.regions import region_text
 from vpsops.mcp_server.presenters.projection import Projection, ReadArguments
 from vpsops.mcp_server.presenters.servers import (
+    addons_text,
     plans_text,
     regions_text,
     result_text,
@@ -35,6 +37,7 @@ WALKED: Final = re.compile(r"([0-9a-f]{8})~(?=[=-])")
 MOST: Final = 100
 LONGEST_SAID: Final = 400  # a longer cursor is in the structured content only
 AFTER_ALL: Final = "|\U0010ffff"  # sorts behind every server of a hostname
+REGION_NAME: Final = "region_name"
 HEADS: Final = {"hostname": "NAME", "ipv4": "ADDRESS"}
 
 
@@ -62,7 +65,35 @@ def page_from(result: BaseModel, asked: ReadArguments) -> ResultPage:
     if isinstance(result, Server):
         return server_page(result, asked.view)
     listing = CATALOGUE.get(type(result))
-    return catalogue_page(listing, result, asked.view) if listing else (result_text(result), structured_content(result))
+    return catalogue_page(listing, result, asked.view) if listing else rows_page(result)
+
+
+def rows_page(result: BaseModel) -> ResultPage:
+    """Return a result with as many rows of its list as fit, if it has one; how many are left out is said."""
+    name = listed_field(type(result))
+    if not name:
+        return result_text(result), structured_content(result)
+    rows: Sequence[BaseModel] = getattr(result, name)
+
+    def page(count: int) -> ResultPage:
+        some = result.model_copy(update={name: list(rows[:count])})
+        left = f"{count} of {len(rows)} are shown; the rest does not fit." if count < len(rows) else ""
+        return join_nonempty((result_text(some), left), "\n"), structured_content(some)
+
+    return fit_rows(len(rows), page, LONG_ROWS)
+
+
+def listed_field(model: type[BaseModel]) -> str:
+    """Return the name of the field that is a list of objects, or ""."""
+    fields = ((name, info.annotation) for name, info in model.model_fields.items())
+    return next(
+        (
+            name
+            for name, kind in fields
+            if get_origin(kind) is list and isinstance(row := get_args(kind)[0], type) and issubclass(row, BaseModel)
+        ),
+        "",
+    )
 
 
 def size_limit_for(asked: ReadArguments) -> SizeLimit:
@@ -118,19 +149,32 @@ def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
     if tuple(fields) == ("id",):  # for a walk: the chosen field only
         return {"id": every["id"]}
     chosen = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
-    names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *chosen))
+    names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *_with_region_name(chosen)))
     return {name: every[name] for name in names if name in every}
+
+
+def _with_region_name(fields: Sequence[str]) -> tuple[str, ...]:
+    """Return fields, with the name of the region beside its id."""
+    return tuple(name for field in fields for name in ((field, REGION_NAME) if field == "region" else (field,)))
 
 
 def _server_table(rows: Sequence[Content]) -> str:
     """Return rows as a table; a row with one address has it in the one column there is for them."""
     one_each = not any("ipv4" in row and "ipv6" in row for row in rows)
-    columns = [{**row, "ipv4": row.get("ipv4", row.get("ipv6"))} for row in rows] if one_each else rows
+    columns = [_with_place(row) for row in rows]
+    columns = [{**row, "ipv4": row.get("ipv4", row.get("ipv6"))} for row in columns] if one_each else columns
     names = [
         name for name in dict.fromkeys(name for row in columns for name in row) if not (one_each and name == "ipv6")
     ]
     heads = [HEADS.get(name, name.replace("_", " ").upper()) for name in names]
     return table(heads, [[row.get(name) for name in names] for row in columns])
+
+
+def _with_place(row: Content) -> Content:
+    """Return a row whose region is one cell."""
+    place = region_text(str(row.get("region", "")), str(row.get(REGION_NAME, "")))
+    cells = {name: value for name, value in row.items() if name != REGION_NAME}
+    return {**cells, "region": place} if place else cells
 
 
 def _after(listing: ServerList, count: int, walk: str) -> str:
@@ -170,12 +214,13 @@ def server_page(server: Server, view: Projection) -> ResultPage:
     """Return one server, or its chosen fields beside its id, name and state."""
     if not view.fields:
         return server_text(server), structured_content(server)
-    hidden = {name for name in Server.model_fields if name not in KEPT and name not in view.fields}
+    shown = _with_region_name(view.fields)
+    hidden = {name for name in Server.model_fields if name not in KEPT and name not in shown}
     chosen = server.model_copy(update=dict.fromkeys(hidden))
     if "monthly_price" in view.fields:
         chosen = chosen.model_copy(update={"currency": server.currency})
     every = structured_content(server)
-    names = dict.fromkeys(("id", "hostname", *view.fields))
+    names = dict.fromkeys(("id", "hostname", *shown))
     return server_text(chosen), {name: every[name] for name in names if name in every}
 
 
@@ -235,6 +280,11 @@ def _regions(some: Sequence[BaseModel]) -> ResultPage:
     return regions_text(regions), structured_content(regions)
 
 
+def _addons(some: Sequence[BaseModel]) -> ResultPage:
+    addons = Addons(addons=cast("list[Addon]", list(some)))
+    return addons_text(addons), structured_content(addons)
+
+
 def _by(name: str) -> Callable[[BaseModel], str]:
     return lambda row: f"{str(getattr(row, name)).lower()}|{getattr(row, name)}"
 
@@ -246,5 +296,6 @@ def _words(*names: str) -> Callable[[BaseModel], str]:
 CATALOGUE: Final[Mapping[type[BaseModel], CatalogueSection]] = {
     Plans: CatalogueSection("plans", _plan_order, _words("code", "name"), _plans),
     OsTemplates: CatalogueSection("os_templates", _by("id"), _words("id", "name", "family"), _templates),
-    Regions: CatalogueSection("regions", _by("code"), _words("code", "name"), _regions),
+    Regions: CatalogueSection("regions", _by("code"), _words("code", "name", "city", "country"), _regions),
+    Addons: CatalogueSection("addons", _by("code"), _words("code", "name", "kind"), _addons),
 }

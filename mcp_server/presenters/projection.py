@@ -13,7 +13,7 @@ from vpsops.core.operations.registry import NoArguments
 from vpsops.mcp_server.presenters.schemas import Schema
 from vpsops.mcp_server.presenters.servers import ServerResult
 
-FIELDS: Final = (*(name for name in ServerResult.model_fields if name != "extra"), "state")
+FIELDS: Final = (*(name for name in ServerResult.model_fields if name not in {"extra", "tags", "region_name"}), "state")
 
 FIELD_NAMES: Final[Schema] = {"type": "array", "items": {"type": "string", "enum": list(FIELDS)}}
 
@@ -49,6 +49,7 @@ PROJECTIONS: Mapping[str, type[Arguments]] = {
     "plans": CatalogueProjection,
     "os_templates": CatalogueProjection,
     "regions": PageProjection,
+    "addons": PageProjection,
 }
 
 

@@ -11,9 +11,9 @@ from vpsops.core.common.errors import VpsopsError
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text, title
-from vpsops.mcp_server.presenters.pagination import page_from, size_limit_for
+from vpsops.mcp_server.presenters.pagination import CATALOGUE, listed_field, page_from, size_limit_for
 from vpsops.mcp_server.presenters.projection import ReadArguments
-from vpsops.mcp_server.presenters.size_limit import RESULT, SizeLimit, fit_result
+from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, RESULT, SizeLimit, fit_result
 from vpsops.mcp_server.protocol.text import join_nonempty, quote
 
 LONGEST_SAID = 500
@@ -37,9 +37,13 @@ def read_result(result: BaseModel, asked: ReadArguments) -> t.CallToolResult:
 
     Raises `InvalidInputError` for a cursor of another list.
     """
-    return text_result(
-        *page_from(result, asked), bound=size_limit_for(asked) if isinstance(result, ServerList) else RESULT
-    )
+    return text_result(*page_from(result, asked), bound=_limit_for(result, asked))
+
+
+def _limit_for(result: BaseModel, asked: ReadArguments) -> SizeLimit:
+    if isinstance(result, ServerList):
+        return size_limit_for(asked)
+    return RESULT if type(result) in CATALOGUE or not listed_field(type(result)) else LONG_ROWS
 
 
 def change_tool_result(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:
@@ -70,13 +74,13 @@ def refused_result(outcome: Refused, *, tools: bool) -> t.CallToolResult:
     return text_result(join_nonempty((text, open_change), "\n"), failed=True)
 
 
-def error_result(raised: VpsopsError) -> t.CallToolResult:
-    """Return an error: what happened, what to do next, and its id in the log."""
-    return text_result(f"{_in_words(raised)} ({raised.error_id})", failed=True)
+def error_result(raised: VpsopsError, step: str = "") -> t.CallToolResult:
+    """Return an error: what happened, what to do next, and its id in the log; `step` is the call to make first."""
+    return text_result(f"{join_nonempty((_in_words(raised), step), ' ')} ({raised.error_id})", failed=True)
 
 
 def _in_words(raised: VpsopsError) -> str:
     """Return an error as a model reads it: the provider's own words are data, in quotation marks."""
-    words = str(raised)
+    words = f"{raised.message} {raised.hint_with('vps_{}')}".strip()
     detail = raised.detail.rstrip(".") if isinstance(raised, WayscloudError) else ""
     return words.replace(f": {detail}", f": {quote(detail, LONGEST_SAID)}", 1) if detail else words

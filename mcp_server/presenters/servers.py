@@ -1,21 +1,35 @@
 """Results as structured content and as short text, one renderer for each kind of result."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Final, TypeVar, cast
 
-from pydantic import BaseModel, Field, JsonValue, computed_field
+from pydantic import BaseModel, Field, JsonValue, PlainSerializer, SecretStr, computed_field
 
 from vpsops.core.common.text import duration, moment, money, monthly
-from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
+from vpsops.core.operations.families.backup_policy import ShownPolicy, policy_facts
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import Server, Usage
+from vpsops.core.wayscloud.answers.region_names import name_of
 from vpsops.mcp_server.protocol.text import join_nonempty, number, sanitize, sanitize_json, size, table
 
 R = TypeVar("R", bound=BaseModel)
+SAID: Final = 400
+SENTENCES: Final = frozenset({"lacking", "advice"})
+"""Fields that are sentences by themselves."""
+
+
+def _label_words(labels: Mapping[str, str] | None) -> list[str] | None:
+    return None if labels is None else [f"{key}={value}" for key, value in sorted(labels.items())]
 
 
 class ServerResult(Server):
     """A server with its state in people's words, which the API's own `status` may contradict."""
+
+    labels: Annotated[
+        dict[str, str] | None, PlainSerializer(_label_words, return_type=list[str] | None, when_used="json")
+    ] = None
 
     @computed_field(description="running, stopped, failed, or what is under way")  # type: ignore[prop-decorator]
     @property
@@ -27,7 +41,7 @@ class ServerResult(Server):
 class CountResult(BaseModel):
     """How many servers have one value of a fact."""
 
-    by: str = Field(description="state, region or name")
+    by: str = Field(description="state, region, label or name")
     value: str
     servers: int
 
@@ -63,12 +77,20 @@ class RegionsResult(Regions):
     next_cursor: str | None = None
 
 
+class AddonsResult(Addons):
+    """A page of add-ons."""
+
+    total: int | None = None
+    next_cursor: str | None = None
+
+
 RESULT_MODELS: Mapping[type[BaseModel], type[BaseModel]] = {
     Server: ServerResult,
     ServerList: ServerListResult,
     Plans: PlansResult,
     OsTemplates: OsTemplatesResult,
     Regions: RegionsResult,
+    Addons: AddonsResult,
 }
 
 
@@ -88,7 +110,52 @@ def structured_content(result: BaseModel) -> dict[str, JsonValue]:
 def result_text(result: BaseModel) -> str:
     """Return the short text of a read; a result without a renderer is described by its structured content."""
     render = RENDERERS.get(type(result))
-    return render(result) if render else "See the structured result."
+    return render(result) if render else fields_text(result)
+
+
+def fields_text(result: BaseModel) -> str:
+    """Return what is known of a result by its fields: lists as tables, the rest in sentences.
+
+    Many hosts hand a model this text alone.
+    """
+    parts: list[str] = []
+    for name, value in result:
+        label = name.replace("_", " ").capitalize()
+        if name == "extra" or value is None or value == "":
+            continue
+        if isinstance(value, BaseModel):
+            parts.append(f"{label}: {_facts_of(value) or 'no details'}.")
+        elif isinstance(value, list | tuple):
+            parts.append(_rows_text(label, value))
+        else:
+            parts.append(f"{label}: {_value_text(value)}." if name not in SENTENCES else sanitize(str(value), SAID))
+    return join_nonempty(parts, "\n") or "The provider gave no details."
+
+
+def _rows_text(label: str, rows: Sequence[object]) -> str:
+    models = [row for row in rows if isinstance(row, BaseModel)]
+    if not models:
+        return f"{label}: {', '.join(_value_text(row) for row in rows) or 'none'}."
+    names = [name for name in type(models[0]).model_fields if name != "extra"]
+    return table(
+        [name.replace("_", " ").upper() for name in names],
+        [[None if (value := getattr(row, name)) is None else _value_text(value) for name in names] for row in models],
+    )
+
+
+def _facts_of(model: BaseModel) -> str:
+    known = ((name, value) for name, value in model if name != "extra" and value is not None)
+    return join_nonempty((f"{name.replace('_', ' ')} {_value_text(value)}" for name, value in known), ", ")
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, int | float):
+        return number(value)
+    return sanitize(value.get_secret_value() if isinstance(value, SecretStr) else str(value), SAID)
 
 
 def server_text(server: Server) -> str:
@@ -97,7 +164,7 @@ def server_text(server: Server) -> str:
     shape = join_nonempty(
         (
             _labelled("plan", server.plan),
-            _labelled("region", server.region),
+            _labelled("region", server.place),
             _labelled("OS", server.os_template),
             sanitize(server.ipv4 or ""),
             sanitize(server.ipv6 or ""),
@@ -105,6 +172,7 @@ def server_text(server: Server) -> str:
             _amount(server.memory_gb, "GB memory"),
             _amount(server.disk_gb, "GB disk"),
             monthly(server.monthly_price, server.currency),
+            _labelled("labels", ", ".join(_label_words(server.labels) or ())),
             f"since {moment(server.created_at)}" if server.created_at else "",
         )
     )
@@ -146,8 +214,21 @@ def templates_text(templates: OsTemplates) -> str:
 
 def regions_text(regions: Regions) -> str:
     """Return the regions as a table."""
-    rows = [(r.code, r.name, r.country, "not available" if r.available is False else None) for r in regions.regions]
+    rows = [(r.code, name_of(r), r.country, "not available" if r.available is False else None) for r in regions.regions]
     return table(("CODE", "NAME", "COUNTRY", "NOTE"), rows) if rows else "The provider lists no regions."
+
+
+def addons_text(addons: Addons) -> str:
+    """Return the add-ons as a table."""
+    rows = [(a.code, a.name, a.kind, money(a.monthly_price, a.currency)) for a in addons.addons]
+    return table(("CODE", "NAME", "KIND", "A MONTH"), rows) if rows else "The provider lists no add-ons."
+
+
+def policy_text(shown: ShownPolicy) -> str:
+    """Return a server's backup policy, a fact in each line."""
+    if shown.policy is None:
+        return "The server has no backup policy."
+    return join_nonempty((sanitize(fact.line, SAID) for fact in policy_facts(shown.policy)), "\n")
 
 
 def _labelled(label: str, value: str | None) -> str:
@@ -173,5 +254,7 @@ RENDERERS: Mapping[type[BaseModel], Callable[[BaseModel], str]] = dict(
         _for(Plans, plans_text),
         _for(OsTemplates, templates_text),
         _for(Regions, regions_text),
+        _for(Addons, addons_text),
+        _for(ShownPolicy, policy_text),
     )
 )

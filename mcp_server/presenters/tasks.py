@@ -8,13 +8,14 @@ from typing import Final
 
 import mcp.types as t
 
+from vpsops.core.changes.approvals import CLIENT, awaits_slack, confirms_in, is_unconfirmed
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import duration, moment
 from vpsops.core.common.timings import Timing
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.changes import note_text, status_text, title
+from vpsops.mcp_server.presenters.changes import note_text, status_text, subject
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.elicitation import confirmation_form
 from vpsops.mcp_server.protocol.tasks import McpTask, McpTaskStatus
@@ -55,16 +56,16 @@ def task_status(change: Change, *, can_ask: bool) -> McpTaskStatus:
 
 
 def awaits_own_human(change: Change) -> bool:
-    """Return whether a change waits for its asker's own human."""
-    return change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
+    """Return whether a change waits for its asker's own human, and the client may ask them."""
+    return is_unconfirmed(change) and confirms_in(change, CLIENT)
 
 
 def task_message(change: Change, now: datetime) -> str:
     """Return the status of a change in one line, for the client's human."""
     if change.state is State.HELD:
         until = f"open until {moment(change.expires_at)}" if change.expires_at else ""
-        return join_nonempty((f"{title(change)} waits for {_what_for(change)}", until))
-    line = f"{title(change)} {status_text(change)}"
+        return join_nonempty((f"{subject(change)} waits for {_what_for(change)}", until))
+    line = f"{subject(change)} {status_text(change)}"
     if not change.state.final and change.sent_at is not None:
         line += f", {duration((now - change.sent_at).total_seconds())}"
     return join_nonempty((line, note_text(change)), ". ")
@@ -72,7 +73,7 @@ def task_message(change: Change, now: datetime) -> str:
 
 def _what_for(change: Change) -> str:
     if change.ruling.decision is not Decision.APPROVE:
-        return "its human's confirmation"
+        return "its human's confirmation in Slack" if awaits_slack(change) else "its human's confirmation"
     return f"approval in Slack: {change.approvals} of {max(change.ruling.votes, 1)} given"
 
 

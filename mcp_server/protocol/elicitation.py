@@ -8,6 +8,7 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
+from vpsops.core.operations.traits import title_of
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize
 
 UNABLE = "unable"
@@ -51,10 +52,10 @@ def form_text(change: Change) -> str:
     """Return the words of the question, a fact a line; the requester's own words are quoted."""
     return join_nonempty(
         (
-            f"{_name(change)} {_server(change)}?",
+            f"{title_of(change.operation, _server(change))}?",
             lookalike_warning(change.target.hostname),
             sanitize(change.effect, LONGEST_LINE),
-            *_made_from(change),
+            *order_lines(change),
             *(f"{sanitize(fact.line, MOST)}." for fact in change.facts),
             f"Cost: {sanitize(change.cost, LONGEST_LINE)}." if change.cost else "",
             f"Asked by {change.actor.cited} for {sanitize(change.actor.human)}.",
@@ -68,7 +69,7 @@ def form_text(change: Change) -> str:
     )
 
 
-def _made_from(change: Change) -> tuple[str, ...]:
+def order_lines(change: Change) -> tuple[str, ...]:
     """Return a new server's attributes beside its name, plan and region, and who can log in."""
     system, label, keys = system_of(change), label_of(change), key_words(change)
     called = f"It is called {quote(label, LONGEST_LINE)}." if label else ""
@@ -79,13 +80,9 @@ def _made_from(change: Change) -> tuple[str, ...]:
     )
 
 
-def _name(change: Change) -> str:
-    return change.operation.replace("_", " ").capitalize()
-
-
 def _server(change: Change) -> str:
     target = change.target
-    facts = join_nonempty((sanitize(target.address), sanitize(target.region), sanitize(target.plan), _state(change)))
+    facts = join_nonempty((sanitize(target.address), sanitize(target.place), sanitize(target.plan), _state(change)))
     return f"{sanitize(target.hostname or target.id)} ({facts})" if facts else sanitize(target.hostname or target.id)
 
 
@@ -94,7 +91,8 @@ def _state(change: Change) -> str:
 
 
 def _title(change: Change) -> str:
-    return f"Yes, {change.operation.replace('_', ' ')} {sanitize(change.target.hostname or change.target.id, 80)}"
+    title = title_of(change.operation, sanitize(change.target.hostname or change.target.id, 80))
+    return f"Yes, {title[:1].lower()}{title[1:]}"
 
 
 def is_yes(answer: FormAnswer) -> bool:

@@ -25,6 +25,7 @@ WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^"{}\[\]\s,:]+')
 SCALAR = re.compile(r'-?\d{1,18}|"(?:[^"\\]|\\.){0,200}"')
 SURROGATE = re.compile("[\ud800-\udfff]")
 SHOWN = 60
+UNREADABLE = "This message cannot be read: it is not as JSON-RPC 2.0 and MCP have it."
 
 
 class Frame:
@@ -39,7 +40,7 @@ class Frame:
 
 
 def read_frame(line: str) -> Frame:
-    """Parse a line of standard input."""
+    """Parse a line of standard input, or the body of a request."""
     text = line.strip().lstrip("\ufeff")
     if not text:
         return Frame("")
@@ -63,9 +64,24 @@ def read_frame(line: str) -> Frame:
 
 def refuse_frame(frame: Frame) -> Frame:
     """Return the answer to a message that the SDK could not read, for a reason that is not known here."""
+    return refuse_request(frame, UNREADABLE)
+
+
+def unreadable_answer() -> str:
+    """Return the error for an invalid notification or an empty body, where its sender waits for a status."""
+    return _error(None, INVALID_REQUEST, UNREADABLE)
+
+
+def refuse_request(frame: Frame, text: str, code: int = INVALID_REQUEST) -> Frame:
+    """Return the refusal of a request; nothing for a message that is never answered."""
     asked = isinstance(frame.message, dict) and "id" in frame.message and "method" in frame.message
-    text = "This message cannot be read: it is not as JSON-RPC 2.0 and MCP have it."
-    return Frame("", answers=(_error(frame.message["id"], INVALID_REQUEST, text),) if asked else ())
+    return Frame("", answers=(_error(frame.message["id"], code, text),) if asked else ())
+
+
+def refuse_long_line(head: str, longest: int) -> Frame:
+    """Return the answer to a line that is too long, by its beginning; a notification's is under no id."""
+    text = f"This line is longer than {longest} bytes. Send less at once."
+    return Frame("", answers=(_error(_found_id(head), INVALID_REQUEST, text),))
 
 
 def _parsed(text: str) -> Any:
@@ -89,7 +105,7 @@ def _unread(error: Exception) -> tuple[int, str]:
         return INVALID_REQUEST, f"This message is nested deeper than {DEEPEST} levels. Send it flatter."
     if isinstance(error, JSONDecodeError):
         where = f", at character {error.pos + 1}" if error.pos else ""
-        return PARSE_ERROR, f"This line is not JSON{where}. Send one JSON-RPC message on each line."
+        return PARSE_ERROR, f"This message is not JSON{where}. Send one JSON-RPC message at a time."
     return INVALID_REQUEST, f"A number in this message has more than {MOST_DIGITS} digits. Send it as text."
 
 
@@ -129,7 +145,7 @@ def _broken(value: Any, place: str) -> Iterator[str]:
 
 def _batch(messages: list[Any]) -> Iterator[str]:
     """Refuse a batch: each of its requests by its id, and one without any as a whole."""
-    text = "Batches are not taken. Send each message on a line of its own."
+    text = "Batches are not taken. Send each message by itself."
     asked = [message for message in messages if isinstance(message, dict) and "id" in message and "method" in message]
     for message in asked:
         yield _error(message["id"], INVALID_REQUEST, text)

@@ -1,10 +1,10 @@
-"""Reads standard input line by line for the SDK.
+"""Reads messages for the SDK, from standard input or from a connection.
 
 Lines that the SDK would drop are answered here, and the input does not end before its requests are answered:
 a pipe that sends no more still reads.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from io import TextIOWrapper
 
 import anyio
@@ -17,31 +17,44 @@ from vpsops.mcp_server.protocol.frames import Frame
 from vpsops.mcp_server.protocol.pending_requests import PendingRequests
 from vpsops.mcp_server.protocol.shutdown import Shutdown
 
+FrameSource = Callable[[], Awaitable[Frame | None]]
+"""Returns the next line as a frame, or None at the end of the input."""
 
-class StdinReader:
-    """The lines of standard input that the SDK can read."""
 
-    def __init__(self, file: TextIOWrapper, unanswered: PendingRequests, shutdown: Shutdown) -> None:
-        self._file = file
+def read_lines(file: TextIOWrapper) -> FrameSource:
+    """Return the source of a file's lines, which a thread waits for."""
+
+    async def read() -> Frame | None:
+        line = await anyio.to_thread.run_sync(file.readline, abandon_on_cancel=True)
+        return frames.read_frame(line) if line else None
+
+    return read
+
+
+class MessageReader:
+    """The messages of a client that the SDK can read."""
+
+    def __init__(self, source: FrameSource, unanswered: PendingRequests, shutdown: Shutdown) -> None:
+        self._source = source
         self._unanswered = unanswered
         self._shutdown = shutdown
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield each line that is a message; answer the others."""
-        while line := await self._next():
-            frame = check_frame(frames.read_frame(line))
-            for answer in frame.answers:
+        while (frame := await self._next()) is not None:
+            checked = check_frame(frame)
+            for answer in checked.answers:
                 await self._unanswered.write(f"{answer}\n")
-            if frame.line:
-                self._unanswered.read(frame.message)
-                yield frame.line
+            if checked.line:
+                self._unanswered.read(checked.message)
+                yield checked.line
         await self._drain()
 
-    async def _next(self) -> str:
-        """Return the next line, or an empty string at the end of input or once the client has gone."""
+    async def _next(self) -> Frame | None:
+        """Return the next frame, or None at the end of input or once the client has gone."""
         with self._unanswered.there():
-            return await anyio.to_thread.run_sync(self._file.readline, abandon_on_cancel=True)
-        return ""
+            return await self._source()
+        return None
 
     async def _drain(self) -> None:
         """Wait for answers that are due: for a while as they come, then in the words of a process that stops."""

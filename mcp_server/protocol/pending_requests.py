@@ -25,7 +25,7 @@ class PendingRequests:
         self._taken: set[int | str] = set()
         self._read: set[int | str] = set()
         self._asked: set[int | str] = set()
-        self._fewer = anyio.Event()
+        self._changed = anyio.Event()
         self._stdout: Any = None
         self._lock = anyio.Lock()
         self._waits: set[anyio.CancelScope] = set()
@@ -66,6 +66,11 @@ class PendingRequests:
         await self._until(lambda: len(self._read) <= len(self._asked))
 
     @property
+    def count(self) -> int:
+        """How many requests were read and not answered yet, apart from listening streams."""
+        return len(self._read)
+
+    @property
     def asks(self) -> bool:
         """Return whether a question to the client is open."""
         return bool(self._asked)
@@ -96,6 +101,7 @@ class PendingRequests:
             self._drop(message.get("id"))
         elif message.get("id") is not None:
             self._asked.add(message["id"])
+            self._changed.set()  # the input may have ended before: nothing else would end its wait
         elif message["method"] == CANCELLED:
             self._asked.discard(message.get("params", {}).get("requestId"))
 
@@ -104,12 +110,12 @@ class PendingRequests:
 
     async def _until(self, reached: Any) -> None:
         while not (reached() or self.gone):
-            self._fewer = anyio.Event()
-            await self._fewer.wait()
+            self._changed = anyio.Event()
+            await self._changed.wait()
 
     def _leave(self) -> None:
         self.gone = True
-        self._fewer.set()
+        self._changed.set()
         for wait in tuple(self._waits):
             wait.cancel()
 
@@ -117,4 +123,4 @@ class PendingRequests:
         if isinstance(ident, int | str):
             self._taken.discard(ident)
             self._read.discard(ident)
-            self._fewer.set()
+            self._changed.set()

@@ -5,18 +5,19 @@ sealed state. Old era (the handshake): a question is pushed to the client while 
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import mcp.types as t
 from mcp.server.connection import Connection
-from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding, RequestHandler
-from mcp.server.lowlevel import Server
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
+from mcp_types.methods import is_input_required
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
@@ -33,49 +34,39 @@ RESOURCE_NOT_FOUND = -32002  # until 2025-11-25; later revisions retired the cod
 Context = ServerRequestContext[Any, Any]
 
 
+class ListServer(Server[Any]):
+    """The SDK's server, which says in the handshake that the list of tools may become another."""
+
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """Return the SDK's options, with that said unless others are given."""
+        chosen = notification_options or NotificationOptions(tools_changed=True)
+        return super().create_initialization_options(chosen, experimental_capabilities, extensions)
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool, whichever era it came in; `began` on the core's monotonic clock."""
+    """One call of a tool, whichever era it came in, read once at its arrival.
+
+    `arguments` are as sent. With `new_era` a question is answered by another call: `state` is what we gave with the
+    question, verified by the seal and empty on a first call, and `answer` came with the second. `can_ask` says that the
+    client declared forms and a question can reach it. `client_name` is empty where it sends none. `began` is on the
+    core's monotonic clock.
+    """
 
     context: Context
-    params: t.CallToolRequestParams
+    tool: str
+    arguments: Mapping[str, Json]
+    state: str
+    answer: FormAnswer | None
+    client_name: str
+    new_era: bool
+    can_ask: bool
     began: float
-
-    @property
-    def tool(self) -> str:
-        """The tool's name."""
-        return self.params.name
-
-    @property
-    def arguments(self) -> dict[str, Json]:
-        """The arguments as sent."""
-        return dict(self.params.arguments or {})
-
-    @property
-    def client_name(self) -> str:
-        """The client's own name; empty when it sends none."""
-        return client_name(self.context)
-
-    @property
-    def new_era(self) -> bool:
-        """Return whether a question is answered by another call."""
-        return is_new_era(self.context)
-
-    @property
-    def can_ask(self) -> bool:
-        """Return whether the client declared forms and a question can reach it."""
-        return can_ask(self.context)
-
-    @property
-    def state(self) -> str:
-        """What we gave with a question, verified by the seal; empty on a first call."""
-        return self.params.request_state or ""
-
-    @property
-    def answer(self) -> FormAnswer | None:
-        """The answer that came with a second call."""
-        answer = (self.params.input_responses or {}).get(QUESTION)
-        return form_answer_from(answer) if isinstance(answer, t.ElicitResult) else None
 
     async def push(self, question: ConfirmationForm, *, seconds: float) -> FormAnswer | None:
         """Ask and wait (old era); None when the client cannot or will not answer, or on time-out."""
@@ -96,6 +87,22 @@ class ToolCall:
     async def progress(self, now: float, text: str) -> None:
         """Report progress, in seconds since the call began; no-op unless the client requested it."""
         await self.context.session.report_progress(now - self.began, None, text)
+
+
+def read_tool_call(context: Context, params: t.CallToolRequestParams, began: float) -> ToolCall:
+    """Return a call of a tool as it came in."""
+    answer = (params.input_responses or {}).get(QUESTION)
+    return ToolCall(
+        context=context,
+        tool=params.name,
+        arguments=params.arguments or {},
+        state=params.request_state or "",
+        answer=form_answer_from(answer) if isinstance(answer, t.ElicitResult) else None,
+        client_name=client_name(context),
+        new_era=is_new_era(context),
+        can_ask=can_ask(context),
+        began=began,
+    )
 
 
 def is_new_era(context: Context) -> bool:
@@ -143,10 +150,39 @@ def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: S
 
     Without `keys` (32 bytes each, the first seals) a key of this process is used, which dies with it.
     """
-    security = RequestStateSecurity(
-        keys=list(keys) or [secrets.token_bytes(32)], ttl=STATE_TTL, bind_principal=principal
-    )
-    server.middleware.append(RequestStateBoundary(security, default_audience=server.name))
+    server.middleware.append(_StateSeal(server.name, principal, list(keys) or [secrets.token_bytes(32)]))
+
+
+class _StateSeal:
+    """The SDK's seal, imported with its cryptography at the first state that comes or leaves: no read has one."""
+
+    def __init__(self, audience: str, principal: Callable[[Context], str], keys: Sequence[bytes]) -> None:
+        self._audience = audience
+        self._principal = principal
+        self._keys = keys
+        self._loaded: ServerMiddleware[Any] | None = None
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Open the state of a request, and seal that of its result."""
+        if self._loaded is None and (ctx.params or {}).get("requestState") is None:
+            result = await call_next(ctx)
+            return await self._seal(ctx, result) if is_input_required(result) else result
+        return await self._boundary(ctx, call_next)
+
+    async def _seal(self, context: Context, result: HandlerResult) -> HandlerResult:
+        async def answered(_: Context) -> HandlerResult:
+            return result
+
+        return await self._boundary(context, answered)
+
+    @property
+    def _boundary(self) -> ServerMiddleware[Any]:
+        if self._loaded is None:
+            from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity  # noqa: PLC0415 - see above
+
+            security = RequestStateSecurity(keys=list(self._keys), ttl=STATE_TTL, bind_principal=self._principal)
+            self._loaded = RequestStateBoundary(security, default_audience=self._audience)
+        return self._loaded
 
 
 def install_extension(server: Server[Any], extension: Extension) -> None:
@@ -163,6 +199,13 @@ def _gated(method: MethodBinding) -> RequestHandler:
         return await method.handler(context, params)
 
     return handle
+
+
+def require_extension(context: Context, identifier: str) -> None:
+    """Raise the protocol error unless the client of a request declared an extension."""
+    from mcp.server.mcpserver import require_client_extension  # noqa: PLC0415 - it loads the composed server
+
+    require_client_extension(context, identifier)
 
 
 def unknown_tool_error(name: str) -> MCPError:

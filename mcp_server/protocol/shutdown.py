@@ -12,7 +12,7 @@ import mcp.types as t
 from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
-from vpsops.core.server.http_server import ANSWER_SECONDS
+from vpsops.core.common.timings import ANSWER_SECONDS
 from vpsops.mcp_server.protocol.sdk_compat import Context
 
 LISTEN: Final = "subscriptions/listen"

@@ -14,7 +14,6 @@ from typing import Any, Final, Protocol
 import mcp.types as t
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.lowlevel import Server
-from mcp.server.mcpserver import require_client_extension
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -22,7 +21,7 @@ from pydantic import Field
 
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.common.json_types import Json
-from vpsops.mcp_server.protocol.sdk_compat import Context, install_extension
+from vpsops.mcp_server.protocol.sdk_compat import Context, install_extension, require_extension
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
@@ -153,7 +152,7 @@ def check_request(context: Context, task_id: str) -> None:
     headers = context.request.headers if context.request is not None else None
     if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != task_id:
         raise MCPError(t.HEADER_MISMATCH, f"{MCP_NAME_HEADER} header does not match the request's taskId")
-    require_client_extension(context, EXTENSION)
+    require_extension(context, EXTENSION)
 
 
 def unknown_task_error() -> MCPError:

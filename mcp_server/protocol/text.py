@@ -4,9 +4,11 @@ Whatever came from outside is data: on one line, bounded, without control or for
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from pydantic import JsonValue
 
+from vpsops.core.common.json_types import map_texts
 from vpsops.core.common.text import one_line, quoted
 
 LONGEST_VALUE = 120
@@ -23,13 +25,8 @@ def sanitize(value: object, longest: int = LONGEST_VALUE) -> str:
 
 def sanitize_json(value: JsonValue) -> JsonValue:
     """Clean every string of a structured result, keys excepted."""
-    if isinstance(value, str):
-        return sanitize(value, LONGEST_TEXT)
-    if isinstance(value, list):
-        return [sanitize_json(item) for item in value]
-    if isinstance(value, dict):
-        return {key: sanitize_json(item) for key, item in value.items()}
-    return value
+    cleaned: JsonValue = map_texts(value, partial(sanitize, longest=LONGEST_TEXT), keys=False)
+    return cleaned
 
 
 def quote(value: object, longest: int = LONGEST_VALUE) -> str:

@@ -10,15 +10,19 @@ SCHEME: Final = "vps://"
 SERVERS: Final = f"{SCHEME}servers"
 NEXT: Final = f"{SERVERS}?cursor="
 AUDIT: Final = f"{SCHEME}audit/recent"
+REPORT: Final = f"{SCHEME}report"
+BY_LABEL: Final = f"{REPORT}?label="
 PLANS: Final = f"{SCHEME}catalogue/plans"
 OS_TEMPLATES: Final = f"{SCHEME}catalogue/os-templates"
 REGIONS: Final = f"{SCHEME}catalogue/regions"
 SERVER_TEMPLATE: Final = f"{SERVERS}/{{id}}"
 PAGE_TEMPLATE: Final = f"{SERVERS}{{?cursor}}"
 CHANGE_TEMPLATE: Final = f"{SCHEME}changes/{{id}}"
+REPORT_TEMPLATE: Final = f"{REPORT}{{?label}}"
 
 LONGEST: Final = 600
 LONGEST_CURSOR: Final = 400
+LONGEST_LABEL: Final = 63
 PLAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 """A server as it may appear in an address: ids and hostnames need no more, and nothing is ever decoded."""
 
@@ -35,6 +39,7 @@ class ResourceKind(StrEnum):
     OS_TEMPLATES = "os_templates"
     REGIONS = "regions"
     AUDIT = "audit"
+    REPORT = "report"
 
 
 FIXED: Final = {
@@ -43,12 +48,13 @@ FIXED: Final = {
     OS_TEMPLATES: ResourceKind.OS_TEMPLATES,
     REGIONS: ResourceKind.REGIONS,
     AUDIT: ResourceKind.AUDIT,
+    REPORT: ResourceKind.REPORT,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceAddress:
-    """One resource: `ref` is a server's id or hostname, a change's id, or the cursor of a page."""
+    """One resource: `ref` is a server's id or hostname, a change's id, the cursor of a page, or a label's key."""
 
     kind: ResourceKind
     ref: str = ""
@@ -60,13 +66,13 @@ def parse_uri(uri: str) -> ResourceAddress | None:
         return None
     if uri in FIXED:
         return ResourceAddress(FIXED[uri])
-    if uri.startswith(NEXT):
-        cursor = unquote(uri.removeprefix(NEXT))
-        return (
-            ResourceAddress(ResourceKind.SERVERS, cursor)
-            if 0 < len(cursor) <= LONGEST_CURSOR and cursor.isprintable()
-            else None
-        )
+    for start, kind, longest in (
+        (NEXT, ResourceKind.SERVERS, LONGEST_CURSOR),
+        (BY_LABEL, ResourceKind.REPORT, LONGEST_LABEL),
+    ):
+        if uri.startswith(start):
+            value = unquote(uri.removeprefix(start))
+            return ResourceAddress(kind, value) if 0 < len(value) <= longest and value.isprintable() else None
     for start, kind, form in (
         (f"{SERVERS}/", ResourceKind.SERVER, PLAIN),
         (f"{SCHEME}changes/", ResourceKind.CHANGE, CHANGE),

@@ -42,7 +42,7 @@ class ResourceReader:
         Raises `NotAllowedError` when the scope or the policy denies it, and as the gate does.
         """
         self.check(operation)
-        outcome = await self.core.gate.submit(self.request(operation, arguments), scope=self.scope)
+        outcome = await self.core.servers.read(self.request(operation, arguments), scope=self.scope)
         if not isinstance(outcome, Done) or outcome.result is None:
             raise NotAllowedError(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
         return outcome.result

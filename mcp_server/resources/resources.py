@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import mcp.types as t
 import structlog
@@ -12,12 +12,15 @@ from pydantic import BaseModel, JsonValue
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, VpsopsError
 from vpsops.core.operations.servers import ServerList
+from vpsops.core.reports.report_document import report_document
+from vpsops.core.reports.status_report import CostQuery
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.audit import audit_trail_from
 from vpsops.mcp_server.presenters.servers import structured_content
 from vpsops.mcp_server.protocol import sdk_compat, uris
+from vpsops.mcp_server.protocol.text import sanitize_json
 from vpsops.mcp_server.protocol.uris import ResourceAddress, ResourceKind, page_uri, parse_uri
 from vpsops.mcp_server.resources.reader import ResourceReader, ResourceReaders
 
@@ -55,11 +58,13 @@ RESOURCES: Final = (
     _resource(uris.PLANS, "plans", "Plans", "Plans and monthly prices."),
     _resource(uris.OS_TEMPLATES, "os-templates", "Operating systems", "Operating systems for new servers."),
     _resource(uris.REGIONS, "regions", "Regions", "Regions for new servers."),
+    _resource(uris.REPORT, "report", "Status report", f"Servers, costs by owner, open and ended changes. {DATA}"),
     _resource(uris.AUDIT, "audit", "Audit trail", f"The last {RECORDS} audit records you may see. {DATA}"),
 )
 TEMPLATES: Final = (
     _template(uris.SERVER_TEMPLATE, "server", "Server", f"One server by id or hostname. {DATA}"),
     _template(uris.PAGE_TEMPLATE, "servers-page", "Servers, next page", "Servers after a next_cursor."),
+    _template(uris.REPORT_TEMPLATE, "report-by-label", "Costs by label", f"The report, costs by a label's key. {DATA}"),
     _template(uris.CHANGE_TEMPLATE, "change", "Change", f"Where a change is, by its id. {DATA}"),
 )
 
@@ -169,6 +174,16 @@ async def read_audit(readers: ResourceReaders, reader: ResourceReader, _: Resour
     return ResourceContent(content.model_dump(mode="json", exclude_none=True))
 
 
+async def read_report(readers: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
+    """Return the status report, with what the servers cost by owner or by a label."""
+    await reader.count("changes")
+    reader.check("list")
+    costs = CostQuery(address.ref, readers.core.settings.owner_label)
+    report = await readers.core.reports.status(reader.request("list", {}), costs, scope=reader.scope)
+    content = report_document(report).model_dump(mode="json", exclude_none=True)
+    return ResourceContent(cast("Content", sanitize_json(content)))
+
+
 Finder = Callable[[ResourceReaders, ResourceReader, ResourceAddress], Awaitable[ResourceContent]]
 
 FINDERS: Final[Mapping[ResourceKind, Finder]] = {
@@ -179,4 +194,5 @@ FINDERS: Final[Mapping[ResourceKind, Finder]] = {
     ResourceKind.OS_TEMPLATES: catalogue_finder("os_templates"),
     ResourceKind.REGIONS: catalogue_finder("regions"),
     ResourceKind.AUDIT: read_audit,
+    ResourceKind.REPORT: read_report,
 }

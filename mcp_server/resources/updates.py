@@ -4,11 +4,14 @@ Changes come from the audit trail, whichever process made them; servers from the
 update states only that a resource changed: subscribers read it again, with their own access.
 """
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 import structlog
@@ -24,12 +27,16 @@ from vpsops.core.common.errors import (
     UnknownServerError,
     VpsopsError,
 )
-from vpsops.core.monitoring.change_feed import ChangeEvent
-from vpsops.core.monitoring.server_feed import Difference
+from vpsops.core.common.supervision import block_tasks
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.protocol.uris import ResourceAddress, ResourceKind, parse_uri
 from vpsops.mcp_server.resources.reader import ResourceReader
+
+if TYPE_CHECKING:
+    from vpsops.core.monitoring.change_feed import ChangeEvent
+    from vpsops.core.monitoring.server_feed import Difference
+
 
 READY_SECONDS = 5.0
 SERVERS = "servers"
@@ -256,14 +263,7 @@ def run_all(works: Sequence[Release]) -> None:
 @asynccontextmanager
 async def open_updates(core: Core) -> AsyncIterator[UpdatePublisher]:
     """Have live updates for as long as the block runs."""
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
+    async with block_tasks() as group:
         live = UpdatePublisher(core, group)
         core.supervisor.start("updates", live.publish_on, group=group)
-        try:
-            yield live
-        except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+        yield live

@@ -3,7 +3,7 @@
 Nothing here causes an effect: the gate does, after `confirm` with the digest that was shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +13,7 @@ import anyio
 import mcp.types as t
 
 from vpsops.core.app import Core
+from vpsops.core.changes.approvals import SLACK_DIALOG, awaits_slack, confirms_in
 from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
@@ -23,11 +24,10 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
-from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import scope_of
 from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.changes import status_text, title
+from vpsops.mcp_server.presenters.changes import status_text, subject
 from vpsops.mcp_server.presenters.results import ToolResult
 from vpsops.mcp_server.presenters.tasks import awaits_own_human, task_from
 from vpsops.mcp_server.protocol.elicitation import (
@@ -50,7 +50,12 @@ STEP: Final = timing.PROGRESS_SECONDS
 LONGEST_QUESTION: Final = timing.QUESTION_SECONDS
 LAST_LOOK: Final = timing.LAST_LOOK_SECONDS
 WITHDRAWAL: Final = timing.WITHDRAWAL_SECONDS
+GONE: Final = "The asker went away."
 ORIGIN = Origin(front="mcp")
+
+
+Announcement = Callable[[int | str | None, str], Awaitable[None]]
+"""Takes the id of a request and that of the change which it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,12 @@ class CallContext:
     shutdown: Shutdown = field(default_factory=Shutdown)
     caller: Caller | None = None
     scope: Scope = NOTHING
+    announce: Announcement | None = None
+
+    async def announce_change(self, call: ToolCall, change: Change) -> None:
+        """Say which change a call waits for, where its transport wants to know."""
+        if self.announce is not None:
+            await self.announce(call.context.request_id, change.id)
 
     def actor(self, call: ToolCall) -> Actor:
         """Return the requesting actor."""
@@ -84,7 +95,7 @@ class CallContext:
 
 def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Request:
     """Return a call with checked arguments as a request."""
-    arguments = call.arguments
+    arguments = dict(call.arguments)
     reason = "" if operation.reads else one_line(str(arguments.pop("reason", "")), MAX_REASON)
     return Request(
         operation=operation.name,
@@ -115,7 +126,7 @@ async def _outcome(ctx: CallContext, call: ToolCall, outcome: Outcome, request: 
         first = outcome.change
         again = await _once_more(ctx, call, first) if first is not None and _is_same(request, first) else None
         return again or results.refused_result(outcome, tools=ctx.change_tools)
-    if isinstance(outcome, Held) and outcome.needs is Decision.CONFIRM:
+    if isinstance(outcome, Held) and awaits_own_human(outcome.change):
         return await _ask(ctx, call, outcome.change)
     return await continue_change(ctx, call, _change_of(outcome))
 
@@ -124,7 +135,8 @@ async def _once_more(ctx: CallContext, call: ToolCall, first: Change) -> ToolRes
     """Repeat the first answer, since it was lost or the asker forgot it. Nothing is requested twice."""
     if awaits_own_human(first) and call.can_ask:
         return await _ask(ctx, call, first)
-    return await continue_change(ctx, call, first) if takes_tasks(call.context) else None
+    waits = takes_tasks(call.context) or awaits_slack(first)
+    return await continue_change(ctx, call, first) if waits else None
 
 
 def _change_of(outcome: Done | Held) -> Change:
@@ -161,10 +173,25 @@ async def _ask(ctx: CallContext, call: ToolCall, change: Change) -> ToolResult:
     return await _decide(ctx, call, (change.id, change.digest), answer)
 
 
+async def _close_dialog(ctx: CallContext, change: Change, dialog: anyio.CancelScope) -> None:
+    """Withdraw the client's question once the same question is answered in Slack: the first answer counts."""
+    while change.state is State.HELD:
+        change = await ctx.core.changes.wait(change.id, seconds=STEP, until=_is_decided, scope=ctx.scope)
+    dialog.cancel()
+
+
+def _is_decided(change: Change) -> bool:
+    return change.state is not State.HELD
+
+
 async def _push(ctx: CallContext, call: ToolCall, change: Change) -> FormAnswer | None:
     """Ask and wait, with periodic progress: hosts do not give up on a call that reports it."""
+    answer: FormAnswer | None = None
+    await ctx.announce_change(call, change)
     async with anyio.create_task_group() as group:
-        group.start_soon(_keep_telling, ctx, call, f"{title(change)} {status_text(change)}")
+        group.start_soon(_keep_telling, ctx, call, f"{subject(change)} {status_text(change)}")
+        if awaits_slack(change):
+            group.start_soon(_close_dialog, ctx, change, group.cancel_scope)
         answer = await call.push(confirmation_form(change), seconds=_life(ctx, change))
         group.cancel_scope.cancel()
     return answer
@@ -177,9 +204,11 @@ async def _keep_telling(ctx: CallContext, call: ToolCall, text: str) -> None:
 
 
 async def _withdraw(ctx: CallContext, call: ToolCall, change: Change) -> None:
-    """Cancel the pending change to release the server's lock."""
+    """Cancel the pending change to release the server's lock, unless its human may be about to answer in Slack."""
+    gate, actor = ctx.core.gate, ctx.actor(call)
     with suppress(VpsopsError):
-        await ctx.core.gate.cancel(change.id, ctx.actor(call), reason="The asker went away.", scope=ctx.scope)
+        if not awaits_slack(await gate.close_dialog(change.id, actor, reason=GONE, scope=ctx.scope)):
+            await gate.cancel(change.id, actor, reason=GONE, scope=ctx.scope)
 
 
 def _life(ctx: CallContext, change: Change) -> float:
@@ -205,6 +234,10 @@ async def _answered(ctx: CallContext, call: ToolCall) -> ToolResult:
 async def _decide(ctx: CallContext, call: ToolCall, state: tuple[str, str], answer: FormAnswer | None) -> ToolResult:
     change_id, digest = state
     gate, actor = ctx.core.gate, ctx.actor(call)
+    if answer is None or answer.action not in {"accept", "decline"}:
+        change = await gate.close_dialog(change_id, actor, reason=refusal_reason(answer), scope=ctx.scope)
+        if awaits_slack(change) or (answer is None and confirms_in(change, SLACK_DIALOG)):  # no answer: Slack has it
+            return await continue_change(ctx, call, change)
     try:
         if answer is not None and is_yes(answer):
             return await continue_change(
@@ -247,13 +280,14 @@ async def follow_change(
 async def _watch(ctx: CallContext, call: ToolCall, change: Change, patience: float) -> Change:
     clock = ctx.core.clock
     end = clock.monotonic() + patience
+    await ctx.announce_change(call, change)
     while (
         not is_quiescent(change)
         and (left := end - clock.monotonic()) > 0
         and not waits_beyond(change, clock.now(), left)
     ):
         with ctx.shutdown.wait() as waiting:
-            await call.progress(clock.monotonic(), f"{title(change)} {status_text(change)}")
+            await call.progress(clock.monotonic(), f"{subject(change)} {status_text(change)}")
             change = await ctx.core.changes.wait(
                 change.id, seconds=min(left, STEP), until=is_quiescent, scope=ctx.scope
             )

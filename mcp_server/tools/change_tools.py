@@ -1,39 +1,43 @@
 """The tools on changes themselves: list, get, wait, cancel."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Final, TypeVar, cast
 
 import mcp.types as t
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue, WithJsonSchema
 
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import ChangePage, ChangeQuery, position_from, position_of
+from vpsops.core.changes.scope import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.text import moment
 from vpsops.core.operations.arguments import Arguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
-from vpsops.mcp_server.presenters.schemas import bounded_properties, input_schema, output_schema, required_names
+from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.presenters.size_limit import Content, ResultPage, fit_rows
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, table
 from vpsops.mcp_server.tools.change_flow import PATIENCE, CallContext, follow_change
-from vpsops.mcp_server.tools.check import CHECK, CheckArguments, CheckResult, evaluate_change
+from vpsops.mcp_server.tools.check import CHANGES, CHECK, UNLISTED, CheckArguments, CheckResult, evaluate_change
+from vpsops.mcp_server.tools.definitions import ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
 
 A = TypeVar("A", bound=Arguments)
 
 
 UNREADABLE_SHOWN: Final = 5
+STATES: Final[list[JsonValue]] = [state.value for state in State]
 
 
 class ChangesArguments(Arguments):
     """Which changes to list: without a state only open ones, unless `open_only` is set."""
 
     open_only: bool | None = None
-    state: State | None = None
+    state: Annotated[State | None, WithJsonSchema({"type": "string", "description": "held, failed, unknown"})] = (
+        None  # a refusal names all
+    )
     server: Annotated[str, Field(max_length=300)] = ""
-    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: str = ""
 
 
@@ -69,14 +73,39 @@ Handler = Callable[[CallContext, ToolCall], Awaitable[t.CallToolResult]]
 class ChangeTool:
     """A tool on changes, and what answers it."""
 
-    tool: t.Tool
+    name: str
+    description: str
     arguments: type[Arguments]
     handle: Handler
+    result: type[BaseModel] = ChangeResult
+    enums: Mapping[str, list[JsonValue]] = field(default_factory=dict)  # values that only a refusal lists
+    unlisted: Mapping[str, Schema] = field(default_factory=dict)  # arguments that it takes besides
+
+    @property
+    def outline(self) -> ToolOutline:
+        """What a call of it is judged by."""
+        return ToolOutline(self.name, self.handle is not cancel_change, self.describe)
 
     @property
     def signature(self) -> Signature:
         """Its arguments, with all their bounds."""
-        return Signature(self.tool.name, bounded_properties(self.arguments), required_names(self.arguments))
+        bounded = bounded_properties(self.arguments)
+        enums = {name: {**bounded[name], "enum": values} for name, values in self.enums.items()}
+        return Signature(self.name, bounded | enums | dict(self.unlisted), required_names(self.arguments))
+
+    def describe(self) -> t.Tool:
+        """Return the tool as a list shows it."""
+        hints = t.ToolAnnotations(
+            read_only_hint=self.outline.reads, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+        )
+        return t.Tool(
+            name=self.name,
+            title=self.description.split(".", 1)[0],
+            description=self.description,
+            input_schema=input_schema(self.arguments, reason=False),
+            output_schema=output_schema(self.result),
+            annotations=hints,
+        )
 
 
 def parse_arguments(arguments: type[A], call: ToolCall) -> A:
@@ -162,34 +191,20 @@ async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     return results.change_tool_result(cancelled, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
 
-def check_tool() -> ChangeTool:
-    """Return the tool that evaluates a change without requesting it."""
-    tool = _tool("vps_check", CHECK, CheckArguments, evaluate_change)
-    return replace(tool, tool=tool.tool.model_copy(update={"output_schema": output_schema(CheckResult)}))
-
-
-def _tool(name: str, description: str, arguments: type[Arguments], handle: Handler) -> ChangeTool:
-    hints = t.ToolAnnotations(
-        read_only_hint=handle is not cancel_change, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-    )
-    tool = t.Tool(
-        name=name,
-        title=description.split(".", 1)[0],
-        description=description,
-        input_schema=input_schema(arguments, reason=False),
-        output_schema=output_schema(ChangeListResult if arguments is ChangesArguments else ChangeResult),
-        annotations=hints,
-    )
-    return ChangeTool(tool, arguments, handle)
-
-
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
-    tool.tool.name: tool
+    tool.name: tool
     for tool in (
-        check_tool(),
-        _tool("vps_changes", "List changes; open ones by default.", ChangesArguments, list_changes),
-        _tool("vps_change_get", "Show a change.", ChangeArguments, get_change),
-        _tool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
-        _tool("vps_change_cancel", "Cancel your change before it runs.", CancelArguments, cancel_change),
+        ChangeTool("vps_check", CHECK, CheckArguments, evaluate_change, CheckResult, {"operation": CHANGES}, UNLISTED),
+        ChangeTool(
+            "vps_changes",
+            "List changes; open ones by default.",
+            ChangesArguments,
+            list_changes,
+            ChangeListResult,
+            {"state": STATES},
+        ),
+        ChangeTool("vps_change_get", "Show a change.", ChangeArguments, get_change),
+        ChangeTool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
+        ChangeTool("vps_change_cancel", "Cancel your change before it runs.", CancelArguments, cancel_change),
     )
 }

@@ -1,5 +1,6 @@
 """The tool that evaluates a change without asking people or storing anything."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -14,7 +15,8 @@ from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangedServer, approval_text, changed_server
-from vpsops.mcp_server.presenters.schemas import required_names
+from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, required_names
+from vpsops.mcp_server.protocol.elicitation import order_lines
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
@@ -33,7 +35,7 @@ class Outlook(StrEnum):
 
 
 class Checkable(Arguments):
-    """What a change may be about, in the arguments of its own tool; the others do not affect the outcome."""
+    """What a change may be about, in the arguments of its own tool; the few others are in `UNLISTED`."""
 
     server: Annotated[str, Field(max_length=300)] = ""
     hostname: str = ""
@@ -43,6 +45,15 @@ class Checkable(Arguments):
     os_template: str = ""
     snapshot: str = ""
     backup: str = ""
+    labels: tuple[str, ...] = ()
+    port: int = 0
+    source: str = ""
+    protocol: str = ""
+    rule: str = ""
+    frequency: str = ""
+    time_of_day: str = ""
+    retention_days: int = 0
+    day_of_week: str = ""
 
 
 def is_checkable(operation: Operation) -> bool:
@@ -51,12 +62,24 @@ def is_checkable(operation: Operation) -> bool:
 
 
 CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if is_checkable(operation)]
+"""The operations that the tool takes; a refusal lists them, since the names of their tools are in the list of tools."""
+
+
+UNLISTED: Final[Mapping[str, Schema]] = {
+    name: schema
+    for operation in OPERATIONS.values()
+    if not operation.reads
+    for name, schema in bounded_properties(operation.arguments).items()
+    if name not in Checkable.model_fields
+}
+"""Arguments of changes (a name, SSH keys, a description) that are on the question and in the digest, and may be
+refused: the tool takes them as the change's own does, and does not list them, as each would cost its tokens."""
 
 
 class CheckArguments(Checkable):
     """A change, and what it is about."""
 
-    operation: Annotated[str, Field(json_schema_extra={"enum": CHANGES})]
+    operation: Annotated[str, Field(description=f"tool without {PREFIX}")]
 
 
 class CheckResult(BaseModel):
@@ -67,6 +90,7 @@ class CheckResult(BaseModel):
     server: ChangedServer
     effect: str | None = None
     cost: str | None = None
+    facts: list[str] = Field([], description="what changes, and what is at stake")
     agree: str | None = Field(None, description="who must agree")
     refused: str | None = Field(None, description="why, and what to do")
     rules: list[str] = Field([], description="of the policy that match")
@@ -74,9 +98,11 @@ class CheckResult(BaseModel):
 
 async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Answer with a change's predicted outcome. Raises `InvalidInputError` in the words of the change's own tool."""
-    arguments = dict(call.arguments)
-    operation = OPERATIONS[str(arguments.pop("operation"))]
-    signature_for(operation).check(arguments)
+    values = dict(call.arguments)
+    operation = OPERATIONS[str(values.pop("operation"))]
+    signature = signature_for(operation)
+    arguments = signature.read(values)  # its choices have no case, as in a call of the tool itself
+    signature.check(arguments)
     actor = ctx.actor(call)
     request = Request(
         operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=ctx.who(call.context).named_in
@@ -101,6 +127,7 @@ def check_result(run: DryRun) -> CheckResult:
         server=changed_server(change.target),
         effect=sanitize(change.effect, 300) or None,
         cost=sanitize(change.cost) or None,
+        facts=[*(sanitize(fact.line, 300) for fact in change.facts), *filter(None, order_lines(change))],
         agree=None if refusal else approval_text(change),
         refused=join_nonempty((refusal.reason, refusal.hint), " ") if refusal else None,
         rules=[sanitize(rule) for rule in change.ruling.rules],
@@ -126,6 +153,7 @@ def check_text(run: DryRun) -> str:
         f"Who must agree: {outcome.agree}.",
         f"Effect: {outcome.effect}" if outcome.effect else "",
         f"Cost: {outcome.cost}." if outcome.cost else "",
+        *outcome.facts,
         f"Then call {PREFIX}{run.change.operation} to ask for it.",
     )
     return join_nonempty(lines, "\n")

@@ -1,5 +1,9 @@
 """The tools: one for each operation of the registry, in its order, with all four annotations stated."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import mcp.types as t
 
 from vpsops.core.operations import OPERATIONS, Operation, Risk
@@ -23,9 +27,26 @@ MAX_REASON = 300
 HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
 
 
+@dataclass(frozen=True, slots=True)
+class ToolOutline:
+    """What a call of a tool is judged by; `describe` returns the tool with its schemas, which a call does not need."""
+
+    name: str
+    reads: bool
+    describe: Callable[[], t.Tool]
+
+
+def operation_outlines() -> list[ToolOutline]:
+    """Return the outline of each operation's tool."""
+    return [
+        ToolOutline(f"{PREFIX}{operation.name}", operation.reads, partial(tool_from, operation))
+        for operation in OPERATIONS.values()
+    ]
+
+
 def operation_tools() -> list[t.Tool]:
     """Return a tool for each operation."""
-    return [tool_from(operation) for operation in OPERATIONS.values()]
+    return [outline.describe() for outline in operation_outlines()]
 
 
 def tool_from(operation: Operation) -> t.Tool:

@@ -4,8 +4,9 @@ Middleware of the server, in front of the SDK's own check of them, which knows o
 three words. Its refusals are worded here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult
@@ -17,7 +18,7 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.mcp_server.protocol.sdk_compat import Context, invalid_params_error
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.tools.definitions import signature_for
+from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 from vpsops.mcp_server.tools.signature import Signature, is_empty
 
 INITIALIZE: Final = "initialize"
@@ -26,10 +27,30 @@ FIRST: Final = "Send `initialize` first, or a request of the revision 2026-07-28
 PROGRESS: Final = "progressToken"
 LONGEST_NAME: Final = 60
 
-SIGNATURES: Final[Mapping[str, Signature]] = {
-    signature.tool: signature
-    for signature in (*map(signature_for, OPERATIONS.values()), *(tool.signature for tool in CHANGE_TOOLS.values()))
-}
+
+class _Signatures(Mapping[str, Signature]):
+    """Each tool's signature by its name, made when it is first asked for: all of them take longer than a call."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Signature] = {}
+        self._makers = {
+            f"{PREFIX}{operation.name}": partial(signature_for, operation) for operation in OPERATIONS.values()
+        }
+        self._makers |= {name: partial(getattr, tool, "signature") for name, tool in CHANGE_TOOLS.items()}
+
+    def __getitem__(self, tool: str) -> Signature:
+        if tool not in self._made:
+            self._made[tool] = self._makers[tool]()
+        return self._made[tool]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+SIGNATURES: Final[Mapping[str, Signature]] = _Signatures()
 """What each tool takes."""
 
 Params = dict[str, Any]

@@ -67,6 +67,10 @@ class Signature:
         where = name if name in self.properties else ARGUMENTS
         return InvalidInputError(f"{self.tool}: {where}: this value is not taken.", hint=self.takes())
 
+    def refused(self, name: str, problem: str) -> InvalidInputError:
+        """Return the error for an argument that passed `check`, with what its value has to be."""
+        return InvalidInputError(f"{self.tool}: {name}: {problem}.", hint=self.takes())
+
     def takes(self) -> str:
         """Return the names of the arguments, and the required ones."""
         needed = [name for name in self.properties if name in self.required]

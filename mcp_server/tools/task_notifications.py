@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, cast
 
 import mcp.types as t
 from mcp.server.lowlevel import Server
-from mcp.server.mcpserver import require_client_extension
 from mcp.server.session import ServerSession
 
 from vpsops.core.common.errors import VpsopsError
@@ -45,7 +44,7 @@ def serve_task_notifications(server: Server[Any], tasks: TaskStore) -> None:
         task_ids = requested_task_ids(params.notifications)
         if task_ids is None:
             return await listen(context, params)
-        require_client_extension(context, EXTENSION)
+        sdk_compat.require_extension(context, EXTENSION)
         session = TaskNotificationSession(context, tasks, await _known(tasks, context, task_ids), params.notifications)
         return await listen(replace(context, session=cast("ServerSession", session)), session.widened(params))
 

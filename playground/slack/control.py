@@ -81,7 +81,7 @@ class Fill(Person):
 
 
 class Say(Person):
-    """POST /_sim/say: write a message without an event for the app."""
+    """POST /_sim/say: write a message; the app is sent what mentions it, and direct messages."""
 
     channel: str
     text: str
@@ -104,6 +104,13 @@ class Shortcut(Person):
     callback_id: str
     channel: str = ""
     ts: str = ""
+
+
+class Invite(Person):
+    """POST /_sim/invite: bring a person or the app into a channel, by id or by name."""
+
+    channel: str
+    member: str
 
 
 class Archive(OrderBody):
@@ -174,7 +181,9 @@ async def fill(workspace: SimulatedWorkspace, order: Fill) -> Json:
 
 async def say(workspace: SimulatedWorkspace, order: Say) -> Json:
     """Write a message."""
-    return {"ok": True, "ts": workspace.say(order.user, order.channel, order.text, order.thread).ts}
+    message = workspace.say(order.user, order.channel, order.text, order.thread)
+    await workspace.show_app(message)
+    return {"ok": True, "ts": message.ts}
 
 
 async def close(workspace: SimulatedWorkspace, order: Close) -> Json:
@@ -197,6 +206,14 @@ async def shortcut(workspace: SimulatedWorkspace, order: Shortcut) -> Json:
         raise NotOnScreenError(f"there is no message {order.ts} in {order.channel}")
     sent = await workspace.message_shortcut(order.user, message, order.callback_id, duplicates=order.duplicates)
     return delivery_body(sent)
+
+
+async def invite(workspace: SimulatedWorkspace, order: Invite) -> Json:
+    """Bring a person or the app into a channel; only its members can."""
+    if workspace.user_id(order.user) not in workspace.desk.state.channels[workspace.channel_id(order.channel)].members:
+        raise NotOnScreenError("you are not in this channel")
+    workspace.invite(order.channel, order.member)
+    return {"ok": True}
 
 
 async def archive(workspace: SimulatedWorkspace, order: Archive) -> Json:
@@ -240,6 +257,7 @@ ORDERS: dict[str, tuple[type[OrderBody], Handler]] = {
     "close": (Close, close),
     "home": (HomeBody, home),
     "shortcut": (Shortcut, shortcut),
+    "invite": (Invite, invite),
     "archive": (Archive, archive),
     "connect": (Connect, connect),
     "token": (Refuse, token),

@@ -21,7 +21,7 @@ from vpsops.playground.slack.api.socket_mode import SocketLine
 from vpsops.playground.slack.api.transports import Deadline, HttpLine
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.protocol.context import furnish
-from vpsops.playground.slack.serve import answer_hook, place
+from vpsops.playground.slack.serve import answer_hook, listening, place
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.protocol import ApiError, Json
 
@@ -97,18 +97,10 @@ async def running_slack(configs: Sequence[WorkspaceConfig], clock: Clock | None 
         slack = Slack(clock, {item.config.team_id: item for item in made})
         for entry in made:
             entry.desk.state.token_refused = "invalid_auth"  # noqa: S105 - Slack's error for such a token
-        runner = web.AppRunner(_application(slack), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with listening(_application(slack), socket, group) as address:
             for entry in made:
-                place(entry, runner.addresses[0])
+                place(entry, address)
             yield slack
-        finally:
-            group.cancel_scope.cancel()
-            with anyio.CancelScope(shield=True):
-                await socket.close()
-                await runner.cleanup()
 
 
 def _workspace(  # noqa: PLR0913 - what all share, and what one is

@@ -2,12 +2,13 @@
 
 import ipaddress
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import aiohttp
 import anyio
 from aiohttp import web
+from anyio.abc import TaskGroup
 
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError
@@ -23,14 +24,20 @@ from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.log import HookCall
 from vpsops.playground.slack.workspace.protocol import ApiError, Json
 
+Extension = Callable[[web.Application, SimulatedWorkspace], None]
+
 
 @asynccontextmanager
 async def running_workspace(
-    config: WorkspaceConfig | None = None, clock: Clock | None = None, wall: Clock | None = None
+    config: WorkspaceConfig | None = None,
+    clock: Clock | None = None,
+    wall: Clock | None = None,
+    extend: Extension | None = None,
 ) -> AsyncIterator[SimulatedWorkspace]:
     """Serve a workspace until the block ends; its addresses are in `api_url` and `base_url`.
 
     `wall` dates request signatures; it is the machine's clock unless given, for Bolt checks them against that.
+    `extend` adds routes before all others.
     """
     config, clock = config or WorkspaceConfig(), clock or SystemClock()
     if not ipaddress.ip_address(config.host).is_loopback:
@@ -40,22 +47,34 @@ async def running_workspace(
         http = HttpLine(session, config.signing_secret, deadline, wall or SystemClock(), changes, config.request_url)
         socket = SocketLine(config.app_id, deadline, changes)
         workspace = SimulatedWorkspace(furnish(config, clock), Dispatcher(http, socket, clock, background, changes))
-        runner = web.AppRunner(application(workspace), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, config.host, config.port).start()
-            place(workspace, runner.addresses[0])
+        async with listening(application(workspace, extend), socket, background, config.host, config.port) as address:
+            place(workspace, address)
             yield workspace
-        finally:
-            background.cancel_scope.cancel()
-            with anyio.CancelScope(shield=True):
-                await socket.close()
-                await runner.cleanup()
 
 
-def application(workspace: SimulatedWorkspace) -> web.Application:
+@asynccontextmanager
+async def listening(
+    app: web.Application, socket: SocketLine, background: TaskGroup, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve HTTP until the block ends, and yield the address; background tasks and sockets end with it."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        host, port = runner.addresses[0][:2]
+        yield host, port
+    finally:
+        background.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await socket.close()
+            await runner.cleanup()
+
+
+def application(workspace: SimulatedWorkspace, extend: Extension | None = None) -> web.Application:
     """Return the HTTP side: Web API, response addresses, Socket Mode, `vpsops.playground.slack.control`."""
     app = web.Application(client_max_size=2**22)
+    if extend is not None:
+        extend(app, workspace)
 
     async def api(request: web.Request) -> web.StreamResponse:
         return await web_api.handle(workspace, request)
@@ -72,7 +91,7 @@ def application(workspace: SimulatedWorkspace) -> web.Application:
 
 def place(workspace: SimulatedWorkspace, address: tuple[str, int]) -> None:
     """Set the address at which a workspace is served."""
-    host, port = address[0], address[1]
+    host, port = address
     workspace.base_url = f"http://{host}:{port}"
     workspace.socket.base_url = f"ws://{host}:{port}"
     workspace.payloads.hooks = f"{workspace.base_url}/hooks"

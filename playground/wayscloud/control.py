@@ -24,12 +24,14 @@ class Override(BaseModel):
     status: ServerState | None = None
     hostname: Annotated[str, Field(min_length=1)] | None = None
     display_name: Annotated[str, Field(min_length=1)] | None = None
+    labels: dict[str, str] | None = None
+    tags: tuple[str, ...] | None = None
     delete: bool = False
 
     @model_validator(mode="after")
     def _says_something(self) -> "Override":
-        if not (self.status or self.hostname or self.display_name or self.delete):
-            raise ValueError("name a status, a hostname, a display_name or delete")
+        if not (self.delete or self.model_dump(exclude_none=True, exclude={"delete"})):
+            raise ValueError("name a status, a hostname, a display_name, labels, tags or delete")
         return self
 
 
@@ -114,7 +116,8 @@ class Control:
         if override.delete:
             world.remove(server)
             return JSONResponse({"deleted": server.id})
-        changed = world.override(server, override.status, override.hostname, override.display_name)
+        marks = override.model_dump(exclude_none=True, include={"labels", "tags"})
+        changed = world.override(server, override.status, override.hostname, override.display_name, **marks)
         return JSONResponse(truth(changed, world.time.seconds()))
 
     async def read_time(self, request: Request) -> Response:
@@ -194,5 +197,7 @@ def truth(server: SimulatedServer, at: float) -> dict[str, object]:
         "hostname": server.hostname,
         "display_name": server.display_name,
         "state": server.state.value,
+        "labels": dict(server.labels),
+        "tags": list(server.tags),
         "settles_in": None if server.until is None else max(0.0, server.until - at),
     }

@@ -1,10 +1,11 @@
-"""What official clients call beside the documented operations on a server: delete, rename, move to a larger plan.
+"""What official clients call beside the documented operations on a server: delete, update, move to a larger plan.
 
 The paths and bodies are those of the SDK and of Terraform. Assumed, where no source has them: that a deletion is
-immediate, the codes of refusals, and that a server between two states refuses.
+immediate, the codes of refusals, that a server between two states refuses, and the bounds of labels and tags.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -17,12 +18,16 @@ from vpsops.playground.wayscloud.request_log import Entry
 from vpsops.playground.wayscloud.simulator import Simulator
 
 LONGEST_NAME = 255
+MOST_LABELS = 64
+Word = Annotated[str, Field(max_length=LONGEST_NAME)]
 
 
 class UpdateBody(BaseModel):
-    """What can be changed in place; what is absent stays."""
+    """What can be changed in place; what is absent stays, and what is there replaces all of it."""
 
     display_name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    labels: Annotated[dict[Word, Word], Field(max_length=MOST_LABELS)] | None = None
+    tags: Annotated[tuple[Word, ...], Field(max_length=MOST_LABELS)] | None = None
 
 
 class UpgradeBody(BaseModel):
@@ -44,13 +49,13 @@ def delete(simulator: Simulator, entry: Entry, server: SimulatedServer) -> Answe
 
 
 def update(simulator: Simulator, entry: Entry, server: SimulatedServer) -> Answer:
-    """Change the display name, and answer with the whole server."""
+    """Change the display name, the labels or the tags, and answer with the whole server."""
     order = validated(UpdateBody, entry.body)
     if isinstance(order, Answer):
         return order
-    changed = server
-    if order.display_name is not None and order.display_name != server.display_name:
-        changed = simulator.world.rename(server, order.display_name)
+    changed = replace(server, **order.model_dump(exclude_none=True))
+    if changed != server:
+        simulator.world.update(server, changed)
         entry.effect = True
     return Answer(200, simulator.dialect.server(changed))
 

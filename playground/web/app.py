@@ -1,7 +1,7 @@
 """The page's server: static files, events, and orders to the two simulators; this machine and this origin only."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,7 +76,7 @@ class Fence:
         await self._app(scope, receive, safely)
 
 
-def allowed(headers: Headers, method: str, path: str) -> bool:
+def allowed(headers: Mapping[str, str], method: str, path: str) -> bool:
     """Return whether a request names this machine and, if a page sent it, comes from this one."""
     host = headers.get("host", "")
     if host.rpartition(":")[0] not in NAMES and host not in NAMES:
@@ -111,12 +111,20 @@ def _world(ground: Ground) -> Handler:
                 "commands": manifest.commands(text),
                 "shortcuts": manifest.shortcuts(text),
                 "home": manifest.has_home(text),
+                "server_words": server_words(),
                 "mcp": mcp,
                 "hosts": host_configs.configurations(mcp, ground.environment),
             }
         )
 
     return world
+
+
+def server_words() -> list[str]:
+    """Return the commands that take a server's name, for completion."""
+    from vpsops.core.operations import OPERATIONS  # noqa: PLC0415 - the registry takes longer than the page
+
+    return [operation.word for operation in OPERATIONS.values() if operation.takes_server]
 
 
 def _events(ground: Ground) -> Handler:

@@ -9,6 +9,7 @@ import sys
 import anyio
 
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.text import whole_number
 from vpsops.playground.wayscloud.serve import listen
 from vpsops.playground.web.asgi_server import served
 from vpsops.playground.web.provider import SPEEDS
@@ -29,9 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > HIGHEST_PORT:
+    port = whole_number(text, 0, HIGHEST_PORT)
+    if port is None:
         raise argparse.ArgumentTypeError(f"a port is between 0 and {HIGHEST_PORT}")
-    return int(text)
+    return port
 
 
 def run(arguments: argparse.Namespace) -> int:

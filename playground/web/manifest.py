@@ -41,6 +41,19 @@ def shortcuts(manifest: str) -> list[Json]:
     return results
 
 
+def scopes(manifest: str) -> frozenset[str]:
+    """Return the scopes that the bot asks for."""
+    block = re.search(r"^(\s*)bot:\s*(?:#.*)?\n((?:\1\s*-\s.*\n|\s*#.*\n|\s*\n)+)", f"{manifest}\n", re.MULTILINE)
+    lines = block[2].splitlines() if block else []
+    return frozenset(re.sub(r"\s+#.*$", "", line).strip(" -\"'") for line in lines if line.lstrip().startswith("-"))
+
+
+def bot_name(manifest: str) -> str:
+    """Return the bot's display name, or an empty text."""
+    pairs = _block(manifest, "bot_user")
+    return next((value for _, name, value in pairs if name == "display_name"), "")
+
+
 def has_home(manifest: str) -> bool:
     """Return whether the app has a home tab."""
     return any((name, value) == ("home_tab_enabled", "true") for _, name, value in _pairs(manifest))

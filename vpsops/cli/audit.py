@@ -1,4 +1,4 @@
-"""`vpsops audit`: show the trail as it grows, verify it, or export it for verification elsewhere."""
+"""`vpsops audit`: show the trail as it grows, verify it, export it for verification elsewhere, or ship it."""
 
 import argparse
 import re
@@ -11,11 +11,13 @@ from typing import Final, TextIO
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from vpsops.cli.data import ship
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import GENESIS, ChainFault, ChainVerifier, TrailRecord
+from vpsops.core.audit.chain import ChainFault, ChainVerifier
 from vpsops.core.audit.export import MAX_LINE, begin_line, end_line, record_line, verify_lines
 from vpsops.core.audit.queries import RecordFilter, record_summary
 from vpsops.core.audit.reader import PAGE, pages
+from vpsops.core.audit.records import GENESIS, TrailRecord
 from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.console.terminal import cell, number, print_line, run_read
@@ -34,7 +36,7 @@ TRAIL_WHOLE, TRAIL_BROKEN = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe `vpsops audit` and its three subcommands."""
+    """Describe `vpsops audit` and its subcommands."""
     parser.description = (
         "Every request, decision, vote, sending and outcome is a record in an append-only chain: each is hashed with"
         " the one before it. Needs no key and starts nothing."
@@ -43,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _tail_arguments(commands.add_parser("tail", help="show the last records, oldest first"))
     _verify_arguments(commands.add_parser("verify", help="find records that were altered, removed or reordered"))
     _export_arguments(commands.add_parser("export", help="write the trail as JSON Lines to standard output"))
+    ship.add_arguments(
+        commands.add_parser("ship", help="send each record to a file, syslog, a webhook or OpenTelemetry")
+    )
 
 
 def _tail_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ import argparse
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Final
 
@@ -22,12 +23,14 @@ from vpsops.core.common.errors import ConfigurationError, NotSignedInError
 from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.event_loop import run_server
-from vpsops.core.server.health_routes import add_health_flag, health_socket, served_health
+from vpsops.core.server.health_routes import add_health_flag, health_socket, served_health, served_metrics
+from vpsops.core.server.http_server import DEFAULT_ADDRESS, base_of, listen, serve
 from vpsops.core.server.http_server import address_of as read_address
-from vpsops.core.server.http_server import base_of, listen, serve
-from vpsops.core.server.shutdown import stopping
+from vpsops.core.server.shutdown import keep_hang_up, stopping
 
-DEFAULT: Final = "127.0.0.1:3000"
+DEFAULT: Final = DEFAULT_ADDRESS
+AWAY: Final = frozenset({429, *range(500, 600)})
+"""The HTTP statuses of a Slack that answers later."""
 
 logger = structlog.get_logger(__name__)
 
@@ -53,11 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the bot until a signal. Raises `ConfigurationError`, `StorageError` and `NotSignedInError`."""
+    keep_hang_up()
     settings = load_settings()
     address = address_of(args.http, settings)
     require_settings(settings, http=address is not None)
     configure_logging(settings)
-    run_server(_main, settings, address, health_socket(args.health))
+    with ExitStack() as stack:
+        sock = stack.enter_context(listen(*address)) if address is not None else None
+        run_server(_main, settings, sock, health_socket(args.health))
     return 0
 
 
@@ -89,20 +95,22 @@ def require_settings(settings: Settings, *, http: bool) -> None:
         raise ConfigurationError(f"The Slack bot needs {' and '.join(missing)}.", hint=hint)
 
 
-async def _main(settings: Settings, address: tuple[str, int] | None, health: socket.socket | None) -> None:
+async def _main(settings: Settings, sock: socket.socket | None, health: socket.socket | None) -> None:
     async with (
         open_core(settings, front="slack") as core,
         open_bot(core) as bot,
         served_health(core.readiness, health),
-        stopping(core.outdated) as stop,
+        served_metrics(core.readiness, settings),
+        stopping(core.outdated, core.reloader.request) as stop,
     ):
+        core.reloader.add(core.reloader.prepare_logging)
         await check_token(bot)
-        if address is None:
+        if sock is None:
             async with anyio.create_task_group() as group:
-                start_socket_mode(bot, settings, stop, group)
+                start_socket_mode(bot, stop, group)
                 await stop.wait()
         else:
-            await _by_http(bot, listen(*address), stop)
+            await _by_http(bot, sock, stop)
 
 
 async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
@@ -113,29 +121,31 @@ async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
     await serve(bot.asgi, sock, stop)
 
 
-async def serve_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, status: ConnectionStatus) -> None:
+async def serve_socket_mode(bot: Bot, stop: anyio.Event, status: ConnectionStatus) -> None:
     """Serve Slack over Socket Mode until `stop` is set."""
-    token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
-    async with SocketModeConnection(bot, token) as line, anyio.create_task_group() as group:
+    async with SocketModeConnection(bot, bot.secrets.app_token, status) as line, anyio.create_task_group() as group:
         if await line.connect(stop):
             sys.stdout.write("bot: connected to Slack by Socket Mode\n")
             sys.stdout.flush()
             logger.info("slack_socket_connected")
-            bot.context.core.supervisor.start("line_status", partial(line.observe, status), group=group)
+            bot.context.core.supervisor.start("line_status", line.observe, group=group)
             await stop.wait()
         group.cancel_scope.cancel()
 
 
-def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: TaskGroup) -> None:
+def start_socket_mode(bot: Bot, stop: anyio.Event, group: TaskGroup) -> None:
     """Serve Slack over Socket Mode in the background; a token that is no good ends the group."""
     status = ConnectionStatus(bot.context.core.clock)
     bot.context.core.readiness.add("slack_line", status.fault)
-    work = partial(serve_socket_mode, bot, settings, stop, status)
+    work = partial(serve_socket_mode, bot, stop, status)
     bot.context.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))
 
 
 async def check_token(bot: Bot) -> None:
-    """Query the bot's identity in Slack once: a wrong token ends the start, an unreachable Slack does not."""
+    """Query the bot's identity in Slack once; an unreachable Slack does not end the start.
+
+    Raises `NotSignedInError` for a wrong token, and `ConfigurationError` where the server is not Slack.
+    """
     if bot.context.core.workspaces.several:
         logger.info("several_workspaces", where=bot.context.core.settings.slack_url + INSTALL_PATH)
         return
@@ -147,7 +157,13 @@ async def check_token(bot: Bot) -> None:
             raise NotSignedInError(
                 f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Copy the bot token (xoxb-…) again."
             ) from None
-        logger.warning("slack_identity_refused", code=code)
+        status = int(error.response.status_code)
+        if not code and status not in AWAY:
+            url = bot.context.slack.client.base_url
+            raise ConfigurationError(
+                f"The server at {url} is not Slack (HTTP {status}).", hint="Check SLACK_API_URL."
+            ) from None
+        logger.warning("slack_identity_refused", code=code or f"http_{status}")
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         logger.warning("slack_unreachable", error=type(error).__name__)
     else:

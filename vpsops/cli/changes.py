@@ -8,12 +8,13 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.queries import record_summary
+from vpsops.core.audit.records import TrailRecord, redacted
 from vpsops.core.changes import repository
 from vpsops.core.changes.labels import PHASE_LABELS, phase_of
 from vpsops.core.changes.model import Change, State, Vote
-from vpsops.core.changes.queries import ChangeQuery, select_page
+from vpsops.core.changes.queries import select_page
+from vpsops.core.changes.scope import UNRESTRICTED, ChangeQuery
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.console.terminal import UNKNOWN, cell, columns, number, print_line, run_read, when
@@ -72,7 +73,7 @@ async def list_changes(arguments: argparse.Namespace, database: Database) -> int
         operation=arguments.operation,
         limit=arguments.limit,
     )
-    page = await database.read(partial(select_page, query=query))
+    page = await database.read(partial(select_page, query=query, visibility=UNRESTRICTED))
     if not page.changes and not page.unreadable:
         print_line(_nothing(arguments))
         return 0
@@ -132,8 +133,8 @@ def detail(change: Change) -> Mapping[str, str]:
         "state": state_text(change),
         "waits": f"until {when(change.not_before.timestamp())}" if change.deferred and change.not_before else "",
         "operation": change.operation,
-        "arguments": ", ".join(f"{name}={cell(value)}" for name, value in chain.redacted(change.arguments).items()),
-        "server": " ".join(cell(part) for part in (target.hostname, target.id, target.region, target.address) if part),
+        "arguments": ", ".join(f"{name}={cell(value)}" for name, value in redacted(change.arguments).items()),
+        "server": " ".join(cell(part) for part in (target.hostname, target.id, target.place, target.address) if part),
         "careful": lookalike_warning(target.hostname),
         "by": actor_text(change.actor),
         "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),

@@ -15,18 +15,18 @@ from anyio.abc import TaskGroup
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from vpsops.cli.hosts import command as hosts
 from vpsops.core.app import open_core
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.timings import GRACE_SECONDS
 from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.console.exit_codes import complain
-from vpsops.core.server.http_server import GRACE_SECONDS
-from vpsops.core.server.shutdown import on_stop
+from vpsops.core.server.shutdown import keep_hang_up, on_stop
 from vpsops.mcp_server import fast_start
 from vpsops.mcp_server.auth.access import add_flags, reach_from_flags
-from vpsops.mcp_server.http.config import PATH
-from vpsops.mcp_server.http.server import EXAMPLE, run_http
-from vpsops.mcp_server.protocol.lines import StdinReader
+from vpsops.mcp_server.http import EXAMPLE, PATH
+from vpsops.mcp_server.protocol.lines import MessageReader, read_lines
 from vpsops.mcp_server.protocol.pending_requests import PendingRequests
 from vpsops.mcp_server.protocol.shutdown import Shutdown
 from vpsops.mcp_server.server import ServerOptions, build_server
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"serve Streamable HTTP at this address under {PATH}, such as {EXAMPLE} (port 0 takes a free one)",
     )
     add_flags(parser)
+    hosts.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,12 +56,19 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises `ConfigurationError` where the settings do not load, `StorageError` where nothing can be stored.
     """
+    if arguments.action is not None:
+        return hosts.run(arguments)
+    keep_hang_up()
     settings = load_settings()
     configure_logging(settings)
     options = ServerOptions(reach=reach_from_flags(arguments))
     if arguments.http is not None:
+        from vpsops.mcp_server.http.server import run_http  # noqa: PLC0415 - not for a process on stdio
+
+        fast_start.end_lean_imports()
         run_http(settings, arguments.http, options)
         return 0
+    fast_start.end_lean_imports()
     anyio.run(serve, settings, StdioOptions(arguments.handover or fast_start.Handover(), arguments.words, options))
     return 0
 
@@ -93,11 +101,14 @@ class StdioOptions:
 async def _serve_core(settings: Settings, group: TaskGroup, start: StdioOptions, began: anyio.Event) -> bool:
     """Serve until either end stops it; return whether a thread may still wait on standard input."""
     async with open_core(settings, front="mcp") as core:
+        core.reloader.add(core.reloader.prepare_logging)
         end = _StdioShutdown(Shutdown(), PendingRequests())
         server = build_server(core, replace(start.options, shutdown=end.shutdown))
         server.middleware.insert(0, end.unanswered)
         group.start_soon(_serve_streams, server, end, start)
-        async with on_stop(partial(_begin_end, group, end), lambda _: end.ended.set(), core.outdated):
+        async with on_stop(
+            partial(_begin_end, group, end), lambda _: end.ended.set(), core.outdated, core.reloader.request
+        ):
             began.set()
             await end.ended.wait()
         return end.shutdown.begun or end.unanswered.gone
@@ -115,7 +126,7 @@ class _StdioShutdown:
 async def _serve_streams(server: Server[Any], end: _StdioShutdown, start: StdioOptions) -> None:
     stdin, stdout = fast_start.open_streams(start.handover)
     try:
-        lines: Any = StdinReader(stdin, end.unanswered, end.shutdown)
+        lines: Any = MessageReader(read_lines(stdin), end.unanswered, end.shutdown)
         async with stdio_server(lines, end.unanswered.watching(stdout)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
             await fast_start.store_answers(server, start.words)

@@ -56,13 +56,15 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
         if ask(f"Look at the server first. To say that it {became}, type {cell(names[0])}: ").strip() not in names:
             print_line("Another name was typed, so nothing was settled.")
             return 1
-        done = await core.gate.resolve(change.id, _actor(settings), happened=happened, evidence="typed at a terminal")
+        done = await core.gate.resolve(
+            change.id, _actor(settings), happened=happened, evidence="typed at a terminal", scope=core.scope
+        )
     print_line(f"{done.id} {done.state.value}: {cell(done.note)}")
     return 0
 
 
 async def _waiting(core: Core, change_id: str) -> Change:
-    change = await core.changes.get(change_id)
+    change = await core.changes.get(change_id, scope=core.scope)
     if change.state is not State.NEEDS_PERSON:
         raise StaleChangeError(f"{change.id} does not wait for a person: it is {change.state.value.replace('_', ' ')}.")
     if await core.outbox.copies(topic_of(change.id)):

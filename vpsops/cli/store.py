@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
-from vpsops.core.app import head_file_of
+from vpsops.core.app.services import head_file_of
 from vpsops.core.audit import chain
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError

@@ -11,7 +11,7 @@ from vpsops.core.common.timings import PROVIDER_DATE_SECONDS
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN
-from vpsops.core.operations.families.parts import inspect_disk
+from vpsops.core.operations.families.parts import OF_ANOTHER, inspect_disk
 from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.strategies import Inspected, Inspection, Sent
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
@@ -86,13 +86,18 @@ def size_text(backup: Backup) -> str:
 
 
 async def inspect_create(api: Wayscloud, sent: Sent) -> Inspection:
-    """Find the backup by the id of the answer; without an answer, by a new one that is younger than the sending."""
+    """Find the backup by the id of the answer; without an answer, by a new one that is younger than the sending.
+
+    After a refusal such a one may be another request's, under way at the same time.
+    """
     listed = await api.backups.list_backups(sent.target.id)
     named = str(sent.result.get("id") or "")
     if named:
         made = [backup for backup in listed if backup.id == named]
         return _progress(made[0]) if made else Inspection(Inspected.UNDER_WAY)
     young = _younger(listed, sent)
+    if len(young) == 1 and sent.refused:
+        return Inspection(Inspected.AMBIGUOUS, f"There is a new backup {young[0].id}, {OF_ANOTHER}")
     if len(young) == 1:
         return _progress(young[0])
     if len(young) > 1:

@@ -21,6 +21,7 @@ from vpsops.core.operations.strategies import (
 )
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, Server
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.server_parts.backup_answers import WEEKDAYS, BackupPolicy, BackupPolicyState
 
@@ -71,7 +72,7 @@ class ShownPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    policy: BackupPolicy | None
+    policy: BackupPolicy | None = None
 
     @classmethod
     def of(cls, state: BackupPolicyState) -> Self:
@@ -206,6 +207,7 @@ LOOK: Final = "Read vps_backup_policy before asking again."
 BACKUP_POLICY: Final = (
     Operation(
         name="backup_policy",
+        title="Show the backup policy of {server}",
         command="backup-schedule",
         toolset=TOOLSET,
         summary="Show when a server is backed up, and for how long backups are kept.",
@@ -214,13 +216,15 @@ BACKUP_POLICY: Final = (
         arguments=ServerArguments,
         result=ShownPolicy,
         run=_get,
+        routes=(endpoints.BACKUP_POLICY,),
     ),
     Operation(
         name="backup_policy_set",
+        title="Set the backup policy of {server}",
         command="backup-policy",
         toolset=TOOLSET,
         summary="Back a server up daily or weekly, at a time in UTC.",
-        guidance="Set a server's backup policy, times in UTC. A human must agree.",
+        guidance="Set a server's backup policy. A human must agree.",
         risk=Risk.CHANGE,
         arguments=PolicyArguments,
         result=AcceptedOperation,
@@ -233,9 +237,11 @@ BACKUP_POLICY: Final = (
         outcomes=("It was set", "It was not set"),
         done="The backup policy of {hostname} is set.",
         advice=LOOK,
+        routes=(endpoints.SET_BACKUP_POLICY, endpoints.BACKUP_POLICY),
     ),
     Operation(
         name="backup_policy_remove",
+        title="Remove the backup policy of {server}",
         command="backup-policy-remove",
         toolset=TOOLSET,
         summary="Stop the regular backups of a server; those there are stay.",
@@ -254,5 +260,6 @@ BACKUP_POLICY: Final = (
         outcomes=("It was removed", "It was not removed"),
         done="The backup policy of {hostname} is removed.",
         advice=LOOK,
+        routes=(endpoints.REMOVE_BACKUP_POLICY, endpoints.BACKUP_POLICY),
     ),
 )

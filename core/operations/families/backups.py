@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import moment
 from vpsops.core.common.timings import Pace
-from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.arguments import ArgumentKind, Arguments
 from vpsops.core.operations.facts import UNKNOWN, Fact
 from vpsops.core.operations.families.backup_lookup import (
     LATEST,
@@ -23,9 +23,10 @@ from vpsops.core.operations.families.backup_lookup import (
 )
 from vpsops.core.operations.families.parts import check_stopped, server_of, total_of, typed_part
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
-from vpsops.core.operations.strategies import LiveState, Precheck
+from vpsops.core.operations.strategies import Choice, LiveState, Precheck
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, Server
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.server_parts.backup_answers import Backup, BackupUsage
 
@@ -138,6 +139,13 @@ def _describe_restore(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...
     )
 
 
+def _choices(listed: BaseModel) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(backup.id, f"{made_text(backup)}, {size_text(backup)}", f"{backup.status}, {backup.id}")
+        for backup in cast("BackupList", listed).backups
+    )
+
+
 async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> BackupList:
     listed = await api.backups.list_backups(cast("ServerArguments", arguments).server)
     lacking = f"{listed.lack}." if listed.lack else None
@@ -175,18 +183,21 @@ LOOK: Final = "Read vps_backups before asking again."
 BACKUPS: Final = (
     Operation(
         name="backup_download",
+        title="Download a backup of {server}",
         command="backup-download",
         toolset=TOOLSET,
         summary="Get the address of a backup, which opens it to anyone who has it.",
-        guidance="Get a backup's address, a secret: only for your human, if allowed at all.",
+        guidance="Get a backup's secret address for your human.",
         risk=Risk.READ,
         arguments=BackupArguments,
         result=BackupAddress,
         run=_download,
         secret=True,
+        routes=(endpoints.DOWNLOAD_BACKUP, endpoints.BACKUPS),
     ),
     Operation(
         name="backups",
+        title="List the backups of {server}",
         toolset=TOOLSET,
         summary="List a server's backups.",
         guidance="List a server's backups.",
@@ -194,9 +205,13 @@ BACKUPS: Final = (
         arguments=ServerArguments,
         result=BackupList,
         run=_list,
+        lists=ArgumentKind.BACKUP,
+        choices=_choices,
+        routes=(endpoints.BACKUPS,),
     ),
     Operation(
         name="backup_usage",
+        title="Show the backup space of {server}",
         command="backup-usage",
         toolset=TOOLSET,
         summary="Show the space that a server's backups take.",
@@ -205,9 +220,11 @@ BACKUPS: Final = (
         arguments=ServerArguments,
         result=BackupUsage,
         run=_usage,
+        routes=(endpoints.BACKUP_USAGE,),
     ),
     Operation(
         name="backup_create",
+        title="Make a backup of {server}",
         command="backup-create",
         toolset=TOOLSET,
         summary="Back a server up now.",
@@ -224,9 +241,11 @@ BACKUPS: Final = (
         outcomes=("It was made", "It was not made"),
         done="The backup of {hostname} is complete.",
         advice=LOOK,
+        routes=(endpoints.CREATE_BACKUP, endpoints.BACKUPS),
     ),
     Operation(
         name="backup_delete",
+        title="Delete a backup of {server}",
         command="backup-delete",
         toolset=TOOLSET,
         summary="Delete a backup for good.",
@@ -245,9 +264,11 @@ BACKUPS: Final = (
         outcomes=("It was deleted", "It was not deleted"),
         done="The backup of {hostname} is deleted.",
         advice=LOOK,
+        routes=(endpoints.DELETE_BACKUP, endpoints.BACKUPS),
     ),
     Operation(
         name="backup_restore",
+        title="Restore a backup of {server}",
         command="backup-restore",
         toolset=TOOLSET,
         summary="Replace a stopped server's disk by a backup.",
@@ -266,5 +287,6 @@ BACKUPS: Final = (
         outcomes=("It was restored", "It was not restored"),
         done="The backup is restored; {hostname} can be started.",
         advice="Do not ask again by yourself. Read vps_get, then ask your human.",
+        routes=(endpoints.RESTORE_BACKUP, endpoints.BACKUPS),
     ),
 )

@@ -9,9 +9,9 @@ from pydantic import Field, ValidationError
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DETAIL_SECONDS, Pace
 from vpsops.core.operations.arguments import ArgumentKind as K
-from vpsops.core.operations.arguments import Arguments, ArgumentSpec
+from vpsops.core.operations.arguments import Arguments, ArgumentSpec, problem_text
 from vpsops.core.operations.prices import price
-from vpsops.core.operations.registry import Observation, Operation, Progress, Risk
+from vpsops.core.operations.registry import Observation, Operation, Progress, Risk, Synonyms
 from vpsops.core.operations.strategies import Precheck
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
@@ -26,6 +26,8 @@ from vpsops.core.wayscloud.answers.models import (
     Server,
     same_region,
 )
+from vpsops.core.wayscloud.answers.region_names import name_of
+from vpsops.core.wayscloud.answers.regions import region_text
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 
@@ -41,14 +43,12 @@ class CreateArguments(Arguments):
 
     hostname: Annotated[str, ArgumentSpec(K.HOSTNAME, "Hostname")]
     plan: Annotated[str, ArgumentSpec(K.PLAN, "Plan"), Field(description="code of vps_plans")]
-    region: Annotated[str, ArgumentSpec(K.REGION, "Region"), Field(description="code of vps_regions")]
+    region: Annotated[str, ArgumentSpec(K.REGION, "Region")]
     os_template: Annotated[
         str, ArgumentSpec(K.SYSTEM, "System", word="os"), Field(description="id of vps_os_templates")
     ]
     display_name: Annotated[str | None, ArgumentSpec(K.TEXT, "Name")] = None
-    ssh_keys: Annotated[
-        tuple[str, ...], ArgumentSpec(K.KEYS, "SSH keys"), Field(description="public keys", max_length=MAX_SSH_KEYS)
-    ] = ()
+    ssh_keys: Annotated[tuple[str, ...], ArgumentSpec(K.KEYS, "SSH keys"), Field(max_length=MAX_SSH_KEYS)] = ()
 
 
 def ordered(spec: CreateArguments) -> NewServer:
@@ -56,8 +56,9 @@ def ordered(spec: CreateArguments) -> NewServer:
     try:
         return NewServer.model_validate(spec.model_dump())
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise InvalidInputError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from None
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"{where}: {problem_text(first)}.") from None
 
 
 async def check_create(api: Wayscloud, arguments: Arguments, _server: Server | None) -> Precheck:
@@ -73,7 +74,7 @@ async def check_create(api: Wayscloud, arguments: Arguments, _server: Server | N
     plan = find_plan(await read_plans(api), order.plan)
     return Precheck(
         arguments=order,
-        target=Target(id="", hostname=hostname, region=order.region, plan=plan.code if plan else order.plan),
+        target=Target(id="", hostname=hostname, region=order.region, plan=plan.code if plan else order.plan, labels=()),
         cost=price(plan),
         monthly=plan.monthly_price if plan else None,
         currency=(plan.currency or "") if plan else "",
@@ -129,7 +130,7 @@ def check_region(regions: Sequence[Region], code: str) -> None:
     """Raise `InvalidInputError` for a region that is not listed, or not available."""
     named = [region for region in regions if same_region(region.code, code) or same_region(region.country or "-", code)]
     usable = [region for region in regions if region.available is not False]
-    hint = f"The regions are {_some(item.code for item in usable)}."
+    hint = f"The regions are {_some(region_text(item.code, name_of(item)) for item in usable)}."
     if regions and not named:
         raise InvalidInputError(f"There is no region {code[:LONGEST]}.", hint=hint)
     if named and all(item.available is False for item in named):
@@ -156,7 +157,7 @@ def check_system(systems: Sequence[OsTemplate], code: str) -> None:
 def _some(codes: Iterable[str]) -> str:
     known = list(codes)
     more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-    return f"{', '.join(known[:SHOWN])}{more}"
+    return f"{('; ' if any(',' in code for code in known) else ', ').join(known[:SHOWN])}{more}"
 
 
 def create_settled(seen: Observation) -> Progress:
@@ -178,6 +179,8 @@ async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | No
 
 CREATE: Final = Operation(
     name="create",
+    title="Create {server}",
+    synonyms=Synonyms(("new", "provision", "make"), offered=("add", "deploy", "order", "buy", "clone")),
     summary="Make a new server. It costs money from then on.",
     guidance="Make a billed server. A human must agree.",
     risk=Risk.CHANGE,

@@ -15,13 +15,14 @@ from vpsops.core.operations.facts import UNKNOWN, Fact, changed
 from vpsops.core.operations.families.create import find_plan, read_plans
 from vpsops.core.operations.families.parts import server_of
 from vpsops.core.operations.prices import Price, monthly, price
-from vpsops.core.operations.registry import Operation, Risk, ServerArguments
+from vpsops.core.operations.registry import Operation, Risk, ServerArguments, Synonyms
 from vpsops.core.operations.strategies import Inspected, Inspection, LiveState, Precheck, Sent
 from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, Plan, ProviderList, Server
 from vpsops.core.wayscloud.answers.validate import validate_text
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 
 T = TypeVar("T")
@@ -150,9 +151,9 @@ async def inspect_rename(api: Wayscloud, sent: Sent) -> Inspection:
     """Compare the name that the server has with the new one."""
     server = await api.get_server(sent.target.id)
     if server.display_name is None:
-        return Inspection(Inspected.NOT_KNOWABLE, "the API does not show the server's name")
+        return Inspection(Inspected.NOT_KNOWABLE, "The API does not show the server's name.")
     renamed = server.display_name == cast("RenameArguments", sent.arguments).name
-    return Inspection(Inspected.DONE if renamed else Inspected.NOT_DONE, f"the name is {server.display_name}")
+    return Inspection(Inspected.DONE if renamed else Inspected.NOT_DONE, f"The name is {server.display_name}.")
 
 
 async def check_resize(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
@@ -217,12 +218,12 @@ async def inspect_resize(api: Wayscloud, sent: Sent) -> Inspection:
     """Compare the plan that the server has with the new one."""
     server = await api.get_server(sent.target.id)
     if server.failed:
-        return Inspection(Inspected.FAILED, f"the provider reports {server.status}")
+        return Inspection(Inspected.FAILED, f"The provider reports {server.status}.")
     if server.plan is None:
-        return Inspection(Inspected.NOT_KNOWABLE, "the API does not show the server's plan")
+        return Inspection(Inspected.NOT_KNOWABLE, "The API does not show the server's plan.")
     if server.plan.lower() != cast("ResizeArguments", sent.arguments).plan.lower():
-        return Inspection(Inspected.NOT_DONE, f"the plan is {server.plan}")
-    return Inspection(Inspected.UNDER_WAY if server.pending else Inspected.DONE, f"the plan is {server.plan}")
+        return Inspection(Inspected.NOT_DONE, f"The plan is {server.plan}.")
+    return Inspection(Inspected.UNDER_WAY if server.pending else Inspected.DONE, f"The plan is {server.plan}.")
 
 
 async def _delete(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
@@ -242,6 +243,8 @@ async def _resize(api: Wayscloud, arguments: Arguments, departure: SendHook | No
 LIFECYCLE: Final = (
     Operation(
         name="delete",
+        title="Delete {server}",
+        synonyms=Synonyms(("rm", "remove", "destroy", "terminate"), offered=("del", "drop", "wipe", "decommission")),
         toolset="lifecycle",
         summary="Delete a server and its disk for good.",
         guidance="Delete a server for good. A human must agree.",
@@ -257,9 +260,12 @@ LIFECYCLE: Final = (
         outcomes=("It was deleted", "It was not deleted"),
         done="{hostname} is deleted.",
         advice="Look with vps_get whether it is there before asking again.",
+        routes=(endpoints.DELETE,),
     ),
     Operation(
         name="rename",
+        title="Rename {server}",
+        synonyms=Synonyms(offered=("mv", "name", "hostname")),
         toolset="lifecycle",
         summary="Give a server another display name; its hostname stays.",
         guidance="Change a server's display name. A human must agree.",
@@ -276,9 +282,12 @@ LIFECYCLE: Final = (
         outcomes=("It was renamed", "It was not renamed"),
         done="{hostname} is renamed.",
         advice="Look with vps_get at its display name before asking again.",
+        routes=(endpoints.UPDATE,),
     ),
     Operation(
         name="resize",
+        title="Resize {server}",
+        synonyms=Synonyms(offered=("upgrade", "scale", "grow", "downgrade")),
         toolset="lifecycle",
         summary="Move a server to a larger plan. It costs more from then on.",
         guidance="Move a server to a larger plan. A human must agree.",
@@ -296,5 +305,6 @@ LIFECYCLE: Final = (
         outcomes=("It was resized", "It was not resized"),
         done="{hostname} is on its new plan.",
         advice="Look with vps_get at its plan before asking again.",
+        routes=(endpoints.UPGRADE,),
     ),
 )

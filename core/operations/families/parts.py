@@ -1,14 +1,16 @@
 """What the families of a server's parts share: the server, what is typed, and the end of a disk that is replaced."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import InvalidInputError, PreconditionError, Remedy
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations.strategies import Inspected, Inspection, Sent, TypedName
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
 from vpsops.core.wayscloud.client import Wayscloud
+
+OF_ANOTHER: Final = "and the request was refused: it may be another one's. Compare when and why it was made."
 
 
 def server_of(server: Server | None) -> Server:
@@ -19,12 +21,17 @@ def server_of(server: Server | None) -> Server:
 
 
 def check_stopped(server: Server, rule: str) -> None:
-    """Raise `InvalidInputError` with the stop to ask for first, where a server is not known to be off."""
-    if not server.off:
-        raise InvalidInputError(
-            f"{server.hostname} is {server.state}; {rule}.",
-            hint=f"Stop it first, as a change of its own (/vps stop {server.hostname}); then ask again.",
-        )
+    """Raise `PreconditionError` with the stop to ask for first, where a server is not known to be off.
+
+    One that is on its way is waited for: `InvalidInputError`.
+    """
+    if server.off:
+        return
+    refusal = f"{server.hostname} is {server.state}; {rule}."
+    if server.pending:
+        raise InvalidInputError(refusal, hint="Wait until it is stopped, or can be; then ask again.")
+    stop = Remedy("stop", {"server": server.id}, server.hostname)
+    raise PreconditionError(refusal, stop, hint="Stop it first, as a change of its own; then ask again.")
 
 
 def typed_part(argument: str) -> TypedName:

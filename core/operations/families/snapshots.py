@@ -2,22 +2,31 @@
 
 import difflib
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Annotated, Final, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError
+from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError, PreconditionError, Remedy
 from vpsops.core.common.text import moment, one_line
 from vpsops.core.common.timings import PROVIDER_DATE_SECONDS, Pace
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec
 from vpsops.core.operations.facts import UNKNOWN, Fact
-from vpsops.core.operations.families.parts import check_stopped, inspect_disk, server_of, total_of, typed_part
-from vpsops.core.operations.registry import Operation, Risk, ServerArguments
-from vpsops.core.operations.strategies import Inspected, Inspection, LiveState, Precheck, Sent
+from vpsops.core.operations.families.parts import (
+    OF_ANOTHER,
+    check_stopped,
+    inspect_disk,
+    server_of,
+    total_of,
+    typed_part,
+)
+from vpsops.core.operations.registry import Operation, Risk, ServerArguments, Synonyms
+from vpsops.core.operations.strategies import Choice, Inspected, Inspection, LiveState, Precheck, Sent
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, ProviderList, Server
 from vpsops.core.wayscloud.answers.validate import validate_snapshot_name
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.server_parts.snapshot_answers import Snapshot
 
@@ -42,7 +51,7 @@ class NewSnapshotArguments(ServerArguments):
     """The name of a new snapshot, and what it is for."""
 
     snapshot: Annotated[
-        str, ArgumentSpec(K.NAME, "Snapshot"), Field(description="1-64 of A-Z a-z 0-9 . _ -", max_length=LONGEST)
+        str, ArgumentSpec(K.NAME, "Snapshot"), Field(description="letters, digits, . _ -", max_length=LONGEST)
     ]
     description: Annotated[str | None, ArgumentSpec(K.TEXT, "Description"), Field(max_length=200)] = None
 
@@ -69,8 +78,16 @@ def taken_text(snapshot: Snapshot) -> str:
 
 def identity_text(snapshot: Snapshot) -> str:
     """Return when a snapshot was taken, to the second and below: another one of its name differs in this."""
+    at = snapshot.created_at.astimezone(UTC) if snapshot.created_at else None
+    below = f".{at.microsecond:06}".rstrip("0") if at and at.microsecond else ""
+    return f"{at:%Y-%m-%d %H:%M:%S}{below} UTC" if at else UNKNOWN
+
+
+def _is_identity(words: str, snapshot: Snapshot) -> bool:
+    """Return whether a fact names this snapshot: as it is written now, or as changes held by older versions have it."""
     at = snapshot.created_at
-    return f"{moment(at)} + {at.second + at.microsecond / 1_000_000:g} s" if at else UNKNOWN
+    older = f"{moment(at)} + {at.second + at.microsecond / 1_000_000:g} s" if at else UNKNOWN
+    return words in {identity_text(snapshot), older}
 
 
 async def find_snapshot(api: Wayscloud, server: Server, name: str) -> tuple[Snapshot, ProviderList[Snapshot]]:
@@ -112,14 +129,20 @@ async def check_create(api: Wayscloud, arguments: Arguments, server: Server | No
             f"{of.hostname} has a snapshot {name} already, taken {taken_text(same)}.", hint="Choose another name."
         )
     if len(listed) + len(listed.unreadable) >= MOST:
-        oldest = youngest_first(listed)[-1].name if listed else ""
-        raise InvalidInputError(
-            f"{of.hostname} has {len(listed)} snapshots, and the provider keeps at most {MOST}.",
-            hint=f"Delete one first; the oldest is {oldest} (/vps snapshot-delete {of.hostname} {oldest}).",
-        )
+        raise _too_many(of, listed)
     if not listed.complete:
         raise InvalidInputError(f"Whether the name is free is not known: {listed.lack}.", hint="Ask again later.")
     return Precheck(details=len(listed))
+
+
+def _too_many(server: Server, listed: ProviderList[Snapshot]) -> InvalidInputError:
+    count = len(listed) + len(listed.unreadable)
+    refusal = f"{server.hostname} has {count} snapshots, and the provider keeps at most {MOST}."
+    if not listed:
+        return InvalidInputError(refusal, hint="Delete one first.")
+    oldest = youngest_first(listed)[-1].name
+    delete = Remedy("snapshot_delete", {"server": server.id, "snapshot": oldest}, server.hostname)
+    return PreconditionError(refusal, delete, hint=f"Delete one first, as a change of its own; the oldest is {oldest}.")
 
 
 async def check_delete(api: Wayscloud, arguments: Arguments, server: Server | None) -> Precheck:
@@ -198,13 +221,18 @@ async def inspect_create(api: Wayscloud, sent: Sent) -> Inspection:
 
 
 def _another(made: Snapshot, sent: Sent) -> Inspection | None:
-    """Return the finding where a snapshot is older than a request, or is described as for something else."""
+    """Return the finding where a snapshot is older than a request, or may come from another one.
+
+    After a refusal only a description tells: the name may have been taken in between, and that is why it was refused.
+    """
     asked = cast("NewSnapshotArguments", sent.arguments)
     since = sent.sent_at.timestamp() - PROVIDER_DATE_SECONDS
     if made.created_at is not None and made.created_at.timestamp() < since:
         return Inspection(Inspected.NOT_DONE, f"There is another snapshot {made.name}, taken {taken_text(made)}.")
     if made.description and made.description != asked.description:
         return Inspection(Inspected.AMBIGUOUS, f"There is a snapshot {made.name} with another description.")
+    if sent.refused and not (asked.description and made.description == asked.description):
+        return Inspection(Inspected.AMBIGUOUS, f"There is a snapshot {made.name}, {OF_ANOTHER}")
     return None
 
 
@@ -215,7 +243,8 @@ async def inspect_delete(api: Wayscloud, sent: Sent) -> Inspection:
     there = next((snapshot for snapshot in listed if snapshot.name == name), None)
     if there is None:
         return _unlisted(listed, Inspected.DONE)
-    if identity_text(there) not in {UNKNOWN, _fact(sent, TAKEN)} and _fact(sent, TAKEN) != UNKNOWN:
+    taken = _fact(sent, TAKEN)
+    if there.created_at and taken != UNKNOWN and not _is_identity(taken, there):
         return Inspection(Inspected.DONE, f"Another snapshot {name} was taken since.")
     return Inspection(Inspected.UNDER_WAY if sent.accepted else Inspected.NOT_DONE, "The snapshot is still listed.")
 
@@ -233,6 +262,13 @@ def _unlisted(listed: ProviderList[Snapshot], finding: Inspected) -> Inspection:
 
 def _fact(sent: Sent, label: str) -> str:
     return next((fact.value for fact in sent.facts if fact.label == label), UNKNOWN)
+
+
+def _choices(listed: BaseModel) -> tuple[Choice, ...]:
+    return tuple(
+        Choice(snapshot.name, snapshot.name, f"taken {taken_text(snapshot)}, {snapshot.status}")
+        for snapshot in cast("SnapshotList", listed).snapshots
+    )
 
 
 async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> SnapshotList:
@@ -259,6 +295,8 @@ async def _rollback(api: Wayscloud, arguments: Arguments, departure: SendHook | 
 SNAPSHOTS: Final = (
     Operation(
         name="snapshots",
+        title="List the snapshots of {server}",
+        synonyms=Synonyms(offered=("snaps",)),
         toolset=TOOLSET,
         summary="List a server's snapshots.",
         guidance="List a server's snapshots.",
@@ -266,10 +304,15 @@ SNAPSHOTS: Final = (
         arguments=ServerArguments,
         result=SnapshotList,
         run=_list,
+        lists=K.SNAPSHOT,
+        choices=_choices,
+        routes=(endpoints.SNAPSHOTS,),
     ),
     Operation(
         name="snapshot_create",
+        title="Take a snapshot of {server}",
         command="snapshot",
+        synonyms=Synonyms(("snap",)),
         toolset=TOOLSET,
         summary="Take a snapshot of a server's disk.",
         guidance="Take a snapshot. A human must agree.",
@@ -285,9 +328,11 @@ SNAPSHOTS: Final = (
         outcomes=("It was taken", "It was not taken"),
         done="The snapshot of {hostname} is taken.",
         advice=READ_FIRST,
+        routes=(endpoints.CREATE_SNAPSHOT, endpoints.SNAPSHOTS),
     ),
     Operation(
         name="snapshot_delete",
+        title="Delete a snapshot of {server}",
         command="snapshot-delete",
         toolset=TOOLSET,
         summary="Delete a snapshot for good.",
@@ -306,10 +351,13 @@ SNAPSHOTS: Final = (
         outcomes=("It was deleted", "It was not deleted"),
         done="The snapshot of {hostname} is deleted.",
         advice=READ_FIRST,
+        routes=(endpoints.DELETE_SNAPSHOT, endpoints.SNAPSHOTS),
     ),
     Operation(
         name="snapshot_rollback",
+        title="Roll back {server}",
         command="rollback",
+        synonyms=Synonyms(offered=("revert", "undo")),
         toolset=TOOLSET,
         summary="Set a stopped server's disk back to a snapshot.",
         guidance="Set a stopped server back to a snapshot; later data is lost. A human must approve.",
@@ -321,11 +369,11 @@ SNAPSHOTS: Final = (
         check=check_rollback,
         describe=describe_rollback,
         inspect=inspect_rollback,
-        pace=Pace.LONG,
         typed_name=typed_part("snapshot"),
         fits=lambda server: server.off,
         outcomes=("It was rolled back", "It was not rolled back"),
         done="{hostname} is rolled back, and can be started.",
         advice="Do not ask again by yourself. Read vps_get, then ask your human.",
+        routes=(endpoints.ROLLBACK_SNAPSHOT, endpoints.SNAPSHOTS),
     ),
 )

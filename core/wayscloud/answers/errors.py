@@ -86,6 +86,8 @@ class NotPermittedError(ProviderRefusedError):
 class NotFoundError(ProviderRefusedError):
     """404: the provider knows no such server."""
 
+    in_no_form: bool = False
+    """Of a write: neither slash form of its path is served, unless what it names is missing."""
     default_hint = "List the servers; it may have been removed meanwhile."
 
 
@@ -111,6 +113,8 @@ class RateLimitedError(ProviderRefusedError):
 class NotOfferedError(ProviderRefusedError):
     """The API does not have this route or operation (404, 405 or 501)."""
 
+    certain: bool = False
+    """Whether it is surely the route that is missing: a 404 may also be about what the request named."""
     default_hint = "Do without it, or ask the provider."
 
 

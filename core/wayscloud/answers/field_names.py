@@ -48,6 +48,8 @@ SERVER: Final[Table] = (
     FieldAlias("currency", "currency"),
     FieldAlias("currency", "monthly_price_nok", r.kroner),
     FieldAlias("created_at", "created_at", r.moment),
+    FieldAlias("labels", "labels", r.labels),
+    FieldAlias("tags", "tags", r.tags),
 )
 
 PLAN: Final[Table] = (
@@ -101,6 +103,7 @@ REGION: Final[Table] = (
     FieldAlias("code", "id"),
     FieldAlias("name", "name"),
     FieldAlias("name", "label"),
+    FieldAlias("city", "city"),
     FieldAlias("country", "country"),
     FieldAlias("available", "available", r.flag),
     FieldAlias("available", "status", r.is_active),

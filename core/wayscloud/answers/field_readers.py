@@ -7,8 +7,10 @@ from typing import Final
 from vpsops.core.wayscloud.answers.models import JSON
 
 MB_PER_GB: Final = 1024
-YES: Final = frozenset({"true", "yes", "1", "on"})
-NO: Final = frozenset({"false", "no", "0", "off"})
+MOST_LABELS: Final = 256
+LONGEST_LABEL: Final = 1024
+YES: Final = frozenset({"true", "yes", "1", "on", "enabled"})
+NO: Final = frozenset({"false", "no", "0", "off", "disabled"})
 
 
 def text(raw: JSON) -> str | None:
@@ -99,3 +101,23 @@ def moment(raw: JSON) -> datetime | None:
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def labels(raw: JSON) -> dict[str, str] | None:
+    """Read labels, all of them or none: a change replaces the map, so one that is not read would be lost."""
+    if not isinstance(raw, dict) or len(raw) > MOST_LABELS:
+        return None
+    read = {key: value for key, value in raw.items() if isinstance(value, str) and _is_short(key) and _is_short(value)}
+    return read if len(read) == len(raw) else None
+
+
+def tags(raw: JSON) -> tuple[str, ...] | None:
+    """Read tags, all of them or none."""
+    if not isinstance(raw, list) or len(raw) > MOST_LABELS:
+        return None
+    read = tuple(tag for tag in raw if isinstance(tag, str) and _is_short(tag))
+    return read if len(read) == len(raw) else None
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= LONGEST_LABEL

@@ -6,7 +6,7 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from vpsops.core.wayscloud.answers.regions import canonical_region, same_region
+from vpsops.core.wayscloud.answers.regions import canonical_region, region_text, same_region
 from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_power, meaning_of_status
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_ssh_key, validate_text
 
@@ -46,7 +46,8 @@ class Server(ProviderObject):
 
     Exactly one of `failed`, `off`, `ready`, `power_unknown`, `pending` holds. `status` may be a life cycle: a server
     that is off may be `active` too, so there `power_state` decides, and without it the power is unknown.
-    Words that contradict each other, and words without a meaning to us, are pending.
+    Words that contradict each other, and words without a meaning to us, are pending. Without `labels` or `tags` an
+    answer does not tell them, which is not that there are none.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Server(ProviderObject):
     power_state: str | None = None
     plan: str | None = None
     region: str | None = None
+    region_name: str | None = None  # from the list of regions, never from an answer about a server
     os_template: str | None = None
     ipv4: str | None = None
     ipv6: str | None = None
@@ -65,6 +67,13 @@ class Server(ProviderObject):
     monthly_price: float | None = None
     currency: str | None = None
     created_at: datetime | None = None
+    labels: dict[str, str] | None = None
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def place(self) -> str:
+        """Return the region for people, `Oslo, Norway (oslo)`, or its id alone; empty where it is not known."""
+        return region_text(self.region or "", self.region_name or "")
 
     @property
     def _life(self) -> Meaning:
@@ -161,6 +170,7 @@ class Region(ProviderObject):
 
     code: str
     name: str | None = None
+    city: str | None = None
     country: str | None = None
     available: bool | None = None
 

@@ -88,7 +88,7 @@ def server(server_id: str) -> Callable[[JSON], Server]:
 
     def read(json: JSON) -> Server:
         parsed = _server(_unwrapped(read_object(json)))
-        if not _same_id(parsed.id, server_id):
+        if not _is_same_id(parsed.id, server_id):
             raise MismatchedServerError(parsed.id, server_id)
         return parsed
 
@@ -169,11 +169,15 @@ def _check_taken(theirs: Object) -> None:
 def _check_subject(theirs: Object, server_id: str, names: tuple[str, ...]) -> None:
     """Raise OtherServer where an answer names another server under one of these names."""
     for key, value in theirs.items():
-        if key.lower() in names and (named := field_readers.text(value)) is not None and not _same_id(named, server_id):
+        if (
+            key.lower() in names
+            and (named := field_readers.text(value)) is not None
+            and not _is_same_id(named, server_id)
+        ):
             raise MismatchedServerError(named, server_id)
 
 
-def _same_id(first: str, second: str) -> bool:
+def _is_same_id(first: str, second: str) -> bool:
     return first.casefold() == second.casefold()
 
 

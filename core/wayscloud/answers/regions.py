@@ -1,4 +1,4 @@
-"""Names of regions: the provider maps what it is sent, so two spellings can mean one region."""
+"""Spellings of regions: the provider maps what it is sent, so two of them can mean one region."""
 
 from typing import Final
 
@@ -25,3 +25,8 @@ def canonical_region(text: str) -> str:
 def same_region(first: str, second: str) -> bool:
     """Return whether two spellings mean one region."""
     return canonical_region(first) == canonical_region(second)
+
+
+def region_text(code: str, name: str) -> str:
+    """Return a region for people: its name, and the id behind it, unless they are the same."""
+    return f"{name} ({code})" if name and name.casefold() != code.casefold() else code

@@ -1,5 +1,6 @@
 """Validates what goes into a path or a create call; everything else is refused before anything is sent."""
 
+import ipaddress
 import re
 from typing import Final
 
@@ -9,6 +10,7 @@ MAX_ID: Final = 128
 MAX_HOSTNAME: Final = 253
 MAX_TEXT: Final = 255
 MAX_SSH_KEY: Final = 16_384
+NETWORK_FORM: Final = "Write an address or a network such as 10.0.0.0/8 or 2001:db8::/32."
 RESERVED: Final = frozenset({"plans", "addons", "os-templates", "regions"})
 
 _UNSAFE_IN_PATH: Final = re.compile(r"[/\\?#%\s\x00-\x1f\x7f-\x9f]|\.\.")
@@ -37,6 +39,33 @@ def validate_snapshot_name(text: str) -> str:
             hint="It has 1 to 64 letters, digits, dots, underscores and hyphens, such as before-upgrade.",
         )
     return text
+
+
+MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+"""The IPv4 addresses within IPv6."""
+
+
+def validate_network(text: str) -> str:
+    """Return a network in its canonical form, such as 10.0.0.0/8; a single address becomes a network of its own.
+
+    Raise InvalidInputError for anything else, and with the corrected text where bits beyond the prefix are set.
+    """
+    address, slash, prefix = text.strip().lower().partition("/")
+    if "%" in address or (slash and not (prefix.isascii() and prefix.isdigit())):
+        raise InvalidInputError("That is not a network.", hint=NETWORK_FORM)
+    try:
+        network = ipaddress.ip_network(f"{address}{slash}{prefix}", strict=False)
+    except ValueError:
+        raise InvalidInputError("That is not a network.", hint=NETWORK_FORM) from None
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(MAPPED):
+        raise InvalidInputError("That is a network of IPv4 addresses, written as IPv6.", hint="Write the IPv4 network.")
+    host = ipaddress.ip_address(address)
+    if slash and host != network.network_address:
+        raise InvalidInputError(
+            f"{host}/{network.prefixlen} is an address inside of a network.",
+            hint=f"Write {network} for the whole network, or {host}/{host.max_prefixlen} for the address alone.",
+        )
+    return str(network)
 
 
 def validate_id(text: str) -> str:

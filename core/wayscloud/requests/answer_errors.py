@@ -30,6 +30,7 @@ UNCLEAR: Final = frozenset({408, 425, 499})
 HANDLED: Final = frozenset({409, 422, 423})
 """Sent by an operation itself, and not by a proxy before it: its path is served."""
 NOT_SERVED: Final = frozenset({404, 405})
+NOT_FOUND: Final = 404
 NOT_IMPLEMENTED: Final = 501
 OK: Final = 200
 ABOUT_REQUEST: Final = frozenset({402, 406, 411, 412, 413, 414, 415, 428, 431, 451})
@@ -81,12 +82,31 @@ def may_follow_effect(error: ProviderRefusedError) -> bool:
     return type(error) is ProviderRefusedError and error.status not in ABOUT_REQUEST
 
 
+NO_METHOD: Final = re.compile(
+    r"\W*(|(it is )?(the )?method( is)? not allowed.*|not (implemented|offered|supported|found))\W*", re.IGNORECASE
+)
+"""What an answer says of a method that is absent for every server; other words may be about this server alone."""
+
+
+NO_ROUTE: Final = re.compile(
+    r"\W*(?:404\W+)?(?:error\W+)?(?:the )?(?:vps |server |route |page |url |path |endpoint )?(?:was )?not found"
+    r"\W*(?:nginx\S*)?\W*",
+    re.IGNORECASE,
+)
+"""What frameworks and proxies say of a path that they do not serve, or take for a server's id."""
+
+
+def names_route(words: str) -> bool:
+    """Return whether the words of a 404 name nothing but the path, or what a path may be taken for."""
+    return NO_ROUTE.fullmatch(words or "not found") is not None
+
+
 def error_for(route: Route, status: int, words: ErrorDetail, retry_after: float | None) -> WayscloudError:
     """Return the error for an answer that is not 2xx."""
     kind = _kind(route, status)
     verb = "could not" if kind is ProviderFaultError else "would not"
     reason = words.text.rstrip(".") or "it gave no reason"
-    return kind(
+    error = kind(
         f"WAYSCloud {verb} {route.doing}: {reason} ({status}).",
         hint=_hint(kind, retry_after),
         status=status,
@@ -95,6 +115,10 @@ def error_for(route: Route, status: int, words: ErrorDetail, retry_after: float 
         detail=words.text,
         fields=words.fields,
     )
+    if isinstance(error, NotOfferedError):
+        about_route = not route.names_server or NO_METHOD.fullmatch(words.text) is not None
+        error.certain = status != NOT_FOUND and about_route
+    return error
 
 
 def unknown(

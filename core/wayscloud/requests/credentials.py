@@ -24,7 +24,8 @@ class Credentials:
         secret = self.secret.strip()
         if len(secret) < MIN_SECRET or not (secret.isascii() and secret.isprintable()) or " " in secret:
             raise ConfigurationError(
-                "The WAYSCloud key is not usable.", hint="It is one word of plain characters, as the portal showed it."
+                "The WAYSCloud key is not usable.",
+                hint="WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN is one word of plain characters, as the portal showed it.",
             )
         object.__setattr__(self, "secret", secret)
 

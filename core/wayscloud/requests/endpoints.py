@@ -62,6 +62,7 @@ STOP: Final = Route("stop_server", "stop the server", "POST", "/v1/vps/{id}/stop
 REBOOT: Final = Route("reboot_server", "reboot the server", "POST", "/v1/vps/{id}/reboot", tries_unsent=3)
 DELETE: Final = Route("delete_server", "delete the server", "DELETE", "/v1/vps/{id}")
 UPDATE: Final = Route("update_server", "change the server's name", "PATCH", "/v1/vps/{id}")
+LABEL: Final = Route("update_server", "change the server's labels", "PATCH", "/v1/vps/{id}")
 UPGRADE: Final = Route("upgrade_server", "move the server to another plan", "POST", "/v1/vps/{id}/upgrade")
 SNAPSHOTS: Final = Route("list_snapshots", "list the snapshots", "GET", "/v1/vps/{id}/snapshots")
 CREATE_SNAPSHOT: Final = Route("create_snapshot", "take the snapshot", "POST", "/v1/vps/{id}/snapshots")
@@ -82,3 +83,9 @@ SET_BACKUP_POLICY: Final = Route("set_backup_policy", "set the backup policy", "
 REMOVE_BACKUP_POLICY: Final = Route(
     "remove_backup_policy", "remove the backup policy", "DELETE", "/v1/vps/{id}/backup-policy"
 )
+FIREWALL: Final = Route("list_rules", "list the firewall rules", "GET", "/v1/vps/{id}/firewall")
+ADD_RULE: Final = Route("add_rule", "add the firewall rule", "POST", "/v1/vps/{id}/firewall")
+REMOVE_RULE: Final = Route("remove_rule", "remove the firewall rule", "DELETE", "/v1/vps/{id}/firewall/{part}")
+
+ROUTES: Final = tuple(route for route in tuple(globals().values()) if isinstance(route, Route))
+"""All routes."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Final
 
 from vpsops.core.common.redaction import LIMIT, tidy
@@ -34,29 +33,30 @@ def parse_error_body(body: Body, *secrets: str) -> ErrorDetail:
     return parse_error_json(json, *secrets)
 
 
-class _HtmlText(HTMLParser):
-    """The text of a page, without its scripts and styles."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        self._silent += tag in SILENT
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent = max(self._silent - (tag in SILENT), 0)
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.words.append(data.strip())
-
-
 def text_of_html(page: str) -> str:
     """Return the text of a page; a proxy's error page names itself in its title and heading, once here."""
-    reader = _HtmlText()
+    from html.parser import HTMLParser  # noqa: PLC0415 - for the pages of proxies alone
+
+    class Reader(HTMLParser):
+        """Collects words, without those of scripts and styles."""
+
+        def __init__(self) -> None:
+            super().__init__(convert_charrefs=True)
+            self.words: list[str] = []
+            self._silent = 0
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            del attrs
+            self._silent += tag in SILENT
+
+        def handle_endtag(self, tag: str) -> None:
+            self._silent = max(self._silent - (tag in SILENT), 0)
+
+        def handle_data(self, data: str) -> None:
+            if not self._silent:
+                self.words.append(data.strip())
+
+    reader = Reader()
     reader.feed(page)
     reader.close()
     return ". ".join(dict.fromkeys(word for word in reader.words if word))

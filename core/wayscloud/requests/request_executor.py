@@ -37,6 +37,7 @@ from vpsops.core.wayscloud.requests.answer_errors import (
     clearly_refused,
     error_for,
     moment_of,
+    names_route,
     seconds_until,
     unknown,
 )
@@ -45,7 +46,7 @@ from vpsops.core.wayscloud.requests.error_bodies import ErrorDetail, parse_error
 from vpsops.core.wayscloud.requests.redirects import RedirectKind
 from vpsops.core.wayscloud.requests.send_hook import SendHook
 from vpsops.core.wayscloud.requests.transport import ProviderResponse, RequestLane, Transport, redirected
-from vpsops.core.wayscloud.requests.url_forms import SlashForms
+from vpsops.core.wayscloud.requests.url_forms import RefusedForm, SlashForms, subject_of
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -127,12 +128,28 @@ class RequestExecutor:
             return unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
         error = error_for(route, answer.status, words, self._retry_after(answer))
         if answer.status in NOT_SERVED and not self._forms.is_known(route):
-            error.again = self._forms.refuse(route, answer.path)
+            self._note_unserved(route, answer, error)
         return error
+
+    def _note_unserved(self, route: Route, answer: ProviderResponse, error: WayscloudError) -> None:
+        """Note a form that is not served; a 404 after a refusal of the other form says so, as it may be the route's."""
+        certain = isinstance(error, NotOfferedError) and error.certain
+        form = RefusedForm(
+            other=answer.path == route.other_path,
+            status=answer.status,
+            names_route=certain or names_route(error.detail),
+            subject=None if certain else subject_of(route),
+        )
+        earlier = self._forms.refuse(route, form)
+        error.again = earlier is None
+        if isinstance(error, NotFoundError) and earlier is not None and earlier.status in NOT_SERVED:
+            error.message = f"{error.message.rstrip('.')}, and {earlier.status} in the other form of its address."
+            error.in_no_form = form.names_route and earlier.names_route
 
     def _redirected_write(self, route: Route, answer: ProviderResponse) -> WayscloudError:
         """Judge a redirect: one to the other slash form means that this one is not served; none is followed here."""
-        if answer.lead is RedirectKind.OTHER_FORM and self._forms.refuse(route, answer.path):
+        form = RefusedForm(answer.path == route.other_path, answer.status)
+        if answer.lead is RedirectKind.OTHER_FORM and self._forms.refuse(route, form) is None:
             return redirected(route, answer, "it redirects to the other form of its own path")
         if answer.lead in {RedirectKind.OTHER_FORM, RedirectKind.SAME_ORIGIN}:
             return unknown(route, f"the answer was {answer.status}, a redirect", status=answer.status)
@@ -193,7 +210,9 @@ class RequestExecutor:
         elif route.path == SERVERS.path:
             message = f"There is no VPS API at {self._transport.address}: it does not offer to {route.doing}."
             hint = "Check WAYSCLOUD_API_URL."
-        return NotOfferedError(message, hint=hint, status=error.status, operation=route.name, detail=error.detail)
+        absent = NotOfferedError(message, hint=hint, status=error.status, operation=route.name, detail=error.detail)
+        absent.certain = getattr(error, "certain", False) or not (route.part or route.query)
+        return absent
 
     def _is_misrouted(self, route: Route, error: WayscloudError) -> bool:
         """Whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
+from vpsops.core.common.json_types import map_texts
 from vpsops.core.wayscloud.answers.models import JSON
 
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
@@ -40,7 +41,7 @@ class Body:
             value: JSON = json.loads(self.content, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
         except (ValueError, RecursionError):
             raise ValueError("the body is not JSON") from None
-        return _without_surrogates(value) if SURROGATE.search(self.content) else value
+        return map_texts(value, _without_surrogates) if SURROGATE.search(self.content) else value
 
 
 async def read_body(chunks: AsyncGenerator[bytes], headers: Mapping[str, str], limit: int) -> Body:
@@ -104,12 +105,6 @@ def _whole(text: str) -> int | None:
     return int(text) if len(text) <= LONGEST_NUMBER else None
 
 
-def _without_surrogates(value: JSON) -> JSON:
-    """Return JSON with halves of characters, which no encoding can write, replaced."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
-    if isinstance(value, dict):
-        return {str(_without_surrogates(key)): _without_surrogates(item) for key, item in value.items()}
-    return value
+def _without_surrogates(text: str) -> str:
+    """Return text with halves of characters, which no encoding can write, replaced."""
+    return text.encode("utf-8", "replace").decode()

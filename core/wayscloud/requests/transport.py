@@ -16,12 +16,14 @@ import structlog
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.redaction import tidy
 from vpsops.core.common.timings import TransportSettings
+from vpsops.core.telemetry.telemetry import NO_TELEMETRY, Telemetry
 from vpsops.core.wayscloud.answers.errors import (
     NotAuthenticatedError,
     NotSentError,
     UnreachableError,
     UntrustedRedirectError,
 )
+from vpsops.core.wayscloud.requests.call_telemetry import observed_call
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.endpoints import Route
 from vpsops.core.wayscloud.requests.redirects import RedirectKind, redirect_kind
@@ -69,6 +71,9 @@ class RequestLane(StrEnum):
     WRITES = "writes"
 
 
+AUTHENTICATION: Final = ("X-API-Key", "Authorization")
+
+
 @dataclass(frozen=True, slots=True)
 class _Slots:
     limiter: anyio.CapacityLimiter
@@ -85,7 +90,9 @@ class Transport:
         base_url: str,
         settings: TransportSettings,
         http_transport: HttpTransport | None,
+        telemetry: Telemetry = NO_TELEMETRY,
     ) -> None:
+        self._telemetry = telemetry
         self._base = _origin(base_url, trusted=http_transport is not None)
         self._settings = settings
         self._secret = credentials.secret if credentials else ""
@@ -118,6 +125,14 @@ class Transport:
         )
         return _Slots(anyio.CapacityLimiter(most), pool)
 
+    def use(self, credentials: Credentials | None) -> None:
+        """Send this secret from the next request on; one that is being sent keeps the one it has."""
+        self._secret = credentials.secret if credentials else ""
+        for lane in self._lanes.values():
+            for name in AUTHENTICATION:
+                lane.pool.headers.pop(name, None)
+            lane.pool.headers.update(credentials.headers() if credentials else {})
+
     async def close(self) -> None:
         """Close every connection."""
         for lane in self._lanes.values():
@@ -139,6 +154,14 @@ class Transport:
         """
         if not self._secret:
             raise NotAuthenticatedError("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
+        with observed_call(self._telemetry, route, self._base.host, _port_of(self._base)) as call:
+            answer = await self._send(route, path, content, departure, lane)
+            call.status = answer.status
+            return answer
+
+    async def _send(
+        self, route: Route, path: str, content: bytes | None, departure: SendHook | None, lane: RequestLane
+    ) -> ProviderResponse:
         reads, encrypted = route.method == "GET", self._base.scheme == "https"
         crossing = RequestDeparture(encrypted=encrypted)
         if not reads:
@@ -264,6 +287,10 @@ def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
             "WAYSCLOUD_API_URL would send the key unencrypted.", hint="Use https; http is for this machine only."
         )
     return url
+
+
+def _port_of(base: httpx.URL) -> int:
+    return base.port or {"http": 80}.get(base.scheme, 443)
 
 
 def _tls(base: httpx.URL) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from vpsops.core.common.text import whole_number
 from vpsops.core.wayscloud.answers import field_readers as r
 from vpsops.core.wayscloud.answers.field_names import ENVELOPES, FieldAlias, Table, translate
 from vpsops.core.wayscloud.answers.models import JSON, ProviderList, ProviderObject
@@ -83,9 +84,10 @@ def _time_of_day(raw: JSON) -> str | None:
     text = r.text(raw)
     hours, _, rest = (text or "").removesuffix("Z").partition(":")
     minutes, _, seconds = rest.partition(":")
-    if not (hours.isdecimal() and minutes.isdecimal() and len(minutes) == 2 and seconds in {"", "00"}):  # noqa: PLR2004
+    hour, minute = whole_number(hours, 0, 23), whole_number(minutes, 0, 59)
+    if hour is None or minute is None or len(minutes) != 2 or seconds not in {"", "00"}:  # noqa: PLR2004
         return None
-    return f"{int(hours):02}:{minutes}" if int(hours) < 24 and int(minutes) < 60 else None  # noqa: PLR2004
+    return f"{hour:02}:{minutes}"
 
 
 def _weekday(raw: JSON) -> int | None:

@@ -52,7 +52,7 @@ class Backups:
     async def create_backup(self, server_id: str, *, departure: SendHook | None = None) -> Backup:
         """Request a backup, once; it is made in the background, and stands in the list then."""
         route = endpoints.CREATE_BACKUP.of(validate_id(server_id))
-        return await self._calls.executor.write(route, answers.backup, departure=departure)
+        return await self._calls.connection.write(route, answers.backup, departure=departure)
 
     async def delete_backup(
         self, server_id: str, backup_id: str, *, departure: SendHook | None = None
@@ -81,15 +81,15 @@ class Backups:
         if policy.day_of_week is not None:
             body["day_of_week"] = policy.day_of_week
         route = endpoints.SET_BACKUP_POLICY.of(validate_id(server_id))
-        return await self._calls.executor.write(route, accepted(server_id), body=body, departure=departure)
+        return await self._calls.connection.write(route, accepted(server_id), body=body, departure=departure)
 
     async def remove_backup_policy(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
         """Remove the schedule; the backups that there are stay. No page documents this call."""
         route = endpoints.REMOVE_BACKUP_POLICY.of(validate_id(server_id))
-        return await self._calls.executor.write(route, accepted(server_id), departure=departure)
+        return await self._calls.connection.write(route, accepted(server_id), departure=departure)
 
     async def _on_backup(
         self, route: endpoints.Route, server_id: str, backup_id: str, departure: SendHook | None
     ) -> AcceptedOperation:
         to = route.of(validate_id(server_id), validate_part(backup_id, WHAT))
-        return await self._calls.executor.write(to, answers.NAMES.accepted(server_id, backup_id), departure=departure)
+        return await self._calls.connection.write(to, answers.NAMES.accepted(server_id, backup_id), departure=departure)

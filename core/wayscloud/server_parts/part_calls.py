@@ -1,51 +1,24 @@
 """Calls about the parts of a server: a 404 there can be about the server, the part, or the route itself."""
 
-import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import JSON, ProviderList, Server
+from vpsops.core.wayscloud.requests.answer_errors import names_route
+from vpsops.core.wayscloud.requests.connection import ProviderConnection, ReadContext
 from vpsops.core.wayscloud.requests.endpoints import Route
-from vpsops.core.wayscloud.requests.request_executor import RequestExecutor
-from vpsops.core.wayscloud.requests.transport import RequestLane
 
 T = TypeVar("T")
-NO_ROUTE: Final = re.compile(
-    r"\W*(?:404\W+)?(?:error\W+)?(?:the )?(?:vps |server |route |page |url |path |endpoint )?(?:was )?not found"
-    r"\W*(?:nginx\S*)?\W*",
-    re.IGNORECASE,
-)
-"""What frameworks and proxies say of a path that they do not serve, or take for a server's id."""
-
-
-class ReadCall(Protocol):
-    """Reads one answer."""
-
-    async def __call__(self, route: Route, parse: Callable[[JSON], T]) -> T:
-        """Return what the route holds."""
-        ...
-
-
-class ListCall(Protocol):
-    """Reads a whole list, in any number of pages."""
-
-    async def __call__(
-        self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
-    ) -> ProviderList[T]:
-        """Return the list."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class PartCalls:
-    """What a family of calls uses of the client: its reads, its server, and its executor for writes and secrets."""
+    """What a family of calls uses of the client: its connection, its context and its read of a server."""
 
-    read_answer: ReadCall
-    read_list: ListCall
-    executor: RequestExecutor
-    lane: RequestLane
+    connection: ProviderConnection
+    context: ReadContext
     get_server: Callable[[str], Awaitable[Server]]
 
     async def read(self, route: Route, parse: Callable[[JSON], T]) -> T:
@@ -54,7 +27,7 @@ class PartCalls:
         Raise NotOfferedError where the server is there and the route is not, NotFoundError where the server is not.
         """
         try:
-            return await self.read_answer(route, parse)
+            return await self.connection.read(route, parse, self.context)
         except NotFoundError as error:
             raise await self._judged(route, error) from error
 
@@ -63,28 +36,30 @@ class PartCalls:
     ) -> ProviderList[T]:
         """Return a list of a server's parts, as `read` does."""
         try:
-            return await self.read_list(route, parse, name)
+            return await self.connection.read_list(route, parse, name, self.context)
         except NotFoundError as error:
             raise await self._judged(route, error) from error
 
     async def read_secret(self, route: Route, parse: Callable[[JSON], T], parts: Callable[[], Awaitable[object]]) -> T:
         """Return a secret, read for one caller alone; `parts` lists what the server has of its kind."""
         try:
-            return await self.executor.read(route, parse, self.lane)
+            return await self.connection.read(route, parse, replace(self.context, coalesced=False))
         except NotFoundError as error:
             raise await self._judged_part(route, error, parts) from error
 
     async def _judged(self, route: Route, error: NotFoundError) -> WayscloudError:
         """Return the error that a 404 of a server's route means, by a read of the server."""
-        if not NO_ROUTE.fullmatch(error.detail or "not found"):
+        if not names_route(error.detail):
             return error
         try:
             await self.get_server(route.server_id)
         except WayscloudError as trouble:
             return trouble if isinstance(trouble, NotFoundError) else error
-        return NotOfferedError(
+        absent = NotOfferedError(
             f"The API does not offer to {route.doing}.", status=error.status, operation=route.name, detail=error.detail
         )
+        absent.certain = True
+        return absent
 
     async def _judged_part(
         self, route: Route, error: NotFoundError, parts: Callable[[], Awaitable[object]]

@@ -31,7 +31,7 @@ class Snapshots:
         if description is not None:
             body["description"] = description
         reader = answers.taken(server_id, name)
-        return await self._calls.executor.write(route, reader, body=body, departure=departure)
+        return await self._calls.connection.write(route, reader, body=body, departure=departure)
 
     async def delete_snapshot(
         self, server_id: str, name: str, *, departure: SendHook | None = None
@@ -50,4 +50,4 @@ class Snapshots:
     ) -> AcceptedOperation:
         to = route.of(validate_id(server_id), validate_snapshot_name(name))
         reader = answers.NAMES.accepted(server_id, name)
-        return await self._calls.executor.write(to, reader, departure=departure)
+        return await self._calls.connection.write(to, reader, departure=departure)

@@ -14,7 +14,8 @@ from vpsops.playground.slack.workspace.state import MessageDraft
 
 def post_message(desk: Desk, args: Json) -> Json:
     """chat.postMessage: put a message into a channel or a person's direct messages."""
-    channel = desk.state.writable(required(args, "channel", "channel_not_found"))
+    everywhere = "chat:write.public" in desk.scopes
+    channel = desk.state.writable(required(args, "channel", "channel_not_found"), everywhere)
     message = _posted_before(desk, args, channel.id) or desk.state.post(_draft(desk, args, channel.id), desk.now())
     desk.state.client_ids.setdefault((channel.id, args.get("client_msg_id") or message.ts), message.ts)
     return {"channel": channel.id, "ts": message.ts, "message": message_body(desk.state, message)}
@@ -53,7 +54,7 @@ def update(desk: Desk, args: Json) -> Json:
     text = _text(args)
     if len(text or "") > UPDATE_TEXT:
         raise ApiError("msg_too_long")
-    _content(args)
+    _content(desk, args)
     edited = desk.state.edit(message, text, args.get("blocks"), desk.now())
     body = message_body(desk.state, edited)
     return {"channel": channel.id, "ts": edited.ts, "text": edited.text, "message": body}
@@ -77,7 +78,7 @@ def get_permalink(desk: Desk, args: Json) -> Json:
 
 
 def _draft(desk: Desk, args: Json, channel: str, shown_to: str | None = None) -> MessageDraft:
-    _content(args)
+    _content(desk, args)
     return MessageDraft(
         channel=channel,
         user=desk.config.bot_user_id,
@@ -91,7 +92,7 @@ def _draft(desk: Desk, args: Json, channel: str, shown_to: str | None = None) ->
     )
 
 
-def _content(args: Json) -> None:
+def _content(desk: Desk, args: Json) -> None:
     blocks = args.get("blocks")
     if blocks is not None and not isinstance(blocks, list):
         raise ApiError("invalid_blocks_format")
@@ -101,7 +102,7 @@ def _content(args: Json) -> None:
         raise ApiError("markdown_text_conflict")
     if len(str(args.get("markdown_text") or "")) > MARKDOWN_TOTAL:
         raise ApiError("msg_too_long")
-    if problems := check_message(args):
+    if problems := check_message(args, desk.config.refused_blocks):
         raise refusal("invalid_blocks", problems)
 
 

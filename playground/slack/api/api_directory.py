@@ -7,6 +7,7 @@ from vpsops.playground.slack.workspace.entities import Channel, Group
 from vpsops.playground.slack.workspace.protocol import ApiError, Json
 
 KINDS = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
+SCOPES = {"public": "channels:read", "private": "groups:read", "im": "im:read", "mpim": "mpim:read"}
 
 
 def auth_test(desk: Desk, args: Json) -> Json:
@@ -111,7 +112,8 @@ def conversations_list(desk: Desk, args: Json) -> Json:
     kinds = {KINDS.get(each.strip()) for each in str(args.get("types") or "public_channel").split(",")}
     if None in kinds:
         raise ApiError("invalid_types")
-    known = [each for each in desk.state.channels.values() if each.kind in kinds and _known(desk, each)]
+    desk.need_all(*sorted(SCOPES[kind] for kind in kinds if kind))
+    known = [each for each in desk.state.channels.values() if each.kind in kinds and _is_known(desk, each)]
     if flag(args, "exclude_archived"):
         known = [each for each in known if not each.archived]
     channels, cursor = page([channel_body(desk.state, each) for each in known], args)
@@ -132,13 +134,12 @@ def conversations_open(desk: Desk, args: Json) -> Json:
     return {"channel": channel_body(desk.state, channel)}
 
 
-def _known(desk: Desk, channel: Channel) -> bool:
+def _is_known(desk: Desk, channel: Channel) -> bool:
     return channel.kind == "public" or desk.config.bot_user_id in channel.members
 
 
 def _granted(desk: Desk, channel: Channel) -> None:
-    scope = {"public": "channels:read", "private": "groups:read", "im": "im:read", "mpim": "mpim:read"}
-    desk.need(scope[channel.kind])
+    desk.need(SCOPES[channel.kind])
 
 
 HANDLERS = {

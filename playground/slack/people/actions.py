@@ -7,7 +7,7 @@ from vpsops.playground.slack.api.dispatch import Dispatcher, Sending, envelope_o
 from vpsops.playground.slack.api.transports import Kind
 from vpsops.playground.slack.people.inspector import Room
 from vpsops.playground.slack.protocol.context import Desk
-from vpsops.playground.slack.protocol.payloads import PayloadPlace, Payloads, click_action
+from vpsops.playground.slack.protocol.payloads import PayloadPlace, Payloads, click_action, escape_mentions
 from vpsops.playground.slack.protocol.replies import show_reply
 from vpsops.playground.slack.rendering.elements import (
     Entered,
@@ -101,11 +101,27 @@ class People(Room):
         payload = self.payloads.event(self.desk.state.number(), dict(event))
         return await self.deliver("event_callback", "events_api", payload, how)
 
-    async def mention(self, user: str, channel: str, text: str, **how: Unpack[Sending]) -> Delivery:
-        """Write a message that mentions the bot."""
-        message = self.say(user, channel, f"<@{self.config.bot_user_id}> {text}")
-        event = {"type": "app_mention", "user": message.user, "text": message.text, "ts": message.ts}
-        return await self.event({**event, "channel": message.channel}, **how)
+    async def mention(
+        self, user: str, channel: str, text: str, thread: str | None = None, **how: Unpack[Sending]
+    ) -> Delivery:
+        """Write a message that begins with a mention of the bot; raises `NotOnScreenError` if it is not sent."""
+        return await self._written(self.say(user, channel, f"@{self.config.bot_name} {text}", thread), how)
+
+    async def direct_message(self, user: str, text: str, thread: str | None = None, **how: Unpack[Sending]) -> Delivery:
+        """Write to the app; raises `NotOnScreenError` if it is not sent."""
+        channel = self.desk.state.dm_with(self.user_id(user)).id
+        return await self._written(self.say(user, channel, text, thread), how)
+
+    async def show_app(self, message: Message, **how: Unpack[Sending]) -> Delivery | None:
+        """Send a message to the app if it mentions it or is in its direct messages, and the app has the scope."""
+        event = self.payloads.message_event(message)
+        return None if event is None else await self.event(event, **how)
+
+    async def _written(self, message: Message, how: Sending) -> Delivery:
+        delivery = await self.show_app(message, **how)
+        if delivery is None:
+            raise NotOnScreenError("the app is not sent this message")
+        return delivery
 
     async def open_home(self, user: str, **how: Unpack[Sending]) -> Delivery:
         """Open the app's home tab."""
@@ -119,7 +135,8 @@ class People(Room):
     def say(self, user: str, channel: str, text: str, thread: str | None = None) -> Message:
         """Write a message without an event for the app."""
         place = self._place(user, channel)
-        draft = MessageDraft(channel=place.id, user=self._person(user).id, text=text, thread_ts=thread)
+        words = escape_mentions(self.desk, text)
+        draft = MessageDraft(channel=place.id, user=self._person(user).id, text=words, thread_ts=thread)
         message = self.desk.state.post(draft, self.desk.now())
         self.changed()
         return message

@@ -27,10 +27,18 @@ class Desk:
         return self.clock.now()
 
     def need(self, *scopes: str) -> None:
-        """Refuse with missing_scope unless one of these scopes was granted."""
+        """Refuse with missing_scope, which lists them, unless one of these scopes was granted."""
         if scopes and not self.scopes.intersection(scopes):
-            provided = ",".join(sorted(self.scopes))
-            raise ApiError("missing_scope", {"needed": scopes[0], "provided": provided})
+            self._refuse(",".join(scopes))
+
+    def need_all(self, *scopes: str) -> None:
+        """Refuse with missing_scope, which lists those that are absent, unless all these scopes were granted."""
+        absent = [scope for scope in scopes if scope not in self.scopes]
+        if absent:
+            self._refuse(",".join(absent))
+
+    def _refuse(self, needed: str) -> None:
+        raise ApiError("missing_scope", {"needed": needed, "provided": ",".join(sorted(self.scopes))})
 
 
 def furnish(config: WorkspaceConfig, clock: Clock) -> Desk:

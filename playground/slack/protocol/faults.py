@@ -48,10 +48,10 @@ class SlackFaults:
         """Carry the next calls out and cut the connection instead of answering."""
         self._plan(method, SlackFault(lose_answer=True), times)
 
-    def hold_next(self, method: str) -> FaultGate:
-        """Hold the next call back, before its effect, until the gate is released."""
+    def hold_next(self, method: str, error: str = "") -> FaultGate:
+        """Hold the next call back, before its effect, or before an error, until the gate is released."""
         gate = FaultGate()
-        self._plan(method, SlackFault(gate=gate), 1)
+        self._plan(method, SlackFault(ApiError(error) if error else None, gate=gate), 1)
         return gate
 
     def take(self, method: str) -> SlackFault:

@@ -86,6 +86,22 @@ class Payloads:
         stamp = self.desk.state.next_ts(self.desk.now())
         return {**base, "callback_id": callback_id, "message_ts": message.ts, "action_ts": stamp}
 
+    def message_event(self, message: Message) -> Json | None:
+        """Return the event of a message; None if the app lacks the scope, is not in the channel or not mentioned."""
+        config, channel = self.desk.config, self.desk.state.channels[message.channel]
+        author = self.desk.state.users[message.user]
+        event: Json = {"user": author.id, "text": message.text, "ts": message.ts, "channel": channel.id}
+        event |= {"client_msg_id": f"00000000-0000-4000-9000-{message.ts.replace('.', '')[-12:]}"}
+        event |= {"team": author.team or config.team_id}
+        event |= {"thread_ts": message.thread_ts} if message.thread_ts else {}
+        if config.bot_user_id not in channel.members:
+            return None
+        if channel.kind == "im":
+            is_sent = "im:history" in config.scopes
+            return {"type": "message", "channel_type": "im", **event} if is_sent else None
+        is_sent = "app_mentions:read" in config.scopes and f"<@{config.bot_user_id}" in message.text
+        return {"type": "app_mention", **event} if is_sent else None
+
     def event(self, number: int, event: Json) -> Json:
         """Return an event in the envelope of the Events API."""
         config, now = self.desk.config, self.desk.now()

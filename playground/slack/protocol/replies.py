@@ -13,7 +13,7 @@ def show_reply(desk: Desk, user: str, channel: str, body: Json) -> Message:
 
     Raises `ApiError`: no_text, invalid_blocks.
     """
-    _check(body)
+    _check(desk, body)
     everyone = body.get("response_type") == "in_channel"
     draft = MessageDraft(
         channel=channel,
@@ -36,7 +36,7 @@ def respond(desk: Desk, token: str, body: Json) -> None:
     if flag(body, "delete_original"):
         desk.state.remove(_original(desk, grant))
     elif flag(body, "replace_original") and grant.message_ts is not None:
-        _check(body)
+        _check(desk, body)
         text = body.get("text")
         desk.state.edit(_original(desk, grant), "" if text is None else str(text), body.get("blocks") or (), desk.now())
     else:
@@ -50,10 +50,10 @@ def _original(desk: Desk, grant: ResponseUrl) -> Message:
     return result
 
 
-def _check(body: Json) -> None:
+def _check(desk: Desk, body: Json) -> None:
     if not (body.get("text") or body.get("blocks") or body.get("attachments")):
         raise ApiError("no_text", status=400)
-    if problems := check_message(body):
+    if problems := check_message(body, desk.config.refused_blocks):
         error = refusal("invalid_blocks", problems)
         error.status = 400
         raise error

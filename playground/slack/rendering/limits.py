@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from vpsops.playground.slack.rendering import limit_tables as tables
@@ -11,9 +11,19 @@ from vpsops.playground.slack.workspace.protocol import ApiProblem, Json
 from vpsops.playground.slack.workspace.state import children
 
 
-def check_message(payload: Json) -> list[ApiProblem]:
-    """Return Slack's refusals of a message's blocks; empty when it would accept them."""
-    return _surface(_list(payload.get("blocks")), "message", "/blocks")
+def check_message(payload: Json, refused: Container[str] = ()) -> list[ApiProblem]:
+    """Return Slack's refusals of a message's blocks; empty when it would accept them.
+
+    `refused` are kinds of blocks that a workspace does not take.
+    """
+    blocks = _list(payload.get("blocks"))
+    kinds = [str(block.get("type")) if isinstance(block, dict) else "" for block in blocks]
+    lacking = [
+        ApiProblem(f"/blocks/{number}/type", f"unsupported type: {kind}")
+        for number, kind in enumerate(kinds)
+        if kind in refused
+    ]
+    return [*lacking, *_surface(blocks, "message", "/blocks")]
 
 
 def check_view(view: Json) -> list[ApiProblem]:

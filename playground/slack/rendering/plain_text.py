@@ -7,13 +7,14 @@ from typing import Any
 from vpsops.playground.slack.workspace.state import WorkspaceState
 
 _TOKEN = re.compile(r"<([^<>\n]+)>")
+_BOLD = re.compile(r"(?<![\w*])\*([^*\n]+)\*(?![\w*])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str, state: WorkspaceState) -> str:
-    """Return mrkdwn with mentions by name, links spelled out and the three escapes undone."""
-    plain = _TOKEN.sub(lambda result: _token(result[1], state), text)
-    return printable(_unescape(plain))
+    """Return mrkdwn with mentions by name, links spelled out, bold as it is, and the three escapes undone."""
+    named = _TOKEN.sub(lambda result: _token(result[1], state), _BOLD.sub(r"\1", text))
+    return printable(_unescape(named))
 
 
 def printable(text: str) -> str:

@@ -26,7 +26,7 @@ CHANNELS = (
     Channel("C0OLD", "old", EVERYONE, archived=True),
 )
 GROUPS = (Group("S0APPROVERS", "approvers", "Approvers", ("U0BOB", "U0CAROL")),)
-SCOPES = frozenset({"commands", "chat:write", "usergroups:read", "users:read"})
+SCOPES = frozenset({"commands", "chat:write", "usergroups:read", "users:read", "app_mentions:read", "im:history"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class WorkspaceConfig:
     rates: Rates = field(default_factory=Rates)
     ack_deadline: float = 3.0
     edit_window: float | None = None
+    refused_blocks: frozenset[str] = frozenset()
+    """Kinds of blocks that it does not take, as a workspace to which Slack has not given them yet."""
     host: str = "127.0.0.1"
     port: int = 0
 

@@ -138,14 +138,16 @@ class WorkspaceState:
         return self.users[user]
 
     def visible(self, channel: str) -> Channel:
-        """Return a channel visible to the bot. Raises `ApiError` channel_not_found."""
-        result = self.channels.get(channel) or self._by_name(channel)
+        """Return a channel visible to the bot, by its id: names are for posts. Raises `ApiError` channel_not_found."""
+        result = self.channels.get(channel)
         if result is None or (result.kind != "public" and self.config.bot_user_id not in result.members):
             raise ApiError("channel_not_found")
         return result
 
-    def writable(self, channel: str) -> Channel:
-        """Return the channel a post goes to; a person's id means their direct messages.
+    def writable(self, channel: str, everywhere: bool = False) -> Channel:
+        """Return the channel a post goes to, by id or by name; a person's id means their direct messages.
+
+        `everywhere` lets it into public channels that the bot is not in, as the scope chat:write.public does.
 
         Raises `ApiError`: channel_not_found, is_archived, not_in_channel, user_disabled.
         """
@@ -153,10 +155,10 @@ class WorkspaceState:
             if self.users[channel].deleted:
                 raise ApiError("user_disabled")
             return self.dm_with(channel)
-        result = self.visible(channel)
+        result = self._by_name(channel) or self.visible(channel)
         if result.archived:
             raise ApiError("is_archived")
-        if self.config.bot_user_id not in result.members:
+        if self.config.bot_user_id not in result.members and not (everywhere and result.kind == "public"):
             raise ApiError("not_in_channel")
         return result
 

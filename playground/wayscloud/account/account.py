@@ -145,11 +145,16 @@ class World:
         return reason
 
     def override(
-        self, server: SimulatedServer, state: ServerState | None, hostname: str | None, display_name: str | None
+        self,
+        server: SimulatedServer,
+        state: ServerState | None,
+        hostname: str | None,
+        display_name: str | None,
+        **marks: Any,
     ) -> SimulatedServer:
-        """Change a server outside the API; this is no effect and is not counted."""
+        """Change a server outside the API, its labels and tags too; this is no effect and is not counted."""
         changed = replace(
-            server, hostname=hostname or server.hostname, display_name=display_name or server.display_name
+            server, hostname=hostname or server.hostname, display_name=display_name or server.display_name, **marks
         )
         return self._keep(changed if state is None else self._forced(changed, state))
 
@@ -159,10 +164,10 @@ class World:
         self.remove(server)
         self._items = {key: items for key, items in self._items.items() if key[0] != server.id}
 
-    def rename(self, server: SimulatedServer, display_name: str) -> SimulatedServer:
-        """Give a server another display name."""
+    def update(self, server: SimulatedServer, changed: SimulatedServer) -> None:
+        """Change what a server is called or marked with."""
         self.count("update", server)
-        return self._keep(replace(server, display_name=display_name))
+        self._keep(changed)
 
     def upgrade(self, server: SimulatedServer, plan: str) -> SimulatedServer:
         """Move a server to another plan."""

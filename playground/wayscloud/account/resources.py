@@ -1,9 +1,11 @@
 """The resources of a server, as data: each family, and one row for each of its operations.
 
 The names come from the SDK and the command line; a new family is a `Collection` and rows in `RESOURCES`. Assumed,
-where no source has them: success codes, the codes of refusals, and that deletions and rollbacks are immediate.
+where no source has them: success codes, the codes of refusals, that deletions and rollbacks are immediate, and that
+equal firewall rules may stand beside each other.
 """
 
+import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from vpsops.playground.wayscloud.account.account import Item, World
 from vpsops.playground.wayscloud.faults.responses import Answer, refused
@@ -46,6 +48,19 @@ class PolicyBody(BaseModel):
     retention_days: Annotated[int, Field(ge=1, le=90)] = 7
 
 
+def _network(text: str) -> str:
+    ipaddress.ip_network(text, strict=False)  # raises ValueError
+    return text
+
+
+class RuleBody(BaseModel):
+    """The packets that a firewall rule lets in; `source` is kept as it came."""
+
+    port: Annotated[int, Field(ge=1, le=65535)]
+    protocol: Literal["tcp", "udp"] = "tcp"
+    source: Annotated[str, AfterValidator(_network)] = "0.0.0.0/0"
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceCall:
     """One request about a server's resources; `item` is the id in the path, or empty."""
@@ -66,7 +81,10 @@ Handler = Callable[[ResourceCall], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A family of resources: `key` holds their list, `id_field` the id, `making` seconds pass until one is `ready`."""
+    """A family of resources: `key` holds their list, `id_field` the id, `making` seconds pass until one is `ready`.
+
+    One that is never in the making has no `ready`, and no status.
+    """
 
     key: str
     id_field: str
@@ -83,8 +101,8 @@ class Collection:
 
     def as_json(self, call: ResourceCall, item: Item) -> Json:
         """Return one resource as the list shows it."""
-        status = self.ready if call.at >= item.ready else "creating"
-        return {self.id_field: item.id, "status": status} | self.fields(call, item)
+        status = {"status": self.ready if call.at >= item.ready else "creating"} if self.ready else {}
+        return {self.id_field: item.id} | status | self.fields(call, item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +229,7 @@ def _size(item: Item) -> float:
 SNAPSHOTS = Collection(
     "snapshots", "snapshot_name", SnapshotBody, "available", 20.0, _snapshot_fields, SNAPSHOTS_MOST, _needs_qcow2
 )
+FIREWALL = Collection("rules", "id", RuleBody, "", 0.0, lambda _, item: item.fields)
 BACKUPS = Collection("backups", "backup_id", NoBody, "completed", 120.0, _backup_fields, None, _busy)
 
 
@@ -280,6 +299,11 @@ RESOURCES: Mapping[str, Resource] = {
     "set_backup_policy": Resource("PUT", "backup-policy", _set_policy, effect=True),
     "delete_backup_policy": Resource("DELETE", "backup-policy", _removed_policy, effect=True),
     "backup_usage": Resource("GET", "backup-usage", _usage),
+    "firewall": Resource("GET", "firewall", listed(FIREWALL)),
+    "add_firewall_rule": Resource("POST", "firewall", made(FIREWALL), effect=True),
+    "remove_firewall_rule": Resource(
+        "DELETE", "firewall/{rule_id}", deleted(FIREWALL, "remove_firewall_rule"), effect=True
+    ),
 }
 
 

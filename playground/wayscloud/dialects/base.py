@@ -85,3 +85,8 @@ def power_state(server: SimulatedServer) -> str | None:
     if server.state is ServerState.PROVISIONING:
         return None
     return "on" if server.booted is not None else "off"
+
+
+def marks(server: SimulatedServer) -> Json:
+    """Return labels and tags, which no source shows in a list."""
+    return {"labels": dict(server.labels), "tags": list(server.tags)}

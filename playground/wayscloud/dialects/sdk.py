@@ -12,6 +12,7 @@ from vpsops.playground.wayscloud.dialects.base import (
     ONE,
     UPGRADED,
     Json,
+    marks,
     power_state,
 )
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
@@ -66,6 +67,7 @@ class Sdk(Terraform):
             "disk_format": "qcow2" if supported else "raw",
             "snapshot_supported": supported,
             "created_at": zulu(server.created_at),
+            **marks(server),
         }
 
     def usage(self, server: SimulatedServer, at: float) -> Json:

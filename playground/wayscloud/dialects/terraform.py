@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, COMMON_PATHS, Dialect, Json, power_state
+from vpsops.playground.wayscloud.dialects.base import CHANGED_IN_PLACE, COMMON_PATHS, Dialect, Json, marks, power_state
 from vpsops.playground.wayscloud.dialects.seed import Seed
 from vpsops.playground.wayscloud.hardware.catalogue import LIVE, CataloguePlan, Location, Template
 from vpsops.playground.wayscloud.hardware.model import Power, ServerState, SimulatedServer
@@ -64,6 +64,7 @@ class Terraform(Dialect):
             "currency": plan.currency,
             "created_at": server.created_at.isoformat(),
             "provisioned_at": ready and ready.isoformat(),
+            **marks(server),
         }
 
     def created(self, server: SimulatedServer) -> Json:

@@ -49,6 +49,9 @@ OperationName = Literal[
     "set_backup_policy",
     "delete_backup_policy",
     "backup_usage",
+    "firewall",
+    "add_firewall_rule",
+    "remove_firewall_rule",
 ]
 BEFORE_THE_EFFECT: frozenset[str] = frozenset({"drop_before"})
 ONLY_ABOUT: Mapping[str, str] = {"fail_provision": "create", "normalise": "create"}
@@ -150,19 +153,19 @@ class Armed:
 
     def fires(self, asked: Asked, winner: Fault | None) -> bool:
         """Count a matching request and return whether the rule strikes; one that gives way to `winner` is not spent."""
-        if not applies(self.fault, asked) or not self._in_force(asked.at - self.since):
+        if not applies(self.fault, asked) or not self._is_in_force(asked.at - self.since):
             return False
         self.matched += 1
         lucky = self.luck.random() < self.fault.probability
-        if not (lucky and self._due()) or gives_way(self.fault, winner):
+        if not (lucky and self._is_due()) or gives_way(self.fault, winner):
             return False
         self.fired += 1
         return True
 
-    def _in_force(self, age: float) -> bool:
+    def _is_in_force(self, age: float) -> bool:
         return self.fault.begins <= age and (self.fault.ends is None or age < self.fault.ends)
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         rule = self.fault
         spent = rule.times is not None and self.fired >= rule.times
         return self.matched > rule.after and rule.nth in (None, self.matched - rule.after) and not spent

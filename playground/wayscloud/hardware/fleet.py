@@ -12,6 +12,7 @@ from vpsops.playground.wayscloud.hardware.model import DURATIONS, UP, Habits, Se
 ROLES = ("web", "api", "db", "cache", "worker", "queue", "search", "mail", "vpn", "build", "git", "metrics")
 LABELS = {"db": "Database", "vpn": "VPN gateway", "git": "Git hosting", "api": "API", "build": "Build runner"}
 STAGES = ("prod", "prod", "prod", "staging", "dev")
+TEAMS = ("shop", "data", "core")
 STATES = (
     ServerState.RUNNING,
     ServerState.STOPPED,
@@ -118,6 +119,7 @@ def generated(start: Start, number: int) -> SimulatedServer:
         habits=habits(rng),
         until=start.world + rng.uniform(*DURATIONS[state]) if state in DURATIONS else None,
         booted=start.world - rng.uniform(0.1, 200) * DAY if state in UP else None,
+        labels={"env": stage, "team": TEAMS[number % len(TEAMS)]},
     )
 
 

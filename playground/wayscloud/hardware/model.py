@@ -1,7 +1,8 @@
 """A simulated server and how it moves: pure functions of the server and of the world's seconds."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -71,6 +72,8 @@ class SimulatedServer:
     booted: float | None = None
     doomed: bool = False
     moves: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tags: tuple[str, ...] = ()
 
     @property
     def busy(self) -> bool:

@@ -6,8 +6,11 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.app import Runtime
 from vpsops.core.audit import chain as audit
+from vpsops.core.audit.records import TrailRecord
 from vpsops.core.changes.model import Change, Vote
-from vpsops.core.messaging.outbox import PostedMessage, topic_of
+from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.playground.slack.workspace.protocol import Json
 
 CHANGES = 12
@@ -17,7 +20,7 @@ PAGE = 1000
 
 async def read_truth(runtime: Runtime) -> Json:
     """Return the newest changes with their votes, trail and posted messages, and the whole chain's verdict."""
-    changes = await runtime.core.changes.list(limit=CHANGES)
+    changes = await runtime.core.changes.list(limit=CHANGES, scope=OPERATOR)
     copies = {change.id: await runtime.core.outbox.copies(topic_of(change.id)) for change in changes}
     chain = await runtime.database.read(_chain)
     trails = await runtime.database.read(
@@ -31,7 +34,7 @@ def _trail(connection: Connection, change_id: str) -> list[Json]:
 
 
 def _chain(connection: Connection) -> Json:
-    records: list[audit.TrailRecord] = []
+    records: list[TrailRecord] = []
     while page := audit.read(connection, after=records[-1].seq if records else 0, limit=PAGE):
         records += page
     head = audit.head(connection)
@@ -41,7 +44,7 @@ def _chain(connection: Connection) -> Json:
     }
 
 
-def _record(record: audit.TrailRecord) -> Json:
+def _record(record: TrailRecord) -> Json:
     names = ("seq", "at", "event", "change_id", "hash", "previous")
     return {**{name: getattr(record, name) for name in names}, "body": dict(record.body)}
 

@@ -38,6 +38,10 @@ SOME_CHANNEL = "C0APPROVALS"  # stands in for the approval channel when --slack 
 T = TypeVar("T")
 
 
+HUMAN = "the human behind an agent, by e-mail address or slack:U…; unknown when left out"
+LABEL = "a label of the server; may be repeated; '' for none; unknown when left out"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the subcommands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -63,16 +67,12 @@ def _add_explain(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add = explain.add_argument
     add("--as", dest="actor", required=True, metavar="KIND[:ID]", help="person or agent, with an id")
-    add(
-        "--human",
-        default="",
-        metavar="WHO",
-        help="the human behind an agent, by e-mail address or slack:U…; unknown when left out",
-    )
+    add("--human", default="", metavar="WHO", help=HUMAN)
     add("--group", action="append", default=[], help="a group the actor is in; may be repeated; unknown when left out")
     add("--operation", required=True, metavar="NAME", help=f"one of {', '.join(OPERATIONS)}")
     add("--server", default="", metavar="NAME", help="the hostname it is about; unknown when left out")
     add("--region", default="", help="the server's region; unknown when left out")
+    add("--label", action="append", metavar="KEY=VALUE", help=LABEL)
     add("--cost", type=float, metavar="N", help="a month's price of a create; unknown when left out")
     add("--at", metavar="TIME", help="a time such as 2026-11-24T22:00:00+01:00; default now")
     add("--origin", choices=["slack", "mcp", "cli"], default="mcp", help="where it is asked (default mcp)")
@@ -175,16 +175,18 @@ def facts_of(arguments: argparse.Namespace) -> PolicyContext:
             f"There is no operation {arguments.operation[:40]!r}.",
             hint=nearest_hint(arguments.operation, tuple(OPERATIONS)),
         )
-    if not about_a_server(operation) and (arguments.server or arguments.region):
-        raise ConfigurationError(f"{operation.name} is not about a server.", hint="Leave out --server and --region.")
-    target = Target("", arguments.server, region=arguments.region) if about_a_server(operation) else None
+    if not about_a_server(operation) and (arguments.server or arguments.region or arguments.label):
+        hint = "Leave out --server, --region and --label."
+        raise ConfigurationError(f"{operation.name} is not about a server.", hint=hint)
+    labels = None if arguments.label is None else tuple(word for word in arguments.label if word)
+    target = Target("", arguments.server, region=arguments.region, labels=labels)
     return PolicyContext(
         operation=operation.name,
         risk=operation.risk,
         actor=actor_of(arguments),
         origin=arguments.origin,
         now=_moment(arguments.at) if arguments.at else SystemClock().now(),
-        target=target,
+        target=target if about_a_server(operation) else None,
         region=arguments.region,
         cost=arguments.cost,
     )
@@ -233,6 +235,9 @@ def explain_decision(policy: Policy, facts: PolicyContext) -> str:
 ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stricter by then supersedes the change."
 
 
+PROTECTING = ("protected", "protected_from_agents", "protected_labels", "protected_labels_from_agents")
+
+
 def describe_limits(limits: Limits, facts: PolicyContext) -> str:
     """Return the limits that may forbid a change whatever the policy decides; empty for a read, or without limits."""
     if facts.risk is Risk.READ:
@@ -241,7 +246,7 @@ def describe_limits(limits: Limits, facts: PolicyContext) -> str:
     if result is not None and facts.target is not None and facts.target.hostname:
         return result.text
     counts = ("max_changes_per_hour", *(("max_servers", "max_monthly_spend") if facts.operation in BILLED else ()))
-    names = ("protected", "protected_from_agents", *counts) if result is not None else counts
+    names = (*PROTECTING, *counts) if result is not None else counts
     text = [limit for limit in limits.described() if limit.split(" ", 1)[0] in names]
     return f"limits that may forbid it: {'; '.join(text)}." if text else ""
 

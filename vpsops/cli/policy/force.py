@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
+from vpsops.cli.policy.uptake import report_uptake
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError, StaleChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
@@ -27,7 +28,8 @@ from vpsops.core.policy_register.declaration import declaration_of, holds_of
 from vpsops.core.policy_register.difference import changed_lines, meaning_lines, summary_of
 from vpsops.core.policy_register.document import Document, ruleset_from
 from vpsops.core.policy_register.file_text import file_text
-from vpsops.core.policy_register.history import Application, Revision
+from vpsops.core.policy_register.history import Application
+from vpsops.core.policy_register.revisions import Revision
 from vpsops.core.storage import Database, open_database
 
 GOOD, DIFFERENT, REFUSED = 0, 1, 1
@@ -71,7 +73,9 @@ def add_arguments(actions: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "apply",
         help="put a policy in force for all processes of the database",
         description="Validate a policy, show what it changes and put it in force for every process of the database,"
-        " within seconds and without a restart, on record. What FILE and the environment leave out stays as it is.",
+        " within seconds and without a restart, on record; say which processes took it. A process with a file of its"
+        " own reads that again, and changes nothing while it says something else. What FILE and the environment leave"
+        " out stays as it is.",
     )
     apply.set_defaults(force=apply_policy)
     _source(apply)
@@ -163,9 +167,8 @@ async def apply_policy(
     summary = summary_of(now.document, document)
     application = Application(document, now.number, by, clock.now().timestamp(), source, summary)
     applied = await database.transact(partial(history.apply, application=application))
-    print_line(
-        f"In force: {short_version(applied.version)}, number {applied.number}. Every process takes it within seconds."
-    )
+    print_line(f"In force: {short_version(applied.version)}, number {applied.number}.")
+    await report_uptake(database, applied.version, clock)
     return GOOD
 
 

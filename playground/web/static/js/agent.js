@@ -21,7 +21,7 @@ export function AgentPanel() {
             ${tools.map((one) => html`<option value=${one.name} selected=${one.name === tool.name}>${one.name}</option>`)}</select></div>
           <div class="input"><label for="era">Protocol</label><select id="era" onChange=${(event) => setEra(event.target.value)}>
             <option value="auto" selected=${era === "auto"}>${protocol || "newest"}</option>
-            <option value="legacy" selected=${era === "legacy"}>handshake</option></select></div>
+            <option value="legacy" selected=${era === "legacy"}>older (handshake)</option></select></div>
         </div>
         <p class="about">${tool.description} ${hints(tool.annotations)}</p>
         <${SchemaForm} key=${tool.name} id=${tool.name} schema=${tool.inputSchema} submit=${call} label=${`Call ${tool.name}`} />`

@@ -6,15 +6,15 @@ import { Menu } from "./elements.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { ModalHost } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
-import { channelOf, channels, offered, person, set, slack, state } from "./store.js";
+import { channelOf, channels, offered, ownModals, person, set, slack, state, typedIn } from "./store.js";
 import { onHome, onMessage } from "./surfaces.js";
-import { clock, ofStamp } from "./when.js";
+import { clock, ofStamp, precise } from "./when.js";
 
 const HOME = "home";
 
 export function Chat() {
   const channel = channelOf(state.channel) ?? channels()[0];
-  const covered = Boolean(state.confirm || state.topics.slack?.modals.length);
+  const covered = Boolean(state.confirm || ownModals().length);
   return html`<section class="chat" aria-label="The simulated Slack workspace">
     <${Rooms} inert=${covered} />
     <div class="room" inert=${covered}>
@@ -47,7 +47,7 @@ const unread = (channel) =>
 function Home() {
   useEffect(() => void slack("home", {}), [state.user]);
   const view = state.topics.slack?.home;
-  return html`<div class="messages home" tabindex="0" role="region" aria-label="Home of vpsops">
+  return html`<div class="messages home" id="home" tabindex="0" role="region" aria-label="Home of vpsops">
     ${view ? html`<${Blocks} blocks=${view.blocks ?? []} surface=${onHome(view)} />` : html`<p class="empty">The app has not shown a home tab yet.</p>`}
   </div>`;
 }
@@ -66,16 +66,19 @@ function Room({ channel }) {
     watch.observe(box.current);
     return () => watch.disconnect();
   }, []);
-  const threads = grouped(channel.messages);
+  const threads = withTyped(grouped(channel.messages), typedIn(channel.id));
   return html`<header class="room-head"><h2>${channel.kind === "im" ? channel.name : `#${channel.name}`}</h2>
       <span class="muted">${channel.kind === "im" ? "Messages with the app" : channel.purpose}</span></header>
     <div class="messages" ref=${box} role="log" aria-live="polite" aria-label=${`Messages in ${channel.name}`} tabindex="0"
         onScroll=${() => (below.current = box.current.scrollHeight - box.current.scrollTop - box.current.clientHeight < 60)}>
       ${channel.messages.length === 0 && html`<p class="empty">Nothing here yet. Type <kbd>/vps list</kbd> below.</p>`}
-      ${threads.map(([first, replies]) => html`<${Message} key=${first.ts} channel=${channel.id} message=${first} replies=${replies} />`)}
+      ${threads.map(([first, replies]) => first.typed ? html`<p key=${first.ts} class="typed"><span class="muted">You typed</span> <code>${first.typed}</code></p>` : html`<${Message} key=${first.ts} channel=${channel.id} message=${first} replies=${replies} />`)}
     </div>
     <${Composer} channel=${channel} />`;
 }
+
+// One's own commands, which Slack shows to the one who typed them, between the messages by their time.
+const withTyped = (threads, typed) => [...threads, ...typed.map((line) => [line, []])].sort(([one], [other]) => Number(one.ts) - Number(other.ts));
 
 // Messages with the replies to each; a reply shown to the channel too stands there once more, as in Slack.
 function grouped(messages) {
@@ -107,7 +110,8 @@ function Message({ channel, message, replies = [] }) {
 function Shortcuts({ channel, message }) {
   const options = offered("message");
   const use = (option) => slack("shortcut", { channel, ts: message.ts, callback_id: option.value });
-  return options.length > 0 && html`<${Menu} options=${options} label="More actions for this message" choose=${use} action="message-shortcuts" />`;
+  const name = `More actions for the message of ${precise(ofStamp(message.ts))} (${message.ts.slice(-4)})`;
+  return options.length > 0 && html`<${Menu} options=${options} label=${name} choose=${use} action="message-shortcuts" />`;
 }
 
 function Thread({ channel, first, replies }) {

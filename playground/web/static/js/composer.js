@@ -1,12 +1,13 @@
 // The line one types into: a message, or a slash command with completion from the app's manifest.
 import { Menu } from "./elements.js";
 import { html, useRef, useState } from "./lib.js";
-import { offered, slack, state, tell } from "./store.js";
+import { noteTyped, offered, slack, state, tell, typedIn } from "./store.js";
 
 export function Composer({ channel }) {
   const [words, setWords] = useState("");
   const [at, setAt] = useState(-1);
   const [open, setOpen] = useState(false);
+  const [back, setBack] = useState(0); // how far back in what was typed
   const line = useRef(null);
   const offers = open ? completions(words) : [];
 
@@ -20,11 +21,20 @@ export function Composer({ channel }) {
     setOpen(offer.goesOn);
     line.current.focus();
   };
+  const recall = (to) => {
+    const lines = typedIn(channel.id).map((item) => item.typed);
+    const far = Math.max(0, Math.min(to, lines.length));
+    setBack(far);
+    setWords(far ? lines.at(-far) : "");
+    setOpen(false);
+  };
   const send = async () => {
     const text = words.trim();
     if (!text) return;
     type("");
+    setBack(0);
     setOpen(false);
+    if (text.startsWith("/")) noteTyped(channel.id, text);
     await (text.startsWith("/") ? command(channel.id, text) : slack("say", { channel: channel.id, text }));
   };
   const key = (event) => {
@@ -34,6 +44,8 @@ export function Composer({ channel }) {
       take(offers[Math.max(at, 0)]);
     } else if (event.key === "Escape" && offers.length) {
       setOpen(false);
+    } else if (["ArrowUp", "ArrowDown"].includes(event.key) && (back > 0 || !words)) {
+      recall(back + (event.key === "ArrowUp" ? 1 : -1));
     } else if (event.key === "Enter") {
       send();
     } else return;
@@ -62,12 +74,18 @@ function completions(words) {
   }
   const known = state.world.commands.find((one) => one.command === words.slice(0, space));
   const rest = words.slice(space + 1);
+  const server = /^([a-z_]+) (\S*)$/.exec(rest);
+  if (known && server && (state.world.server_words ?? []).includes(server[1])) {
+    const names = (state.topics.provider?.servers ?? []).map((row) => row.hostname).filter((name) => name.startsWith(server[2]) && name !== server[2]);
+    return names.map((name) => ({ text: `${known.command} ${server[1]} ${name}`, about: "", goesOn: false }));
+  }
   const fitting = (known?.examples ?? []).filter((one) => one.startsWith(rest) && one !== rest);
   return fitting.map((one) => ({ text: `${known.command} ${one}`, about: "", goesOn: false }));
 }
 
 async function command(channel, text) {
   const [word, ...rest] = text.split(" ");
+  if (word === "/invite") return void (await slack("invite", { channel, member: rest.join(" ").replace(/^@/, "") }));
   if (!state.world.commands.some((one) => one.command === word)) {
     tell(`${word} is not a valid command. This workspace has ${state.world.commands.map((one) => one.command).join(", ")}.`, true);
     return;

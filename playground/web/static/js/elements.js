@@ -1,4 +1,5 @@
 // Block Kit's interactive elements: native controls, so that keyboards and screen readers know them.
+import { External } from "./combobox.js";
 import { confirmed } from "./confirm.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
 import { text } from "./mrkdwn.js";
@@ -78,8 +79,11 @@ function Pressed({ press, children }) {
 
 function overflow({ block, element, surface }) {
   const choose = async (option) => (await confirmed(element.confirm)) && surface.choose(block, element, option.value);
-  return html`<${Menu} options=${element.options} label="More for this row" choose=${choose} action=${element.action_id} />`;
+  return html`<${Menu} options=${element.options} label=${`More for ${rowName(block)}`} choose=${choose} action=${element.action_id} />`;
 }
+
+// The first words of a row, without markup: they tell its menu from the others.
+const rowName = (block) => String(block.text?.text ?? "").split("\n")[0].replace(/[*_`~]|:[a-z_]+:|[●○]/g, "").trim().slice(0, 60) || "this row";
 
 export function Menu({ options, label, choose, action, sign = "⋯" }) {
   const [open, setOpen] = useState(false);
@@ -131,46 +135,6 @@ function groups(element) {
 const listed = (rows) => [{ options: rows.map(([value, label]) => ({ value, text: label })) }];
 const users = () => listed(state.world.people.filter((one) => !one.bot).map((one) => [one.id, one.real]));
 const rooms = () => listed(state.topics.slack.channels.filter((one) => one.kind === "public").map((one) => [one.id, `#${one.name}`]));
-
-// A menu fed by the app: what is typed goes to it, what it offers can be chosen.
-function External({ block, element, surface, value, pick, aria, needed }) {
-  const [offered, setOffered] = useState([]);
-  const [asked, setAsked] = useState("");  // what the app is being asked, or has no answer to
-  const [typed, setTyped] = useState(element.initial_option ? text(element.initial_option.text) : "");
-  const waiting = useRef(null);
-  const least = element.min_query_length ?? 3;
-  const ask = (words) => {
-    setTyped(words);
-    clearTimeout(waiting.current);
-    if (words.length < least) return leave();
-    setAsked("Asking the app …");
-    waiting.current = setTimeout(async () => {
-      const found = (await surface.options(block, element, words)).options ?? [];
-      setOffered(found);
-      setAsked(found.length ? "" : "Nothing found");
-    }, 250);
-  };
-  const leave = () => {
-    clearTimeout(waiting.current);
-    setOffered([]);
-    setAsked("");
-  };
-  const choose = (option) => {
-    setTyped(text(option.text));
-    leave();
-    pick(option.value);
-  };
-  const listId = `${surface.key}-${block.block_id}-${element.action_id}-offered`;
-  return html`<div class="external" onFocusOut=${(event) => event.currentTarget.contains(event.relatedTarget) || leave()}
-      onKeyDown=${(event) => event.key === "Escape" && (offered.length || asked) && (event.stopPropagation(), leave())}>
-    <input ...${aria} type="text" role="combobox" aria-expanded=${offered.length > 0} aria-controls=${listId} autocomplete="off" value=${typed}
-      data-action=${element.action_id} required=${needed && !value} placeholder=${text(element.placeholder) || `Type ${least} letters …`}
-      onClick=${() => least === 0 && ask("")} onKeyDown=${(event) => event.key === "ArrowDown" && least === 0 && !offered.length && ask("")} onInput=${(event) => ask(event.target.value)} />
-    <div id=${listId} role="listbox" aria-label="Offered by the app">${offered.map((option) => html`<button type="button" role="option"
-      aria-selected=${option.value === value} data-value=${option.value} onClick=${() => choose(option)}>${text(option.text)}${option.description && html`<small>${text(option.description)}</small>`}</button>`)}</div>
-    ${asked && html`<p class="asked muted" role="status">${asked}</p>`}
-  </div>`;
-}
 
 function typed(type) {
   return ({ block, element, pick, value, aria, needed }) => {

@@ -20,7 +20,7 @@ export async function find(selector) {
   for (;;) {
     const found = [...document.querySelectorAll(selector)].at(-1);
     if (found) return found;
-    if (Date.now() > end) throw new Error(`nothing on the page is ${selector}`);
+    if (Date.now() > end) throw new Error("it is not on the page");
     await pause(40);
   }
 }
@@ -42,7 +42,7 @@ export async function choose(selector, value) {
   for (;;) {
     const entry = [...list.querySelectorAll("[role=option]")].find((one) => one.dataset.value === value);
     if (entry) return entry.click(), await pause();
-    if (Date.now() > end) throw new Error(`${selector} does not offer ${value}`);
+    if (Date.now() > end) throw new Error("it is not offered");
     await pause(40);
   }
 }

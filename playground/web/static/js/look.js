@@ -1,5 +1,5 @@
 // The live state for a scene, and its changes since the scene began.
-import { state } from "./store.js";
+import { ownModals, state } from "./store.js";
 
 const board = () => state.topics.provider ?? { effects: [], armed: [], servers: [] };
 const truth = () => state.topics.truth ?? { changes: [], chain: null };
@@ -33,7 +33,7 @@ export function looking(base) {
     board,
     mine: (channel, user = state.user) => since(channel).filter((one) => one.shown_to === user),
     shared: (channel) => since(channel).filter((one) => !one.shown_to),
-    modal: () => state.topics.slack?.modals.at(-1),
+    modal: () => ownModals().at(-1),
     change: (operation) => truth().changes.find((one) => one.operation === operation && !base.changes.has(one.id)),
     call: (tool) => calls().findLast((one) => one.tool === tool && one.number > base.call),
     effects: (operation, hostname) =>

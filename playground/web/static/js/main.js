@@ -1,28 +1,49 @@
 // Assembles the page and redraws it on every change.
 import { AgentPanel } from "./agent.js";
 import { Chat } from "./chat.js";
+import { CallsPanel, ConnectPanel } from "./connect.js";
 import { html, render, useEffect, useState } from "./lib.js";
 import { ProviderPanel } from "./provider.js";
+import { Start } from "./start.js";
 import { become, begin, set, show, state, subscribe } from "./store.js";
-import { Tour, TourButton } from "./tour.js";
+import { openAddress, Tour, TourButton } from "./tour.js";
 import { TruthPanel } from "./truth.js";
 
-const PANELS = { agent: ["Agent", AgentPanel], provider: ["Provider", ProviderPanel], truth: ["Truth", TruthPanel] };
+const PLAYGROUND = { agent: ["Agent", AgentPanel], provider: ["Provider", ProviderPanel], truth: ["Truth", TruthPanel] };
+const WORKSPACE = { connect: ["Connect", ConnectPanel], calls: ["Calls", CallsPanel] };
+const alone = () => state.world.kind === "workspace"; // the simulated workspace without the product
+const panels = () => (alone() ? WORKSPACE : PLAYGROUND);
+const front = () => (panels()[state.panel] ? state.panel : Object.keys(panels())[0]);
 
 function App() {
   const [, redraw] = useState(0);
   useEffect(() => subscribe(() => redraw((count) => count + 1)), []);
   if (!state.world) return html`<p class="empty">Opening the playground …</p>`;
+  if (state.start) return html`${head()}<main class="first"><${Start} /></main><${Notice} />`;
   return html`
-    <header class="top">
-      <h1>vpsops <span class="muted">playground</span></h1>
-      <${People} /><${Status} /><${TourButton} /><${Theme} />
-    </header>
+    <a class="skip" href=${`#${target()}`} onClick=${skip}>${target() === "home" ? "Skip to Home" : "Skip to the message line"}</a>
+    ${head()}
     <main class=${`front-${state.front}`}>
       <${Chat} />
       <section class="side" aria-label="Behind the scenes"><${Tabs} /></section>
     </main>
     <${PhoneBar} /><${Tour} /><${Notice} />`;
+}
+
+// The address of the page is the visitor's place, so that a link within the page moves the focus alone.
+function skip(event) {
+  event.preventDefault();
+  show("chat");
+  setTimeout(() => document.getElementById(target())?.focus(), 50);
+}
+
+const target = () => (state.channel === "home" ? "home" : "composer");
+
+function head() {
+  return html`<header class="top">
+      <h1>vpsops <span class="muted">${alone() ? "slack-simulator" : "playground"}</span></h1>
+      ${!state.start && html`<${People} />`}<${Status} />${!alone() && html`<${TourButton} />`}<${Theme} />
+    </header>`;
 }
 
 function People() {
@@ -33,25 +54,33 @@ function People() {
 }
 
 function Status() {
-  const { bot, agent, why } = state.topics.status;
+  const { bot, agent, why, words: said } = state.topics.status;
   const ready = bot === "ready" && agent === "ready" && state.live;
-  const words = !state.live ? "not connected" : bot === "failed" || agent === "failed" ? `a part did not start: ${why}` : ready ? "everything runs" : "starting …";
+  const words = !state.live ? "not connected" : bot === "failed" || agent === "failed" ? `a part did not start: ${why}` : said ? said : ready ? worldWords() : "starting …";
   return html`<p class=${`status ${ready ? "ready" : ""}`} role="status" data-ready=${ready}><span class="light" aria-hidden="true"></span>${words}</p>`;
 }
 
+// The processes are up; what is wrong in their world is said as well.
+function worldWords() {
+  const wrong = (state.topics.provider?.armed ?? []).filter((row) => !row.spent).length;
+  return wrong ? `everything runs, ${wrong} ${wrong === 1 ? "fault is" : "faults are"} set at the provider` : "everything runs";
+}
+
 function Tabs() {
-  const [, Panel] = PANELS[state.panel];
+  const all = panels();
+  const open = front();
+  const [, Panel] = all[open];
   const steer = (event) => {
-    const names = Object.keys(PANELS);
-    const to = names.indexOf(state.panel) + { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const names = Object.keys(all);
+    const to = names.indexOf(open) + { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!Number.isInteger(to)) return;
     const name = names[(to + names.length) % names.length];
     set({ panel: name });
     document.getElementById(`tab-${name}`).focus();
   };
-  return html`<div role="tablist" aria-label="Panels" onKeyDown=${steer}>${Object.entries(PANELS).map(([name, [label]]) => html`<button type="button" role="tab" id=${`tab-${name}`}
-      aria-selected=${state.panel === name} aria-controls="panel" tabindex=${state.panel === name ? 0 : -1} data-panel=${name} onClick=${() => show("panel", name)}>${label}${waits(name)}</button>`)}</div>
-    <div role="tabpanel" id="panel" aria-labelledby=${`tab-${state.panel}`} tabindex="0"><${Panel} /></div>`;
+  return html`<div role="tablist" aria-label="Panels" onKeyDown=${steer}>${Object.entries(all).map(([name, [label]]) => html`<button type="button" role="tab" id=${`tab-${name}`}
+      aria-selected=${open === name} aria-controls="panel" tabindex=${open === name ? 0 : -1} data-panel=${name} onClick=${() => show("panel", name)}>${label}${waits(name)}</button>`)}</div>
+    <div role="tabpanel" id="panel" aria-labelledby=${`tab-${open}`} tabindex="0"><h2 class="hidden">${all[open][0]}</h2><${Panel} /></div>`;
 }
 
 // A dot on a tab where something waits for the visitor.
@@ -61,9 +90,10 @@ function waits(name) {
 }
 
 function PhoneBar() {
-  const item = (label, front, panel) => html`<button type="button" data-bar=${panel ?? front} aria-current=${state.front === front && (!panel || state.panel === panel) ? "page" : undefined}
-    onClick=${() => show(front, panel)}>${label}${panel && waits(panel)}</button>`;
-  return html`<nav class="bar" aria-label="Parts of the page">${item("Chat", "chat")}${Object.entries(PANELS).map(([name, [label]]) => item(label, "panel", name))}</nav>`;
+  const open = front();
+  const item = (label, side, panel) => html`<button type="button" data-bar=${panel ?? side} aria-current=${state.front === side && (!panel || open === panel) ? "page" : undefined}
+    onClick=${() => show(side, panel)}>${label}${panel && waits(panel)}</button>`;
+  return html`<nav class="bar" aria-label="Parts of the page">${item("Chat", "chat")}${Object.entries(panels()).map(([name, [label]]) => item(label, "panel", name))}</nav>`;
 }
 
 const THEMES = { auto: "System", light: "Light", dark: "Dark" };
@@ -82,5 +112,5 @@ function Notice() {
   return html`<div class="notices" role="alert">${state.notice && html`<p class=${state.notice.bad ? "bad" : ""}>${state.notice.text}</p>`}</div>`;
 }
 
-begin();
+begin().then(openAddress);
 render(html`<${App} />`, document.getElementById("app"));

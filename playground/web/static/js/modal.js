@@ -3,11 +3,11 @@ import { Blocks } from "./blocks.js";
 import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 import { text } from "./mrkdwn.js";
 import { focusIn, Sheet } from "./sheet.js";
-import { slack, state } from "./store.js";
+import { ownModals, slack } from "./store.js";
 import { entered, onModal } from "./surfaces.js";
 
 export function ModalHost() {
-  const stack = state.topics.slack?.modals ?? [];
+  const stack = ownModals();
   const top = stack.at(-1);
   if (!top) return null;
   return html`<${Sheet} labelled=${`title-${top.id}`} leave=${() => slack("close", { view: top.id }, true)}>
@@ -21,7 +21,11 @@ function Modal({ view, front, depth }) {
   const form = useRef(null);
   const shape = (view.blocks ?? []).map((one) => one.block_id).join(" ");
   // what is drawn into an open form, or pushed over it, takes the focus, for what had it may be gone
-  useEffect(() => void (front && !form.current.contains(document.activeElement) && focusIn(form.current)), [front, shape]);
+  useEffect(() => {
+    const here = document.activeElement;
+    const strayed = !form.current.contains(here) || Boolean(here.closest(".foot") && form.current.querySelector(".body input, .body select, .body textarea"));
+    if (front && strayed) focusIn(form.current);
+  }, [front, shape]);
   const surface = onModal(view, values);
   const submit = async (event) => {
     event.preventDefault();

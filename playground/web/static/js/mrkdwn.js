@@ -32,11 +32,11 @@ function inline(text) {
   const drawn = [];
   let end = 0;
   for (const found of text.matchAll(INLINE)) {
-    if (found.index > end) drawn.push(plain(text.slice(end, found.index)));
+    if (found.index > end) drawn.push(circles(plain(text.slice(end, found.index))));
     drawn.push(piece(found.groups));
     end = found.index + found[0].length;
   }
-  if (end < text.length) drawn.push(plain(text.slice(end)));
+  if (end < text.length) drawn.push(circles(plain(text.slice(end))));
   return drawn;
 }
 
@@ -84,8 +84,17 @@ function split(text, at) {
 export const plain = (text) =>
   String(text ?? "").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
-// A text object: plain_text as it is, mrkdwn drawn.
+// The circles of a change's state. Slack draws them as its own emoji; here they need no font that has them.
+const CIRCLES = { "🟡": "yellow", "🔵": "blue", "🟢": "green", "🔴": "red", "🟠": "orange", "⚪": "white" };
+
+function circles(text) {
+  const parts = text.split(/([🟡🔵🟢🔴🟠⚪])/u);
+  if (parts.length === 1) return text;
+  return parts.map((part) => (CIRCLES[part] ? html`<span class=${`circle ${CIRCLES[part]}`}>${part}</span>` : part));
+}
+
+// A text object: plain_text as it is but for circles, mrkdwn drawn.
 export function text(object) {
   if (!object || typeof object === "string") return object || "";
-  return object.type === "mrkdwn" ? mrkdwn(object.text) : String(object.text ?? "");
+  return object.type === "mrkdwn" ? mrkdwn(object.text) : circles(String(object.text ?? ""));
 }

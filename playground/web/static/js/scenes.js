@@ -17,10 +17,15 @@ const events = (change) => (change?.trail ?? []).map((one) => one.event);
 const says = (message, words) => JSON.stringify([message.blocks, message.text]).includes(words);
 const offers = (message, action) => JSON.stringify(message.blocks ?? []).includes(`"${action}"`);
 
+const over = (change) => ["succeeded", "failed", "denied", "cancelled", "expired", "superseded", "needs_person"].includes(change?.state);
+const ENDS = { succeeded: "was done", failed: "failed", denied: "was denied", cancelled: "was cancelled", expired: "expired", superseded: "was out of date", needs_person: "needs a person" };
+const endedOtherwise = (change, wanted) => over(change) && change.state !== wanted && { why: `The ${change.operation} of ${change.hostname} ${ENDS[change.state]}.` };
+const givenUp = (call) => call?.state === "cancelled" && { why: "The assistant's call was given up." };
+
 const command = {
   id: "command",
   title: "The first command",
-  about: "Ask in Slack, and be answered in private within a blink. Reads change nothing, so they need nobody's word.",
+  about: "Ask in Slack, and be answered in private within a blink. Reads change nothing, so they need no one's yes.",
   needs: [],
   steps: [
     {
@@ -40,13 +45,14 @@ const command = {
       done: (look) => look.mine(OPS).some((one) => says(one, "usage") && says(one, "Uptime")),
     },
   ],
+  astray: (look) => (look.shared(OPS).some((one) => one.user !== ALICE) || look.effects().length > 0) && { why: "A change was asked for, and this scene is about reading." },
   checked: "The answers were for Alice alone, and the provider received no change.",
   proof: (look) => look.effects().length === 0 && look.shared(OPS).length === 0,
 };
 
 const confirmation = {
   id: "confirmation",
-  title: "A change waits for your word",
+  title: "A change waits for your yes",
   about: "A reboot interrupts people, so nothing is sent before the one who asked has seen what will happen and to what.",
   needs: ["web01.example.com"],
   steps: [
@@ -68,6 +74,7 @@ const confirmation = {
       done: (look) => ended(look.change("reboot"), "succeeded") && !look.shared(OPS).some((one) => offers(one, "vps:confirm")),
     },
   ],
+  astray: (look, step) => endedOtherwise(look.change("reboot"), "succeeded") || (step === 0 && over(look.change("reboot")) && { why: "The reboot is over." }),
   checked: "One reboot reached the provider, after the confirmation, and the buttons are gone.",
   proof: (look) => look.effects("reboot", "web01.example.com") === 1 && look.chainWhole(),
 };
@@ -103,7 +110,12 @@ const approval = {
       done: (look) => ended(look.change("stop"), "succeeded") && look.call("vps_stop")?.state === "done",
     },
   ],
-  checked: "One vote, Bob's, with the evidence of his right to it; one stop at the provider; the agent was told.",
+  astray: (look, step) => {
+    const stop = look.change("stop");
+    if (step < 4 && ended(stop, "succeeded")) return { why: "Bob approved before Alice had tried: the stop is done.", step: 4 };
+    return endedOtherwise(stop, "succeeded") || (step < 4 && givenUp(look.call("vps_stop")));
+  },
+  checked: "One vote, Bob's, with the evidence of his right to it; one stop at the provider; the agent got the result.",
   proof: (look) => look.change("stop").votes.length === 1 && look.effects("stop", "db01.example.com") === 1 && look.chainWhole(),
 };
 
@@ -120,7 +132,7 @@ const provisioning = {
       done: (look) => look.modal()?.callback_id === "vps:create",
     },
     {
-      say: "Choose a plan, a region and a system. The form shows the price, so its button, Create server, is your word.",
+      say: "Choose a plan, a region and a system. The form shows the price, so its button, Create server, is your yes.",
       where: {},
       act: async () => {
         for (const [name, value] of Object.entries(NEW)) await choose(`.sheet [data-action="${name}"]`, value);
@@ -140,6 +152,12 @@ const provisioning = {
       done: (look) => ended(look.change("create"), "succeeded") && look.shared(OPS).some((one) => says(one, `${look.fresh} is ready`)),
     },
   ],
+  astray: (look, step) => {
+    const made = look.change("create");
+    if (made && made.hostname !== look.fresh) return { why: `Another name was asked for: ${made.hostname}.` };
+    if (step === 1 && !made && !look.modal()) return { why: "The form was closed, and nothing was asked for.", step: 0 };
+    return endedOtherwise(made, "succeeded");
+  },
   checked: "One server was made, at the price that was shown.",
   proof: (look) => look.effects("create", look.fresh) === 1 && look.change("create").cost !== "",
 };
@@ -177,6 +195,13 @@ const failure = {
       done: (look) => ended(look.change("create"), "succeeded") && look.call("vps_create")?.state === "done",
     },
   ],
+  astray: (look, step) => {
+    const made = look.change("create");
+    if (step === 0 && (made || look.call("vps_create"))) return { why: "The create was called before its answer was set to be lost." };
+    if (made && made.hostname !== look.fresh) return { why: `Another name was asked for: ${made.hostname}.` };
+    if (step > 0 && step < 3 && !made && look.board().armed.length === 0) return { why: "Nothing is set to go wrong any more.", step: 0 };
+    return endedOtherwise(made, "succeeded") || givenUp(look.call("vps_create")) || (step === 2 && look.call("vps_create")?.state === "failed" && { why: "The question was declined, so that nothing was sent." });
+  },
   checked: "The outcome was unknown for a moment, and there is exactly one new server.",
   proof: (look) => look.effects("create", look.fresh) === 1 && look.change("create").trail.some((one) => one.body.state === "unknown"),
 };
@@ -217,7 +242,12 @@ const outsider = {
       done: (look) => ended(look.change("reboot"), "denied") && look.call("vps_reboot")?.state === "failed",
     },
   ],
-  checked: "No vote of Dave's counted, nothing reached the provider, and the agent was told why.",
+  astray: (look, step) => {
+    const reboot = look.change("reboot");
+    if (step < 4 && ended(reboot, "denied")) return { why: "Bob denied it before Dave had tried.", step: 4 };
+    return endedOtherwise(reboot, "denied") || (step < 4 && givenUp(look.call("vps_reboot")));
+  },
+  checked: "No vote of Dave's counted, nothing reached the provider, and the agent got the reason.",
   proof: (look) => look.effects().length === 0 && look.change("reboot").votes.every((one) => one.who === "bob"),
 };
 

@@ -10,7 +10,21 @@ export const state = {
   topics: { status: { bot: "starting", agent: "starting", why: "" } },
   read: {}, // per person and channel: the newest message seen
   notice: null,
+  start: false, // the first screen, before anything was chosen
+  typed: kept("typed", {}), // per person and channel: the commands that were typed on this page
+  forms: kept("forms", []), // the forms that this page opened: a form is open where it was opened
 };
+
+// What a tab keeps over a reload.
+export function kept(name, otherwise) {
+  try {
+    return JSON.parse(sessionStorage.getItem(name)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+export const keep = (name, value) => sessionStorage.setItem(name, JSON.stringify(value));
 
 const listeners = new Set();
 let pending = false;
@@ -33,13 +47,14 @@ export function set(patch) {
 
 export async function begin() {
   const answer = await fetch("/api/world");
-  set({ world: await answer.json() });
+  set({ world: await answer.json(), start: false });
   connect();
 }
 
 export function become(user) {
   if (user === state.user) return;
-  const { slack, ...others } = state.topics;
+  for (const view of ownModals()) if (!view.submit) slack("close", { view: view.id }, true); // it has said what it had to
+  const { slack: _, ...others } = state.topics;
   set({ user, topics: others });
   connect();
 }
@@ -52,7 +67,10 @@ function connect() {
   mine.onerror = () => set({ live: false });
   for (const topic of ["status", "slack", "sent", "provider", "truth", "tools", "agent"]) {
     mine.addEventListener(topic, (event) => {
-      if (source === mine) set({ topics: { ...state.topics, [topic]: JSON.parse(event.data) } });
+      if (source !== mine) return;
+      const content = JSON.parse(event.data);
+      if (topic === "slack") claim(content);
+      set({ topics: { ...state.topics, [topic]: content } });
     });
   }
 }
@@ -70,8 +88,35 @@ export async function order(path, body, quiet = false) {
   return answer;
 }
 
-export function slack(name, body, quiet = false) {
-  return order(`slack/${name}`, { user: state.user, ...body }, quiet);
+const TRIGGER = 4000; // milliseconds: a trigger is good for three seconds, and its form is drawn a moment later
+let acted = 0;
+const elsewhere = new Set(); // forms that came while nothing was done here
+
+export async function slack(name, body, quiet = false) {
+  acted = Date.now();
+  const answer = await order(`slack/${name}`, { user: state.user, ...body }, quiet);
+  acted = Date.now();
+  return answer;
+}
+
+// A form is of this page if it came while something done here could open it, and the forms on top of it are too.
+function claim(screen) {
+  const fresh = screen.modals.map((view) => view.root_view_id).filter((root) => !state.forms.includes(root) && !elsewhere.has(root));
+  if (!fresh.length) return;
+  if (Date.now() - acted > TRIGGER) return fresh.forEach((root) => elsewhere.add(root));
+  set({ forms: [...state.forms, ...fresh].slice(-20) });
+  keep("forms", state.forms);
+}
+
+export const ownModals = () => (state.topics.slack?.modals ?? []).filter((view) => state.forms.includes(view.root_view_id));
+
+export const typedIn = (channel) => state.typed[`${state.user}/${channel}`] ?? [];
+
+export function noteTyped(channel, text) {
+  const key = `${state.user}/${channel}`;
+  const line = { ts: (Date.now() / 1000).toFixed(6), typed: text };
+  set({ typed: { ...state.typed, [key]: [...typedIn(channel), line].slice(-40) } });
+  keep("typed", state.typed);
 }
 
 // The messages of Slack's own clients when an app does not answer as it should.

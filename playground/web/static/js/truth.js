@@ -11,7 +11,7 @@ export function TruthPanel() {
   const truth = state.topics.truth;
   if (!truth?.chain) return html`<div class="panel"><p class="empty">The database is being opened …</p></div>`;
   return html`<div class="panel">
-    <p class="lead">Read from the product's own database as it happens. Nobody can tell it otherwise.</p>
+    <p class="lead">Read from the product's own database as it happens. No message can change it.</p>
     <h3>Changes</h3>
     <div aria-live="polite">${truth.changes.length === 0 && html`<p class="empty">Nothing was asked for yet.</p>`}</div>
     ${truth.changes.map((one, at) => html`<${Change} key=${one.id} change=${one} open=${at === 0} />`)}
@@ -23,7 +23,7 @@ export function TruthPanel() {
 }
 
 function Change({ change, open }) {
-  const by = change.actor.kind === "agent" ? `the agent that calls itself “${change.actor.name}” for ${nameOf(change.actor.human)}` : change.actor.name;
+  const by = change.actor.kind === "agent" ? `the agent that calls itself “${change.actor.name}” for ${nameOf(String(change.actor.human ?? "").replace(/^slack:/, ""))}` : change.actor.name;
   return html`<details class="change" open=${open} data-change=${change.id} data-state=${change.state}>
     <summary><strong>${change.operation} ${change.hostname}</strong> <span class=${`tag ${tone(change.state)}`}>${change.state.replace("_", " ")}</span></summary>
     <dl>
@@ -37,11 +37,14 @@ function Change({ change, open }) {
       ${fact("Took", change.seconds === null ? "" : `${change.seconds.toFixed(1)} s`)}
       ${fact("Id", change.id)}
       ${fact("Digest", change.digest.slice(0, 16))}
-      ${fact("Messages", change.copies.map((one) => `${one.purpose} in ${place(one.channel)}`).join(", "))}
+      ${fact("Messages", change.copies.map((one) => `${purpose(one.purpose)} in ${place(one.channel)}`).join(", "))}
     </dl>
-    <ol class="trail" aria-label="Audit trail">${change.trail.map((one) => html`<li><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event}</strong>${one.body.state && html` → ${one.body.state}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}</li>`)}</ol>
+    <ol class="trail" aria-label="Audit trail">${change.trail.map((one) => html`<li><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event.replaceAll("_", " ")}</strong>${one.body.state && html` → ${one.body.state.replaceAll("_", " ")}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}</li>`)}</ol>
   </details>`;
 }
+
+// What a stored message is for, in words.
+const purpose = (name) => name.replace(/^told:dm:/, "direct message: ").replace(/^told:/, "notice: ").replaceAll("_", " ");
 
 const fact = (label, value) => value && html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
 const place = (id) => (channelOf(id)?.name ? `#${channelOf(id).name}` : id);
@@ -51,13 +54,13 @@ function Chain({ chain }) {
   return html`<p><span class=${`tag ${whole ? "good" : "bad"}`} data-chain=${whole ? "whole" : "broken"}>${whole ? "unbroken" : "broken"}</span>
       ${` ${chain.count} ${chain.count === 1 ? "record" : "records"}, ending in `}<code>${chain.head.slice(0, 12)}</code></p>
     ${chain.faults.map((one) => html`<p class="error">${one}</p>`)}
-    <ol class="chain" reversed>${[...chain.records].reverse().map((one) => html`<li key=${one.seq} value=${one.seq}><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event}</strong> <span class="muted">${one.change_id ?? ""}</span> <code>${one.previous.slice(0, 6)}→${one.hash.slice(0, 6)}</code></li>`)}</ol>`;
+    <div class="chain-box" tabindex="0" role="group" aria-label="Audit chain"><ol class="chain" reversed>${[...chain.records].reverse().map((one) => html`<li key=${one.seq} value=${one.seq}><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event}</strong> <span class="muted">${one.change_id ?? ""}</span> <code>${one.previous.slice(0, 6)}→${one.hash.slice(0, 6)}</code></li>`)}</ol></div>`;
 }
 
-function Sent() {
+export function Sent() {
   const sent = [...(state.topics.sent?.sent ?? [])].reverse();
   if (!sent.length) return html`<p class="empty">None yet.</p>`;
-  return html`<ol class="sent">${sent.map((one) => html`<li><time class="muted">${precise(one.at)}</time> <code>${one.what}</code>
+  return html`<div class="sent-box" tabindex="0" role="group" aria-label="Messages"><ol class="sent">${sent.map((one) => html`<li><time class="muted">${precise(one.at)}</time> <code>${one.what}</code>
     <span class="muted"> ${one.channel && place(one.channel)}</span>${!one.ok && html` <span class="tag bad">${one.error}</span>`}
-    <span class="words">${one.text}</span></li>`)}</ol>`;
+    <span class="words">${one.text}</span></li>`)}</ol></div>`;
 }

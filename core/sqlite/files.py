@@ -64,7 +64,7 @@ class StoreFiles:
     """A database file and the two that SQLite keeps beside it, as they were when they were opened."""
 
     def __init__(self, path: Path, identity: FileIdentity, *, query: str = READ_WRITE) -> None:
-        self._path = str(path)
+        self.path = str(path)
         self.uri = f"{path.as_uri()}?{query}"  # without a mode SQLite makes a missing file again, empty
         self._identity = identity
         self.read_only = query != READ_WRITE
@@ -101,7 +101,7 @@ class StoreFiles:
     def free_bytes(self) -> int | None:
         """Return the room for this user on the disk of the file, in bytes, where that is known."""
         try:
-            status = os.statvfs(os.path.dirname(self._path))  # noqa: PTH120 - as above
+            status = os.statvfs(os.path.dirname(self.path))  # noqa: PTH120 - as above
         except (OSError, AttributeError):
             return None
         return status.f_bavail * status.f_frsize
@@ -110,18 +110,18 @@ class StoreFiles:
         """Raise `StoreMovedError` unless all files are in their place; within a transaction, when all are there."""
         self._verify_file()
         for suffix in BESIDE:
-            identity = identity_at(self._path + suffix)
+            identity = identity_at(self.path + suffix)
             with self._lock:
                 known = self._beside.setdefault(suffix, identity) if identity is not None else self._beside.get(suffix)
             if known is not None and identity != known:
-                self._refuse(f"{self._path}{suffix}", identity)
+                self._refuse(f"{self.path}{suffix}", identity)
 
     def _verify_file(self) -> None:
         if self._problem:  # once is enough: by now another process may have worked in another file
             raise StoreMovedError(self._problem, hint=HINT)
-        identity = identity_at(self._path)
+        identity = identity_at(self.path)
         if identity != self._identity:
-            self._refuse(self._path, identity)
+            self._refuse(self.path, identity)
 
     def _refuse(self, path: str, identity: FileIdentity | None) -> None:
         what = "is gone" if identity is None else "is another file now"

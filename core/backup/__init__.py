@@ -1,0 +1,1 @@
+"""Backups of the database in one portable file, and putting one back."""

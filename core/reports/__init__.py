@@ -1,0 +1,1 @@
+"""The status report: how servers, costs, agents and changes stand now."""

@@ -1,0 +1,1 @@
+"""Metrics and traces of one process; nothing here is shared between two compositions of it."""

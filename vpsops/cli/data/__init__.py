@@ -1,0 +1,1 @@
+"""The subcommands about the data itself: backup, restore, shipping the audit trail."""

@@ -1,0 +1,1 @@
+"""`vpsops init`: asks for what a set-up needs, tries it, and writes the configuration."""
