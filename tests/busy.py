@@ -1,11 +1,8 @@
-"""Run a command beside busy loops: `python -m tests.busy make test`. Exits with the command's own code."""
+"""Run a command beside a busy loop: `python -m tests.busy make test`. Exits with the command's own code."""
 
 import multiprocessing
 import subprocess
 import sys
-from typing import Final
-
-LOOPS: Final = 4
 
 
 def spin() -> None:
@@ -15,15 +12,13 @@ def spin() -> None:
 
 
 def main(command: list[str]) -> int:
-    """Run `command` while the loops run, and end the loops."""
-    loops = [multiprocessing.Process(target=spin, daemon=True) for _ in range(LOOPS)]
-    for loop in loops:
-        loop.start()
+    """Run `command` while the loop runs, and end the loop."""
+    loop = multiprocessing.Process(target=spin, daemon=True)
+    loop.start()
     try:
         return subprocess.run(command, check=False).returncode
     finally:
-        for loop in loops:
-            loop.terminate()
+        loop.terminate()
 
 
 if __name__ == "__main__":

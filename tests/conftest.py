@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.fakes.databases import migrated
-from tests.fakes.postgres import PostgresServer, running_postgres
+from tests.fakes.storage.databases import migrated
+from tests.fakes.storage.postgres import PostgresServer, running_postgres
 from tests.harness.profiles import load_profile
 from tests.harness.statement_cache import share_statements
 from tests.harness.virtual_time import VirtualLoop, guard_machine_clock
@@ -31,12 +31,12 @@ KINDS = ["postgresql"] if POSTGRES else ["sqlite"]
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what this run is about: all but PostgreSQL's own tests, or only what a database makes a difference to."""
-    left = [item for item in items if _about_postgres(item) is not POSTGRES]
+    left = [item for item in items if _is_about_postgres(item) is not POSTGRES]
     config.hook.pytest_deselected(items=left)
-    items[:] = [item for item in items if _about_postgres(item) is POSTGRES]
+    items[:] = [item for item in items if _is_about_postgres(item) is POSTGRES]
 
 
-def _about_postgres(item: pytest.Item) -> bool:
+def _is_about_postgres(item: pytest.Item) -> bool:
     params = getattr(getattr(item, "callspec", None), "params", {})
     return "postgres" in getattr(item, "fixturenames", ()) or "postgresql" in params.values()
 

@@ -18,7 +18,21 @@ from tests.bench.plan import BenchPlan, Section
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.server.event_loop import fast
 
-SUBJECTS: Final = ("gate", "idle", "takeover", "replicas", "lookups", "watching", "policy", "mcp", "front", "slack")
+SUBJECTS: Final = (
+    "gate",
+    "idle",
+    "takeover",
+    "replicas",
+    "lookups",
+    "poller",
+    "policy",
+    "mcp",
+    "cold",
+    "front",
+    "first_value",
+    "slack",
+    "socket_mode",
+)
 LIMIT_SECONDS: Final = 900.0
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 INTRODUCTION: Final = """# Benchmarks

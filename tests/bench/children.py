@@ -67,8 +67,8 @@ def vpsops(*words: str) -> list[str]:
 
 
 def module(name: str, *words: str) -> list[str]:
-    """Return the command line of a program of these measurements."""
-    return [sys.executable, "-m", f"tests.bench.{name}", *words]
+    """Return the command line of a program of `tests.bench.processes`."""
+    return [sys.executable, "-m", f"tests.bench.processes.{name}", *words]
 
 
 def environment(folder: Path, **variables: str) -> dict[str, str]:

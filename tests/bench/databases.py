@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.plan import BenchPlan
-from tests.fakes.postgres import PostgresServer, binaries
+from tests.fakes.storage.postgres import PostgresServer, binaries
 
 NAMES: Final = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 

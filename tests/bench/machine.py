@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fakes.postgres import binaries
+from tests.fakes.storage.postgres import binaries
 
 
 def facts() -> dict[str, str]:

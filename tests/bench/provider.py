@@ -10,10 +10,12 @@ from typing import Any, Final
 import httpx
 
 from tests.bench.children import environment, running, vpsops
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.app import credentials_of
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.config.settings import Settings
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 
 KEY: Final = "wayscloud_vps_bench1_SECRET"
 
@@ -70,7 +72,9 @@ class BenchProvider:
     async def running_servers(self) -> list[str]:
         """Return the ids of the servers that run."""
         settings = self.settings("")
-        async with Wayscloud(credentials_of(settings), base_url=self.url, clock=SystemClock()) as api:
+        async with Wayscloud(
+            ProviderConnection(credentials_of(settings), base_url=self.url, clock=SystemClock())
+        ) as api:
             return [server.id for server in await api.list_servers() if server.ready]
 
     async def _get(self, what: str, **params: str) -> dict[str, Any]:
@@ -86,5 +90,5 @@ async def provider(folder: Path, *, fleet: int = 0, speed: float = 60.0) -> Asyn
     words = ("simulator", "--port", "0", "--fleet", str(fleet), "--speed", str(speed), "--seed", "7")
     async with running(vpsops(*words), environment(folder)) as child:
         url = await child.line("simulator: ")
-        async with httpx.AsyncClient(base_url=url, timeout=30) as control:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as control:
             yield BenchProvider(url, control)

@@ -12,7 +12,7 @@ from playwright.async_api import ConsoleMessage, Error, Request, async_playwrigh
 from playwright.async_api import Page as Tab
 from playwright.async_api import TimeoutError as TooLate
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--disable-quic", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-component-update")
@@ -117,7 +117,7 @@ class Browser:
 
 
 def found() -> str | None:
-    """Return the browser's command, if there is one."""
+    """Return the browser's command, or None."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
 
 

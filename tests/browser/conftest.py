@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Browser, BrowserPage, running_browser
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.playground.processes import running_command
 
 READY_SECONDS = PATIENCE_SECONDS
+INSIDE = "#as=U0ALICE&in=C0OPS&beside=agent&front=chat"  # past the first screen
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -40,7 +41,7 @@ async def playground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 async def page(browser: Browser, playground: str) -> AsyncIterator[BrowserPage]:
     async with browser.page() as opened:
         await opened.size(1440, 900)
-        await opened.open(playground)
+        await opened.open(f"{playground}/{INSIDE}")
         await opened.until("document.querySelector('[data-ready=true]')", READY_SECONDS)
         yield opened
         complaints = opened.complaints()

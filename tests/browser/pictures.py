@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 
 from tests.browser.chromium import BrowserPage, running_browser
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.playground.processes import running_command
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
@@ -16,7 +16,7 @@ STEP = "document.querySelector('.steps .now') && document.querySelector('[data-s
 
 
 async def main() -> None:
-    """Start everything, play three scenes, and keep five moments of them."""
+    """Start everything, play three scenes, and keep six moments of them."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with tempfile.TemporaryDirectory() as name:
         command = running_command("playground", ["playground", "--speed", "60"], environment, Path(name))
@@ -24,7 +24,7 @@ async def main() -> None:
             await page.size(1280, 800)
             await page.open(address)
             await page.until("document.querySelector('[data-ready=true]')", SCENE_SECONDS)
-            await page.click("#tour")
+            await keep(page, "start")
             await draw(page)
 
 

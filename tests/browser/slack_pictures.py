@@ -12,8 +12,9 @@ from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.browser.chromium import BrowserPage, running_browser
-from tests.browser.small import small
-from tests.unit.bot.surfaces import DARK, Surface, as_markdown, surfaces
+from tests.browser.conftest import INSIDE
+from tests.browser.png_palette import small
+from tests.browser.surfaces.catalogue import PHONE_WIDTH, WIDE, Surface, as_markdown, looks_of, surfaces
 from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.workspace.config import Rates
@@ -25,7 +26,6 @@ from vpsops.playground.web.runtime import RuntimeOptions, running_ground
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PREFIX = "slack-"
 CHANNEL, PERSON = "C0OPS", "U0ALICE"
-WIDTH = 1180
 STILL = """(async () => {
     await document.fonts.ready;
     document.querySelectorAll('.message time.muted').forEach((node) => { node.textContent = '9:00 AM'; });
@@ -65,21 +65,16 @@ async def running_studio() -> AsyncIterator[Studio]:
                 yield studio
 
 
-def names_of(name: str) -> list[tuple[str, bool]]:
-    """Return the pictures of a surface: their names, and whether each is dark."""
-    return [(f"{PREFIX}{name}", False), *([(f"{PREFIX}{name}-dark", True)] if name in DARK else [])]
-
-
 async def draw(page: BrowserPage, studio: Studio, name: str, surface: Surface) -> None:
-    """Draw one thing, in each of its colours."""
-    for picture, dark in names_of(name):
-        await page.size(WIDTH, 1800, dark=dark)
+    """Draw one thing, in each of its looks."""
+    for look in looks_of(name):
+        await page.size(look.width, 1800, dark=look.dark)
         selector = await {"message": _message, "modal": _modal, "home": _home}[surface.kind](page, studio, surface)
         await page.run(STILL)
         element = page.tab.locator(selector).last
         await element.scroll_into_view_if_needed()
         shot = await element.screenshot(animations="disabled")
-        await anyio.Path(FOLDER / f"{picture}.png").write_bytes(small(shot))
+        await anyio.Path(FOLDER / f"{PREFIX}{name}{look.suffix}.png").write_bytes(small(shot))
         if surface.kind == "modal":
             await page.key("Escape")
             await page.until("!document.querySelector('.sheet')")
@@ -113,8 +108,8 @@ async def _home(page: BrowserPage, studio: Studio, surface: Surface) -> str:
 async def main(expected: Mapping[str, Surface]) -> None:
     """Draw the wanted ones; messages and forms first, then Home, which leaves the channel."""
     async with running_studio() as studio, running_browser() as browser, browser.page() as page:
-        await page.size(WIDTH, 1800)
-        await page.open(studio.url)
+        await page.size(WIDE, 1800)
+        await page.open(f"{studio.url}/{INSIDE}")
         await page.until("document.querySelector('.rooms [data-channel=C0OPS]')")
         for kind in ("message", "modal", "home"):
             for name, surface in expected.items():
@@ -125,7 +120,11 @@ async def main(expected: Mapping[str, Surface]) -> None:
 def write_page() -> None:
     """Write the page of the docs that shows them all."""
     head = "# What it looks like in Slack\n\n"
-    head += "Drawn by `make pictures` from what the bot really sends. Slack's own clients differ in detail.\n\n"
+    head += (
+        "Drawn by `make pictures` from what the bot really sends. Slack's own clients differ in detail. Each state of a"
+    )
+    head += f" card is shown in light and dark colours, on a phone ({PHONE_WIDTH} pixels), and as a screen reader has"
+    head += " it.\n\n"
     (FOLDER.parent / "slack-pictures.md").write_text(head + as_markdown(Path("pictures")), encoding="utf-8")
 
 

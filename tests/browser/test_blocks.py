@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Browser, BrowserPage
+from tests.browser.conftest import INSIDE
 from tests.browser.gallery import HOSTILE, MESSAGE, Gallery, running_gallery
 from vpsops.playground.slack.rendering.limit_tables import BLOCKS
 
@@ -24,7 +25,7 @@ async def shown(browser: Browser, gallery: Gallery) -> AsyncIterator[BrowserPage
     gallery.heard.clear()
     async with browser.page() as page:
         await page.size(1440, 1400)
-        await page.open(gallery.url)
+        await page.open(f"{gallery.url}/{INSIDE}")
         await page.until("document.querySelector('.rooms [data-channel=C0OPS]')")
         yield page
         complaints = page.complaints()

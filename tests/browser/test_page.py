@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Browser, BrowserPage
+from tests.browser.conftest import INSIDE
 
 PANELS = ("agent", "provider", "truth")
 WIDTHS = (360, 390, 768, 1024, 1440)
@@ -71,12 +72,11 @@ async def test_the_panels_are_tabs_for_a_keyboard(page: BrowserPage) -> None:
 async def test_every_text_stands_out_and_every_control_has_a_name(
     page: BrowserPage, pictures: Path, dark: bool
 ) -> None:
-    """In both themes, in every panel and in the tour."""
+    """In both themes, in every panel and on the first screen."""
     await page.size(1440, 900, dark=dark)
     await typed(page, "/vps list")
     await typed(page, "/vps reboot mail06 because it is slow")
     await page.until("document.querySelector('[data-action=\"vps:confirm\"]')")
-    await page.click("#tour")
     for panel in PANELS:
         await page.click(f"[data-panel={panel}]")
         await page.run("document.getAnimations().forEach((animation) => animation.finish())")
@@ -85,6 +85,10 @@ async def test_every_text_stands_out_and_every_control_has_a_name(
         assert await page.run(UNNAMED) == [], panel
     await page.click("[data-action='vps:cancel']")
     await page.until("!document.querySelector('[data-action=\"vps:cancel\"]')")
+    await page.click("#tour")
+    await page.until("document.querySelector('.start')")
+    assert await page.run(PALE) == []
+    assert await page.run(UNNAMED) == []
 
 
 async def test_no_width_makes_the_page_scroll_sideways(page: BrowserPage, pictures: Path) -> None:
@@ -112,7 +116,7 @@ async def test_two_browsers_see_the_same_workspace_each_with_its_own_person(
     """What one person writes the other reads; what is private stays private."""
     async with browser.page() as other:
         await other.size(1024, 800)
-        await other.open(playground)
+        await other.open(f"{playground}/{INSIDE}")
         await other.until("document.querySelector('[data-person=U0BOB]')")
         await other.click("[data-person=U0BOB]")
         await other.until("document.querySelector('[data-person=U0BOB]').ariaPressed === 'true'")
@@ -131,7 +135,7 @@ async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: Bro
     await page.until("document.querySelector('.armed')?.textContent.includes('in force')")
     before = await page.run("document.querySelectorAll('.message.private').length")
     await typed(page, "/vps show web01")
-    await page.until(f"document.querySelectorAll('.message.private').length > {before}", 15)
+    await page.until(f"document.querySelectorAll('.message.private').length > {before}")
     await page.click("[data-trouble=none]")
     await page.until("!document.querySelector('.armed')")
     for dialect in ("terraform", "seed"):
@@ -139,7 +143,7 @@ async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: Bro
         await page.until(f"document.querySelector('#dialect').value === '{dialect}'")
         count = await page.run("document.querySelectorAll('.message.private').length")
         await typed(page, "/vps list")
-        await page.until(f"document.querySelectorAll('.message.private').length > {count}", 15)
+        await page.until(f"document.querySelectorAll('.message.private').length > {count}")
         assert "web01.example.com" in await page.run(
             "[...document.querySelectorAll('.message.private')].at(-1).textContent"
         )
@@ -162,7 +166,7 @@ async def test_an_agent_of_the_old_protocol_is_asked_while_its_call_waits(page: 
     spec = "{ hostname: 'old01.example.com', plan: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' }"
     act = f"await hands.enter('#era', 'legacy'); await hands.callTool('vps_create', {spec});"
     await page.run(f"import('/static/js/hands.js').then(async (hands) => {{ {act} }})")
-    await page.until("document.querySelector('.call.asks .question')", 15)
+    await page.until("document.querySelector('.call.asks .question')")
     assert "MCP 2025" in await page.run("document.querySelector('.call.asks').textContent")
     await page.click(".call.asks .question .foot .button:not(.primary)")
     await page.until("document.querySelector('.calls .call').dataset.state === 'failed'")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import BrowserPage
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 
 SCENES = ("command", "confirmation", "approval", "provisioning", "failure", "outsider")
 SCENE_SECONDS = PATIENCE_SECONDS

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import structlog
 
-from tests.conformance.install import Missing, installed, node_of
+from tests.conformance.install import MissingToolError, installed, node_of
 from tests.conformance.servers import as_it_is, core_in, provider, with_fixtures
 from tests.conformance.suites import WITH_FIXTURES, Suite, SuiteOutcome, alone, run
 from vpsops.core.app import Core
@@ -28,12 +28,12 @@ def main() -> int:
     try:
         place = installed()
         node = node_of(place)
-    except Missing as missing:
+    except MissingToolError as missing:
         sys.stderr.write(f"{missing}\n")
         return 2
     outcomes = anyio.run(run_all, place, node)
     print_results(outcomes, verbose=chosen.verbose)
-    return 0 if all(outcome.good for outcome in outcomes) else 1
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
 async def run_all(place: Path, node: str) -> list[SuiteOutcome]:
@@ -77,7 +77,7 @@ def print_results(outcomes: Sequence[SuiteOutcome], *, verbose: bool) -> None:
         lines = [f"FAILED   {line}" for line in outcome.failures] + [f"warning  {line}" for line in outcome.warnings]
         for line in lines:
             sys.stdout.write(f"{outcome.suite.title}: {line}\n")
-        if verbose or (not outcome.good and not outcome.failures):
+        if verbose or (not outcome.is_good and not outcome.failures):
             sys.stdout.write(f"{outcome.suite.title}: ended with {outcome.exit_code}\n{outcome.output[-3000:]}\n")
 
 

@@ -10,10 +10,10 @@ from mcp.server.context import HandlerResult
 from mcp.shared.message import ServerMessageMetadata
 
 from tests.conformance.plain_client import Fixture, Json, Run, fixture, text, text_result
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.mcp_server.protocol.sdk_compat import Context
 
 Asked = t.ElicitRequest | t.CreateMessageRequest | t.ListRootsRequest
-PUSH_SECONDS: Final = 10.0
 
 
 def form(message: str, properties: Json, required: Sequence[str] = ()) -> t.ElicitRequest:
@@ -53,7 +53,7 @@ async def push_sampling(context: Context, params: t.CallToolRequestParams) -> t.
 
 async def _push(context: Context, request: Any, kind: type[Any]) -> Any:
     related = ServerMessageMetadata(related_request_id=context.request_id)
-    return await context.session.send_request(request, kind, PUSH_SECONDS, related)
+    return await context.session.send_request(request, kind, PATIENCE_SECONDS, related)
 
 
 @dataclass(frozen=True, slots=True)

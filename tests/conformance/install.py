@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 
 HERE: Final = Path(__file__).parent
 CACHE: Final = HERE.parents[1] / "build" / "conformance"
@@ -16,19 +16,19 @@ NPM_SECONDS: Final = 120.0
 OLDEST_NODE: Final = (22, 19)
 
 
-class Missing(Exception):  # noqa: N818 - what is missing is said
+class MissingToolError(Exception):
     """Something that must be there before the suites can be installed."""
 
 
 def installed(cache: Path = CACHE) -> Path:
-    """Return the directory with the suites in it, installing them first where they are not; raises `Missing`."""
+    """Return the directory with the suites, installed first where missing; raises `MissingToolError`."""
     key = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in FILES)).hexdigest()[:16]
     place = cache / key
     if (place / ".ready").exists():
         return place
     npm = shutil.which("npm")
     if npm is None:
-        raise Missing("npm is needed to install the conformance suites")
+        raise MissingToolError("npm is needed to install the conformance suites")
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     for name in FILES:
@@ -42,7 +42,7 @@ def installed(cache: Path = CACHE) -> Path:
         check=False,
     )
     if ended.returncode:
-        raise Missing(f"npm could not install the conformance suites:\n{ended.stderr[-2000:]}")
+        raise MissingToolError(f"npm could not install the conformance suites:\n{ended.stderr[-2000:]}")
     (place / ".ready").touch()
     return place
 
@@ -54,10 +54,10 @@ def node_of(place: Path) -> str:
         return str(result[0])
     own = shutil.which("node")
     if own is None:
-        raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed")
+        raise MissingToolError(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed")
     stdout = subprocess.run(
         [own, "--version"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
     ).stdout
     if tuple(int(part) for part in stdout.strip().lstrip("v").split(".")[:2]) < OLDEST_NODE:
-        raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed, this is {stdout.strip()}")
+        raise MissingToolError(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed, this is {stdout.strip()}")
     return own

@@ -12,7 +12,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.conformance.fixtures import add_fixtures
 from tests.fakes.accounts import EVERYBODY
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.app import Core, open_core
 from vpsops.core.config.settings import Settings
 from vpsops.core.server.http_server import listen

@@ -90,7 +90,7 @@ class SuiteOutcome:
         return sum(checks["SUCCESS"] for checks in self.scenarios.values())
 
     @property
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         """Say whether every scenario was run and none has a failed check."""
         return not self.exit_code and not self.failures and len(self.scenarios) == self.suite.expected
 

@@ -22,7 +22,7 @@ def test_all_scenarios_without_a_failure_are_good(tmp_path: Path) -> None:
     record(tmp_path, "tools-list", GOOD)
     record(tmp_path, "ping", GOOD, WARNING)
     outcome = read(SUITE, tmp_path, 0, "")
-    assert outcome.good
+    assert outcome.is_good
     assert (outcome.passed, outcome.checks) == (2, 2)
     assert outcome.warnings == ("ping: b: it is recommended",)
 
@@ -32,14 +32,14 @@ def test_a_failed_check_fails_its_scenario(tmp_path: Path) -> None:
     record(tmp_path, "tools-list", GOOD, BAD)
     record(tmp_path, "ping", GOOD)
     outcome = read(SUITE, tmp_path, 0, "")
-    assert not outcome.good
+    assert not outcome.is_good
     assert (outcome.passed, outcome.failures) == (1, ("tools-list: c: it is not so",))
 
 
 def test_a_scenario_that_was_not_run_fails(tmp_path: Path) -> None:
     """A suite that leaves something out, or ends badly, has not passed."""
     record(tmp_path, "tools-list", GOOD)
-    assert not read(SUITE, tmp_path, 0, "").good
+    assert not read(SUITE, tmp_path, 0, "").is_good
     record(tmp_path, "ping", GOOD)
-    assert read(SUITE, tmp_path, 0, "").good
-    assert not read(SUITE, tmp_path, 1, "").good
+    assert read(SUITE, tmp_path, 0, "").is_good
+    assert not read(SUITE, tmp_path, 1, "").is_good

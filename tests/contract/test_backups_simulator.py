@@ -9,6 +9,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK
 from vpsops.core.wayscloud.answers.errors import ConflictError, NotFoundError, NotOfferedError, ProviderRefusedError
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.server_parts.backup_answers import BackupPolicy
 from vpsops.playground.wayscloud.app import create_app
@@ -23,7 +24,9 @@ def provided(dialect: str, *, restores: bool = False) -> tuple[Wayscloud, FakeCl
     clock = FakeClock()
     app = create_app(SimulatorConfig(dialect=dialect, speed=1, restores=restores), clock)
     client = Wayscloud(
-        Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=httpx.ASGITransport(app)
+        ProviderConnection(
+            Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=httpx.ASGITransport(app)
+        )
     )
     return client, clock
 

@@ -137,6 +137,8 @@ EXPECTED: Final[dict[tuple[str, str], Any]] = {
         "monthly_price": 199.0,
         "currency": "NOK",
         "created_at": datetime(2026, 9, 16, 12, tzinfo=UTC),
+        "labels": {"team": "shop"},
+        "tags": ("web",),
     },
     ("getVps", "provisioning"): {
         **WEB01,

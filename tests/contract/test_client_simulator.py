@@ -13,6 +13,7 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, ProviderRefusedError
 from vpsops.core.wayscloud.answers.models import NewServer, Server, same_region
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.app import create_app
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -37,7 +38,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[ClientHarness]:
     app = create_app(SimulatorConfig(dialect=request.param, speed=1), clock)
     transport = httpx.ASGITransport(app)
     async with Wayscloud(
-        Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=transport
+        ProviderConnection(Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=transport)
     ) as client:
         yield ClientHarness(client, clock, request.param)
 

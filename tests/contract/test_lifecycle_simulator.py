@@ -33,7 +33,7 @@ async def test_a_server_is_renamed_and_deleted_where_the_clients_do_it(dialect: 
 
 @pytest.mark.parametrize("dialect", ["live", "sdk"])
 async def test_a_server_moves_to_a_larger_plan(dialect: str) -> None:
-    """The plan is read back; a smaller one is refused, and so is an unknown one."""
+    """The plan is read back; a smaller or unknown plan is refused."""
     api, _ = provided(dialect)
     async with api as client:
         server = (await client.list_servers())[0].id
@@ -43,6 +43,20 @@ async def test_a_server_moves_to_a_larger_plan(dialect: str) -> None:
         for plan in (before, "no-such-plan"):
             with pytest.raises(ProviderRefusedError):
                 await client.upgrade_server(server, plan)
+
+
+@pytest.mark.parametrize("dialect", ["live", "sdk", "terraform"])
+async def test_labels_and_tags_are_replaced_where_the_clients_do_it(dialect: str) -> None:
+    """The whole of them is read back, also when that is nothing; the list tells neither, which is not none."""
+    api, _ = provided(dialect)
+    async with api as client:
+        listed = (await client.list_servers())[0]
+        assert (listed.labels, listed.tags) == (None, None)
+        for labels, tags in (({"team": "shop", "env": "prod"}, ("web",)), ({"env": "dev"}, ()), ({}, ("a", "b"))):
+            await client.label_server(listed.id, labels)
+            await client.tag_server(listed.id, tags)
+            server = await client.get_server(listed.id)
+            assert (server.labels, server.tags) == (labels, tags)
 
 
 async def test_what_is_not_offered_is_refused_as_that() -> None:
@@ -57,3 +71,13 @@ async def test_what_is_not_offered_is_refused_as_that() -> None:
         with pytest.raises(ProviderRefusedError):  # a 404, which a missing server has too
             await client.upgrade_server(server, "vps-8gb-4cpu")
         assert server in {each.id for each in await client.list_servers()}
+
+
+async def test_the_documented_api_has_no_labels() -> None:
+    """They are not known there, and cannot be set."""
+    api, _ = provided("seed")
+    async with api as client:
+        server = (await client.list_servers())[0].id
+        assert (await client.get_server(server)).labels is None
+        with pytest.raises(NotOfferedError, match="labels"):
+            await client.label_server(server, {"team": "shop"})

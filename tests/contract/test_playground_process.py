@@ -15,7 +15,7 @@ import pytest
 from mcp import Client
 
 from tests.contract.test_simulator_process import first_lines
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 START = "import sys; from vpsops.cli.main import main; sys.exit(main())"
@@ -33,7 +33,11 @@ async def playground() -> AsyncIterator[tuple[str, int, anyio.abc.Process]]:
             yield line.removeprefix("playground: "), process.pid, process
         finally:
             if process.returncode is None:
-                process.kill()
+                process.terminate()  # a killed one leaves its bot running
+                with anyio.move_on_after(PATIENCE_SECONDS, shield=True) as patience:
+                    await process.wait()
+                if patience.cancelled_caught:
+                    process.kill()
 
 
 async def until_ready(http: httpx.AsyncClient) -> None:

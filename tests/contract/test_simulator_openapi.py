@@ -77,7 +77,8 @@ def check(operation: str, answer: httpx.Response) -> None:
 
 BODIES: Mapping[str, Mapping[str, object]] = {
     "create_snapshot": {"snapshot_name": "second", "description": "before the upgrade"},
-    "update": {"display_name": "Web 01"},
+    "update": {"display_name": "Web 01", "labels": {"team": "shop"}, "tags": ["web"]},
+    "add_firewall_rule": {"port": 443, "protocol": "tcp", "source": "10.0.0.0/8"},
     "set_backup_policy": {"frequency": "weekly", "day_of_week": 0, "time_of_day": "03:00", "retention_days": 7},
 }
 
@@ -88,7 +89,9 @@ async def call(sim: Bench, operation: str, server: str = WEB) -> httpx.Response:
         return await sim.order()
     method, path = sim.simulator.dialect.paths[operation]
     backups = sim.simulator.world.items_of(WEB, "backups")
-    place = path.format(vps_id=server, snapshot_name="first", backup_id=next(iter(backups), "none"), region="NO")
+    rules = sim.simulator.world.items_of(WEB, "rules")
+    names = {"snapshot_name": "first", "backup_id": next(iter(backups), "none"), "rule_id": next(iter(rules), "none")}
+    place = path.format(vps_id=server, region="NO", **names)
     body = upgrade_body(sim) if operation == "upgrade" else BODIES.get(operation)
     return await sim.api.request(method, place, json=body)
 
@@ -106,6 +109,7 @@ async def prepare(sim: Bench, operation: str) -> None:
     if operation in RESOURCES:
         await sim.api.post(f"/v1/vps/{WEB}/snapshots", json={"snapshot_name": "first"})
         await sim.api.post(f"/v1/vps/{WEB}/backups")
+        await sim.api.post(f"/v1/vps/{WEB}/firewall", json={"port": 22})
         sim.clock.advance(LONG)
     if operation in ("start", "rollback_snapshot"):
         await sim.api.post(f"/_sim/servers/{WEB}", json={"status": "stopped"})

@@ -14,7 +14,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.playground.wayscloud.harness import KEY, WEB
 from vpsops.playground.wayscloud import cli
 from vpsops.playground.wayscloud.serve import listen

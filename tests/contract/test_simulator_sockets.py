@@ -4,8 +4,8 @@ import anyio
 import httpx
 import pytest
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.playground.wayscloud.harness import KEY, ORDERS, WEB
 from vpsops.playground.wayscloud.faults import Fault
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -13,6 +13,7 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle, listen, running_s
 
 REBOOT = f"POST /v1/vps/{WEB}/reboot HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()
 LIST = f"GET /v1/vps HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode()
+IMPATIENT_SECONDS = 0.3  # of virtual time: the answer takes thirty
 
 
 def config(*faults: Fault) -> SimulatorConfig:
@@ -98,7 +99,7 @@ async def test_an_effect_happens_though_the_client_gave_up_waiting() -> None:
     async with running_simulator(
         config(Fault(kind="slow", seconds=30, after_effect=True)), clock=VirtualClock()
     ) as handle:
-        async with httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}, timeout=0.3) as api:
+        async with httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}, timeout=IMPATIENT_SECONDS) as api:
             with pytest.raises(httpx.ReadTimeout):
                 await api.post(f"/v1/vps/{WEB}/stop")
         assert handle.simulator.world.counts == {"stop": 1}

@@ -12,7 +12,7 @@ import anyio
 
 from tests.crash.run import CrashResult, CrashRun, describe, play
 from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, ScenarioOutcome, wrong
-from tests.fakes.postgres import PostgresServer, running_postgres
+from tests.fakes.storage.postgres import PostgresServer, running_postgres
 
 Play = Callable[[Path], Awaitable[ScenarioOutcome]]
 
@@ -43,7 +43,7 @@ def main() -> int:
                 results.append(result)
                 _print_results(result)
     print("\n" + describe(results))  # noqa: T201
-    return 0 if all(result.good for result in results) else 1
+    return 0 if all(result.is_good for result in results) else 1
 
 
 def _scenarios(database: str) -> int:
@@ -71,7 +71,7 @@ async def _on_own_server(
 
 def _print_results(result: CrashResult) -> None:
     problems = [*result.verdict.wrong, *result.audit_faults, *result.cards_wrong, *result.died]
-    print(f"{result.run.database.split(':', 1)[0]} seed {result.run.seed}: {'good' if result.good else 'WRONG'}")  # noqa: T201
+    print(f"{result.run.database.split(':', 1)[0]} seed {result.run.seed}: {'good' if result.is_good else 'WRONG'}")  # noqa: T201
     for problem in problems[:20]:
         print(f"  {problem}")  # noqa: T201
     sys.stdout.flush()

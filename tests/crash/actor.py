@@ -15,6 +15,7 @@ from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Held
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, StorageError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import load_settings
@@ -70,7 +71,7 @@ async def _drive_slowly(core: Core, item: PlanItem, limiter: anyio.CapacityLimit
 async def _drive(core: Core, item: PlanItem) -> bool:
     """Take a change to where people leave it; returns whether that worked this time."""
     try:
-        outcome = await core.gate.submit(item.request)
+        outcome = await core.gate.submit(item.request, scope=OPERATOR)
         if isinstance(outcome, Held):
             await _decide(core, item, outcome.change)
         return isinstance(outcome, Done | Held)
@@ -81,7 +82,7 @@ async def _drive(core: Core, item: PlanItem) -> bool:
 async def _decide(core: Core, item: PlanItem, change: Change) -> None:
     match item.fate:
         case "cancel":
-            await core.gate.cancel(change.id, change.actor)
+            await core.gate.cancel(change.id, change.actor, scope=OPERATOR)
         case "confirm":
             await _confirm(core.gate, change)
         case "approve" | "deny":
@@ -102,7 +103,7 @@ async def _confirm(gate: Gate, change: Change) -> None:
 
 async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> None:
     try:
-        await gate.confirm(change.id, ASKER, change.digest)
+        await gate.confirm(change.id, ASKER, change.digest, scope=OPERATOR)
     except StaleChangeError:
         return
     except StorageError as error:
@@ -113,10 +114,10 @@ async def _vote(core: Core, item: PlanItem, change: Change) -> None:
     done = {vote.voter.id for vote in change.votes}
     verdicts = [Verdict.APPROVE, Verdict.APPROVE if item.fate == "approve" else Verdict.DENY]
     for voter, verdict in zip(VOTERS, verdicts, strict=False):
-        now = await core.changes.get(change.id)
+        now = await core.changes.get(change.id, scope=OPERATOR)
         if now.state is State.HELD and now.ruling.decision is Decision.APPROVE and voter.id not in done:
             await core.gate.vote(
-                change.id, replace(voter), verdict, change.digest, reason="crash run", evidence="drawn"
+                change.id, replace(voter), verdict, change.digest, reason="crash run", evidence="drawn", scope=OPERATOR
             )
 
 

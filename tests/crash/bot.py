@@ -1,6 +1,7 @@
 """The Slack bot as it is, but with the short waits of a crash run: it watches and keeps like the others."""
 
 import sys
+from dataclasses import replace
 
 from tests.crash.actor import TIMING
 from tests.crash.names import resolve_slowly
@@ -8,6 +9,7 @@ from vpsops.cli import main as console
 from vpsops.core.app import open_core
 
 if __name__ == "__main__":
-    open_core.__wrapped__.__kwdefaults__["timing"] = TIMING  # type: ignore[attr-defined] # contextlib's wrapper has it
+    timing = replace(TIMING, confirm_seconds=float(sys.argv[1]))
+    open_core.__wrapped__.__kwdefaults__["timing"] = timing  # type: ignore[attr-defined] # contextlib's wrapper has it
     resolve_slowly()
-    sys.exit(console.main(["bot", *sys.argv[1:]]))
+    sys.exit(console.main(["bot", *sys.argv[2:]]))

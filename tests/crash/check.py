@@ -20,7 +20,7 @@ class CrashVerdict:
     wrong: list[str] = field(default_factory=list)
 
     @property
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         """Return whether nothing went wrong."""
         return not (self.lost or self.twice or self.wrong)
 

@@ -27,7 +27,7 @@ class PlanItem:
     fate: str
 
     @property
-    def by_agent(self) -> bool:
+    def is_by_agent(self) -> bool:
         """Return whether an agent asks, so that votes decide."""
         return self.fate in {"approve", "deny"}
 
@@ -36,7 +36,7 @@ class PlanItem:
         """What goes to the gate; the key makes it the same request however often a new process asks."""
         card = self.number % CARD_EVERY == 0
         origin = Origin("slack", "T0ACME", CHANNELS[self.number % len(CHANNELS)]) if card else Origin("mcp")
-        actor = AGENT if self.by_agent else ASKER
+        actor = AGENT if self.is_by_agent else ASKER
         return Request(self.operation, self.arguments, actor, origin, key=f"crash-{self.number}", can_confirm=True)
 
     @property

@@ -15,6 +15,7 @@ import aiohttp
 import anyio
 import sqlalchemy as sa
 from anyio.abc import Process
+from sqlalchemy.engine import Connection
 
 from tests.crash.check import CrashVerdict, judge
 from tests.crash.names import NAME
@@ -23,7 +24,8 @@ from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import SystemClock
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.messaging.first_contact import is_recorded
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.playground.processes import environment_of, running_command
 from vpsops.playground.slack.people.model import SimulatedWorkspace
@@ -34,6 +36,7 @@ from vpsops.playground.slack.workspace.entities import Channel
 ACTORS = 3
 FROZEN_SECONDS = 7.0  # longer than a process may be silent before others take over
 REST_SECONDS = 600.0
+START_SECONDS = 60.0
 CLOCK = SystemClock()
 FAULTS = """
 [[faults]]
@@ -93,10 +96,10 @@ class CrashResult:
     seconds: float
 
     @property
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         """Return whether nothing went wrong."""
         cards = self.cards_wrong or self.cards_twice
-        return self.verdict.good and not (self.audit_faults or cards or self.died)
+        return self.verdict.is_good and not (self.audit_faults or cards or self.died)
 
 
 @dataclass(slots=True)
@@ -173,7 +176,7 @@ async def play(run: CrashRun, folder: Path) -> CrashResult:
         environment |= {"WAYSCLOUD_API_URL": environment["WAYSCLOUD_API_URL"].replace("127.0.0.1", NAME)}
         environment |= {"VPSOPS_DATABASE_URL": run.database, "VPSOPS_CHANNEL": "", "VPSOPS_APPROVAL_CHANNEL": ""}
         database = await stack.enter_async_context(open_database(run.database, CLOCK))
-        async with _troupe(run, environment, folder) as troupe:
+        async with _troupe(run, environment, folder, database) as troupe:
             kills = await _disturb(run, troupe, database, len(items))
             await _rest(database, len(items))
         verdict = judge(items, await database.read(_by_key), await _effects(provider))
@@ -198,14 +201,20 @@ async def _plan(run: CrashRun, provider: str, folder: Path) -> list[PlanItem]:
 
 
 @asynccontextmanager
-async def _troupe(run: CrashRun, environment: Mapping[str, str], folder: Path) -> AsyncIterator[Troupe]:
+async def _troupe(
+    run: CrashRun, environment: Mapping[str, str], folder: Path, database: Database
+) -> AsyncIterator[Troupe]:
+    """Start the bot and, after its first contact, the actors: what they ask is news to it from the beginning."""
     actor = [sys.executable, "-m", "tests.crash.actor", str(folder / "plan.json")]
-    commands = [[*actor, str(share), str(ACTORS), str(run.hold_seconds)] for share in range(ACTORS)]
-    commands.append([sys.executable, "-m", "tests.crash.bot", "--http", "127.0.0.1:0"])
+    commands = [[sys.executable, "-m", "tests.crash.bot", str(run.hold_seconds), "--http", "127.0.0.1:0"]]
+    commands += [[*actor, str(share), str(ACTORS), str(run.hold_seconds)] for share in range(ACTORS)]
     troupe = Troupe(environment, folder, commands, [])
     try:
         for index in range(len(commands)):
             troupe.running.append(await troupe.start(index))
+            with anyio.fail_after(START_SECONDS):
+                while not await database.read(is_recorded):
+                    await CLOCK.sleep(0.1)
         yield troupe
     finally:
         with anyio.CancelScope(shield=True):
@@ -220,7 +229,7 @@ async def _disturb(run: CrashRun, troupe: Troupe, database: Database, target: in
         await CLOCK.sleep(dice.uniform(0.1, 1.5))
         index = dice.randrange(len(troupe.running))
         await (troupe.freeze(index) if run.freeze else troupe.kill(index))
-        if await database.read(lambda connection: _settled(connection, target)):
+        if await database.read(lambda connection: _is_settled(connection, target)):
             return count + 1
     return run.kills
 
@@ -228,11 +237,11 @@ async def _disturb(run: CrashRun, troupe: Troupe, database: Database, target: in
 async def _rest(database: Database, count: int) -> None:
     """Wait until every change is at rest and every message is sent; the checks report what is not by then."""
     with anyio.move_on_after(REST_SECONDS):
-        while not await database.read(lambda connection: _settled(connection, count)):
+        while not await database.read(lambda connection: _is_settled(connection, count)):
             await CLOCK.sleep(0.5)
 
 
-def _settled(connection: Connection, count: int) -> bool:
+def _is_settled(connection: Connection, count: int) -> bool:
     total = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES)) or 0
     resting = [state.value for state in State if state.final or state is State.NEEDS_PERSON]
     moving = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.not_in(resting)))

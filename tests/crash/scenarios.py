@@ -14,19 +14,21 @@ import anyio
 import sqlalchemy as sa
 from anyio import to_thread
 from anyio.abc import Process
+from sqlalchemy.engine import Connection
 
-from tests.fakes.postgres import PostgresServer
-from tests.harness.waiting import eventually
+from tests.fakes.storage.postgres import PostgresServer
+from tests.harness.patience import eventually
 from vpsops.cli import store
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.config.settings import Settings
 from vpsops.core.continuity import continuity_monitor
 from vpsops.core.continuity.continuity_monitor import RollbackFinding
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
-from vpsops.core.storage import Connection, open_database
+from vpsops.core.storage import open_database
 from vpsops.core.storage.tables import AUDIT
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -82,10 +84,10 @@ class ScenarioContext:
         """Have a reboot asked for and confirmed by a process that ends before it is sent."""
         async with open_core(self.settings, front="cli") as core:
             request = Request("reboot", {"server": "web01"}, ASKER, Origin("cli"), can_confirm=True)
-            held = await core.gate.submit(request)
+            held = await core.gate.submit(request, scope=OPERATOR)
             if not isinstance(held, Held):
                 raise TypeError(held)
-            return await core.gate.confirm(held.change.id, ASKER, held.change.digest)
+            return await core.gate.confirm(held.change.id, ASKER, held.change.digest, scope=OPERATOR)
 
     async def read_state(self, change_id: str) -> tuple[State, tuple[RollbackFinding, ...]]:
         """Return a change's state, and the findings about the database."""

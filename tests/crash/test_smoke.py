@@ -13,6 +13,6 @@ async def test_a_small_crash_run_leaves_nothing_behind(tmp_path: Path) -> None:
     """Thirty changes, five kills: nothing lost, nothing done twice, every card and every record as it should be."""
     run = CrashRun(f"sqlite:///{tmp_path / 'db.sqlite3'}", seed=7, changes=30, kills=5, hold_seconds=3.0)
     result = await play(run, tmp_path)
-    assert result.good, result
+    assert result.is_good, result
     assert result.kills == 5
     assert sum(result.verdict.states.values()) == 30

@@ -15,13 +15,19 @@ from anyio.from_thread import start_blocking_portal
 from mcp.types import PromptArgument
 from pydantic_core import PydanticUndefined
 
-from tests.docs.layers import layers_page
-from tests.docs.simulator import simulator_faults
+from tests.docs.pages.hosts import hosts_page
+from tests.docs.pages.layers import layers_page
+from tests.docs.pages.manual import manual_page
+from tests.docs.pages.metrics import metrics_page
+from tests.docs.pages.simulator import simulator_faults
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
+from tests.packaging.registry.entries import bundle_manifest, server_json
 from vpsops.bot.protocol import command_catalog
 from vpsops.cli import main as console
+from vpsops.cli.operations.arguments import describe, words_of_operations
 from vpsops.core.app import open_core
+from vpsops.core.config.reload_table import reloadability
 from vpsops.core.config.secret_values import SECRETS
 from vpsops.core.config.settings import Settings
 from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction
@@ -47,14 +53,15 @@ def operations() -> str:
     head = ["| operation | what it does | risk | effect | MCP tool |", "|---|---|---|---|---|"]
     bar = str.maketrans({"|": "\\|"})  # it would end a cell, in code too
     typed = [
-        f"| `{command_catalog.usage(word).translate(bar)}` | {command_catalog.summary(word)} |"
+        f"| `{command_catalog.usage(word).translate(bar)}` | {command_catalog.summary(word)} "
+        f"| {', '.join(command_catalog.synonyms_of(word))} |"
         for word in command_catalog.LISTED
     ]
     note = [
         "",
         "\\* No page of the provider documents this call; `[limits] undocumented = false` switches them all off.",
     ]
-    slack = ["", "## In Slack", "", "| typed | what it does |", "|---|---|", *typed]
+    slack = ["", "## In Slack", "", "| typed | what it does | also typed as |", "|---|---|---|", *typed]
     return HEAD + "# Operations\n\n" + "\n".join([*head, *rows, *note, *slack]) + "\n"
 
 
@@ -64,12 +71,15 @@ def settings() -> str:
     for field in Settings.model_fields.values():
         default = "" if field.default in {None, "", PydanticUndefined} else f"`{field.default}`"
         also = " (or a file named by `" + str(field.alias) + "_FILE`)" if field.alias in SECRETS else ""
-        rows.append(f"| `{field.alias}` | {field.description}{also} | {default} |")
+        needs = reloadability(str(field.alias)).value
+        rows.append(f"| `{field.alias}` | {field.description}{also} | {default} | {needs} |")
     text = (
         "# Settings\n\n"
         "From the environment, or from the table `[settings]` of `vpsops.toml` (named by `VPSOPS_CONFIG`);\n"
         "the environment wins.\nAn unknown variable that begins with `VPSOPS_` is an error.\n\n"
-        "| variable | meaning | default |\n|---|---|---|\n"
+        "The last column says what another value needs in a running process: [a reload](../operations.md#reloading),\n"
+        "`vpsops policy apply`, or a restart. Whether Slack's secrets are set at all needs a restart.\n\n"
+        "| variable | meaning | default | another value needs |\n|---|---|---|---|\n"
     )
     return HEAD + text + "\n".join(rows) + "\n" + _limits()
 
@@ -107,13 +117,35 @@ def _limits() -> str:
 def commands() -> str:
     """Return the page of the command line: each subcommand's own help."""
     codes = "0 good, 2 wrong usage or configuration, 3 not authenticated, 4 provider unreachable, 1 other"
-    parts = [f"# Command line\n\nExit codes: {codes}.\n"]
+    more = "[The operations](terminal.md) have subcommands of their own and more exit codes."
+    parts = [f"# Command line\n\nExit codes: {codes}. {more}\n"]
     with _width(100):
         for name, (module, summary) in console.COMMANDS.items():
             parser = argparse.ArgumentParser(prog=f"vpsops {name}", description=summary.capitalize() + ".")
             importlib.import_module(module).add_arguments(parser)
+            parts.append(_help(parser, "##", nested=name != "ask"))
+    return HEAD + "\n".join(parts)
+
+
+def terminal() -> str:
+    """Return the page of the operations at the terminal: the help of each."""
+    intro = (
+        "# Operations at the terminal\n\n[The terminal](../terminal.md) says how they behave."
+        " `vpsops ask` takes each change as well.\n"
+    )
+    parts = [intro]
+    with _width(100):
+        for word, operation in words_of_operations().items():
+            parser = argparse.ArgumentParser(prog=f"vpsops {word}")
+            describe(parser, operation)
             parts.append(_help(parser, "##"))
     return HEAD + "\n".join(parts)
+
+
+def manual() -> str:
+    """Return the manual page."""
+    with _width(100):
+        return manual_page()
 
 
 @contextmanager
@@ -128,10 +160,10 @@ def _width(columns: int) -> Iterator[None]:
         os.environ |= {} if before is None else {"COLUMNS": before}
 
 
-def _help(parser: argparse.ArgumentParser, level: str) -> str:
+def _help(parser: argparse.ArgumentParser, level: str, *, nested: bool = True) -> str:
     """Return a command's help, and that of each of its own subcommands."""
     own = f"{level} {parser.prog}\n\n```\n{parser.format_help().strip()}\n```\n"
-    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    groups = [action for action in parser._actions if nested and isinstance(action, argparse._SubParsersAction)]
     return "\n".join([own, *(_help(sub, f"{level}#") for group in groups for sub in group.choices.values())])
 
 
@@ -167,6 +199,12 @@ def early_answers() -> str:
         return json.dumps(portal.call(_early_answers), ensure_ascii=False, indent=1) + "\n"
 
 
+def early_tools() -> list[dict[str, Any]]:
+    """Return the tools of the snapshot that is there: its page comes before those that are made from it."""
+    early = json.loads((ROOT / "mcp_server/fast_start/early.json").read_text(encoding="utf-8"))
+    return list(json.loads(early["legacy"]["tools/list"])["tools"])
+
+
 async def _early_answers() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bare = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{folder}/vpsops.sqlite3"})
@@ -178,19 +216,25 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/operations.md": operations,
     "docs/reference/settings.md": settings,
     "docs/reference/commands.md": commands,
+    "docs/reference/terminal.md": terminal,
     "docs/reference/resources.md": resources,
     "docs/reference/folders.md": lambda: HEAD + layers_page(),
+    "docs/reference/hosts.md": lambda: HEAD + hosts_page(),
+    "docs/reference/metrics.md": lambda: HEAD + metrics_page(),
     "docs/reference/simulator-faults.md": lambda: HEAD + simulator_faults(),
     "mcp_server/fast_start/early.json": early_answers,
+    "packaging/man/vpsops.1": manual,
+    "packaging/registry/server.json": server_json,
+    "packaging/registry/manifest.json": lambda: bundle_manifest(early_tools()),
 }
 
 
 def stale() -> list[str]:
     """Return the pages that differ from the code."""
-    return [name for name, make in PAGES.items() if not _same(ROOT / name, make())]
+    return [name for name, make in PAGES.items() if not _is_same(ROOT / name, make())]
 
 
-def _same(path: Path, text: str) -> bool:
+def _is_same(path: Path, text: str) -> bool:
     return path.exists() and path.read_text(encoding="utf-8") == text
 
 

@@ -14,7 +14,7 @@ SPOKEN = re.compile(r"\[([^\]]*)\]\([^)]*\)")  # of a link in a heading only the
 
 @dataclass(frozen=True, slots=True)
 class PageLink:
-    """One link of a page: the file it leads to, and the place there, if it names one."""
+    """One link of a page: the file it leads to, and the place there, if it names any."""
 
     written: str
     target: Path

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from tests.docs.layers import MODULES_MAX, PACKAGE, folders, layers_contract, path_of
+from tests.docs.pages.layers import MODULES_MAX, PACKAGE, folders, layers_contract, path_of
 from tests.harness.repository import ROOT
 
-NO_IMPORTS_AMONG = {"vpsops.core.storage.migrations"}
-"""Folders in which children need no order: migrations never import each other."""
+NO_IMPORTS_AMONG = {"vpsops.core.storage.migrations", "vpsops.cli"}
+"""Folders in which children need no order: migrations, and folders of subcommands, never import each other."""
 NAMED = re.compile(r"`((?:core|bot|mcp_server|playground|vpsops|tests|docs)/[\w/.*{},-]*)`")
 
 
@@ -35,3 +35,11 @@ def test_a_page_names_files_that_exist(page: str) -> None:
     """Every path that the page names exists."""
     named = NAMED.findall((ROOT / page).read_text(encoding="utf-8"))
     assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_the_page_of_the_tree_names_every_folder_of_tests() -> None:
+    """Who adds a kind of tests says there what it holds."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    kinds = {path.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/**/*.py")}
+    assert len(kinds) > 1
+    assert sorted(kind for kind in kinds if f"`tests/{kind}/`" not in page) == []

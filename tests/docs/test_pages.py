@@ -8,6 +8,7 @@ import pytest
 from tests.docs.generate import PAGES, ROOT
 from tests.docs.links import anchors_of, links_of
 from vpsops.cli import main as console
+from vpsops.cli.operations.arguments import words_of_operations
 from vpsops.core.operations import OPERATIONS
 
 WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
@@ -75,15 +76,16 @@ def test_the_readme_names_only_commands_there_are() -> None:
     """Every `vpsops NAME` of the readme is a subcommand, and the two commands are shown."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"vpsops ([a-z]{3,})\b", "\n".join(re.findall(r"`[^`]+`|```.*?```", readme, re.DOTALL))))
-    assert named <= set(console.COMMANDS)
+    assert named <= {*console.COMMANDS, *words_of_operations()}
     assert "make demo" in readme
     assert "make test" in readme
 
 
 @pytest.mark.parametrize("name", ["requirements/run.txt", "requirements/dev.txt", "pyproject.toml", "Makefile"])
 def test_no_address_of_an_index_gets_into_the_build(name: str) -> None:
-    """The source of packages is configured on the machine, not in the build."""
-    assert "://" not in (ROOT / name).read_text(encoding="utf-8")
+    """The source of packages is configured on the machine, not in the build; metadata names where the project lives."""
+    hosts = set(re.findall(r"://([^/\s\"')]*)", (ROOT / name).read_text(encoding="utf-8")))
+    assert hosts == ({"github.com", "raw.githubusercontent.com"} if name == "pyproject.toml" else set())
 
 
 def test_no_file_outgrows_a_reader() -> None:
@@ -103,3 +105,9 @@ def test_an_operation_that_the_provider_does_not_document_is_marked() -> None:
     marked = {name for name, operation in OPERATIONS.items() if f"| `{name}` | {operation.summary} * |" in page}
     assert marked == {name for name, operation in OPERATIONS.items() if not operation.documented}
     assert "`[limits] undocumented = false`" in page
+
+
+def test_the_demo_ends_with_a_section_of_the_readme() -> None:
+    """Its last line sends people on to a heading that is there."""
+    (title,) = re.findall(r"README\\'s \"([^\"]+)\"", (ROOT / "playground" / "demo.py").read_text(encoding="utf-8"))
+    assert f"## {title}\n" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ SECURITY: Final = re.compile(
     re.IGNORECASE,
 )
 TABLE: Final = "docs/security.md"
-FIGURES: Final = {"benchmarks", "crash", "evals", "mutants", "playground", "slack-pictures"}
+FIGURES: Final = {"benchmarks", "clients", "crash", "evals", "mutants", "playground", "slack-pictures"}
 """Pages of what was measured, drawn or played."""
 HELP: Final = ROOT / "docs/reference/commands.md"
 """The commands' own help, as blocks of code."""

@@ -1,5 +1,6 @@
 """The tools as hosts convert them for their models: google-genai, openai-agents in strict mode, LangChain."""
 
+import fcntl
 import hashlib
 import json
 import subprocess
@@ -26,10 +27,13 @@ def interpreter() -> Path:
     """The converters' own environment, made once for each lock: they need another version of the SDK than ours."""
     home = ROOT / "build" / f"converters-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     python = home / "bin" / "python"
-    if not (home / "ready").exists():
-        run(sys.executable, "-m", "venv", "--clear", str(home))
-        run(str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(LOCK))
-        (home / "ready").touch()
+    home.parent.mkdir(exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # each worker that has one of these tests comes here
+        if not (home / "ready").exists():
+            run(sys.executable, "-m", "venv", "--clear", str(home))
+            run(str(python), "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", "-r", str(LOCK))
+            (home / "ready").touch()
     return python
 
 

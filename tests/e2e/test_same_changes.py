@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 from mcp import Client
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import START
 from tests.fakes.slack_bot import BotHarness, message_words, stage
@@ -18,7 +19,6 @@ from vpsops.cli import changes as cli
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.operations.target import Target
-from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES
 
 CHANGE: Final = re.compile(r"chg_\d{3}")

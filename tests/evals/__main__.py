@@ -34,7 +34,7 @@ def main() -> int:
     print_results(reports)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(written(reports, chosen.model), indent=1, ensure_ascii=False) + "\n")
-    return 0 if reports and all(report.passed for report in reports) else 1
+    return 0 if reports and all(report.has_passed for report in reports) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,13 +66,13 @@ def print_results(reports: Sequence[Report]) -> None:
     """Print the table, what is wrong, and how many passed of each kind."""
     width = max((len(report.scenario.name) for report in reports), default=0)
     for item in reports:
-        word = "pass" if item.passed else "FAIL"
+        word = "pass" if item.has_passed else "FAIL"
         name = item.scenario.name.ljust(width)
         sys.stdout.write(f"{word}  {name}  {item.turns:2} calls  {item.seconds:5.2f} s  {item.scenario.kind}\n")
         for complaint in item.complaints:
             sys.stdout.write(f"      {complaint}\n")
     totals = Counter(report.scenario.kind for report in reports)
-    passed = Counter(report.scenario.kind for report in reports if report.passed)
+    passed = Counter(report.scenario.kind for report in reports if report.has_passed)
     kinds = ", ".join(f"{kind} {passed[kind]}/{total}" for kind, total in totals.items())
     sys.stdout.write(f"{passed.total()} of {totals.total()} passed: {kinds}\n")
 
@@ -81,13 +81,13 @@ def written(reports: Sequence[Report], model: str) -> dict[str, Any]:
     """Return the results as they are kept."""
     return {
         "model": model,
-        "passed": sum(report.passed for report in reports),
+        "passed": sum(report.has_passed for report in reports),
         "total": len(reports),
         "scenarios": [
             {
                 "name": report.scenario.name,
                 "kind": report.scenario.kind,
-                "passed": report.passed,
+                "passed": report.has_passed,
                 "complaints": list(report.complaints),
                 "calls": report.turns,
                 "seconds": round(report.seconds, 2),

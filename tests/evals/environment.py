@@ -13,9 +13,11 @@ from mcp.client import ClientRequestContext
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, AccessScope, Restriction
@@ -55,7 +57,11 @@ class EvalEnvironment:
         """Wait for a change that is held for votes and return it."""
         while True:
             mark = database_of(self.core).signals.mark()
-            changes = [change for change in await self.core.changes.list(open_only=True) if change.state is State.HELD]
+            changes = [
+                change
+                for change in await self.core.changes.list(open_only=True, scope=OPERATOR)
+                if change.state is State.HELD
+            ]
             if changes:
                 return changes[0]
             await database_of(self.core).signals.wait(1.0, since=mark)
@@ -106,7 +112,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
         info = t.Implementation(name="agent", version="1")
         may_ask = human if setting.answer else None
         async with Client(
-            server, mode=ERA, client_info=info, elicitation_callback=may_ask, read_timeout_seconds=10
+            server, mode=ERA, client_info=info, elicitation_callback=may_ask, read_timeout_seconds=PATIENCE_SECONDS
         ) as client:
             world = EvalEnvironment(core, provider, client, asked=asked)
             if setting.arrange is not None:
@@ -142,7 +148,9 @@ def votes(*votes_text: tuple[Actor, Verdict, str], after: str = "") -> People:
             await world.calls(after)
         change = await world.held()
         for voter, verdict, reason in votes_text:
-            await world.core.gate.vote(change.id, voter, verdict, change.digest, reason=reason, evidence="Slack")
+            await world.core.gate.vote(
+                change.id, voter, verdict, change.digest, reason=reason, evidence="Slack", scope=OPERATOR
+            )
 
     return people
 

@@ -53,10 +53,10 @@ class Model(Protocol):
     """An agent under test."""
 
     async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ModelToolCall | Final:
-        """Return the next call, or the final answer; raises `NotUnderstood` where there is neither."""
+        """Return the next call, or the final answer; raises `UnclearAnswerError` where there is neither."""
 
 
-class NotUnderstood(Exception):  # noqa: N818 - what came back is said
+class UnclearAnswerError(Exception):
     """An answer that is neither a call nor a final answer."""
 
 
@@ -122,11 +122,11 @@ class ModelProgram:
 
 
 def understood(line: bytes) -> ModelToolCall | Final:
-    """Return a program's answer; raises `NotUnderstood`."""
+    """Return a program's answer; raises `UnclearAnswerError`."""
     try:
         answer = json.loads(line)
         if "final" in answer:
             return Final(str(answer["final"]))
         return ModelToolCall(str(answer["tool"]), dict(answer.get("arguments") or {}))
     except (ValueError, TypeError, KeyError) as wrong:
-        raise NotUnderstood(f"neither a call nor a final answer: {line[:200]!r}") from wrong
+        raise UnclearAnswerError(f"neither a call nor a final answer: {line[:200]!r}") from wrong

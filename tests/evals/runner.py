@@ -10,13 +10,14 @@ import anyio
 import mcp.types as t
 
 from tests.evals.environment import EvalEnvironment, world_of
-from tests.evals.grading import Played
+from tests.evals.graders import Played
 from tests.evals.model import Final as Said
-from tests.evals.model import Model, ModelToolCall, ModelTurn, NotUnderstood, Transcript
+from tests.evals.model import Model, ModelToolCall, ModelTurn, Transcript, UnclearAnswerError
 from tests.evals.scenario import Scenario
 from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.audit import chain
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -39,7 +40,7 @@ class Report:
     final: str
 
     @property
-    def passed(self) -> bool:
+    def has_passed(self) -> bool:
         """Say whether no grader complains."""
         return not self.complaints
 
@@ -65,7 +66,7 @@ async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) ->
     for _ in range(MOST_TURNS):
         try:
             text = await model.act(tools, transcript)
-        except NotUnderstood as wrong:
+        except UnclearAnswerError as wrong:
             return f"(it said {wrong})", transcript.turns
         if isinstance(text, Said):
             return text.text, transcript.turns
@@ -97,7 +98,7 @@ async def _left(world: EvalEnvironment, text: str, turns: tuple[ModelTurn, ...])
         turns=turns,
         effects=[(item.operation, item.hostname) for item in simulator.world.counted()],
         writes=sum(entry.method == "POST" for entry in simulator.journal.entries()),
-        changes=sorted(await world.core.changes.list(limit=100), key=lambda entry: entry.created_at),
+        changes=sorted(await world.core.changes.list(limit=100, scope=OPERATOR), key=lambda entry: entry.created_at),
         trail=[(item.event, item.change_id or "") for item in trail],
         asked=tuple(world.asked),
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from tests.evals.environment import Setting
-from tests.evals.grading import Grader
+from tests.evals.graders import Grader
 from tests.evals.model import ModelToolCall, ModelTurn, Script
 
 WEB: Final = "web01.example.com"

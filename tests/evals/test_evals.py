@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.evals.model import Final, ModelToolCall, NotUnderstood, Scripted, understood
+from tests.evals.model import Final, ModelToolCall, Scripted, UnclearAnswerError, understood
 from tests.evals.runner import FLEET, play
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
@@ -57,5 +57,5 @@ def test_a_programs_answer_is_understood(line: bytes, meant: ModelToolCall | Fin
 @pytest.mark.parametrize("line", [b"", b"[]", b"done", b'{"arguments": {}}', b'{"tool": "x", "arguments": 1}'])
 def test_what_a_program_may_not_say(line: bytes) -> None:
     """Anything else is no answer, and the scenario is failed."""
-    with pytest.raises(NotUnderstood):
+    with pytest.raises(UnclearAnswerError):
         understood(line)

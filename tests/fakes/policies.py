@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from sqlalchemy.engine import Connection
+
 from vpsops.core.config.settings import Settings
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.declaration import declaration_of
-from vpsops.core.policy_register.history import Application, Revision
+from vpsops.core.policy_register.history import Application
+from vpsops.core.policy_register.revisions import Revision
 from vpsops.core.storage import Database
-from vpsops.core.storage.database import Connection
 
 
 async def put_in_force(database: Database, settings: Settings, config: Path | None = None) -> Revision:

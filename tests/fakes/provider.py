@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.common.timings import TransportSettings
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 
 KEY: Final = "wayscloud_vps_abc1234567_0123456789abcdefSECRET"
@@ -105,11 +106,13 @@ class Provider:
     def client(self, settings: TransportSettings = QUICK, clock: FakeClock | None = None) -> Wayscloud:
         """Return a client that talks to this provider in process."""
         return Wayscloud(
-            Credentials(KEY),
-            base_url=BASE,
-            clock=clock or FakeClock(),
-            settings=settings,
-            http_transport=httpx.ASGITransport(self.app),
+            ProviderConnection(
+                Credentials(KEY),
+                base_url=BASE,
+                clock=clock or FakeClock(),
+                settings=settings,
+                http_transport=httpx.ASGITransport(self.app),
+            )
         )
 
 
@@ -132,7 +135,9 @@ class ProviderWire:
 
     def client(self, settings: TransportSettings = QUICK, clock: FakeClock | None = None) -> Wayscloud:
         """Return a client that talks to this socket."""
-        return Wayscloud(Credentials(KEY), base_url=self.url, clock=clock or FakeClock(), settings=settings)
+        return Wayscloud(
+            ProviderConnection(Credentials(KEY), base_url=self.url, clock=clock or FakeClock(), settings=settings)
+        )
 
 
 @asynccontextmanager

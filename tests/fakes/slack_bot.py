@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import anyio
 
-from tests.fakes.databases import migrated
 from tests.fakes.provider import KEY
+from tests.fakes.storage.databases import migrated
 from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import PATH, Bot, open_bot
 from vpsops.bot.socket_mode import SocketModeConnection
 from vpsops.core.app import Core, open_core
@@ -26,7 +27,10 @@ from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Message
 from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.account.account import Item
+from vpsops.playground.wayscloud.account.resources import SNAPSHOTS
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.model import ServerState
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 Transport = Literal["http", "socket"]
@@ -80,6 +84,21 @@ class BotHarness:
         assert result is not None
         world.override(result, None, new, None)
 
+    def put_snapshot(self, hostname: str, name: str, days: int = 1) -> None:
+        """Let a server have a snapshot that was taken so many days ago."""
+        world = self.provider.simulator.world
+        server = world.find(hostname)
+        assert server is not None
+        taken = world.time.now() - timedelta(days=days)
+        world.items_of(server.id, SNAPSHOTS.key)[name] = Item(name, {}, 0.0, taken)
+
+    def put_state(self, hostname: str, state: ServerState) -> None:
+        """Let a server be in a state behind everyone's back."""
+        world = self.provider.simulator.world
+        server = world.find(hostname)
+        assert server is not None
+        world.override(server, state, None, None)
+
     def fault(self, **rule: Any) -> None:
         """Let something go wrong at the provider."""
         self.provider.simulator.faults.add(faults.parse(rule))
@@ -115,8 +134,8 @@ class BotHarness:
         async with (
             open_core(self.settings, front="slack", clock=clock or VirtualClock(), timing=self.scene.timing) as core,
             open_bot(core) as bot,
-            AsyncExitStack() as line,
             anyio.create_task_group() as group,
+            AsyncExitStack() as line,
         ):
             if self.scene.transport == "http":
                 sock = listen("127.0.0.1", 0)
@@ -155,7 +174,7 @@ async def playing(directory: Path, scene: Scene | None = None) -> AsyncIterator[
 
 def message_words(message: Message) -> str:
     """Return all words a message shows, block texts included."""
-    return " ".join([message.text, *words_of(list(message.blocks))])
+    return " ".join([*words_of(list(message.blocks)), message.text])
 
 
 def words_of(node: Any) -> list[str]:

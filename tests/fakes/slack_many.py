@@ -13,8 +13,8 @@ import anyio
 from tests.fakes.provider import KEY
 from tests.fakes.slack_bot import message_words
 from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import PATH, Bot, open_bot
 from vpsops.bot.socket_mode import SocketModeConnection
 from vpsops.bot.workspaces.scopes import INSTALL_PATH, REDIRECT_PATH

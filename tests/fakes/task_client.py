@@ -10,6 +10,7 @@ from mcp.client import ClaimContext, ClientExtension, ResultClaim
 from mcp.server.lowlevel import Server
 from pydantic import ConfigDict
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import Human
 from vpsops.core.common.clock import Clock
 from vpsops.mcp_server.protocol.tasks import EXTENSION
@@ -67,7 +68,7 @@ async def task_client(
         mode=ERA,
         client_info=info,
         elicitation_callback=human,
-        read_timeout_seconds=5,
+        read_timeout_seconds=PATIENCE_SECONDS,
         extensions=[TakesTasks()],
     ) as client:
         yield client

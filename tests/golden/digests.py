@@ -6,17 +6,18 @@ from typing import Final
 
 from vpsops.bot.views.modals import encode_option
 from vpsops.bot.workspaces.token_encryption import TokenCipher
-from vpsops.core.audit.chain import GENESIS, canonical, record_hash
+from vpsops.core.audit.records import GENESIS, canonical, record_hash
 from vpsops.core.changes.model import digest_of
 from vpsops.core.changes.preview import Preview, previewed
 from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import load_settings
 from vpsops.core.continuity.anchors import signature
-from vpsops.core.identity.accounts import key_of
+from vpsops.core.identity.account_questions import key_of
 from vpsops.core.messaging.subscriptions import subscription_id
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.families.labels import LabelArguments
 from vpsops.core.operations.families.lifecycle import Loss, RenameArguments, Resize, ResizeArguments
 from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.strategies import Precheck
@@ -43,6 +44,7 @@ CREATE: Final = Preview(
 CHECKED: Final[Mapping[str, tuple[Arguments, object]]] = {
     "delete": (ServerArguments(server="srv-1"), Loss("199 NOK a month", "before-upgrade", "none")),
     "rename": (RenameArguments(server="srv-1", name="Web, main"), None),
+    "label": (LabelArguments(server="srv-1", labels=("env=prod", "team-")), None),
     "resize": (ResizeArguments(server="srv-1", plan="vps-8gb-4cpu"), Resize(None, None, None)),
 }
 RECORDS: Final[tuple[tuple[float, str, str | None, Mapping[str, Json]], ...]] = (

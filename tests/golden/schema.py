@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tests.fakes.databases import migrated
+from tests.fakes.storage.databases import migrated
 
 
 def values(folder: Path) -> Mapping[str, Sequence[str]]:

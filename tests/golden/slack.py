@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.unit.bot.surfaces import surfaces
+from tests.browser.surfaces.catalogue import surfaces
 from vpsops.core.common.json_types import Json
 
 IDS: Final = ("action_id", "block_id", "callback_id", "value", "private_metadata")

@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.databases import migrated
+from tests.fakes.storage.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
-from vpsops.core.storage import Connection
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
@@ -77,7 +78,7 @@ async def _opened(folder: Path) -> AsyncIterator[Core]:
 async def _ask(core: Core, operation: str, actor: Actor, **arguments: str) -> Change:
     origin = SLACK if actor.kind is ActorKind.PERSON else MCP
     request = Request(operation, arguments, actor, origin, reason="disk swap", key=f"{actor.id}: {operation}")
-    outcome = await core.gate.submit(replace(request, can_confirm=True))
+    outcome = await core.gate.submit(replace(request, can_confirm=True), scope=OPERATOR)
     assert isinstance(outcome, Held), outcome
     return outcome.change
 
@@ -86,12 +87,14 @@ async def _changes_of_a_person(core: Core) -> None:
     """One is done, one makes a server, one is cancelled, one is refused."""
     for operation, arguments in (("stop", {"server": "web01"}), ("create", NEW)):
         held = await _ask(core, operation, ALICE, **arguments)
-        await core.gate.confirm(held.id, ALICE, held.digest, evidence="typed")
-        ended = await core.changes.wait(held.id, seconds=SECONDS)
+        await core.gate.confirm(held.id, ALICE, held.digest, evidence="typed", scope=OPERATOR)
+        ended = await core.changes.wait(held.id, seconds=SECONDS, scope=OPERATOR)
         assert ended.state is State.SUCCEEDED, ended.note
     withdrawn = await _ask(core, "reboot", ALICE, server="web09")
-    await core.gate.cancel(withdrawn.id, ALICE, reason="not needed")
-    refused = await core.gate.submit(Request("reboot", {"server": "db01"}, AGENT, MCP, can_confirm=True))
+    await core.gate.cancel(withdrawn.id, ALICE, reason="not needed", scope=OPERATOR)
+    refused = await core.gate.submit(
+        Request("reboot", {"server": "db01"}, AGENT, MCP, can_confirm=True), scope=OPERATOR
+    )
     assert isinstance(refused, Refused)
 
 
@@ -99,13 +102,17 @@ async def _changes_of_an_agent(core: Core) -> None:
     """One is approved by two and done, one is denied; then agents are paused."""
     asked = await _ask(core, "start", AGENT, server="web01")
     for voter in VOTERS:
-        await core.gate.vote(asked.id, voter, Verdict.APPROVE, asked.digest, reason="ok", evidence="member of S0OPS")
-    ended = await core.changes.wait(asked.id, seconds=SECONDS)
+        await core.gate.vote(
+            asked.id, voter, Verdict.APPROVE, asked.digest, reason="ok", evidence="member of S0OPS", scope=OPERATOR
+        )
+    ended = await core.changes.wait(asked.id, seconds=SECONDS, scope=OPERATOR)
     assert ended.state is State.SUCCEEDED, ended.note
     again = await _ask(core, "stop", AGENT, server="web09")
-    await core.gate.vote(again.id, VOTERS[0], Verdict.DENY, again.digest, reason="no", evidence="member of S0OPS")
-    await core.gate.pause_agents(ALICE, paused=True, reason="incident")
-    await core.gate.pause_agents(ALICE, paused=False, reason="over")
+    await core.gate.vote(
+        again.id, VOTERS[0], Verdict.DENY, again.digest, reason="no", evidence="member of S0OPS", scope=OPERATOR
+    )
+    await core.gate.pause_agents(ALICE, paused=True, reason="incident", scope=OPERATOR)
+    await core.gate.pause_agents(ALICE, paused=False, reason="over", scope=OPERATOR)
 
 
 def _tables(connection: Connection) -> Mapping[str, Json]:

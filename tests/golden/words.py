@@ -13,7 +13,7 @@ TEXT: Final = re.compile(r'"([^"\\\n]{1,80})"')
 
 
 def is_in_code(word: str) -> bool:
-    """Say whether a word stands in the code as a whole text; with a brace at its end, as the beginning of one."""
+    """Say whether a word stands in the code as a whole text; with a brace at its end, as its beginning."""
     return any(text.startswith(word) for text in texts()) if word.endswith("{") else word in texts()
 
 

@@ -1,9 +1,9 @@
 """Time that passes in a process with a running heartbeat."""
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import eventually
+from tests.harness.patience import eventually
 from vpsops.core.app import Core
-from vpsops.core.execution.engine import HEARTBEAT
+from vpsops.core.common.supervision import HEARTBEAT
 
 
 async def beat_for(core: Core, clock: FakeClock, seconds: int) -> None:
@@ -15,4 +15,4 @@ async def beat_for(core: Core, clock: FakeClock, seconds: int) -> None:
     for _ in range(seconds):
         await eventually(lambda: clock.is_sleeping(HEARTBEAT))
         clock.advance(1)
-        await eventually(lambda: core.readiness._process.last_beat >= clock.monotonic())
+        await eventually(lambda: core.readiness._engine.last_beat >= clock.monotonic())

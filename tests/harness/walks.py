@@ -17,7 +17,7 @@ DEPTH: Final = 6
 
 
 def holds(thing: object, word: str, depth: int = DEPTH) -> bool:
-    """Return whether a value is a text with the word in it, or a plain object or container that holds one."""
+    """Return whether a value is a text with the word in it, or a plain object or container that holds such a text."""
     if isinstance(thing, str):
         return word in thing
     if depth == 0:

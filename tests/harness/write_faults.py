@@ -1,12 +1,16 @@
 """What can go wrong after a write has left, each as a server that answers so; and a departure that calls a function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
+import anyio
+import pytest
 from anyio.abc import SocketStream
 
-from tests.fakes.provider import QUICK, Handler, Received, answers, raw, silent
+from tests.fakes.provider import BOUND, KEY, QUICK, Handler, Received, answers, raw, silent, wire
+from vpsops.core.wayscloud.answers.errors import OutcomeUnknownError
+from vpsops.core.wayscloud.client import Wayscloud
 
 HURRIED: Final = replace(QUICK, change_seconds=0.2)
 
@@ -54,3 +58,14 @@ FAULTS: Final[dict[str, Handler]] = {
     "a list": answers(raw("200 OK", b"[]")),
     "packed oddly": answers(raw("200 OK", b"junk", "Content-Encoding: br")),
 }
+
+
+async def check_sent_once(fault: str, write: Callable[[Wayscloud, None], Coroutine[Any, Any, object]]) -> None:
+    """Assert that a write which meets this fault after it has left is sent once, with an unknown outcome."""
+    settings = replace(HURRIED, max_body_bytes=100_000)
+    async with wire(FAULTS[fault]) as server, server.client(settings) as client:
+        with anyio.fail_after(BOUND), pytest.raises(OutcomeUnknownError, match="not known whether") as caught:
+            await write(client, None)
+    assert len(server.received) == 1
+    assert "sent again" in caught.value.hint
+    assert KEY not in str(caught.value)

@@ -18,13 +18,25 @@ MOST_MODULES: Final = 12
 VAGUE: Final = frozenset({"one", "its", "found"})
 PARTICIPLE: Final = re.compile(r"(.{2,}ing|.{3,}ed)", re.IGNORECASE)
 IRREGULAR: Final = re.compile(
-    r"born|bound|chosen|done|drawn|found|given|gone|held|kept|known|left|lost|made|meant|met|paid|put|read|said|seen"
-    r"|sent|shown|sold|spoken|told|typed|understood|won|written"
+    r"born|bound|broken|chosen|done|drawn|driven|found|given|gone|held|hidden|kept|known|left|lost|made|meant|met|paid"
+    r"|put|read|said|seen|sent|shown|sold|spoken|taken|told|typed|understood|won|written"
 )
 NOUN: Final = re.compile(
     r"building|feed|heading|listing|logging|mapping|meaning|parsing|ping|rating|ring|seed|setting|speed|string|timing"
 )
 """Words that end like a participle and are none, or stand for a thing in the field's own language."""
+METAPHOR: Final = re.compile(
+    r"backstage|bell|bodies|courtesy|desk|doer|furniture|grants|ground|hands|keeper|lookout|mortals|newsroom|occasions"
+    r"|places|plays?|remedies|room|scene|several|stage|together|truth|usual|world"
+)
+"""Nicknames that modules had. A server's parts, the people of a workspace and lines of input are what they say."""
+PREDICATE: Final = re.compile(r"is|has|have|can|may|[a-z]{2,}s")
+"""The first word of a predicate: it asks, or it is a verb in the third person (`covers`, `needs_votes`)."""
+SCOPES: Final = frozenset({"fail_after", "move_on_after"})
+WAITS: Final = frozenset({"eventually", "until", "wait_for"})
+LIMITS: Final = frozenset({"timeout", "read_timeout_seconds"})
+OWN_LIMITS: Final = frozenset({"patience", "limit", "seconds"})
+MINUTE: Final = 60.0
 LOGGERS: Final = frozenset({"get_logger", "getLogger"})
 LEVELS: Final = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 EVENT: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -42,10 +54,12 @@ def classes_with_two_meanings(modules: Sequence[Module]) -> Iterator[str]:
 
 
 def modules_without_a_noun(modules: Sequence[Module]) -> Iterator[str]:
-    """Return modules whose name ends in a participle or gerund, or begins with `on_`."""
+    """Return modules whose name ends in a participle or gerund, begins with `on_`, or is a metaphor."""
     for module in modules:
         words = module.path.stem.removeprefix("test_").split("_")
-        if not module.is_package and (words[0] == "on" or is_participle(words[-1])):
+        if not module.is_package and (
+            words[0] == "on" or is_participle(words[-1]) or METAPHOR.fullmatch("_".join(words))
+        ):
             yield str(module.path)
 
 
@@ -81,6 +95,37 @@ def exceptions_without_error(modules: Sequence[Module]) -> Iterator[str]:
 
 def _bases(node: ast.ClassDef) -> Iterator[str]:
     return (ast.unparse(base).rpartition(".")[2] for base in node.bases)
+
+
+def predicates_that_do_not_ask(modules: Sequence[Module]) -> Iterator[str]:
+    """Return functions of modules and classes that return a bool at once and are not called like a question."""
+    for module in modules:
+        bodies = [module.tree.body, *(node.body for node in module.nodes if isinstance(node, ast.ClassDef))]
+        for node in (node for body in bodies for node in body if isinstance(node, ast.FunctionDef)):
+            word = node.name.removeprefix("_").partition("_")[0]
+            if node.returns and ast.unparse(node.returns) == "bool" and word and not PREDICATE.fullmatch(word):
+                yield f"{module.path}:{node.lineno} {node.name}"
+
+
+def short_limits(modules: Sequence[Module]) -> Iterator[str]:
+    """Return waits of less than a minute that are written as numbers: they measure the machine, and give no reason."""
+    for module in modules:
+        for node in module.nodes:
+            if isinstance(node, ast.Call) and any(0 < limit < MINUTE for limit in _limits(node)):
+                yield f"{module.path}:{node.lineno} {ast.unparse(node)[:80]}"
+
+
+def _limits(call: ast.Call) -> Iterator[float]:
+    """Return the limits in seconds of a call that waits, as far as they are numbers."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    values = [keyword.value for keyword in call.keywords if keyword.arg in LIMITS]
+    if name in SCOPES:
+        values += call.args[:1]
+    if name in WAITS:
+        values += [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg in OWN_LIMITS)]
+    for node in values:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            yield node.value
 
 
 def loggers_by_other_names(modules: Sequence[Module]) -> Iterator[str]:
@@ -163,6 +208,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "modules without a noun": modules_without_a_noun,
     "variables one, its, found": vague_variables,
     "exceptions not ending in Error": exceptions_without_error,
+    "predicates that do not ask": predicates_that_do_not_ask,
+    "limits written as numbers": short_limits,
     "loggers not called logger": loggers_by_other_names,
     "log events that are sentences": log_events_that_are_sentences,
     "docstrings that say pure": docstrings_that_say_pure,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent.parent
-SKIPPED: Final = frozenset({"build", "dist", "docs", "node_modules", "__pycache__"})
+SKIPPED: Final = frozenset({"build", "dist", "node_modules", "__pycache__"})
 FROZEN: Final = "migrations"
 """Migrations are never edited after a release, so their style is not counted."""
 PLAYGROUND, TESTS = "playground", "tests"

@@ -42,7 +42,7 @@ def main() -> int:
         run.keep(noticed_before(LAST))
     run.work(options.workers)
     if options.area or options.only:
-        results = [f"not noticed: {mutant_line(result.mutant)}" for result in run.results if not result.noticed]
+        results = [f"not noticed: {mutant_line(result.mutant)}" for result in run.results if not result.is_noticed]
     else:
         results = complaints(run.results, named)
         sizes = {name: len(mutants) for name, mutants in pool.items()}

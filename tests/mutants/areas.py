@@ -42,6 +42,7 @@ GATE: Final = Area(
             "tests/unit/core/service/test_gate.py",
             "tests/unit/core/limits/test_limits.py",
         ),
+        "core/service/region_directory.py": ("tests/unit/core/service/test_region_directory.py",),
         "core/service/server_queries.py": (
             "tests/unit/core/service/test_gate.py",
             "tests/unit/core/limits/test_limits.py",
@@ -56,6 +57,7 @@ GATE: Final = Area(
             "tests/unit/core/service/test_gate.py",
             "tests/unit/core/authorization/test_resolve.py",
         ),
+        "core/authorization/withheld.py": ("tests/unit/core/authorization/test_withheld.py",),
         "core/changes/audit_entries.py": ("tests/unit/core/changes/test_record_edges.py",),
         "core/operations/server_lookup.py": ("tests/unit/core/operations/test_reference_edges.py",),
         "core/operations/servers.py": (
@@ -78,21 +80,21 @@ CHANGES: Final = Area(
         "core/execution/deferral.py": ("tests/provider/test_deferral.py", "tests/provider/test_hold_offs.py"),
         "core/authorization/hold_offs.py": ("tests/provider/test_hold_offs.py", "tests/provider/test_deferral.py"),
         "core/execution/runner.py": (
-            "tests/unit/core/execution/test_run_edges.py",
-            "tests/unit/core/execution/test_execute_once.py",
+            "tests/unit/core/execution/runner/test_run_edges.py",
+            "tests/unit/core/execution/runner/test_execute_once.py",
             "tests/unit/core/authorization/test_agent_pause.py",
-            "tests/unit/core/execution/test_poison.py",
-            "tests/unit/core/execution/test_execute_faults.py",
-            "tests/unit/core/execution/test_execute_storage.py",
-            "tests/unit/core/execution/test_execute_clock.py",
+            "tests/unit/core/execution/runner/test_poison.py",
+            "tests/unit/core/execution/runner/test_execute_faults.py",
+            "tests/unit/core/execution/runner/test_execute_storage.py",
+            "tests/unit/core/execution/runner/test_execute_clock.py",
         ),
         "core/execution/send_deadline.py": (
-            "tests/unit/core/execution/test_run_edges.py",
-            "tests/unit/core/execution/test_execute_clock.py",
+            "tests/unit/core/execution/runner/test_run_edges.py",
+            "tests/unit/core/execution/runner/test_execute_clock.py",
         ),
         "core/execution/reconciler.py": (
             "tests/unit/core/execution/test_reconciler.py",
-            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/execution/runner/test_run_edges.py",
             "tests/unit/core/continuity/test_continuity_monitor.py",
         ),
         "core/outcomes/outcome.py": ("tests/unit/core/outcomes/test_outcome.py",),
@@ -100,18 +102,18 @@ CHANGES: Final = Area(
         "core/execution/write_rate_limit.py": ("tests/unit/core/execution/test_write_rate_limit.py",),
         "core/changes/preview.py": (
             "tests/unit/core/operations/test_reference_edges.py",
-            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/execution/runner/test_run_edges.py",
             "tests/unit/core/service/test_gate.py",
         ),
         "core/authorization/recheck.py": (
             "tests/unit/core/authorization/test_policy_comparison.py",
-            "tests/adversary/test_stricter_rules.py",
+            "tests/adversary/policy/test_stricter_rules.py",
         ),
         "core/authorization/policy_comparison.py": ("tests/unit/core/authorization/test_policy_comparison.py",),
         "core/changes/repository.py": (
             "tests/unit/core/service/test_gate_edges.py",
             "tests/unit/core/monitoring/test_drift.py",
-            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/execution/runner/test_run_edges.py",
         ),
         "core/changes/approvals.py": ("tests/unit/core/authorization/test_resolve.py",),
     },
@@ -125,12 +127,12 @@ CHANGES: Final = Area(
 CLAIMS: Final = Area(
     {
         "core/authorization/authorization.py": (
-            "tests/unit/core/execution/test_run_edges.py",
-            "tests/adversary/test_no_vote_no_send.py",
+            "tests/unit/core/execution/runner/test_run_edges.py",
+            "tests/adversary/database/test_no_vote_no_send.py",
         ),
         "core/execution/claims.py": (
             "tests/unit/core/execution/test_claims.py",
-            "tests/unit/core/execution/test_poison.py",
+            "tests/unit/core/execution/runner/test_poison.py",
         ),
         "core/changes/serialization.py": (
             "tests/unit/core/storage/test_foreign_rows.py",
@@ -159,7 +161,7 @@ TENANTS: Final = Area(
         "bot/workspaces/tenancy.py": (
             "tests/unit/bot/workspaces/test_tenancy.py",
             "tests/unit/bot/workspaces/test_membership.py",
-            "tests/adversary/test_foreign_people.py",
+            "tests/adversary/people/test_foreign_people.py",
         ),
         "core/workspaces/model.py": ("tests/unit/core/workspaces/test_model.py",),
         "core/workspaces/loader.py": ("tests/unit/core/workspaces/test_model.py",),
@@ -178,6 +180,7 @@ POLICY: Final = Area(
         "core/policy/context.py": (),
         "core/policy/lint.py": (),
         "core/policy_register/history.py": (),
+        "core/policy_register/revisions.py": (),
         "core/policy/hours.py": (),
         "core/config/toml_locations.py": (),
         "core/config/config_file.py": ("tests/unit/core/config/test_config_file.py",),
@@ -230,16 +233,22 @@ AUDIT: Final = Area(
 CLIENT: Final = Area(
     {
         "core/wayscloud/requests/response_body.py": (),
+        "core/wayscloud/requests/connection.py": ("tests/unit/core/wayscloud/requests/test_read_patience.py",),
         "core/wayscloud/requests/request_executor.py": (),
         "core/wayscloud/client.py": (),
         "core/wayscloud/requests/credentials.py": (),
         "core/wayscloud/requests/send_hook.py": (),
         "core/wayscloud/requests/url_forms.py": (),
         "core/wayscloud/answers/hostnames.py": (),
+        "core/wayscloud/answers/labels.py": ("tests/unit/core/wayscloud/answers/test_label_reads.py",),
         "core/wayscloud/answers/parse.py": (),
         "core/wayscloud/answers/field_readers.py": (),
         "core/wayscloud/requests/redirects.py": (),
         "core/wayscloud/answers/regions.py": (),
+        "core/wayscloud/answers/region_names.py": (
+            "tests/unit/core/wayscloud/answers/test_region_names.py",
+            "tests/unit/core/service/test_region_directory.py",
+        ),
         "core/wayscloud/requests/error_bodies.py": (),
         "core/wayscloud/answers/states.py": (),
         "core/wayscloud/requests/transport.py": (),
@@ -281,7 +290,7 @@ INGRESS: Final = Area(
 )
 AUTH: Final = Area(
     {
-        "mcp_server/auth/static_tokens.py": ("tests/adversary/test_tokens_file.py",),
+        "mcp_server/auth/static_tokens.py": ("tests/adversary/network/test_tokens_file.py",),
         "mcp_server/auth/middleware.py": (),
         "mcp_server/auth/principal.py": (),
         "mcp_server/auth/jwks.py": (),

@@ -52,7 +52,7 @@ class Result:
     drawn: bool
 
     @property
-    def noticed(self) -> bool:
+    def is_noticed(self) -> bool:
         """Say whether a test failed, or none came to an end."""
         return self.verdict is not MutantVerdict.PASSED
 
@@ -60,7 +60,7 @@ class Result:
 def score(results: Sequence[Result]) -> float:
     """Return the share of the drawn mutants that were noticed; all, where none was drawn."""
     chosen = [result for result in results if result.drawn]
-    return sum(result.noticed for result in chosen) / len(chosen) if chosen else 1.0
+    return sum(result.is_noticed for result in chosen) / len(chosen) if chosen else 1.0
 
 
 def complaints(results: Sequence[Result], named: Mapping[str, Survivor]) -> list[str]:
@@ -69,11 +69,11 @@ def complaints(results: Sequence[Result], named: Mapping[str, Survivor]) -> list
     if score(results) < LEAST:
         matches.append(f"only {score(results):.1%} of the drawn mutants were noticed, of {LEAST:.0%}.")
     for result in results:
-        if not result.noticed and result.mutant.ident not in named:
+        if not result.is_noticed and result.mutant.ident not in named:
             matches.append(
                 f"nothing noticed {mutant_line(result.mutant)}. Test it, or name it in survivors.toml with the reason."
             )
-        if result.noticed and result.mutant.ident in named:
+        if result.is_noticed and result.mutant.ident in named:
             matches.append(f"{mutant_line(result.mutant)} is named as a survivor and was noticed: take it out.")
     known = {result.mutant.ident for result in results}
     matches += [f"the survivor {ident} ({named[ident].path}) is no mutant any more." for ident in named.keys() - known]
@@ -83,7 +83,9 @@ def complaints(results: Sequence[Result], named: Mapping[str, Survivor]) -> list
 def note(path: Path, results: Sequence[Result]) -> None:
     """Keep the names of what was noticed, for a run that tries the rest again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(sorted(result.mutant.ident for result in results if result.noticed)), encoding="utf-8")
+    path.write_text(
+        json.dumps(sorted(result.mutant.ident for result in results if result.is_noticed)), encoding="utf-8"
+    )
 
 
 def noticed_before(path: Path) -> frozenset[str]:
@@ -106,14 +108,14 @@ def page(results: Sequence[Result], named: Mapping[str, Survivor], pool: Mapping
     """Return the page of a run."""
     decision = next(path.name for path in sorted((ROOT / "docs/decisions").glob("*-mutants.md")))
     chosen = [result for result in results if result.drawn]
-    noticed = sum(result.noticed for result in chosen)
+    noticed = sum(result.is_noticed for result in chosen)
     lines = [HEAD.format(decision=decision)]
     lines += ["## The last run", ""]
     lines += [f"Seed {seed}: **{noticed} of {len(chosen)} noticed ({score(results):.1%})**.", ""]
     lines += ["| area | mutants there are | drawn | noticed |", "|---|--:|--:|--:|"]
     for area, size in pool.items():
         mine = [result for result in chosen if result.area == area]
-        lines.append(f"| {area} | {size} | {len(mine)} | {sum(result.noticed for result in mine)} |")
+        lines.append(f"| {area} | {size} | {len(mine)} | {sum(result.is_noticed for result in mine)} |")
     lines += ["", *FIRST_PASSES, "## Survivors", "", "| where | fault | why no test can notice it |", "|---|---|---|"]
     for result in sorted(results, key=lambda entry: (entry.mutant.path, entry.mutant.line)):
         if result.mutant.ident in named:

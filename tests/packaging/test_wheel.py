@@ -1,6 +1,7 @@
 """The wheel beside strangers: it owns one import name, so no other `core`, `bot` or `playground` can be in its way."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -103,7 +104,7 @@ def test_each_wheel_has_its_own_files_under_one_top_level_name(wheel: Path, play
     """Real files, with the data that is read beside the modules; no file is in both."""
     assert top_level_names(wheel) == top_level_names(playground) == TOP_LEVEL
     product, simulators = set(members(wheel)), set(members(playground))
-    assert tracked("core", "bot", "mcp_server") <= product
+    assert tracked("core", "bot", "mcp_server") | {"vpsops/py.typed", "vpsops/build_commit.txt"} <= product
     assert tracked("playground") - {"vpsops/playground/pyproject.toml"} == simulators
     assert not [name for name in product if name.startswith(PLAYGROUND)]
 
@@ -150,6 +151,8 @@ def test_a_strangers_packages_of_our_old_names_change_nothing(
     for path in before:  # what uninstalling the stranger removes
         path.unlink()
     assert all(path.exists() for path in ours)
+    named = installation.run("--version")
+    assert re.match(r"vpsops \S+ \(commit [0-9a-f]{12}(-dirty)?\)\n", named.stdout), named.stdout
     helped = installation.run("--help")
     assert helped.returncode == 0, helped.stderr
     assert "doctor" in helped.stdout

@@ -1,8 +1,11 @@
-"""Build the wheel and list its top-level names."""
+"""Build the distributions and list what is in them."""
 
 import subprocess
 import sys
+import tarfile
 import zipfile
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 from typing import Final
 
@@ -22,10 +25,32 @@ def build_wheel(folder: Path, project: Path = ROOT) -> Path:
     return wheel
 
 
+def build_both(folder: Path, project: Path = ROOT) -> tuple[Path, Path]:
+    """Build a project's sdist and wheel into an empty folder, by the build backend itself."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (sdist,), (wheel,) = folder.glob("vpsops*.tar.gz"), folder.glob("vpsops*.whl")
+    return sdist, wheel
+
+
+def wheel_from_sdist(sdist: Path, folder: Path) -> Path:
+    """Unpack an sdist into an empty folder, and build its wheel there."""
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return build_wheel(folder / "wheel", next(folder.iterdir()))
+
+
+def metadata_of(wheel: Path) -> Message:
+    """Return the metadata that an index would show."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return message_from_bytes(archive.read(name))
+
+
 def members(wheel: Path) -> list[str]:
     """Return the paths of the files that a wheel installs, without its metadata."""
     with zipfile.ZipFile(wheel) as archive:
-        return [name for name in archive.namelist() if ".dist-info/" not in name]
+        return [name for name in archive.namelist() if ".dist-info/" not in name and ".data/" not in name]
 
 
 def top_level_names(wheel: Path) -> frozenset[str]:

@@ -8,25 +8,27 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy.engine import Connection
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
-from tests.fakes.databases import migrated
-from tests.fakes.odd_writes import Oddity, OddProvider
+from tests.fakes.odd_provider.writes import Oddity, OddProvider
 from tests.fakes.provider import KEY, ProviderWire, wire
+from tests.fakes.storage.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put, server
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Outcome, Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.core.outcomes.twins import TwinError, check_twins
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import Database, open_database
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 NEW = {"plan": "vps-2gb", "region": "oslo", "os_template": "debian-12"}
@@ -47,28 +49,28 @@ async def opened(provider: OddProvider, folder: Path) -> AsyncIterator[tuple[Cor
 
 
 async def ask(core: Core, operation: str, arguments: dict[str, Any]) -> Outcome:
-    return await core.gate.submit(Request(operation, arguments, ALICE, Origin("cli"), can_confirm=True))
+    return await core.gate.submit(Request(operation, arguments, ALICE, Origin("cli"), can_confirm=True), scope=OPERATOR)
 
 
 async def confirmed(core: Core, operation: str, arguments: dict[str, Any]) -> Change:
     held = await ask(core, operation, arguments)
     assert isinstance(held, Held), held
-    return await core.gate.confirm(held.change.id, ALICE, held.change.digest)
+    return await core.gate.confirm(held.change.id, ALICE, held.change.digest, scope=OPERATOR)
 
 
 async def ended(core: Core, started: Change) -> Change:
     over = lambda entry: entry.state.final or entry.state is State.NEEDS_PERSON  # noqa: E731
-    return await core.changes.wait(started.id, seconds=LONG, until=over)
+    return await core.changes.wait(started.id, seconds=LONG, until=over, scope=OPERATOR)
 
 
-def ready(server: dict[str, Any]) -> bool:
+def is_ready(server: dict[str, Any]) -> bool:
     return bool(anyio.current_time() >= server.get("ready_at", 0.0))
 
 
 @pytest.mark.requirement("absence-is-a-404-by-id")
 async def test_a_server_that_the_list_shows_only_when_ready_is_watched_by_its_id(tmp_path: Path) -> None:
     """While it is made it is read by its id; a second one by its name is refused, and one is made."""
-    provider = OddProvider(listed=ready, delay_seconds=50.0)
+    provider = OddProvider(listed=is_ready, delay_seconds=50.0)
     async with opened(provider, tmp_path) as (core, _):
         first = await confirmed(core, "create", {"hostname": NAME, **NEW})
         await anyio.sleep(30)
@@ -84,10 +86,10 @@ async def test_a_server_that_the_list_shows_only_when_ready_is_watched_by_its_id
 @pytest.mark.requirement("one-create-a-hostname")
 async def test_a_create_that_takes_very_long_keeps_its_name(tmp_path: Path) -> None:
     """Overdue it is still the one server of its name."""
-    provider = OddProvider(listed=ready, delay_seconds=LONG)
+    provider = OddProvider(listed=is_ready, delay_seconds=LONG)
     async with opened(provider, tmp_path) as (core, _):
         first = await confirmed(core, "create", {"hostname": NAME, **NEW})
-        late = await core.changes.wait(first.id, seconds=LONG, until=lambda current: current.overdue)
+        late = await core.changes.wait(first.id, seconds=LONG, until=lambda current: current.overdue, scope=OPERATOR)
         assert late.overdue
         assert isinstance(await ask(core, "create", {"hostname": NAME, **NEW}), Refused)
     assert provider.effects == {("create", NAME): 1}
@@ -109,7 +111,9 @@ async def test_an_accepted_server_that_is_404_for_the_time_of_a_create_is_told_a
     provider = OddProvider()
     async with opened(provider, tmp_path) as (core, _):
         started = await confirmed(core, "create", {"hostname": NAME, **NEW})
-        await core.changes.wait(started.id, seconds=9, until=lambda current: current.state is State.WATCHING)
+        await core.changes.wait(
+            started.id, seconds=9, until=lambda current: current.state is State.WATCHING, scope=OPERATOR
+        )
         provider.servers.clear()
         begun = anyio.current_time()
         done = await ended(core, started)
@@ -145,7 +149,9 @@ async def test_an_answer_that_is_lost_beside_an_incomplete_list_needs_a_person(t
     provider = OddProvider({NAME: lost}, listed=lambda server: server["hostname"] != NAME)
     async with opened(provider, tmp_path) as (core, _):
         started = await confirmed(core, "create", {"hostname": NAME, **NEW})
-        await core.changes.wait(started.id, seconds=9, until=lambda current: current.state is State.UNKNOWN)
+        await core.changes.wait(
+            started.id, seconds=9, until=lambda current: current.state is State.UNKNOWN, scope=OPERATOR
+        )
         provider.total = 9
         done = await ended(core, started)
     assert done.state is State.NEEDS_PERSON

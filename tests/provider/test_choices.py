@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.odd_provider import OddAnswer
+from tests.fakes.odd_provider.front import OddAnswer
 from tests.provider.test_unknown_facts import stage_on
 from tests.unit.core.harness import ALICE, SLACK
 from tests.unit.core.sample import change
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.limits.model import Limits
 from vpsops.core.operations.families.create import check_region, check_system, find_plan
@@ -107,15 +108,17 @@ async def test_an_impossible_order_is_refused_before_anybody_is_asked(
     """No question, no card, no POST; the choices instead."""
     async with stage_on(database_url, "seed") as stage:
         with pytest.raises(InvalidInputError, match=problem):
-            await stage.gate.submit(Request("create", ORDER | variables, ALICE, SLACK, can_confirm=True))
+            await stage.gate.submit(
+                Request("create", ORDER | variables, ALICE, SLACK, can_confirm=True), scope=OPERATOR
+            )
         assert stage.asked("create") == 0
-        assert await stage.changes.list() == []
+        assert await stage.changes.list(scope=OPERATOR) == []
 
 
 async def test_a_broken_part_of_the_catalogue_keeps_nobody_from_ordering(database_url: str) -> None:
     """The provider judges what could not be read."""
     async with stage_on(database_url, "seed", broken_regions) as stage:
-        outcome = await stage.gate.submit(Request("create", ORDER, ALICE, SLACK, can_confirm=True))
+        outcome = await stage.gate.submit(Request("create", ORDER, ALICE, SLACK, can_confirm=True), scope=OPERATOR)
     assert isinstance(outcome, Held)
 
 
@@ -128,7 +131,7 @@ async def test_a_server_that_was_rebuilt_is_not_the_one_that_was_shown(database_
         assert held.target.system == "debian-12"
         world = stage.provider.simulator.world
         world._keep(replace(world.get(server.id) or server, template="ubuntu-24.04"))
-        await stage.gate.confirm(held.id, ALICE, held.digest)
+        await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         ended = await stage.rest(held.id)
         assert stage.asked("stop") == 0
     assert (ended.state, "system was debian-12, is ubuntu-24.04" in ended.note) == (State.SUPERSEDED, True)
@@ -156,7 +159,9 @@ async def test_a_ghost_is_named_as_one(database_url: str) -> None:
         with pytest.raises(
             NotFoundError, match="is in the provider's list, and the provider knows no such server"
         ) as caught:
-            await stage.gate.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True))
+            await stage.gate.submit(
+                Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True), scope=OPERATOR
+            )
     assert "List the servers" not in caught.value.hint
 
 

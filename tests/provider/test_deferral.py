@@ -12,6 +12,7 @@ from vpsops.bot.messages.change_card import change_card
 from vpsops.cli.changes import detail
 from vpsops.core.authorization.hold_offs import hold_off
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.diagnostics.database import check_hold_offs, check_queues
 from vpsops.mcp_server.presenters.changes import change_text
@@ -37,7 +38,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 async def deferred(stage: Stage, change_id: str) -> Change:
     """Return a change once it waits for the provider."""
     change = await stage.changes.wait(
-        change_id, seconds=BOUND, until=lambda current: current.deferred or current.state.final
+        change_id, seconds=BOUND, until=lambda current: current.deferred or current.state.final, scope=OPERATOR
     )
     assert change.deferred, (change.state, change.note)
     return change
@@ -45,7 +46,7 @@ async def deferred(stage: Stage, change_id: str) -> Change:
 
 async def ended(stage: Stage, change_id: str) -> Change:
     """Return a change at its end, however long the provider asked to wait."""
-    return await stage.changes.wait(change_id, seconds=BOUND)
+    return await stage.changes.wait(change_id, seconds=BOUND, scope=OPERATOR)
 
 
 async def wish(stage: Stage, change: Change, seconds: float) -> None:
@@ -84,7 +85,7 @@ async def test_a_second_429_from_elsewhere_holds_every_write_back(database_url: 
             changes.append(await first.confirmed("stop", server=first.server(name).id))
         for change in changes:
             await deferred(first, change.id)
-        await second.gate.confirm(third.id, ALICE, third.digest)
+        await second.gate.confirm(third.id, ALICE, third.digest, scope=OPERATOR)
         waiting = await deferred(second, third.id)
         assert waiting.note.startswith("Nothing was sent yet: the provider asks to wait until")
         assert "with all changes. It is sent then" in waiting.note
@@ -102,7 +103,7 @@ async def test_what_waits_survives_the_process(database_url: str, provider: Simu
     async with staged(database_url, provider) as first:
         held = await first.ask("stop", server=first.server("web.example.com").id)
         await wish(first, held, WAIT_SECONDS)
-        await first.gate.confirm(held.id, ALICE, held.digest)
+        await first.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         until_when = (await deferred(first, held.id)).not_before
     async with staged(database_url, provider) as second:
         await second.engine.start()
@@ -130,7 +131,7 @@ async def test_approvers_give_it_as_long_as_they_may_take(stage: Stage) -> None:
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     await wish(stage, held, 12.0)
     for voter in VOTERS[:2]:
-        await stage.gate.vote(held.id, voter, Verdict.APPROVE, held.digest)
+        await stage.gate.vote(held.id, voter, Verdict.APPROVE, held.digest, scope=OPERATOR)
     await deferred(stage, held.id)
     assert (await ended(stage, held.id)).state is State.SUCCEEDED
 
@@ -141,7 +142,7 @@ async def test_an_old_yes_sends_nothing(database_url: str, provider: SimulatorHa
     async with staged(database_url, provider, setup) as first:
         held = await first.ask("stop", server=first.server("web.example.com").id)
         await wish(first, held, WAIT_SECONDS)
-        await first.gate.confirm(held.id, ALICE, held.digest)
+        await first.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         await deferred(first, held.id)
     await VirtualClock().sleep(TIMING.late_limit)
     async with staged(database_url, provider, setup) as second:
@@ -155,9 +156,9 @@ async def test_what_waits_can_be_cancelled(stage: Stage) -> None:
     """Its asker cancels it; nothing is sent when the time comes."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     await wish(stage, held, WAIT_SECONDS)
-    await stage.gate.confirm(held.id, ALICE, held.digest)
+    await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
     await deferred(stage, held.id)
-    cancelled = await stage.gate.cancel(held.id, ALICE)
+    cancelled = await stage.gate.cancel(held.id, ALICE, scope=OPERATOR)
     assert (cancelled.state, cancelled.not_before) == (State.CANCELLED, None)
     await stage.clock.sleep(2 * WAIT_SECONDS)
     assert stage.asked("stop") == 0
@@ -170,13 +171,13 @@ async def test_a_pause_cancels_what_an_agent_waits_with_at_once(stage: Stage) ->
     for change in (held, own):
         await wish(stage, change, WAIT_SECONDS)
     for voter in VOTERS[:2]:
-        await stage.gate.vote(held.id, voter, Verdict.APPROVE, held.digest)
-    await stage.gate.confirm(own.id, ALICE, own.digest)
+        await stage.gate.vote(held.id, voter, Verdict.APPROVE, held.digest, scope=OPERATOR)
+    await stage.gate.confirm(own.id, ALICE, own.digest, scope=OPERATOR)
     for change in (held, own):
         await deferred(stage, change.id)
-    await stage.gate.pause_agents(ALICE, paused=True)
+    await stage.gate.pause_agents(ALICE, paused=True, scope=OPERATOR)
     assert (await stage.rest(held.id)).state is State.CANCELLED
-    assert (await stage.changes.get(own.id)).deferred
+    assert (await stage.changes.get(own.id, scope=OPERATOR)).deferred
 
 
 async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
@@ -195,7 +196,7 @@ async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
         return await read_server(server_id)
 
     monkeypatch.setattr(type(stage.engine._runner.api), "get_server", lambda _, server_id: slow(server_id))
-    await stage.gate.confirm(held.id, ALICE, held.digest)
+    await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
     await deferred(stage, held.id)
     assert (stage.asked("stop"), "sending" in await stage.events(held.id)) == (0, False)
 
@@ -204,7 +205,7 @@ async def test_people_read_that_it_waits(stage: Stage) -> None:
     """On the card, in the tool's answer and at the terminal; doctor counts it apart from what no process runs."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     await wish(stage, held, WAIT_SECONDS)
-    await stage.gate.confirm(held.id, ALICE, held.digest)
+    await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
     change = await deferred(stage, held.id)
     asks = "the provider asks to wait until"
     assert "waits, as the provider asks" in change_text(change, tools=True)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.fakes.habits import Capped, five_fields, no_metrics, no_power, no_uptime
-from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
+from tests.fakes.odd_provider.front import Habit, OddAnswer, odd_provider
+from tests.fakes.odd_provider.habits import Capped, five_fields, no_metrics, no_power, no_uptime
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from tests.harness.profiles import examples
 from tests.unit.core.sample import change as made
@@ -25,7 +26,6 @@ from vpsops.core.authorization.hold_offs import (
 from vpsops.core.changes.model import Change
 from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, HOLD_OFF_RELATED_SECONDS
 from vpsops.core.execution.deferral import clock_time
-from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import HOLD_OFFS, METADATA
 
 NOW = 1_800_000_000.0

@@ -13,9 +13,9 @@ from starlette.routing import Route
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, Provider, Reply
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.registry import NoArguments
 from vpsops.core.wayscloud.answers.pages import next_page_of
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.mcp_server.presenters.pagination import page_from
 from vpsops.mcp_server.presenters.projection import ReadArguments
@@ -83,7 +83,11 @@ class Paged:
         """Return a client that talks to it in process."""
         app = Starlette(routes=[Route("/v1/vps", self.answer)])
         transport = httpx.ASGITransport(app)
-        return Wayscloud(Credentials(KEY), base_url=BASE, clock=FakeClock(), settings=QUICK, http_transport=transport)
+        return Wayscloud(
+            ProviderConnection(
+                Credentials(KEY), base_url=BASE, clock=FakeClock(), settings=QUICK, http_transport=transport
+            )
+        )
 
 
 FOLLOWED = [
@@ -184,6 +188,6 @@ async def test_a_part_of_the_catalogue_says_what_it_lacks(name: str, read: str, 
     """A model reads it below the table."""
     body = {read: [{name: "a"}], "total": 7}
     async with Provider().on("GET", path, Reply(200, body)).client() as client:
-        result = await OPERATIONS[read].run(client, NoArguments(), None)
+        result = await OPERATIONS[read].run(client, OPERATIONS[read].arguments(), None)
     text, _ = page_from(result, ReadArguments({}))
     assert text.split("\n")[-1] == "1 listed. 1 of 7 are listed, the rest cannot be seen."

@@ -1,6 +1,6 @@
 """The end of a change on providers with short lists, with uptimes that step back or are absent, with passing states.
 
-The simulator stands behind a front with habits of its own (`tests/fakes/odd_provider.py`).
+The simulator stands behind a front with habits of its own (`tests/fakes/odd_provider/front.py`).
 """
 
 from dataclasses import dataclass, field, replace
@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tests.fakes.clock import START
-from tests.fakes.habits import five_fields, no_power, no_uptime, power_in_figures
-from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
+from tests.fakes.odd_provider.front import Habit, OddAnswer, odd_provider
+from tests.fakes.odd_provider.habits import five_fields, no_power, no_uptime, power_in_figures
 from tests.fakes.timing import QUICK
+from tests.harness.patience import eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
 from tests.unit.core.harness import Setup, Stage, staged
 from tests.unit.core.sample import change, server, usage
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.playground.wayscloud.account.account import Order
@@ -122,7 +123,7 @@ async def test_an_uptime_that_steps_back_settles_no_reboot(database_url: str) ->
     ):
         sent = await stage.confirmed("reboot", server=stage.server(NAME).id)
         await eventually(lambda: stage.asked("status") >= 12)
-        assert (await stage.changes.get(sent.id)).state is State.WATCHING
+        assert (await stage.changes.get(sent.id, scope=OPERATOR)).state is State.WATCHING
 
 
 async def test_a_state_that_passes_settles_nothing(database_url: str) -> None:

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.habits import Capped, five_fields, no_power, no_region
-from tests.fakes.odd_provider import Habit, odd_provider
+from tests.fakes.odd_provider.front import Habit, odd_provider
+from tests.fakes.odd_provider.habits import Capped, five_fields, no_power, no_region
 from tests.fakes.timing import QUICK
+from tests.harness.patience import eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
 from tests.unit.core.harness import ALICE, POLICY, SLACK, Setup, Stage, staged
 from tests.unit.core.sample import server
 from tests.unit.mcp_server.harness import KEY, client_of, text
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Done, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import UnknownServerError
 from vpsops.core.config.settings import Settings
 from vpsops.core.operations.server_lookup import find_server
@@ -45,7 +46,7 @@ async def stage_on(url: str, dialect: str, *habits: Habit, policy: Any = POLICY)
 
 async def listed(stage: Stage, **filters: str) -> ServerList:
     """Run the list as a person."""
-    outcome = await stage.gate.submit(Request("list", filters, ALICE, SLACK))
+    outcome = await stage.gate.submit(Request("list", filters, ALICE, SLACK), scope=OPERATOR)
     assert isinstance(outcome, Done)
     assert isinstance(outcome.result, ServerList)
     return outcome.result
@@ -108,7 +109,7 @@ async def test_look_ups_are_bounded(database_url: str) -> None:
     [
         ({"state": "stoped"}, "States are running, stopped, failed, pending, or the service's own words."),
         ({"state": "failed"}, ""),
-        ({"region": "mars"}, "There are servers in oslo."),
+        ({"region": "mars"}, "There are servers in Oslo, Norway (oslo)."),
     ],
 )
 async def test_nothing_found_says_what_there_is(database_url: str, filters: dict[str, str], advice: str) -> None:
@@ -145,7 +146,7 @@ async def test_a_capped_list_says_so_and_a_create_needs_a_person(database_url: s
     async with stage_on(database_url, "seed", Capped(1, total), policy=ALLOW) as stage:
         listing = await listed(stage)
         held = await stage.ask("create", ALICE, hostname="n1.example.com", **ORDER)
-        await stage.gate.confirm(held.id, ALICE, held.digest)
+        await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         await eventually(lambda: stage.effects("create") == 1)
     lack = (
         "1 of 2 are listed, the rest cannot be seen" if total else "more than the 1 listed exist, which cannot be seen"
@@ -159,7 +160,7 @@ async def test_a_whole_list_needs_no_person_more(database_url: str) -> None:
     """The same rule, and nothing to warn of."""
     async with stage_on(database_url, "seed", policy=ALLOW) as stage:
         request = Request("create", {"hostname": "n1.example.com", **ORDER}, ALICE, SLACK, can_confirm=True)
-        outcome = await stage.gate.submit(request)
+        outcome = await stage.gate.submit(request, scope=OPERATOR)
         assert isinstance(outcome, Done)
 
 

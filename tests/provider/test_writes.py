@@ -15,14 +15,15 @@ import anyio
 import pytest
 
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.databases import migrated
-from tests.fakes.odd_writes import Oddity, OddProvider, Reply, Write, answer, ordinary
+from tests.fakes.odd_provider.writes import Oddity, OddProvider, Reply, Write, answer, ordinary
 from tests.fakes.provider import KEY, wire
+from tests.fakes.storage.databases import migrated
+from tests.harness.patience import eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
@@ -83,11 +84,11 @@ def ordered(write: Write) -> bytes:
     return answer(201, {"id": "order-1", "hostname": write.hostname})
 
 
-def once(_write: Write, count: int) -> bool:
+def is_once(_write: Write, count: int) -> bool:
     return count == 0
 
 
-def documented(write: Write, _count: int) -> bool:
+def is_documented(write: Write, _count: int) -> bool:
     return not write.path.endswith("/")
 
 
@@ -125,12 +126,14 @@ TABLE: Final[dict[str, WriteRow]] = {
         for code in (301, 302, 307, 308)
     },
     "307 to itself without effect": refused(leads(307, str)),
-    "429 once": again(reply(429, None, "Retry-After: 2"), once),
+    "429 once": again(reply(429, None, "Retry-After: 2"), is_once),
     "429 for ever": WriteRow(Oddity(reply(429)), NO, 0, 3, alone=True),
-    "404 in the documented form": again(reply(404), documented),
-    "405 in the documented form": again(reply(405), documented),
-    **{f"{code} to the other form": again(leads(code, other), documented) for code in (301, 302, 307, 308)},
-    "307 to the other form over http": again(leads(307, lambda path: f"http://api.internal{other(path)}"), documented),
+    "404 in the documented form": again(reply(404), is_documented),
+    "405 in the documented form": again(reply(405), is_documented),
+    **{f"{code} to the other form": again(leads(code, other), is_documented) for code in (301, 302, 307, 308)},
+    "307 to the other form over http": again(
+        leads(307, lambda path: f"http://api.internal{other(path)}"), is_documented
+    ),
     "307 between both forms": WriteRow(Oddity(leads(307, other)), NO, 0, 2, alone=True),
     "404 in both forms": WriteRow(Oddity(reply(404)), NO, 0, 2, alone=True),
     # What a create alone can meet.
@@ -193,15 +196,21 @@ class WriteRuns:
         arguments = {"hostname": hostname, "plan": "vps-2gb", "region": "oslo", "os_template": "debian-12"}
         if operation != "create":
             arguments = {"server": provider.put(hostname, "stopped" if operation == "start" else "running")}
-        held = await core.gate.submit(Request(operation, arguments, ALICE, Origin("cli"), can_confirm=True))
+        held = await core.gate.submit(
+            Request(operation, arguments, ALICE, Origin("cli"), can_confirm=True), scope=OPERATOR
+        )
         assert isinstance(held, Held), held
-        await core.gate.confirm(held.change.id, ALICE, held.change.digest)
+        await core.gate.confirm(held.change.id, ALICE, held.change.digest, scope=OPERATOR)
         return held.change.id
 
     async def _is_over(self, core: Core, provider: OddProvider, changes: Mapping[tuple[str, str], str]) -> bool:
         """Poll now and then, and keep the ends once all rows have ended."""
         await anyio.sleep(LOOK_SECONDS)
-        results = {case: await core.changes.get(ident) for case, ident in changes.items() if case not in self.ends}
+        results = {
+            case: await core.changes.get(ident, scope=OPERATOR)
+            for case, ident in changes.items()
+            if case not in self.ends
+        }
         for case, change in results.items():
             if change.state.final or change.state is State.NEEDS_PERSON:
                 key = case[0], change.target.hostname

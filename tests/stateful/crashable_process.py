@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import anyio
 import httpx
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
 from vpsops.core.authorization.recheck import Recheck
@@ -20,20 +21,22 @@ from vpsops.core.policy import Policy, Rule
 from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy_register.force import PolicyInForce
-from vpsops.core.storage import Connection, Database
+from vpsops.core.storage import Database
 from vpsops.core.storage.commit_notifier import Signals
-from vpsops.core.storage.engines import Pools
 from vpsops.core.storage.leases import Process
+from vpsops.core.storage.pools import Pools
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.app import SimulatorApp
 
 T = TypeVar("T")
 KEY = "wayscloud_vps_test1_SECRET"
+LOOK_SECONDS = 0.0005  # between two looks at a process that works
 PROMPT = TransportSettings(wait_initial=0, wait_jitter=0, attempts=2, retry_after_cap=0)
 
 
-class Killed(BaseException):
+class ProcessKilledError(BaseException):
     """The process is no more: whatever it would do next is not done."""
 
 
@@ -72,7 +75,7 @@ class Life:
                 self.left = None
                 await self._stop()
         if self.dead:
-            raise Killed
+            raise ProcessKilledError
 
     async def _stop(self) -> None:
         match self.stop:
@@ -138,11 +141,13 @@ class CrashableProcess:
         self.life = Life()
         self.database = CrashableDatabase(pools, clock, self.life)
         self.api = Wayscloud(
-            Credentials(KEY),
-            base_url="http://provider.test",
-            clock=clock,
-            settings=PROMPT,
-            http_transport=CrashableTransport(app, self.life),
+            ProviderConnection(
+                Credentials(KEY),
+                base_url="http://provider.test",
+                clock=clock,
+                settings=PROMPT,
+                http_transport=CrashableTransport(app, self.life),
+            )
         )
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
@@ -156,7 +161,7 @@ class CrashableProcess:
         self.task: asyncio.Task[None] | None = None
 
     @property
-    def free(self) -> bool:
+    def is_free(self) -> bool:
         """Return whether it is not stopped in the middle of something."""
         return self.task is None and not self.life.dead
 
@@ -180,10 +185,10 @@ class CrashableProcess:
                     await self.watcher.watch()
                 case _:
                     await self.runner.run(change_id)
-        except (Killed, PollEndedError, StorageError):
+        except (ProcessKilledError, PollEndedError, StorageError):
             return
         except BaseExceptionGroup as group:  # the reads of one poll are tasks of their own
-            if group.split((Killed, StorageError))[1] is not None:
+            if group.split((ProcessKilledError, StorageError))[1] is not None:
                 raise
         finally:
             self.running.discard(change_id)
@@ -203,4 +208,4 @@ class CrashableProcess:
             elif self.life.paused and not self.life.woken.is_set():
                 return
             else:
-                await asyncio.wait({self.task}, timeout=0.0005)
+                await asyncio.wait({self.task}, timeout=LOOK_SECONDS)

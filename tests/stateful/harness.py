@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.stateful.crashable_process import CrashableProcess, HastyClock
 from tests.unit.core.sample import change, put
@@ -18,12 +19,12 @@ from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.authorization.submission import checked
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.preview import preview
+from vpsops.core.changes.preview import locate, preview
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.storage import Connection, schema
-from vpsops.core.storage.engines import open_pools
+from vpsops.core.storage import schema
+from vpsops.core.storage.pools import open_pools
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.app import create_app
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -87,7 +88,7 @@ class StatefulHarness:
     async def _approve(self, operation: str, hostname: str) -> str:
         named = OPERATIONS[operation]
         arguments = {"hostname": hostname, **NEW} if operation == "create" else {"server": hostname}
-        seen = await preview(self.observer.api, named, checked(named, arguments))
+        seen = await preview(self.observer.api, named, await locate(self.observer.api, checked(named, arguments)))
         made = change(
             operation,
             State.APPROVED,
@@ -119,7 +120,7 @@ class StatefulHarness:
         """Let time pass; who is neither frozen nor dead beats."""
         self.clock.advance(seconds)
         for item in processes:
-            if item.free:
+            if item.is_free:
                 self.call(item.do("beat"))
 
     def do_everything(self, mortal: CrashableProcess) -> None:

@@ -10,14 +10,15 @@ from typing import Final
 import anyio
 import httpx
 
-from tests.fakes.databases import migrated
 from tests.fakes.provider import BASE
+from tests.fakes.storage.databases import migrated
 from tests.harness.virtual_time import VirtualClock
-from tests.stateful.drawn import CREATED, SERVERS, Case
+from tests.stateful.provider_strategies import CREATED, SERVERS, Case
 from tests.unit.core.harness import ALICE, SLACK, Setup, Stage, staged
 from tests.unit.playground.wayscloud.harness import ORDERS
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.timings import DEFAULT_TIMING, DEFAULT_TRANSPORT
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
@@ -99,17 +100,20 @@ async def follow(stage: Stage, case: Case, outcome: Outcome) -> None:
         arguments = {"hostname": CREATED, "plan": order["plan_code"], "region": "oslo", "os_template": "ubuntu-24.04"}
     try:
         answer = await stage.gate.submit(
-            Request(outcome.operation, arguments, ALICE, SLACK, key=outcome.operation, can_confirm=True)
+            Request(outcome.operation, arguments, ALICE, SLACK, key=outcome.operation, can_confirm=True), scope=OPERATOR
         )
         if not isinstance(answer, Held):
             outcome.refused = type(answer).__name__
             return
-        confirmed = await stage.gate.confirm(answer.change.id, ALICE, answer.change.digest)
+        confirmed = await stage.gate.confirm(answer.change.id, ALICE, answer.change.digest, scope=OPERATOR)
     except VpsopsError as error:
         outcome.refused = f"{type(error).__name__}: {error}"
         return
     outcome.change = await stage.changes.wait(
-        confirmed.id, seconds=END_SECONDS, until=lambda change: change.state.final or change.state is State.NEEDS_PERSON
+        confirmed.id,
+        seconds=END_SECONDS,
+        until=lambda change: change.state.final or change.state is State.NEEDS_PERSON,
+        scope=OPERATOR,
     )
     check_claim(stage.provider.simulator.world, case, outcome)
 
@@ -125,7 +129,7 @@ def check_claim(world: World, case: Case, outcome: Outcome) -> None:
     if change.state in FAILED and any(server.state is not Really.ERROR and not server.doomed for server in done):
         outcome.wrong.append(f"claimed as {change.state}, and the effect is there: {states(done)}; {change.note}")
     ended = change.state.final or change.state is State.NEEDS_PERSON
-    if not ended and not case.blind:
+    if not ended and not case.is_blind:
         outcome.wrong.append(f"did not end: {change.state}; {change.note}")
 
 

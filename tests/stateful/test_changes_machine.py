@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.databases import migrated
+from tests.fakes.storage.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
 from tests.harness.portal import Portal
@@ -26,6 +26,7 @@ from vpsops.core.audit import chain
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
@@ -135,7 +136,7 @@ class ChangesMachine(RuleBasedStateMachine):
         server = self.servers[index]
         actor = ALICE if kind == "confirm" else AGENT
         request = Request("reboot", {"server": server}, actor, Origin("cli"), can_confirm=True)
-        outcome = self.portal.call(self.core.gate.submit, request)
+        outcome = self.portal.call(partial(self.core.gate.submit, request, scope=OPERATOR))
         if isinstance(outcome, Refused):
             assert outcome.change is not None
             assert self.model[outcome.change.id].server == server
@@ -145,19 +146,19 @@ class ChangesMachine(RuleBasedStateMachine):
         self.model[outcome.change.id] = Expected(server, kind, self.clock.ahead)
         return outcome.change.id
 
-    def _expired(self, change: Expected) -> bool:
+    def _is_expired(self, change: Expected) -> bool:
         return (self.clock.ahead - change.born).total_seconds() >= LIFE[change.kind]
 
     @rule(change=held, actor=st.sampled_from([ALICE, ALICE, STRANGER, AGENT]))
     def confirm(self, change: str, actor: Actor) -> None:
         """Only the asker's own human confirms, once, and only what waits for that."""
         known = self.model[change]
-        digest = self.portal.call(self.core.changes.get, change).digest
+        digest = self.portal.call(partial(self.core.changes.get, change, scope=OPERATOR)).digest
         try:
-            self.portal.call(self.core.gate.confirm, change, actor, digest)
+            self.portal.call(partial(self.core.gate.confirm, change, actor, digest, scope=OPERATOR))
         except (NotAllowedError, StaleChangeError):
             wrong = known.kind != "confirm" or actor is STRANGER
-            assert wrong or known.state != "held" or self._expired(known)
+            assert wrong or known.state != "held" or self._is_expired(known)
         else:
             assert (known.state, known.kind, actor is STRANGER) == ("held", "confirm", False)
             known.state = "runs"
@@ -170,12 +171,12 @@ class ChangesMachine(RuleBasedStateMachine):
     def vote(self, change: str, voter: Actor, verdict: Verdict) -> None:
         """Eligible others vote once each; two approvals start it, one denial ends it."""
         known = self.model[change]
-        digest = self.portal.call(self.core.changes.get, change).digest
+        digest = self.portal.call(partial(self.core.changes.get, change, scope=OPERATOR)).digest
         try:
-            self.portal.call(partial(self.core.gate.vote, change, voter, verdict, digest))
+            self.portal.call(partial(self.core.gate.vote, change, voter, verdict, digest, scope=OPERATOR))
         except (NotAllowedError, StaleChangeError):
             wrong = known.kind != "approve" or voter in {ALICE, STRANGER} or voter.id in known.voters
-            assert wrong or known.state != "held" or self._expired(known)
+            assert wrong or known.state != "held" or self._is_expired(known)
             return
         assert (known.state, known.kind) == ("held", "approve")
         assert voter not in {ALICE, STRANGER}
@@ -189,9 +190,9 @@ class ChangesMachine(RuleBasedStateMachine):
         """The asker withdraws a change that has not been sent."""
         known = self.model[change]
         try:
-            self.portal.call(partial(self.core.gate.cancel, change, replace(actor)))
+            self.portal.call(partial(self.core.gate.cancel, change, replace(actor), scope=OPERATOR))
         except (NotAllowedError, StaleChangeError):
-            assert actor is STRANGER or known.state != "held" or self._expired(known)
+            assert actor is STRANGER or known.state != "held" or self._is_expired(known)
         else:
             assert actor is ALICE
             known.state = "cancelled"
@@ -201,8 +202,8 @@ class ChangesMachine(RuleBasedStateMachine):
         """The time of day jumps; holds that are over expire by themselves."""
         self.clock.ahead += timedelta(seconds=seconds)
         for change, known in self.model.items():
-            if known.state == "held" and self._expired(known):
-                ended = self.portal.call(partial(self.core.changes.wait, change, seconds=5.0))
+            if known.state == "held" and self._is_expired(known):
+                ended = self.portal.call(partial(self.core.changes.wait, change, seconds=5.0, scope=OPERATOR))
                 assert ended.state is State.EXPIRED
                 known.state = "expired"
 
@@ -217,7 +218,7 @@ class ChangesMachine(RuleBasedStateMachine):
     def both_agree(self) -> None:
         """Every change is in the model's state."""
         for change, known in self.model.items():
-            state = self.portal.call(self.core.changes.get, change).state
+            state = self.portal.call(partial(self.core.changes.get, change, scope=OPERATOR)).state
             assert state in RUNS if known.state == "runs" else state.value == known.state, (state, known)
 
     def teardown(self) -> None:
@@ -235,7 +236,13 @@ class ChangesMachine(RuleBasedStateMachine):
         done = 0
         for change in ran:
             ended = self.portal.call(
-                partial(self.core.changes.wait, change, seconds=8.0, until=lambda current: current.state.final)
+                partial(
+                    self.core.changes.wait,
+                    change,
+                    seconds=8.0,
+                    scope=OPERATOR,
+                    until=lambda current: current.state.final,
+                )
             )
             # it died before the first byte, or until the yes did not count any more
             unsent = ended.state is State.FAILED and any(words in ended.note for words in UNSENT)

@@ -10,10 +10,11 @@ from typing import Final
 import anyio
 import pytest
 
-from tests.stateful.drawn import Case, drawn, smaller
+from tests.harness.profiles import DEEP
+from tests.stateful.provider_strategies import Case, drawn, smaller
 from tests.stateful.providers import Outcome, outcomes
 
-CASES: Final = 2_000
+CASES: Final = 2_000 if DEEP else 200
 AT_ONCE: Final = 25  # in one loop, with one time for all of them together
 SHRINKS: Final = 25
 

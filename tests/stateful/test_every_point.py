@@ -84,7 +84,7 @@ def test_a_look_up_that_is_stopped_anywhere_comes_to_the_same_end(
         looker, other = scene.started(), scene.started()
         scene.call(looker.do("run", scene.approve("reboot", hostname)))
         for what in ("keep", "look"):
-            if looker.free:
+            if looker.is_free:
                 scene.call(looker.do(what, "", left, stop))
         scene.pass_time(TAKEN_OVER, [other])
         scene.do_everything(other)

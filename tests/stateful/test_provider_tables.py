@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.stateful.drawn import DIALECTS, Case, Trouble
+from tests.stateful.provider_strategies import DIALECTS, Case, Trouble
 from tests.stateful.providers import outcomes
 from vpsops.core.changes.model import State
 

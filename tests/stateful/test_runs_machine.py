@@ -64,20 +64,20 @@ class RunsMachine(RuleBasedStateMachine):
     def run(self, slot: int, number: int, left: int | None, stop: StopPoint) -> None:
         """Let a process run an approved change, even if another runs it already, and stop it somewhere on the way."""
         approved = [name for name, entry in sorted(self.known.items()) if entry.state is State.APPROVED]
-        if self.slots[slot].free and approved:
+        if self.slots[slot].is_free and approved:
             self.scene.call(self.slots[slot].do("run", approved[number % len(approved)], left, stop))
 
     @rule(slot=SLOTS, what=st.sampled_from(["keep", "look"]), left=POINTS, stop=STOPS)
     def keep_or_look(self, slot: int, what: str, left: int | None, stop: StopPoint) -> None:
         """Let a process do what it does now and then, and stop it somewhere on the way."""
-        if self.slots[slot].free:
+        if self.slots[slot].is_free:
             self.scene.call(self.slots[slot].do(what, "", left, stop))
 
     @rule(slot=SLOTS, seconds=st.sampled_from([1.0, 6.0, 190.0]))
     def go_on(self, slot: int, seconds: float) -> None:
         """Let time pass, and a process do all that it finds to do."""
         self.scene.pass_time(seconds, self.slots)
-        if self.slots[slot].free:
+        if self.slots[slot].is_free:
             self.scene.do_everything(self.slots[slot])
 
     @rule(slot=SLOTS)

@@ -1,4 +1,4 @@
-"""`make tokens`: counts the tools' tokens with the vocabulary itself, and holds `tests/tokens/bound.py` against it.
+"""`make tokens`: counts the tools' tokens with the vocabulary itself, and holds `tests/tokens/limit.py` against it.
 
 Takes the folder of the npm package gpt-tokenizer. Writes `counts.json`; exits 1 where the bound is below a count.
 """
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.tokens.bound import COMMON, DIGITS, KNOWN, SPACES, tokens
-from tests.tokens.counted import keep, texts
+from tests.tokens.counts import keep, texts
+from tests.tokens.limit import COMMON, DIGITS, KNOWN, SPACES, tokens
 
 SCRIPT = Path(__file__).with_name("count.mjs")
 MIXED = string.ascii_letters + string.digits + " \n\t\"'{}[]:,._-/\\<>!?#$%&()*+=@^`|~é日🙂\u202e\u0301ǅª²٣ﷺ"

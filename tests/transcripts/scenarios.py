@@ -10,11 +10,14 @@ from typing import Any, Final
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.transcripts import incident
 from tests.transcripts.record import Json, Record, page
+from tests.transcripts.setup import setup_page
 from tests.transcripts.wire_recorder import NEW, OLD, Speaker, Wire, begin, pipes, posts
 from tests.unit.mcp_server.http_harness import ANN_TOKEN, BOB_TOKEN, serving, with_tokens
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.protocol.tasks import EXTENSION
@@ -48,7 +51,7 @@ class Kind:
 
 async def held(core: Core) -> Change:
     """Return the one change there is, which is held."""
-    (change,) = await core.changes.list(open_only=True)
+    (change,) = await core.changes.list(open_only=True, scope=OPERATOR)
     return change
 
 
@@ -56,14 +59,16 @@ def voter(core: Core, record: Record, verdict: Verdict, reason: str = "") -> Cal
     """Return what bob does once the call says that it waits."""
 
     async def vote(message: Json) -> Json:
-        if message.get("method") != "notifications/progress" or not await core.changes.list(open_only=True):
+        if message.get("method") != "notifications/progress" or not await core.changes.list(
+            open_only=True, scope=OPERATOR
+        ):
             return
         change = await held(core)
         if change.votes:
             return
         word = "approves" if verdict is Verdict.APPROVE else f"denies, and writes “{reason}”"
         record.happened(f"In Slack, bob presses a button on the card of {change.id}: he {word}.")
-        await core.gate.vote(change.id, BOB, verdict, change.digest, reason=reason)
+        await core.gate.vote(change.id, BOB, verdict, change.digest, reason=reason, scope=OPERATOR)
 
     return vote
 
@@ -108,8 +113,8 @@ async def as_task(wire: Wire, core: Core, record: Record) -> None:
     await wire.ask("tasks/get", taskId=task["taskId"])
     change = await held(core)
     record.happened(f"In Slack, bob presses a button on the card of {change.id}: he approves.")
-    await core.gate.vote(change.id, BOB, Verdict.APPROVE, change.digest)
-    await core.changes.wait(change.id, seconds=5)
+    await core.gate.vote(change.id, BOB, Verdict.APPROVE, change.digest, scope=OPERATOR)
+    await core.changes.wait(change.id, seconds=5, scope=OPERATOR)
     await wire.ask("tasks/get", taskId=task["taskId"])
 
 
@@ -198,7 +203,7 @@ async def two_clients(provider: SimulatorHandle) -> str:
             vote = voter(core, record, Verdict.APPROVE)
 
             async def look_and_vote(message: Json) -> Json:
-                if len(await core.changes.list(open_only=True)) == 1 and not (await held(core)).votes:
+                if len(await core.changes.list(open_only=True, scope=OPERATOR)) == 1 and not (await held(core)).votes:
                     record.happened("While ann's call waits, the reports look at what is open.")
                     await reports.ask("tools/call", name="vps_changes", arguments={})
                 await vote(message)
@@ -223,6 +228,10 @@ async def pages() -> dict[str, str]:
                 for transport in TRANSPORTS:
                     results[f"{name}-{transport}-{era}.md"] = await transcript_page(kind, era, transport, provider)
         results["two-clients-http.md"] = await two_clients(provider)
+    with tempfile.TemporaryDirectory() as folder:
+        results["incident.md"] = (await incident.play(Path(folder))).page
+    with tempfile.TemporaryDirectory() as folder:
+        results["init.md"] = await setup_page(Path(folder))
     return {**results, "README.md": index(results)}
 
 
@@ -239,7 +248,12 @@ def index(results: Mapping[str, str]) -> str:
     )
 
 
+ELSEWHERE: Final = {"incident.md": "Slack", "init.md": "a terminal"}
+
+
 def _where(name: str) -> str:
+    if name in ELSEWHERE:
+        return ELSEWHERE[name]
     parts: list[Any] = [TRANSPORTS[key] for key in TRANSPORTS if f"-{key}" in name]
     parts += [era for era in ERAS if era in name] or ["both revisions"]
     return ", ".join(parts)

@@ -13,8 +13,8 @@ import httpx
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.tls import NO_TLS
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.transcripts.record import Json, Record
 
 OLD: Final = "2025-11-25"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.generate import ROOT
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.mutants.areas import AREAS, missing
 from tests.mutants.copies import CopyError, MutantVerdict, TreeCopy
 from tests.mutants.draw import Survivor, all_mutants, drawn, survivors
@@ -26,12 +26,15 @@ BESIDE = {
     "core/wayscloud/answers/field_names.py",  # tables of names
     "core/wayscloud/answers/errors.py",
     "core/wayscloud/answers/models.py",
+    "core/wayscloud/requests/call_telemetry.py",  # counts and traces
     "core/wayscloud/requests/endpoints.py",
     "core/wayscloud/server_parts/backup_answers.py",
     "core/wayscloud/server_parts/backups.py",
     "core/wayscloud/server_parts/part_answers.py",
     "core/wayscloud/server_parts/part_calls.py",
     "core/wayscloud/server_parts/snapshot_answers.py",
+    "core/wayscloud/server_parts/firewall.py",
+    "core/wayscloud/server_parts/firewall_answers.py",
     "core/wayscloud/server_parts/snapshots.py",
 }
 

@@ -1,4 +1,4 @@
-"""Front ends pass a scope with every command and query; without one it would be the operator's, who sees all."""
+"""Front ends pass a scope with every command and query, also where types do not tell."""
 
 import ast
 from collections.abc import Iterator

@@ -6,11 +6,12 @@ from typing import Final
 
 import anyio
 
-from tests.bench.asking import AGENT, ALICE, APPROVERS, decide, hold
+from tests.bench.change_requests import AGENT, ALICE, APPROVERS, decide, hold
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import BenchPlan, Section, Table, pair
 from tests.bench.provider import BenchProvider, provider
 from tests.fakes.accounts import EVERYBODY
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.app import Core, open_core
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.identity.actors import Actor
@@ -58,7 +59,7 @@ async def _one(there: BenchProvider, line: GateLine, way: str, actor: Actor, *, 
     since, begun = await there.total(), clock.now().timestamp()
     await decide(line.core, change)
     await clock.sleep(SPACING / len(WAYS))
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE_SECONDS):
         arrived = await arrival(there, since, server)
     if counted:
         line.taken[way].append((arrived - begun) * 1e3)

@@ -6,7 +6,7 @@ from typing import Final
 
 import anyio
 
-from tests.bench.asking import hold_create
+from tests.bench.change_requests import hold_create
 from tests.bench.children import Child, cpu_seconds, environment, rss_mib, running, vpsops
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import BenchPlan, Section, Table, median

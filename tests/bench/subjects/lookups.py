@@ -6,18 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.bench.children import cpu_seconds
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import BenchPlan, Section, Table
 from vpsops.core.changes import queries, repository, serialization
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import ChangeQuery
+from vpsops.core.changes.scope import UNRESTRICTED, ChangeQuery
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.storage import Connection, open_database
+from vpsops.core.storage import open_database
 from vpsops.core.storage.tables import CHANGES
 
 CHUNK: Final = 2_000
@@ -26,15 +27,23 @@ SERVERS: Final = 500
 OPEN: Final = 40
 NOW: Final = datetime(2026, 11, 28, tzinfo=UTC)
 LOOKUPS: Final[dict[str, Callable[[Connection], Any]]] = {
-    "newest": lambda connection: queries.select_page(connection, ChangeQuery(limit=10)).changes,
-    "open": lambda connection: queries.select_page(connection, ChangeQuery(open_only=True, limit=10)).changes,
-    "open, a page": lambda connection: queries.select_page(connection, ChangeQuery(open_only=True)),
-    "mine": lambda connection: queries.select_page(connection, ChangeQuery(person="U7", limit=10)).changes,
-    "of a server": lambda connection: queries.select_page(connection, ChangeQuery(server="web123", limit=10)).changes,
-    "of names that begin so": lambda connection: (
-        queries.select_page(connection, ChangeQuery(server="web12", limit=10)).changes
+    "newest": lambda connection: queries.select_page(connection, ChangeQuery(limit=10), UNRESTRICTED).changes,
+    "open": lambda connection: (
+        queries.select_page(connection, ChangeQuery(open_only=True, limit=10), UNRESTRICTED).changes
     ),
-    "of no server": lambda connection: queries.select_page(connection, ChangeQuery(server="nosuch", limit=10)).changes,
+    "open, a page": lambda connection: queries.select_page(connection, ChangeQuery(open_only=True), UNRESTRICTED),
+    "mine": lambda connection: (
+        queries.select_page(connection, ChangeQuery(person="U7", limit=10), UNRESTRICTED).changes
+    ),
+    "of a server": lambda connection: (
+        queries.select_page(connection, ChangeQuery(server="web123", limit=10), UNRESTRICTED).changes
+    ),
+    "of names that begin so": lambda connection: (
+        queries.select_page(connection, ChangeQuery(server="web12", limit=10), UNRESTRICTED).changes
+    ),
+    "of no server": lambda connection: (
+        queries.select_page(connection, ChangeQuery(server="nosuch", limit=10), UNRESTRICTED).changes
+    ),
     "touched lately": lambda connection: repository.touched(connection, NOW, 300),
 }
 

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from anyio import to_thread
 
-from tests.bench.children import environment, module, vpsops
+from tests.bench.children import environment, module, running, vpsops
 from tests.bench.mcp_client import Calls, ClientRun, run
 from tests.bench.mcp_wire import LEGACY, MODERN, WireCall, WireError, WireServer
 from tests.bench.plan import BenchPlan, Section, Table, median
@@ -18,6 +19,8 @@ CALLS: Final[Mapping[str, tuple[WireCall, WireCall]]] = {
     "get": (WireCall("vps_get", {"server": "web01"}), WireCall("vps_get", {"server": "web01"})),
 }
 WAYS: Final = (("stdio", LEGACY), ("stdio", MODERN), ("HTTP", LEGACY), ("HTTP", MODERN))
+SERVICE: Final = "stdio to a service"
+"""`vpsops mcp` as a pipe to `vpsops serve --socket`; the service's own memory is not counted."""
 TO_BEAT: Final = (
     "Measured on a like machine on stdio, first answer / tools/list / call p50 / p95 in ms, RSS in MiB:"
     " @digitalocean/mcp 32 / 33 / 0.07 / 0.13, 58; kubernetes-mcp-server 72 / 74 / 0.18 / 1.06, 106;"
@@ -27,6 +30,7 @@ TO_BEAT: Final = (
 TARGET: Final = (
     "Targets on stdio: first answer ≤ 50 ms, tools/list ≤ 60 ms, idle ≤ 20 MiB, call p50 ≤ 0.6 and p95 ≤ 1.0 ms."
 )
+SERVICE_TARGET: Final = "Targets with a service: tools/list and the first call together ≤ 60 ms, RSS after ≤ 12 MiB."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,14 @@ class BenchCase:
 async def measure(plan: BenchPlan) -> Section:
     """Run all cases in turns; one that fails is said so and left out."""
     turns, number = plan.pick((5, 300), (2, 40))
-    async with provider(plan.folder, speed=60) as there:
+    path = str(plan.folder / "mcp.sock")
+    async with AsyncExitStack() as stack:
+        there = await stack.enter_async_context(provider(plan.folder, speed=60))
         env = environment(plan.folder, **there.environ(f"sqlite:///{plan.folder / 'mcp.sqlite3'}"))
-        listed = cases(env)
+        command = vpsops("serve", "--http", "127.0.0.1:0", "--socket", path)
+        service = await stack.enter_async_context(running(command, env))
+        await service.line("socket: ")
+        listed = [*cases({**env, "VPSOPS_SOCKET": "off"}), *service_cases({**env, "VPSOPS_SOCKET": path})]
         runs: dict[int, list[ClientRun]] = {index: [] for index in range(len(listed))}
         failed: dict[int, str] = {}
         for turn in range(turns + 1):
@@ -72,7 +81,7 @@ async def measure(plan: BenchPlan) -> Section:
         " finds a server"
         " by the beginning of its name and shows it: two requests to the simulated provider in both.",
         [Table([*head, "call p50 / p95 ms", "RSS after MiB", "tools", "tool list bytes"], rows)],
-        [TARGET, TO_BEAT, *(f"Not measured: {first_line(text)}" for text in failed.values())],
+        [TARGET, SERVICE_TARGET, TO_BEAT, *(f"Not measured: {first_line(text)}" for text in failed.values())],
     )
 
 
@@ -93,6 +102,15 @@ def cases(env: Mapping[str, str]) -> Sequence[BenchCase]:
                 BenchCase(WireServer("bare SDK", bare, env, bare_call), transport, era, name),
             ]
     return results
+
+
+def service_cases(env: Mapping[str, str]) -> Sequence[BenchCase]:
+    """Return `vpsops mcp` beside a service, in each era with every call."""
+    return [
+        BenchCase(WireServer("vpsops", vpsops("mcp"), env, our_call), SERVICE, era, name)
+        for era in (LEGACY, MODERN)
+        for name, (our_call, _) in CALLS.items()
+    ]
 
 
 def _row(case: BenchCase, runs: Sequence[ClientRun]) -> list[str]:

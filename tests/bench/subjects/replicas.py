@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 import psycopg
 
-from tests.bench.asking import ALICE, decide, hold
+from tests.bench.change_requests import ALICE, decide, hold
 from tests.bench.children import Child, cpu_seconds, environment, module, running, vpsops
 from tests.bench.databases import Databases, databases
 from tests.bench.plan import BenchPlan, Section, Table, middle_and_worst, pair
@@ -16,6 +16,7 @@ from tests.bench.provider import BenchProvider, provider
 from tests.bench.subjects.gate import arrival
 from tests.bench.subjects.takeover import Kills, kill
 from tests.fakes.accounts import EVERYBODY
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.app import open_core
 from vpsops.core.common.clock import SystemClock
 
@@ -111,7 +112,7 @@ async def _steady(plan: BenchPlan, made: Databases, count: int) -> tuple[Replica
             since, begun = await there.total(), SystemClock().now().timestamp()
             await decide(core, change)
             await SystemClock().sleep(SPACING)
-            with anyio.fail_after(30):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 takes.append((await arrival(there, since, change.target.id) - begun) * 1e3)
         return idle, takes, await meter.read()
 

@@ -16,6 +16,7 @@ from tests.bench.provider import BenchProvider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.clock import SystemClock
 
 CHANGES: Final = 24
@@ -117,12 +118,12 @@ async def kill(plan: BenchPlan, url: str, kills: Kills, luck: random.Random, oth
 
 async def _follow(scene: TakeoverSetup, kills: Kills) -> None:
     clock, changes = SystemClock(), scene.watching.changes
-    before = await changes.list(limit=CHANGES)
+    before = await changes.list(limit=CHANGES, scope=OPERATOR)
     await scene.victim.kill()
     begun, since = clock.now().timestamp(), await scene.there.total()
-    sending = [change for change in await changes.list(limit=CHANGES) if change.state is State.SENDING]
+    sending = [change for change in await changes.list(limit=CHANGES, scope=OPERATOR) if change.state is State.SENDING]
     for change in sending:
-        await changes.wait(change.id, seconds=KILL_LIMIT, until=_not_sending)
+        await changes.wait(change.id, seconds=KILL_LIMIT, until=_is_not_sending, scope=OPERATOR)
     kills.looked_up.append(clock.now().timestamp() - begun)
     unsent = {change.id for change in sending} - {change.id for change in sending if await _took_effect(scene, change)}
     ended = [await _end(scene.watching, change.id) for change in before if change.id not in unsent]
@@ -138,13 +139,13 @@ async def _follow(scene: TakeoverSetup, kills: Kills) -> None:
 
 async def _end(core: Core, change_id: str) -> Change:
     """Wait for the end of a change; raises `RuntimeError` with where it stays."""
-    change = await core.changes.wait(change_id, seconds=KILL_LIMIT)
+    change = await core.changes.wait(change_id, seconds=KILL_LIMIT, scope=OPERATOR)
     if not change.state.final:
         raise RuntimeError(f"{change.id} stays {change.state}: {change.note}")
     return change
 
 
-def _not_sending(change: Change) -> bool:
+def _is_not_sending(change: Change) -> bool:
     return change.state is not State.SENDING
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Message
@@ -29,7 +30,7 @@ async def asked(
     """Have an agent ask for a reboot for alice, and wait for the card."""
     async with stage(directory, scene) as world, world.bot() as (_, core):
         request = Request("reboot", {"server": "web01"}, agent, Origin("mcp"), reason="it hangs", key="k1")
-        outcome = await core.gate.submit(request)
+        outcome = await core.gate.submit(request, scope=OPERATOR)
         assert isinstance(outcome, Held)
         yield world, core, await world.card("approvals", words="waiting for approval"), outcome.change.id
 
@@ -44,7 +45,7 @@ async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path)
         assert "<@U0BOB> approved" in message_words(done)
         assert buttons(done) == []
         assert world.effects("reboot") == 1
-        assert "member of channel C0APPROVALS" in (await core.changes.get(change)).votes[0].evidence
+        assert "member of channel C0APPROVALS" in (await core.changes.get(change, scope=OPERATOR)).votes[0].evidence
 
 
 @pytest.mark.requirement("asker-never-votes")
@@ -121,7 +122,7 @@ async def test_the_human_known_by_e_mail_cannot_vote_either(tmp_path: Path) -> N
 async def test_an_address_that_cannot_be_looked_up_means_no(tmp_path: Path) -> None:
     """Without the scope for it the agent's human is unknown, so nothing is held for votes."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
-        outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, MAILED, Origin("mcp")))
+        outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, MAILED, Origin("mcp")), scope=OPERATOR)
         assert isinstance(outcome, Refused)
         assert "did not return this account" in outcome.reason
         assert world.effects("reboot") == 0

@@ -6,7 +6,8 @@ import pytest
 
 from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, message_words, playing
 from tests.fakes.slack_bot import stage as set_up
-from tests.harness.waiting import eventually
+from tests.harness.patience import eventually
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.playground.slack.rendering.elements import NotOnScreenError
 
@@ -61,29 +62,31 @@ async def test_what_is_delivered_three_times_is_done_once(tmp_path: Path, transp
         )
 
 
-async def test_somebody_else_cannot_confirm_or_cancel(tmp_path: Path) -> None:
-    """Another person's click is refused in private, with the reason, and alters nothing."""
+async def test_somebody_else_cannot_confirm(tmp_path: Path) -> None:
+    """Another person's click is refused in private, with the reason and with what they may do, and alters nothing."""
     async with playing(tmp_path) as stage:
         await held(stage)
         card = await stage.card(words="waiting for confirmation")
-        for action in ("vps:confirm", "vps:cancel"):
-            await stage.slack.click("bob", card, action)
-            await stage.private("bob", "Only alice can")
+        await stage.slack.click("bob", card, "vps:confirm")
+        await stage.private(
+            "bob", "Only alice can confirm this change. A full member of the workspace can set it aside"
+        )
         assert stage.slack.ephemerals("alice") == []
         assert "waiting for confirmation" in message_words(await stage.card())
         assert stage.effects("reboot") == 0
 
 
 async def test_a_change_is_cancelled_on_its_card_and_by_command(tmp_path: Path) -> None:
-    """Cancel ends the wait; the card shows that and has no buttons."""
+    """Cancel ends the wait; the card shows that, who did it and why, and has no buttons."""
     async with playing(tmp_path) as stage:
         await held(stage)
         await stage.slack.click("alice", await stage.card(words="waiting"), "vps:cancel")
-        assert buttons(await stage.card(words="cancelled")) == []
+        assert buttons(await stage.card(words="Cancelled by alice.")) == []
         second = await held(stage, "stop db01")
         await stage.slack.command("alice", "ops", "/vps", f"cancel {second} because a typo")
         await stage.private("alice", "is withdrawn")
-        await stage.card(words="Stop db01.example.com: cancelled")
+        card = await stage.card(words="Stop db01.example.com: cancelled")
+        assert "Cancelled by alice: a typo" in message_words(card)
         assert stage.provider.simulator.world.counts.total() == 0
 
 
@@ -92,7 +95,7 @@ async def test_a_second_change_on_a_server_names_the_first(tmp_path: Path) -> No
     async with playing(tmp_path) as stage:
         first = await held(stage)
         await stage.slack.command("bob", "ops", "/vps", "stop web01")
-        await stage.private("bob", f"{first} is first")
+        await stage.private("bob", first)
 
 
 async def test_a_channel_without_the_bot_gets_its_card_by_direct_message(tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
         await eventually(lambda: core.outbox.copies(topic_of(change)))
         await core.outbox.forget(topic_of(change), card.channel, card.ts)
         stage.slack.desk.state.client_ids.clear()  # as if Slack did not keep its promise either
-        await core.gate.cancel(change, (await core.changes.get(change)).actor)
+        await core.gate.cancel(change, (await core.changes.get(change, scope=OPERATOR)).actor, scope=OPERATOR)
         fresh = await stage.card(words="cancelled")
         assert fresh.ts != card.ts
         await stage.slack.click("alice", card, "vps:confirm")
@@ -147,10 +150,11 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
 
 
 async def test_a_reason_rings_no_channel(tmp_path: Path) -> None:
-    """The asker's text is shown as plain text."""
+    """The asker's text is shown without markup."""
     async with playing(tmp_path) as stage:
         await held(stage, "reboot web01 because <!channel> *approved* `by` security")
         card = await stage.card(words="waiting")
         assert "<!channel>" not in card.text
-        blocks = [block for block in card.blocks if "Reason" in str(block)]
-        assert [block["text"]["type"] for block in blocks] == ["plain_text"]
+        (reason,) = (block["text"]["text"] for block in card.blocks if "Reason" in str(block))
+        assert "&lt;!channel&gt;" in reason
+        assert not {"<!channel>", "*approved*", "`by`"} & set(reason.split())

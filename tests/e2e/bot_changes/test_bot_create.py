@@ -10,6 +10,8 @@ from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
 TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})
+PLANS_SECONDS = 2.0  # of virtual time, until the provider lists its plans
+BEFORE_PLANS_SECONDS = 1.5
 
 
 async def opened(stage: BotHarness, text: str = "create web09.example.com") -> View:
@@ -120,9 +122,9 @@ async def test_what_is_typed_is_filled_in_and_what_is_not_on_offer_is_named(tmp_
 async def test_a_form_opens_while_the_provider_hangs(tmp_path: Path) -> None:
     """The form is there at once; the catalogue comes when it comes."""
     async with playing(tmp_path) as stage:
-        stage.fault(kind="slow", match={"operation": "plans"}, seconds=2, times=1)
+        stage.fault(kind="slow", match={"operation": "plans"}, seconds=PLANS_SECONDS, times=1)
         await stage.slack.command("alice", "ops", "/vps", "create")
-        await stage.slack.wait_for(lambda: stage.slack.modal("alice"), 1.5)
+        await stage.slack.wait_for(lambda: stage.slack.modal("alice"), BEFORE_PLANS_SECONDS)
         assert "Reading plans" in form_words(current(stage))
         await stage.slack.wait_for(lambda: current(stage).callback_id == "vps:create")
 

@@ -10,14 +10,15 @@ import httpx
 import pytest
 
 from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, stage
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
 from vpsops.bot.ingress.interaction import COMMAND
 from vpsops.bot.ingress.worker import command_key
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.api.dispatch import Sending
 from vpsops.playground.slack.rendering.elements import elements_of
@@ -91,7 +92,7 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
     async with stage(tmp_path) as world, world.bot() as (bot, core):
         world.slack.refuse_token("token_revoked")
         origin = Origin("slack", channel=world.slack.channel_id("ops"))
-        await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))
+        await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True), scope=OPERATOR)
         await world.slack.wait_for(lambda: world.slack.calls("chat.postMessage"))
         with anyio.fail_after(PATIENCE_SECONDS):
             while not bot.context.outbox_worker.health.why:
@@ -99,7 +100,7 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
         assert world.slack.messages("ops") == []
         assert (await health(bot)).status_code == 503
         assert await core.outbox.claim() == []  # put back for later, not dropped
-        assert len(await core.changes.list(open_only=True)) == 1
+        assert len(await core.changes.list(open_only=True, scope=OPERATOR)) == 1
 
 
 async def health(bot: Bot) -> httpx.Response:
@@ -163,7 +164,7 @@ async def test_three_deliveries_to_two_processes_have_one_effect(tmp_path: Path)
             assert (
                 await world.slack.deliver("command", "slash_commands", again, {"transport": "socket"})
             ).error is None
-            await world.slack.click("bob", card, "vps:cancel", transport="http")
+            await world.slack.click("bob", card, "vps:confirm", transport="http")
             (confirm,) = [entry for _, entry in elements_of(card.blocks) if entry["action_id"] == "vps:confirm"]
             asked = dict(world.slack.deliveries[-1].payload)
             used = {"action_id": "vps:confirm", "value": confirm["value"], "action_ts": "1.1"}

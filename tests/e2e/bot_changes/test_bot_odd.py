@@ -14,6 +14,14 @@ from vpsops.playground.slack.workspace.log import Delivery
 SECRET = "hunter2"
 UNKNOWN_EVENT = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "reaction_added", "text": SECRET}}
 
+RATE_LIMITED = {
+    "type": "app_rate_limited",
+    "token": SECRET,
+    "team_id": "T0ACME",
+    "minute_rate_limited": 1518467820,
+    "api_app_id": "A0VPSOPS",
+}
+
 
 async def interact(world: BotHarness, **payload: Any) -> Delivery:
     """Deliver an interaction of our own making."""
@@ -47,8 +55,11 @@ async def test_what_is_unknown_is_acknowledged_once(
                 world, type="message_action", callback_id="old_one", action_ts="1", message={"text": SECRET}
             ),
             await interact(world, type="block_suggestion", action_id="old_menu", value=SECRET),
+            await interact(world, type="view_closed", view=view, is_cleared=True),
+            await interact(world, type="function_run", value=SECRET),
             await world.slack.command("alice", "ops", "/other", SECRET),
             await world.slack.deliver("event_callback", "events_api", UNKNOWN_EVENT, {}),
+            await world.slack.deliver("app_rate_limited", "events_api", RATE_LIMITED, {}),
         ]
         assert [
             (delivery.kind, delivery.error, len(delivery.attempts))
@@ -57,6 +68,8 @@ async def test_what_is_unknown_is_acknowledged_once(
         ] == []
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
+    assert "def handle" not in caplog.text, "Bolt's sample of code"
+    assert "slack_events_withheld" in caplog.text
 
 
 async def test_what_is_not_whole_is_dropped_by_socket_mode(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from tests.harness.internals import database_of
 from vpsops.bot.handlers.home import CONFLICT
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.preferences import Preferences, preferences_of
 from vpsops.core.storage.tables import CHANGES
@@ -53,7 +54,7 @@ async def opened(on: BotHarness, user: str) -> View:
 async def agent_asks(core: Any, server: str = "web01", operation: str = "reboot") -> Change:
     """Let Alice's agent ask for something that needs an approval."""
     request = Request(operation, {"server": server}, AGENT, Origin("mcp"), "it hangs", can_confirm=True)
-    outcome = await core.gate.submit(request)
+    outcome = await core.gate.submit(request, scope=OPERATOR)
     assert isinstance(outcome, Held)
     return outcome.change
 
@@ -97,6 +98,14 @@ async def test_one_delivery_three_times_is_one_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.requirement("slack-home-votes")
+async def test_a_count_on_home_leads_to_its_servers(tmp_path: Path) -> None:
+    """Its list comes into the person's direct messages."""
+    async with playing(tmp_path, SCENE) as on:
+        view = await opened(on, "alice")
+        await on.slack.click("alice", view, "vps:run:0")
+        assert "web01" in str((await on.private("alice", "running")).blocks)
+
+
 async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
     """What waits for Bob stands on Bob's Home with its card's link; approving there runs it, once."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
@@ -108,7 +117,7 @@ async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
         assert "Reason: it hangs" in home_words(view)
         await on.slack.click("bob", view, "vps:approve", duplicates=1)
         await home(on, "bob", lambda words: "No pending votes." in words)
-        done = await core.changes.wait(change.id, seconds=10)
+        done = await core.changes.wait(change.id, seconds=10, scope=OPERATOR)
         assert done.state is State.SUCCEEDED
         assert on.effects("reboot") == 1
 
@@ -123,7 +132,7 @@ async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(t
         assert "Outcome unknown: check the server (1)" in home_words(view)
         await on.slack.click("bob", view, "vps:not_happened")
         await home(on, "bob", lambda words: "Outcome unknown: check the server" not in words)
-        assert (await core.changes.get(change.id)).state is State.FAILED
+        assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.FAILED
 
 
 async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_on(tmp_path: Path) -> None:
@@ -139,7 +148,7 @@ async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_
         assert bobs is not None
         await on.slack.click_stale("alice", replace(bobs, user="U0ALICE"), "vps:approve")
         await home(on, "alice", lambda words: "others must decide" in words)
-        assert (await core.changes.get(change.id)).state is State.HELD
+        assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.HELD
 
 
 async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
@@ -147,7 +156,7 @@ async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
         change = await agent_asks(core)
         old = await opened(on, "bob")
-        await core.gate.cancel(change.id, AGENT)
+        await core.gate.cancel(change.id, AGENT, scope=OPERATOR)
         await on.slack.click_stale("bob", old, "vps:approve")
         view = await home(on, "bob", lambda words: "already" in words)
         assert "No pending votes." in home_words(view)

@@ -7,11 +7,12 @@ import anyio
 
 from tests.fakes.slack_bot import BotHarness, Scene, buttons, message_words, stage
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
@@ -49,7 +50,6 @@ async def in_thread(world: BotHarness, parent: Message, words: str) -> Message:
         lambda: next(
             (message for message in world.slack.messages("general", parent.ts) if words in message_words(message)), None
         ),
-        10,
     )
     assert result is not None
     return result
@@ -72,7 +72,6 @@ async def direct(world: BotHarness, user: str, words: str) -> Message:
         lambda: next(
             (message for message in world.slack.direct_messages(user) if words in message_words(message)), None
         ),
-        10,
     )
     assert result is not None
     return result
@@ -80,7 +79,9 @@ async def direct(world: BotHarness, user: str, words: str) -> Message:
 
 async def agent_asks(core: Core, agent: Actor) -> str:
     """Let an agent ask for something that others approve."""
-    outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, agent, Origin("mcp"), key="k1"))
+    outcome = await core.gate.submit(
+        Request("reboot", {"server": "web01"}, agent, Origin("mcp"), key="k1"), scope=OPERATOR
+    )
     assert isinstance(outcome, Held)
     return outcome.change.id
 
@@ -144,10 +145,12 @@ async def test_a_subscriber_hears_of_a_change_once_and_its_card_is_no_thread(tmp
         assert world.slack.messages("general", notice.ts) == []
 
 
-async def test_whoever_asked_hears_the_end_directly(tmp_path: Path) -> None:
-    """The card is in a channel: the end comes by direct message too, once."""
-    async with stage(tmp_path) as world, world.bot():
-        await reboot(world)
+async def test_an_agents_human_hears_the_end_directly(tmp_path: Path) -> None:
+    """It was asked for in no channel, and she is not where approvers decide: it comes by direct message, once."""
+    async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
+        world.slack.kick("approvals", "alice")
+        await agent_asks(core, replace(MAILED, human="slack:U0ALICE"))
+        await world.slack.click("bob", await world.card("approvals", words="waiting for approval"), "vps:approve")
         await direct(world, "alice", "Reboot of web01.example.com is done")
         assert len(world.slack.direct_messages("alice")) == 1
 
@@ -170,6 +173,7 @@ async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_pa
 async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> None:
     """Slack resolves the address; that person gets the reason of the denial, quoted from the one who denied."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
+        world.slack.kick("approvals", "bob")
         await agent_asks(core, MAILED)
         card = await world.card("approvals", words="waiting for approval")
         await world.slack.click("carol", card, "vps:deny")
@@ -193,7 +197,7 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         await world.slack.submit_view("bob", view, {"reason": "after *hours* <!channel> only"})
         done = await world.card("approvals", words="Reboot web01.example.com: done")
         assert "Note: after *hours* <!channel> only" in message_words(done)
-        assert (await core.changes.get(change)).votes[0].reason == "after *hours* <!channel> only"
+        assert (await core.changes.get(change, scope=OPERATOR)).votes[0].reason == "after *hours* <!channel> only"
         records = await database_of(core).read(chain.read)
         assert [record.body["reason"] for record in records if record.event == "approved"] == [
             "after *hours* <!channel> only"
@@ -224,7 +228,9 @@ async def test_a_card_of_another_workspace_decides_nothing(tmp_path: Path) -> No
     async with stage(tmp_path) as world, world.bot() as (_, core):
         alice = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
         origin = Origin("slack", "T0OTHER", "C0OPS")
-        held = await core.gate.submit(Request("reboot", {"server": "web01"}, alice, origin, can_confirm=True))
+        held = await core.gate.submit(
+            Request("reboot", {"server": "web01"}, alice, origin, can_confirm=True), scope=OPERATOR
+        )
         assert isinstance(held, Held)
         await world.slack.click("alice", await world.card(words="waiting for confirmation"), "vps:confirm")
         await world.private("alice", "to another workspace")

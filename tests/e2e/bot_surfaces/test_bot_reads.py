@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.slack_bot import BotHarness, Scene, Transport, buttons, message_words, playing
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
@@ -63,6 +64,28 @@ async def test_a_list_of_a_thousand_is_turned_in_place_and_shared_without_contro
         shared = await stage.card(words=", 41 to 60 shown")
         assert buttons(shared) == []
         assert "shared by" in message_words(shared).lower()
+
+
+@pytest.mark.parametrize("refused", [frozenset(), frozenset({"data_table"})])
+async def test_a_long_list_is_one_table_or_plain_lines_where_a_workspace_takes_none(
+    tmp_path: Path, refused: frozenset[str]
+) -> None:
+    """The same message with every row, in private and then shared; the second has its lines at the first try."""
+    simulator, workspace = SimulatorConfig(speed=600, fleet=180), WorkspaceConfig(refused_blocks=refused)
+    async with playing(tmp_path, Scene(provider=simulator, workspace=workspace)) as stage:
+        await stage.slack.command("alice", "ops", "/vps", "list state:running")
+        page = await stage.private("alice", " servers, 1 to 20 shown")
+        await stage.slack.click("alice", page, "vps:whole_list")
+        whole = await stage.private("alice", "Address")
+        names = [host.hostname for host in stage.provider.simulator.world.servers() if host.state.value == "running"]
+        assert len(names) > 20
+        assert all(name in whole.text for name in names)
+        kinds = {block["type"] for block in whole.blocks}
+        assert ("data_table" in kinds) == (not refused)
+        assert all(name in str(whole.blocks) for name in names)
+        await stage.slack.click("alice", whole, "vps:share_whole")
+        shared = await stage.card(words="Shared by")
+        assert (buttons(shared), {block["type"] for block in shared.blocks}) == ([], kinds - {"actions"} | {"context"})
 
 
 def has_messages(stage: BotHarness, count: int) -> bool:

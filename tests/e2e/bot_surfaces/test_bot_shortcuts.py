@@ -9,6 +9,8 @@ from tests.fakes.slack_bot import BotHarness, Scene, message_words, playing, sta
 from tests.harness.internals import database_of
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
+from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.storage.tables import INBOX
 from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.slack.workspace.log import Delivery
@@ -103,7 +105,7 @@ async def test_a_read_from_the_shortcut_is_shown_in_the_form(tmp_path: Path) -> 
     async with playing(tmp_path) as on:
         await on_message(on, "what is web01 doing?")
         view = await form(on, lambda words: "web01.example.com" in words)
-        await on.slack.click("alice", view, "vps:act:0", block="act:0")
+        await on.slack.click("alice", view, "vps:act:0", block="act:servers")
         await form(on, lambda words: "Address" in words and "Id" in words)
         assert len(on.slack.messages("ops")) == 1
         assert on.slack.ephemerals("alice") == []
@@ -132,7 +134,10 @@ async def test_the_policy_decides_which_buttons_there_are(tmp_path: Path) -> Non
         labels = [
             item["text"]["text"] for block in view.blocks for item in block.get("elements", []) if "value" in item
         ]
-        assert labels == ["Show", "Status", "Snapshots", "Backups", "Backup usage", "Backup schedule"]
+        assert labels == [
+            *("Show", "Status", "Snapshots", "Backup download…", "Backups", "Backup usage", "Backup schedule"),
+            "Firewall",
+        ]
 
 
 async def test_while_the_provider_is_away_the_form_says_so(tmp_path: Path) -> None:
@@ -162,7 +167,7 @@ async def test_the_shortcut_works_where_the_app_is_not_and_over_socket_mode(tmp_
         await on_message(on, "web01", channel="nobot")
         view = await form(on, lambda words: "web01.example.com" in words)
         assert texts(await on.slack.options("alice", view, "vps:pick", "db01")) == ["● db01.example.com running"]
-        await on.slack.click("alice", view, "vps:act:3", block="act:0")
+        await on.slack.click("alice", view, "vps:act:3", block="act:servers")
         await form(on, lambda words: "direct messages" in words)
         assert "web01.example.com" in message_words(on.slack.direct_messages("alice")[0])
 
@@ -224,7 +229,7 @@ async def kept_by(core: Core) -> list[object]:
     kept: list[object] = []
     before = core.inbox.accept
 
-    async def accept(key: str, kind: str, payload: object) -> bool:
+    async def accept(key: str, kind: str, payload: object) -> InboxDelivery | None:
         kept.append(payload)
         return await before(key, kind, payload)  # type: ignore[arg-type]
 
@@ -241,7 +246,7 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
     async with stage(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on, on.bot() as (_bot, core):
         await on_message(on, "web01 is to go")
         view = await form(on, lambda words: "web01.example.com" in words)
-        await on.slack.click("alice", view, "vps:act:2", block="act:0")
+        await on.slack.click("alice", view, "vps:act:0", block="act:lifecycle")
         card = await on.card(words="waiting for confirmation")
         await on.slack.click("bob", card, "vps:confirm")
         assert "Only alice can confirm" in message_words(await on.private("bob"))
@@ -251,7 +256,7 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
         await on.slack.submit_view("alice", view, {"name": "web02.example.com"})
         view = await form(on, lambda words: "This cannot be undone." in words)
         assert "not its name" in dict(view.errors)["name"]
-        assert [change.state for change in await core.changes.list()] == [State.HELD]
+        assert [change.state for change in await core.changes.list(scope=OPERATOR)] == [State.HELD]
         await on.slack.submit_view("alice", view, {"name": " WEB01.example.com "}, duplicates=2)
         await on.card(words="Delete web01.example.com: done")
         assert on.effects("delete") == 1
@@ -264,7 +269,7 @@ async def test_a_name_typed_for_what_has_moved_on_does_nothing(tmp_path: Path) -
     async with stage(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on, on.bot() as (_bot, _core):
         await on_message(on, "web01 is to go")
         view = await form(on, lambda words: "web01.example.com" in words)
-        await on.slack.click("alice", view, "vps:act:2", block="act:0")
+        await on.slack.click("alice", view, "vps:act:0", block="act:lifecycle")
         card = await on.card(words="waiting for confirmation")
         await on.slack.click("alice", card, "vps:confirm")
         view = await form(on, lambda words: "This cannot be undone." in words)

@@ -131,7 +131,7 @@ MADE_UP: Final = (
     ),
     Operation(
         name="copy_drop",
-        command="drop",
+        command="discard",
         summary="Drop a copy.",
         guidance="Drop a copy.",
         risk=Risk.DISRUPTIVE,

@@ -9,13 +9,14 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_bot import BotHarness, Scene, stage
 from tests.harness.heartbeats import beat_for
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
 from vpsops.bot.notifications.token_check import CHECK_SECONDS, REFUSED_SECONDS, TokenCheck
 from vpsops.bot.socket_mode import CLOSED_SECONDS, ConnectionStatus
 from vpsops.cli.bot import start_socket_mode
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
@@ -42,7 +43,7 @@ async def ready(bot: Bot) -> None:
 async def ask(world: BotHarness, core: Core) -> None:
     """Ask for something that a card in a channel is about."""
     origin = Origin("slack", channel=world.slack.channel_id("ops"))
-    await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))
+    await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True), scope=OPERATOR)
 
 
 def check_of(bot: Bot, clock: FakeClock) -> TokenCheck:
@@ -114,7 +115,7 @@ async def test_a_dead_line_is_red(tmp_path: Path) -> None:
     async with stage(tmp_path, Scene(transport="http")) as world, world.bot(clock) as (bot, core):
         stop = anyio.Event()
         async with anyio.create_task_group() as group:
-            start_socket_mode(bot, world.settings, stop, group)
+            start_socket_mode(bot, stop, group)
             with anyio.fail_after(PATIENCE_SECONDS):
                 await world.slack.socket.connected()
             for _ in range(2):

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.fakes.slack_bot import BotHarness, Scene, stage
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops import bot
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]

@@ -13,8 +13,8 @@ from tests.fakes.slack_bot import buttons, message_words
 from tests.fakes.slack_many import ACME, BETA, GAMMA, WorkspacesHarness, stage
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.registry import NotInstalledError, WorkspaceSessions
@@ -23,7 +23,7 @@ from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
-from vpsops.core.changes.scope import Scope
+from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage.tables import OUTBOX, SLACK_BOTS
 from vpsops.playground.slack.multi_workspace import CLIENT_ID
@@ -79,13 +79,13 @@ async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_
     acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
     await acme.command(ALICE, "ops", "/vps", "stop web01 because of noise")
     card = await both.card("T0ACME", "approvals", "web01")
-    change = (await both.core.changes.list())[0]
+    change = (await both.core.changes.list(scope=OPERATOR))[0]
     for text in (f"cancel {change.id}", f"approve {change.id}", "changes", "audit", "report"):
         await beta.command(ALICE, "ops", "/vps", text)
     await both.private("T0BETA", ALICE, "no change")
     await _press_as_beta(both, card.blocks, action_ids.APPROVE)
     await both.private("T0BETA", ZOE, "do not know")
-    assert (await both.core.changes.get(change.id)).state is State.HELD
+    assert (await both.core.changes.get(change.id, scope=OPERATOR)).state is State.HELD
     messages = both.sent_words(beta)
     assert not any(word in messages for word in ("of noise", "C0OPS", "C0APPROVALS"))
     assert both.effects("stop") == 0
@@ -109,8 +109,8 @@ async def test_each_workspaces_own_people_approve_in_its_own_channel(both: Works
     card = await both.card("T0BETA", "approvals", "web01")
     assert not both.slack["T0ACME"].messages("approvals")
     await beta.click(ZOE, card, action_ids.APPROVE)
-    change = (await both.core.changes.list())[0]
-    assert (await both.core.changes.wait(change.id, seconds=5)).state is State.SUCCEEDED
+    change = (await both.core.changes.list(scope=OPERATOR))[0]
+    assert (await both.core.changes.wait(change.id, seconds=5, scope=OPERATOR)).state is State.SUCCEEDED
     assert both.effects("stop") == 1
 
 
@@ -122,7 +122,7 @@ async def test_home_shows_what_waits_in_ones_own_workspace_only(both: Workspaces
     homes = {}
     for workspace, user in ((acme, BOB), (beta, ALICE), (acme, ALICE)):
         await workspace.open_home(user)
-        await workspace.wait_for(lambda: "As of" in _home_of(workspace, user), 10)  # noqa: B023 - waited for here
+        await workspace.wait_for(lambda: "As of" in _home_of(workspace, user))  # noqa: B023 - waited for here
         homes[workspace.config.team_id, user] = _home_of(workspace, user)
     assert "of noise" in homes["T0ACME", BOB]
     assert "of noise" in homes["T0ACME", ALICE]
@@ -140,7 +140,7 @@ async def test_an_agents_change_is_decided_where_agents_belong(both: WorkspacesH
     change = await _agent_asks(both)
     card = await both.card("T0ACME", "approvals", "web01")
     await both.slack["T0ACME"].click(BOB, card, action_ids.APPROVE)
-    assert (await both.core.changes.wait(change.id, seconds=5)).state is State.SUCCEEDED
+    assert (await both.core.changes.wait(change.id, seconds=5, scope=OPERATOR)).state is State.SUCCEEDED
     assert "web01" not in both.sent_words(both.slack["T0BETA"])
 
 
@@ -159,8 +159,8 @@ async def test_a_workspace_that_removes_the_app_is_left_at_once(both: Workspaces
     await both.slack.uninstall("T0BETA")
     calls = len(beta.log)
     await beta.command(ZOE, "ops", "/vps", "show web01")
-    change = (await both.core.changes.list())[0]
-    await both.core.gate.cancel(change.id, change.actor)
+    change = (await both.core.changes.list(scope=OPERATOR))[0]
+    await both.core.gate.cancel(change.id, change.actor, scope=OPERATOR)
     await both.slack["T0ACME"].command(BOB, "ops", "/vps", "show web01")
     await both.private("T0ACME", BOB, "web01.example.com")
     assert len(beta.log) == calls
@@ -300,8 +300,8 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Work
     await beta.command(ALICE, "ops", "/vps", "stop web01")
     await both.card("T0BETA", "approvals", "web01")
     beta.desk.state.token_refused = "account_inactive"
-    change = (await both.core.changes.list())[0]
-    await both.core.gate.cancel(change.id, change.actor)
+    change = (await both.core.changes.list(scope=OPERATOR))[0]
+    await both.core.gate.cancel(change.id, change.actor, scope=OPERATOR)
     offices = both.bot.context.sessions
     clock = VirtualClock()
     with anyio.fail_after(PATIENCE_SECONDS):

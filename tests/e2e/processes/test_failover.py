@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, wrong
-from tests.fakes.postgres import PostgresServer, running_postgres
+from tests.fakes.storage.postgres import PostgresServer, running_postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 

@@ -10,8 +10,8 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from tests.fakes.databases import migrated
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.fakes.storage.databases import migrated
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.cli import health
 from vpsops.core.server import readiness
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.generate import ROOT
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 

@@ -23,9 +23,10 @@ from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.fakes.provider import KEY
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
-from vpsops.core.storage import engines, schema
+from vpsops.core.storage import schema
+from vpsops.core.storage.pools import open_pools
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -61,7 +62,7 @@ def upgrade() -> None:
     op.add_column("changes", sa.Column("urgency", sa.Integer, nullable=False, server_default="3"))
 '''
 ASK: Final = """
-import anyio, sys
+import anyio, inspect, sys
 from vpsops.core.app import open_core
 from vpsops.core.changes.requests import Request
 from vpsops.core.config.settings import load_settings
@@ -75,9 +76,13 @@ async def main():
     Engine.start, Engine.run = nothing, lambda *_: None  # as a front end that ends right after the last yes
     Engine.claim, Engine.run_claimed = lambda _, connection, change: change, lambda *_: None
     async with open_core(load_settings(), front="cli") as core:
+        scope, required = {}, inspect.signature(core.gate.submit).parameters.get("scope")
+        if required is not None and required.default is inspect.Parameter.empty:  # since it has no default
+            from vpsops.core.changes.scope import OPERATOR
+            scope = {"scope": OPERATOR}
         for server in sys.argv[1:]:
             actor = Actor(ActorKind.PERSON, "U1", "ann", "U1")
-            outcome = await core.gate.submit(Request("stop", {"server": server}, actor, Origin("cli")))
+            outcome = await core.gate.submit(Request("stop", {"server": server}, actor, Origin("cli")), **scope)
             print(outcome.change.id)
 
 anyio.run(main)
@@ -164,7 +169,7 @@ class UpgradeWorld:
 
     def states(self, ids: list[str]) -> set[str]:
         """Return the states of changes, whatever version the schema is."""
-        pools = engines.open_pools(self.url)
+        pools = open_pools(self.url)
         try:
             with pools.reading.connect() as connection:
                 return set(connection.scalars(sa.select(CHANGES.c.state).where(CHANGES.c.id.in_(ids))))
@@ -255,7 +260,7 @@ async def test_versions_of_one_schema_work_beside_each_other(world: UpgradeWorld
     """Changes that either asked for are run by either, each once, and at every moment some process runs them."""
     old, new = earlier(tmp_path / "old", first_beside()), present(tmp_path / "new")
     first = await world.worker(old)
-    await world.done(await world.ask(new, world.server("one.example.com")))
+    await world.done(await world.ask(new, world.server("first.example.com")))
     second = await world.worker(new)
     both = [world.server(f"both{number}.example.com") for number in range(6)]
     await world.done([*await world.ask(old, *both[:3]), *await world.ask(new, *both[3:])])
@@ -274,7 +279,7 @@ async def test_an_old_process_leaves_when_a_newer_version_migrates(world: Upgrad
     """It writes no more from its next heartbeat on, logs why in one line, and ends with 2; the newer one continues."""
     old, new = earlier(tmp_path / "old", commit_that_added("class MovedOnError")), later(tmp_path / "new")
     first = await world.worker(old)
-    await world.done(await world.ask(old, world.server("one.example.com")))
+    await world.done(await world.ask(old, world.server("first.example.com")))
     second = await world.worker(new)
     assert await first.ended() == 2, first.log_text
     assert first.log_text.count("schema_moved_on") == 1, first.log_text

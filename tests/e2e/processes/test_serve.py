@@ -13,7 +13,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.fakes.slack_bot import BotHarness, Scene, buttons, stage
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import call, http_client, post
 from vpsops.core.common.json_types import Json

@@ -20,7 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.e2e.processes.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
 from tests.fakes.slack_bot import BotHarness, stage
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import text
 from tests.unit.mcp_server.http_harness import ENVELOPE, NEW, http_client
 from vpsops.core.common.json_types import Json
@@ -199,7 +199,7 @@ async def test_a_client_over_standard_streams_is_answered(tmp_path: Path, era: s
 @pytest.mark.requirement("hang-up-ends-nothing")
 @pytest.mark.parametrize("kind", ["mcp", "worker", "bot", "serve"])
 async def test_a_hang_up_ends_nothing(tmp_path: Path, kind: str) -> None:
-    """SIGHUP, which a reload sends, is logged; SIGTERM ends the process well afterwards."""
+    """SIGHUP, with nothing to reload, is logged; SIGTERM ends the process well afterwards."""
     commands = {
         "mcp": MCP,
         "serve": SERVE,
@@ -209,13 +209,13 @@ async def test_a_hang_up_ends_nothing(tmp_path: Path, kind: str) -> None:
     async with stage(tmp_path, scene("http")) as world, program(commands[kind], environ(world)) as started:
         await started.line()
         started.process.send_signal(signal.SIGHUP)
-        await started.logged("sighup_ignored")
+        await started.logged("config_unchanged")
         assert started.process.returncode is None
         started.process.terminate()
 
 
 async def test_a_hang_up_while_standard_streams_are_served_ends_nothing(tmp_path: Path) -> None:
-    """SIGHUP is ignored before the core is loaded and after."""
+    """SIGHUP ends nothing before the core is loaded and after."""
     async with stage(tmp_path) as world, program(STDIO, environ(world)) as host:
         os.kill(host.process.pid, 0)
         for number in (1, 2):
@@ -223,5 +223,5 @@ async def test_a_hang_up_while_standard_streams_are_served_ends_nothing(tmp_path
             await host.send(id=number, method="tools/call", params=params)
             assert json.loads(await host.line())["id"] == number
             host.process.send_signal(signal.SIGHUP)
-        await host.logged("sighup_ignored")
+        await host.logged("config_unchanged")
         host.process.terminate()

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.evals.environment import EvalEnvironment, Setting, approve, deny
-from tests.evals.grading import (
+from tests.evals.graders import (
     Grader,
     Played,
     answer_has,

@@ -5,20 +5,24 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
+from sqlalchemy.engine import Connection
 
 from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import ALICE, SLACK, VOTERS, Setup, Stage, staged
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Argument, ArgumentKind, arguments_of
 from vpsops.core.policy import parse_policy
+from vpsops.core.storage.tables import ABSENT_ROUTES
 from vpsops.core.wayscloud.answers.errors import NotOfferedError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.playground.wayscloud.account.account import Item, Order
-from vpsops.playground.wayscloud.account.resources import BACKUPS, POLICY, SNAPSHOTS
+from vpsops.playground.wayscloud.account.resources import BACKUPS, FIREWALL, POLICY, SNAPSHOTS
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.hardware.model import ServerState, SimulatedServer
@@ -62,7 +66,6 @@ approvers = { groups = ["S_OPS"] }
 )
 PART: Final = "first"
 LATER: Final = 3600.0
-BOUND: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +97,25 @@ async def endings(database_url: str, operation: Operation, dialect: str) -> dict
     ):
         ends: dict[str, Ending] = {}
         for number, answer in enumerate(ANSWERS):
+            await stage.database.transact(_forget_absences)  # each is the first call: later ones would be refused
             ends[answer] = await _ending(stage, operation, f"case{number}.example.com", answer)
         return ends
 
 
+def _forget_absences(connection: Connection) -> None:
+    connection.execute(ABSENT_ROUTES.delete())
+
+
 async def _ending(stage: Stage, operation: Operation, hostname: str, answer: str) -> Ending:
-    server = _prepared(stage, operation, hostname) if not operation.makes_server else None
+    server = prepared_server(stage, operation, hostname) if not operation.makes_server else None
     before = _effects(stage, hostname)
     fault = ANSWERS[answer]
     if fault is not None:
         matches = [{"method": method, "hostname": hostname} for method in WRITES]
         stage.provider.simulator.faults.add(parse([{**fault, "match": match} for match in matches]))
-    arguments = _arguments(stage, operation, hostname, server)
+    arguments = arguments_for(stage, operation, hostname, server)
     try:
-        change = await _carried_out(stage, operation, arguments)
+        change = await carried_out(stage, operation, arguments)
     except NotOfferedError as error:
         return Ending("refused: not offered", _effects(stage, hostname) - before, error.message)
     except VpsopsError as error:
@@ -116,19 +124,23 @@ async def _ending(stage: Stage, operation: Operation, hostname: str, answer: str
     return Ending(words, _effects(stage, hostname) - before, change.note)
 
 
-async def _carried_out(stage: Stage, operation: Operation, arguments: Mapping[str, Any]) -> Change:
+async def carried_out(stage: Stage, operation: Operation, arguments: Mapping[str, Any]) -> Change:
     """Ask for a change, approve it, and return it at its end."""
-    outcome = await stage.gate.submit(Request(operation.name, arguments, ALICE, SLACK, reason="A test."))
+    outcome = await stage.gate.submit(
+        Request(operation.name, arguments, ALICE, SLACK, reason="A test."), scope=OPERATOR
+    )
     if not isinstance(outcome, Held | Done) or outcome.change is None:
         raise AssertionError(outcome)
     change = outcome.change
     if change.state is State.HELD:
-        change = await stage.gate.vote(change.id, VOTERS[0], Verdict.APPROVE, change.digest, evidence="Slack")
-    with anyio.fail_after(BOUND):
+        change = await stage.gate.vote(
+            change.id, VOTERS[0], Verdict.APPROVE, change.digest, evidence="Slack", scope=OPERATOR
+        )
+    with anyio.fail_after(PATIENCE_SECONDS):
         while not (change.state.final or change.state is State.NEEDS_PERSON):
             change = await stage.rest(change.id)
             await stage.clock.sleep(0.05)
-            change = await stage.changes.get(change.id)
+            change = await stage.changes.get(change.id, scope=OPERATOR)
     return change
 
 
@@ -137,11 +149,11 @@ def _effects(stage: Stage, hostname: str) -> int:
     return sum(effect.hostname == hostname for effect in counted)
 
 
-def _prepared(stage: Stage, operation: Operation, hostname: str) -> SimulatedServer:
-    """Return a server in a state that fits, which has a snapshot, a backup and a backup policy."""
+def prepared_server(stage: Stage, operation: Operation, hostname: str, region: str = "NO") -> SimulatedServer:
+    """Return a server in a state that fits, which has a snapshot, a backup, a backup policy and a firewall rule."""
     world = stage.provider.simulator.world
     plan = next(iter(stage.provider.simulator.dialect.catalogue.plans))
-    made = world.create(Order(hostname, hostname, plan, "NO", "ubuntu-24.04"))
+    made = world.create(Order(hostname, hostname, plan, region, "ubuntu-24.04"))
     for state in (ServerState.RUNNING, ServerState.STOPPED):
         server = world.override(made, state, None, None)
         booted = world.time.seconds() - LATER * 24 if state is ServerState.RUNNING else None
@@ -150,6 +162,8 @@ def _prepared(stage: Stage, operation: Operation, hostname: str) -> SimulatedSer
             break
     for family in (SNAPSHOTS.key, BACKUPS.key):
         world.items_of(server.id, family)[PART] = Item(PART, {}, 0.0, world.time.now())
+    rule = {"port": 22, "protocol": "tcp", "source": "192.0.2.0/24"}
+    world.items_of(server.id, FIREWALL.key)[PART] = Item(PART, rule, 0.0, world.time.now())
     policy = {"enabled": True, "frequency": "daily", "time_of_day": "01:00", "retention_days": 30, "day_of_week": None}
     world.items_of(server.id, POLICY)[POLICY] = Item(POLICY, policy, 0.0, world.time.now())
     return server
@@ -159,7 +173,7 @@ def _as_read(server: SimulatedServer, state: ServerState) -> Server:
     return Server(id=server.id, hostname=server.hostname, status=state.value)
 
 
-def _arguments(stage: Stage, operation: Operation, hostname: str, server: SimulatedServer | None) -> dict[str, Any]:
+def arguments_for(stage: Stage, operation: Operation, hostname: str, server: SimulatedServer | None) -> dict[str, Any]:
     """Return a value for each argument by its kind."""
     catalogue = stage.provider.simulator.dialect.catalogue
     plans = list(catalogue.plans)
@@ -171,10 +185,13 @@ def _arguments(stage: Stage, operation: Operation, hostname: str, server: Simula
         ArgumentKind.SYSTEM: "ubuntu-24.04",
         ArgumentKind.SNAPSHOT: PART,
         ArgumentKind.BACKUP: PART,
+        ArgumentKind.FIREWALL_RULE: PART,
+        ArgumentKind.ADDRESS: "10.0.0.0/8",
         ArgumentKind.NAME: "second",
         ArgumentKind.TEXT: f"Text for {hostname}",
         ArgumentKind.NUMBER: 14,
         ArgumentKind.SCHEDULE: "03:00",
+        ArgumentKind.LABELS: ["team=shop"],
     }
     return {
         argument.name: _value(argument, values)

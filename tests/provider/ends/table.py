@@ -33,7 +33,7 @@ def page(rows: Iterable[str]) -> str:
 
 
 def written_row(operation: str, dialect: str) -> str:
-    """Return the line that the page has; empty without one."""
+    """Return the line that the page has, or an empty text."""
     start = f"| `{operation}` | {dialect} |"
     lines = PAGE.read_text(encoding="utf-8").splitlines() if PAGE.exists() else []
     return next((line for line in lines if line.startswith(start)), "")

@@ -1,8 +1,9 @@
 """Delete, rename and resize from the request to the end, on the simulated provider: answered, lost, refused, absent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import ALICE, SLACK, Setup, Stage, staged
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.common.text import moment
 from vpsops.core.limits.model import Limits
@@ -21,12 +23,13 @@ from vpsops.playground.wayscloud.serve import running_simulator
 WEB = "web01.example.com"
 SOON = replace(QUICK, power_limit=2.0, long_limit=1.5, long_lookup=1.0)
 CONFIRM = parse_policy('[[rule]]\nid = "all"\ndecision = "confirm"\n', "vpsops.toml")
-RUNS = {
+RUNS: Mapping[str, Mapping[str, Any]] = {
     "delete": {"server": WEB},
     "rename": {"server": WEB, "name": "Web, main"},
     "resize": {"server": WEB, "plan": "vps-8gb-4cpu"},
+    "label": {"server": WEB, "labels": ["team=shop"]},
 }
-COUNTED = {"delete": "delete", "rename": "update", "resize": "upgrade"}
+COUNTED = {"delete": "delete", "rename": "update", "resize": "upgrade", "label": "update"}
 every_run = pytest.mark.parametrize("operation", RUNS)
 
 
@@ -42,10 +45,10 @@ async def provided(database_url: str, dialect: str = "live", limits: Limits | No
         yield stage
 
 
-async def refusal(stage: Stage, operation: str, **arguments: str) -> str:
+async def refusal(stage: Stage, operation: str, **arguments: Any) -> str:
     """Return why a request is refused."""
     with pytest.raises(InvalidInputError) as caught:
-        await stage.gate.submit(Request(operation, arguments, ALICE, SLACK, can_confirm=True))
+        await stage.gate.submit(Request(operation, arguments, ALICE, SLACK, can_confirm=True), scope=OPERATOR)
     return f"{caught.value} {caught.value.hint}"
 
 
@@ -71,6 +74,7 @@ async def test_each_takes_effect_once_and_succeeds(database_url: str, operation:
             assert server is not None
             assert (server.display_name == "Web, main") is (operation == "rename")
             assert (server.plan == "vps-8gb-4cpu") is (operation == "resize")
+            assert (server.labels == {"team": "shop"}) is (operation == "label")
 
 
 @every_run
@@ -111,7 +115,7 @@ async def test_a_server_that_is_gone_at_the_sending_was_deleted_already(database
         assert gone is not None
         world.remove(gone)
         twin = stage.server(WEB)
-        await stage.gate.confirm(held.id, ALICE, held.digest)
+        await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         done = await stage.rest(held.id)
         assert (done.state, stage.asked("delete")) == (State.SUCCEEDED, 0), done.note
         assert world.get(twin.id) is not None
@@ -130,7 +134,7 @@ async def test_the_card_of_a_deletion_states_what_is_lost(database_url: str) -> 
             "Backups": "none",
             "Price saved": "199 NOK a month",
         }
-        await stage.gate.cancel(held.id, ALICE)
+        await stage.gate.cancel(held.id, ALICE, scope=OPERATOR)
         stage.fault("status", "backups", status=500)
         assert facts(await stage.ask("delete", server=WEB))["Backups"] == "not known"
 
@@ -168,7 +172,9 @@ async def test_a_resize_goes_up_only(database_url: str) -> None:
 async def test_a_resize_counts_with_its_difference(database_url: str, most: float, *, held: bool) -> None:
     """Two servers of 199 and 399 a month cost 798 with the larger plan; the number of servers does not matter."""
     async with provided(database_url, limits=Limits(max_monthly_spend=most, max_servers=1)) as stage:
-        outcome = await stage.gate.submit(Request("resize", RUNS["resize"], ALICE, SLACK, can_confirm=True))
+        outcome = await stage.gate.submit(
+            Request("resize", RUNS["resize"], ALICE, SLACK, can_confirm=True), scope=OPERATOR
+        )
         assert isinstance(outcome, Held if held else Refused), outcome
 
 
@@ -181,6 +187,30 @@ async def test_a_name_that_changed_meanwhile_supersedes(database_url: str) -> No
         assert server is not None
         world.override(server, None, None, "Somebody else's name")
         with suppress(VpsopsError):
-            await stage.gate.confirm(held.id, ALICE, held.digest)
+            await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         done = await stage.rest(held.id)
         assert (done.state, stage.asked("update")) == (State.SUPERSEDED, 0), done.note
+
+
+@pytest.mark.requirement("labels-supersede")
+async def test_labels_that_changed_meanwhile_supersede(database_url: str) -> None:
+    """A change sends the whole map: what another person set since would be lost."""
+    async with provided(database_url) as stage:
+        world = stage.provider.simulator.world
+        for meanwhile in ({"env": "prod", "cost": "1"}, {}, {"env": "dev"}, {"env": "prod", "team": "shop"}):
+            server = world.find(WEB)
+            assert server is not None
+            world.override(server, None, None, None, labels={"env": "prod"})
+            held = await stage.ask("label", **RUNS["label"])
+            assert facts(held) == {"Label team": "none → shop", "Other labels": "env=prod"}
+            world.override(server, None, None, None, labels=meanwhile)
+            with suppress(VpsopsError):
+                await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
+            done = await stage.rest(held.id)
+            assert (done.state, stage.asked("update")) == (State.SUPERSEDED, 0), done.note
+
+
+async def test_labels_that_the_api_does_not_show_are_not_replaced(database_url: str) -> None:
+    """The documented API has none, which is not that the server has none."""
+    async with provided(database_url, "seed") as stage:
+        assert "does not show the labels" in await refusal(stage, "label", **RUNS["label"])

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.habits import Capped
-from tests.fakes.odd_provider import odd_provider
+from tests.fakes.odd_provider.front import odd_provider
+from tests.fakes.odd_provider.habits import Capped
 from tests.harness.virtual_time import VirtualClock
 from tests.provider.ends.test_lifecycle import CONFIRM, SOON, WEB, facts, provided, refusal
 from tests.unit.core.harness import ALICE, Setup, Stage, staged, until
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.playground.wayscloud.account.account import Item
 from vpsops.playground.wayscloud.account.resources import BACKUPS, SNAPSHOTS
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -32,7 +33,7 @@ async def test_a_part_of_a_server_that_is_gone_is_not_called_deleted(database_ur
         world.items_of(server.id, family)[PART] = Item(PART, {}, 0.0, world.time.now())
         held = await stage.ask(operation, ALICE, server=WEB, **{name: PART})
         world.remove(server)
-        await stage.gate.confirm(held.id, ALICE, held.digest)
+        await stage.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
         done = await stage.rest(held.id)
         assert (done.state, stage.effects("delete_backup") + stage.effects("delete_snapshot")) == (State.FAILED, 0)
         assert done.note.startswith("Nothing was sent")
@@ -74,7 +75,7 @@ def unready(stage: Stage, hostname: str, ready: float) -> None:
 
 
 async def test_one_inspection_that_hangs_holds_up_no_other(database_url: str) -> None:
-    """The other change settles meanwhile, and the first once its read answers again."""
+    """The other change settles in between, and the first once its read answers again."""
     async with provided(database_url) as stage:
         changes: dict[str, Change] = {}
         for hostname in (WEB, DB):
@@ -86,6 +87,6 @@ async def test_one_inspection_that_hangs_holds_up_no_other(database_url: str) ->
         for hostname in changes:
             unready(stage, hostname, 0.0)
         assert (await stage.rest(changes[DB].id)).state is State.SUCCEEDED
-        assert (await stage.changes.get(changes[WEB].id)).state is State.WATCHING
+        assert (await stage.changes.get(changes[WEB].id, scope=OPERATOR)).state is State.WATCHING
         stage.provider.simulator.faults.clear()
         assert (await stage.rest(changes[WEB].id)).state is State.SUCCEEDED

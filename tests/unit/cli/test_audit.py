@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 
 from tests.fakes.audit_trail import DB, RECORDS, WEB, Cli, change_database, happen
 from tests.fakes.clock import FakeClock
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.audit import chain
+from vpsops.core.audit import chain, records
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
@@ -42,7 +42,7 @@ def rewrite(connection: Connection) -> None:
     """Replace a record together with the hash that fits it."""
     row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == 3)).one()
     text = row.record.replace("fine", "never")
-    digest = chain.record_hash(row.previous, text)
+    digest = records.record_hash(row.previous, text)
     connection.execute(sa.update(AUDIT).where(AUDIT.c.seq == 3).values(record=text, hash=digest))
 
 
@@ -68,7 +68,7 @@ TAMPERED: dict[str, tuple[Tamper, str]] = {
 }
 
 
-class Undone(Exception):  # noqa: N818 - only ends a transaction
+class UndoneError(Exception):
     """Roll back the attempt."""
 
 
@@ -79,9 +79,9 @@ async def found(database: Database, tamper: Tamper) -> list[str]:
     def work(connection: Connection) -> None:
         tamper(connection)
         messages.extend(fault.what for fault in chain.verify(chain.read(connection), chain.head(connection)))
-        raise Undone
+        raise UndoneError
 
-    with pytest.raises(Undone):
+    with pytest.raises(UndoneError):
         await database.transact(work)
     return messages
 
@@ -127,7 +127,7 @@ def test_a_whole_trail_ends_with_nothing_and_its_head(stored: str, cli: Cli) -> 
 def test_an_empty_trail_is_whole(empty_database_url: str, cli: Cli) -> None:
     """Where nothing happened yet, nothing is wrong."""
     change_database(empty_database_url)
-    assert cli("audit", "verify").lines == [f"The trail is whole up to record 0. Its head to note: 0:{chain.GENESIS}"]
+    assert cli("audit", "verify").lines == [f"The trail is whole up to record 0. Its head to note: 0:{records.GENESIS}"]
     assert cli("audit", "tail").lines == []
     assert len(cli("audit", "export").lines) == 2
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tests.fakes.audit_trail import RECORDS, Cli, change_database
-from vpsops.core.audit import chain
+from vpsops.core.audit import chain, records
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
 HASH = "6b" * 32
@@ -18,7 +18,7 @@ def rewritten(connection: Connection) -> None:
     """Change the content of the last record, with the hash that fits it, and the head: the chain is whole again."""
     last = chain.newest(connection, 1)[0]
     text = last.text.replace("is stopped", "is running")
-    digest = chain.record_hash(last.previous, text)
+    digest = records.record_hash(last.previous, text)
     connection.execute(sa.update(AUDIT).where(AUDIT.c.seq == last.seq).values(record=text, hash=digest))
     connection.execute(sa.update(AUDIT_HEAD).values(hash=digest))
 

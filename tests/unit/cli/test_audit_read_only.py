@@ -17,8 +17,8 @@ from vpsops.core.common.errors import StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
 from vpsops.core.diagnostics.database import check_storage
+from vpsops.core.sqlite.location import NotWritableError
 from vpsops.core.storage import open_database
-from vpsops.core.storage.engines import NotWritableError
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def test_doctor_fails_where_nothing_can_be_stored(copy: Path) -> None:
 
 @pytest.mark.parametrize("place", ["/proc/nope/v.sqlite3", "/sys/nope/deeper/v.sqlite3"])
 async def test_doctor_fails_where_no_database_can_be_made(place: str) -> None:
-    """A missing database is fine only where a start can make one."""
+    """A missing database is fine only where a start can create it."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{place}"})
     (finding,) = await check_storage(settings, VirtualClock())
     assert (finding.level, finding.code) == (Level.FAIL, 1)

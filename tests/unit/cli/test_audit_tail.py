@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tests.fakes.audit_trail import DB, RECORDS, WEB, Cli, change_database
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.cli.test_audit import set_where
 from tests.unit.core.storage import samples
 from tests.unit.core.storage.test_migrations import engine_of
@@ -229,7 +229,7 @@ def test_a_change_is_shown_in_full(stored: str, cli: Cli) -> None:
 
 
 def test_an_unknown_change_is_told(stored: str, cli: Cli) -> None:
-    """An id that is not there ends with one, and with a word on how to find the right one."""
+    """An id that does not exist ends with code 1, and with a word on how to find the right id."""
     assert stored
     output = cli("changes", "chg_none\x1b[2J")
     assert (output.code, output.out) == (1, "")

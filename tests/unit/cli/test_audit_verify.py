@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 from tests.fakes.audit_trail import RECORDS, WEB, Cli, change_database
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.provider import KEY, SERVER, answers, raw, refused_port, wire
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.cli.test_audit import set_where
 from tests.unit.core.storage.test_migrations import engine_of, future
 from vpsops.cli import doctor
@@ -68,7 +68,7 @@ def test_all_is_well_where_a_process_runs(
     clock = FakeClock(WEB.created_at)
     code, lines = storage(capsys, stored, clock, **SLACK)
     assert code == 0
-    assert [line.split()[0] for line in lines.values()] == ["ok"] * 6
+    assert [line.split()[0] for line in lines.values()] == ["ok"] * 7
     assert "answers in 0 ms, its schema is this version's" in lines["database"]
     assert "1 alive: slack; 2 changes open" in lines["processes"]
     assert f"the trail is whole up to record {RECORDS}" in lines["audit"]
@@ -309,5 +309,6 @@ def test_a_front_end_adds_its_own_checks(cli: Cli, monkeypatch: pytest.MonkeyPat
         "files",
         "policy",
         "storage",
+        "approvals",
         "provider",
     ]

@@ -25,5 +25,8 @@ def test_socket_mode_alone_cannot_install_the_app_anywhere() -> None:
     settings = several_settings(SLACK_APP_TOKEN="xapp-1")
     with pytest.raises(ConfigurationError, match="vpsops serve"):
         address_of(None, settings)
+    for port in ("9" * 5_000, "65536", "²", ""):
+        with pytest.raises(ConfigurationError, match="is not HOST:PORT"):
+            address_of(f"127.0.0.1:{port}", settings)
     assert address_of("127.0.0.1:3000", settings) == ("127.0.0.1", 3000)
     assert address_of(None, several_settings()) == ("127.0.0.1", 3000)

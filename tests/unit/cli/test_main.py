@@ -1,16 +1,18 @@
 """The console script: help, usage, exit codes, one line for each error and never a traceback."""
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import structlog
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.repository import ROOT
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.cli import main as console
 from vpsops.core.common.errors import (
     ConfigurationError,
@@ -21,7 +23,7 @@ from vpsops.core.common.errors import (
     UnknownChangeError,
     VpsopsError,
 )
-from vpsops.core.console import exit_codes
+from vpsops.core.console import exit_codes, version
 from vpsops.core.storage.schema import OutdatedError
 from vpsops.core.wayscloud.answers import errors as provider
 
@@ -40,7 +42,6 @@ HELPS = [
     (["doctor"], ("Exit code", "2 settings or policy", "3 the key")),
 ]
 MISUSED = [
-    [],
     ["nonsense"],
     ["audit"],
     ["audit", "nonsense"],
@@ -101,6 +102,54 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: li
     assert "Traceback" not in err
 
 
+def test_a_bare_call_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard output, as --help does; it is no error to ask what there is."""
+    assert ended([]) == 0
+    bare = capsys.readouterr()
+    assert ended(["--help"]) == 0
+    assert (bare.out, bare.err) == (capsys.readouterr().out, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["reboto", "web01"], "Did you mean vpsops reboot?"),
+        (["bakcup", "x"], "Did you mean vpsops backup?"),
+        (["audit", "verfy"], "there is no 'verfy'. Did you mean verify?"),
+        (["audit", "tail", "--folow"], "Did you mean --follow?"),
+        (["backup", "x", "--froce=1"], "Did you mean --force?"),
+        (["doctor", "--xyzzy"], "unrecognized arguments: --xyzzy\n"),
+        (["doctor", "and", "more"], "unrecognized arguments: and more\n"),
+        (["completion", "fihs"], "Did you mean fish?"),
+        (["completion", "tcsh-of-another-time"], "invalid choice"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_slip_is_answered_with_what_is_near(capsys: pytest.CaptureFixture[str], words: list[str], near: str) -> None:
+    """Commands, their subcommands, options and choices; nothing where nothing is near."""
+    assert ended(words) == 2
+    assert near in capsys.readouterr().err
+
+
+def test_the_version_names_the_commit_python_and_the_sdks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A build puts the commit beside the package; a checkout has none."""
+    for option in ("--version", "-V"):
+        assert ended([option]) == 0
+        own, python, *sdks = capsys.readouterr().out.splitlines()
+        assert own == f"vpsops {metadata.version('vpsops')} (commit unknown)"
+        assert python == f"Python {platform.python_version()}"
+        assert f"MCP SDK {metadata.version('mcp')}" in sdks
+    monkeypatch.setattr(version, "files", lambda _: tmp_path)
+    (tmp_path / "build_commit.txt").write_text("0123456789ab-dirty\n", "utf-8")
+    assert version.version_text().startswith(f"vpsops {metadata.version('vpsops')} (commit 0123456789ab-dirty)\n")
+    (tmp_path / "build_commit.txt").write_bytes(b"\xff")
+    assert version.build_commit() == "unknown"
+    monkeypatch.setattr(version, "SDKS", {"None": "no-such-package"})
+    assert "None" not in version.version_text()
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -131,8 +180,8 @@ def test_an_error_has_its_exit_code(capsys: pytest.CaptureFixture[str], error: E
         out, err = capsys.readouterr()
         lines = [line for line in err.splitlines() if line.startswith("vpsops: ")]
         assert (out, len(lines), "Traceback" in err) == ("", 1, False)
-        assert lines[0].endswith("]")
-        assert "[err_" in lines[0]
+        shown = "[err_" in lines[0] and lines[0].endswith("]")
+        assert shown is not isinstance(error, InvalidInputError)
 
 
 def _raising(error: BaseException) -> Callable[[], int]:

@@ -14,6 +14,7 @@ from vpsops.cli import settle
 from vpsops.core.app import open_core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError, StaleChangeError
 from vpsops.core.config.settings import Settings
 from vpsops.core.messaging.outbox import topic_of
@@ -51,7 +52,7 @@ async def test_who_asked_says_what_became_of_it(
 
     code = await settle.settle(settings(database_url), change.id, happened, ask, VirtualClock())
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
-        after = await core.changes.get(change.id)
+        after = await core.changes.get(change.id, scope=OPERATOR)
         last = (await database_of(core).read(chain.read))[-1]
     assert (code, after.state, after.note.split(" checked")[0]) == (0, state, ANN)
     assert (last.event, last.body["evidence"]) == ("resolved", "typed at a terminal")
@@ -65,7 +66,7 @@ async def test_another_name_settles_nothing(database_url: str, provider: Simulat
     for _ in range(3):
         assert await settle.settle(settings(database_url), change.id, True, lambda _: next(typed), VirtualClock()) == 1
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
-        assert (await core.changes.get(change.id)).state is State.NEEDS_PERSON
+        assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.NEEDS_PERSON
 
 
 async def test_somebody_else_may_not(database_url: str, provider: SimulatorHandle) -> None:

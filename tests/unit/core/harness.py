@@ -6,35 +6,40 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+from sqlalchemy.engine import Connection
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import two_votes_for_agents
 from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.core.audit import chain
-from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import person
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.clock import Clock
+from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import Timing, TransportSettings
-from vpsops.core.execution.engine import Engine
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
+from vpsops.core.execution.engine import Engine, EngineParts
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.offers.memory import OfferMemory
 from vpsops.core.policy import Policy, parse_policy
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import ChangeQueries
 from vpsops.core.service.gate import Gate
+from vpsops.core.service.region_directory import RegionDirectory
 from vpsops.core.service.server_queries import ServerQueries
-from vpsops.core.storage import Connection, Database, open_database
-from vpsops.core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
+from vpsops.core.storage.pools import DEFAULT_OPTIONS, PostgresOptions
 from vpsops.core.storage.tables import OUTBOX
-from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.transport import HttpTransport
 from vpsops.playground.wayscloud import faults
@@ -126,29 +131,33 @@ class Stage:
         """Count the requests that the provider received."""
         return len(self.provider.simulator.journal.entries(operation=operation))
 
-    async def ask(self, operation: str, actor: Actor = ALICE, *, key: str = "", **arguments: str) -> Change:
+    async def ask(self, operation: str, actor: Actor = ALICE, *, key: str = "", **arguments: Any) -> Change:
         """Ask for a change that is then held."""
-        outcome = await self.gate.submit(Request(operation, arguments, actor, SLACK, key=key, can_confirm=True))
+        outcome = await self.gate.submit(
+            Request(operation, arguments, actor, SLACK, key=key, can_confirm=True), scope=OPERATOR
+        )
         assert isinstance(outcome, Held), outcome
         return outcome.change
 
-    async def confirmed(self, operation: str, **arguments: str) -> Change:
+    async def confirmed(self, operation: str, **arguments: Any) -> Change:
         """Ask for a change and confirm it."""
         held = await self.ask(operation, ALICE, **arguments)
-        return await self.gate.confirm(held.id, ALICE, held.digest)
+        return await self.gate.confirm(held.id, ALICE, held.digest, scope=OPERATOR)
 
-    async def done(self, operation: str, **arguments: str) -> Change:
+    async def done(self, operation: str, **arguments: Any) -> Change:
         """Ask for a change, confirm it, and return it at rest."""
         change = await self.confirmed(operation, **arguments)
         return await self.rest(change.id)
 
     async def rest(self, change_id: str) -> Change:
         """Return a change once nothing more happens to it soon."""
-        return await self.changes.wait(change_id, seconds=BOUND)
+        return await self.changes.wait(change_id, seconds=BOUND, scope=OPERATOR)
 
     async def reach(self, change_id: str, state: State) -> Change:
         """Return a change once it is in some state."""
-        change = await self.changes.wait(change_id, seconds=BOUND, until=lambda current: current.state is state)
+        change = await self.changes.wait(
+            change_id, seconds=BOUND, until=lambda current: current.state is state, scope=OPERATOR
+        )
         assert change.state is state, (change.state, change.note)
         return change
 
@@ -196,25 +205,50 @@ async def staged(
     database_url: str, provider: SimulatorHandle, setup: Setup = DEFAULT, *, url: str = ""
 ) -> AsyncIterator[Stage]:
     """Wire a core as `vpsops.core.app` does; `url` is the provider's address if not the simulator's own."""
+    async with open_parts(database_url, setup, url or provider.url) as parts:
+        engine = Engine(parts)
+        database, clock, timing = parts.database, parts.clock, parts.timing
+        regions = RegionDirectory(clock)
+        backend = Backend(
+            database,
+            parts.connection,
+            clock,
+            timing,
+            parts.policy,
+            lambda: engine,
+            parts.offers,
+            regions,
+            accounts=EVERYBODY,
+        )
+        try:
+            yield stage_of(provider, parts.process, backend)
+        finally:
+            parts.group.cancel_scope.cancel()
+            await engine.stop()
+
+
+@asynccontextmanager
+async def open_parts(database_url: str, setup: Setup, url: str) -> AsyncIterator[EngineParts]:
+    """Open what an engine runs on."""
     clock = setup.clock or VirtualClock()
-    api = Wayscloud(
-        Credentials(KEY),
-        base_url=url or provider.url,
-        clock=clock,
-        settings=setup.transport or BRISK,
-        http_transport=setup.http,
-    )
+    settings = setup.transport or BRISK
     async with (
         open_database(database_url, clock, busy=setup.busy, options=setup.options) as database,
-        api,
+        ProviderConnection(
+            Credentials(KEY), base_url=url, clock=clock, settings=settings, http_transport=setup.http
+        ) as connection,
         anyio.create_task_group() as group,
     ):
         process = Process(database, clock, setup.front)
-        in_force = PolicyInForce(setup.policy, setup.limits)
-        engine = Engine(database, api, clock, process, setup.timing, Recheck(in_force, setup.timing), group)
-        backend = Backend(database, api, clock, setup.timing, in_force, engine, accounts=EVERYBODY)
-        try:
-            yield stage_of(provider, process, backend)
-        finally:
-            group.cancel_scope.cancel()
-            await engine.stop()
+        yield EngineParts(
+            database=database,
+            connection=connection,
+            clock=clock,
+            process=process,
+            timing=setup.timing,
+            policy=PolicyInForce(setup.policy, setup.limits),
+            group=group,
+            supervisor=Supervisor(clock),
+            continuity=ContinuityMonitor(database, clock, process.id),
+            offers=OfferMemory(database, clock, url),
+        )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import START
 from tests.unit.core.harness import AGENT
@@ -15,7 +16,6 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.models import Server, Usage
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.databases import migrated
+from tests.fakes.storage.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp_server.harness import ERAS, KEY, ORDERS

@@ -1,5 +1,6 @@
 """A core on the simulated provider, the server over it, and a client with a scripted human."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,10 +10,13 @@ import mcp.types as t
 from mcp import Client
 from mcp.client import ClientRequestContext
 
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.app import Core
+from vpsops.core.config.local_identity import human_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.server import ServerOptions, build_server
 
+TRANSPORT = "TEST_MCP_TRANSPORT"
 KEY = "wayscloud_vps_test1_SECRET"
 ERAS = ("legacy", "2026-07-28")
 WEB = "web01.example.com"
@@ -48,10 +52,26 @@ async def client_of(
     core: Core, era: str, human: Human | None = None, options: ServerOptions | None = None
 ) -> AsyncIterator[Client]:
     """Connect a client in this process; without a human it declares no elicitation."""
-    server = build_server(core, options or ServerOptions(human=ANN))
-    info = t.Implementation(name="test-client", version="1")
-    async with Client(server, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=5) as client:
-        yield client
+    chosen = options or ServerOptions(human=ANN)
+    async with _reach(core, chosen) as transport:
+        info = t.Implementation(name="test-client", version="1")
+        async with Client(
+            transport, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=PATIENCE_SECONDS
+        ) as client:
+            yield client
+
+
+@asynccontextmanager
+async def _reach(core: Core, options: ServerOptions) -> AsyncIterator[Any]:
+    """Yield what a client connects to: the server object, or a service on a socket where the tests run through one."""
+    if os.environ.get(TRANSPORT) != "socket":
+        yield build_server(core, options)
+        return
+    from tests.unit.mcp_server.unix_socket import harness  # noqa: PLC0415 - it imports this module
+
+    kernel, own = harness.Kernel(harness.SERVICE_UID), options.human or human_of(core.settings)
+    async with harness.serving_socket(core, kernel, options=options, own_human=own) as (path, _):
+        yield harness.transport(path)
 
 
 def text(result: t.CallToolResult) -> str:

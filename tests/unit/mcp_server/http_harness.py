@@ -12,8 +12,8 @@ import mcp.types as t
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.tls import NO_TLS
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import Human
 from vpsops.core.app import Core
 from vpsops.core.config.settings import Settings
@@ -89,7 +89,7 @@ async def http_client(
         transport: Any = streamable_http_client(url, http_client=http)
         info = t.Implementation(name=name, version="1")
         async with Client(
-            transport, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=8
+            transport, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=PATIENCE_SECONDS
         ) as client:
             yield client
 

@@ -8,6 +8,7 @@ from mcp.client import ClientRequestContext
 from tests.unit.mcp_server.harness import Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -22,7 +23,7 @@ class SlowHuman(Human):
 
     async def __call__(self, context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
         assert self.core is not None
-        await self.core.gate.pause_agents(BOB, paused=True, reason="odd reboots")
+        await self.core.gate.pause_agents(BOB, paused=True, reason="odd reboots", scope=OPERATOR)
         return await super().__call__(context, params)
 
 
@@ -30,7 +31,7 @@ async def test_a_paused_agent_is_told_who_and_why_and_still_reads(
     core: Core, provider: SimulatorHandle, era: str
 ) -> None:
     """A change is an error with what to do, no question is asked, the provider gets no write; a list is a list."""
-    await core.gate.pause_agents(BOB, paused=True, reason="odd reboots")
+    await core.gate.pause_agents(BOB, paused=True, reason="odd reboots", scope=OPERATOR)
     human = Human()
     async with client_of(core, era, human) as client:
         refused = await client.call_tool("vps_reboot", {"server": "web01"})
@@ -51,6 +52,6 @@ async def test_a_yes_that_comes_after_the_pause_runs_nothing(core: Core, provide
         refused = await client.call_tool("vps_reboot", {"server": "web01"})
     assert refused.is_error
     assert "bob paused them" in text(refused)
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     assert change.state is State.HELD
     assert dict(provider.simulator.world.counts) == {}

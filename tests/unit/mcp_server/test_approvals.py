@@ -5,10 +5,11 @@ import pytest
 from mcp import Client
 
 from tests.harness.internals import database_of
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -26,16 +27,16 @@ async def held(client: Client, core: Core) -> Change:
     """Ask for a stop and return the change that waits for votes."""
     result = await client.call_tool("vps_stop", {"server": "web01"})
     assert not result.is_error, text(result)
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     return change
 
 
 async def vote(core: Core, verdict: Verdict) -> None:
     """Vote on the first change there is."""
     with anyio.fail_after(PATIENCE_SECONDS):
-        while not (changes := await core.changes.list()):
+        while not (changes := await core.changes.list(scope=OPERATOR)):
             await database_of(core).signals.wait(0.1)
-    await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason=REASON)
+    await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason=REASON, scope=OPERATOR)
 
 
 async def test_a_held_change_is_told_with_what_it_waits_for(core: Core, provider: SimulatorHandle, era: str) -> None:
@@ -52,7 +53,7 @@ async def test_a_held_change_is_told_with_what_it_waits_for(core: Core, provider
     assert result.structured_content is not None
     assert result.structured_content["state"] == "held"
     assert "Stop of web01.example.com waits for approval" in text(result)
-    assert f"1 more approval in Slack from members of {CHANNEL}, until " in text(result)
+    assert f"1 more approval in Slack from the members of a Slack channel ({CHANNEL}), until " in text(result)
     assert "vps_change_wait" in text(result)
     assert messages == ["Stop of web01.example.com waits for approval"]
     assert dict(provider.simulator.world.counts) == {}
@@ -111,7 +112,7 @@ async def test_anothers_change_cannot_be_cancelled(core: Core, era: str) -> None
     async with client_of(core, era, None, ServerOptions(human="eve@example.com", change_tools=True)) as other:
         result = await other.call_tool("vps_change_cancel", {"change": change.id})
     assert result.is_error
-    assert (await core.changes.get(change.id)).state == "held"
+    assert (await core.changes.get(change.id, scope=OPERATOR)).state == "held"
 
 
 @pytest.mark.parametrize(

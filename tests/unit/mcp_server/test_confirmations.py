@@ -7,6 +7,7 @@ from tests.unit.mcp_server.harness import ALICE, ANN, NO, ORDERS, WEB, Human, cl
 from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Origin
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.faults import parse
@@ -94,7 +95,7 @@ async def test_only_a_submitted_true_is_a_yes(
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert result.is_error
     assert text(result).startswith(f"Not confirmed, so nothing was done: Stop of {WEB}")
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     assert change.state is State.CANCELLED
     assert effects(provider) == {}
 
@@ -107,7 +108,7 @@ async def test_a_client_that_cannot_ask_is_refused(core: Core, provider: Simulat
     assert result.is_error
     assert "confirmation" in text(result)
     assert "Slack" in text(result)
-    assert await core.changes.list() == []
+    assert await core.changes.list(scope=OPERATOR) == []
     assert effects(provider) == {}
 
 
@@ -117,7 +118,7 @@ async def test_the_question_shows_what_will_happen(core: Core, era: str) -> None
     async with client_of(core, era, human) as client:
         reason = "kernel update\n\nIgnore the rest” \u202e and confirm"
         await client.call_tool("vps_reboot", {"server": "web01", "reason": reason})
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     (question,) = human.questions
     lines = question.split("\n")
     assert lines[0].startswith(f"Reboot {WEB} ({change.target.address}, ")
@@ -143,7 +144,7 @@ async def test_the_actor_is_the_client_for_its_human(core: Core, era: str) -> No
     """A change is recorded as the agent's, on behalf of the session's human, with its reason."""
     async with client_of(core, era, Human(NO)) as client:
         await client.call_tool("vps_stop", {"server": "web01", "reason": "quiet night"})
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     assert (change.actor.kind, change.actor.id, change.actor.human) == ("agent", "mcp:test-client", "ann@example.com")
     assert (change.origin.front, change.reason) == ("mcp", "quiet night")
 
@@ -151,10 +152,10 @@ async def test_the_actor_is_the_client_for_its_human(core: Core, era: str) -> No
 async def test_a_second_change_is_refused_with_the_first(core: Core, provider: SimulatorHandle, era: str) -> None:
     """While one change is open on a server, another is refused and the model reads which one is first."""
     async with client_of(core, era, Human()) as client:
-        held = await core.gate.submit(_stop_by_a_person())
+        held = await core.gate.submit(_stop_by_a_person(), scope=OPERATOR)
         result = await client.call_tool("vps_reboot", {"server": "web01"})
     assert result.is_error
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     assert change.id in text(result)
     assert held is not None
     assert effects(provider) == {}

@@ -7,16 +7,16 @@ import anyio
 import pytest
 
 from tests.fakes.clock import START, FakeClock
-from tests.fakes.issuer import running_issuer
+from tests.fakes.network.issuer import running_issuer
 from tests.fakes.provider import refused_port
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.cli import main as console
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import DoctorFinding, Level, worst
-from vpsops.mcp_server.diagnostics import CHECKS, check_humans, check_mcp
+from vpsops.mcp_server.diagnostics import CHECKS, check_humans, check_mcp, check_socket
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
@@ -41,7 +41,7 @@ async def test_what_is_not_configured_is_not_looked_at() -> None:
     """Without HTTP there is no line about it; the command has the check."""
     assert await found({}) == []
     assert "vpsops.mcp_server.diagnostics" in console.CHECKS
-    assert (check_mcp, check_humans) == CHECKS
+    assert (check_mcp, check_humans, check_socket) == CHECKS
 
 
 async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -> None:

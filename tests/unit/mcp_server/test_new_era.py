@@ -7,6 +7,7 @@ from mcp import Client, MCPError
 from tests.unit.mcp_server.harness import NO, WEB, YES, Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ERA = "2026-07-28"
@@ -28,7 +29,7 @@ async def ask(client: Client, tool: str = "vps_stop") -> str:
 
 
 async def only_change(core: Core) -> Change:
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     return change
 
 

@@ -6,10 +6,11 @@ import pytest
 from mcp import Client
 from mcp.client import ClientRequestContext
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.mcp_server.tools import change_flow
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -39,8 +40,8 @@ class Unwilling(Human):
 
 async def settled(core: Core) -> Change:
     """Return the only change, once it is not open any more."""
-    (change,) = await core.changes.list()
-    return await core.changes.wait(change.id, seconds=5)
+    (change,) = await core.changes.list(scope=OPERATOR)
+    return await core.changes.wait(change.id, seconds=5, scope=OPERATOR)
 
 
 async def test_a_call_that_is_given_up_withdraws_its_change(core: Core, provider: SimulatorHandle) -> None:

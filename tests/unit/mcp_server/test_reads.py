@@ -115,7 +115,7 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
         ("vps_get", {"server": ""}, "vps_get: server: is missing. vps_list lists the servers. vps_get takes: server"),
         ("vps_get", {"name": "web01"}, "takes: server"),
         ("vps_list", {"limit": 1000}, "limit: "),
-        ("vps_list", {"colour": "red"}, "takes: name, state, region, limit, cursor"),
+        ("vps_list", {"colour": "red"}, "takes: name, state, region, label, limit, cursor"),
         ("vps_plans", {"plan": "x"}, "plan: "),
     ],
 )

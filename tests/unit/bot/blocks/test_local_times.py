@@ -15,6 +15,7 @@ NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
         ("none → 10:30 UTC", datetime(2027, 1, 4, 10, 30, tzinfo=UTC)),
         ("03:00 UTC", datetime(2027, 1, 5, 3, 0, tzinfo=UTC)),
         ("09:00 UTC", datetime(2027, 1, 5, 9, 0, tzinfo=UTC)),
+        ("2027-01-03 03:00:59.25 UTC", datetime(2027, 1, 3, 3, 0, tzinfo=UTC)),
         ("all written since 2027-01-03 03:00 UTC", datetime(2027, 1, 3, 3, 0, tzinfo=UTC)),
     ],
 )

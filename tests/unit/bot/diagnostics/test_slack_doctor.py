@@ -10,11 +10,12 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import refused_port
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.test_manifest import MANIFEST
 from vpsops.bot.diagnostics.approvers import check_approvers
-from vpsops.bot.diagnostics.people import check_people
+from vpsops.bot.diagnostics.people import check_actor, check_people
+from vpsops.bot.diagnostics.quorum import check_quorum
 from vpsops.bot.diagnostics.workspace import CHECKS, SCOPES, check_slack
 from vpsops.cli import main as console
 from vpsops.core.config.settings import Settings
@@ -67,7 +68,7 @@ async def test_a_whole_set_up_is_all_ok() -> None:
         findings = await found(environ)
         assert lines(findings, Level.OK) == [
             "signed in as vpsops in Acme",
-            "the token has the 7 scopes of manifest.yml, and no more",
+            "the token has the 9 scopes of manifest.yml, and no more",
             "SLACK_APP_TOKEN opens Socket Mode",
             "VPSOPS_CHANNEL C0OPS can be written to",
             "VPSOPS_APPROVAL_CHANNEL C0APPROVALS can be written to",
@@ -180,4 +181,4 @@ async def test_a_slack_that_cannot_be_reached_is_told() -> None:
 def test_the_command_looks_at_slack() -> None:
     """`vpsops doctor` has the check."""
     assert "vpsops.bot.diagnostics.workspace" in console.CHECKS
-    assert (check_slack, check_approvers, check_people) == CHECKS
+    assert (check_slack, check_approvers, check_people, check_actor, check_quorum) == CHECKS

@@ -85,7 +85,7 @@ def right_words_by_operation(policy: Policy = POLICY, actor: Actor = ALICE) -> d
         ("list", "you may (everyone-reads)"),
         ("start", "runs at once (starts)"),
         ("reboot", "you confirm (web-team); for some: needs approval (databases)"),
-        ("stop", "needs 2 approvals by group S0ONCALL, members of <#C0OPS>, <@U0HEAD> (stops)"),
+        ("stop", "needs 2 approvals by members of <#C0OPS>, a user group, <@U0HEAD> (stops)"),
         ("create", "only for some: you confirm (cheap)"),
         ("regions", "refused: Ask &lt;!channel&gt;. (secret, everyone-reads)"),
     ],

@@ -13,7 +13,7 @@ BOUND = PATIENCE_SECONDS
 
 
 class AckSteps:
-    """Steps that wait for their turns, and which of them had one."""
+    """Steps that wait for their turns, and the steps whose turn came."""
 
     def __init__(self, ack_scheduler: AckScheduler) -> None:
         self.ack_scheduler = ack_scheduler

@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import Bot, open_bot
 from vpsops.bot.notifications.card_sync import CardRefresher
 from vpsops.core.app import open_core

@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from tests.fakes.clock import START, FakeClock
-from tests.fakes.databases import migrated
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.fakes.storage.databases import migrated
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.bot.blocks.elements import Block, Post, actions, context, header, option, plain, section
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
 from vpsops.bot.ingress.request_verification import SlackRequestVerifier, headers_of
@@ -35,7 +35,7 @@ from vpsops.bot.protocol.payloads import EventCallback
 from vpsops.bot.protocol.text_normalization import (
     abbreviate,
     mentioned_user,
-    replace_first_word,
+    replace_first_words,
     split_command,
     strip_quotes,
     undo_slack_markup,
@@ -93,13 +93,13 @@ async def test_a_signature_is_fresh_for_five_minutes_and_not_for_hours(at: int, 
 def test_a_timestamp_is_checked_here_and_not_by_the_sdk_alone(timestamp: str, *, fresh: bool) -> None:
     """The SDK's own check runs after this one, and a later version may lack it."""
     guard = SlackRequestVerifier(behind, SECRET, FakeClock())
-    assert guard._fresh(str(int(START.timestamp()) + int(timestamp))) is fresh
+    assert guard._is_fresh(str(int(START.timestamp()) + int(timestamp))) is fresh
 
 
 @pytest.mark.parametrize("timestamp", ["", "soon", "-1", "1e9", " 1", "\u0661", "9" * 12, "9" * 13, "9" * 5000])
 def test_a_timestamp_is_a_few_digits(timestamp: str) -> None:
     """Anything else is not even read as a number."""
-    assert not SlackRequestVerifier(behind, SECRET, FakeClock())._fresh(timestamp)
+    assert not SlackRequestVerifier(behind, SECRET, FakeClock())._is_fresh(timestamp)
 
 
 async def test_a_signature_header_that_comes_twice_counts_as_none() -> None:
@@ -128,7 +128,7 @@ async def test_an_unsigned_look_at_the_certificate_is_no_way_in() -> None:
 
 
 def test_a_long_key_is_cut_and_stays_its_own() -> None:
-    """Up to 200 characters stay; longer ones keep their beginning and a hash, and no two become one."""
+    """Up to 200 characters stay; longer ones keep their beginning and a hash, and no two become equal."""
     assert command_key("x" * 192) == "command:" + "x" * 192
     cut = command_key("x" * 193)
     assert re.fullmatch(r"command:x{52}:[0-9a-f]{64}", cut)
@@ -141,7 +141,8 @@ def test_a_long_key_is_cut_and_stays_its_own() -> None:
 
 def test_so_much_is_in_hand_at_once() -> None:
     """Commands that wait for a slow provider hold up no click; what a dead process left is found in half a minute."""
-    assert AT_ONCE == {"command": 256, "click": 32, "submission": 32, "event": 16, "shortcut": 32}
+    slots = {"command": 256, "click": 32, "submission": 32, "event": 16, "shortcut": 32, "message": 64}
+    assert slots == AT_ONCE
     assert (LEFT_BEHIND, SWEEP_SECONDS) == (20.0, 10.0)
 
 
@@ -197,6 +198,8 @@ def test_what_was_typed_comes_back(text: str, typed: str) -> None:
         ("create a --plan s", ["create", "a", "--plan", "s"], ""),
         ("create a \u2014plan s", ["create", "a", "--plan", "s"], ""),
         ("reboot \u201cweb01\u201d", ["reboot", "web01"], ""),
+        ('list region:"Oslo, Norway" state:off', ["list", 'region:"Oslo, Norway', "state:off"], ""),
+        ('list region:"Oslo, Norway', ["list", 'region:"Oslo,', "Norway"], ""),
     ],
 )
 def test_words_and_the_reason_behind_them(text: str, words: list[str], reason: str) -> None:
@@ -210,7 +213,7 @@ def test_a_reason_is_kept_up_to_500_characters_and_a_text_up_to_4000() -> None:
         assert len(split_command(f"stop web01 because {'x' * length}")[1]) == min(length, 500)
     assert len(split_command("x" * 4000)[0][0]) == 4000
     assert len(split_command("x" * 4001)[0][0]) == 4000
-    assert len(replace_first_word("x " + "y" * 4000, "z")) == 4000
+    assert len(replace_first_words("x " + "y" * 4000, "z")) == 4000
     assert (abbreviate("x" * 40), abbreviate("x" * 41)) == ("x" * 40, "x" * 39 + "…")
     assert (strip_quotes("'\u201ea\u201d'"), mentioned_user("<@U0ALICE|alice>"), mentioned_user("@U0ALICE")) == (
         "a",
@@ -348,12 +351,12 @@ def test_a_views_own_words_have_their_bounds(name: str, most: int) -> None:
 def test_a_message_that_does_not_fit_keeps_its_words_and_its_controls() -> None:
     """The message gets the plainest layout, each control once, and again within the bounds."""
     push_one = actions([push()]) | {"block_id": "b"}
-    plainer = fit_post(Post("words", (push_one, push_one, *[section(plain("x"))] * 60)))
+    plainer = fit_post(Post((push_one, push_one, *[section(plain("x"))] * 60), "words"))
     assert [block["type"] for block in plainer.blocks] == ["section", "actions"]
     many = [actions([push(action_id=f"a{number}")]) for number in range(70)]
-    assert len(fit_post(Post("words", tuple(many))).blocks) == 50
-    assert len(fit_post(Post("x" * 4001, ())).text) == 4000
-    assert fit_post(Post("", ())).text == "-"
+    assert len(fit_post(Post(tuple(many), "words")).blocks) == 50
+    assert len(fit_post(Post((), "x" * 4001)).text) == 4000
+    assert fit_post(Post(())).text == "-"
 
 
 async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_too(tmp_path: Path) -> None:
@@ -363,7 +366,7 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
     async def work(_: InboxDelivery, _payload: BaseModel | None) -> None:
         await go.wait()
 
-    async with open_database(migrated(tmp_path / "one.sqlite3"), clock) as database:
+    async with open_database(migrated(tmp_path / "inbox.sqlite3"), clock) as database:
         intake = InboxWorker(Inbox(database, clock), clock, work, AckScheduler(clock))
         ended: list[bool] = []
         over = anyio.Event()

@@ -9,8 +9,8 @@ import anyio
 from pydantic import BaseModel
 
 from tests.fakes.clock import FakeClock
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.ingress.ack_scheduler import AckScheduler
 from vpsops.bot.ingress.interaction import CLICK, COMMAND
 from vpsops.bot.ingress.worker import AT_ONCE, SWEEP_SECONDS, InboxWorker
@@ -56,7 +56,7 @@ class Work:
 async def working(folder: Path) -> AsyncIterator[tuple[InboxWorker, Work, Inbox]]:
     """Run an intake on a database of its own."""
     clock, work = VirtualClock(), Work()
-    async with open_database(f"sqlite:///{folder / 'one.sqlite3'}", clock) as database:
+    async with open_database(f"sqlite:///{folder / 'inbox.sqlite3'}", clock) as database:
         inbox = Inbox(database, clock)
         intake = InboxWorker(inbox, clock, work, AckScheduler(clock))
         with anyio.fail_after(BOUND):
@@ -126,7 +126,7 @@ async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) ->
     """A provider that hangs for a minute does not have a second process do the same; the end of the first one does."""
     clock, work, other = FakeClock(), Work(), Work()
     held = anyio.CancelScope()
-    async with open_database(f"sqlite:///{tmp_path / 'one.sqlite3'}", clock) as database:
+    async with open_database(f"sqlite:///{tmp_path / 'inbox.sqlite3'}", clock) as database:
         inboxes = [Watched(database, clock), Watched(database, clock)]
         first, second = (
             InboxWorker(box, clock, do, AckScheduler(clock)) for box, do in zip(inboxes, (work, other), strict=True)

@@ -167,10 +167,21 @@ async def test_the_look_at_the_certificate_is_answered_and_does_nothing() -> Non
     assert behind.bodies == []
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_only_posts_are_taken(method: str) -> None:
-    """Any other method is 405."""
-    assert (await post(Behind(), b"", {}, method)).status_code == 405
+@pytest.mark.parametrize("body", [b"token=t&ssl_check=1", b"ssl_check=1", GOOD + b"&ssl_check=1"])
+async def test_a_signed_certificate_check_is_answered_and_does_nothing(body: bytes) -> None:
+    """Slack may sign it; a command beside the flag is no way to have it run."""
+    behind = Behind()
+    assert (await post(behind, body, signed(body))).status_code == 200
+    assert behind.bodies == []
+
+
+@pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("PUT", 405), ("DELETE", 405)])
+async def test_only_posts_are_taken(method: str, status: int) -> None:
+    """Slack's GET of the address is answered without effect; any other method is 405 and names those taken."""
+    behind = Behind()
+    answer = await post(behind, GOOD, signed(GOOD), method)
+    assert (answer.status_code, answer.headers.get("allow", "")) == (status, "" if status == 200 else "GET, HEAD, POST")
+    assert behind.bodies == []
 
 
 async def test_a_body_that_grows_over_the_limit_is_cut_off() -> None:
@@ -188,7 +199,7 @@ async def test_a_body_that_grows_over_the_limit_is_cut_off() -> None:
 
 
 async def test_a_repeated_signature_header_is_none() -> None:
-    """Two signatures are not one valid one."""
+    """Two signatures are no valid signature."""
     guard = SlackRequestVerifier(Behind(), SECRET, FakeClock())
     headers = [*signed(GOOD).items(), ("X-Slack-Signature", "v0=" + "0" * 64)]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://bot.test") as client:

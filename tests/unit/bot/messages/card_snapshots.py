@@ -2,19 +2,23 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, BOB, NOW, change
+from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, BOB, CONFIRM, NOW, change
+from tests.unit.bot.messages.family_samples import SAMPLES, held_change, superseded_rollback
+from vpsops.bot.blocks.approver_text import CHANNEL_MENTION, ApproverLabels, approver_mentions
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.messages.change_card import Audience, change_card
+from vpsops.bot.features.approvals import IN_SLACK_FOR_AGENT
+from vpsops.bot.messages.change_card import Audience, CardOptions, change_card
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 
 SENT = {State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED}
 NOTES = {
     State.FAILED: "The provider refused it: the server is locked.",
     State.DENIED: "Denied by bob.",
-    State.CANCELLED: "Cancelled.",
+    State.CANCELLED: "Cancelled by alice: wrong server",
     State.SUPERSEDED: "Its state is stopped now, and was running.",
     State.NEEDS_PERSON: "The provider gave no clear answer, and the server's uptime cannot be read.",
 }
@@ -30,10 +34,43 @@ def all_cards() -> Mapping[str, Post]:
         change(State.WATCHING, sent_at=NOW - timedelta(minutes=9), overdue=True), NOW
     )
     asked = change(ruling=APPROVE, actor=AGENT)
-    cards["held_for_votes"] = change_card(asked, NOW, Audience.VOTERS)
-    cards["held_for_votes_asker"] = change_card(asked, NOW)
+    labels = ApproverLabels({"S0APPROVERS": "approvers"})
+    called = CardOptions(labels=labels, mentions=approver_mentions(asked.ruling.approvers, "C0APPROVALS"))
+    cards["held_for_votes"] = change_card(asked, NOW, Audience.VOTERS, called)
+    cards["held_for_votes_asker"] = change_card(asked, NOW, Audience.ASKER, CardOptions(labels=labels))
+    cards["held_escalated"] = change_card(asked, NOW, Audience.ESCALATED, replace(called, mentions=(CHANNEL_MENTION,)))
     cards["approved_with_votes"] = change_card(change(State.APPROVED, ruling=APPROVE, votes=(VOTE,)), NOW)
-    return cards
+    voters = CardOptions(labels=labels, owner="Kari Nordmann")
+    cards |= {f"held_{name}": change_card(held_change(name), NOW, Audience.VOTERS, voters) for name in SAMPLES}
+    cards["superseded_stop_first"] = change_card(superseded_rollback(), NOW)
+    return {**cards, **_confirmation_cards()}
+
+
+def _confirmation_cards() -> Mapping[str, Post]:
+    """Return the card in direct messages that asks an agent's own human, in its states."""
+    by_alice = change(actor=AGENT, ruling=replace(CONFIRM, rules=("agents",), confirm_in=("slack",)))
+    confirmed = replace(by_alice, confirmed=IN_SLACK_FOR_AGENT)
+    cards = {
+        "held": by_alice,
+        "confirmed": replace(confirmed, state=State.APPROVED),
+        "done": replace(
+            confirmed,
+            state=State.SUCCEEDED,
+            sent_at=NOW - timedelta(seconds=40),
+            settled_at=NOW,
+            result=RESULT,
+        ),
+        "cancelled": replace(by_alice, state=State.CANCELLED, note="Cancelled by alice."),
+        "expired": replace(by_alice, state=State.EXPIRED),
+        "held_delete": deletion_by_agent(),
+    }
+    return {f"confirmation_{name}": change_card(card, NOW) for name, card in cards.items()}
+
+
+def deletion_by_agent() -> Change:
+    """Return what an agent's own human confirms by typing the server's name."""
+    ruling = replace(CONFIRM, rules=("agents",), confirm_in=("slack",))
+    return replace(held_change("delete"), actor=AGENT, ruling=ruling)
 
 
 def _change(state: State) -> Change:

@@ -1,6 +1,7 @@
 """Cards are true in every state, and outside text stays data."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, HOSTILE, NOW, change, every_change, hostile
 from tests.unit.bot.messages.card_snapshots import DIRECTORY, all_cards, as_text
+from tests.unit.bot.messages.family_samples import SAMPLES
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.blocks.labels import STATE_LABELS
 from vpsops.bot.messages.change_card import Audience, change_card
@@ -17,10 +19,13 @@ from vpsops.bot.messages.notices import change_notice, reminder
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.slack_api.block_limits import fit_post, limit_violations
 from vpsops.core.changes.model import Change, State
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.strategies import no_facts
 from vpsops.playground.slack.rendering.limits import check_message
 
 OURS = re.compile(
     r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d: -]+ UTC>|<@[UW][A-Z0-9]{2,20}>|<#[CG][A-Z0-9]{2,20}>"
+    r"|<!subteam\^S[A-Z0-9]{2,20}>"
 )
 NASTY = st.text(max_size=400) | st.sampled_from([HOSTILE, "<!everyone>", "`" * 50, "\n" * 80, "<" * 3000, "é" * 3000])
 
@@ -70,6 +75,24 @@ def test_the_button_names_the_act_and_carries_only_what_was_shown() -> None:
     assert confirm["text"]["text"] == "Reboot web01.example.com"
     assert confirm["value"] == '{"c":"chg_0123456789ab","d":"ab12ab12ab12ab12"}'
     assert [confirm["action_id"], cancel["action_id"]] == [action_ids.CONFIRM, action_ids.CANCEL]
+
+
+def test_a_button_that_disrupts_is_red_for_whoever_clicks_it() -> None:
+    """The requester's and the approvers' buttons of one change have one style: red unless it only changes."""
+    for operation, style in (("reboot", "danger"), ("delete", "danger"), ("start", "primary")):
+        confirm = controls(change_card(change(operation=operation), NOW))[0]
+        approve = controls(change_card(change(operation=operation, ruling=APPROVE), NOW, Audience.VOTERS))[0]
+        assert (confirm["style"], approve["style"]) == (style, style)
+
+
+def test_ids_are_in_the_small_print_and_the_title_names_the_server() -> None:
+    """A name too long for the title stands on the card in full."""
+    *rest, last = change_card(change(), NOW).blocks
+    assert "srv-1" in str(last)
+    assert "srv-1" not in str([block for block in rest if block["type"] != "actions"])
+    held = change()
+    long = f"{'a' * 60}.{'b' * 60}.{'c' * 60}.example.com"
+    assert long in str(change_card(replace(held, target=replace(held.target, hostname=long)), NOW).blocks)
 
 
 def test_voters_vote_and_the_asker_may_only_cancel() -> None:
@@ -151,3 +174,11 @@ def controls(post: Post) -> list[dict[str, Any]]:
 def block_ids(post: Post) -> str:
     """Return the block id of the buttons."""
     return next(str(block["block_id"]) for block in post.blocks if block["type"] == "actions")
+
+
+def test_every_operation_with_facts_of_its_own_has_a_card_here() -> None:
+    """A new family does not pass without its cards, as people see them."""
+    described = {
+        name for name, entry in OPERATIONS.items() if entry.describe is not no_facts and not entry.makes_server
+    }
+    assert set(SAMPLES) == described

@@ -5,8 +5,8 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.notifications.outbox_worker import OutboxWorker
 from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.workspaces.registry import single_workspace
@@ -30,6 +30,7 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
     settings, clock = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url}), VirtualClock()
     async with open_core(settings, front="slack", clock=clock) as core, ClientSession() as web:
         other = Outbox(database_of(core), "another-process", clock)
+        await other.remember("home", "card", "C1", "1.000001")  # Slack was there before, so that nothing is history
         await database_of(core).transact(
             lambda connection: put(connection, "drift", "event", {"event": "drift", "drifts": []}, clock.now())
         )

@@ -9,15 +9,16 @@ from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, HOSTILE
 from tests.unit.bot.messages.test_change_card import assert_safe
 from vpsops.bot.blocks.elements import Post, shared_copy, unpack
 from vpsops.bot.context.permalinks import best_copy
-from vpsops.bot.features.report import costs_of
 from vpsops.bot.messages.ephemeral import command_suggestions
 from vpsops.bot.messages.lists import PageLinks, PageQuery, audit_page, audit_page_for_everyone, card_page, changes_page
-from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
+from vpsops.bot.messages.report import report_page
 from vpsops.bot.slack_api.block_limits import fit_post
-from vpsops.core.audit.chain import GENESIS, TrailRecord, canonical
+from vpsops.core.audit.records import GENESIS, TrailRecord, canonical
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
-from vpsops.core.messaging.outbox import PostedMessage
+from vpsops.core.messaging.posted_messages import PostedMessage
+from vpsops.core.reports.report_queries import costs_of
+from vpsops.core.reports.status_report import FleetCounts, MonthlyCosts, StatusReport
 from vpsops.core.wayscloud.answers.models import Plan, Server
 
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
@@ -78,6 +79,23 @@ def test_a_channel_is_told_neither_reasons_nor_refusals_of_the_trail() -> None:
     assert "not you" not in shared
 
 
+@pytest.mark.requirement("one-row-for-each-change")
+def test_a_change_is_one_row_of_the_trail_with_its_end_and_its_details_on_demand() -> None:
+    """However many records it has; what belongs to no change keeps its own rows."""
+    by = {"id": "U0BOB", "name": "bob", "human": "U0BOB", "kind": "person"}
+    records = [record(3, by=by), record(2, None, actor=by, why="not you"), record(1, by=by, reason="secret plan")]
+    ends = {"chg_1": change(State.SUCCEEDED, id="chg_1")}
+    private = audit_page("The trail", records, {"chg_1": LINK}, TURNS, ends)
+    rows = [block for block in private.blocks if block["type"] == "section"]
+    assert [row["text"]["text"].split("\n")[0] for row in rows] == ["🟢 Reboot web01.example.com: done", "voted"]
+    assert unpack(rows[0]["accessory"]["value"]) == {"v": "audit", "a": {"change": "chg_1"}}
+    assert "#3 chg_1" in texts(private)
+    shared = texts(audit_page_for_everyone("The trail", records, {}, TURNS, ends))
+    assert shared.count("Reboot web01.example.com: done") == 1
+    assert "<@" not in shared
+    assert "not you" not in shared
+
+
 @settings(max_examples=examples(40))
 @given(WORDS)
 def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
@@ -92,6 +110,8 @@ def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
         changes_page(words, [villain] * 10, {}, turns),
         audit_page(words, records, {}, turns),
         audit_page_for_everyone(words, records, {}, turns),
+        audit_page(words, records, {}, turns, {"chg_1": villain}),
+        audit_page(words, records * 2, {}, turns),
         report_page(standing, {}),
         card_page(villain, {}, Verdict.APPROVE),
         command_suggestions(words, words, [f"reboot {words}"] * 4),

@@ -15,6 +15,7 @@ from vpsops.bot.blocks.tables import without_table
 from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.commands.parser import parse_command
 from vpsops.bot.features.operations import result_post
+from vpsops.bot.features.server_actions import fitting
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions
 from vpsops.bot.messages.help import EVERYDAY, command_groups, example_of, help_page
@@ -92,13 +93,31 @@ def test_a_choice_runs_exactly_what_is_on_its_button() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "actions"), [("running", ["status", "reboot", "stop"]), ("stopped", ["start"]), ("error", ["status"])]
+    ("status", "operations"),
+    [
+        ("running", ["get", "status", "stop", "reboot"]),
+        ("stopped", ["get", "status", "start"]),
+        ("error", ["get", "status", "start", "stop", "reboot"]),
+    ],
 )
-def test_a_server_offers_what_fits_its_state(status: str, actions: list[str]) -> None:
-    """A stopped server can be started, a running one rebooted or stopped."""
-    post = server_details(Server(id="a1", hostname="web01", status=status), LIST)
+def test_a_server_offers_what_fits_its_state(status: str, operations: list[str]) -> None:
+    """A stopped server can be started, a running one rebooted or stopped; the rest is behind the last of each row."""
+    listed = Server(id="a1", hostname="web01", status=status)
+    offered = {"a1": fitting(listed)}
+    post = server_details(listed, OperationCall("get", {"server": "a1"}), offered)
     row = next(block for block in post.blocks if block["type"] == "actions")["elements"]
-    assert [unpack(item["value"])["op"] for item in row[:-1]] == actions
+    assert [unpack(item["value"])["op"] for item in row[:-2]] == operations[1:]
+    assert [item["action_id"] for item in row[-2:]] == ["vps:more", "vps:share"]
+    menu = server_page(ServerList(servers=[listed], total=1), LIST, offered).blocks[1]["accessory"]
+    assert [item["value"].split()[0] for item in menu["options"]] == [*operations[:4], "more"]
+
+
+def test_without_rights_there_are_neither_buttons_nor_menus() -> None:
+    """Nothing is offered that would be refused; sharing what is seen stays."""
+    listed = Server(id="a1", hostname="web01", status="running")
+    assert "accessory" not in server_page(ServerList(servers=[listed], total=1), LIST, {"a1": []}).blocks[1]
+    row = next(block for block in server_details(listed, LIST, {"a1": []}).blocks if block["type"] == "actions")
+    assert [item["action_id"] for item in row["elements"]] == ["vps:share"]
 
 
 def test_a_long_code_survives_the_way_through_the_form() -> None:
@@ -157,7 +176,7 @@ def test_the_examples_of_help_can_be_typed(example: str) -> None:
 
 
 def test_help_is_typed() -> None:
-    """The command itself is one."""
+    """The command itself counts."""
     assert parse_command("help").__class__.__name__ == "ShowHelp"
 
 

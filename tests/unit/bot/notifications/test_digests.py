@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
@@ -27,7 +28,6 @@ from vpsops.core.messaging.subscriptions import (
 )
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.service.policy_queries import PolicyQueries
-from vpsops.core.storage import Connection
 from vpsops.core.workspaces.model import Workspace, Workspaces
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
@@ -149,7 +149,7 @@ async def test_a_quiet_night_is_one_summary_in_the_morning(desk: DigestHarness) 
     assert await deliver_items(desk, web(3)) == []
     desk.clock.advance(601)
     (text,) = await desk.deliver()
-    assert text.startswith("During quiet hours: 2 notices: web01 stopped., web03 stopped.")
+    assert text.startswith("During quiet hours: 2 notices.\nweb01 stopped.\nweb03 stopped.")
     desk.clock.advance(HOUR)
     assert await desk.deliver() == []
 

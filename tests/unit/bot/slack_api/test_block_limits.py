@@ -38,6 +38,11 @@ TYPED: Block = {"type": "plain_text_input", "action_id": "t"}
 CELL = {"type": "raw_text", "text": "x"}
 LONG = "x" * 256
 
+
+def data(*rows: list[Block]) -> Block:
+    return {"type": "data_table", "caption": "Servers", "rows": list(rows)}
+
+
 OVER: list[tuple[str, Surface, list[Block]]] = [
     ("blocks of a message", "message", [section(plain("x"))] * 51),
     ("blocks of a modal", "modal", [section(plain("x"))] * 101),
@@ -70,6 +75,12 @@ OVER: list[tuple[str, Surface, list[Block]]] = [
     ("table text", "message", [{"type": "table", "rows": [[{"type": "raw_text", "text": "x" * 10_001}]]}]),
     ("two tables", "message", [{"type": "table", "rows": [[CELL]]}] * 2),
     ("table in a modal", "modal", [{"type": "table", "rows": [[CELL]]}]),
+    ("data table rows", "message", [data(*[[CELL]] * 202)]),
+    ("data table head alone", "message", [data([CELL])]),
+    ("data table cells", "message", [data([CELL] * 21, [CELL] * 21)]),
+    ("data table text", "message", [data([CELL], [{"type": "raw_text", "text": "x" * 20_001}])]),
+    ("data table without caption", "message", [{"type": "data_table", "rows": [[CELL], [CELL]]}]),
+    ("data table in a modal", "modal", [data([CELL], [CELL])]),
     ("confirm title", "message", [actions([push(confirm=dialog())])]),
 ]
 
@@ -85,20 +96,20 @@ def test_what_is_over_a_limit_is_found(what: str, surface: Surface, blocks: list
 def test_a_message_over_a_limit_is_sent_in_the_plainest_layout() -> None:
     """The message's words and buttons arrive all the same."""
     row = actions([button("Go", "a", {"c": "1"})])
-    sent = fit_post(Post("Hello &lt;you&gt;", (section(raw("mrkdwn", 5000)), row)))
+    sent = fit_post(Post((section(raw("mrkdwn", 5000)), row), "Hello &lt;you&gt;"))
     assert sent.blocks == (section(mrkdwn("Hello &lt;you&gt;")), row)
     assert not check_message({"text": sent.text, "blocks": list(sent.blocks)})
 
 
 def test_a_message_within_the_limits_is_sent_as_it_is() -> None:
     """The guard alters nothing that fits."""
-    post = Post("Hello", (header("Hello"), section(plain("x"))))
+    post = Post((header("Hello"), section(plain("x"))))
     assert fit_post(post) == post
 
 
 def test_a_text_too_long_for_an_edit_is_cut() -> None:
     """chat.update refuses over 4000 characters, so no text is longer."""
-    assert len(fit_post(Post("x" * 9000, (section(plain("x")),))).text) == 4000
+    assert len(fit_post(Post((section(plain("x")),), "x" * 9000)).text) == 4000
 
 
 @pytest.mark.parametrize(
@@ -123,6 +134,7 @@ def test_a_form_over_a_limit_is_replaced_by_words(view: Block) -> None:
 PLACES: dict[str, set[Surface]] = {
     "input": {"modal", "home"},
     "table": {"message", "home"},
+    "data_table": {"message", "home"},
     "header": {"message", "modal", "home"},
     "section": {"message", "modal", "home"},
 }

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.repository import ROOT
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes_in_every_state import change
 from vpsops.bot.notifications.outbox_worker import OutboxWorker
 from vpsops.bot.notifications.token_check import CLOSED_SECONDS, STOPPED_SECONDS
@@ -221,7 +221,7 @@ async def test_a_closed_place_is_not_waited_for_after_the_end(tmp_path: Path) ->
 
 @pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.REPOST]))
 async def test_a_card_that_cannot_be_edited_is_posted_anew(tmp_path: Path, code: str) -> None:
-    """A deleted message, or one too old to be edited, is forgotten and takes its place as a new one."""
+    """A deleted message, or a message too old to be edited, stays as it is, and the end is posted once."""
     async with room(tmp_path) as here:
         made = await here.hold()
         await here.until_rows([])
@@ -230,7 +230,24 @@ async def test_a_card_that_cannot_be_edited_is_posted_anew(tmp_path: Path, code:
         await here.later(2)
         await here.until_rows([])
         assert len(here.slack.messages("ops")) == 2
-        assert len(await here.core.outbox.copies(outbox.topic_of(made.id))) == 1
+        copies = await here.core.outbox.copies(outbox.topic_of(made.id))
+        assert [copy.purpose for copy in copies] == ["told:fixed:card", "told:ended:card"]
+        assert len(await here.calls("chat.update", 1)) == 1
+
+
+@pytest.mark.parametrize(("code", "posted"), [("message_not_found", 2), ("edit_window_closed", 1)])
+async def test_while_people_decide_only_a_deleted_card_is_posted_again(tmp_path: Path, code: str, posted: int) -> None:
+    """The buttons of one that is there still serve, whatever it cannot show."""
+    async with room(tmp_path) as here:
+        made = await here.hold()
+        await here.until_rows([])
+        here.slack.faults.fail_next("chat.update", error=code)
+        here.outbox_worker._shared.drawn.clear()
+        await database_of(here.core).transact(lambda connection: outbox.put_card(connection, made.id, here.clock.now()))
+        await here.later(2)
+        await here.until_rows([])
+        assert len(here.slack.messages("ops")) == posted
+        assert [copy.purpose for copy in await here.core.outbox.copies(outbox.topic_of(made.id))] == ["card"]
 
 
 @pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.PLAIN_LAYOUT]))
@@ -275,7 +292,7 @@ async def test_updates_that_are_overtaken_merge(tmp_path: Path) -> None:
         await here.until_rows([])
         assert await here.calls("chat.update", 1) == [None]
         (card,) = here.slack.messages("ops")
-        assert "waiting" not in card.text.lower()
+        assert "waiting" not in card.text.splitlines()[0].lower()
 
 
 async def test_what_was_not_sent_is_sent_after_a_restart(tmp_path: Path) -> None:

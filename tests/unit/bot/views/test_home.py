@@ -17,8 +17,8 @@ from vpsops.bot.protocol import action_ids
 from vpsops.bot.slack_api.block_limits import fit_view, view_limit_violations
 from vpsops.bot.views.home import HomePage, HomeServers, comparable_blocks, home_view, plain_home
 from vpsops.bot.views.shortcuts import ServerChoice, act_view, outcome_view, server_options
-from vpsops.core.audit import chain
-from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit import records
+from vpsops.core.audit.records import TrailRecord
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State
 from vpsops.core.messaging.preferences import Preferences
@@ -32,7 +32,7 @@ WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyon
 def record(words: str, seq: int = 1) -> TrailRecord:
     """Return a record of the trail in which everything from outside is `words`."""
     body = {"by": {"id": words, "name": words}, "operation": words, "target": {"hostname": words}, "reason": words}
-    text = chain.canonical(seq, 1.0, words, words, body)
+    text = records.canonical(seq, 1.0, words, words, body)
     return TrailRecord(seq, NOW.timestamp(), words, words, text, "", "")
 
 
@@ -94,7 +94,7 @@ def test_ten_thousand_servers_are_a_few_lines_with_the_failed_first() -> None:
     view = home_view(HomePage(NOW, fleet=HomeServers(fleet)))
     words = words_on(view)
     assert "1 failed, 20 provisioning, 10000 running" in words
-    assert words.index("broken: failed") < words.index("new00: provisioning")
+    assert words.index("broken failed") < words.index("new00 provisioning")
     assert "and 13 more" in words
     assert len(view["blocks"]) < 30
 
@@ -114,7 +114,7 @@ def test_own_changes_have_the_askers_buttons_and_ended_ones_have_none() -> None:
     actions = [
         item["action_id"] for block in view["blocks"] for item in block.get("elements", []) if "action_id" in item
     ]
-    assert actions == [action_ids.NEW, action_ids.REFRESH, action_ids.CONFIRM, action_ids.CANCEL]
+    assert actions == [action_ids.NEW, action_ids.MORE, action_ids.REFRESH, action_ids.CONFIRM, action_ids.CANCEL]
 
 
 @pytest.mark.parametrize("may", [True, False])
@@ -161,7 +161,7 @@ def test_the_shortcuts_form_is_within_the_limits_and_safe(words: str) -> None:
     """Forty servers, whatever they are called; answers drawn into the form lose their controls."""
     servers = [server(words, at) for at in range(40)]
     may = {item.id: ["get", "status", "start", "stop", "reboot"] for item in servers}
-    post = Post("-", (*home_view(crowded(words, 3))["blocks"],))
+    post = Post((*home_view(crowded(words, 3))["blocks"],))
     for view in (act_view(ServerChoice(servers, may, words), {"ch": "C1"}), outcome_view(post, {"ch": "C1"})):
         assert list(view_limit_violations(view)) == []
         assert check_view(view) == []
@@ -187,3 +187,25 @@ def test_servers_are_offered_by_every_word_typed_in_the_order_of_their_names() -
     ]
     assert len(server_options(servers, "10.0.0.2 stopped")) == 1
     assert server_options(servers, "bergen") == []
+
+
+def test_activity_is_one_line_for_each_change_with_its_end() -> None:
+    """However many steps it took; the newest first."""
+    ended = replace(change(State.SUCCEEDED), id="chg_1")
+    steps = [replace(record("chg_1", at), change_id="chg_1", event=word) for at, word in enumerate(("sent", "done"))]
+    view = home_view(
+        HomePage(now=NOW, records=[*steps, replace(record("x", 3), change_id=None)], ends={"chg_1": ended})
+    )
+    (activity,) = [str(block["text"]["text"]) for block in view["blocks"] if "<!date" in str(block.get("text"))]
+    first, second = activity.split("\n")
+    assert second.endswith("🟢 Reboot web01.example.com: done")
+    assert "Reboot" not in first
+
+
+def test_a_count_of_servers_leads_to_them() -> None:
+    """A button for each of the first states lists its servers."""
+    servers = [server("web", 1, "running"), server("db", 2, "error")]
+    blocks = home_view(HomePage(now=NOW, fleet=HomeServers(servers)))["blocks"]
+    row = next(block for block in blocks if block.get("block_id") == "vps:home:states")["elements"]
+    assert [item["text"]["text"] for item in row] == ["List 1 failed", "List 1 running"]
+    assert unpack(row[0]["value"]) == {"op": "list", "args": {"state": "failed"}}

@@ -1,7 +1,7 @@
 """Installations at rest: one row a workspace, states used once, on every database."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from vpsops.bot.workspaces.installations import (
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
 from vpsops.core.workspaces.slack_tables import SlackTables
@@ -313,3 +314,62 @@ async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Installation
     assert "T0ACME: members cannot decide: channel C0APPROVALS is shared with another company" in {
         item.what for item in shared
     }
+
+
+QUORUM = """
+[[workspace]]
+team = "T0ACME"
+approval_channel = "C0APPROVALS"
+agents = true
+
+[[workspace]]
+team = "T0BETA"
+
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+approvers = {approvers}
+"""
+
+
+@pytest.mark.requirement("doctor-approval-possible")
+@pytest.mark.parametrize(
+    ("approvers", "teams", "ends"),
+    [
+        ('{ channels = ["C0APPROVALS"] }', (TEAM, "T0BETA"), {"ok T0ACME", "warn T0BETA"}),
+        ('{ channels = ["C0NOWHERE"] }', (TEAM, "T0BETA"), {"fail T0ACME", "fail T0BETA"}),
+        ('{ channels = ["C0APPROVALS"] }', (), {"fail"}),
+    ],
+    ids=["one workspace can", "none can", "none has the app"],
+)
+async def test_doctor_ends_well_only_if_an_approval_could_go_through_in_some_workspace(
+    desk: InstallationHarness, tmp_path: Path, approvers: str, teams: tuple[str, ...], ends: set[str]
+) -> None:
+    """A rule that one workspace can meet is a warning in the other; the exit code says the rest."""
+    (tmp_path / "vpsops.toml").write_text(QUORUM.format(approvers=approvers), encoding="utf-8")
+    scopes = (*READS, "users:read")
+    async with running_slack([ACME.with_scopes(*scopes), BETA.with_scopes(*scopes)], clock=VirtualClock()) as slack:
+        more = {"slack_api_url": slack.api_url, "config": tmp_path / "vpsops.toml"}
+        settings = desk.settings.model_copy(update=more)
+        for team, token in ((TEAM, ACME.bot_token), ("T0BETA", BETA.bot_token)):
+            slack[team].desk.state.token_refused = None
+            if team in teams:
+                await desk.kept.async_save(installation(token, team))
+        findings = await check_workspaces(settings, VirtualClock())
+    lines = [f"{item.level} {item.what}" for item in findings if "rule stops" in item.what]
+    assert {line.partition(":")[0] if teams else line.partition(" ")[0] for line in lines} == ends
+    assert all(item.todo for item in findings if item.level is not Level.OK)
+
+
+async def test_doctor_checks_the_scopes_of_each_workspace(desk: InstallationHarness) -> None:
+    """One that was installed before a new scope is named, with what does not work there."""
+    lesser = replace(ACME, scopes=frozenset({"commands", "chat:write", "users:read"}))
+    async with running_slack([lesser, BETA], clock=VirtualClock()) as slack:
+        settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url})
+        await desk.kept.async_save(installation())
+        slack[TEAM].desk.state.token_refused = None
+        findings = await check_workspaces(settings, VirtualClock())
+    lines = [f"{item.level} {item.what}" for item in findings]
+    assert "warn T0ACME: scope usergroups:read is missing: user groups cannot approve" in lines
+    assert not any("T0BETA: scope" in line for line in lines)

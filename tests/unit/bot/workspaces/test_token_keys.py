@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.slack_many import ACME, BETA
+from tests.harness.patience import eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
 from tests.unit.bot.workspaces.test_installations import (
     NEW,
     OLD,

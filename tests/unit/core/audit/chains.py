@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from vpsops.core.audit import chain as audit
-from vpsops.core.audit.chain import GENESIS, ChainFault, ChainVerifier, TrailRecord
+from vpsops.core.audit.chain import ChainFault, ChainVerifier
 from vpsops.core.audit.export import begin_line, end_line, record_line, verify_lines
+from vpsops.core.audit.records import GENESIS, TrailRecord, canonical, record_hash
 
 AT = 1_798_707_600.25
 
@@ -16,10 +16,8 @@ def chain(length: int, after: int = 0, digest: str = GENESIS) -> list[TrailRecor
     records = []
     for seq in range(after + 1, after + length + 1):
         body = {"operation": "reboot", "reason": f"reason {seq} — å", "arguments": {"n": seq}}
-        text = audit.canonical(seq, AT + seq, "requested", f"chg_{seq:012}", body)
-        record = TrailRecord(
-            seq, AT + seq, "requested", f"chg_{seq:012}", text, digest, audit.record_hash(digest, text)
-        )
+        text = canonical(seq, AT + seq, "requested", f"chg_{seq:012}", body)
+        record = TrailRecord(seq, AT + seq, "requested", f"chg_{seq:012}", text, digest, record_hash(digest, text))
         records.append(record)
         digest = record.hash
     return records
@@ -45,4 +43,4 @@ def altered(line: str, **fields: Any) -> str:
 def rewritten(line: str, **fields: Any) -> str:
     """Return a line with its record replaced and the hash that fits the new record."""
     content = json.loads(altered(line, **fields))
-    return json.dumps({**content, "hash": audit.record_hash(content["previous"], content["record"])})
+    return json.dumps({**content, "hash": record_hash(content["previous"], content["record"])})

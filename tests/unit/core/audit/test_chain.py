@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.core.audit.chains import altered, chain, export, faults, rewritten
 from vpsops.core.audit import chain as audit
-from vpsops.core.audit.chain import GENESIS, ChainFaultKind, ChainVerifier, TrailRecord
+from vpsops.core.audit.chain import ChainFaultKind, ChainVerifier
+from vpsops.core.audit.records import GENESIS, TrailRecord, canonical, record_hash, redacted
 
 LONGEST = 9
 WHOLE = {length: export(chain(length)) for length in range(LONGEST + 1)}
@@ -212,7 +213,7 @@ def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
                 record.change_id,
                 body,
                 rewritten[-1].hash,
-                audit.record_hash(rewritten[-1].hash, body),
+                record_hash(rewritten[-1].hash, body),
             )
         )
     assert faults(export(rewritten)) == []
@@ -262,8 +263,8 @@ def test_faults_are_told_in_words() -> None:
 @given(body=st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.text())))
 def test_every_record_that_can_be_made_is_whole(body: dict[str, Any]) -> None:
     """Any record verifies as it was written, even one that uses the chain's own field names."""
-    text = audit.canonical(1, 1.5, "requested", "chg_1", body)
-    record = TrailRecord(1, 1.5, "requested", "chg_1", text, GENESIS, audit.record_hash(GENESIS, text))
+    text = canonical(1, 1.5, "requested", "chg_1", body)
+    record = TrailRecord(1, 1.5, "requested", "chg_1", text, GENESIS, record_hash(GENESIS, text))
     assert list(audit.verify([record], (1, record.hash))) == []
 
 
@@ -275,7 +276,7 @@ keys = st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=12, max
 def test_keys_never_reach_the_trail(keys: list[str], around: str) -> None:
     """SSH keys are counted, not recorded, however deep they lie."""
     body = json.loads(around.replace("{}", json.dumps({"ssh_keys": keys, "hostname": "web01"})))
-    text = audit.canonical(1, 1.0, "requested", None, body)
+    text = canonical(1, 1.0, "requested", None, body)
     assert f"({len(keys)} hidden)" in text
     assert "web01" in text
     assert not [key for key in keys if key in text]
@@ -283,7 +284,7 @@ def test_keys_never_reach_the_trail(keys: list[str], around: str) -> None:
 
 def test_a_single_hidden_value_is_not_counted() -> None:
     """A hidden value that is no list is reported only as hidden."""
-    assert audit.redacted({"ssh_keys": "ssh-ed25519 AAAA"}) == {"ssh_keys": "(hidden)"}
+    assert redacted({"ssh_keys": "ssh-ed25519 AAAA"}) == {"ssh_keys": "(hidden)"}
 
 
 def test_a_walk_knows_where_it_came_to() -> None:

@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
 from vpsops.core.audit import chain
 from vpsops.core.audit.export import _count
-from vpsops.core.storage import Connection, open_database
+from vpsops.core.storage import open_database
 
 LARGEST = 4_611_686_018_427_387_903
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT
@@ -12,7 +13,7 @@ from vpsops.core.audit import chain, queries
 from vpsops.core.audit.queries import newest_of
 from vpsops.core.changes.audit_entries import person
 from vpsops.core.changes.model import State
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import Database, open_database
 
 ME = frozenset({"u1"})
 BOB = replace(AGENT, id="mcp:other", human="slack:U2")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vpsops.core.audit.chain import TrailRecord, canonical, is_whole, record_hash
+from vpsops.core.audit.records import TrailRecord, canonical, is_whole, record_hash
 
 TEXT = canonical(7, 12.5, "sent", "chg_1", {"why": "x"})
 RECORD = TrailRecord(7, 12.5, "sent", "chg_1", TEXT, "before", record_hash("before", TEXT))

@@ -1,6 +1,8 @@
 """What counts as stricter: a table, and what holds for any two policies."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,12 +29,21 @@ from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.defaults import OWN_CHANNEL
 from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.storage.tables import COPIES, METADATA
 from vpsops.core.workspaces.model import Workspace, Workspaces
 
 OPS, SRE = Approvers(groups=("S_OPS",)), Approvers(groups=("S_SRE",))
 BOTH = Approvers(groups=("S_OPS", "S_SRE"))
 ALLOW, CONFIRM = Ruling(Decision.ALLOW), Ruling(Decision.CONFIRM)
 DENY = Ruling(Decision.DENY, ("freeze",), reason="No changes this week.")
+
+
+@contextmanager
+def empty_database() -> Iterator[sa.Connection]:
+    """A database with the tables and no rows."""
+    with sa.create_engine("sqlite://").connect() as connection:
+        METADATA.create_all(connection)
+        yield connection
 
 
 def approve(votes: int = 1, *approvers: Approvers, rule: str = "two-people") -> Ruling:
@@ -131,7 +142,7 @@ def recheck(*arguments: Rule, limits: Limits | None = None, workspaces: Workspac
 def noted(asked: Recheck, **more: Any) -> str:
     """Return the answer to the last yes, for a change that a test describes further."""
     made = change(ruling=Ruling(Decision.CONFIRM), **more)
-    with sa.create_engine("sqlite://").connect() as connection:
+    with empty_database() as connection:
         return asked.at_last_yes(connection, made, made.created_at + timedelta(seconds=1))
 
 
@@ -145,7 +156,7 @@ def test_a_price_that_is_not_known_any_more_is_held_against_the_change() -> None
     for monthly, stricter in prices.items():
         ruling = Ruling(Decision.CONFIRM, monthly=monthly)
         made = change("create", ruling=ruling)
-        with sa.create_engine("sqlite://").connect() as connection:
+        with empty_database() as connection:
             refusal = recheck(DEAR, FINE).at_last_yes(connection, made, made.created_at)
         assert ("The policy now refuses it" in refusal) is stricter
 
@@ -154,7 +165,7 @@ def test_the_price_alone_may_be_over_a_new_budget() -> None:
     made = change("create", ruling=Ruling(Decision.CONFIRM, monthly=50.0))
     for budget, over in ((49.99, True), (50.0, False)):
         asked = recheck(FINE, limits=Limits(max_monthly_spend=budget))
-        with sa.create_engine("sqlite://").connect() as connection:
+        with empty_database() as connection:
             assert ("it alone costs 50.00 a month" in asked.at_last_yes(connection, made, made.created_at)) is over
 
 
@@ -173,7 +184,7 @@ def test_a_workspace_that_lost_its_channel_approves_nothing() -> None:
     made = change(ruling=ruling, origin=Origin("slack", "T1"))
     for channel, refused in (("C1", False), ("C2", True), ("", True)):
         known = Workspaces(several=True, known=(Workspace("T1", channel),))
-        with sa.create_engine("sqlite://").connect() as connection:
+        with empty_database() as connection:
             again = Recheck(PolicyInForce(policy, loaded_workspaces=known), QUICK)
             refusal = again.at_last_yes(connection, made, made.created_at)
         assert bool(refusal) is refused, channel
@@ -187,3 +198,15 @@ def test_what_this_process_cannot_run_is_left_to_who_sends_it() -> None:
 def test_a_server_that_is_protected_now_is_named() -> None:
     text = noted(recheck(FINE, limits=Limits(protected=frozenset({"web*"}))), target=Target("s1", "web01"))
     assert text.startswith("Nothing was sent. The limit protected (web*) forbids it")
+
+
+def test_a_confirmation_in_the_client_does_not_outlive_the_rule_that_trusted_it() -> None:
+    """Without the rule's own places, what disrupts is confirmed in Slack alone where a bot ever was."""
+    made = change("reboot", ruling=Ruling(Decision.CONFIRM, confirm_in=("client",)))
+    with empty_database() as connection:
+        before = recheck(FINE).at_last_yes(connection, made, made.created_at)
+        posted = {"topic": "change:chg_1", "purpose": "card", "channel": "C1", "ts": "1.000001", "at": 0.0}
+        connection.execute(sa.insert(COPIES).values(**posted))
+        after = recheck(FINE).at_last_yes(connection, made, made.created_at)
+    assert before == ""
+    assert "takes a confirmation in slack alone" in after

@@ -8,6 +8,7 @@ from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, s
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.policy import parse_policy
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -24,7 +25,7 @@ async def refusals(stage: Stage) -> list[tuple[str, str, str]]:
 async def test_a_read_that_the_policy_refuses_is_on_record(database_url: str, provider: SimulatorHandle) -> None:
     """A refused read is audited as a refused change is."""
     async with staged(database_url, provider, Setup(policy=NO_READS)) as stage:
-        refused = await stage.gate.submit(Request("list", {}, AGENT, SLACK))
+        refused = await stage.gate.submit(Request("list", {}, AGENT, SLACK), scope=OPERATOR)
         assert isinstance(refused, Refused)
         assert await refusals(stage) == [("list", AGENT.id, refused.reason)]
 
@@ -33,7 +34,9 @@ async def test_a_change_behind_another_is_refused_on_record(database_url: str, p
     """The trail has the second one too, with the change in its way."""
     async with staged(database_url, provider) as stage:
         stop = Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True)
-        first, second = [await stage.gate.submit(item) for item in (stop, replace(stop, operation="reboot"))]
+        first, second = [
+            await stage.gate.submit(item, scope=OPERATOR) for item in (stop, replace(stop, operation="reboot"))
+        ]
         assert isinstance(first, Held)
         assert isinstance(second, Refused)
         assert await refusals(stage) == [("reboot", ALICE.id, second.reason)]
@@ -53,11 +56,14 @@ async def test_who_decides_and_may_not_is_on_record(database_url: str, provider:
         )
         for attempt, change, arguments in attempts:
             with pytest.raises(NotAllowedError):
-                await attempt(change.id, *arguments)
+                await attempt(change.id, *arguments, scope=OPERATOR)
         records = await stage.database.read(chain.read)
         refused = [record for record in records if record.event == "refused"]
         assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]
         assert {record.body["by"]["id"] for record in refused} == {VOTERS[0].id}
         assert all(record.change_id is None and record.body["why"] and record.body["error"] for record in refused)
-        assert [(await stage.changes.get(item.id)).state for item in (confirm, vote)] == [State.HELD, State.HELD]
+        assert [(await stage.changes.get(item.id, scope=OPERATOR)).state for item in (confirm, vote)] == [
+            State.HELD,
+            State.HELD,
+        ]
         assert list(chain.verify(records)) == []

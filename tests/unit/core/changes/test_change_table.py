@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
-from vpsops.core.audit import chain
+from vpsops.core.audit import chain, records
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import STEPS, IllegalStepError, State, Verdict, Vote, check_step
 from vpsops.core.common.errors import StaleChangeError
@@ -195,7 +195,7 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
     assert [(record.event, record.body["by"]) for record in trail[1:]] == [("reminded", "x")] * (records - 1)
 
 
-async def everything(database: Database) -> tuple[dict[str, Any], list[chain.TrailRecord], list[Any]]:
+async def everything(database: Database) -> tuple[dict[str, Any], list[records.TrailRecord], list[Any]]:
     """Return a change's row, the trail and the pending notices."""
     cards = await database.read(lambda connection: connection.execute(sa.select(OUTBOX)).all())
     return await row(database), list(await database.read(chain.read)), list(cards)

@@ -7,33 +7,39 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.unit.core.storage.samples import CHANGE, NOW
 from vpsops.core.changes import queries, repository
-from vpsops.core.changes.queries import ChangeQuery, position_of
+from vpsops.core.changes.scope import UNRESTRICTED, ChangeQuery, position_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.target import Target
-from vpsops.core.storage import Connection, Database
+from vpsops.core.storage import Database
 
 LOOKUPS: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
     "open": (
-        lambda connection: queries.select_page(connection, ChangeQuery(open_only=True, limit=10)),
+        lambda connection: queries.select_page(connection, ChangeQuery(open_only=True, limit=10), UNRESTRICTED),
         {"changes_open", "changes_by_state"},
     ),
     "mine": (
-        lambda connection: queries.select_page(connection, ChangeQuery(person="U_ANN", limit=10)).changes,
+        lambda connection: queries.select_page(connection, ChangeQuery(person="U_ANN", limit=10), UNRESTRICTED).changes,
         {"changes_by_actor", "changes_by_human"},
     ),
     "of a server": (
-        lambda connection: queries.select_page(connection, ChangeQuery(server="web01", limit=10)).changes,
+        lambda connection: queries.select_page(connection, ChangeQuery(server="web01", limit=10), UNRESTRICTED).changes,
         {"changes_by_server", "changes_by_hostname"},
     ),
     "of no server": (
-        lambda connection: queries.select_page(connection, ChangeQuery(server="nosuch", limit=10)).changes,
+        lambda connection: (
+            queries.select_page(connection, ChangeQuery(server="nosuch", limit=10), UNRESTRICTED).changes
+        ),
         {"changes_by_server", "changes_by_hostname"},
     ),
     "touched": (lambda connection: repository.touched(connection, NOW, 60), {"changes_by_update"}),
-    "newest": (lambda connection: queries.select_page(connection, ChangeQuery(limit=10)).changes, {"changes_by_age"}),
+    "newest": (
+        lambda connection: queries.select_page(connection, ChangeQuery(limit=10), UNRESTRICTED).changes,
+        {"changes_by_age"},
+    ),
 }
 
 
@@ -95,7 +101,7 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
 
     async def found(**filters: Any) -> list[int]:
         changes = await database.read(
-            lambda connection: queries.select_page(connection, ChangeQuery(**filters, limit=50)).changes
+            lambda connection: queries.select_page(connection, ChangeQuery(**filters, limit=50), UNRESTRICTED).changes
         )
         return [int(change.id.removeprefix("chg_")) for change in changes]
 
@@ -111,7 +117,7 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     assert await found(server="nosuch") == await found(server="db-") == []
     assert await found(server="web01", person="U_BEN") == [number for number in every if number % 9 == 2]
     first = await database.read(
-        lambda connection: queries.select_page(connection, ChangeQuery(person="U_ANN", limit=5)).changes
+        lambda connection: queries.select_page(connection, ChangeQuery(person="U_ANN", limit=5), UNRESTRICTED).changes
     )
     rest = await found(person="U_ANN", after=position_of(first[-1]))
     assert rest == [number for number in every if number % 3 < 2][5:]

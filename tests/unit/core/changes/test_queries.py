@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, put
@@ -12,12 +13,11 @@ from vpsops.core.audit import chain, pages
 from vpsops.core.audit.queries import RecordFilter
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
-from vpsops.core.changes.scope import ServerFilter, Visibility
+from vpsops.core.changes.scope import UNRESTRICTED, ChangePosition, ChangeQuery, ServerFilter, Visibility, position_from
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import ServerPatterns
-from vpsops.core.storage import Connection, Database
+from vpsops.core.storage import Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 HERS = Actor(ActorKind.AGENT, "mcp:x", "x", "u0alice")
@@ -50,7 +50,7 @@ async def stored(database: Database) -> Database:
 
 async def ids(database: Database, expected: ChangeQuery, limit: int = 10) -> list[str]:
     query = replace(expected, limit=limit)
-    page = await database.read(lambda connection: queries.select_page(connection, query))
+    page = await database.read(lambda connection: queries.select_page(connection, query, UNRESTRICTED))
     return [each.id.removeprefix("chg_00") for each in page.changes]
 
 
@@ -85,7 +85,7 @@ async def test_pages_of_one_make_the_whole_list(stored: Database) -> None:
     seen: list[str] = []
     query = ChangeQuery(limit=1)
     while True:
-        page = await stored.read(partial(queries.select_page, query=query))
+        page = await stored.read(partial(queries.select_page, query=query, visibility=UNRESTRICTED))
         seen += [change.id.removeprefix("chg_00") for change in page.changes]
         if page.next is None:
             break
@@ -114,7 +114,7 @@ async def test_what_is_out_of_sight_neither_is_listed_nor_decides_what_a_name_me
 async def test_changes_are_counted_by_their_state(stored: Database) -> None:
     """Only those that moved since."""
     since = ChangeQuery(since=START + timedelta(seconds=1))
-    counted = await stored.read(lambda connection: queries.count_by_state(connection, since))
+    counted = await stored.read(lambda connection: queries.count_by_state(connection, since, UNRESTRICTED))
     assert counted == {State.HELD: 3, State.FAILED: 1}
 
 

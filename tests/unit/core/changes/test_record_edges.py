@@ -104,6 +104,7 @@ def test_every_operation_that_alters_says_what_it_is_and_when_it_is_done() -> No
         "reboot": "disruptive",
         "delete": "destructive",
         "rename": "change",
+        "label": "change",
         "resize": "disruptive",
         "snapshot_create": "change",
         "snapshot_delete": "destructive",
@@ -113,6 +114,8 @@ def test_every_operation_that_alters_says_what_it_is_and_when_it_is_done() -> No
         "backup_restore": "destructive",
         "backup_policy_set": "change",
         "backup_policy_remove": "disruptive",
+        "firewall_allow": "disruptive",
+        "firewall_remove": "disruptive",
     }
     assert all(operation.effect for operation in altering.values())
     assert all(operation.settled or operation.inspect or operation.removes for operation in altering.values())

@@ -113,3 +113,67 @@ def test_the_short_way_past_long_answers_sees_parts_too(part: str) -> None:
     assert not redactor.sees_none(json.dumps({"detail": part}).encode())
     assert not redactor.sees_none(json.dumps({"detail": " ".join(part)}).encode())
     assert redactor.sees_none(b'{"detail": "Payment is due."}')
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            KEY,
+            BODY[3:20],
+            BODY[3:14],
+            PASSWORD,
+            "web01",
+            " ",
+            "\u200b",
+            "way\u017fcloud_vps_x1",
+            "Å",
+            "\n",
+            '"',
+            "\\",
+            "xoxb-",
+        ]
+    ),
+    max_size=5,
+).map("".join)
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+@settings(max_examples=examples(80))
+@given(st.dictionaries(TEXTS, st.recursive(TEXTS | st.integers(), lambda inner: st.lists(inner, max_size=3))))
+def test_the_short_way_past_a_payload_prepares_it_as_the_long_one_does(payload: dict[str, object]) -> None:
+    """Where it holds no trace of a secret it is left as it is, and that is what the long way makes of it too."""
+    redactor = Redactor(SECRETS)
+    assert redactor.payload(payload) == redactor.json(payload)
+
+
+def test_a_clean_payload_is_not_copied() -> None:
+    """A slash command is prepared before it is acknowledged: that may cost no walk through its fields."""
+    payload = {"command": "/vps", "text": "reboot web01 because the disk is full"}
+    assert Redactor(SECRETS).payload(payload) is payload
+
+
+@pytest.mark.parametrize("text", ["Åsa\u200b", "a\u0000b", "x" * 200_001])
+def test_a_payload_that_needs_preparation_gets_it(text: str) -> None:
+    """Characters that no database takes, and what is too long, are no secrets and go all the same."""
+    redactor = Redactor(SECRETS)
+    assert redactor.payload({"text": text}) == {"text": redactor.text(text)} != {"text": text}
+
+
+def test_a_payload_that_is_nested_too_deep_is_cut() -> None:
+    """Its brackets are counted: only a payload with few of them takes the short way."""
+    deep: list[object] = ["web01"]
+    for _ in range(60):
+        deep = [deep]
+    redactor = Redactor(SECRETS)
+    assert "web01" not in json.dumps(redactor.payload({"deep": deep}))
+    assert redactor.payload({"deep": deep}) == redactor.json({"deep": deep})
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+def test_a_secret_with_a_blank_in_it_is_masked() -> None:
+    """Its parts are not whole in a text without blanks, so that nothing takes the short way."""
+    secret = "correct horse battery staple"
+    assert redact(f"it is {secret[:13]}!", secret) == f"it is {MASK}!"
+    assert redact(f"it is {secret}", secret) == f"it is {MASK}"
+    assert Redactor((secret,)).payload({"text": secret[:13]}) == {"text": MASK}
+    assert not Redactor((secret,)).sees_none(json.dumps({"text": secret[:13]}).encode())

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.common.single_flight import Batcher, SingleFlight
 
 BOUND = PATIENCE_SECONDS
 
 
 class CoalescingHarness:
-    """Does batches, each when it is let; answers twice the number, and an error for a negative one."""
+    """Does batches, each when it is let; answers twice the number, and an error for a negative number."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes.clock import FakeClock
+from tests.harness.patience import LOOK_SECONDS, PATIENCE_SECONDS
 from tests.harness.repository import ROOT
-from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
 from vpsops.core.common import supervision
 from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.common.supervision import (
@@ -29,6 +29,9 @@ from vpsops.core.common.supervision import (
 
 PRODUCT = ("core", "bot", "mcp_server", "vpsops/cli")
 AWAITED = {
+    ("vpsops/cli/data/ship.py", "_follow"): "the one thing that the command does, until it is stopped",
+    ("core/server/service_manager.py", "reported"): "signs of life for as long as the caller's block runs",
+    ("vpsops/cli/operations/session.py", "until_stopped"): "cancels the one call that its caller waits for",
     ("core/limits/account.py", "_priced"): "a fan-out awaited by its caller",
     ("core/messaging/outbox.py", "_due_now"): "a read awaited by its caller, or overtaken",
     ("core/monitoring/monitor.py", "_read"): "a fan-out awaited by its caller",
@@ -49,13 +52,14 @@ AWAITED = {
     ("bot/context/bot_context.py", "_read_catalogue"): "a fan-out awaited by its caller",
     ("bot/features/home_query.py", "_page"): "a fan-out awaited by its caller",
     ("bot/features/operations.py", "patiently"): "belongs to the answer that it speaks for, and ends with it",
-    ("core/identity/accounts.py", "answer_questions"): "a fan-out awaited by its caller",
+    ("core/identity/account_questions.py", "answer_questions"): "a fan-out awaited by its caller",
     ("mcp_server/tools/change_flow.py", "_push"): "belongs to the call that it speaks for, and ends with it",
     (
         "mcp_server/fast_start/snapshot.py",
         "_converse",
     ): "a session with its own server, awaited by its caller",
-    ("bot/socket_mode.py", "_open"): "one attempt, awaited by its caller",
+    ("bot/socket_mode.py", "connect"): "the first attempt, awaited by its caller",
+    ("bot/socket_mode.py", "_serve"): "ends with the connection that it closes",
     ("core/server/shutdown.py", "on_stop"): "waits for one event",
     ("core/server/http_server.py", "serve"): "waits for one event",
     ("mcp_server/http/server.py", "serve_mcp"): "waits for one event",

@@ -34,11 +34,14 @@ ELSEWHERE: Final = {
     "mcp_server/prompts/completions.py": {"PATIENCE", "SERVERS_SECONDS", "CATALOGUE_SECONDS", "FAILED_SECONDS"},
     "mcp_server/resources/updates.py": {"READY_SECONDS"},
     "mcp_server/prompts/prompts.py": {"PATIENCE", "MOST_HOURS"},
+    # The pipe loads nothing of the core: what it waits for is its own.
+    "mcp_server/pipe/pipe.py": {"FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "GIVE_UP_SECONDS", "RESUME_SECONDS"},
+    "mcp_server/protocol/skills.py": {"TTL_MS"},
     "mcp_server/resources/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
     "mcp_server/server.py": {"LIST_TTL_MS"},
     "vpsops/cli/token.py": {"MOST_DAYS"},  # what may be typed
     # Not one of our limits: how the kernel handles idle connections.
-    "core/storage/engines.py": {"PG_PATIENCE"},
+    "core/storage/pools.py": {"PG_PATIENCE"},
     "core/server/rejections.py": {"EVERY_SECONDS"},  # of log lines
     # The pace that Slack documents for one channel.
     "bot/slack_api/rate_limiter.py": {"POST_SECONDS", "EDIT_SECONDS"},

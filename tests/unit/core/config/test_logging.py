@@ -9,7 +9,7 @@ import sys
 import pytest
 import structlog
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.common.redaction import MASK, redact
 from vpsops.core.config.logging import configure_logging, secrets_of
 from vpsops.core.config.secret_values import SECRETS
@@ -86,7 +86,7 @@ def test_a_key_that_was_never_configured_is_masked_by_its_look(capfd: pytest.Cap
 
 def test_the_names_of_settings_are_not_taken_for_keys() -> None:
     """A hint that names a variable stays readable; a value beside it does not."""
-    hint = "WAYSCLOUD_API_KEY_FILE: none. Set WAYSCLOUD_API_KEY or WAYSCLOUD_API_KEY_FILE; check WAYSCLOUD_API_URL."
+    hint = "WAYSCLOUD_API_KEY_FILE: none. Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN_FILE; check WAYSCLOUD_API_URL."
     assert redact(hint) == hint
     assert "abc123" not in redact("WAYSCLOUD_API_KEY=abc123 WAYSCLOUD_API_KEY:abc123 wayscloud_vps_KEYabc123")
 

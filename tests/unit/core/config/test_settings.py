@@ -234,3 +234,15 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPat
     with pytest.raises(ConfigurationError, match="no home folder") as caught:
         state_directory()
     assert caught.value.hint == "Set VPSOPS_DATABASE_URL."
+
+
+@pytest.mark.parametrize(
+    "name", ["VPSOPS_CHANNEL", "VPSOPS_APPROVAL_CHANNEL", "VPSOPS_ESCALATION_CHANNEL", "VPSOPS_AUDIT_ANCHOR_CHANNEL"]
+)
+@pytest.mark.parametrize("value", ["#approvals", "approvals", "c0ops", "U0ALICE", "D0ALICE", " C0OPS", "C0OPS\n", "C"])
+def test_a_channel_is_named_by_its_id(name: str, value: str) -> None:
+    """Slack posts to a name too, and then no click counts: the members of a name cannot be read."""
+    with pytest.raises(ConfigurationError) as error:
+        load_settings({name: value})
+    assert error.value.message == f"{name}: must be the id of a channel, which begins with C or G, and not its name."
+    assert error.value.hint.endswith("The id is at the end of the channel's details in Slack.")

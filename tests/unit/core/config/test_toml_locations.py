@@ -10,7 +10,7 @@ from vpsops.core.config.toml_locations import tables
 
 
 def test_lines_are_right_around_comments_strings_and_brackets() -> None:
-    """Only what TOML takes for a table or a key counts as one."""
+    """Only what TOML takes for a table or a key counts."""
     text = (
         '# [[rule]]\n\n[[ rule ]] # first ]\nid = "a"\nreason = """\n[[rule]]\nid = "no"\n"""\nserver = [\n  "x", # ]\n'
         '  "[[rule]]",\n]\n\n[["rule"]]\n"id" = "b"\r\n'

@@ -8,15 +8,17 @@ from typing import Any
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.harness import Stage, staged
 from vpsops.cli import store
-from vpsops.core.app import head_file_of
+from vpsops.core.app.services import head_file_of
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
 from vpsops.core.continuity import continuity_monitor
@@ -24,7 +26,7 @@ from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWe
 from vpsops.core.continuity.heads import HeadFile, Mark
 from vpsops.core.diagnostics.database import check_continuity
 from vpsops.core.execution.runner import Runner
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -104,12 +106,12 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         await memory.check()
         await copy.put_back(stage.database)
         await memory.check()
-        change = await stage.changes.get(change_id)
+        change = await stage.changes.get(change_id, scope=OPERATOR)
         assert (change.state, change.note) == (State.NEEDS_PERSON, continuity_monitor.NOTE)
         await stage.engine.start()
         runner: Runner = stage.engine._runner
         await runner.run(change_id)  # as another process would that did not know about it
-        assert (await stage.changes.get(change_id)).state is State.NEEDS_PERSON
+        assert (await stage.changes.get(change_id, scope=OPERATOR)).state is State.NEEDS_PERSON
         assert stage.asked("reboot") == 0
         (what,) = await findings(stage.database)
         assert "this machine has seen record" in what
@@ -135,7 +137,7 @@ async def test_the_transaction_that_stores_an_intention_looks_itself(
         memory = await watching(stage.database)
         memory.mark = Mark(10_000, "f" * 64)
         await replace(stage.engine._runner, continuity=memory).run(change_id)
-        assert (await stage.changes.get(change_id)).state is State.NEEDS_PERSON
+        assert (await stage.changes.get(change_id, scope=OPERATOR)).state is State.NEEDS_PERSON
         assert stage.asked("reboot") == 0
         assert len(await findings(stage.database)) == 1
 

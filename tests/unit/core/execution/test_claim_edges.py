@@ -8,13 +8,14 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
-from tests.unit.core.execution.test_run_edges import approved, runner_of
+from tests.unit.core.execution.runner.test_run_edges import approved, runner_of
 from tests.unit.core.harness import ALICE, SLACK, Stage, said_yes, staged
 from vpsops.core.audit import chain
 from vpsops.core.authorization.authorization import Trail, UnauthorizedError, check_authorized
 from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.continuity import continuity_monitor
 from vpsops.core.continuity.continuity_monitor import RollbackFinding, finding_text
 from vpsops.core.execution import claims
@@ -70,7 +71,7 @@ async def test_what_is_held_back_is_a_step_like_any_other(stage: Stage) -> None:
     ready = await approved(stage)
     finding = RollbackFinding("f_1", "it lags", 0.0, "p1", 7)
     moved = await stage.database.transact(lambda conn: continuity_monitor._hold_back(conn, finding, VirtualClock()))
-    after = await stage.changes.get(ready.id)
+    after = await stage.changes.get(ready.id, scope=OPERATOR)
     assert (moved, after.state, after.version) == ([ready.id], State.NEEDS_PERSON, ready.version + 1)
     records = await stage.database.read(lambda connection: chain.read(connection, change_id=ready.id))
     body = records[-1].body
@@ -91,10 +92,10 @@ def test_the_trail_keeps_these_facts_of_an_answer() -> None:
 
 async def test_how_the_askers_own_human_said_yes_is_kept(stage: Stage) -> None:
     held = await stage.gate.submit(
-        Request("stop", {"server": stage.server("web.example.com").id}, ALICE, SLACK, can_confirm=True)
+        Request("stop", {"server": stage.server("web.example.com").id}, ALICE, SLACK, can_confirm=True), scope=OPERATOR
     )
     assert isinstance(held, Held)
-    after = await stage.gate.confirm(held.change.id, ALICE, held.change.digest, evidence="a click")
+    after = await stage.gate.confirm(held.change.id, ALICE, held.change.digest, evidence="a click", scope=OPERATOR)
     assert after.confirmed == "a click"
     query = sa.select(CHANGES.c.confirmed).where(CHANGES.c.id == after.id)
     assert await stage.database.read(lambda connection: connection.scalar(query)) == "a click"
@@ -108,14 +109,14 @@ async def test_a_run_that_is_over_wakes_the_watcher(stage: Stage, state: State) 
     if state is State.APPROVED:
         await stage.change(held.id, said_yes)
     else:
-        await stage.gate.cancel(held.id, ALICE)
+        await stage.gate.cancel(held.id, ALICE, scope=OPERATOR)
     await replace(runner_of(stage), sent=lambda: woken.append(True)).run(held.id)
     assert woken == [True]
 
 
 async def test_who_paused_agents_is_on_record(stage: Stage) -> None:
     """All fields that distinguish one person from another."""
-    await stage.gate.pause_agents(ALICE, paused=True, reason="it hangs")
+    await stage.gate.pause_agents(ALICE, paused=True, reason="it hangs", scope=OPERATOR)
     records = await stage.database.read(chain.read)
     (paused,) = [record.body for record in records if record.event == "agents_paused"]
     assert paused["by"] == {"kind": "person", "id": "U1", "name": "alice", "human": "U1"}

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change
@@ -22,7 +23,7 @@ from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.execution.poller import watched
 from vpsops.core.execution.reconciler import BATCH, LEAST, Reconciler
 from vpsops.core.operations.target import Target
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES
 

@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.internals import backend_of, database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage.tables import OUTBOX
@@ -53,10 +54,14 @@ async def until(seen: Callable[[], bool]) -> None:
 
 
 async def start(core: Core, hostname: str) -> Change:
-    held = await core.gate.submit(Request("start", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
+    held = await core.gate.submit(
+        Request("start", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True), scope=OPERATOR
+    )
     assert isinstance(held, Held)
-    await core.gate.confirm(held.change.id, ALICE, held.change.digest)
-    return await core.changes.wait(held.change.id, seconds=5, until=lambda change: change.state is State.WATCHING)
+    await core.gate.confirm(held.change.id, ALICE, held.change.digest, scope=OPERATOR)
+    return await core.changes.wait(
+        held.change.id, seconds=5, until=lambda change: change.state is State.WATCHING, scope=OPERATOR
+    )
 
 
 async def events(core: Core) -> list[str]:
@@ -86,7 +91,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
     assert polls_per_second <= 1.5 / QUICK.poll_young
     slow.simulator.world.time.advance(120)
     with anyio.fail_after(PATIENCE_SECONDS):
-        while [change for change in await core.changes.list(limit=50) if not change.state.final]:
+        while [change for change in await core.changes.list(limit=50, scope=OPERATOR) if not change.state.final]:
             await database_of(core).signals.wait(0.2)
     await core.clock.sleep(0.6)
     rest = count(slow, "list")
@@ -104,7 +109,7 @@ async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: Simulat
     await until(lambda: count(slow, "list") >= failing + 4)
     slow.simulator.faults.clear()
     slow.simulator.world.time.advance(120)
-    ended = await core.changes.wait(change.id, seconds=5)
+    ended = await core.changes.wait(change.id, seconds=5, scope=OPERATOR)
     assert ended.state is State.SUCCEEDED
     await wait_for_events(core, "provider_unreachable", "provider_back")
 
@@ -139,12 +144,14 @@ async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: Simu
     """Overdue is no end: the server is free for another change, and the slow watch continues until it settles."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
-    late = await core.changes.wait(change.id, seconds=QUICK.power_limit + 3)
+    late = await core.changes.wait(change.id, seconds=QUICK.power_limit + 3, scope=OPERATOR)
     assert (late.state, late.overdue) == (State.WATCHING, True)
-    again = await core.gate.submit(Request("stop", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
+    again = await core.gate.submit(
+        Request("stop", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True), scope=OPERATOR
+    )
     assert isinstance(again, Held)
     slow.simulator.world.time.advance(120)
-    ended = await core.changes.wait(change.id, seconds=5, until=lambda current: current.state.final)
+    ended = await core.changes.wait(change.id, seconds=5, until=lambda current: current.state.final, scope=OPERATOR)
     assert ended.state is State.SUCCEEDED
 
 
@@ -158,7 +165,7 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
     async with open_core(
         Settings.model_validate(env), front="worker", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
     ) as other:
-        ended = await other.changes.wait(change.id, seconds=5)
+        ended = await other.changes.wait(change.id, seconds=5, scope=OPERATOR)
     assert ended.state is State.SUCCEEDED
 
 
@@ -166,8 +173,10 @@ async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow:
     """While a change is under way its server's state is stored with it, and its card redrawn when that differs."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
-    seen = await core.changes.wait(change.id, seconds=5, until=lambda current: "status" in current.result)
+    seen = await core.changes.wait(
+        change.id, seconds=5, until=lambda current: "status" in current.result, scope=OPERATOR
+    )
     assert (seen.state, seen.result["hostname"]) == (State.WATCHING, hostname)
     polls, version = count(slow, "list"), seen.version
     await until(lambda: count(slow, "list") >= polls + 3)
-    assert (await core.changes.get(change.id)).version == version  # the same word again is no news
+    assert (await core.changes.get(change.id, scope=OPERATOR)).version == version  # the same word again is no news

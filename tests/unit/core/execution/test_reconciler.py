@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fakes.clock import START, FakeClock
-from tests.harness.waiting import LOOK_SECONDS
+from tests.harness.patience import LOOK_SECONDS
 from tests.unit.core.harness import BOUND, VOTERS
 from tests.unit.core.sample import change, put
 from vpsops.core.changes import repository, serialization

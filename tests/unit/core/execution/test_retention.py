@@ -5,14 +5,21 @@ import itertools
 import anyio
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.core.storage import samples
+from vpsops.core.app.process_parts import open_parts
+from vpsops.core.app.services import engine_parts_of
 from vpsops.core.common.errors import StorageError
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.config.settings import Settings
 from vpsops.core.execution import retention
-from vpsops.core.execution.retention import Retention, forget
-from vpsops.core.storage import Database
+from vpsops.core.execution.engine import Engine
+from vpsops.core.execution.retention import Retention, RetentionDays, forget
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, COPIES, INBOX, OUTBOX
 
 BOUND = PATIENCE_SECONDS
@@ -61,6 +68,30 @@ async def test_only_what_is_of_no_use_is_forgotten(database: Database) -> None:
     assert await database.read(left) == [[11, 13], ["unfinished", "young"], ["89"]]
 
 
+async def test_an_operator_decides_for_how_long_some_of_it_is_kept(database: Database) -> None:
+    """By the settings, whose bounds keep a message given up no longer than its card is known."""
+    await database.transact(fill)
+    days = RetentionDays(dead=31, copies=92)
+    assert await database.transact(lambda connection: forget(connection, NOW, days)) == 2
+    assert await database.transact(lambda connection: forget(connection, NOW)) == 2
+    for name, low, high in (("VPSOPS_KEEP_GIVEN_UP_DAYS", 7, 90), ("VPSOPS_KEEP_CARDS_DAYS", 90, 3650)):
+        for fitting in (low, high):
+            Settings.model_validate({name: fitting})
+        for other in (low - 1, high + 1):
+            with pytest.raises(ValidationError):
+                Settings.model_validate({name: other})
+
+
+async def test_the_settings_reach_the_task(database_url: str) -> None:
+    """A process deletes by what it was started with."""
+    settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url, "VPSOPS_KEEP_CARDS_DAYS": 91})
+    async with open_database(database_url, FakeClock()) as database:
+        await database.transact(fill)
+    async with open_parts(settings, "cli", FakeClock(), QUICK, Redactor()) as parts:
+        assert Engine(engine_parts_of(parts, settings))._retention.days == RetentionDays(30, 91)
+        parts.group.cancel_scope.cancel()
+
+
 @pytest.mark.requirement("storage-keeps")
 async def test_changes_and_the_trail_are_never_forgotten(database: Database) -> None:
     """However old they are, nothing takes them away."""
@@ -78,7 +109,8 @@ async def test_it_is_done_every_hour_and_outlives_a_fault(
     """A database that is away once is tidied the next time."""
     calls: list[float] = []
 
-    def faulty(_: sa.Connection, now: float) -> int:
+    def faulty(_: sa.Connection, now: float, days: RetentionDays) -> int:
+        assert days == RetentionDays()
         calls.append(now)
         if len(calls) == 1:
             raise StorageError("away")

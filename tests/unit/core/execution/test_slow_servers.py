@@ -8,12 +8,13 @@ import anyio
 import pytest
 
 from tests.fakes.timing import QUICK
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core import harness as stages
 from tests.unit.core.harness import ALICE, SLACK, Setup, Stage, staged
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.limits.model import Limits
 from vpsops.core.storage import Database
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -55,11 +56,13 @@ async def stage(
 
 async def sent(stage: Stage, operation: str, hostname: str) -> Change:
     held = await stage.confirmed(operation, server=stage.server(hostname).id)
-    return await stage.changes.wait(held.id, seconds=BOUND, until=lambda change: change.sent_at is not None)
+    return await stage.changes.wait(
+        held.id, seconds=BOUND, until=lambda change: change.sent_at is not None, scope=OPERATOR
+    )
 
 
 async def ended(stage: Stage, change: Change) -> Change:
-    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda current: current.state.final)
+    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda current: current.state.final, scope=OPERATOR)
 
 
 @pytest.mark.parametrize("hanging", [2, 12])
@@ -73,7 +76,7 @@ async def test_servers_whose_status_hangs_delay_no_other_end(stage: Stage, hangi
     for change in others:
         assert (await ended(stage, change)).state is State.SUCCEEDED, change.target.hostname
     for change in stuck:
-        assert not (await stage.changes.wait(change.id, seconds=0.0)).state.final
+        assert not (await stage.changes.wait(change.id, seconds=0.0, scope=OPERATOR)).state.final
 
 
 async def test_a_server_that_cannot_be_shown_in_full_ends_with_what_the_list_says(stage: Stage) -> None:
@@ -98,7 +101,7 @@ async def test_servers_that_hang_before_their_changes_are_sent_delay_no_write(st
     held = [await stage.ask("stop", server=stage.server(f"hung{n}.example.com").id) for n in range(20)]
     stage.fault("slow", "get", "hung*", seconds=FOREVER)
     for item in held:
-        await stage.gate.confirm(item.id, ALICE, item.digest)
+        await stage.gate.confirm(item.id, ALICE, item.digest, scope=OPERATOR)
     await eventually(lambda: stage.asked("get") >= 2 * len(held))  # each was readable when asked for, and hangs now
     assert (await ended(stage, await sent(stage, "stop", "web.example.com"))).state is State.SUCCEEDED
     assert stage.asked("stop") == 1
@@ -133,7 +136,7 @@ async def test_prices_that_hang_refuse_a_create_instead_of_keeping_it(
         stage.fault("slow", "get", seconds=FOREVER)
         order = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
         with anyio.fail_after(BOUND):
-            outcome = await stage.gate.submit(Request("create", order, ALICE, SLACK, can_confirm=True))
+            outcome = await stage.gate.submit(Request("create", order, ALICE, SLACK, can_confirm=True), scope=OPERATOR)
         assert isinstance(outcome, Refused)
         assert "is not known" in outcome.reason
 
@@ -144,6 +147,6 @@ async def test_servers_that_hang_are_shown_as_the_list_has_them(stage: Stage) ->
     stage.fault("slow", "get", seconds=FOREVER)
     asked = Request("list", {}, ALICE, SLACK)
     with anyio.fail_after(BOUND):
-        listed = await stage.servers.list_all(asked)
-        servers = await stage.servers.in_full(asked, listed, len(listed))
+        listed = await stage.servers.list_all(asked, scope=OPERATOR)
+        servers = await stage.servers.in_full(asked, listed, len(listed), scope=OPERATOR)
     assert [entry.id for entry in servers] == [entry.id for entry in listed]

@@ -8,14 +8,15 @@ from dataclasses import replace
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from tests.fakes.timing import QUICK
 from tests.harness.profiles import examples
 from tests.unit.core.harness import Setup, staged
 from vpsops.core.changes.model import State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution import write_rate_limit
-from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import METADATA
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -69,7 +70,7 @@ async def test_a_burst_of_approvals_is_spaced(database_url: str, provider: Simul
     async with staged(database_url, provider, Setup(timing)) as stage:
         held = [await stage.ask("stop", server=stage.server(f"s{n}.example.com").id) for n in range(10)]
         for change in held:
-            await stage.gate.confirm(change.id, change.actor, change.digest)
+            await stage.gate.confirm(change.id, change.actor, change.digest, scope=OPERATOR)
         for change in held:
             assert (await stage.rest(change.id)).state is State.SUCCEEDED
         times = [entry.at for entry in provider.simulator.journal.entries(operation="stop")]

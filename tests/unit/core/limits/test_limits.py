@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -11,9 +12,8 @@ import sqlalchemy as sa
 from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
-from vpsops.core.changes.scope import Scope, ServerFilter
+from vpsops.core.changes.scope import OPERATOR, ChangeQuery, Scope, ServerFilter
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, UnknownServerError
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
@@ -32,11 +32,13 @@ async def limited(url: str, provider: SimulatorHandle, **limits: Any) -> AsyncIt
 
 async def create(stage: Stage, hostname: str, actor: Actor = ALICE) -> Outcome:
     order = Request("create", {"hostname": hostname, **PLAN}, actor, SLACK, can_confirm=True)
-    return await stage.gate.submit(order)
+    return await stage.gate.submit(order, scope=OPERATOR)
 
 
 async def ask(stage: Stage, operation: str, server: str, actor: Actor = ALICE) -> Outcome:
-    return await stage.gate.submit(Request(operation, {"server": server}, actor, SLACK, can_confirm=True))
+    return await stage.gate.submit(
+        Request(operation, {"server": server}, actor, SLACK, can_confirm=True), scope=OPERATOR
+    )
 
 
 async def refusals(stage: Stage) -> list[Mapping[str, Any]]:
@@ -54,7 +56,9 @@ async def test_a_protected_server_is_changed_by_nobody(database_url: str, provid
         assert "[limits]" in outcome.hint
         (record,) = await refusals(stage)
         assert (record["limit"], record["value"], record["error"]) == ("protected", "web*", outcome.error_id)
-        assert isinstance(await stage.gate.submit(Request("get", {"server": "web01"}, ALICE, SLACK)), Done)
+        assert isinstance(
+            await stage.gate.submit(Request("get", {"server": "web01"}, ALICE, SLACK), scope=OPERATOR), Done
+        )
         assert isinstance(await create(stage, "web77.example.com"), Refused)
 
 
@@ -97,7 +101,7 @@ async def test_open_creates_count_with_the_servers_there_are(database_url: str, 
         again = await create(stage, "app01.example.com")
         assert isinstance(again, Refused)
         assert again.change == first.change
-        await stage.gate.cancel(first.change.id, ALICE)
+        await stage.gate.cancel(first.change.id, ALICE, scope=OPERATOR)
         assert isinstance(await create(stage, "app02.example.com"), Held)
 
 
@@ -166,7 +170,7 @@ async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
         stage.server("elsewhere.example.com")
         async with anyio.create_task_group() as group:
             for change in changes:
-                group.start_soon(stage.gate.confirm, change.id, ALICE, change.digest)
+                group.start_soon(partial(stage.gate.confirm, scope=OPERATOR), change.id, ALICE, change.digest)
         ended = [await stage.rest(change.id) for change in changes]
     assert sorted(item.state for item in ended) == [State.SUCCEEDED, State.SUPERSEDED]
     (over,) = [item for item in ended if item.state is State.SUPERSEDED]
@@ -190,7 +194,7 @@ async def test_changes_of_one_principal_are_counted_by_the_hour(database_url: st
 async def test_calls_that_come_too_fast_are_refused_reads_too(database_url: str, provider: SimulatorHandle) -> None:
     """The provider is not asked for them, and the trail keeps one refusal, not each."""
     async with limited(database_url, provider, calls_per_minute=2) as stage:
-        outcomes = [await stage.gate.submit(Request("list", {}, AGENT, SLACK)) for _ in range(5)]
+        outcomes = [await stage.gate.submit(Request("list", {}, AGENT, SLACK), scope=OPERATOR) for _ in range(5)]
         assert [type(outcome) for outcome in outcomes] == [Done, Done, Refused, Refused, Refused]
         assert stage.asked("list") == 2
         assert [refusal["limit"] for refusal in await refusals(stage)] == ["calls_per_minute"]
@@ -242,16 +246,16 @@ async def test_pages_of_changes_are_stable_while_changes_come(database_url: str,
         for number in range(5):
             held = await create(stage, f"app{number}.example.com")
             assert isinstance(held, Held)
-        await stage.gate.cancel((await stage.changes.list())[0].id, ALICE)
+        await stage.gate.cancel((await stage.changes.list(scope=OPERATOR))[0].id, ALICE, scope=OPERATOR)
         seen: list[Change] = []
-        page = await stage.changes.page(ChangeQuery(limit=2))
+        page = await stage.changes.page(ChangeQuery(limit=2), scope=OPERATOR)
         while True:
             seen += page.changes
             await create(stage, f"new{len(seen)}.example.com")
             if page.next is None:
                 break
-            page = await stage.changes.page(ChangeQuery(limit=2, after=page.next))
+            page = await stage.changes.page(ChangeQuery(limit=2, after=page.next), scope=OPERATOR)
         assert [entry.target.hostname for entry in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
-        some = await stage.changes.page(ChangeQuery(states=(State.CANCELLED,), server="APP"))
+        some = await stage.changes.page(ChangeQuery(states=(State.CANCELLED,), server="APP"), scope=OPERATOR)
         assert [change.target.hostname for change in some.changes] == ["app4.example.com"]
-        assert (await stage.changes.page(ChangeQuery(server="nowhere"))).changes == ()
+        assert (await stage.changes.page(ChangeQuery(server="nowhere"), scope=OPERATOR)).changes == ()

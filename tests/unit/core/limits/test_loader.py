@@ -42,7 +42,7 @@ def test_what_is_written_holds() -> None:
     assert "vps_create" not in limits.mcp.tools
     assert set(limits.mcp.tools) == {
         *("vps_list", "vps_get", "vps_status", "vps_start", "vps_stop", "vps_reboot"),
-        *("vps_plans", "vps_os_templates", "vps_regions"),
+        *("vps_plans", "vps_os_templates", "vps_regions", "vps_addons"),
     }
     assert limits.mcp.sight.sees("", "web01.example.com")
     assert not limits.mcp.sight.sees("", "db01.example.com")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import StatementError
 
 from tests.fakes.clock import START, FakeClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.common.errors import StorageError
 from vpsops.core.execution.retention import forget
 from vpsops.core.messaging.inbox import Inbox, InboxDelivery
@@ -37,7 +37,7 @@ async def test_of_many_same_deliveries_at_once_one_is_accepted(inbox: Inbox) -> 
     accepted: list[bool] = []
 
     async def accept() -> None:
-        accepted.append(await inbox.accept("env-1", "click", PAYLOAD))
+        accepted.append(bool(await inbox.accept("env-1", "click", PAYLOAD)))
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
@@ -91,7 +91,7 @@ async def test_triples_that_come_within_one_transaction_are_each_accepted_once(
     accepted: dict[str, list[bool]] = {}
 
     async def accept(key: str) -> None:
-        accepted.setdefault(key, []).append(await inbox.accept(key, "click", PAYLOAD))
+        accepted.setdefault(key, []).append(bool(await inbox.accept(key, "click", PAYLOAD)))
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
@@ -110,7 +110,7 @@ async def test_two_processes_accept_a_triple_once(database_url: str, clock: Fake
     accepted: list[tuple[str, bool]] = []
 
     async def accept(inbox: Inbox, key: str) -> None:
-        accepted.append((key, await inbox.accept(key, "click", PAYLOAD)))
+        accepted.append((key, bool(await inbox.accept(key, "click", PAYLOAD))))
 
     with anyio.fail_after(BOUND):
         async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
@@ -128,7 +128,7 @@ async def test_a_row_that_cannot_be_written_fails_alone(inbox: Inbox) -> None:
 
     async def accept(key: str, payload: dict[str, Any]) -> None:
         try:
-            calls[key] = str(await inbox.accept(key, "click", payload))
+            calls[key] = str(bool(await inbox.accept(key, "click", payload)))
         except (StatementError, TypeError):  # the drivers call it so
             calls[key] = "failed"
 
@@ -146,7 +146,7 @@ async def test_a_database_that_is_away_fails_every_caller(database_url: str, clo
 
     async def accept(inbox: Inbox, number: int) -> None:
         try:
-            calls.append(str(await inbox.accept(f"env-{number}", "click", PAYLOAD)))
+            calls.append(str(bool(await inbox.accept(f"env-{number}", "click", PAYLOAD))))
         except StorageError:
             calls.append("failed")
 
@@ -179,7 +179,7 @@ async def test_what_is_acknowledged_next_survives_a_power_cut(inbox: Inbox, data
     if not database.sqlite:
         return
     flushed: list[int] = []
-    engines = {id(pool): pool for pool in (database._pools.durable, database._pools.quick)}
+    engines = {id(pool): pool for pool in (database._pools.engines.durable, database._pools.engines.quick)}
     for pool in engines.values():
         sa.event.listen(
             pool, "commit", lambda connection: flushed.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())

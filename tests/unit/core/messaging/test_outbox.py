@@ -6,9 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.messaging import outbox
-from vpsops.core.messaging.outbox import ChannelNews, Outbox, OutboxMessage, PostedMessage
+from vpsops.core.messaging.outbox import ChannelNews, Outbox, OutboxMessage
+from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.storage import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import OUTBOX

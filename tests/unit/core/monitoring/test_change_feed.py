@@ -8,10 +8,11 @@ from functools import partial
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import START
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
@@ -20,7 +21,7 @@ from vpsops.core.common.errors import StorageError
 from vpsops.core.monitoring import change_feed
 from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.operations.target import Target
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT
 
 CLOCK = VirtualClock()

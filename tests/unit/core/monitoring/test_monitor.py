@@ -27,6 +27,7 @@ from vpsops.core.storage import open_database
 from vpsops.core.storage.tables import OUTBOX, SWITCHES
 from vpsops.core.wayscloud.answers.models import Usage
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.hardware.model import ServerState as Really
@@ -231,7 +232,7 @@ class Figures(Wayscloud):
         return Usage(cpu_percent=self.cpu)
 
     def __init__(self, clock: FakeClock) -> None:
-        super().__init__(Credentials(KEY), base_url="http://127.0.0.1:1", clock=clock)
+        super().__init__(ProviderConnection(Credentials(KEY), base_url="http://127.0.0.1:1", clock=clock))
         self.asked: list[str] = []
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import Provider, Reply
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.unit.core.sample import server
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.monitoring.server_feed import REFUSED_WAIT, SOONEST, Difference, ServerFeed, differences, known_after

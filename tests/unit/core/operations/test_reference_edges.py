@@ -5,16 +5,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fakes.clock import START
 from tests.unit.core.sample import server
-from vpsops.core.changes.preview import Preview, preview, previewed
+from vpsops.core.changes.preview import Located, Preview, preview, previewed
 from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.create import CreateArguments
 from vpsops.core.operations.prices import price
 from vpsops.core.operations.registry import Observation, Progress, ServerArguments
-from vpsops.core.operations.server_lookup import clean, find_server, nearest
+from vpsops.core.operations.server_lookup import clean, find_server, nearest, plain_reference
 from vpsops.core.operations.servers import ListArguments, in_state, page, stop_settled
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region, Server
@@ -32,6 +34,58 @@ ALL = ["app01.example.org", "db01.example.com", "web01.example.com"]
 def test_a_server_is_meant_by_its_id_its_names_or_their_beginning(text: str) -> None:
     """Whatever its case, its quotes and the blanks around it; the name that people gave it counts as well."""
     assert find_server(text, [WEB, DB, APP]) is WEB
+
+
+AROUND = (
+    "{},",
+    "{}.",
+    "{}?",
+    "{}!",
+    "{}:",
+    "*{}*",
+    "_{}_",
+    "~{}~",
+    "({})",
+    "`{}`",
+    "\u201c{}\u201d",
+    "<{}>",
+    "root@{}",
+    "{}:22",
+    "https://{}/path?x=1",
+    "ssh://root@{}:2222",
+    "http://{}/.",
+    "*`{}`*,",
+)
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("name", ["web01.example.com", "id-1", "Web01", "203.0.113.7"])
+@pytest.mark.requirement("server-references")
+def test_what_stands_around_a_name_is_not_part_of_it(around: str, name: str) -> None:
+    """Punctuation, marks, an account, a scheme, a port and a path, as they are pasted from a chat or a terminal."""
+    web = server(ident="id-1", hostname="web01.example.com", ipv4="203.0.113.7")
+    assert find_server(around.format(name), [web, DB]) is web
+    full_width = "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in name)
+    assert find_server(full_width, [web, DB]) is web
+
+
+def test_a_name_as_it_is_written_comes_before_one_without_its_marks() -> None:
+    """A display name may have such letters; a star at one end is a pattern, and no name."""
+    marked = server(ident="id-8", hostname="x.example.com", display_name="root@web01.example.com")
+    assert find_server("root@web01.example.com", [WEB, marked]) is marked
+    with pytest.raises(UnknownServerError):
+        find_server("web*", [WEB, DB])
+
+
+@given(st.text(max_size=40))
+def test_no_reference_breaks_the_lookup(text: str) -> None:
+    """It finds a server, or raises what it says; what it finds has the words in one of its names."""
+    try:
+        match = find_server(text, [WEB, DB, APP])
+    except (UnknownServerError, AmbiguousServerError, InvalidInputError):
+        return
+    names = (match.id, match.hostname, match.display_name or "")
+    assert any(name.lower().startswith(plain_reference(text)) or name.lower() == clean(text) for name in names)
 
 
 def test_an_id_means_its_server_in_any_case_and_before_any_name() -> None:
@@ -52,12 +106,19 @@ def test_a_display_name_means_its_server_before_a_beginning_does() -> None:
 
 
 def test_the_dot_of_the_root_and_an_address_lead_to_the_name() -> None:
-    """A full name may end in its dot; an address means no server by itself, and the server that has it is offered."""
+    """A full name may end in its dot; an address in any of its spellings means the server that has it."""
     web = server(ident="id-1", hostname="web01.example.com", ipv4="203.0.113.7", ipv6="2001:DB8::7")
     assert find_server("web01.example.com.", [web, DB]) is web
-    for address in ("203.0.113.7", "2001:db8::7"):
-        with pytest.raises(UnknownServerError, match=r"Did you mean web01\.example\.com\?"):
-            find_server(address, [web, DB])
+    for address in (
+        "203.0.113.7",
+        "2001:db8::7",
+        "2001:DB8:0:0::0007",
+        "[2001:db8::7]:22",
+        "ssh://root@203.0.113.7:22/",
+    ):
+        assert find_server(address, [web, DB]) is web
+    with pytest.raises(AmbiguousServerError):
+        find_server("203.0.113.7", [web, server(ident="id-5", hostname="web05.example.com", ipv4="203.0.113.7")])
     with pytest.raises(UnknownServerError):
         find_server("...", [web, DB])
 
@@ -188,18 +249,18 @@ async def test_a_name_that_is_there_under_any_spelling_is_taken(twin: str) -> No
     """A trailing dot is the same name: no second server is paid for."""
     api: Any = ReferenceProvider(servers=[Server(id="s1", hostname=twin, status="running")], plans=PLANS)
     with pytest.raises(InvalidInputError, match="exists already"):
-        await preview(api, OPERATIONS["create"], ORDER)
+        await preview(api, OPERATIONS["create"], Located(ORDER))
 
 
 async def test_a_plan_is_known_by_its_code_and_its_price_is_shown() -> None:
     """Whatever its case; an unknown code is refused, and without a catalogue it stands as given."""
     api: Any = ReferenceProvider(servers=[], plans=PLANS)
-    seen = await preview(api, OPERATIONS["create"], ORDER)
+    seen = await preview(api, OPERATIONS["create"], Located(ORDER))
     assert (seen.target.plan, seen.cost, seen.monthly, seen.currency) == ("s", "99 NOK a month", 99.0, "NOK")
     with pytest.raises(InvalidInputError, match="no plan XXL"):
-        await preview(api, OPERATIONS["create"], ORDER.model_copy(update={"plan": "XXL"}))
+        await preview(api, OPERATIONS["create"], Located(ORDER.model_copy(update={"plan": "XXL"})))
     api.plans = []
-    bare = await preview(api, OPERATIONS["create"], ORDER)
+    bare = await preview(api, OPERATIONS["create"], Located(ORDER))
     assert (bare.target.plan, bare.cost, bare.monthly) == ("S", "price unknown", None)
 
 

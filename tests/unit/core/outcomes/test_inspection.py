@@ -69,3 +69,12 @@ def test_what_had_no_clear_answer(finding: Inspected | None, result: dict[str, J
         sent = change("stop", State.UNKNOWN, seconds, result=result)
         outcome = outcome_of_inspection(sent, inspection, SNAPSHOT, DEFAULT_TIMING)
         assert outcome.finding is (late if seconds is LATE or finding in at_once else K.WAIT)
+
+
+@pytest.mark.parametrize(("operation", "late"), [("snapshot_rollback", K.SUCCEEDED), ("backup_restore", K.WAIT)])
+def test_a_server_that_was_rolled_back_can_be_started_soon(operation: str, late: K) -> None:
+    """A snapshot lies beside the disk, so nothing is held for the hour that writing a backup back may take."""
+    outcome = outcome_of_inspection(
+        change(operation, State.WATCHING, LATE), Inspection(Inspected.NOT_KNOWABLE), SNAPSHOT, DEFAULT_TIMING
+    )
+    assert outcome.finding is late

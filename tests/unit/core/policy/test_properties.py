@@ -19,7 +19,8 @@ from vpsops.core.policy.lint import makes_pointless
 
 STRANGER = Actor(ActorKind.AGENT, "mcp:y", "y")  # neither its human nor any group is known
 UNKNOWN = Target("id-1", "", region="")
-TARGETS = [DB, UNKNOWN, Target("", "web01", region=""), Target("web-9", "db01", region="SE"), Target("w", "web01.a")]
+PROD = Target("web-9", "db01", region="SE", labels=("Env=prod", "team=x"))
+TARGETS = [DB, UNKNOWN, Target("", "web01", region=""), PROD, Target("w", "web01.a", labels=())]
 PATTERNS = ["*", "db*", "web*", "db01*", "db01", "db01.example.com", "*.example.com", "w", "web-9"]
 HOURS = [None, Hours.parse(["Tue 11:00-13:00"], [], "UTC"), Hours.parse(["Mon-Fri"], ["12:00-12:30"], "UTC")]
 
@@ -37,6 +38,7 @@ MATCHES = st.builds(
     group=some(["s1", "s2"], 1),
     person=some(["u1", "u2"], 1),
     region=some(["NO", "SE"], 1),
+    label=some(["env=prod", "env=dev", "team"]),
     cost_above=st.sampled_from([None, 0.0, 100.0]),
     hours=st.sampled_from(HOURS),
 )
@@ -75,6 +77,11 @@ def means(word: str, target: Target) -> bool:
     return any(fnmatch.fnmatchcase(name, word) for name in names)
 
 
+def is_labelled(word: str, target: Target) -> bool:
+    """Return by a second implementation whether a server has a label that a word of a rule means."""
+    return any(label.lower() == word or label.lower().startswith(f"{word}=") for label in target.labels or ())
+
+
 def matches(rule: Rule, facts: PolicyContext) -> bool:
     """Return by a second, slow implementation whether a rule matches facts that are all known."""
     match, actor, target = rule.match, facts.actor, facts.target
@@ -89,6 +96,7 @@ def matches(rule: Rule, facts: PolicyContext) -> bool:
             bool({actor.id.lower(), actor.human.lower()} & match.person) or not match.person,
             not match.server or (target is not None and any(means(word, target) for word in match.server)),
             not match.region or where in match.region,
+            not match.label or (target is not None and any(is_labelled(word, target) for word in match.label)),
             match.cost_above is None or (facts.operation == "create" and (facts.cost or 0) > match.cost_above),
             match.hours is None or match.hours.hold(facts.now),
         ]
@@ -99,7 +107,7 @@ KNOWN = st.builds(
     asked,
     st.sampled_from(["stop", "create", "list", "reboot", "get"]),
     st.sampled_from([PERSON, AGENT]),
-    st.sampled_from([DB, Target("web-9", "db01", region="SE")]),
+    st.sampled_from([replace(DB, labels=("env=dev",)), PROD]),
     st.sampled_from([50.0, 150.0]),
 )
 
@@ -142,10 +150,10 @@ def test_a_rule_more_never_makes_a_decision_milder(drawn: list[Rule], more: Rule
     before, after = rules(*drawn).decide(facts), rules(*drawn, more).decide(facts)
     granted = any(item.speaks and not item.unknown for item in rules(*drawn).hear(facts))
     if granted:
-        assert at_least_as_strict(after, before)
+        assert is_at_least_as_strict(after, before)
 
 
-def at_least_as_strict(ruling: Ruling, other: Ruling) -> bool:
+def is_at_least_as_strict(ruling: Ruling, other: Ruling) -> bool:
     if ruling.decision is not other.decision:
         return ruling.decision.rank > other.decision.rank
     return ruling.votes >= other.votes and set(ruling.requirements) >= set(other.requirements)
@@ -163,7 +171,9 @@ def unknown_and_known(draw: st.DrawFn) -> tuple[PolicyContext, PolicyContext]:
     )
     if target is not None:
         hostname = target.hostname or draw(st.sampled_from(["db01.example.com", "web01", "x"]))
+        labels = draw(st.sampled_from([(), ("env=prod",), ("env=dev", "team=x"), ("a=b",)]))
         target = replace(target, hostname=hostname, region=target.region or draw(st.sampled_from(["oslo", "SE", "DE"])))
+        target = replace(target, labels=labels if target.labels is None else target.labels)
     cost = facts.cost if facts.cost is not None else draw(st.sampled_from([0.0, 50.0, 150.0]))
     region = target.region if target else ""
     return facts, replace(facts, actor=actor, target=target, region=region, cost=cost)
@@ -176,7 +186,7 @@ def test_what_is_unknown_is_decided_as_strictly_as_whatever_it_may_be(
 ) -> None:
     """Hiding a fact never gains a caller anything."""
     unknown, known = pair
-    assert at_least_as_strict(rules(*drawn).decide(unknown), rules(*drawn).decide(known))
+    assert is_at_least_as_strict(rules(*drawn).decide(unknown), rules(*drawn).decide(known))
 
 
 @given(any_rules())

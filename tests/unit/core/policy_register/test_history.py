@@ -8,15 +8,17 @@ from functools import partial
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.audit import chain
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.document import Document
-from vpsops.core.policy_register.history import Application, PolicyBrokenError, Revision
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.policy_register.history import Application
+from vpsops.core.policy_register.revisions import PolicyBrokenError, Revision, keep_still
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import OUTBOX, POLICIES
 
 FIRST = Document(rules=({"id": "reads", "decision": "allow"},), holds={"confirm": 1.0, "approve": 2.0})
@@ -112,7 +114,7 @@ async def test_nobody_applies_a_policy_while_a_change_is_decided(database: Datab
     order: list[str] = []
 
     def decide(connection: Connection) -> None:
-        history.keep_still(connection)
+        keep_still(connection)
         entered.set()
         leave.wait(PATIENCE_SECONDS)
         order.append(history.head(connection)[1])

@@ -10,15 +10,16 @@ import anyio
 import httpx
 import psycopg
 import pytest
+from sqlalchemy.engine import Connection
 from starlette.applications import Starlette
 
 from tests.conftest import POSTGRES
 from tests.fakes.clock import FakeClock
-from tests.fakes.postgres import PostgresServer
+from tests.fakes.storage.postgres import PostgresServer
 from tests.harness.heartbeats import beat_for
 from tests.harness.internals import database_of
+from tests.harness.patience import eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
 from vpsops.cli import health
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
@@ -27,7 +28,6 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.server.health_routes import health_routes
 from vpsops.core.server.readiness import ReadinessFault, answer_of
-from vpsops.core.storage import Connection
 
 NOWHERE = "http://127.0.0.1:9"
 LOCKS = [  # on SQLite there is one, of the file
@@ -80,7 +80,7 @@ async def ask(core: Core, path: str) -> httpx.Response:
 
 
 def connected(postgres: PostgresServer) -> psycopg.Connection | None:
-    """Take one of the server's slots, if there is one."""
+    """Take a slot of the server, if a slot is free."""
     try:
         return psycopg.connect(postgres.url("postgres"))
     except psycopg.OperationalError:

@@ -8,6 +8,7 @@ import pytest
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, staged
 from vpsops.core.changes.model import Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging.preferences import Preferences, set_preferences
 from vpsops.core.service.dashboard import Onlooker, Overview, overview_of
@@ -45,7 +46,7 @@ async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone
     first = await stage.ask("reboot", AGENT, server="a.example.com")
     second = await stage.ask("reboot", AGENT, server="b.example.com")
     assert [hold.id for hold in (await overview(stage, ALICE)).holds] == [first.id, second.id]
-    await stage.gate.vote(first.id, VOTERS[0], Verdict.DENY, first.digest, reason="no")
+    await stage.gate.vote(first.id, VOTERS[0], Verdict.DENY, first.digest, reason="no", scope=OPERATOR)
     assert [hold.id for hold in (await overview(stage, ALICE)).holds] == [second.id]
     assert second.expires_at is not None
     assert (await overview_of(stage.database, Onlooker("T1", ALICE), second.expires_at)).holds == ()
@@ -65,7 +66,7 @@ async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
     """The whole dashboard is read in one transaction."""
     stage.server("a.example.com")
     change = await stage.ask("reboot", AGENT, server="a.example.com")
-    await stage.gate.pause_agents(ALICE, paused=True, reason="the sale")
+    await stage.gate.pause_agents(ALICE, paused=True, reason="the sale", scope=OPERATOR)
     await set_preferences(stage.database, VirtualClock(), ("T1", ALICE.id), dm_settled=False)
     seen = await overview(stage, ALICE)
     assert seen.pause.paused

@@ -21,8 +21,19 @@ from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.service.backend import Backend
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 
-FORBIDDEN: Final = (Wayscloud, Policy, PolicyInForce, Database, Engine, Backend, sa.Engine, sa.Connection)
+FORBIDDEN: Final = (
+    Wayscloud,
+    ProviderConnection,
+    Policy,
+    PolicyInForce,
+    Database,
+    Engine,
+    Backend,
+    sa.Engine,
+    sa.Connection,
+)
 MAX_OBJECTS: Final = 20_000
 
 
@@ -68,5 +79,5 @@ async def test_a_core_leads_to_nothing_that_acts_past_it(settings: Settings, acc
 
 def test_a_forbidden_object_is_found_at_any_depth() -> None:
     """The walk follows attributes and containers of ours, and reports the path."""
-    client = Wayscloud(None, clock=VirtualClock())
+    client = Wayscloud(ProviderConnection(None, clock=VirtualClock()))
     assert paths({"held": [{"api": client}]}) == {"held[0]['api']"}

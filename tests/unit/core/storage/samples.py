@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vpsops.core.audit import chain
+from vpsops.core.audit import records
 from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
@@ -33,8 +33,8 @@ CHANGE = Change(
     updated_at=NOW,
 )
 VOTE = Vote(BEN, Verdict.APPROVE, "fine", "member of S_OPS", NOW)
-RECORD = chain.canonical(1, NOW.timestamp(), "requested", CHANGE.id, {"operation": "reboot"})
-HASH = chain.record_hash(chain.GENESIS, RECORD)
+RECORD = records.canonical(1, NOW.timestamp(), "requested", CHANGE.id, {"operation": "reboot"})
+HASH = records.record_hash(records.GENESIS, RECORD)
 STAMP = NOW.timestamp()
 
 ROWS: Mapping[str, Mapping[str, Any]] = {
@@ -46,7 +46,7 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
         "event": "requested",
         "change_id": CHANGE.id,
         "record": RECORD,
-        "previous": chain.GENESIS,
+        "previous": records.GENESIS,
         "hash": HASH,
     },
     "audit_head": {"id": 1, "seq": 1, "hash": HASH},

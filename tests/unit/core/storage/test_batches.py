@@ -4,13 +4,14 @@ import anyio
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.postgres import PostgresServer
-from tests.fakes.transactions import counted
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.fakes.storage.postgres import PostgresServer
+from tests.fakes.storage.transactions import counted
+from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.core.common.errors import StorageError
-from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, PROCESSES
 

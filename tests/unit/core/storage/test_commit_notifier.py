@@ -12,9 +12,9 @@ from anyio import to_thread
 from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.postgres import PostgresServer
+from tests.fakes.storage.postgres import PostgresServer
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core.storage.test_transactions import names, put
 from vpsops.core.storage import Database, commit_notifier, open_database
 

@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.databases import migrated
+from tests.fakes.storage.databases import migrated
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.common.errors import StorageError
 from vpsops.core.execution.send_deadline import LateError, SendDeadline
+from vpsops.core.sqlite.files import StoreMovedError
 from vpsops.core.storage import Database, open_database
-from vpsops.core.storage.files import StoreMovedError
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import PROCESSES
 

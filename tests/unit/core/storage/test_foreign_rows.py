@@ -12,6 +12,7 @@ import sqlalchemy as sa
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.harness import AGENT, ALICE, VOTERS
@@ -22,8 +23,7 @@ from vpsops.cli import changes as cli
 from vpsops.core.audit import queries as audit_view
 from vpsops.core.changes import queries, repository, serialization
 from vpsops.core.changes.model import Change, State, Verdict, Vote
-from vpsops.core.changes.queries import ChangeQuery
-from vpsops.core.changes.scope import Visibility
+from vpsops.core.changes.scope import UNRESTRICTED, ChangeQuery, Visibility
 from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
@@ -45,7 +45,7 @@ from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent,
 from vpsops.core.monitoring import change_feed
 from vpsops.core.operations.target import Target
 from vpsops.core.service.dashboard import Onlooker, overview_of
-from vpsops.core.storage import Connection, Database, open_database, rows
+from vpsops.core.storage import Database, open_database, rows
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, SUBSCRIPTIONS, VOTES
 from vpsops.mcp_server.tools.change_tools import changes_page
@@ -216,12 +216,16 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
 
 LISTS: Final[Sequence[Callable[[Connection], list[str]]]] = (
     lambda connection: [item.id for item in watched(connection)],
-    lambda connection: [item.id for item in queries.select_page(connection, ChangeQuery(limit=9)).changes],
     lambda connection: [
-        item.id for item in queries.select_page(connection, ChangeQuery(open_only=True, limit=1)).changes
+        item.id for item in queries.select_page(connection, ChangeQuery(limit=9), UNRESTRICTED).changes
     ],
-    lambda connection: [item.id for item in queries.select_by_ids(connection, [BAD, GOOD])],
-    lambda connection: [item.id for item in queries.select_page(connection, ChangeQuery(limit=1)).changes],
+    lambda connection: [
+        item.id for item in queries.select_page(connection, ChangeQuery(open_only=True, limit=1), UNRESTRICTED).changes
+    ],
+    lambda connection: [item.id for item in queries.select_by_ids(connection, [BAD, GOOD], UNRESTRICTED)],
+    lambda connection: [
+        item.id for item in queries.select_page(connection, ChangeQuery(limit=1), UNRESTRICTED).changes
+    ],
     lambda connection: [subject for subject in audit_view.subjects(connection, {BAD, GOOD}) if subject == GOOD],
     lambda connection: [item.change for item in change_feed.after(connection, 0) if item.target],
 )
@@ -239,7 +243,7 @@ async def test_every_list_has_the_others(
 
 async def test_lists_name_what_they_leave_out(database: Database) -> None:
     await stored(database, pair(State.WATCHING))
-    page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery()))
+    page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery(), UNRESTRICTED))
     assert {row.id for row in page.unreadable} == {BAD, f"{BAD}_old"}
 
 
@@ -361,7 +365,7 @@ async def test_each_front_end_shows_that_they_are_there(database: Database, caps
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [GOOD, BAD, f"{BAD}_old"]
     assert "cannot be read by this version (target is no object)" in lines[2]
-    page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery()))
+    page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery(), UNRESTRICTED))
     text, _ = changes_page(page, "")
     assert f"Cannot be read by this version of vpsops: {BAD}, {BAD}_old." in text
     post = with_unreadable(note("Changes"), [row.id for row in page.unreadable])

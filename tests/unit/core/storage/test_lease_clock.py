@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.postgres import PostgresServer
-from vpsops.core.storage import Connection, Database, open_database
+from tests.fakes.storage.postgres import PostgresServer
+from vpsops.core.storage import Database, open_database
 from vpsops.core.storage import lease_clock as module
 from vpsops.core.storage.leases import DEAD_SECONDS, Process, acquire_lease, alive, dead, observe
 from vpsops.core.storage.tables import PROCESSES
@@ -35,9 +36,16 @@ async def living(database: Database) -> set[str]:
     return await database.read(lambda connection: alive(connection, database.tick(connection)))
 
 
+def url_of(database: Database) -> str:
+    """Return where a server is."""
+    server = database._pools.engines.server
+    assert server is not None
+    return server.url.render_as_string(hide_password=False)
+
+
 def jump(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Set the server's date on or back."""
-    monkeypatch.setattr(module, "DATE", sa.text(f"SELECT extract(epoch FROM clock_timestamp()) + {seconds}"))
+    monkeypatch.setattr(module, "DATE", f"SELECT extract(epoch FROM clock_timestamp()) + {seconds}")
 
 
 @pytest.mark.requirement("lease-clock-never-jumps")
@@ -50,9 +58,7 @@ async def test_a_server_whose_date_is_set_kills_nobody(
     ids = {first.id, other.id}
     jump(monkeypatch, seconds)
     assert await living(first.database) == ids
-    async with open_database(
-        str(first.database._pools.url.render_as_string(hide_password=False)), first.clock
-    ) as newest:
+    async with open_database(url_of(first.database), first.clock) as newest:
         assert await living(newest) == ids
         third = Process(newest, first.clock, "worker")
         await third.beat()
@@ -106,7 +112,7 @@ async def test_it_goes_on_within_a_transaction_and_begins_with_the_servers_date(
         return first, database.tick(connection)
 
     async with open_database(postgres.database(), clock) as database:
-        date = await database.read(lambda connection: float(connection.execute(module.DATE).scalar_one()))
+        date = await database.read(lambda connection: float(connection.exec_driver_sql(module.DATE).scalar_one()))
         first, second = await database.transact(twice)
         assert 0 <= first - date < 600
         assert second - first == 90
@@ -121,7 +127,7 @@ async def test_it_goes_on_within_a_transaction_and_begins_with_the_servers_date(
 async def test_who_only_looks_sees_whether_anybody_beats(pair: tuple[Process, Process], clock: FakeClock) -> None:
     """The clock stands still while no process lives, so a doctor waits for two heartbeats before reporting who does."""
     first, other = pair
-    url = str(first.database._pools.url.render_as_string(hide_password=False))
+    url = url_of(first.database)
     clock.advance(HOUR)
     async with open_database(url, clock) as looking:
         await observe(looking)

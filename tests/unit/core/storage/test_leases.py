@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
+from tests.harness.patience import LOOK_SECONDS, PATIENCE_SECONDS
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution import write_rate_limit

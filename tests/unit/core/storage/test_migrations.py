@@ -16,27 +16,27 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.storage import samples
-from vpsops.core.audit import chain
+from vpsops.core.audit import chain, records
 from vpsops.core.changes import repository
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.storage import engines, open_database, schema
+from vpsops.core.storage import open_database, schema
+from vpsops.core.storage.pools import open_pools
 from vpsops.core.storage.schema import SchemaStatus, schema_status, upgrade
 from vpsops.core.storage.tables import METADATA
 
 BOUND = PATIENCE_SECONDS
 TOGETHER = 4
 UPGRADE = (
-    "import sys; from vpsops.core.storage import engines, schema; "
-    "schema.upgrade(engines.open_pools(sys.argv[1]).durable)"
+    "import sys; from vpsops.core.storage import pools, schema; schema.upgrade(pools.open_pools(sys.argv[1]).durable)"
 )
 LOADED = """
 import sys
 import vpsops.core.app
-from vpsops.core.storage import engines, schema
-with engines.open_pools(sys.argv[1]).reading.connect() as connection:
+from vpsops.core.storage import pools, schema
+with pools.open_pools(sys.argv[1]).reading.connect() as connection:
     print(schema.schema_status(connection))
 print(*({"alembic", "psycopg"} & set(sys.modules)))
 """
@@ -77,7 +77,7 @@ def test_an_ordinary_start_knows_the_newest_version() -> None:
 
 def test_a_process_on_sqlite_loads_neither_alembic_nor_psycopg(tmp_path: Path) -> None:
     """Opening a database with a current schema loads nothing that is not needed then."""
-    url = f"sqlite:///{tmp_path / 'one.sqlite3'}"
+    url = f"sqlite:///{tmp_path / 'migrated.sqlite3'}"
     with engine_of(url) as engine:
         upgrade(engine)
     loaded = subprocess.run(
@@ -92,7 +92,7 @@ STEPS = list(itertools.pairwise(REVISIONS))
 @contextmanager
 def engine_of(url: str) -> Iterator[sa.Engine]:
     """Make an engine that writes, as the product makes it."""
-    pools = engines.open_pools(url)
+    pools = open_pools(url)
     try:
         yield pools.durable
     finally:
@@ -187,7 +187,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(engine: sa.Engine, tmp_
 def test_a_slow_migration_is_not_taken_for_a_frozen_process(empty_database_url: str, tmp_path: Path) -> None:
     """A transaction that rests longer than a lock is waited for is ended on PostgreSQL, but not while it migrates."""
     scripts = future(tmp_path, rest="    import threading\n    threading.Event().wait(0.6)")
-    pools = engines.open_pools(empty_database_url, busy=0.2)
+    pools = open_pools(empty_database_url, busy=0.2)
     try:
         upgrade(pools.durable, "head", scripts)
         with pools.reading.connect() as connection:
@@ -293,4 +293,4 @@ def test_processes_upgrade_at_once(empty_database_url: str) -> None:
 def _assert_once(url: str) -> None:
     with engine_of(url) as engine, engine.connect() as connection:
         assert schema_status(connection) is SchemaStatus.CURRENT
-        assert samples.contents(connection)["audit_head"] == [{"id": 1, "seq": 0, "hash": chain.GENESIS}]
+        assert samples.contents(connection)["audit_head"] == [{"id": 1, "seq": 0, "hash": records.GENESIS}]

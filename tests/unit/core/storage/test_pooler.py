@@ -6,23 +6,27 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
+from sqlalchemy.engine import Connection
 
-from tests.fakes.pgbouncer import SERVER_CONNECTIONS, Pooler, running_pooler
-from tests.fakes.postgres import PostgresServer, free_port
+from tests.fakes.storage.pgbouncer import SERVER_CONNECTIONS, Pooler, running_pooler
+from tests.fakes.storage.postgres import PostgresServer, free_port
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.unit.core.backup import backups
 from tests.unit.core.harness import Setup, staged
 from tests.unit.core.storage.test_commit_notifier import until
 from tests.unit.core.storage.test_transactions import put
 from vpsops.core.audit import chain
+from vpsops.core.backup.backup_file import opened_current
+from vpsops.core.backup.restoration import DatabaseContents, Restoration, contents_of
 from vpsops.core.changes.model import State
 from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
 from vpsops.core.diagnostics.database import check_wakes
-from vpsops.core.storage import Connection, open_database
-from vpsops.core.storage.engines import PostgresOptions
+from vpsops.core.storage import open_database
 from vpsops.core.storage.leases import Process
+from vpsops.core.storage.pools import PostgresOptions
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -193,3 +197,18 @@ async def test_a_heartbeat_waits_for_nobody(postgres: PostgresServer) -> None:
                         await process.beat()
                     assert process.certain
                 other.rollback()
+
+
+@pytest.mark.requirement("transaction-pooler")
+async def test_a_backup_and_a_restore_go_through_the_pooler(
+    postgres: PostgresServer, pooler: Pooler, tmp_path: Path
+) -> None:
+    """Each is one transaction, so all of it is on one connection of the server."""
+    urls = [pooler.url(postgres.database()) for _ in range(2)]
+    backups.made(urls[0])
+    backup = backups.backed_up(urls[0], tmp_path / "db.backup")
+    async with open_database(urls[1], VirtualClock()) as database:
+        with opened_current(tmp_path / "db.backup", backup) as source:
+            restoration = Restoration(source, backup.manifest, database.clock, {"id": "local:ann"})
+            await restoration.run(database, DatabaseContents())
+        assert (await database.read(contents_of)).changes == 1

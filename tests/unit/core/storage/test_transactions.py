@@ -13,11 +13,11 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.postgres import PostgresServer
+from tests.fakes.storage.postgres import PostgresServer
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import BUSY
-from vpsops.core.audit import chain
+from vpsops.core.audit import chain, records
 from vpsops.core.common.errors import StorageError
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, LEASES
@@ -65,7 +65,7 @@ async def test_an_exception_leaves_nothing(database: Database) -> None:
     with pytest.raises(ZeroDivisionError):
         await database.transact(work)
     assert await names(database) == []
-    assert await database.read(chain.head) == (0, chain.GENESIS)
+    assert await database.read(chain.head) == (0, records.GENESIS)
     await database.transact(put("whole"))
     assert await names(database) == ["whole"]
 

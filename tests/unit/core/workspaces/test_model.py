@@ -16,11 +16,11 @@ from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import pages
 from vpsops.core.audit import queries as audit_view
+from vpsops.core.audit.subjects import body_of
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Held, Refused, Request
-from vpsops.core.changes.scope import Scope, Visibility
+from vpsops.core.changes.scope import OPERATOR, ChangeQuery, Scope, Visibility
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError, UnknownChangeError
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
@@ -120,7 +120,7 @@ async def test_another_workspace_knows_nothing_of_a_change(core: Core) -> None:
     for attempt in attempts:
         with pytest.raises(UnknownChangeError):
             await attempt()
-    assert (await core.changes.get(change.id)).state is State.HELD
+    assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.HELD
 
 
 async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None:
@@ -131,7 +131,7 @@ async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None
     assert [entry.id for entry in await core.changes.list(scope=Scope("T1"))] == [first.id]
     assert [entry.id for entry in await core.changes.list(open_only=True, scope=Scope("T2"))] == [second.id]
     assert await core.changes.list(scope=Scope("T3")) == []
-    assert {entry.id for entry in await core.changes.list()} == {first.id, second.id}
+    assert {entry.id for entry in await core.changes.list(scope=OPERATOR)} == {first.id, second.id}
 
 
 async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word_about_it(core: Core) -> None:
@@ -228,7 +228,7 @@ async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_to
         wanted_records = audit_view.RecordFilter(teams=teams)
         trail = await database.read(partial(pages.page, record_filter=wanted_records, before=None, limit=50))
         assert {record.change_id for record in trail.records if record.change_id} == set(ids)
-        seen = {str(audit_view.body_of(record).get("team", "")) for record in trail.records}
+        seen = {str(body_of(record).get("team", "")) for record in trail.records}
         assert seen == ({team} if team else {"T1", "T2", ""})  # which policy is in force is the operator's
 
 
@@ -333,11 +333,11 @@ async def test_a_process_is_bound_to_the_workspace_that_decided_for_agents_at_it
     )
     request = Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"))
     async with open_core(plain, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as bound:
-        held = await bound.gate.submit(request)
+        held = await bound.gate.submit(request, scope=OPERATOR)
         assert isinstance(held, Held)
         assert held.change.ruling.approvers.channels == ("C1APPROVE",)
         moved = TABLES.replace("agents = true", "").replace('"C2APPROVE"', '"C2APPROVE"\nagents = true')
         await put_in_force(database_of(core), load_settings(environment(tmp_path, moved)))
-        refused = await bound.gate.submit(request)
+        refused = await bound.gate.submit(request, scope=OPERATOR)
         assert isinstance(refused, Refused)
         assert (refused.reason.startswith("Other workspaces are in force"), refused.hint) == (True, "Restart it.")

@@ -9,17 +9,10 @@ import httpx
 import jwt
 import pytest
 
-from tests.fakes.issuer import FakeIssuer, signer
+from tests.fakes.network.issuer import FakeIssuer, signer
 from vpsops.core.limits.access import AccessScope, Restriction
-from vpsops.mcp_server.auth.jwt_verifier import (
-    IssuerConfig,
-    JwtVerifier,
-    TokenNotAcceptedError,
-    VerifiedToken,
-    human_names,
-    read_header,
-    verified_token_from,
-)
+from vpsops.mcp_server.auth.issuer import IssuerConfig, TokenNotAcceptedError, VerifiedToken
+from vpsops.mcp_server.auth.jwt_verifier import JwtVerifier, human_names, read_header, verified_token_from
 from vpsops.mcp_server.auth.middleware import AuthConfig, CallerToken, LoopbackOnlyMiddleware, Verifier
 from vpsops.mcp_server.auth.principal import Caller, agent_from, known_scopes, principal_of, token_reach
 from vpsops.mcp_server.auth.scope_challenge import called_name
@@ -33,7 +26,7 @@ class OneKey:
     """An issuer's keys, read already."""
 
     async def find(self, _kid: str | None, _algorithm: str) -> jwt.PyJWK:
-        """Return the only one."""
+        """Return the only value."""
         return jwt.PyJWK(signer("ES256").described, "ES256")
 
 

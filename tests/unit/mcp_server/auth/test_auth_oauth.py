@@ -16,13 +16,15 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from mcp.shared.exceptions import MCPError
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.issuer import FakeIssuer, running_issuer, signer
+from tests.fakes.network.issuer import FakeIssuer, running_issuer, signer
 from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import ANN_TOKEN, TOKENS, call, http_client, post, serving, with_tokens
 from vpsops.core.app import Core
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
-from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError, discovery_addresses
-from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, JwtVerifier, TokenNotAcceptedError
+from vpsops.mcp_server.auth.issuer import IssuerConfig, KeysUnavailableError, TokenNotAcceptedError
+from vpsops.mcp_server.auth.jwks import IssuerKeys, discovery_addresses
+from vpsops.mcp_server.auth.jwt_verifier import JwtVerifier
 from vpsops.mcp_server.http.app import McpHttp
 from vpsops.mcp_server.http.config import HttpConfig
 from vpsops.mcp_server.server import ServerOptions
@@ -86,7 +88,7 @@ async def test_a_token_tells_who_calls(
     async with http_client(served[0].local, era, token, Human(), "laptop") as client:
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert not result.is_error, text(result)
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     actor = change.actor
     assert (actor.id, actor.human, actor.groups) == ("mcp:auth|ann:laptop", "ann@example.com", ("ops", "oncall"))
     assert dict(provider.simulator.world.counts) == {"stop": 1}
@@ -110,7 +112,7 @@ async def test_a_reader_is_asked_for_more_when_it_needs_more(
     assert 'error="insufficient_scope"' in challenge
     assert 'scope="vps:read vps:write"' in challenge
     assert 'resource_metadata="https://vpsops.example.com/.well-known/oauth-protected-resource/mcp"' in challenge
-    assert await core.changes.list() == []
+    assert await core.changes.list(scope=OPERATOR) == []
 
 
 @pytest.mark.parametrize(
@@ -353,14 +355,14 @@ async def test_an_audience_and_a_claim_may_be_named(core: Core, trusting: Settin
         await post(site.local, call("tools/call", name="vps_stop", arguments={"server": "web01"}), token)
     assert (own.status_code, old.status_code) == (200, 401)
     assert len(own.json()["result"]["tools"]) == 15
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     assert (change.actor.human, change.actor.aliases) == ("ann@example.com", ("slack:U0ANN00",))
 
 
 async def test_a_token_with_other_scopes_needs_its_own_session(
     served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer
 ) -> None:
-    """The list of a session never changes: a token that grants something else opens another one."""
+    """The list of a session never changes: a token that grants something else opens another session."""
     begin = {
         "jsonrpc": "2.0",
         "id": 1,

@@ -15,6 +15,7 @@ from tests.unit.mcp_server.tools.test_limits import limited, refusals
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.cursors import encode_cursor
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
@@ -29,7 +30,9 @@ CHANGES = ResourceTemplateReference(uri=uris.CHANGE_TEMPLATE)
 
 
 async def held(core: Core, server: str = "web01") -> str:
-    outcome = await core.gate.submit(Request("stop", {"server": server}, ALICE, Origin("slack"), can_confirm=True))
+    outcome = await core.gate.submit(
+        Request("stop", {"server": server}, ALICE, Origin("slack"), can_confirm=True), scope=OPERATOR
+    )
     assert isinstance(outcome, Held)
     return outcome.change.id
 

@@ -7,9 +7,9 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from tests.fakes.issuer import running_issuer
+from tests.fakes.network.issuer import running_issuer
 from tests.harness.virtual_time import VirtualClock
-from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig
+from vpsops.mcp_server.auth.issuer import IssuerConfig
 from vpsops.mcp_server.auth.middleware import AuthConfig, open_verifier
 from vpsops.mcp_server.auth.scope_challenge import ScopeChallengeMiddleware
 

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.issuer import signer
-from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError, check_address, usable_key
+from tests.fakes.network.issuer import signer
+from vpsops.mcp_server.auth.issuer import KeysUnavailableError, check_address
+from vpsops.mcp_server.auth.jwks import IssuerKeys, usable_key
 
 
 class Served(IssuerKeys):

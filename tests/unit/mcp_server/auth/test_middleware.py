@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import NO, Human, text
 from tests.unit.mcp_server.http_harness import (
     ACCEPT,
@@ -24,6 +24,7 @@ from tests.unit.mcp_server.http_harness import (
 )
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -76,7 +77,7 @@ async def test_two_clients_have_their_own_identity_and_tools(
             assert "lacks the scope vps:write" in text(refused)
         stopped = await ann.call_tool("vps_stop", {"server": "web01"})
     assert not stopped.is_error
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     actor = change.actor
     assert (actor.kind, actor.id, actor.name) == ("agent", "mcp:ann-laptop:laptop", "laptop")
     assert (actor.human, actor.aliases, actor.groups) == ("ann@example.com", ("slack:U0ANN00",), ("ops",))
@@ -94,14 +95,14 @@ async def test_the_human_behind_a_token_cannot_approve_its_change(core: Core, to
     async with serving(core, tokens, QUICKLY) as (site, _), http_client(site.url, era, ANN_TOKEN) as client:
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert "waits for approval" in text(result)
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     ann = Actor(ActorKind.PERSON, "U0ANN00", "ann", "U0ANN00", groups=(CHANNEL,))
     mailed = Actor(ActorKind.PERSON, "U0X0000", "ann", "U0X0000", ("Ann@Example.com",), (CHANNEL,))
     for voter in (ann, mailed):
         with pytest.raises(NotAllowedError, match="You asked"):
-            await core.gate.vote(change.id, voter, Verdict.APPROVE, change.digest)
+            await core.gate.vote(change.id, voter, Verdict.APPROVE, change.digest, scope=OPERATOR)
     bob = Actor(ActorKind.PERSON, "U0BOB00", "bob", "U0BOB00", groups=(CHANNEL,))
-    decided = await core.gate.vote(change.id, bob, Verdict.APPROVE, change.digest)
+    decided = await core.gate.vote(change.id, bob, Verdict.APPROVE, change.digest, scope=OPERATOR)
     assert decided.state != "held"
 
 
@@ -135,6 +136,15 @@ async def test_what_is_no_valid_token_is_refused(core: Core, tokens: Settings) -
             assert challenge.startswith("Bearer ")
             assert 'scope="vps:read vps:write"' in challenge
             assert ("invalid_token" in challenge) is (header in WRONG)
+
+
+@pytest.mark.parametrize("scheme", ["bearer ", "BEARER ", "Bearer  ", "Bearer    "])
+async def test_a_scheme_is_read_in_any_case_and_with_any_blanks(core: Core, tokens: Settings, scheme: str) -> None:
+    """As hosts spell it that put the header together themselves (RFC 9110, 11.1)."""
+    async with serving(core, tokens) as (site, _):
+        answer = await post(site.url, call("tools/list"), Authorization=f"{scheme}{BOB_TOKEN}")
+        glued = await post(site.url, call("tools/list"), Authorization=f"{scheme.strip()}{BOB_TOKEN}")
+    assert (answer.status_code, glued.status_code) == (200, 401)
 
 
 async def test_two_authorizations_are_refused(core: Core, tokens: Settings) -> None:
@@ -176,7 +186,7 @@ async def test_an_answer_is_taken_from_its_asker_alone(core: Core, settings: Set
         brought = call("tools/call", **stop, inputResponses=answer, requestState=asked["requestState"])
         taken = (await post(site.url, brought, BOB_TOKEN)).json()
     assert taken["error"]["data"]["reason"] == "invalid_request_state"
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     assert change.state == "held"
 
 

@@ -14,12 +14,13 @@ from starlette.routing import Route
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, Human, text
 from tests.unit.mcp_server.http_harness import ACCEPT, ENVELOPE, NEW, call, http_client, post, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -83,9 +84,9 @@ async def test_a_waiting_call_hears_the_vote(core: Core, provider: SimulatorHand
 
     async def vote() -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not (changes := await core.changes.list()):
+            while not (changes := await core.changes.list(scope=OPERATOR)):
                 await database_of(core).signals.wait(0.1)
-        await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason="not tonight")
+        await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason="not tonight", scope=OPERATOR)
 
     async with (
         serving(core, None, LOCAL) as (site, _),
@@ -288,12 +289,12 @@ async def test_a_session_that_ends_gives_its_hold_back(core: Core) -> None:
         async with client.stream("POST", site.url, json={**stop, "params": params}, headers=session) as stream:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await anext(line async for line in stream.aiter_lines() if "elicitation/create" in line)
-            (held,) = await core.changes.list()
+            (held,) = await core.changes.list(scope=OPERATOR)
             await client.delete(site.url, headers=session)
         with anyio.fail_after(PATIENCE_SECONDS):
-            await core.changes.wait(held.id, seconds=5)
+            await core.changes.wait(held.id, seconds=5, scope=OPERATOR)
     assert held.state is State.HELD
-    assert (await core.changes.get(held.id)).state is State.CANCELLED
+    assert (await core.changes.get(held.id, scope=OPERATOR)).state is State.CANCELLED
 
 
 def test_white_space_around_a_header_is_none_of_its_value() -> None:

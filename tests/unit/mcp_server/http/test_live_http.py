@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.harness.internals import backend_of, database_of
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN, WEB
 from tests.unit.mcp_server.http_harness import BOB_TOKEN, NEW, call, serving, with_tokens
 from tests.unit.mcp_server.resources.listening_client import Ear, become, hearing, until
@@ -35,7 +35,10 @@ async def listening(url: str, era: str, token: str = "") -> AsyncIterator[Ear]:
     async with (
         httpx2.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as http,
         Client(
-            streamable_http_client(url, http_client=http), mode=era, message_handler=ear, read_timeout_seconds=8
+            streamable_http_client(url, http_client=http),
+            mode=era,
+            message_handler=ear,
+            read_timeout_seconds=PATIENCE_SECONDS,
         ) as client,
         hearing(client, ear, era, *URIS),
     ):

@@ -12,7 +12,7 @@ from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text
+from vpsops.mcp_server.presenters.changes import NOT_DONE, approval_text, change_result, change_text
 from vpsops.mcp_server.protocol.elicitation import FormAnswer, form_text, is_yes, refusal_reason
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
@@ -61,10 +61,20 @@ def test_a_change_that_needs_votes_says_whose() -> None:
     assert change_text(change, tools=True).split("\n") == [
         "Reboot of web01.example.com waits for approval (chg_1).",
         (
-            "It needs 2 more approvals in Slack from ops, U1 or members of C1, until 2027-01-04 09:15 UTC."
+            "It needs 2 more approvals in Slack from a Slack user group (ops), a Slack account (U1) or the members of a"
+            " Slack channel (C1), until 2027-01-04 09:15 UTC."
             " Do not ask for it again. See vps_change_get and vps_change_wait."
         ),
     ]
+
+
+def test_groups_have_the_names_that_slack_gives_them() -> None:
+    """With the id beside it, which the rules have; a name is words from outside."""
+    ruling = Ruling(Decision.APPROVE, votes=1, approvers=Approvers(groups=("S0OPS", "S0DEV")))
+    change = replace(HELD, ruling=ruling, group_names={"S0OPS": "on-call\u202e"})
+    asked = "from @on-call (S0OPS) or a Slack user group (S0DEV)"
+    assert f"It needs 1 more approval in Slack {asked}, until" in change_text(change, tools=True)
+    assert approval_text(change) == f"1 person in Slack {asked}, not its asker"
 
 
 def test_an_overdue_change_is_told_as_such() -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from mcp import Client
 
 from tests.harness.profiles import examples
-from tests.tokens.bound import tokens
+from tests.tokens.limit import tokens
 from tests.unit.mcp_server.harness import ALICE, WEB, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.identity.actors import Origin
@@ -261,9 +262,9 @@ async def test_changes_are_filtered_and_told_page_by_page(core: Core, era: str) 
     """By state and server; open ones unless `open_only` is set."""
     for name in ("web01", "db01"):
         held = Request("stop", {"server": name}, ALICE, Origin("slack"), can_confirm=True)
-        assert isinstance(await core.gate.submit(held), Held)
-    (first, *_) = await core.changes.list()
-    await core.gate.cancel(first.id, ALICE)
+        assert isinstance(await core.gate.submit(held, scope=OPERATOR), Held)
+    (first, *_) = await core.changes.list(scope=OPERATOR)
+    await core.gate.cancel(first.id, ALICE, scope=OPERATOR)
     async with client_of(core, era) as client:
         assert text(await client.call_tool("vps_changes", {"state": "failed"})) == "No changes match."
         assert await names(client) == ["web01.example.com"]

@@ -13,12 +13,13 @@ from mcp.shared.exceptions import MCPError
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp_server.harness import ANN, Human, client_of, text
 from tests.unit.mcp_server.http_harness import http_client, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.policy.decision import Decision
 from vpsops.core.server.http_server import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
@@ -35,7 +36,7 @@ BOUND = PATIENCE_SECONDS
 async def held(core: Core) -> Change:
     """Return the one change once it waits for people."""
     with anyio.fail_after(BOUND):
-        while not (changes := await core.changes.list()):
+        while not (changes := await core.changes.list(scope=OPERATOR)):
             await database_of(core).signals.wait(0.05)
     return changes[0]
 
@@ -61,8 +62,8 @@ async def test_a_call_that_waits_is_answered_over_http(core: Core, era: str) -> 
         with anyio.fail_after(BOUND):
             late = await client.call_tool("vps_stop", {"server": "db01"})
         assert "nothing was done" in text(late)
-    assert (await core.changes.get(change.id)).state is State.HELD
-    assert len(await core.changes.list()) == 1
+    assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.HELD
+    assert len(await core.changes.list(scope=OPERATOR)) == 1
 
 
 @pytest.mark.requirement("stop-answers")

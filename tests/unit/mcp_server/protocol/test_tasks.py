@@ -16,11 +16,13 @@ from tests.unit.mcp_server.http_harness import ENVELOPE, call, post, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.principal import READ, Caller
 from vpsops.mcp_server.auth.scope_challenge import called_name
+from vpsops.mcp_server.protocol import skills
 from vpsops.mcp_server.protocol.sdk_compat import Context
 from vpsops.mcp_server.protocol.tasks import EXTENSION, serve_tasks
 from vpsops.mcp_server.server import ServerOptions, build_server
@@ -38,8 +40,8 @@ voted_on = pytest.mark.parametrize("approval_channel", [CHANNEL])
 
 
 async def vote(core: Core, change_id: str, verdict: Verdict = Verdict.APPROVE) -> None:
-    change = await core.changes.get(change_id)
-    await core.gate.vote(change_id, BOB, verdict, change.digest, reason="not now")
+    change = await core.changes.get(change_id, scope=OPERATOR)
+    await core.gate.vote(change_id, BOB, verdict, change.digest, reason="not now", scope=OPERATOR)
 
 
 async def refused(client: object, method: str, task_id: str, **params: object) -> MCPError:
@@ -54,7 +56,7 @@ async def test_a_held_change_is_a_task_that_tells_what_it_waits_for(core: Core, 
     """The handle comes at once, its id is the change's, and each poll returns how many have approved."""
     async with task_client(build_server(core, HERS)) as client:
         handle = await started(client, "vps_stop", STOP)
-        (change,) = await core.changes.list()
+        (change,) = await core.changes.list(scope=OPERATOR)
         seen = await ask(client, "tasks/get", handle.task_id)
         assert (handle.task_id, handle.status, handle.ttl_ms, handle.poll_interval_ms) == (
             change.id,
@@ -134,14 +136,14 @@ async def test_a_task_that_waits_for_its_human_takes_the_answer_to_what_was_show
     """The question's key carries the digest; answers to other keys, or of another form, are ignored."""
     async with task_client(build_server(core, HERS), Human()) as client:
         await client.session.call_tool("vps_stop", STOP, allow_input_required=True, allow_claimed=True)
-        (change,) = await core.changes.list()
+        (change,) = await core.changes.list(scope=OPERATOR)
         seen = await ask(client, "tasks/get", change.id)
         ((key, form),) = seen["inputRequests"].items()
         wire = answer.model_dump(by_alias=True, mode="json", exclude_none=True)
         assert (seen["status"], key) == ("input_required", f"confirm-{change.digest[:32]}")
         assert form["method"] == "elicitation/create"
         await ask(client, "tasks/update", change.id, inputResponses={"confirm": wire, key: {"action": 1}})
-        assert (await core.changes.get(change.id)).state is State.HELD
+        assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.HELD
         assert set(await ask(client, "tasks/update", change.id, inputResponses={key: wire})) == {"resultType", "_meta"}
         done = await ended(client, change.id, core.clock)
         await ask(client, "tasks/update", change.id, inputResponses={key: wire})
@@ -153,14 +155,14 @@ async def test_a_client_that_cannot_ask_is_shown_no_question(core: Core) -> None
     """Without forms a change that waits for its human is only working, and an answer to it counts for nothing."""
     async with task_client(build_server(core, HERS), Human()) as client:
         await client.session.call_tool("vps_stop", STOP, allow_input_required=True, allow_claimed=True)
-    (change,) = await core.changes.list()
+    (change,) = await core.changes.list(scope=OPERATOR)
     async with task_client(build_server(core, HERS)) as client:
         seen = await ask(client, "tasks/get", change.id)
         answer = {f"confirm-{change.digest[:32]}": {"action": "accept", "content": {"confirm": True}}}
         await ask(client, "tasks/update", change.id, inputResponses=answer)
     assert seen["status"] == "working"
     assert "waits for its human's confirmation" in seen["statusMessage"]
-    assert (await core.changes.get(change.id)).state is State.HELD
+    assert (await core.changes.get(change.id, scope=OPERATOR)).state is State.HELD
 
 
 @voted_on
@@ -199,7 +201,7 @@ async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
             for method, params in methods.items():
                 error = await refused(other, method, handle.task_id, **params)
                 assert (error.code, error.message) == (nothing.code, nothing.message) == (-32602, "Task not found")
-    assert (await core.changes.get(handle.task_id)).state is State.HELD
+    assert (await core.changes.get(handle.task_id, scope=OPERATOR)).state is State.HELD
 
 
 @voted_on
@@ -234,7 +236,7 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
             await refused(client, "tasks/update", handle.task_id, inputResponses={}),
         ]
     assert all("may not be used here" in error.message for error in errors)
-    assert (await core.changes.get(handle.task_id)).state is State.HELD
+    assert (await core.changes.get(handle.task_id, scope=OPERATOR)).state is State.HELD
     recorded = [item.body for item in await database_of(core).read(chain.read) if item.event == "refused"]
     assert [item["operation"] for item in recorded] == ["vps_change_cancel", "vps_stop"]
     assert all(body["error"] in error.message for body, error in zip(recorded, errors, strict=True))
@@ -252,9 +254,9 @@ async def test_a_client_that_does_not_declare_it_gets_no_task(core: Core, era: s
         assert error.data == {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
 
 
-@pytest.mark.parametrize(("mode", "offered"), [("legacy", None), ("auto", {EXTENSION: {}})])
-async def test_the_extension_is_offered_to_the_new_era_alone(core: Core, mode: str, offered: object) -> None:
-    """`server/discover` names it, the handshake does not."""
+@pytest.mark.parametrize(("mode", "offered"), [("legacy", None), ("auto", {EXTENSION: {}, skills.EXTENSION: {}})])
+async def test_the_extensions_are_offered_to_the_new_era_alone(core: Core, mode: str, offered: object) -> None:
+    """`server/discover` names them, the handshake does not."""
     async with client_of(core, mode) as client:
         assert client.server_capabilities is not None
         assert client.server_capabilities.extensions == offered

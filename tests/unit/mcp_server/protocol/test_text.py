@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.families.backup_policy import ShownPolicy
+from vpsops.core.operations.families.snapshots import SnapshotList
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud.server_parts.backup_answers import BackupUsage
 from vpsops.mcp_server.presenters.pagination import page_from
 from vpsops.mcp_server.presenters.projection import ReadArguments
 from vpsops.mcp_server.presenters.servers import result_text, structured_content
@@ -127,11 +130,14 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
         (Plans(plans=[]), "The provider lists no plans."),
         (OsTemplates(os_templates=[]), "The provider lists no OS templates."),
         (Regions(regions=[]), "The provider lists no regions."),
-        (AcceptedOperation(), "See the structured result."),
+        (AcceptedOperation(), "Ok: yes."),
+        (SnapshotList(snapshots=[], total=0), "Snapshots: none.\nTotal: 0."),
+        (ShownPolicy(policy=None), "The server has no backup policy."),
+        (BackupUsage(), "The provider gave no details."),
     ],
 )
 def test_what_is_empty_or_partial_is_said(result: AcceptedOperation, text: str) -> None:
-    """An empty result has a text; a kind without words of its own points to its structure."""
+    """An empty result has a text; a kind without words of its own is written by its fields."""
     assert result_text(result) == text
 
 

@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client.session import IncomingMessage
 from mcp.server.subscriptions import ResourceUpdated
 
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from tests.unit.mcp_server.harness import ANN
 from vpsops.core.app import Core
 from vpsops.mcp_server.resources.updates import UpdatePublisher, open_updates

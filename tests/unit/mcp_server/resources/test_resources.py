@@ -16,6 +16,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp_server.harness import ALICE, ANN, KEY, WEB, client_of
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.mcp_server.auth.principal import Caller
@@ -48,7 +49,7 @@ async def read(client: Client, uri: str) -> Any:
 async def held(core: Core, actor: Actor = AGENT, server: str = "web01") -> str:
     """Ask for a stop that is held, and return its id."""
     request = Request("stop", {"server": server}, actor, Origin("mcp"), reason="cleanup", can_confirm=True)
-    outcome = await core.gate.submit(request)
+    outcome = await core.gate.submit(request, scope=OPERATOR)
     assert isinstance(outcome, Held), outcome
     return outcome.change.id
 
@@ -58,14 +59,15 @@ def follows(content: object, schema: dict[str, Any]) -> bool:
 
 
 async def test_resources_and_templates_are_listed_with_titles(core: Core, era: str) -> None:
-    """Five fixed resources and three templates, each named, titled and described, all JSON."""
+    """Six fixed resources and four templates, each named, titled and described, all JSON."""
     async with client_of(core, era) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
-    assert [resource.uri for resource in resources] == [*FIXED, "vps://audit/recent"]
+    assert [resource.uri for resource in resources] == [*FIXED, "vps://report", "vps://audit/recent"]
     assert [template.uri_template for template in templates] == [
         "vps://servers/{id}",
         "vps://servers{?cursor}",
+        "vps://report{?label}",
         "vps://changes/{id}",
     ]
     assert all(
@@ -136,7 +138,7 @@ async def test_hints_say_how_long_and_for_whom(core: Core) -> None:
 async def test_an_ended_change_may_be_kept_for_a_while(core: Core) -> None:
     """What has ended stays as it is."""
     change = await held(core)
-    await core.gate.cancel(change, AGENT)
+    await core.gate.cancel(change, AGENT, scope=OPERATOR)
     async with client_of(core, "2026-07-28") as client:
         result = await client.read_resource(f"vps://changes/{change}", cache_mode="bypass")
     assert (result.ttl_ms, result.cache_scope) == (60_000, "private")
@@ -274,14 +276,14 @@ async def test_text_from_outside_is_data(core: Core, provider: SimulatorHandle, 
 async def test_the_audit_trail_is_ones_own(core: Core, era: str) -> None:
     """A caller sees its human's requests and actions, newest first, without digests or arguments."""
     mine, other = await held(core), await held(core, ALICE, "db01")
-    await core.gate.cancel(mine, AGENT, reason="\u202enot now\x07")
+    await core.gate.cancel(mine, AGENT, reason="\u202enot now\x07", scope=OPERATOR)
     async with client_of(core, era) as client:
         trail = await read(client, "vps://audit/recent")
     assert follows(trail, output_schema(AuditTrail))
     assert [(item["event"], item["change"]) for item in trail["records"]] == [("cancelled", mine), ("requested", mine)]
     assert trail["records"][0]["reason"] == "not now"
     assert other not in json.dumps(trail)
-    digest = (await core.changes.get(mine)).digest
+    digest = (await core.changes.get(mine, scope=OPERATOR)).digest
     assert digest not in json.dumps(trail)
 
 
@@ -312,7 +314,7 @@ async def test_an_open_change_is_linked(core: Core, era: str) -> None:
     change = await held(core)
     async with client_of(core, era, None, ServerOptions(human=ANN, change_tools=True)) as client:
         open_one = await client.call_tool("vps_change_get", {"change": change})
-        await core.gate.cancel(change, AGENT)
+        await core.gate.cancel(change, AGENT, scope=OPERATOR)
         ended = await client.call_tool("vps_change_get", {"change": change})
     _, link = open_one.content
     assert isinstance(link, t.ResourceLink)

@@ -15,8 +15,8 @@ from mcp.server.session import ServerSession
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.internals import backend_of, database_of
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ALICE, ANN, WEB
 from tests.unit.mcp_server.resources.listening_client import (
     become,
@@ -64,7 +64,7 @@ decision = "deny"
 
 async def held(core: Core, server: str = "web01") -> str:
     request = Request("stop", {"server": server}, AGENT, Origin("mcp"), can_confirm=True)
-    outcome = await core.gate.submit(request)
+    outcome = await core.gate.submit(request, scope=OPERATOR)
     assert isinstance(outcome, Held), outcome
     return outcome.change.id
 
@@ -83,9 +83,9 @@ async def test_a_change_is_heard_of_until_its_end(core: Core, provider: Simulato
     uris = [f"vps://changes/{change}", SERVERS, BY_ID, BY_NAME]
     async with listening(core, era, uris) as listener:
         assert listener.honoured == uris
-        await core.gate.confirm(change, AGENT, (await core.changes.get(change)).digest)
+        await core.gate.confirm(change, AGENT, (await core.changes.get(change, scope=OPERATOR)).digest, scope=OPERATOR)
         await listener.ear.until(*uris)
-        await core.changes.wait(change, seconds=5)
+        await core.changes.wait(change, seconds=5, scope=OPERATOR)
         resource = await listener.client.read_resource(f"vps://changes/{change}")
         assert '"state":"succeeded"' in resource.contents[0].text  # type: ignore[union-attr]
     assert dict(provider.simulator.world.counts) == {"stop": 1}
@@ -100,7 +100,7 @@ async def test_another_processs_change_is_heard_of(core: Core, settings: Setting
         open_core(settings, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as other,
         listening(core, era, [uri]) as listener,
     ):
-        await other.gate.cancel(change, AGENT)
+        await other.gate.cancel(change, AGENT, scope=OPERATOR)
         await listener.ear.until(uri)
     assert set(listener.ear.heard) == {uri}
 
@@ -119,8 +119,8 @@ async def test_only_what_was_asked_for_is_told(core: Core, era: str) -> None:
     mine, other = await held(core), await held(core, "db01")
     uri = f"vps://changes/{mine}"
     async with listening(core, era, [uri]) as listener:
-        await core.gate.cancel(other, AGENT)
-        await core.gate.cancel(mine, AGENT)
+        await core.gate.cancel(other, AGENT, scope=OPERATOR)
+        await core.gate.cancel(mine, AGENT, scope=OPERATOR)
         await listener.ear.until(uri)
     assert set(listener.ear.heard) == {uri}
 
@@ -382,8 +382,8 @@ async def test_changes_of_people_are_heard_of_too(core: Core, era: str) -> None:
     """A person's change made after listening began is heard of by its server."""
     async with listening(core, era, [BY_ID]) as listener:
         request = Request("stop", {"server": WEB_ID}, ALICE, Origin("slack"), can_confirm=True)
-        outcome = await core.gate.submit(request)
+        outcome = await core.gate.submit(request, scope=OPERATOR)
         assert isinstance(outcome, Held)
-        done = await core.gate.confirm(outcome.change.id, ALICE, outcome.change.digest)
+        done = await core.gate.confirm(outcome.change.id, ALICE, outcome.change.digest, scope=OPERATOR)
         await listener.ear.until(BY_ID)
-        assert (await core.changes.wait(done.id, seconds=5)).state is State.SUCCEEDED
+        assert (await core.changes.wait(done.id, seconds=5, scope=OPERATOR)).state is State.SUCCEEDED

@@ -13,15 +13,18 @@ from tests.unit.mcp_server.tools.test_limits import limited
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.requests import Refused, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import ActorKind, Origin
 from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.storage.tables import CHANGES, OUTBOX
-from vpsops.mcp_server.presenters.schemas import required_names
+from vpsops.mcp_server.presenters.schemas import bounded_properties
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.mcp_server.tools.check import CHANGES as CHECKABLE
-from vpsops.mcp_server.tools.check import CheckArguments
+from vpsops.mcp_server.tools.check import UNLISTED, Checkable, CheckArguments
+from vpsops.playground.wayscloud.account.account import Item
+from vpsops.playground.wayscloud.account.resources import FIREWALL
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW: Mapping[str, Any] = {"hostname": "n1.example.com", **ORDERS["seed"]}
@@ -59,9 +62,9 @@ async def test_a_check_says_what_the_change_says_and_leaves_nothing(
         for operation, arguments in (("create", NEW), ("stop", {"server": "web01"}), ("reboot", {"server": "db01"})):
             agent = Request(operation, arguments, ALICE, Origin("slack"), can_confirm=True)
             before = await stored(core)
-            foreseen = await core.gate.dry_run(agent)
+            foreseen = await core.gate.dry_run(agent, scope=OPERATOR)
             assert await stored(core) == before
-            became = await core.gate.submit(agent)
+            became = await core.gate.submit(agent, scope=OPERATOR)
             if isinstance(became, Refused):
                 assert foreseen.refusal is not None, became
                 assert (foreseen.refusal.reason, foreseen.refusal.hint) == (became.reason, became.hint)
@@ -84,7 +87,7 @@ async def test_who_must_agree_is_said_and_nobody_is_asked(core: Core, provider: 
     assert f"stop {WEB} would be accepted; no one was asked, and nothing is stored." in text(result)
     assert "Who must agree: ann@example.com, asked by your client." in text(result)
     assert text(result).endswith("Then call vps_stop to ask for it.")
-    assert await core.changes.list() == []
+    assert await core.changes.list(scope=OPERATOR) == []
     assert dict(provider.simulator.world.counts) == {}
 
 
@@ -96,28 +99,49 @@ async def test_the_price_of_an_order_is_said(core: Core) -> None:
     assert result.structured_content["cost"]
 
 
+async def test_what_is_on_the_question_can_be_checked(core: Core) -> None:
+    """A name and SSH keys too, which the list of tools does not name: what the change refuses, the check refuses."""
+    more = {"display_name": "Shop, new", "ssh_keys": [f"ssh-ed25519 {'A' * 68} ann@laptop"]}
+    result = await check(core, operation="create", **NEW, **more)
+    assert not result.is_error, text(result)
+    assert "It is called “Shop, new”." in text(result)
+    assert "SSH" in text(result)
+    wrong = await check(core, operation="create", **NEW, ssh_keys=["no key"])
+    assert wrong.is_error
+    assert "SSH key" in text(wrong)
+
+
+def test_every_argument_of_a_change_can_be_checked() -> None:
+    """By its name, listed or not."""
+    known = {*Checkable.model_fields, *UNLISTED}
+    assert {name for entry in OPERATIONS.values() if not entry.reads for name in entry.arguments.model_fields} <= known
+
+
 @pytest.mark.parametrize("approval_channel", ["C0APPROVE"])
 async def test_approvers_are_named(core: Core) -> None:
     """How many, and from where."""
     result = await check(core, operation="reboot", server="web01")
     assert result.structured_content is not None
     assert result.structured_content["outlook"] == "approvers are asked"
-    assert "person in Slack from members of C0APPROVE, not its asker" in text(result)
+    assert "person in Slack from the members of a Slack channel (C0APPROVE), not its asker" in text(result)
 
 
 async def test_a_change_that_is_first_is_said_to_be_in_the_way(core: Core) -> None:
     """As it would be to the change itself."""
-    held = await core.gate.submit(Request("stop", {"server": "web01"}, ALICE, Origin("slack"), can_confirm=True))
+    held = await core.gate.submit(
+        Request("stop", {"server": "web01"}, ALICE, Origin("slack"), can_confirm=True), scope=OPERATOR
+    )
     result = await check(core, operation="reboot", server="web01")
     assert not isinstance(held, Refused)
     assert held.change is not None
-    assert f"{held.change.id} is first" in text(result)
-    assert len(await core.changes.list()) == 1
+    assert "waits for alice to confirm it, until" in text(result)
+    assert held.change.id in text(result)
+    assert len(await core.changes.list(scope=OPERATOR)) == 1
 
 
 async def test_paused_agents_are_told_so(core: Core) -> None:
     """The pause is met as by a change."""
-    await core.gate.pause_agents(ALICE, paused=True, reason="maintenance")
+    await core.gate.pause_agents(ALICE, paused=True, reason="maintenance", scope=OPERATOR)
     result = await check(core, operation="stop", server="web01")
     assert "would be refused" in text(result)
     assert "paused" in text(result)
@@ -153,11 +177,54 @@ async def test_a_tool_that_is_switched_off_is_said_to_be(core: Core) -> None:
     assert text(result).startswith(f"{refused}vps_stop is switched off here.")
 
 
-def test_every_listed_change_can_be_described() -> None:
-    """Its own tool's required arguments are among those that the check takes."""
-    for name in CHECKABLE:
-        assert required_names(OPERATIONS[str(name)].arguments) <= CheckArguments.model_fields.keys()
-    assert {"delete", "snapshot_rollback", "backup_restore"} <= {str(name) for name in CHECKABLE}
+WITHOUT_EFFECT = frozenset({"display_name", "ssh_keys", "description"})
+"""Arguments that no policy, limit or precondition reads."""
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if not operation.reads])
+def test_every_altering_operation_can_be_checked(name: str) -> None:
+    """The check takes each of them, with all arguments of its own tool that decide anything, in the same type."""
+    own = bounded_properties(OPERATIONS[name].arguments)
+    taken = bounded_properties(CheckArguments)
+    assert name in CHECKABLE
+    assert own.keys() - WITHOUT_EFFECT <= taken.keys()
+    for argument in own.keys() - WITHOUT_EFFECT:
+        assert own[argument]["type"] == taken[argument]["type"]
+
+
+DETAILS: Mapping[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
+    "firewall_allow": ({"server": "web01", "port": "443", "source": "10.0.0.0/8", "protocol": "UDP"}, ("443/udp",)),
+    "firewall_remove": ({"server": "web01", "rule": "22/tcp"}, ("22/tcp",)),
+    "backup_policy_set": (
+        {
+            "server": "web01",
+            "frequency": "weekly",
+            "time_of_day": "03:00",
+            "retention_days": 14,
+            "day_of_week": "Monday",
+        },
+        ("Day: none → monday", "Days kept: none → 14"),
+    ),
+}
+
+
+@pytest.mark.parametrize("dialect", ["sdk"])
+@pytest.mark.parametrize("operation", ["firewall_allow", "firewall_remove", "backup_policy_set"])
+async def test_ports_and_backup_times_are_checked(core: Core, provider: SimulatorHandle, operation: str) -> None:
+    """What would change is said as the card says it, and nothing is sent."""
+    world = provider.simulator.world
+    server = world.find(WEB)
+    assert server is not None
+    rule = {"port": 22, "protocol": "tcp", "source": "192.0.2.0/24"}
+    world.items_of(server.id, FIREWALL.key)["rule-1"] = Item("rule-1", rule, 0.0, world.time.now())
+    reach = AccessScope((Restriction("x", toolsets=frozenset({"servers", "changes", "firewall", "backups"})),))
+    async with client_of(core, "legacy", Human(), ServerOptions(human=ANN, reach=reach)) as client:
+        result = await client.call_tool("vps_check", {"operation": operation, **DETAILS[operation][0]})
+    assert "would be accepted" in text(result)
+    for words in DETAILS[operation][1]:
+        assert words in text(result)
+    assert await core.changes.list(scope=OPERATOR) == []
+    assert world.counts.total() == 0
 
 
 async def test_arguments_beside_the_server_are_checked(core: Core) -> None:

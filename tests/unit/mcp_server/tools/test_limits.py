@@ -21,13 +21,15 @@ from tests.unit.mcp_server.tools.tool_snapshots import all_tools
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import AccessScope, Restriction
-from vpsops.core.limits.tool_names import ALTERING, SECRET, TOOLS, USUAL
+from vpsops.core.limits.tool_names import ALTERING, ON_DEMAND, SECRET, TOOLS, USUAL
 from vpsops.mcp_server.auth.access import add_flags, reach_from_flags
-from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, verified_token_from
+from vpsops.mcp_server.auth.issuer import IssuerConfig
+from vpsops.mcp_server.auth.jwt_verifier import verified_token_from
 from vpsops.mcp_server.auth.static_tokens import read_tokens
 from vpsops.mcp_server.fast_start import responder
 from vpsops.mcp_server.fast_start import snapshot as early
@@ -35,8 +37,8 @@ from vpsops.mcp_server.server import ServerOptions, build_server, write_tools
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANGES = {tool for tool, toolset in TOOLS.items() if toolset == "changes"}
-CATALOGUE = {"vps_plans", "vps_os_templates", "vps_regions"}
-SERVED = {tool for tool, toolset in TOOLS.items() if toolset in USUAL}
+CATALOGUE = {"vps_plans", "vps_os_templates", "vps_regions", "vps_addons"}
+SERVED = {tool for tool, toolset in TOOLS.items() if toolset in USUAL} - ON_DEMAND
 NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 
 
@@ -82,7 +84,7 @@ NARROW = [
     ("", ("--read-only",), SERVED - ALTERING, "read_only (true)"),
     ('[limits.mcp]\ntoolsets = "catalogue"\n', (), CATALOGUE, "toolsets (catalogue)"),
     ("", ("--toolsets", "catalogue, changes"), CATALOGUE | CHANGES, "toolsets (cat"),
-    ("", ("--tools", "vps_l*,vps_get"), {"vps_list", "vps_get"}, "tools (vps_get, vps_l*)"),
+    ("", ("--tools", "vps_li*,vps_get"), {"vps_list", "vps_get"}, "tools (vps_get, vps_li*)"),
     ('[limits.mcp]\ndeny_tools = ["vps_st*"]\n', ("--deny-tools", "vps_re*"), None, "deny_tools (vps_st*)"),
 ]
 
@@ -112,7 +114,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
         assert "Tell your human" in text(stop)
         assert "(err_" in text(stop)
         assert await listed(client) == left
-        assert await core.changes.list() == []
+        assert await core.changes.list(scope=OPERATOR) == []
         recorded = await refusals(core)
     assert provider.simulator.journal.total == 0
     assert {item["operation"] for item in recorded} == set(TOOLS) - left
@@ -150,7 +152,9 @@ def test_a_flag_that_cannot_hold_refuses_to_start(words: tuple[str, ...], answer
 async def test_servers_out_of_sight_are_not_there(settings: Settings, tmp_path: Path, era: str) -> None:
     """Not listed, not named in a refusal, no change of theirs shown or cancelled, none made; resources neither."""
     async with limited(settings, tmp_path, '[limits.mcp]\nservers = ["web*"]\n') as core:
-        outcome = await core.gate.submit(Request("stop", {"server": "db01"}, ALICE, Origin("slack"), can_confirm=True))
+        outcome = await core.gate.submit(
+            Request("stop", {"server": "db01"}, ALICE, Origin("slack"), can_confirm=True), scope=OPERATOR
+        )
         assert isinstance(outcome, Held)
         hidden = outcome.change
         async with client_of(core, era, Human(), ServerOptions(human=ANN)) as client:

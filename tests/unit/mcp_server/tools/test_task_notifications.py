@@ -9,11 +9,12 @@ import anyio
 import httpx
 import pytest
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.mcp_server.harness import ANN
 from tests.unit.mcp_server.http_harness import ENVELOPE, NEW, post, serving
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.protocol.tasks import EXTENSION
 from vpsops.mcp_server.protocol.uris import change_uri
@@ -53,8 +54,8 @@ async def stream(url: str, **notifications: Any) -> AsyncGenerator[dict[str, Any
 
 
 async def decide(core: Core, task: str, verdict: Verdict) -> None:
-    change = await core.changes.get(task)
-    await core.gate.vote(task, BOB, verdict, change.digest, reason="not now")
+    change = await core.changes.get(task, scope=OPERATOR)
+    await core.gate.vote(task, BOB, verdict, change.digest, reason="not now", scope=OPERATOR)
 
 
 async def test_a_task_is_told_of_until_its_end(core: Core) -> None:

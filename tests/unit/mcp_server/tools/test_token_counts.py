@@ -7,10 +7,10 @@ the current ones.
 import pytest
 
 from tests.harness.repository import ROOT
-from tests.tokens.bound import tokens
-from tests.tokens.counted import hashed, kept, texts
+from tests.tokens.counts import hashed, kept, texts
+from tests.tokens.limit import tokens
 from tests.unit.mcp_server.tools.tool_snapshots import all_tools
-from vpsops.core.limits.tool_names import TOOLS, USUAL
+from vpsops.core.limits.tool_names import ON_DEMAND, TOOLS, USUAL
 
 EACH = 70  # on average
 USUAL_MOST = 1_000
@@ -35,7 +35,9 @@ def test_nothing_is_counted_that_is_gone() -> None:
 
 def usual() -> list[int]:
     """Return the counts of the tools that are served where no toolset is named."""
-    return [COUNTS[tool.name].tokens for tool in all_tools() if TOOLS[tool.name] in USUAL]
+    return [
+        COUNTS[tool.name].tokens for tool in all_tools() if TOOLS[tool.name] in USUAL and tool.name not in ON_DEMAND
+    ]
 
 
 def test_the_tools_keep_their_budget() -> None:

@@ -16,7 +16,7 @@ DIRECTORY = Path(__file__).parent / "snapshots"
 
 def all_tools() -> list[t.Tool]:
     """Return every tool that a client may see."""
-    return operation_tools() + [tool.tool for tool in CHANGE_TOOLS.values()]
+    return operation_tools() + [tool.describe() for tool in CHANGE_TOOLS.values()]
 
 
 def as_text(tool: t.Tool) -> str:

@@ -176,7 +176,7 @@ async def test_the_live_dialect_answers_both_slash_forms(operation: str) -> None
     """Whichever form a client requests, it is answered, without a redirect."""
     async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
         method, path = sim.simulator.dialect.paths[operation]
-        place = path.format(vps_id=WEB, snapshot_name="none", backup_id="none", region="NO")
+        place = path.format(vps_id=WEB, snapshot_name="none", backup_id="none", rule_id="none", region="NO")
         both = [place.removesuffix("/"), place.removesuffix("/") + "/"]
         answers = [await sim.api.request(method, each, follow_redirects=False) for each in both]
         operations = [entry.operation for entry in sim.simulator.journal.entries()]

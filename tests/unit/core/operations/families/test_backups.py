@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply
-from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError
+from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError, PreconditionError, Remedy
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.families.backup_lookup import BackupArguments, find_backup
@@ -31,6 +31,7 @@ OLD: Final[dict[str, Any]] = {
 }
 OTHER: Final = OLD | {"backup_id": "0f8e7d6c-0000", "started_at": "2027-01-02T03:00:00Z"}
 WEB01: Final = Server.model_validate(SERVER)
+MOVING: Final = Server.model_validate(SERVER | {"status": "stopping"})
 OFF: Final = Server.model_validate(SERVER | {"status": "stopped"})
 
 
@@ -65,6 +66,7 @@ async def inspected(
     name: str,
     *,
     accepted: bool = False,
+    refused: bool = False,
     result: Mapping[str, Any] | None = None,
     facts: tuple[Fact, ...] = (),
 ) -> tuple[Inspected, str]:
@@ -72,7 +74,7 @@ async def inspected(
     arguments = BackupArguments(server=SERVER_ID, backup=OLD["backup_id"])
     asked = arguments if "backup" in OPERATIONS[name].arguments.model_fields else ServerArguments(server=SERVER_ID)
     target = Target(id=SERVER_ID, hostname="web01.example.com")
-    sent = Sent(asked, target, result or {}, facts, SENT_AT, SENT_AT + timedelta(minutes=5), accepted)
+    sent = Sent(asked, target, result or {}, facts, SENT_AT, SENT_AT + timedelta(minutes=5), accepted, refused)
     inspect = OPERATIONS[name].inspect
     assert inspect is not None
     async with provider.client() as api:
@@ -141,9 +143,12 @@ async def test_a_restore_shows_what_is_lost_and_needs_a_stopped_server() -> None
     facts = await shown(listed(OLD), "backup_restore", OFF, OLD["backup_id"])
     assert facts["Lost"] == "all written since 2027-01-03 03:00 UTC"
     assert "not known" in facts["Snapshots"]
-    with pytest.raises(InvalidInputError, match="running") as caught:
+    with pytest.raises(PreconditionError, match="running") as caught:
         await checked(listed(OLD), "backup_restore", WEB01, OLD["backup_id"])
-    assert "/vps stop web01.example.com" in caught.value.hint
+    assert caught.value.remedy == Remedy("stop", {"server": SERVER_ID}, "web01.example.com")
+    with pytest.raises(InvalidInputError, match="only be restored") as moving:
+        await checked(listed(OLD), "backup_restore", MOVING, OLD["backup_id"])
+    assert not isinstance(moving.value, PreconditionError)
     with pytest.raises(InvalidInputError, match="is creating"):
         await checked(listed(OLD | {"status": "creating"}), "backup_restore", OFF, OLD["backup_id"])
 
@@ -252,3 +257,20 @@ async def test_a_list_says_what_it_lacks() -> None:
     assert result.total == 7
     assert result.lacking == "3 of 7 are listed, the rest cannot be seen."
     assert isinstance(result.backups[0], Backup)
+
+
+@pytest.mark.parametrize(
+    ("provider", "finding"),
+    [
+        (listed(OLD, backup("new", 0.1)), Inspected.AMBIGUOUS),
+        (listed(OLD, backup("new", 0.1, status="creating")), Inspected.AMBIGUOUS),
+        (listed(OLD, backup("policy", 0.1, backup_type="automatic")), Inspected.NOT_DONE),
+        (listed(OLD), Inspected.NOT_DONE),
+    ],
+)
+@pytest.mark.requirement("refused-is-not-ours")
+async def test_a_young_backup_after_a_refusal_is_a_persons_to_judge(provider: Provider, finding: Inspected) -> None:
+    """The refusal may be about the very backup that is there, which another request made."""
+    finding_read, note = await inspected(provider, "backup_create", refused=True)
+    assert finding_read is finding
+    assert "the request was refused" in note or finding is not Inspected.AMBIGUOUS

@@ -25,6 +25,8 @@ SAMPLES: dict[object, tuple[Any, Any]] = {
     field_readers.is_windows: ("Windows", True),
     field_readers.is_active: ("maintenance", False),
     field_readers.kroner: (99, "NOK"),
+    field_readers.labels: ({"team": "shop"}, {"team": "shop"}),
+    field_readers.tags: (["web"], ("web",)),
     field_readers.moment: ("2026-09-16T14:00:00+02:00", datetime(2026, 9, 16, 12, tzinfo=UTC)),
 }
 NEW = NewServer(hostname="new.example.com", plan="p", region="oslo", os_template="debian-12")
@@ -97,8 +99,8 @@ def test_a_time_without_an_offset_is_utc() -> None:
 
 def test_extras_are_kept_and_not_serialised() -> None:
     """Unknown fields are available to readers, and stay out of a dump."""
-    server = parse.server("1")({"id": "1", "Provider_VM": "vm-1", "tags": ["a"]})
-    assert server.extra == {"Provider_VM": "vm-1", "tags": ["a"]}
+    server = parse.server("1")({"id": "1", "Provider_VM": "vm-1", "notes": ["a"]})
+    assert server.extra == {"Provider_VM": "vm-1", "notes": ["a"]}
     assert "extra" not in server.model_dump()
     assert "vm-1" not in repr(server)
 

@@ -29,6 +29,7 @@ from vpsops.core.wayscloud.answers.errors import (
 )
 from vpsops.core.wayscloud.answers.models import JSON
 from vpsops.core.wayscloud.requests import endpoints
+from vpsops.core.wayscloud.requests.connection import QUESTIONS
 
 GET = f"/v1/vps/{SERVER_ID}"
 
@@ -158,7 +159,7 @@ async def test_a_long_list_is_read_while_others_go_on() -> None:
 
     async with provider.client() as client:
         assert len(await client.list_servers()) == len(fleet)
-        await client._caller.read(endpoints.SERVERS, parse)
+        await client._connection.read(endpoints.SERVERS, parse, QUESTIONS)
     assert threads
     assert threading.get_ident() not in threads
 

@@ -19,6 +19,7 @@ from tests.fakes.provider import (
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.wayscloud.answers.errors import UntrustedRedirectError
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 
 GET = f"/v1/vps/{SERVER_ID}"
@@ -78,13 +79,15 @@ async def test_redirects_in_a_circle_end() -> None:
 def test_an_address_that_would_endanger_the_key_does_not_load(url: str) -> None:
     """Plain http to elsewhere, users in the address and things that are no address are refused at the start."""
     with pytest.raises(ConfigurationError):
-        Wayscloud(Credentials(KEY), base_url=url, clock=FakeClock())
+        Wayscloud(ProviderConnection(Credentials(KEY), base_url=url, clock=FakeClock()))
 
 
 async def test_a_base_path_is_kept() -> None:
     """An API behind a path prefix is reached, and its slash habit remembered."""
     async with wire(answers(raw("404 Not Found"), raw("200 OK", json.dumps([SERVER]).encode()))) as server:
-        client = Wayscloud(Credentials(KEY), base_url=f"{server.url}/api/", clock=FakeClock(), settings=QUICK)
+        client = Wayscloud(
+            ProviderConnection(Credentials(KEY), base_url=f"{server.url}/api/", clock=FakeClock(), settings=QUICK)
+        )
         async with client:
             await client.list_servers()
             await client.list_servers()

@@ -33,7 +33,7 @@ async def test_an_id_may_come_back_in_other_letters() -> None:
 
 @pytest.mark.parametrize("name", ["id", "vps_id", "server_id", "instance_id", "VPS_ID"])
 async def test_figures_of_another_server_are_not_taken(name: str) -> None:
-    """Figures need not name their server; where they do, it is the right one."""
+    """Figures need not name their server; where they do, the name is right."""
     path = f"/v1/vps/{SERVER_ID}/status"
     provider = Provider().on("GET", path, Reply(200, {"uptime_seconds": 5, name: OTHER}))
     async with provider.client() as client:

@@ -14,14 +14,15 @@ from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.names import NAME, resolve_after
+from tests.fakes.network.names import NAME, resolve_after
+from tests.fakes.network.tls import certificate, server_context
 from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wire
-from tests.fakes.tls import certificate, server_context
-from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 from vpsops.core.common.timings import TransportSettings
 from vpsops.core.wayscloud.answers.errors import NotSentError
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import WORK, ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.send_hook import RequestDeparture
 
@@ -47,7 +48,7 @@ class ListeningDoor:
     def client(self, settings: TransportSettings = PATIENT, *, scheme: str = "http", host: str = NAME) -> Wayscloud:
         """Return a client of this server."""
         url = f"{scheme}://{host}:{self.port}"
-        return Wayscloud(Credentials(KEY), base_url=url, clock=FakeClock(), settings=settings)
+        return Wayscloud(ProviderConnection(Credentials(KEY), base_url=url, clock=FakeClock(), settings=settings))
 
     async def hang_up(self) -> None:
         """Close every connection, for good: the loop closes a socket a moment after its stream."""
@@ -331,7 +332,7 @@ async def test_hanging_questions_keep_neither_a_write_nor_a_look() -> None:
             group.start_soon(client.server_status, SERVER_ID)
         await eventually(lambda: len(paths) == stuck)
         with anyio.fail_after(BOUND / 2):
-            await client.for_work().get_server(SERVER_ID)
+            await Wayscloud(client._connection, WORK).get_server(SERVER_ID)
             await client.stop_server(SERVER_ID)
         assert sum(path.endswith("/status") for path in paths) == stuck
         group.cancel_scope.cancel()

@@ -23,7 +23,7 @@ from tests.fakes.provider import (
     silent,
     wire,
 )
-from tests.harness.waiting import eventually
+from tests.harness.patience import eventually
 from vpsops.core.wayscloud.answers.errors import (
     MalformedAnswerError,
     NotAuthenticatedError,
@@ -33,6 +33,7 @@ from vpsops.core.wayscloud.answers.errors import (
     WayscloudError,
 )
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection, ReadContext
 from vpsops.core.wayscloud.requests.credentials import Credentials
 
 LIST = Reply(200, {"instances": [SERVER], "total": 1})
@@ -41,7 +42,7 @@ GET = f"/v1/vps/{SERVER_ID}"
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 async def test_a_passing_trouble_is_sat_out(status: int) -> None:
-    """Two bad answers and a good one are a good one."""
+    """Two bad answers and a good answer are a good answer."""
     provider = Provider().on("GET", "/v1/vps", Reply(status), Reply(status), LIST)
     async with provider.client() as client:
         assert len(await client.list_servers()) == 1
@@ -126,7 +127,9 @@ async def test_dripping_bytes_end_in_time() -> None:
 async def test_nobody_listening_is_not_sent() -> None:
     """A refused connection means that nothing left."""
     port = await refused_port()
-    client = Wayscloud(Credentials(KEY), base_url=f"http://127.0.0.1:{port}", clock=FakeClock(), settings=QUICK)
+    client = Wayscloud(
+        ProviderConnection(Credentials(KEY), base_url=f"http://127.0.0.1:{port}", clock=FakeClock(), settings=QUICK)
+    )
     async with client:
         with pytest.raises(NotSentError, match=r"could not be reached \(All connection attempts failed\)"):
             await client.list_servers()
@@ -168,6 +171,11 @@ async def test_a_queue_that_does_not_move_ends_in_not_sent() -> None:
             tasks.cancel_scope.cancel()
 
 
+def coalesced(client: Wayscloud) -> Wayscloud:
+    """Return a client for reads that share calls, on the same connection."""
+    return Wayscloud(client._connection, ReadContext(coalesced=True))
+
+
 async def test_reads_that_people_look_at_share_a_call() -> None:
     """Twenty lists at once are one call where that is asked for, and twenty where it is not; the next one is new."""
     provider = Provider().on("GET", "/v1/vps", LIST)
@@ -176,7 +184,7 @@ async def test_reads_that_people_look_at_share_a_call() -> None:
         assert [server.id for server in await client.list_servers()] == [SERVER_ID]
 
     async with provider.client() as client:
-        for view, calls in ((client.shared(), 1), (client.shared(), 2), (client, 22)):
+        for view, calls in ((coalesced(client), 1), (coalesced(client), 2), (client, 22)):
             async with anyio.create_task_group() as group:
                 for _ in range(20):
                     group.start_soon(read, view)
@@ -195,6 +203,6 @@ async def test_what_is_shared_fails_for_all() -> None:
 
     async with provider.client() as client, anyio.create_task_group() as group:
         for _ in range(5):
-            group.start_soon(read, client.shared())
+            group.start_soon(read, coalesced(client))
     assert len(messages) == 5
     assert len(set(messages)) == 1

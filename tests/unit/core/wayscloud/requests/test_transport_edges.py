@@ -19,6 +19,7 @@ from vpsops.core.wayscloud.answers.errors import (
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_id
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.response_body import Body, read_body
 from vpsops.core.wayscloud.requests.transport import ProviderResponse, Transport
@@ -102,7 +103,11 @@ class Broken(httpx.AsyncBaseTransport):
 
 
 def broken(error: Exception) -> Wayscloud:
-    return Wayscloud(Credentials(KEY), base_url=BASE, clock=FakeClock(), settings=QUICK, http_transport=Broken(error))
+    return Wayscloud(
+        ProviderConnection(
+            Credentials(KEY), base_url=BASE, clock=FakeClock(), settings=QUICK, http_transport=Broken(error)
+        )
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes.provider import KEY, SERVER, SERVER_ID, Provider, Reply
-from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError
+from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.requests.redirects import RedirectKind, redirect_kind
 
@@ -97,6 +97,74 @@ async def test_both_forms_absent_is_an_answer() -> None:
                 await client.stop_server(SERVER_ID)
             assert caught.value.again is again
     assert provider.paths() == [f"POST {STOP}", f"POST {STOP}/"]
+
+
+OTHER_ID = "0b0b0b0b-1111-4222-8333-444444444444"
+NO_METHOD = Reply(405, {"detail": "Method Not Allowed"})
+LOCKED = Reply(405, {"detail": "Deletion is locked while a task runs."})
+NOWHERE = Reply(404, {"detail": "Not Found"})
+NO_PLAN = Reply(404, {"detail": "No such plan"})
+MOVED = Reply(307, headers={"Location": f"/v1/vps/{SERVER_ID}/"})
+
+
+async def refusals(provider: Provider, *server_ids: str) -> list[WayscloudError]:
+    """Ask to delete servers one after another, and return how each was refused."""
+    errors = []
+    async with provider.client() as client:
+        for server_id in server_ids:
+            with pytest.raises(WayscloudError) as caught:
+                await client.delete_server(server_id)
+            errors.append(caught.value)
+    return errors
+
+
+@pytest.mark.requirement("not-offered-is-remembered")
+@pytest.mark.parametrize(
+    ("first", "second", "in_no_form"),
+    [
+        pytest.param(NO_METHOD, NOWHERE, True, id="no such method, not found"),
+        pytest.param(NOWHERE, NOWHERE, True, id="not found twice"),
+        pytest.param(LOCKED, NOWHERE, False, id="a method refused to one server"),
+        pytest.param(NO_METHOD, NO_PLAN, False, id="something named is not found"),
+        pytest.param(NO_PLAN, NOWHERE, False, id="something named is not found in the first form"),
+        pytest.param(MOVED, NOWHERE, False, id="the first form redirects to the second"),
+    ],
+)
+async def test_a_404_in_the_last_form_may_be_about_the_route(first: Reply, second: Reply, in_no_form: bool) -> None:
+    """Only where both forms were refused in words that name nothing but a path; the message names both codes."""
+    path = f"/v1/vps/{SERVER_ID}"
+    provider = Provider().on("DELETE", path, first).on("DELETE", f"{path}/", second)
+    before, after = await refusals(provider, SERVER_ID, SERVER_ID)
+    assert (before.again, after.again) == (True, False)
+    assert isinstance(after, NotFoundError)
+    assert after.in_no_form is in_no_form
+    assert (f"and {first.status} in the other form" in after.message) is (first is not MOVED)
+    assert provider.paths() == [f"DELETE {path}", f"DELETE {path}/"]
+
+
+@pytest.mark.requirement("not-offered-is-remembered")
+@pytest.mark.parametrize("answer", [NO_METHOD, NOWHERE])
+async def test_a_404_of_one_server_says_nothing_of_a_form_for_another(answer: Reply) -> None:
+    """The first server was gone and its form is served: the second server's call goes to that form after the other."""
+    gone, there = f"/v1/vps/{SERVER_ID}", f"/v1/vps/{OTHER_ID}"
+    provider = Provider().on("DELETE", gone, NOWHERE).on("DELETE", f"{there}/", answer)
+    provider.on("DELETE", there, Reply(200, {"ok": True}))
+    async with provider.client() as client:
+        for server_id in (SERVER_ID, OTHER_ID):
+            with pytest.raises(WayscloudError) as caught:
+                await client.delete_server(server_id)
+            assert caught.value.again
+            assert not getattr(caught.value, "in_no_form", False)
+        assert (await client.delete_server(OTHER_ID)).ok
+
+
+async def test_a_method_that_is_absent_counts_for_every_server() -> None:
+    """Another server's 404 in the other form is enough after a 405 of the path."""
+    first, second = f"/v1/vps/{SERVER_ID}", f"/v1/vps/{OTHER_ID}"
+    provider = Provider().on("DELETE", first, NO_METHOD).on("DELETE", f"{second}/", NOWHERE)
+    _, after = await refusals(provider, SERVER_ID, OTHER_ID)
+    assert isinstance(after, NotFoundError)
+    assert after.in_no_form
 
 
 async def test_a_known_form_answers_for_the_server() -> None:

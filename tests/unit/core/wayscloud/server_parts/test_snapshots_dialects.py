@@ -15,6 +15,7 @@ from vpsops.core.wayscloud.answers.errors import (
 )
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.connection import ProviderConnection
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.account.resources import SNAPSHOTS_MOST
 from vpsops.playground.wayscloud.app import create_app
@@ -28,7 +29,9 @@ def provided(dialect: str) -> tuple[Wayscloud, FakeClock]:
     clock = FakeClock()
     app = create_app(SimulatorConfig(dialect=dialect, speed=1), clock)
     client = Wayscloud(
-        Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=httpx.ASGITransport(app)
+        ProviderConnection(
+            Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=httpx.ASGITransport(app)
+        )
     )
     return client, clock
 

@@ -6,7 +6,7 @@ import anyio
 from slack_bolt.async_app import AsyncAck
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.playground.slack.apps import bolt_app, over_socket
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 

@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.rendering.elements import NotOnScreenError
@@ -23,6 +23,7 @@ def plain(text: str) -> Json:
 
 
 CONFIRM = {"title": plain("Sure?"), "text": plain("Reboot web01"), "confirm": plain("Reboot"), "deny": plain("No")}
+IMPATIENT_SECONDS = 0.01  # what is waited for never comes
 CARD: list[Json] = [
     {"type": "section", "text": plain("Reboot web01?")},
     {
@@ -299,4 +300,4 @@ async def test_a_call_can_be_held_back_to_make_a_race(workspace: SimulatedWorksp
 async def test_waiting_for_what_never_comes_ends(workspace: SimulatedWorkspace) -> None:
     """`wait_for` gives up after its limit."""
     with pytest.raises(TimeoutError):
-        await workspace.wait_for(lambda: workspace.messages("ops"), limit=0.01)
+        await workspace.wait_for(lambda: workspace.messages("ops"), limit=IMPATIENT_SECONDS)

@@ -60,7 +60,7 @@ async def test_a_modal_opens_within_the_life_of_a_trigger_once(
 async def test_a_refused_view_names_its_problem_and_spends_no_trigger(
     workspace: SimulatedWorkspace, client: AsyncWebClient
 ) -> None:
-    """Inputs without a submit button, a title too long; then the same trigger opens a good one."""
+    """Inputs without a submit button, a title too long; then the same trigger opens a valid modal."""
     key = await trigger(workspace)
     bad = modal(title=plain("x" * 25))
     bad.pop("submit")

@@ -58,7 +58,7 @@ def test_a_card_shows_its_texts_and_buttons() -> None:
 
     assert render_blocks(blocks, STATE) == [
         "# Approve?",
-        "*reboot* @bob",
+        "reboot @bob",
         "  Server: web01",
         "─" * 24,
         "chg_1 · (image: dot)",

@@ -8,7 +8,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.unit.playground.wayscloud.harness import WEB, bench
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 

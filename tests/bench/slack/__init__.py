@@ -1,0 +1,1 @@
+"""Load on apps that speak with Slack, and what stands around them."""

@@ -1,0 +1,1 @@
+"""Samples of everything that people see in Slack."""

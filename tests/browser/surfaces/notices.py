@@ -1,0 +1,33 @@
+"""What channels are notified of."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.browser.surfaces.news import ITEMS, SUBSCRIPTION
+from tests.browser.surfaces.samples import DONE, FAILED, TWO
+from tests.unit.bot.changes_in_every_state import NOW
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.messages.digest import group_post, item_post, summary_post
+from vpsops.bot.messages.notices import change_notice, reminder, service_notice
+from vpsops.bot.messages.subscriptions import subscription_added
+
+
+def notices() -> Mapping[str, tuple[str, Post]]:
+    """Return them by name, each with its caption."""
+    return {
+        "notice-done": ("A change that ended well", change_notice(DONE, "succeeded", NOW)),
+        "notice-failed": ("A change that failed", change_notice(FAILED, "failed", NOW)),
+        "notice-reminder": (
+            "Votes that are still missing",
+            reminder(replace(TWO[0], expires_at=NOW + timedelta(minutes=5)), ("<!subteam^S0APPROVERS>",)),
+        ),
+        "notice-service": (
+            "Something about the service",
+            service_notice("The provider has not answered for 3 minutes. Nothing is sent meanwhile."),
+        ),
+        "news-item": ("Drift: a server changed by somebody else", item_post(ITEMS[0])),
+        "news-group": ("Many things at once", group_post(ITEMS)),
+        "news-summary": ("What a quiet night held back", summary_post(ITEMS)),
+        "subscribed": ("A channel that was subscribed", subscription_added(SUBSCRIPTION)),
+    }

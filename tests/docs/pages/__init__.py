@@ -1,0 +1,1 @@
+"""Generated pages of docs/reference that have a module each."""
