@@ -84,9 +84,16 @@ def machine_clock_guard() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresServer]:
+    """The session's PostgreSQL server; the databases that a test makes there end with the test."""
+    yield postgres_server
+    postgres_server.drop_databases()
 
 
 @pytest.fixture(scope="session", autouse=True)

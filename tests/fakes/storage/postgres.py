@@ -30,20 +30,34 @@ def binaries() -> Path | None:
 
 @dataclass(slots=True)
 class PostgresServer:
-    """A running server; `database()` makes an empty database and returns its URL."""
+    """A running server; `database()` makes an empty database, and `drop_databases()` drops all that it made.
+
+    The server's files are in memory, where a database takes 8 MB and each of a run's 1,300 tests makes one.
+    """
 
     programs: Path
     data: Path
     port: int
     user: str | None
     _numbers: Iterator[int] = field(default_factory=count)
+    _names: list[str] = field(default_factory=list)
 
     def database(self) -> str:
         """Make an empty database and return its URL."""
         name = f"t{os.getpid()}_{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
+        self._names.append(name)
         return self.url(name)
+
+    def drop_databases(self) -> None:
+        """Drop every database that `database()` made, and end what is still connected to one."""
+        if not self._names:
+            return
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            while self._names:
+                connection.execute(f'DROP DATABASE IF EXISTS "{self._names[-1]}" WITH (FORCE)')
+                self._names.pop()
 
     def url(self, name: str) -> str:
         """Return the URL of one database."""

@@ -35,8 +35,8 @@ OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 
 
 @pytest.fixture(scope="module")
-def pooler(postgres: PostgresServer) -> Iterator[Pooler]:
-    with running_pooler(postgres) as running:
+def pooler(postgres_server: PostgresServer) -> Iterator[Pooler]:
+    with running_pooler(postgres_server) as running:
         yield running
 
 
