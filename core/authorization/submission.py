@@ -69,11 +69,12 @@ def with_warning(ruling: Ruling, seen: Preview) -> Ruling:
 def with_places(ruling: Ruling, operation: Operation, actor: Actor, *, slack: bool) -> Ruling:
     """Return a ruling with the places that it trusts the human of an agent to confirm in.
 
-    By default both, but for what disrupts or destroys: where there is Slack, that is confirmed in Slack alone.
+    By default both, but for what disrupts: where there is Slack, that is confirmed in Slack alone. (What destroys is
+    never confirmed by the human of an agent; the policy asks for an approval.)
     """
     if ruling.decision is not Decision.CONFIRM or actor.kind is not ActorKind.AGENT:
         return replace(ruling, confirm_in=())  # people confirm where they asked
-    careful = slack and operation.risk in {Risk.DISRUPTIVE, Risk.DESTRUCTIVE}
+    careful = slack and operation.risk is not Risk.CHANGE
     return replace(ruling, confirm_in=ruling.confirm_in or ((SLACK_DIALOG,) if careful else (CLIENT, SLACK_DIALOG)))
 
 

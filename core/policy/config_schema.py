@@ -111,6 +111,7 @@ class WrittenRule(WrittenTable):
     approvers: WrittenApprovers | None = None
     expires: str | None = None
     confirm_in: Annotated[Words, one_of("place to confirm in", CONFIRM_PLACES)] = ()
+    destructive_without_approval: bool = False
     reason: Annotated[str, Field(max_length=300), AfterValidator(_sentence)] = ""
 
     def is_set(self, key: str) -> bool:

@@ -11,6 +11,7 @@ from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.model import ASKING, Rule
 
 READ = Risk.READ.value
+DESTRUCTIVE = Risk.DESTRUCTIVE.value
 RANK = {decision: decision.rank for decision in Decision}  # every rule is compared with every other
 
 
@@ -26,6 +27,7 @@ class ConfigProblem:
 def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
     """Yield the contradictions within a rule."""
     yield from _only_with(rule)
+    yield from _without_approval(rule)
     yield from _risks(rule)
     yield from _asked_reads(rule)
     yield from _without_meaning(rule, ("server", "region", "label"), about_a_server, "is not about a server")
@@ -50,6 +52,29 @@ def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
         yield ConfigProblem(key, "hours need a time_zone.", 'For example time_zone = "Europe/Oslo".')
     if rule.time_zone is not None and not timed:
         yield ConfigProblem("time_zone", "time_zone goes with hours or outside_hours only.")
+
+
+def _without_approval(rule: WrittenRule) -> Iterator[ConfigProblem]:
+    """A rule for people alone may let them destroy something without another person; it says so in words."""
+    if not rule.destructive_without_approval:
+        return
+    key = "destructive_without_approval"
+    if rule.decision not in {"allow", "confirm"}:
+        yield ConfigProblem(key, f'{key} goes with decision = "allow" or "confirm" only.')
+    if rule.actor != ("person",):
+        hint = 'Add actor = "person": what an agent asks to destroy is approved by a person who is not its own.'
+        yield ConfigProblem(key, f"{key} is for people alone.", hint)
+    named = {OPERATIONS[name].risk.value for name in rule.operation} or set(rule.risk) or {DESTRUCTIVE}
+    if DESTRUCTIVE not in named:
+        yield ConfigProblem(key, "it is about nothing destructive.", f"Leave out {key}.")
+
+
+def needs_approval_rule(rule: Rule) -> bool:
+    """Return whether a rule allows or confirms destructive operations alone, which without its key it cannot."""
+    destructive = {name for name, operation in OPERATIONS.items() if operation.risk is Risk.DESTRUCTIVE}
+    reached = reach(rule)
+    milder = rule.decision.rank < Decision.APPROVE.rank and not rule.destructive_without_approval
+    return milder and bool(reached) and reached <= destructive | {f"any other {DESTRUCTIVE}"}
 
 
 def _risks(rule: WrittenRule) -> Iterator[ConfigProblem]:
@@ -126,12 +151,18 @@ def makes_pointless(cover: Rule, rule: Rule) -> bool:
     A stricter one always does that. One as strict does where it asks for no less (votes, approvers,
     expiry) and the rule has no reason of its own to show; of two equal ones, the later is pointless.
     """
-    if RANK[cover.decision] < RANK[rule.decision] or not _covers(cover, rule):
+    if RANK[cover.decision] < RANK[rule.decision] or not _covers(cover, rule) or _waives_more(cover, rule):
         return False
     if cover.decision is not rule.decision:
         return True
     later = cover.line < rule.line or not _covers(rule, cover)
     return later and _asks_no_less(cover, rule) and _tells_nothing_new(cover, rule)
+
+
+def _waives_more(cover: Rule, rule: Rule) -> bool:
+    """Return whether the key of a rule lets people destroy something that its cover alone would not."""
+    milder = cover.decision.rank < Decision.APPROVE.rank
+    return milder and rule.destructive_without_approval and not cover.destructive_without_approval
 
 
 def _covers(cover: Rule, rule: Rule) -> bool:

@@ -19,7 +19,7 @@ from vpsops.core.policy.config_schema import WrittenRule
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
-from vpsops.core.policy.lint import makes_pointless, rule_problems
+from vpsops.core.policy.lint import makes_pointless, needs_approval_rule, rule_problems
 from vpsops.core.policy.model import Policy, Rule, policy_of
 from vpsops.core.wayscloud.answers.labels import label_term
 from vpsops.core.wayscloud.answers.models import canonical_region
@@ -65,6 +65,7 @@ def policy_in(file: ConfigFile, approval_channel: str) -> Policy:
     written = _written(file)
     places = [RuleLocation(file.path, table) for table in file.elements("rule")]
     rules = [_rule(rule, place, approval_channel) for rule, place in zip(written, places, strict=True)]
+    _check_destructive(rules, file.path)
     _check_together(rules, file.path)
     return policy_of(rules or default_rules(approval_channel))
 
@@ -96,6 +97,7 @@ def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
         reason=written.reason,
         expires=_expires(written, place),
         confirm_in=written.confirm_in,
+        destructive_without_approval=written.destructive_without_approval,
         line=place.table.line,
     )
 
@@ -171,6 +173,16 @@ def _expires(rule: WrittenRule, place: RuleLocation) -> float:
     if not UNIT["m"] <= seconds <= LONGEST:
         raise place.error(("expires",), f"rule {rule.id}: expires is a time from 1m to 7d, such as 30m or 2h.")
     return seconds
+
+
+def _check_destructive(rules: Sequence[Rule], path: str) -> None:
+    """Refuse rules that are too mild for all that they are about; a policy in force may have them."""
+    for rule in filter(needs_approval_rule, rules):
+        raise ConfigurationError(
+            f"{path}:{rule.line}: rule {rule.id} says {rule.decision.value} of what cannot be undone, which needs an"
+            " approval.",
+            hint='Write decision = "approve"; or, for people alone, destructive_without_approval = true.',
+        )
 
 
 def _check_together(rules: Sequence[Rule], path: str) -> None:

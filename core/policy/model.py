@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vpsops.core.identity.actors import Approvers, union_of
+from vpsops.core.identity.actors import ActorKind, Approvers, union_of
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy.conditions import EMAIL, Check, RuleConditions
 from vpsops.core.policy.context import NormalizedContext, PolicyContext
@@ -20,6 +20,7 @@ from vpsops.core.policy.decision import Decision, Ruling
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
 LONGEST_REASON = 600
 SHORT_VERSION = 12
+NEEDS_APPROVAL = 'What cannot be undone needs an approval, and no rule with decision = "approve" is about it.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,22 @@ class Rule:
     reason: str = ""
     expires: float = 0.0  # seconds that a hold waits for votes; 0 for the default
     confirm_in: tuple[str, ...] = ()  # where an agent's human may confirm: "client", "slack"; empty for the default
+    destructive_without_approval: bool = False  # for people only: their destructive requests need no other person
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
         """Return all that must hold, by name: reads need no approval, so a rule that requires one skips them."""
         asks: tuple[tuple[str, Check], ...] = (("risk", _changes),) if self.decision in ASKING else ()
         return asks + self.match.checks()
+
+    def may_decide(self, facts: PolicyContext) -> bool:
+        """Return whether its decision can be the one on a request: without an approval nothing destructive is allowed.
+
+        The exception has a key of its own, and is for people alone.
+        """
+        if facts.risk is not Risk.DESTRUCTIVE or self.decision.rank >= Decision.APPROVE.rank:
+            return True
+        return self.destructive_without_approval and facts.actor.kind is ActorKind.PERSON
 
 
 def _changes(seen: NormalizedContext) -> bool:
@@ -95,12 +106,23 @@ class Policy:
             for rule, checks in self._checks
             if (unknown := _ask(checks, seen)) is not None
         ]
-        return _ruling([match for match in heard if match.speaks], self.version)
+        ruling = _ruling([match for match in heard if match.speaks], self.version)
+        return ruling if _is_enough(ruling, heard, facts) else _refusal(ruling)
 
     def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
         """Return every rule's evaluation of a request, to explain a decision; `decide` has the same result."""
         seen = NormalizedContext.of(facts)
         return [_hear(rule, checks, seen) for rule, checks in self._checks]
+
+
+def _is_enough(ruling: Ruling, heard: Sequence[RuleEvaluation], facts: PolicyContext) -> bool:
+    """Return whether a ruling may stand: a rule that matches for certain may decide by itself."""
+    certain = (match.rule for match in heard if not match.unknown)
+    return ruling.decision is Decision.DENY or any(rule.may_decide(facts) for rule in certain)
+
+
+def _refusal(ruling: Ruling) -> Ruling:
+    return Ruling(Decision.DENY, ruling.rules, reason=NEEDS_APPROVAL, policy=ruling.policy)
 
 
 def _ask(checks: Sequence[tuple[str, Check]], seen: NormalizedContext) -> tuple[str, ...] | None:
@@ -213,4 +235,5 @@ def _canonical(rule: Rule) -> dict[str, object]:
         "expires": rule.expires,
         "reason": rule.reason,
         **({"confirm_in": sorted(rule.confirm_in)} if rule.confirm_in else {}),
+        **({"destructive_without_approval": True} if rule.destructive_without_approval else {}),
     }

@@ -10,7 +10,7 @@ from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.policy.model import Policy, RuleEvaluation
+from vpsops.core.policy.model import NEEDS_APPROVAL, Policy, RuleEvaluation
 
 SOMEWHERE: Final = Target("", "")
 ABOUT: Final = frozenset({"server", "region", "label", "cost_above"})
@@ -41,7 +41,10 @@ def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now:
     depends = {
         match.rule.id: match.rule.decision
         for match in heard
-        if match.rule.id not in known and _is_for_some(match) and _matters(match.rule.decision, anywhere)
+        if match.rule.id not in known
+        and _is_for_some(match)
+        and match.rule.may_decide(facts(SOMEWHERE, None))
+        and _matters(match.rule.decision, anywhere)
     }
     return Right(operation, anywhere, depends)
 
@@ -55,4 +58,4 @@ def _is_for_some(heard: RuleEvaluation) -> bool:
 
 def _matters(decision: Decision, ruling: Ruling) -> bool:
     """A rule for some servers matters where it is stricter, or where nothing else lets it happen at all."""
-    return decision.rank > ruling.decision.rank or not ruling.rules
+    return decision.rank > ruling.decision.rank or not ruling.rules or ruling.reason == NEEDS_APPROVAL

@@ -168,7 +168,7 @@ def plain_rule(rule: WrittenRule) -> Table:
     table = rule.model_dump(exclude_unset=True)
     plain: dict[str, Json] = {}
     for key, value in table.items():
-        if value is None or value in ((), ""):
+        if value is None or value is False or value in ((), ""):
             continue
         listed = key in SETS | {"hours", "outside_hours", "confirm_in"}
         plain[key] = sorted(_spelled(key, word) for word in value) if listed else value

@@ -58,8 +58,8 @@ def recipes() -> list[Recipe]:
 RECIPES: Final = recipes()
 
 
-def test_there_are_twelve() -> None:
-    assert len(RECIPES) == len({recipe.policy for recipe in RECIPES}) == 12
+def test_there_are_thirteen() -> None:
+    assert len(RECIPES) == len({recipe.policy for recipe in RECIPES}) == 13
 
 
 @pytest.mark.requirement("cookbook")

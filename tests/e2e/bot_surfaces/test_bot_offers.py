@@ -14,7 +14,9 @@ from vpsops.playground.wayscloud.hardware.model import ServerState
 LIMITED = """
 [[rule]]
 id = "all"
+actor = "person"
 decision = "confirm"
+destructive_without_approval = true
 
 [[rule]]
 id = "reads"

@@ -35,8 +35,10 @@ decision = "allow"
 
 [[rule]]
 id = "destroying"
+actor = "person"
 risk = "destructive"
 decision = "confirm"
+destructive_without_approval = true
 """
 
 

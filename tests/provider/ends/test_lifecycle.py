@@ -22,7 +22,10 @@ from vpsops.playground.wayscloud.serve import running_simulator
 
 WEB = "web01.example.com"
 SOON = replace(QUICK, power_limit=2.0, long_limit=1.5, long_lookup=1.0)
-CONFIRM = parse_policy('[[rule]]\nid = "all"\ndecision = "confirm"\n', "vpsops.toml")
+CONFIRM = parse_policy(
+    '[[rule]]\nid = "all"\nactor = "person"\ndecision = "confirm"\ndestructive_without_approval = true\n',
+    "vpsops.toml",
+)
 RUNS: Mapping[str, Mapping[str, Any]] = {
     "delete": {"server": WEB},
     "rename": {"server": WEB, "name": "Web, main"},

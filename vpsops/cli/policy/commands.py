@@ -29,7 +29,7 @@ from vpsops.core.policy.context import BILLED, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.lint import about_a_server, reach
 from vpsops.core.policy.loader import load_policy
-from vpsops.core.policy.model import Policy, Rule, RuleEvaluation, short_version
+from vpsops.core.policy.model import NEEDS_APPROVAL, Policy, Rule, RuleEvaluation, short_version
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.diagnostics import ruleset_of
 from vpsops.core.policy_register.humans import human_named, unresolved, with_account
@@ -160,11 +160,20 @@ def embedded(policy: Policy) -> bool:
 
 def _nobody_may(policy: Policy) -> str:
     never = [name for name in OPERATIONS if not any(_lets(rule, name) for rule in policy.rules)]
-    return f"No rule ever allows: {', '.join(never)}." if never else ""
+    if not never:
+        return ""
+    undecided = any(_is_too_mild(rule, name) for name in never for rule in policy.rules)
+    return f"No rule ever allows: {', '.join(never)}.{f' {NEEDS_APPROVAL}' if undecided else ''}"
 
 
 def _lets(rule: Rule, operation: str) -> bool:
-    return rule.decision is not Decision.DENY and operation in reach(rule)
+    return rule.decision is not Decision.DENY and operation in reach(rule) and not _is_too_mild(rule, operation)
+
+
+def _is_too_mild(rule: Rule, operation: str) -> bool:
+    """Return whether a rule allows or confirms an operation that needs an approval."""
+    destroys = OPERATIONS[operation].risk is Risk.DESTRUCTIVE and operation in reach(rule)
+    return destroys and rule.decision.rank < Decision.APPROVE.rank and not rule.destructive_without_approval
 
 
 def facts_of(arguments: argparse.Namespace) -> PolicyContext:
@@ -224,7 +233,7 @@ def explain_decision(policy: Policy, facts: PolicyContext) -> str:
     order = {ident: place for place, ident in enumerate(ruling.rules)}
     heard = sorted(policy.hear(facts), key=lambda rule: order.get(rule.rule.id, len(order)))
     lines = [f"{ruling.decision.value}{_wants(ruling)}", *([f"  {ruling.reason}"] if ruling.reason else []), ""]
-    lines += [f"{'speaks' if rule.speaks else 'silent'}  {rule_name(rule.rule)}: {_why(rule)}" for rule in heard]
+    lines += [f"{'speaks' if rule.speaks else 'silent'}  {rule_name(rule.rule)}: {_why(rule, facts)}" for rule in heard]
     source = "the embedded policy, " if embedded(policy) else "policy "
     lines.append(f"\n{source}{short_version(policy.version)}: the strictest rule that speaks wins; no rule means deny.")
     if facts.risk is not Risk.READ and ruling.decision is not Decision.DENY:
@@ -264,8 +273,9 @@ def rule_name(rule: Rule) -> str:
     return f"{rule.id} (line {rule.line})" if rule.line else rule.id
 
 
-def _why(heard: RuleEvaluation) -> str:
-    says, doubts = f"says {heard.rule.decision.value}", ", ".join(heard.unknown)
+def _why(heard: RuleEvaluation, facts: PolicyContext) -> str:
+    mild = "" if heard.rule.may_decide(facts) else " (not enough: what cannot be undone needs an approval)"
+    says, doubts = f"says {heard.rule.decision.value}{mild}", ", ".join(heard.unknown)
     if heard.failed:
         return f"no match for {', '.join(heard.failed)}"
     if not heard.unknown:

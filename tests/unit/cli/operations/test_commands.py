@@ -34,6 +34,21 @@ operation = ["reboot", "stop", "create", "delete"]
 origin = "cli"
 decision = "{decision}"
 """
+DELETES = """
+[[rule]]
+id = "deletes"
+actor = "person"
+operation = "delete"
+decision = "confirm"
+destructive_without_approval = true
+"""
+APPROVED_DELETES = """
+[[rule]]
+id = "deletes"
+operation = "delete"
+decision = "approve"
+approvers = { groups = ["S0OPS"] }
+"""
 Make = Callable[..., FakeTerminal]
 
 
@@ -159,7 +174,7 @@ async def test_a_limit_refuses(terminal: Make) -> None:
 @pytest.mark.requirement("terminal-typed-name")
 async def test_what_cannot_be_undone_needs_its_name(terminal: Make, provider: SimulatorHandle) -> None:
     """The full name is typed, or given; another name, or `y`, requests nothing."""
-    policy = ALLOWED.format(decision="confirm")
+    policy = ALLOWED.format(decision="allow") + DELETES
     for typed in ("y", "web01", "", "db01.example.com"):
         with pytest.raises(InvalidInputError, match="nothing was requested"):
             await terminal(typed, policy=policy).run("delete", "web01")
@@ -176,12 +191,28 @@ async def test_what_cannot_be_undone_needs_its_name(terminal: Make, provider: Si
 
 @pytest.mark.requirement("terminal-typed-name")
 async def test_a_program_gives_the_name_as_well(terminal: Make, provider: SimulatorHandle) -> None:
-    """Even where the policy allows it, `ask delete` needs `--confirm` with the full name."""
-    screen = terminal(policy=ALLOWED.format(decision="allow"), person=False)
+    """`ask delete` needs `--confirm` with the full name before people are asked for their approval."""
+    policy = ALLOWED.format(decision="allow") + APPROVED_DELETES
+    screen = terminal(policy=policy, person=False, human="slack:U0ANN")
     with pytest.raises(InvalidInputError, match=r"--confirm 'web01\.example\.com'"):
         await screen.run("ask", "delete", "web01")
-    assert await screen.run("ask", "delete", "web01", "--confirm", "web01.example.com") == 0
-    assert provider.simulator.world.counts["delete"] == 1
+    assert await count(screen.settings) == 0
+    assert await screen.run("ask", "delete", "web01", "--confirm", "web01.example.com") == 5
+    assert (await newest(screen.settings)).state is State.HELD
+    assert provider.simulator.world.counts["delete"] == 0
+
+
+@pytest.mark.requirement("destructive-approval")
+@pytest.mark.parametrize("person", [True, False])
+async def test_a_rule_that_allows_everything_deletes_nothing(
+    terminal: Make, provider: SimulatorHandle, person: bool
+) -> None:
+    """Neither a person nor a program: the refusal says that an approval is missing."""
+    screen = terminal("web01.example.com", policy=ALLOWED.format(decision="allow"), person=person)
+    assert await screen.run("delete", "web01", "--confirm", "web01.example.com") == 6
+    assert "What cannot be undone needs an approval" in screen.shown
+    assert provider.simulator.world.counts["delete"] == 0
+    assert await count(screen.settings) == 0
 
 
 async def test_an_ambiguous_name_is_a_choice(terminal: Make, provider: SimulatorHandle) -> None:
@@ -245,7 +276,7 @@ async def test_the_provider_is_down(terminal: Make, provider: SimulatorHandle) -
 
 async def test_interrupted_at_the_question(terminal: Make) -> None:
     """Ctrl-C at the question withdraws what no one else is asked about; at a typed name nothing was requested."""
-    policy = ALLOWED.format(decision="confirm")
+    policy = ALLOWED.format(decision="confirm") + DELETES
     screen = terminal("^C", policy=policy)
     assert await screen.run("stop", "web01") == 130
     assert (await newest(screen.settings)).state is State.CANCELLED

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness.virtual_time import VirtualClock
-from tests.unit.cli.operations.test_commands import ALLOWED, Make, count, newest, terminal
+from tests.unit.cli.operations.test_commands import ALLOWED, APPROVED_DELETES, Make, count, newest, terminal
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import DryRun, Held, Request
@@ -19,6 +19,7 @@ CONFIRM = ALLOWED.format(decision="confirm")
 FREE = (
     ALLOWED.format(decision="allow")
     + '[[rule]]\nid = "slack"\norigin = "slack"\noperation = "reboot"\ndecision = "confirm"\n'
+    + APPROVED_DELETES
 )
 
 
@@ -68,6 +69,7 @@ async def test_a_refusal_that_ends_meanwhile_does_not_skip_the_typed_name(
         return dry
 
     monkeypatch.setattr(Gate, "dry_run", reserved)
-    screen = terminal(policy=FREE, person=person)
+    screen = terminal(policy=FREE, person=person, human="slack:U0ANN")
     assert await screen.run("delete", "web01") == 6
+    assert await count(screen.settings) == 1
     assert provider.simulator.world.counts["delete"] == 0

@@ -71,7 +71,7 @@ def one_wider(draw: st.DrawFn, narrow: RuleConditions) -> RuleConditions:
             changes[key] = draw(st.sampled_from(HOURS))
         elif key == "cost_above":
             changes[key] = draw(st.sampled_from([None, 0.0]))
-        elif draw(st.booleans()):
+        elif not getattr(narrow, key) or draw(st.booleans()):
             changes[key] = frozenset()
         else:
             changes[key] = getattr(narrow, key) | {draw(st.sampled_from(SETS[key]))}
@@ -79,8 +79,8 @@ def one_wider(draw: st.DrawFn, narrow: RuleConditions) -> RuleConditions:
 
 
 @st.composite
-def a_rule(draw: st.DrawFn, ident: str, line: int, match: RuleConditions) -> Rule:
-    decision = draw(st.sampled_from(list(Decision)))
+def a_rule(draw: st.DrawFn, ident: str, line: int, match: RuleConditions, least: Decision = Decision.ALLOW) -> Rule:
+    decision = draw(st.sampled_from([decision for decision in Decision if decision.rank >= least.rank]))
     rule = Rule(ident, match, decision, reason=draw(st.sampled_from(["", "", "Because."])), line=line)
     if decision is not Decision.APPROVE:
         return rule
@@ -93,7 +93,7 @@ def a_rule(draw: st.DrawFn, ident: str, line: int, match: RuleConditions) -> Rul
 def a_pointless_rule_among_others(draw: st.DrawFn) -> tuple[Rule, list[Rule]]:
     narrow = draw(a_match())
     rule = draw(a_rule("rule", 2, narrow))
-    cover = draw(a_rule("cover", draw(st.sampled_from([1, 3])), draw(one_wider(narrow))))
+    cover = draw(a_rule("cover", draw(st.sampled_from([1, 3])), draw(one_wider(narrow)), rule.decision))
     assume(makes_pointless(cover, rule))
     others = [draw(a_rule(f"other{number}", 4 + number, draw(a_match()))) for number in range(draw(st.integers(0, 2)))]
     return rule, [cover, *others]

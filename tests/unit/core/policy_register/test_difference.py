@@ -50,7 +50,7 @@ def test_a_difference_says_who_may_do_more() -> None:
     assert meaning_lines(BEFORE, AFTER) == [
         "Milder, so more is let through:",
         f"  agents {UNDESTRUCTIVE}: approve (2 of S1) -> approve (1 of S1)",
-        f"  people {CHANGING}: deny -> confirm",
+        f"  people {UNDESTRUCTIVE}: deny -> confirm",
     ]
     assert meaning_lines(AFTER, BEFORE)[0] == "Stricter:"
     assert meaning_lines(BEFORE, BEFORE) == ["No request is decided otherwise by the rules."]
