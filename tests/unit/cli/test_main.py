@@ -117,7 +117,7 @@ def test_a_bare_call_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None
         (["bakcup", "x"], "Did you mean vpsops backup?"),
         (["audit", "verfy"], "there is no 'verfy'. Did you mean verify?"),
         (["audit", "tail", "--folow"], "Did you mean --follow?"),
-        (["backup", "x", "--froce=1"], "Did you mean --force?"),
+        (["backup", "./x", "--froce=1"], "Did you mean --force?"),
         (["doctor", "--xyzzy"], "unrecognized arguments: --xyzzy\n"),
         (["doctor", "and", "more"], "unrecognized arguments: and more\n"),
         (["completion", "fihs"], "Did you mean fish?"),

@@ -1,6 +1,7 @@
 """`vpsops backup FILE`: the database as it is in one moment, in one file, verified."""
 
 import argparse
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from vpsops.core.server.shutdown import interrupt_at_sigterm
 
 GOOD, BROKEN_TRAIL = 0, 1
 MOST_FAULTS: Final = 5
+SUFFIX: Final = ".backup"
 HOLDS: Final = (
     "It holds what the database does: names, reasons, Slack ids and messages that wait; tokens of installed workspaces"
     " as they are encrypted there."
@@ -31,8 +33,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f" puts into either. FILE is readable by its owner alone. {HOLDS}"
         " Exit code 1: written, and its trail is not whole."
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="where to write it; one that is there stays as it is")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=backup_path,
+        help=f"where to write it: a path with a folder, or a name that ends in {SUFFIX}; a file that is there stays",
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE, once the new backup is whole")
+
+
+def backup_path(text: str) -> Path:
+    """Return the path that was typed. Raises `ArgumentTypeError` for a bare word, which may be meant as a server."""
+    if os.sep in text or text.endswith(SUFFIX):
+        return Path(text)
+    raise argparse.ArgumentTypeError(
+        f"{cell(text)} may be a server: write ./{cell(text)} or {cell(text)}{SUFFIX} for a file with the database,"
+        f" or 'vpsops backup-create {cell(text)}' for a backup of the server"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

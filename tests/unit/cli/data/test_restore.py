@@ -161,5 +161,36 @@ def test_a_server_of_that_name_is_another_command(cli: Cli) -> None:
     assert "backup-restore" in cli("restore", "web01").err
 
 
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("options", [[], ["--force"]], ids=" ".join)
+@pytest.mark.parametrize("word", ["web01", "web01.example.com", "backup", ""])
+def test_a_backup_is_written_to_no_file_that_may_be_meant_as_a_server(
+    cli: Cli,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    word: str,
+    options: list[str],
+) -> None:
+    """`--force` replaces a file, and makes no path of a word."""
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(SystemExit) as ended:
+        cli("backup", word, *options)
+    refusal = capsys.readouterr().err
+    assert (ended.value.code, f"./{word}" in refusal, "vpsops backup-create" in refusal) == (2, True, True)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("path", ["./web01", "web01.backup", "web01.example.com.backup"])
+def test_a_path_with_a_folder_and_the_suffix_of_backups_are_files(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("backup", path).code == 0
+    assert (tmp_path / path).is_file()
+
+
 def test_the_changes_of_a_backup_are_read_without_its_columns_of_today(backup: Path) -> None:
     assert set(contents(f"sqlite:///{backup}")["changes"][0]) == set(CHANGES.c.keys())
