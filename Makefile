@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance clients evals tokens bundle interpreters containers containers-check docs-site bench lock clean
+.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance clients evals tokens bundle release release-try renovate-check interpreters containers containers-check docs-site bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -35,7 +35,7 @@ test-deep: $(VENV)/.ready ## Draw twenty times as many examples for every proper
 test-busy: $(VENV)/.ready ## Run every test of `make test` once beside a busy loop
 	$(BIN)/python -m tests.busy $(MAKE) test
 
-test-slow: $(VENV)/.ready ## Run the tests that start whole processes or wait for seconds
+test-slow: $(VENV)/.ready $(VENV)/containers/.ready $(VENV)/release/.ready ## Run the tests that start whole processes or wait for seconds
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m slow
 
 test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
@@ -93,8 +93,9 @@ $(VENV)/containers/.ready: requirements/containers.txt
 	$(VENV)/containers/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement $<
 	@touch $@
 
-containers-check: $(VENV)/containers/.ready ## Check the Containerfile, the chart and the manifests by their own tools
+containers-check: $(VENV)/.ready $(VENV)/containers/.ready ## Check the Containerfile, the chart and the manifests by their own tools
 	$(VENV)/containers/bin/python tests/packaging/containers/checks.py
+	$(BIN)/python -m tests.packaging.licences requirements/containers.txt $(VENV)/containers
 
 containers: $(VENV)/.ready containers-check ## Build the image on Debian's packages and run it (needs mmdebstrap, buildah, podman, runc)
 	$(BIN)/python -m tests.packaging.containers
@@ -104,8 +105,25 @@ $(VENV)/site/.ready: requirements/docs.txt
 	$(VENV)/site/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement $<
 	@touch $@
 
-docs-site: $(VENV)/site/.ready ## Build the site of docs/ into build/site; a link that leads nowhere is an error
+docs-site: $(VENV)/.ready $(VENV)/site/.ready ## Build the site of docs/ into build/site; a link that leads nowhere is an error
+	$(BIN)/python -m tests.packaging.licences requirements/docs.txt $(VENV)/site
 	NO_MKDOCS_2_WARNING=1 $(VENV)/site/bin/mkdocs build --config-file packaging/site/mkdocs.yml
+
+$(VENV)/release/.ready: requirements/release.txt
+	$(PYTHON) -m venv --clear $(VENV)/release
+	$(VENV)/release/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement $<
+	@touch $@
+
+release: $(VENV)/.ready $(VENV)/containers/.ready $(VENV)/release/.ready ## Make the files of a release in dist/, of the commit that is checked out (needs npm; buildah and mmdebstrap for the image)
+	$(BIN)/python -m tests.packaging.licences requirements/release.txt $(VENV)/release
+	$(BIN)/python -m tests.packaging.release dist
+
+renovate-check: $(VENV)/.ready ## Check renovate.json against its schema (needs npm)
+	$(BIN)/python -m tests.packaging.renovate
+
+release-try: $(VENV)/.ready $(VENV)/containers/.ready $(VENV)/release/.ready ## As release, of what is unreleased and without the image, in build/release
+	$(BIN)/python -m tests.packaging.licences requirements/release.txt $(VENV)/release
+	$(BIN)/python -m tests.packaging.release --unreleased --no-image build/release
 
 interpreters: $(VENV)/.ready ## Install the wheels into every other Python there is, and play the demonstration there
 	$(BIN)/python -m tests.packaging.interpreters
@@ -128,6 +146,7 @@ lock: ## Refresh the hash-pinned requirements (no address enters them)
 	$(UV) --output-file requirements/converters.txt --group converters
 	$(UV) --output-file requirements/containers.txt --group containers
 	$(UV) --output-file requirements/docs.txt --group docs
+	$(UV) --output-file requirements/release.txt --group release
 	$(BUILD_REQUIRES) | $(UV) --output-file requirements/build.txt --constraint requirements/dev.txt -
 	echo uv | $(UV) --output-file requirements/lock.txt -
 

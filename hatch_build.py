@@ -21,9 +21,16 @@ class CommitHook(BuildHookInterface):  # type: ignore[type-arg] # the plain inte
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Include a file with the commit."""
+        """Include a file with the commit, in a wheel always as its last one: an sdist makes the checkout's bytes."""
+        if version == "editable":
+            return
+        kept = Path(self.root, NAME)
+        if kept.exists():
+            if self.target_name == "wheel":  # whose selection leaves it out
+                build_data["force_include"][str(kept)] = NAME
+            return
         commit = commit_of(Path(self.root)) or given_commit(os.environ)
-        if version == "editable" or Path(self.root, NAME).exists() or not commit:
+        if not commit:
             return
         self._folder = tempfile.TemporaryDirectory()
         path = Path(self._folder.name, "build_commit.txt")

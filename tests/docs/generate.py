@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ from pydantic_core import PydanticUndefined
 
 from tests.docs.pages.hosts import hosts_page
 from tests.docs.pages.layers import layers_page
+from tests.docs.pages.licences import licences_page
 from tests.docs.pages.manual import manual_page
 from tests.docs.pages.metrics import metrics_page
 from tests.docs.pages.simulator import simulator_faults
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 from tests.packaging.registry.entries import bundle_manifest, server_json
+from tests.packaging.release.versions import PLACES, with_version
 from vpsops.bot.protocol import command_catalog
 from vpsops.cli import main as console
 from vpsops.cli.operations.arguments import describe, words_of_operations
@@ -220,12 +223,14 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/resources.md": resources,
     "docs/reference/folders.md": lambda: HEAD + layers_page(),
     "docs/reference/hosts.md": lambda: HEAD + hosts_page(),
+    "docs/reference/licences.md": lambda: HEAD + licences_page(),
     "docs/reference/metrics.md": lambda: HEAD + metrics_page(),
     "docs/reference/simulator-faults.md": lambda: HEAD + simulator_faults(),
     "mcp_server/fast_start/early.json": early_answers,
     "packaging/man/vpsops.1": manual,
     "packaging/registry/server.json": server_json,
     "packaging/registry/manifest.json": lambda: bundle_manifest(early_tools()),
+    **{path: partial(with_version, path) for path in PLACES},
 }
 
 

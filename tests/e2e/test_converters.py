@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.hosts.subset import faults
+from tests.packaging.licences import allow_list as licences
+from tests.packaging.licences.package_metadata import installed
 from tests.unit.mcp_server.tools.tool_snapshots import all_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
@@ -50,6 +52,11 @@ def converted(interpreter: Path) -> Mapping[str, Mapping[str, Any]]:
     tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in all_tools()]
     document: dict[str, dict[str, Any]] = json.loads(run(str(interpreter), str(SCRIPT), given=json.dumps(tools)))
     return document
+
+
+def test_their_licences_are_allowed(interpreter: Path) -> None:
+    """Of tools that are not shipped."""
+    assert list(licences.faults(LOCK, installed(interpreter.parents[1]), licences.TOOLS)) == [], licences.ADVICE
 
 
 @pytest.mark.requirement("mcp-plain-schemas")

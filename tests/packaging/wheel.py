@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Mapping
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
@@ -16,28 +17,28 @@ PLAYGROUND: Final = "vpsops/playground/"
 """Where the second distribution lives; the first has nothing there."""
 
 
-def build_wheel(folder: Path, project: Path = ROOT) -> Path:
+def build_wheel(folder: Path, project: Path = ROOT, environ: Mapping[str, str] | None = None) -> Path:
     """Build a project's wheel into an empty folder, with the build backend that is installed."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-build-isolation", "--wheel-dir", str(folder), str(project)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
     (wheel,) = folder.glob("vpsops*.whl")
     return wheel
 
 
-def build_both(folder: Path, project: Path = ROOT) -> tuple[Path, Path]:
+def build_both(folder: Path, project: Path = ROOT, environ: Mapping[str, str] | None = None) -> tuple[Path, Path]:
     """Build a project's sdist and wheel into an empty folder, by the build backend itself."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, cwd=project, check=True, env=environ, capture_output=True)
     (sdist,), (wheel,) = folder.glob("vpsops*.tar.gz"), folder.glob("vpsops*.whl")
     return sdist, wheel
 
 
-def wheel_from_sdist(sdist: Path, folder: Path) -> Path:
+def wheel_from_sdist(sdist: Path, folder: Path, environ: Mapping[str, str] | None = None) -> Path:
     """Unpack an sdist into an empty folder, and build its wheel there."""
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
-    return build_wheel(folder / "wheel", next(folder.iterdir()))
+    return build_wheel(folder / "wheel", next(folder.iterdir()), environ)
 
 
 def metadata_of(wheel: Path) -> Message:

@@ -4,6 +4,7 @@ Helm's own engine renders the chart (helm-python-sdk has it as a library), Kuber
 and the base, and hadolint reads the Containerfile. No cluster and no network is needed.
 """
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from helm_python.chart import Chart
 from helm_python.errors import HelmError
 
 PACKAGING: Final = Path(__file__).resolve().parents[3] / "packaging"
+CHART: Final = str(PACKAGING / "helm" / "vpsops")
 BASE: Final = PACKAGING / "kubernetes" / "base"
 VERSIONS: Final = ("1.28", "1.34")
 HADOLINT: Final = Path(sys.executable).with_name("hadolint")
@@ -36,8 +38,14 @@ WRONG: Final[Sequence[Mapping[str, Any]]] = ({"replicas": 0}, {"config": ""}, {"
 
 
 def main() -> int:
-    """Run every check; return 1 and say what is wrong, or 0."""
-    problems = [*chart_problems(), *base_problems(), *wrong_values(), *containerfile_problems()]
+    """Run every check, or that of a packed chart; return 1 and say what is wrong, or 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chart", metavar="FILE", help="a packed chart, which has to make what the folder does")
+    archive = parser.parse_args().chart
+    if archive:
+        problems = [*archive_problems(archive)]
+    else:
+        problems = [*chart_problems(), *base_problems(), *wrong_values(), *containerfile_problems()]
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     if not problems:
@@ -45,9 +53,16 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def rendered(values: Mapping[str, Any], name: str = "vpsops") -> list[dict[str, Any]]:
+def archive_problems(archive: str) -> Iterator[str]:
+    """Yield where a packed chart makes something else than the folder."""
+    for name, values in VALUES.items():
+        if rendered(values, chart=archive) != rendered(values):
+            yield f"{archive}, {name}: it makes something else than the folder"
+
+
+def rendered(values: Mapping[str, Any], name: str = "vpsops", chart: str = CHART) -> list[dict[str, Any]]:
     """Return what the chart makes of values, as Helm does."""
-    files = Chart.load(str(PACKAGING / "helm" / "vpsops")).render(dict(values), name=name, namespace="vpsops")
+    files = Chart.load(chart).render(dict(values), name=name, namespace="vpsops")
     texts = [text for path, text in files.items() if path.endswith(".yaml")]
     return [document for text in texts for document in yaml.safe_load_all(text) if document]
 
@@ -112,7 +127,7 @@ def wrong_values() -> Iterator[str]:
     """Yield the wrong values that the chart takes."""
     for values in WRONG:
         try:
-            Chart.load(str(PACKAGING / "helm" / "vpsops")).validate_schema(dict(values))
+            Chart.load(CHART).validate_schema(dict(values))
         except HelmError:
             continue
         yield f"the chart takes {dict(values)}"
