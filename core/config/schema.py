@@ -51,7 +51,8 @@ def schema_problem(error: ValidationError, model: type[WrittenTable], title: str
 def _described(error: dict[str, Any], name: str, key: str, table: type[WrittenTable]) -> tuple[str, str]:
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key {name}.", nearest_hint(key, tuple(table.model_fields))
+            known = tuple(field.alias or own for own, field in table.model_fields.items())
+            return f"unknown key {name}.", nearest_hint(key, known)
         case "missing":
             return f"{name} is missing.", table.EXAMPLES.get(key, "")
         case "literal_error":

@@ -43,7 +43,8 @@ def _servers(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def _sentence(text: str) -> str:
+def plain_sentence(text: str) -> str:
+    """Return words of the file in one line; raises an error of the schema for signs that cannot be shown."""
     plain = " ".join(text.split())
     if not plain.isprintable():
         raise schema_error("it has signs that cannot be shown")
@@ -112,7 +113,8 @@ class WrittenRule(WrittenTable):
     expires: str | None = None
     confirm_in: Annotated[Words, one_of("place to confirm in", CONFIRM_PLACES)] = ()
     destructive_without_approval: bool = False
-    reason: Annotated[str, Field(max_length=300), AfterValidator(_sentence)] = ""
+    during_freeze: Annotated[Words, AfterValidator(_plain)] = ()
+    reason: Annotated[str, Field(max_length=300), AfterValidator(plain_sentence)] = ""
 
     def is_set(self, key: str) -> bool:
         """Return whether a key was written."""

@@ -30,7 +30,7 @@ class Hours:
         minutes &= ~_joined(outside)
         if not minutes:
             raise ValueError("no minute of the week is left, so it never matches")
-        return cls(minutes, _zone(zone))
+        return cls(minutes, zone_named(zone))
 
     def hold(self, now: datetime) -> bool:
         """Return whether `now` lies within."""
@@ -43,7 +43,8 @@ class Hours:
         return always or (self.zone.key == other.zone.key and not other.minutes & ~self.minutes)
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
+    """Return a time zone by its name; raises ValueError with the reason."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

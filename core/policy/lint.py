@@ -46,6 +46,8 @@ def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
             yield ConfigProblem(key, f'{key} goes with decision = "approve" only.')
     if rule.decision != "confirm" and rule.is_set("confirm_in"):
         yield ConfigProblem("confirm_in", 'confirm_in goes with decision = "confirm" only.')
+    if rule.decision == "deny" and rule.is_set("during_freeze"):
+        yield ConfigProblem("during_freeze", "during_freeze goes with a decision that lets a change happen.")
     timed = rule.hours or rule.outside_hours
     if timed and not rule.time_zone:
         key = "hours" if rule.hours else "outside_hours"
@@ -154,7 +156,7 @@ def makes_pointless(cover: Rule, rule: Rule) -> bool:
     if RANK[cover.decision] < RANK[rule.decision] or not _covers(cover, rule) or _waives_more(cover, rule):
         return False
     if cover.decision is not rule.decision:
-        return True
+        return cover.decision is Decision.DENY or set(rule.during_freeze) <= set(cover.during_freeze)
     later = cover.line < rule.line or not _covers(rule, cover)
     return later and _asks_no_less(cover, rule) and _tells_nothing_new(cover, rule)
 
@@ -172,7 +174,8 @@ def _covers(cover: Rule, rule: Rule) -> bool:
 def _asks_no_less(cover: Rule, rule: Rule) -> bool:
     sooner = not rule.expires or 0 < cover.expires <= rule.expires
     narrower = not rule.confirm_in or (bool(cover.confirm_in) and set(cover.confirm_in) <= set(rule.confirm_in))
-    return cover.approvers == rule.approvers and cover.votes >= rule.votes and sooner and narrower
+    through = set(rule.during_freeze) <= set(cover.during_freeze)  # else it alone lets the change through a freeze
+    return cover.approvers == rule.approvers and cover.votes >= rule.votes and sooner and narrower and through
 
 
 def _tells_nothing_new(cover: Rule, rule: Rule) -> bool:

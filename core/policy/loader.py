@@ -14,6 +14,8 @@ from vpsops.core.config.schema import nearest_hint, safe_word, schema_problem
 from vpsops.core.config.settings import Settings
 from vpsops.core.config.toml_locations import TomlTable
 from vpsops.core.identity.actors import Approvers
+from vpsops.core.policy.calendar import Calendar
+from vpsops.core.policy.calendar_loader import CALENDAR_SECTIONS, calendar_in
 from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.config_schema import WrittenRule
 from vpsops.core.policy.decision import Decision
@@ -24,7 +26,7 @@ from vpsops.core.policy.model import Policy, Rule, policy_of
 from vpsops.core.wayscloud.answers.labels import label_term
 from vpsops.core.wayscloud.answers.models import canonical_region
 
-SECTIONS = ("settings", "workspace", "rule", "limits", "mcp")  # the top-level keys of `vpsops.toml`
+SECTIONS = ("settings", "workspace", "rule", "limits", "mcp", *CALENDAR_SECTIONS)  # the top-level keys of `vpsops.toml`
 MAX_RULES = 500
 DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
 UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -67,7 +69,9 @@ def policy_in(file: ConfigFile, approval_channel: str) -> Policy:
     rules = [_rule(rule, place, approval_channel) for rule, place in zip(written, places, strict=True)]
     _check_destructive(rules, file.path)
     _check_together(rules, file.path)
-    return policy_of(rules or default_rules(approval_channel))
+    calendar = calendar_in(file)
+    _check_freezes(rules, calendar, file.path)
+    return policy_of(rules or default_rules(approval_channel), calendar)
 
 
 def _written(file: ConfigFile) -> list[Any]:
@@ -98,6 +102,7 @@ def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
         expires=_expires(written, place),
         confirm_in=written.confirm_in,
         destructive_without_approval=written.destructive_without_approval,
+        during_freeze=written.during_freeze,
         line=place.table.line,
     )
 
@@ -183,6 +188,17 @@ def _check_destructive(rules: Sequence[Rule], path: str) -> None:
             " approval.",
             hint='Write decision = "approve"; or, for people alone, destructive_without_approval = true.',
         )
+
+
+def _check_freezes(rules: Sequence[Rule], calendar: Calendar, path: str) -> None:
+    known = tuple(freeze.name for freeze in calendar.freezes)
+    for rule in rules:
+        unknown = next((name for name in rule.during_freeze if name not in known), None)
+        if unknown is not None:
+            hint = nearest_hint(unknown, known) if known else "Freezes are written as [[freeze]]."
+            raise ConfigurationError(
+                f"{path}:{rule.line}: rule {rule.id}: there is no freeze {safe_word(unknown)}.", hint=hint
+            )
 
 
 def _check_together(rules: Sequence[Rule], path: str) -> None:

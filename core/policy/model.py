@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 
 from vpsops.core.identity.actors import ActorKind, Approvers, union_of
 from vpsops.core.operations.registry import Risk
+from vpsops.core.policy.calendar import Calendar
 from vpsops.core.policy.conditions import EMAIL, Check, RuleConditions
 from vpsops.core.policy.context import NormalizedContext, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
 LONGEST_REASON = 600
+NO_CALENDAR = Calendar()
 SHORT_VERSION = 12
 NEEDS_APPROVAL = 'What cannot be undone needs an approval, and no rule with decision = "approve" is about it.'
 
@@ -36,6 +38,7 @@ class Rule:
     expires: float = 0.0  # seconds that a hold waits for votes; 0 for the default
     confirm_in: tuple[str, ...] = ()  # where an agent's human may confirm: "client", "slack"; empty for the default
     destructive_without_approval: bool = False  # for people only: their destructive requests need no other person
+    during_freeze: tuple[str, ...] = ()  # the freezes that do not hold back what it is about
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
@@ -77,6 +80,7 @@ class Policy:
 
     rules: tuple[Rule, ...]
     version: str
+    calendar: Calendar = NO_CALENDAR
     _checks: tuple[tuple[Rule, tuple[tuple[str, Check], ...]], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,8 +110,21 @@ class Policy:
             for rule, checks in self._checks
             if (unknown := _ask(checks, seen)) is not None
         ]
-        ruling = _ruling([match for match in heard if match.speaks], self.version)
-        return ruling if _is_enough(ruling, heard, facts) else _refusal(ruling)
+        spoken = [match for match in heard if match.speaks]
+        ruling = _ruling(spoken, self.version)
+        return self._frozen(seen, spoken) or (ruling if _is_enough(ruling, heard, facts) else _refusal(ruling))
+
+    def _frozen(self, seen: NormalizedContext, spoken: Sequence[RuleEvaluation]) -> Ruling | None:
+        """Return the denial of a change during a freeze that no rule which matches for certain overrides; else None."""
+        if seen.facts.risk is Risk.READ:
+            return None
+        certain = (match.rule for match in spoken if not match.unknown)
+        overridden = {name for rule in certain for name in rule.during_freeze}
+        holding = [freeze for freeze in self.calendar.frozen(seen) if freeze.name not in overridden]
+        if not holding:
+            return None
+        names = tuple(f"freeze {freeze.name}" for freeze in holding)
+        return Ruling(Decision.DENY, names, reason=_bounded(" ".join(f.text for f in holding)), policy=self.version)
 
     def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
         """Return every rule's evaluation of a request, to explain a decision; `decide` has the same result."""
@@ -183,7 +200,10 @@ def _reason(decisive: Sequence[RuleEvaluation]) -> str:
     reasons = list(dict.fromkeys(match.rule.reason for match in decisive if match.rule.reason))
     if all(match.unknown for match in decisive):
         reasons.append(_doubt(decisive))
-    text = " ".join(reasons)
+    return _bounded(" ".join(reasons))
+
+
+def _bounded(text: str) -> str:
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
 
 
@@ -202,13 +222,11 @@ DOUBTS = {
 }
 
 
-def policy_of(rules: Sequence[Rule]) -> Policy:
+def policy_of(rules: Sequence[Rule], calendar: Calendar = NO_CALENDAR) -> Policy:
     """Return a policy of rules, with the version that follows from their contents; lines and order aside."""
-    canonical = json.dumps(
-        sorted((_canonical(rule) for rule in rules), key=lambda canonical_rule: str(canonical_rule["id"])),
-        sort_keys=True,
-    )
-    return Policy(tuple(rules), version_of(canonical))
+    entries = sorted((_canonical(rule) for rule in rules), key=lambda canonical_rule: str(canonical_rule["id"]))
+    canonical = json.dumps(entries, sort_keys=True)
+    return Policy(tuple(rules), version_of(canonical + calendar.canonical), calendar)
 
 
 def version_of(text: str) -> str:
@@ -236,4 +254,5 @@ def _canonical(rule: Rule) -> dict[str, object]:
         "reason": rule.reason,
         **({"confirm_in": sorted(rule.confirm_in)} if rule.confirm_in else {}),
         **({"destructive_without_approval": True} if rule.destructive_without_approval else {}),
+        **({"during_freeze": sorted(rule.during_freeze)} if rule.during_freeze else {}),
     }

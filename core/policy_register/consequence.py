@@ -17,6 +17,7 @@ from typing import Final
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.target import Target
+from vpsops.core.policy.calendar import Freeze
 from vpsops.core.policy.conditions import EMAIL
 from vpsops.core.policy.context import BILLED, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
@@ -120,12 +121,20 @@ def _applicable(name: str, made: Dimension, operation: Operation) -> Sequence[st
 
 def _dimensions(policies: Sequence[Policy]) -> dict[str, Dimension]:
     matches = [rule.match for policy in policies for rule in policy.rules]
+    freezes = [freeze for policy in policies for freeze in policy.calendar.freezes]
+    choices = [choice for freeze in freezes for choice in freeze.choices]
     people, groups = _named(match.person for match in matches), _named(match.group for match in matches)
     who: dict[str, Callable[[PolicyContext], PolicyContext]] = {name: _as_person(name) for name in people}
     who |= {f"group {name}": _in_group(name) for name in groups}
-    servers = {word: _on(_example(word)) for word in _named(match.server for match in matches)}
+    servers = {
+        word: _on(_example(word))
+        for word in _named([*(match.server for match in matches), *(choice.servers for choice in choices)])
+    }
     regions = {name: _within(name) for name in _named(match.region for match in matches)}
-    labels = {word: _labelled(word) for word in _named(match.label for match in matches)}
+    labels = {
+        word: _labelled(word)
+        for word in _named([*(match.label for match in matches), *(choice.labels for choice in choices)])
+    }
     origins = {name: _from(name) for name in ("slack", "mcp", "cli")} if any(match.origin for match in matches) else {}
     return {
         "who": who | ({"others": lambda facts: facts} if who else {}),
@@ -134,7 +143,10 @@ def _dimensions(policies: Sequence[Policy]) -> dict[str, Dimension]:
         "label": labels | ({"other labels": lambda facts: facts} if labels else {}),
         "cost": _costs({match.cost_above for match in matches if match.cost_above is not None}),
         "origin": origins,
-        "time": _times([match.hours for match in matches if match.hours is not None]),
+        "time": {
+            **_times([*(match.hours for match in matches if match.hours is not None), *_window_hours(freezes)]),
+            **_frozen_times(freezes),
+        },
     }
 
 
@@ -216,6 +228,16 @@ def _times(hours: Sequence[Hours]) -> Dimension:
                 seen.add(kind)
                 moments[f"{wall:%a %H:%M} {item.zone.key}"] = _at(wall)
     return moments
+
+
+def _window_hours(freezes: Sequence[Freeze]) -> list[Hours]:
+    return [freeze.window.hours for freeze in freezes if freeze.window is not None]
+
+
+def _frozen_times(freezes: Sequence[Freeze]) -> Dimension:
+    """Return a moment in each freeze that has dates, and one in none of them."""
+    dated = {f"in the freeze {freeze.name}": _at(freeze.begins) for freeze in freezes if freeze.begins is not None}
+    return dated | ({"another time": _at(MONDAY)} if dated else {})
 
 
 def _turns(minutes: int) -> list[int]:

@@ -17,6 +17,7 @@ from vpsops.core.config.logging import secrets_of
 from vpsops.core.config.settings import Settings
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.loader import load_limits
+from vpsops.core.policy.calendar_loader import CALENDAR_SECTIONS, WrittenFreeze, WrittenWindow
 from vpsops.core.policy.config_schema import WrittenRule
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.loader import load_policy
@@ -26,7 +27,7 @@ from vpsops.core.wayscloud.answers.labels import label_term
 from vpsops.core.wayscloud.answers.models import canonical_region
 from vpsops.core.workspaces.loader import load_workspaces
 
-SECTIONS: Final = ("rule", "limits", "workspace")
+SECTIONS: Final = ("rule", "limits", "workspace", *CALENDAR_SECTIONS)
 """The sections of `vpsops.toml` that decide. A file with none of them declares no policy."""
 LISTS: Final = frozenset({"VPSOPS_ACCEPT_APPROVERS", "VPSOPS_SLACK_TEAMS"})
 LOWERED: Final = frozenset({"server", "group", "person"})
@@ -44,13 +45,15 @@ class Declaration:
     limits: Table | None = None
     workspaces: tuple[Table, ...] | None = None
     several: bool | None = None
+    windows: tuple[Table, ...] | None = None
+    freezes: tuple[Table, ...] | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     holds: Mapping[str, float] | None = None
 
     @property
     def decides(self) -> bool:
         """Return whether anything is declared; what is not may be whatever is in force."""
-        parts = (self.rules, self.limits, self.workspaces, self.several, self.holds)
+        parts = (self.rules, self.limits, self.workspaces, self.several, self.windows, self.freezes, self.holds)
         return self.embedded or bool(self.settings) or any(part is not None for part in parts)
 
     def document(self, base: Document | None, timing: Timing = DEFAULT_TIMING) -> Document:
@@ -68,6 +71,8 @@ class Declaration:
             limits=_first(self.limits, base.limits if base else None, {}),
             workspaces=_first(self.workspaces, base.workspaces if base else None, ()),
             several=several,
+            windows=_first(self.windows, base.windows if base else None, ()),
+            freezes=_first(self.freezes, base.freezes if base else None, ()),
             settings=settings,
             holds=_first(self.holds, base.holds if base else None, holds_of(timing)),
         )
@@ -111,6 +116,8 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
         limits=plain_limits(WrittenLimits.model_validate(content.get("limits", {}))) if decides else None,
         workspaces=tuple(_nonempty(table) for table in _listed(content.get("workspace", []))) if decides else None,
         several=_several(settings),
+        windows=_calendar(content.get("window", []), WrittenWindow) if decides else None,
+        freezes=_calendar(content.get("freeze", []), WrittenFreeze) if decides else None,
         settings=_declared_settings(settings),
     )
     text = canonical(content_of(declared))
@@ -135,11 +142,24 @@ def _validate(settings: Settings, base: Document | None) -> None:
 def content_of(declared: Declaration) -> dict[str, Any]:
     """Return the declared contents, as data."""
     content = {"rules": declared.rules, "limits": declared.limits, "workspaces": declared.workspaces}
-    return {**content, "settings": declared.settings}
+    return {**content, "windows": declared.windows, "freezes": declared.freezes, "settings": declared.settings}
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:
     return list(value) if isinstance(value, list) else []
+
+
+def _calendar(tables: Any, model: type[WrittenWindow | WrittenFreeze]) -> tuple[Table, ...]:
+    """Return windows or freezes as written, in one spelling."""
+    written = [model.model_validate(table).model_dump(exclude_unset=True) for table in _listed(tables)]
+    return tuple(
+        {key: _one_spelling(key, value) for key, value in table.items() if value not in (None, "", ())}
+        for table in written
+    )
+
+
+def _one_spelling(key: str, value: Any) -> Json:
+    return sorted(_spelled(key, word) for word in value) if isinstance(value, tuple) else " ".join(str(value).split())
 
 
 def _nonempty(table: Mapping[str, Any]) -> Table:
@@ -170,7 +190,7 @@ def plain_rule(rule: WrittenRule) -> Table:
     for key, value in table.items():
         if value is None or value is False or value in ((), ""):
             continue
-        listed = key in SETS | {"hours", "outside_hours", "confirm_in"}
+        listed = key in SETS | {"hours", "outside_hours", "confirm_in", "during_freeze"}
         plain[key] = sorted(_spelled(key, word) for word in value) if listed else value
     if rule.decision == "approve":
         plain["votes"] = rule.votes or 1

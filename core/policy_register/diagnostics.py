@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -12,8 +13,9 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.timings import POLICY_TOLD_SECONDS
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import DoctorFinding, fail, failed, ok
+from vpsops.core.console.checks import DoctorFinding, fail, failed, ok, warn
 from vpsops.core.console.terminal import when
+from vpsops.core.policy.calendar import Calendar
 from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.declaration import declaration_of
@@ -25,6 +27,7 @@ from vpsops.core.storage.leases import alive
 from vpsops.core.storage.tables import PROCESSES
 
 AREA: Final = "policy"
+FROZEN: Final = "Nothing changes on these servers, except by rules that name it in during_freeze"
 
 
 async def check_active_policy(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
@@ -41,7 +44,8 @@ async def check_active_policy(database: Database, settings: Settings) -> Sequenc
         await database.clock.sleep(POLICY_TOLD_SECONDS)
     own = _version_of(settings, document)
     others = await database.read(partial(_others, database=database, revision=revision))
-    return [_standing(revision), *_own(settings, own, revision), *others]
+    calendar = _calendar(ruleset_from(document).policy.calendar, database.clock.now())
+    return [_standing(revision), *calendar, *_own(settings, own, revision), *others]
 
 
 def _version_of(settings: Settings, base: Document) -> str:
@@ -56,6 +60,17 @@ def _standing(revision: Revision) -> DoctorFinding:
     what = "the embedded default" if revision.document.embedded else f"{len(revision.document.rules)} rules"
     who = f"number {revision.number}, applied {when(revision.at)} by {revision.author} (claimed)"
     return ok(AREA, f"in force for all processes: {short_version(revision.version)}, {what}, {who}")
+
+
+def _calendar(calendar: Calendar, now: datetime) -> list[DoctorFinding]:
+    """Report the maintenance windows, and the freezes that hold now or are still to come."""
+    findings = [ok(AREA, f"window {window.name}: {window.words}") for window in calendar.windows]
+    for freeze in calendar.freezes:
+        if freeze.is_in_force(now):
+            findings.append(warn(AREA, f"the freeze {freeze.name} holds: {freeze.words}", freeze.reason or FROZEN))
+        elif freeze.ends is None or freeze.ends > now:
+            findings.append(ok(AREA, f"freeze {freeze.name}: {freeze.words}"))
+    return findings
 
 
 def _own(settings: Settings, own: str, revision: Revision) -> Sequence[DoctorFinding]:

@@ -29,6 +29,8 @@ def changed_lines(before: Document, after: Document) -> list[str]:
         *_keys("limit", _flat(before.limits), _flat(after.limits)),
         *_tables("workspace", *spaces),
         *(["~ workspaces: " + ("several" if after.several else "one")] if before.several != after.several else []),
+        *_tables("window", _by(before.windows, "name"), _by(after.windows, "name")),
+        *_tables("freeze", _by(before.freezes, "name"), _by(after.freezes, "name")),
         *_keys("setting", before.settings, after.settings),
         *_keys("hold in seconds:", before.holds, after.holds),
     ]
@@ -56,7 +58,9 @@ def _tables(kind: str, before: Mapping[str, Table], after: Mapping[str, Table]) 
 
 
 def _inline(table: Table) -> str:
-    return ", ".join(f"{key} {value_words(value)}" for key, value in _flat(table).items() if key not in {"id", "team"})
+    return ", ".join(
+        f"{key} {value_words(value)}" for key, value in _flat(table).items() if key not in {"id", "team", "name"}
+    )
 
 
 def _keys(kind: str, before: Mapping[str, Json], after: Mapping[str, Json]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from vpsops.core.identity.actors import Approvers
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.loader import limits_of
 from vpsops.core.limits.model import Limits
+from vpsops.core.policy.calendar_loader import calendar_of
 from vpsops.core.policy.defaults import OWN_CHANNEL
 from vpsops.core.policy.loader import rule_of
 from vpsops.core.policy.model import Policy, version_of
@@ -31,6 +32,8 @@ DECIDING: Final[Mapping[str, str]] = {
 }
 """The settings that decide, and their fields. `VPSOPS_CHANNEL` is one if there is no approval channel."""
 Table = Mapping[str, Json]
+CALENDAR: Final = ("windows", "freezes")
+"""Parts that a document holds only where there are any, so that one without them keeps its version."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +45,8 @@ class Document:
     limits: Table = field(default_factory=dict)
     workspaces: tuple[Table, ...] = ()
     several: bool = False
+    windows: tuple[Table, ...] = ()
+    freezes: tuple[Table, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     holds: Mapping[str, float] = field(default_factory=dict)
     text: str = field(init=False, repr=False)
@@ -52,8 +57,12 @@ class Document:
         object.__setattr__(
             self, "workspaces", tuple(sorted(self.workspaces, key=lambda workspace: str(workspace["team"])))
         )
+        calendar = {name: _by_name(getattr(self, name)) for name in CALENDAR if getattr(self, name)}
+        for name, tables in calendar.items():
+            object.__setattr__(self, name, tables)
         text = canonical(
             {
+                **calendar,
                 "format": FORMAT,
                 "rules": self.rules,
                 "embedded": self.embedded,
@@ -79,6 +88,10 @@ class Document:
         return OWN_CHANNEL if self.several else self.settings.get("VPSOPS_APPROVAL_CHANNEL", "")
 
 
+def _by_name(tables: tuple[Table, ...]) -> tuple[Table, ...]:
+    return tuple(sorted(tables, key=lambda table: str(table["name"])))
+
+
 def canonical(content: Mapping[str, Any]) -> str:
     """Return the canonical text of a document."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -89,7 +102,8 @@ def document_from(text: str) -> Document:
     try:
         content = json.loads(text)
         known = content.pop("format") == FORMAT
-        content["rules"], content["workspaces"] = tuple(content["rules"]), tuple(content["workspaces"])
+        for name in ("rules", "workspaces", *CALENDAR):
+            content[name] = tuple(content.get(name, ())) if name in CALENDAR else tuple(content[name])
         document = Document(**content)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise not_understood() from None
@@ -143,6 +157,7 @@ def ruleset_from(document: Document) -> Ruleset:
     try:
         rules = tuple(rule_of(dict(rule), "the policy in force", document.channel) for rule in document.rules)
         workspaces = Workspaces(document.several, tuple(Workspace(**workspace) for workspace in document.workspaces))
+        calendar = calendar_of(document.windows, document.freezes, "the policy in force")
         limits = limits_of(WrittenLimits.model_validate(dict(document.limits)))
         float(document.holds["confirm"]), float(document.holds["approve"])
     except (ConfigurationError, ValueError, TypeError, KeyError):
@@ -150,7 +165,7 @@ def ruleset_from(document: Document) -> Ruleset:
     channel = document.settings.get("VPSOPS_APPROVAL_CHANNEL") or document.settings.get("VPSOPS_CHANNEL") or ""
     return Ruleset(
         document,
-        Policy(rules, document.version),
+        Policy(rules, document.version, calendar),
         limits,
         workspaces,
         Approvers(channels=(channel,)) if channel else Approvers(),

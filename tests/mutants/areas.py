@@ -182,6 +182,8 @@ POLICY: Final = Area(
         "core/policy_register/history.py": (),
         "core/policy_register/revisions.py": (),
         "core/policy/hours.py": (),
+        "core/policy/calendar.py": ("tests/unit/core/policy/test_calendar.py",),
+        "core/policy/calendar_loader.py": ("tests/unit/core/policy/test_calendar.py",),
         "core/config/toml_locations.py": (),
         "core/config/config_file.py": ("tests/unit/core/config/test_config_file.py",),
         "core/config/schema.py": ("tests/unit/core/config/test_config_file.py",),

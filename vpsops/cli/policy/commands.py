@@ -25,7 +25,7 @@ from vpsops.core.limits.model import Limits
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import BILLED, PolicyContext
+from vpsops.core.policy.context import BILLED, NormalizedContext, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.lint import about_a_server, reach
 from vpsops.core.policy.loader import load_policy
@@ -234,11 +234,25 @@ def explain_decision(policy: Policy, facts: PolicyContext) -> str:
     heard = sorted(policy.hear(facts), key=lambda rule: order.get(rule.rule.id, len(order)))
     lines = [f"{ruling.decision.value}{_wants(ruling)}", *([f"  {ruling.reason}"] if ruling.reason else []), ""]
     lines += [f"{'speaks' if rule.speaks else 'silent'}  {rule_name(rule.rule)}: {_why(rule, facts)}" for rule in heard]
+    lines += _calendar_lines(policy, facts)
     source = "the embedded policy, " if embedded(policy) else "policy "
     lines.append(f"\n{source}{short_version(policy.version)}: the strictest rule that speaks wins; no rule means deny.")
     if facts.risk is not Risk.READ and ruling.decision is not Decision.DENY:
         lines.append(ASKED_AGAIN)
     return "\n".join(lines)
+
+
+def _calendar_lines(policy: Policy, facts: PolicyContext) -> list[str]:
+    """Return the freezes, those that hold first, and the windows of the server; none for a read."""
+    if facts.risk is Risk.READ:
+        return []
+    holding = policy.calendar.frozen(NormalizedContext.of(facts))
+    freezes = sorted(policy.calendar.freezes, key=lambda freeze: freeze not in holding)
+    lines = [
+        f"{'holds ' if freeze in holding else 'silent'}  freeze {freeze.name}: {freeze.words}" for freeze in freezes
+    ]
+    windows = [window for window in policy.calendar.windows if facts.target is not None and window.covers(facts.target)]
+    return lines + [f"window  {window.name}: {window.words}" for window in windows]
 
 
 ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stricter by then supersedes the change."

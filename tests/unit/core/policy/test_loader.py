@@ -187,8 +187,8 @@ def test_what_is_wrong_with_the_file_is_named_too() -> None:
         {
             'decision = "deny" | [[rule]] | id = "one" | decision = "deny" | actor ': "vpsops.toml:4: rule one is there already, in line 1.",
             "[rules] | a = 1": "vpsops.toml:1: unknown section rules. Did you mean rule?",
-            '[settings] |  | ["a b"]': "vpsops.toml:3: unknown section a b. There are settings, workspace, rule, limits, mcp.",
-            "# nothing | log = 1": "vpsops.toml:2: unknown section log. There are settings, workspace, rule, limits, mcp.",
+            '[settings] |  | ["a b"]': "vpsops.toml:3: unknown section a b. There are settings, workspace, rule, limits, mcp, window, freeze.",
+            "# nothing | log = 1": "vpsops.toml:2: unknown section log. There are settings, workspace, rule, limits, mcp, window, freeze.",
             '[rule] | id = "x"': "vpsops.toml:1: rules are written as [[rule]], in double brackets.",
             "rule = 5": "vpsops.toml:1: rules are written as [[rule]], in double brackets.",
             "# none | rule = []": "vpsops.toml:2: there is no rule in rule = []. Remove the line to run under the embedded policy.",
