@@ -36,6 +36,7 @@ SYMBOLS: Final[Mapping[Phase, str]] = {
     Phase.REQUESTED: "⚪",
     Phase.AWAITING_CONFIRMATION: "🟡",
     Phase.AWAITING_APPROVAL: "🟡",
+    Phase.SCHEDULED: "🔵",
     Phase.APPROVED: "🔵",
     Phase.DEFERRED: "🔵",
     Phase.SENDING: "🔵",
@@ -51,6 +52,7 @@ SYMBOLS: Final[Mapping[Phase, str]] = {
     Phase.FAILED: "🔴",
     Phase.DENIED: "🔴",
     Phase.EXPIRED: "⚪",
+    Phase.MISSED: "⚪",
     Phase.CANCELLED: "⚪",
     Phase.SUPERSEDED: "⚪",
 }

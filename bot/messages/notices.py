@@ -49,7 +49,7 @@ def change_text(change: Change, event: str, now: datetime) -> str:
             since = f" {duration((now - change.sent_at).total_seconds())} so far." if change.sent_at else ""
             title = action_label(change.operation, name, 300)
             return f"{title} is taking longer than usual.{since} vpsops keeps checking."
-        case "set_aside":
+        case "set_aside" | "schedule_conflict":
             return f"{action_label(change.operation, name, 300)}: {change.note}"
         case "needs_person":
             return f"{action_label(change.operation, name, 300)}: outcome unknown. {change.note}"

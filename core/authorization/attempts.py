@@ -14,6 +14,7 @@ from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.outcomes.twins import TwinError
+from vpsops.core.schedule.model import MissedError
 
 RUN_EVENTS = frozenset({"sending", "held_back", "not_processed"})
 
@@ -26,6 +27,7 @@ UNPREPARED = (
     AgentsPausedError,
     HeldOffError,
     LimitReachedError,
+    MissedError,
     StricterError,
     SupersededError,
     TwinError,

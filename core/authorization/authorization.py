@@ -58,7 +58,8 @@ class Trail:
         if self.request is None:
             return ""
         allowed = self.request.get("decision") == Decision.ALLOW.value
-        first = (State.APPROVED if allowed else State.HELD).value
+        agreed = State.SCHEDULED if self.request.get("schedule") else State.APPROVED
+        first = (agreed if allowed else State.HELD).value
         return next((str(body["state"]) for body in reversed(self.bodies) if "state" in body), first)
 
 
@@ -106,7 +107,7 @@ def row_differences(change: Change, trail: Trail) -> Iterator[str]:
         yield "its row is not about what was shown and agreed to"
     if "actor" in request and _known_as(_actor(request.get("actor"))) != _known_as(change.actor):
         yield "its row has another asker than its request"
-    requested = {**request, **({"confirm_in": trail.confirm_in} if "confirm_in" in request else {})}
+    requested = {"schedule": None, **request, **({"confirm_in": trail.confirm_in} if "confirm_in" in request else {})}
     for name, own in _row(change).items():
         if name in requested and requested[name] != own:
             yield f"its row has another {NAMES.get(name, name)} than its request"
@@ -119,7 +120,7 @@ def row_differences(change: Change, trail: Trail) -> Iterator[str]:
         yield f"votes of the audit trail are gone from it, by {', '.join(sorted(ident for ident, _ in voted - rows))}"
 
 
-NAMES: Final = {"approvers": "list of approvers", "votes": "number of votes", "team": "workspace"}
+NAMES: Final = {"schedule": "time", "approvers": "list of approvers", "votes": "number of votes", "team": "workspace"}
 
 
 def _row(change: Change) -> Mapping[str, Json]:
@@ -137,6 +138,7 @@ def _row(change: Change) -> Mapping[str, Json]:
         "decision": ruling.decision.value,
         "rules": list(ruling.rules),
         "policy": ruling.policy,
+        "schedule": change.schedule.stored if change.schedule else None,
     }
 
 
@@ -147,7 +149,7 @@ def _known_as(actor: Actor) -> tuple[str, ...]:
 def _digest(change: Change) -> str:
     """Return the digest of what a row would run; empty where its own column differs."""
     facts = shown_facts(change.cost, change.facts)
-    own = digest_of(change.operation, change.arguments, change.target, facts, change.ruling.policy)
+    own = digest_of(change.operation, change.arguments, change.target, facts, change.ruling.policy, change.schedule)
     return own if own == change.digest else ""
 
 

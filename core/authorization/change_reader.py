@@ -36,7 +36,7 @@ class ChangeReader:
 
 def at_rest(change: Change) -> bool:
     """Return whether a change stays as it is for some time without a person."""
-    return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
+    return change.state.final or change.overdue or change.state in {State.SCHEDULED, State.NEEDS_PERSON}
 
 
 def stale(change: Change) -> StaleChangeError:

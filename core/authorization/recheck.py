@@ -48,10 +48,18 @@ class Recheck:
         """
         if change.operation not in OPERATIONS:
             return ""
-        ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
+        runs_at = max(now, change.schedule.run_at) if change.schedule else now
+        ruling = self._ruling(connection, change, change.target, change.ruling.monthly, runs_at)
         waited = (now - change.created_at).total_seconds()
         longest = hold_seconds(ruling, self.policy.timing_from(self.timing))
-        why = tightened(change.ruling, ruling) or overdue(ruling, waited, longest)
+        return self._objection(connection, change, tightened(change.ruling, ruling) or overdue(ruling, waited, longest))
+
+    def at_its_time(self, connection: Connection, change: Change, now: datetime) -> str:
+        """Return the note that ends a scheduled change as its time comes; empty where it may go on."""
+        ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
+        return self._objection(connection, change, tightened(change.ruling, ruling))
+
+    def _objection(self, connection: Connection, change: Change, why: str) -> str:
         if why:
             return STRICTER.format(why=why)
         try:

@@ -186,7 +186,7 @@ def _busy_hint(first: Change, front: str, *, own: bool) -> str:
             return f"Wait until then, or set it aside with /vps cancel {first.id}."
         case State.HELD:
             return "Wait until then. In Slack a full member can set it aside."
-        case State.APPROVED if own:
+        case State.APPROVED | State.SCHEDULED if own:
             return f"Wait until it is done, or cancel {first.id} before it is sent; then ask again."
         case State.NEEDS_PERSON:
             return "A person has to say what became of it, on its card or App Home; then ask again."

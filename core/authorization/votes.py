@@ -68,7 +68,7 @@ class Votes:
             return self._supersede(connection, change, word.actor, note, now)
         words = self._words(word.evidence)
         body = {"by": self._person(word.actor), "evidence": words, **({"in": word.place} if used else {})}
-        return repository.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
+        return repository.step(connection, change, change.agreed, now, event="confirmed", body=body, confirmed=words)
 
     def vote(self, connection: Connection, change_id: str, word: Statement, verdict: Verdict) -> Change:
         """Record one eligible person's vote."""
@@ -104,7 +104,7 @@ class Votes:
                 outbox.put_notice(connection, change.id, "denied", now)
                 return repository.step(connection, change, State.DENIED, now, event="denied", body=body, note=note)
             case State.APPROVED:
-                return repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
+                return repository.step(connection, change, change.agreed, now, event="approved", body=body)
             case _:
                 return repository.amend(connection, change, now, event="voted", body=body)
 
@@ -112,7 +112,7 @@ class Votes:
         """Withdraw one's own change before it is sent."""
         change = self.changes.load(connection, change_id, lock=True)
         approvals.check_canceller(change, word.actor)
-        if change.state not in {State.HELD, State.APPROVED}:
+        if change.state not in {State.HELD, State.SCHEDULED, State.APPROVED}:
             raise stale(change)
         now, reason = self.clock.now(), self._words(word.reason)
         body = {"by": self._person(word.actor), "reason": reason}

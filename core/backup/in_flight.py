@@ -1,7 +1,7 @@
 """Changes that were open when a backup was taken: what became of them since is not known, so none of them goes on.
 
-What waited for people is superseded; what was approved or sent needs a person. A row that this version cannot read
-is treated like any other.
+What waited for people or for its time is superseded; what was approved or sent needs a person. A row that this
+version cannot read is treated like any other.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from vpsops.core.storage.tables import CHANGES
 
 STEPS: Final = {
     State.HELD: ((State.SUPERSEDED, "superseded"),),
+    State.SCHEDULED: ((State.SUPERSEDED, "superseded"),),
     State.APPROVED: ((State.NEEDS_PERSON, "needs_person"),),
     State.SENDING: ((State.UNKNOWN, "outcome_unknown"), (State.NEEDS_PERSON, "needs_person")),
     State.UNKNOWN: ((State.NEEDS_PERSON, "needs_person"),),
@@ -26,7 +27,8 @@ STEPS: Final = {
 }
 """The steps of an open change, each with its event. What needs a person already still does."""
 HELD_NOTE: Final = (
-    "The database was restored from a backup in which this waited for people. It may have been decided and sent since:"
+    "The database was restored from a backup in which this waited for people, or for its time. It may have been"
+    " decided and sent since:"
     " check the server before you ask for it again."
 )
 SENT_NOTE: Final = (

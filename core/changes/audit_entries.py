@@ -42,6 +42,7 @@ def clean_request(request: Request, redactor: Redactor) -> Request:
         arguments=redactor.json(request.arguments),
         actor=clean_actor(request.actor, redactor),
         reason=redactor.text(request.reason),
+        later=request.later and replace(request.later, words=redactor.name(request.later.words)),
     )
 
 
@@ -112,5 +113,6 @@ def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]
         "rules": list(ruling.rules),
         "policy": ruling.policy,
         **needed(ruling),
+        **({"schedule": seen.schedule.stored} if seen.schedule else {}),
         "digest": seen.digest(ruling.policy),
     }

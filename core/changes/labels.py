@@ -34,6 +34,7 @@ class Phase(StrEnum):
     REQUESTED = "requested"
     AWAITING_CONFIRMATION = "awaiting_confirmation"
     AWAITING_APPROVAL = "awaiting_approval"
+    SCHEDULED = "scheduled"
     APPROVED = "approved"
     DEFERRED = "deferred"
     SENDING = "sending"
@@ -49,6 +50,7 @@ class Phase(StrEnum):
     FAILED = "failed"
     DENIED = "denied"
     EXPIRED = "expired"
+    MISSED = "missed"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
 
@@ -77,6 +79,12 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
         "waits for approval",
         "Nothing happens until it is approved.",
         NextStep.WAIT_FOR_APPROVAL,
+    ),
+    Phase.SCHEDULED: PhaseLabel(
+        "scheduled",
+        "was agreed to and waits for its time",
+        "It runs at its time, unless the rules or the server are different then.",
+        NextStep.WAIT,
     ),
     Phase.APPROVED: PhaseLabel(
         "approved", "was agreed to and is about to run", "It is about to be sent to the provider.", NextStep.WAIT
@@ -142,6 +150,12 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
         "It was not confirmed or approved in time, so it was not run.",
         NextStep.REQUEST_AGAIN,
     ),
+    Phase.MISSED: PhaseLabel(
+        "expired (its time passed)",
+        "was not sent in its time; nothing was done",
+        "Its time passed before it could be sent, so it was not run.",
+        NextStep.REQUEST_AGAIN,
+    ),
     Phase.CANCELLED: PhaseLabel(
         "cancelled", "was cancelled; nothing was done", "It was cancelled before it was sent.", NextStep.REQUEST_AGAIN
     ),
@@ -161,6 +175,8 @@ def phase_of(change: Change) -> Phase:
         return Phase.AWAITING_APPROVAL if approval else Phase.AWAITING_CONFIRMATION
     if change.deferred:
         return Phase.DEFERRED
+    if change.missed:
+        return Phase.MISSED
     if change.state is State.WATCHING and change.overdue:
         return Phase.OVERDUE
     if change.state is State.SUCCEEDED and change.unseen:

@@ -10,6 +10,9 @@ r"""The life of a change, as a table and frozen values.
         |         \-> denied, expired, cancelled, superseded
         \-> approved (allowed at once)
 
+Between held and approved a change with a schedule is `scheduled`: it has all the consent it needs, waits for its time
+without its server, and is approved then, or expires, is superseded or cancelled (`vpsops.core.schedule.model`).
+
 `sending` is committed before the call leaves: a change found in it without a living owner has an
 unknown outcome, which is checked and never repeated. A write that the provider refused has one as well, until checks
 have found no trace of an effect.
@@ -21,6 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.json_types import Json
@@ -28,6 +32,7 @@ from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Ruling
+from vpsops.core.schedule.model import Schedule
 
 
 class State(StrEnum):
@@ -35,6 +40,7 @@ class State(StrEnum):
 
     REQUESTED = "requested"
     HELD = "held"
+    SCHEDULED = "scheduled"
     APPROVED = "approved"
     SENDING = "sending"
     WATCHING = "watching"
@@ -59,8 +65,19 @@ class State(StrEnum):
 
 
 STEPS: Mapping[State, frozenset[State]] = {
-    State.REQUESTED: frozenset({State.HELD, State.APPROVED}),
-    State.HELD: frozenset({State.APPROVED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}),
+    State.REQUESTED: frozenset({State.HELD, State.SCHEDULED, State.APPROVED}),
+    State.HELD: frozenset(
+        {State.SCHEDULED, State.APPROVED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}
+    ),
+    State.SCHEDULED: frozenset(
+        {
+            State.APPROVED,
+            State.EXPIRED,
+            State.CANCELLED,
+            State.SUPERSEDED,
+            State.NEEDS_PERSON,  # vpsops.core.continuity.continuity_monitor
+        }
+    ),
     State.APPROVED: frozenset(
         {
             State.SENDING,
@@ -68,6 +85,7 @@ STEPS: Mapping[State, frozenset[State]] = {
             State.SUCCEEDED,  # what it removes was gone already
             State.FAILED,
             State.CANCELLED,
+            State.EXPIRED,  # it had a schedule, and was not sent in time
             State.NEEDS_PERSON,  # vpsops.core.continuity.continuity_monitor
             State.UNKNOWN,  # what a refused send may have done is seen after all
         }
@@ -84,6 +102,11 @@ STEPS: Mapping[State, frozenset[State]] = {
     State.CANCELLED: frozenset(),
     State.SUPERSEDED: frozenset(),
 }
+
+
+WITHOUT_SCHEDULE: Final = frozenset({(State.HELD, State.APPROVED)})
+WITH_SCHEDULE: Final = frozenset({(State.HELD, State.SCHEDULED), (State.APPROVED, State.EXPIRED)})
+"""Steps of the table that depend on whether a change has a schedule."""
 
 
 class IllegalStepError(Exception):
@@ -117,6 +140,8 @@ class Vote:
 REFUSAL = "refusal"
 KNOWN = "known"
 """Keys of a result while a change is under way: the provider's no, and which servers there were before a create."""
+MISSED = "missed"
+"""Key of the result of a change that was agreed to and not sent within its schedule."""
 REMEDY = "remedy"
 """Key of the result of a change that ended for an unmet precondition: the operation that would meet it."""
 
@@ -170,6 +195,7 @@ class Change:
     facts: tuple[Fact, ...] = ()  # all that is shown of it beside target, cost and effect
     not_before: datetime | None = None  # until when the provider asked to wait, while it is approved
     traceparent: str = ""  # the trace context that it was requested in; empty without traces
+    schedule: Schedule | None = None  # when it may be sent; at once without one
     group_names: Mapping[str, str] = field(default_factory=dict, compare=False)  # Slack's, for words; not stored
 
     @property
@@ -195,6 +221,16 @@ class Change:
     def deferred(self) -> bool:
         """Whether it is approved and waits because the provider asked to."""
         return self.state is State.APPROVED and self.not_before is not None
+
+    @property
+    def agreed(self) -> State:
+        """The state in which it has all the consent it needs: scheduled, or approved where it may be sent at once."""
+        return State.APPROVED if self.schedule is None else State.SCHEDULED
+
+    @property
+    def missed(self) -> bool:
+        """Whether it had all the consent it needed, and its time passed before it could be sent."""
+        return self.state is State.EXPIRED and self.result.get(MISSED) is True
 
     @property
     def unseen(self) -> bool:
@@ -224,6 +260,10 @@ def check_move(change: Change, after: State) -> None:
     An unclear outcome leads back to approved only where the provider said that it had not taken the write on.
     """
     check_step(change.state, after)
+    if (change.state, after) in WITHOUT_SCHEDULE and change.schedule is not None:
+        raise IllegalStepError(f"{change.state} -> {after} with a schedule")
+    if (change.state, after) in WITH_SCHEDULE and change.schedule is None:
+        raise IllegalStepError(f"{change.state} -> {after} without a schedule")
     refusal = change.refusal
     if change.state is State.UNKNOWN and after is State.APPROVED and not (refusal is not None and refusal.again):
         raise IllegalStepError(f"{change.state} -> {after} without a refusal")
@@ -234,8 +274,15 @@ def shown_facts(cost: str, facts: Sequence[Fact]) -> list[Json]:
     return [cost, *([fact.label, fact.value] for fact in facts)]
 
 
-def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, facts: Sequence[Json], policy: str) -> str:
-    """Hash what was shown: operation, canonical arguments, the server's identity and state, policy version.
+def digest_of(  # noqa: PLR0913 - all that is shown
+    operation: str,
+    arguments: Mapping[str, Json],
+    target: Target,
+    facts: Sequence[Json],
+    policy: str,
+    schedule: Schedule | None = None,
+) -> str:
+    """Hash what was shown: operation, canonical arguments, the server's identity and state, policy version, schedule.
 
     `facts` holds live facts that are not the target's own, such as a plan's price.
     """
@@ -246,6 +293,7 @@ def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, fac
         "target": [target.id, target.hostname, target.state, target.region, target.address, target.plan, *system],
         "facts": list(facts),
         "policy": policy,
+        **({"schedule": schedule.stored} if schedule is not None else {}),
     }
     canonical = json.dumps(digest_input, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -14,6 +14,7 @@ from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.server_lookup import by_full_id, find_server
 from vpsops.core.operations.strategies import LiveState, Precheck
 from vpsops.core.operations.target import Target
+from vpsops.core.schedule.model import Schedule
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.labels import label_words
 from vpsops.core.wayscloud.answers.models import Server
@@ -33,14 +34,23 @@ class Preview:
     warning: str = ""  # what could not be checked, and a person has to know
     known: tuple[str, ...] = ()  # of a create: the ids of the servers there are already
     facts: tuple[Fact, ...] = ()
+    schedule: Schedule | None = None
 
     def digest(self, policy: str) -> str:
         """Hash all that people are shown."""
-        return digest_of(self.operation, self.arguments, self.target, shown_facts(self.cost, self.facts), policy)
+        facts = shown_facts(self.cost, self.facts)
+        return digest_of(self.operation, self.arguments, self.target, facts, policy, self.schedule)
 
     def as_known_to(self, change: Change) -> "Preview":
-        """Return what is seen now without what a change of an earlier version did not hold of its target."""
-        return self if change.target.system else replace(self, target=replace(self.target, system=""))
+        """Return what is seen now for a change's schedule, without what an earlier version did not hold of a target."""
+        target = self.target if change.target.system else replace(self.target, system="")
+        return replace(self, target=target).scheduled(change.schedule)
+
+    def scheduled(self, schedule: Schedule | None) -> "Preview":
+        """Return the preview of a run at another time, which is one of its facts."""
+        if schedule is None:
+            return self
+        return replace(self, schedule=schedule, facts=(*self.facts, schedule.fact))
 
     def is_news_to(self, change: Change) -> bool:
         """Return whether there is a warning now that no one was given who agreed to a change."""

@@ -47,6 +47,18 @@ def count_by_state(connection: Connection, query: ChangeQuery, visibility: Visib
     return {State(state): count for state, count in connection.execute(counts).all() if state in known}
 
 
+def select_scheduled(connection: Connection, visibility: Visibility) -> Sequence[Change]:
+    """Return the visible changes that run later, the next one first: agreed to, or waiting for people."""
+    waiting = repository.in_states(State.HELD, State.SCHEDULED) & CHANGES.c.run_at.is_not(None)
+    changes = repository.select(connection, waiting, *repository.of_teams(visibility.teams), limit=MAX_CHANGES)
+    visible = [change for change in changes if change.schedule is not None and visibility.shows(change.target)]
+    return sorted(visible, key=_runs_at)
+
+
+def _runs_at(change: Change) -> float:
+    return change.schedule.run_at.timestamp() if change.schedule is not None else 0.0
+
+
 def select_by_ids(connection: Connection, ids: Sequence[str], visibility: Visibility) -> Sequence[Change]:
     """Return the visible changes among `ids`."""
     if not ids:

@@ -26,7 +26,7 @@ from vpsops.core.storage.tables import CHANGES, VOTES
 def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:
     """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock."""
     values = serialization.change_values(change)
-    lock = change.target.key if change.state.open else None
+    lock = change.target.key if change.state.open and change.schedule is None else None
     connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock))
     touch(connection, outbox.topic_of(change.id))
     chain.append(connection, change.created_at.timestamp(), "requested", change.id, body)
@@ -44,9 +44,14 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     body: Mapping[str, Json] | None = None,
     **values: Any,
 ) -> Change:
-    """Move a change to `after`, which ends its waiting; raise `StaleChangeError` when another caller moved it first."""
+    """Move a change to `after`, which ends its waiting; raise `StaleChangeError` when another caller moved it first.
+
+    A scheduled change takes its server as it is approved: raises IntegrityError where another one has it.
+    """
     check_move(change, after)
     values.setdefault("not_before", None)
+    if change.state is State.SCHEDULED and after is State.APPROVED:
+        values["lock"] = change.target.key
     if after.final:
         values |= {"lock": None, "owner": None}
     moved = _set(connection, change, now, {**values, "state": after.value})

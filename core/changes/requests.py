@@ -10,6 +10,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
+from vpsops.core.schedule.model import LaterRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Request:
     every arrival is a request of its own. `can_confirm` says that the asker's own human can be
     asked where the request came from; without it a request that needs a confirmation is refused.
     `named_in` says where the human behind an agent is set. `sets_aside` is withdrawn in the transaction that
-    stores this request: neither is done without the other.
+    stores this request: neither is done without the other. With `later` it runs then, and not at once.
     """
 
     operation: str
@@ -41,6 +42,7 @@ class Request:
     can_confirm: bool = False
     named_in: str = ""
     sets_aside: SetAside | None = None
+    later: LaterRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,15 @@ from vpsops.core.identity.serialization import actor_of, approvers_of
 from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.schedule.model import Schedule
 
 PAIR: Final = 2
 MOMENTS: Final = ("expires_at", "sent_at", "settled_at", "not_before")
-FORMAT: Final = 1
+FORMAT: Final = 2
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
 voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
+PLAIN_FORMAT: Final = 1
+"""Of a change without a schedule: an older version may run it."""
 
 
 def change_values(change: Change) -> dict[str, Any]:
@@ -56,7 +59,7 @@ def _request_values(change: Change) -> dict[str, Any]:
         "cost": change.cost,
         "effect": change.effect,
         "facts": [[fact.label, fact.value] for fact in change.facts] or None,
-        "format": FORMAT,
+        "format": PLAIN_FORMAT if change.schedule is None else FORMAT,
     }
 
 
@@ -76,6 +79,8 @@ def _progress_values(change: Change) -> dict[str, Any]:
         "not_before": seconds(change.not_before),
         "sends": change.sends,
         "traceparent": change.traceparent or None,
+        "run_at": seconds(change.schedule.run_at if change.schedule else None),
+        "schedule": change.schedule.stored if change.schedule else None,
     }
 
 
@@ -112,6 +117,7 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         confirmed=text_of(row, "confirmed") if row["confirmed"] is not None else "",
         facts=facts_of(row["facts"]),
         traceparent=row["traceparent"] or "",
+        schedule=Schedule.from_stored(row["schedule"]),
         **_moments(row),
     )
 

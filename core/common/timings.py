@@ -164,6 +164,10 @@ QUIET_HOLD_SECONDS: Final = 600.0  # news that quiet hours hold back are checked
 
 # What is kept.
 HOLD_DAYS: Final = 7  # the longest that a policy may keep a hold open
+SCHEDULE_AHEAD_DAYS: Final = 30  # a change is scheduled no further ahead
+SCHEDULE_TOLERANCE_SECONDS: Final = 1800.0  # a scheduled change that has not started by then expires
+DATE_SLACK_SECONDS: Final = 5.0  # a date that moves on by this much more than the steady clock was not set
+DATE_BELIEVED_SECONDS: Final = 900.0  # a date that was set forward starts scheduled changes after this
 INBOX_DAYS: Final = 7  # keys of deliveries, long after the last redelivery
 WAITING_DAYS: Final = 7  # messages that could not be sent; no hold is open for longer
 DEAD_DAYS: Final = 30  # messages given up, for the operator

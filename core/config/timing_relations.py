@@ -41,6 +41,11 @@ def holds(
 
 RELATIONS: Final[Sequence[Relation]] = (
     Relation(
+        ("DATE_BELIEVED_SECONDS", "TAKEOVER_SECONDS"),
+        ("SCHEDULE_TOLERANCE_SECONDS",),
+        "a date that was set right within the tolerance makes no scheduled change expire",
+    ),
+    Relation(
         ("ANCHOR_POST_SECONDS",) * 4,
         ("ANCHOR_RETRY_SECONDS",),
         "no second process leaves an anchor that the first one is still about to leave",

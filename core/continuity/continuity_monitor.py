@@ -247,9 +247,13 @@ def note_restore(connection: Connection, clock: Clock, what: str, changes: Seque
 
 
 def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -> list[str]:
-    """Make every approved change one for a person, also those that this version cannot read."""
+    """Make every approved change one for a person, also those that this version cannot read.
+
+    So is a scheduled one: it may have been cancelled since, or have been sent at its time.
+    """
     check_step(State.APPROVED, State.NEEDS_PERSON)
-    now, approved = clock.now(), CHANGES.c.state == State.APPROVED.value
+    check_step(State.SCHEDULED, State.NEEDS_PERSON)
+    now, approved = clock.now(), CHANGES.c.state.in_((State.APPROVED.value, State.SCHEDULED.value))
     ids = list(connection.scalars(sa.select(CHANGES.c.id).where(approved).order_by(CHANGES.c.created_at)))
     values = {"state": State.NEEDS_PERSON.value, "owner": None, "note": NOTE, "updated_at": now.timestamp()}
     moved = []

@@ -23,6 +23,7 @@ from vpsops.core.execution.deferral import LapsedError, check_lapse
 from vpsops.core.execution.notes import BROKEN, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.schedule.model import MissedError
 from vpsops.core.storage.capability import Capability, Need, capabilities
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process, alive
@@ -125,7 +126,7 @@ class WriteClaims:
         try:
             agent_pause.check(connection, change.actor)
             check_lapse(connection, change, self.clock.now(), self.recheck.policy.timing_from(self.timing))
-        except (AgentsPausedError, LapsedError) as error:
+        except (AgentsPausedError, LapsedError, MissedError) as error:
             return WriteTurn(barrier=error)
         return self._place(connection, change)
 

@@ -29,6 +29,7 @@ from vpsops.core.execution.runner import Runner
 from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.offers.memory import OfferMemory
 from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.schedule.steady_date import SteadyDate
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.telemetry.telemetry import NO_TELEMETRY, Telemetry
@@ -84,7 +85,17 @@ class Engine:
         self._watcher = self._poller_of(parts, work)
         self._runner = self._runner_of(parts, work)
         self._reconciler = Reconciler(
-            database, clock, process, timing, self.run, self._running_ids, self.watch, parts.always, self.continuity
+            database,
+            clock,
+            process,
+            timing,
+            self.run,
+            self._running_ids,
+            self.watch,
+            parts.always,
+            self.continuity,
+            Recheck(parts.policy, timing),
+            SteadyDate(clock),
         )
 
     def _poller_of(self, parts: EngineParts, work: Wayscloud) -> ChangePoller:

@@ -44,6 +44,11 @@ def remedy_result(error: InvalidInputError) -> Mapping[str, Json]:
     return {REMEDY: error.remedy.stored} if isinstance(error, PreconditionError) else NO_RESULT
 
 
+def sent_record(change: Change) -> dict[str, Json]:
+    """Return what the trail keeps of a change that is about to leave."""
+    return {"operation": change.operation, "arguments": dict(change.arguments), "digest": change.digest}
+
+
 def before(sending: Change) -> Change:
     """Return an unsent change as it was before its intention was stored."""
     return replace(sending, sends=max(sending.sends - 1, 0))

@@ -7,13 +7,16 @@ every step is compare-and-set.
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
 
+from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import repository
 from vpsops.core.changes.approvals import last_attention
 from vpsops.core.changes.model import Change, State
@@ -28,6 +31,8 @@ from vpsops.core.execution.claims import runnable
 from vpsops.core.execution.deferral import is_due
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import needs_polling
+from vpsops.core.schedule.steady_date import SteadyDate
+from vpsops.core.scheduler.due_changes import DueChanges, is_near
 from vpsops.core.storage import leases
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import BEAT_SECONDS, Process, alive
@@ -53,6 +58,7 @@ class ReconcilerWork:
     to_remind: list[Change]
     to_run: bool  # something approved has no process that runs it
     orphaned: list[Change]
+    scheduled: list[Change]  # those whose time may have come
     newest: float  # when the last of those to watch was sent; 0 without any
     standing: bool  # a channel wants the provider polled, and no process does
     view: StoreView | None = None  # whether the database is still the one that was seen before
@@ -71,6 +77,8 @@ class Reconciler:
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name is subscribed to everything
     continuity: ContinuityMonitor | None = None
+    recheck: Recheck | None = None  # for scheduled changes; without it they are left to other processes
+    date: SteadyDate | None = None
     broken: dict[str, float] = field(default_factory=dict)  # changes with a failed step, and when it is retried
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
@@ -94,22 +102,31 @@ class Reconciler:
 
     async def round(self) -> None:
         """Do all due work."""
+        believed = self.date.read() if self.date is not None else self.clock.now()
         due = await (self.database.read_along if self._rides else self.database.read)(
             partial(self._due, self.running())
         )
         if self.continuity is not None and due.view is not None:
             await self.continuity.judge(due.view)  # before anything is run: an approval may no longer hold
-        for change in due.expired:
-            await self._step(change, expire)
-        for change in due.to_remind:
-            await self._step(change, partial(attend, timing=self.timing))
-        for change in due.orphaned:
-            if change.id not in self.running():  # one that began since then is no orphan
-                await self._step(change, orphan)
+        await self._settle(due, believed)
         for change_id in await self._claim() if due.to_run else ():
             self.run(change_id)
         if due.newest or due.orphaned or due.standing:
             self.watch(due.newest)
+
+    async def _settle(self, due: ReconcilerWork, believed: datetime) -> None:
+        """Take the step of each change that is due."""
+        for change in due.expired:
+            await self._step(change, expire)
+        for change in due.to_remind:
+            await self._step(change, partial(attend, timing=self.timing))
+        if due.scheduled and self.recheck is not None:
+            settle = DueChanges(self.recheck, believed).settle
+            for change in due.scheduled:
+                await self._step(change, settle)
+        for change in due.orphaned:
+            if change.id not in self.running():  # one that began since then is no orphan
+                await self._step(change, orphan)
 
     def _due(self, running: AbstractSet[str], connection: Connection) -> ReconcilerWork:
         view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
@@ -123,6 +140,7 @@ class Reconciler:
             to_remind=self._oldest(connection, held & (CHANGES.c.remind_at <= now)),
             to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
             orphaned=self._oldest(connection, (CHANGES.c.state == State.SENDING.value) & masterless),
+            scheduled=self._oldest(connection, is_near(self.clock.now()) & runnable()),
             newest=self._newest(connection),
             standing=self._is_standing(connection, others),
             view=view,
@@ -166,7 +184,7 @@ class Reconciler:
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
         try:
             await self.database.transact(lambda connection: step(connection, change, self.clock))
-        except StaleChangeError:
+        except (StaleChangeError, IntegrityError):  # or another change took the server at this moment
             logger.info("change_already_moved", change=change.id)
         except StorageError:
             raise

@@ -55,6 +55,7 @@ from vpsops.core.execution.notes import (
     difference,
     not_sent,
     remedy_result,
+    sent_record,
 )
 from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook, pause_after
 from vpsops.core.limits.account import read_account
@@ -67,6 +68,8 @@ from vpsops.core.operations.traits import shows_by_uptime
 from vpsops.core.outcomes.removals import GONE_ALREADY, is_gone
 from vpsops.core.outcomes.strangers import kept_while_sent
 from vpsops.core.outcomes.twins import TwinError, check_twins
+from vpsops.core.schedule.model import MissedError, check_in_time
+from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES
@@ -154,8 +157,8 @@ class Runner:
             await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, reason.removeprefix(NOTHING_SENT)))
         except HeldOffError as error:
             await self._defer(change, error.wish)
-        except (LapsedError, TwinError) as error:
-            await self._not_sent(change, f". {error}")
+        except (LapsedError, MissedError, TwinError) as error:
+            await self._lapse(change, error)
         except UnauthorizedError as error:
             logger.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
             await self._not_sent(change, UNAUTHORIZED.format(why=error.message))
@@ -232,6 +235,7 @@ class Runner:
                 self.continuity.verify(connection)
             policy = self.recheck.policy.read(connection).version  # the first lock, as in every decision
             agent_pause.check(connection, change.actor)
+            check_in_time(change.schedule, now)
             check_wishes(connection, change, now)
             check_authorized(connection, change)
             check_twins(connection, change, now)
@@ -241,7 +245,7 @@ class Runner:
                 State.SENDING,
                 now,
                 event="sending",
-                body={**_sent(change), "policy": policy},
+                body={**sent_record(change), "policy": policy},
                 sent_at=now.timestamp(),
                 last_uptime=uptime,
                 sends=CHANGES.c.sends + 1,
@@ -365,6 +369,13 @@ class Runner:
         note = f"No clear answer came ({why}). The outcome is being checked; nothing is sent again."
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note)
 
+    async def _lapse(self, change: Change, error: Exception) -> None:
+        """End a change that comes too late; one that missed its time has expired, unless it was sent before."""
+        if isinstance(error, MissedError) and not change.sends:
+            await self.database.transact(lambda connection: expire_missed(connection, change, self.clock.now()))
+        else:
+            await self._not_sent(change, f". {error}")
+
     async def _not_sent(self, change: Change, rest: str) -> None:
         await self._end(change, State.FAILED, "not_sent", not_sent(change, rest))
 
@@ -387,7 +398,3 @@ class Runner:
             return repository.step(connection, change, after, now, event=event, body=body, **values)
 
         return await self.database.transact(work)
-
-
-def _sent(change: Change) -> dict[str, Json]:
-    return {"operation": change.operation, "arguments": dict(change.arguments), "digest": change.digest}

@@ -17,7 +17,7 @@ from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
 
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
-WAITING = (State.HELD, State.APPROVED)
+WAITING = (State.HELD, State.SCHEDULED, State.APPROVED)
 
 
 class TwinError(VpsopsError):
@@ -41,6 +41,19 @@ def check_twins(connection: Connection, change: Change, now: datetime, *, waitin
     twins = repository.select(connection, where, _spelled(change.target.hostname), limit=1)
     if twins:
         raise TwinError(twins[0])
+
+
+def check_scheduled_twin(connection: Connection, change: Change) -> None:
+    """Raise `TwinError` where the same is asked for already, on the same server, to run in the same time."""
+    schedule = change.schedule
+    if schedule is None:
+        return
+    same = (CHANGES.c.operation == change.operation) & (CHANGES.c.server == change.target.id.lower())
+    waiting = repository.in_states(State.HELD, State.SCHEDULED) & CHANGES.c.run_at.is_not(None)
+    others = repository.select(connection, same, waiting, CHANGES.c.id != change.id)
+    for other in others:
+        if other.schedule and other.schedule.overlaps(schedule) and other.arguments == change.arguments:
+            raise TwinError(other)
 
 
 def _spelled(hostname: str) -> sa.ColumnElement[bool]:

@@ -10,7 +10,7 @@ from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.authorization.change_reader import ChangeReader, at_rest
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import MAX_CHANGES, count_by_state, select_by_ids, select_page
+from vpsops.core.changes.queries import MAX_CHANGES, count_by_state, select_by_ids, select_page, select_scheduled
 from vpsops.core.changes.scope import ChangePage, ChangeQuery, Scope
 from vpsops.core.common.timings import CHANGE_POLL_SECONDS
 from vpsops.core.execution.card_refresh import mine_to_refresh
@@ -62,6 +62,11 @@ class ChangeQueries:
         """Return the newest changes."""
         query = ChangeQuery(open_only=open_only, limit=min(limit, MAX_CHANGES))
         return list((await self.page(query, scope=scope)).changes)
+
+    async def scheduled(self, *, scope: Scope) -> Sequence[Change]:
+        """Return the changes that run later, the next one first."""
+        visibility = self._backend.visibility(scope)
+        return await self._backend.database.read(lambda connection: select_scheduled(connection, visibility))
 
     async def count_by_state(self, query: ChangeQuery, *, scope: Scope) -> Mapping[State, int]:
         """Return how many changes are in which state."""

@@ -29,9 +29,10 @@ from vpsops.core.limits.guard import refusal_for
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import Operation
-from vpsops.core.outcomes.twins import TwinError, check_twins
+from vpsops.core.outcomes.twins import TwinError, check_scheduled_twin, check_twins
 from vpsops.core.policy import Policy
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.schedule.model import Schedule
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.storage.tables import CHANGES
@@ -158,6 +159,7 @@ class ChangeStore:
         body = requested(request, draft.preview, change.ruling)
         repository.insert(connection, change, key=request.key, body=body)
         check_twins(connection, change, backend.clock.now(), waiting=True)
+        check_scheduled_twin(connection, change)
         remind = first_attention(change, backend.timing)
         if remind is not None:
             connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
@@ -165,7 +167,7 @@ class ChangeStore:
         quotas.check_stored(connection, limits, change, draft.account, backend.clock.now())
 
     def _behind_twin(self, draft: Draft, error: TwinError) -> Refused:
-        """Return the refusal of a create behind another one of its hostname, in whatever spelling."""
+        """Return the refusal of a create behind another one of its hostname, or of what is scheduled already."""
         if not self._backend.workspaces.shows(error.twin, draft.scope.team):
             return OTHER_WORKSPACE
         if error.twin.state.open:
@@ -198,10 +200,11 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
 ) -> Change:
     """Make the change that a decided request becomes."""
     held = ruling.decision in {Decision.CONFIRM, Decision.APPROVE}
+    agreed = State.APPROVED if seen.schedule is None else State.SCHEDULED
     return Change(
         id=f"chg_{secrets.token_hex(6)}",
         version=1,
-        state=State.HELD if held else State.APPROVED,
+        state=State.HELD if held else agreed,
         operation=operation.name,
         arguments=seen.arguments,
         target=seen.target,
@@ -211,12 +214,18 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         ruling=replace(ruling, monthly=seen.monthly),
         digest=seen.digest(ruling.policy),
         created_at=now,
-        expires_at=now + timedelta(seconds=hold_seconds(ruling, timing)) if held else None,
+        expires_at=_hold_end(seen.schedule, now + timedelta(seconds=hold_seconds(ruling, timing))) if held else None,
         updated_at=now,
         cost=seen.cost,
         facts=seen.facts,
         effect=f"{operation.effect} {seen.warning}".strip(),
+        schedule=seen.schedule,
     )
+
+
+def _hold_end(schedule: Schedule | None, usual: datetime) -> datetime:
+    """Return until when people may decide: no longer than the change may be sent."""
+    return usual if schedule is None else min(usual, schedule.run_until)
 
 
 def votes_of(backend: Backend, scope: Scope) -> Votes:

@@ -41,6 +41,7 @@ from vpsops.core.operations.server_lookup import locate_server
 from vpsops.core.operations.target import Target
 from vpsops.core.policy import Policy
 from vpsops.core.policy.decision import Ruling
+from vpsops.core.schedule.resolution import resolve
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_store import ChangeStore, Draft, PolicyReplacedError, new_change
@@ -130,6 +131,7 @@ class Submissions:
         self, policy: Policy, operation: Operation, identified: IdentifiedRequest, seen: Preview, scope: Scope
     ) -> Outcome:
         backend, request = self._backend, identified.request
+        seen = self._scheduled(policy, request, seen)
         ruling = self._ruling(policy, operation, request, seen, slack=identified.human.slack)
         refusal = refusal_of(ruling, identified.human, request.origin, can_confirm=request.can_confirm)
         if refusal is not None:
@@ -190,6 +192,13 @@ class Submissions:
         except VpsopsError:
             return None
 
+    def _scheduled(self, policy: Policy, request: Request, seen: Preview) -> Preview:
+        """Return a preview with the schedule that a request wishes for; raises as `resolve` does."""
+        if request.later is None:
+            return seen
+        schedule = resolve(request.later, self._backend.clock.now(), policy.calendar, seen.target)
+        return seen.scheduled(schedule)
+
     def _not_offered(self, operation: Operation, seen: Preview) -> Refused | None:
         """Return the refusal of what the API did not offer lately in the region of a change's server."""
         absent = self._backend.offers.latest.own(operation, region_of(seen.target))
@@ -199,9 +208,9 @@ class Submissions:
         return Refused(reason, hint=hint)
 
     def _ruling(self, policy: Policy, operation: Operation, request: Request, seen: Preview, *, slack: bool) -> Ruling:
-        ruling = policy.decide(
-            facts(operation, request.actor, request.origin, seen.target, seen.monthly, self._backend.clock.now())
-        )
+        now = self._backend.clock.now()
+        runs_at = max(now, seen.schedule.run_at) if seen.schedule else now
+        ruling = policy.decide(facts(operation, request.actor, request.origin, seen.target, seen.monthly, runs_at))
         ruling = with_warning(self._backend.workspaces.ruling_of(ruling, request.origin.team), seen)
         return with_places(ruling, operation, request.actor, slack=slack)
 
@@ -222,6 +231,7 @@ class Submissions:
         if isinstance(seen, Withheld):
             refused = human.refusal or seen.refusal
             return self._dry_run_refused(operation, request, seen.preview, seen.ruling, refused)
+        seen = self._scheduled(backend.policy.latest(), request, seen)
         ruling = self._ruling(backend.policy.latest(), operation, request, seen, slack=human.slack)
         refusal = human.refusal or refusal_of(ruling, human, request.origin, can_confirm=request.can_confirm)
         exceeded = _undocumented(backend.policy.latest_limits(), operation) or _forbidden_by(

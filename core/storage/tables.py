@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 METADATA = sa.MetaData()
 
-OPEN_STATES = ("held", "approved", "sending", "watching", "unknown", "needs_person")
+OPEN_STATES = ("held", "scheduled", "approved", "sending", "watching", "unknown", "needs_person")
 
 EXACT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Text ordered by its characters, so that an index finds what begins with something."""
@@ -53,6 +53,8 @@ CHANGES = sa.Table(
     sa.Column("not_before", sa.Double, nullable=True),  # until when the provider asked an approved change to wait
     sa.Column("facts", sa.JSON, nullable=True),  # what was shown of it beside its server, as pairs of label and value
     sa.Column("traceparent", sa.String(55), nullable=True),  # W3C trace context that it was requested in
+    sa.Column("run_at", sa.Double, nullable=True),  # when its schedule lets it start
+    sa.Column("schedule", sa.JSON(none_as_null=True), nullable=True),  # its times, words, zone and window
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: the human that the actor acts for, and the server as it was when it was asked for

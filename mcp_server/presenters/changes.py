@@ -105,7 +105,9 @@ def _result(change: Change) -> ServerResult | None:
 def change_text(change: Change, *, tools: bool) -> str:
     """Return a change in a line or two."""
     headline = f"{subject(change)} {status_text(change)} ({change.id})."
-    facts = [sanitize(fact.line, LONGEST_NOTE) for fact in change.facts if change.state is State.HELD]
+    facts = [
+        sanitize(fact.line, LONGEST_NOTE) for fact in change.facts if change.state in {State.HELD, State.SCHEDULED}
+    ]
     return join_nonempty((headline, *facts, note_text(change), next_action(change, tools=tools)), "\n")
 
 
@@ -145,6 +147,8 @@ def next_action(change: Change, *, tools: bool) -> str:
     step = PHASE_LABELS[phase].next_step
     if step in {NextStep.CONFIRM, NextStep.WAIT_FOR_APPROVAL}:
         return _waiting(change, tools=tools)
+    if phase is Phase.SCHEDULED:
+        return "Do not ask for it again. Tell your human when it runs."
     if step is NextStep.WAIT:
         return f"Do not ask for it again. {_wait_hint(change, tools=tools)}"
     if step is NextStep.REVIEW_FAILURE:
@@ -181,6 +185,7 @@ ACTIONS = {
     Phase.UNSEEN: "Tell your human that it was accepted and not seen.",
     Phase.DENIED: "Tell your human; do not ask again unless they say so.",
     Phase.EXPIRED: "Ask again only if it is still wanted.",
+    Phase.MISSED: "Tell your human; ask again, with another time, only if it is still wanted.",
     Phase.CANCELLED: "Ask again only if your human wants it.",
     Phase.SUPERSEDED: "Look at the server with vps_get, then ask again if it is still wanted.",
 }

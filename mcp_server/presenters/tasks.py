@@ -79,7 +79,7 @@ def _what_for(change: Change) -> str:
 
 def poll_interval_ms(change: Change, timing: Timing, now: datetime) -> int:
     """Return the poll interval in milliseconds: no shorter than anything can have happened."""
-    if change.state in {State.HELD, State.NEEDS_PERSON}:
+    if change.state in {State.HELD, State.SCHEDULED, State.NEEDS_PERSON}:
         return HELD_POLL_MS
     began = change.sent_at or change.created_at
     young = (now - began).total_seconds() < YOUNG_SECONDS

@@ -314,5 +314,5 @@ def waits_beyond(change: Change, now: datetime, seconds: float) -> bool:
 
 
 def is_quiescent(change: Change) -> bool:
-    """Return whether to stop waiting: the change ended, is overdue, or needs a person."""
-    return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
+    """Return whether to stop waiting: the change ended, is overdue, waits for its time, or needs a person."""
+    return change.state.final or change.overdue or change.state in {State.SCHEDULED, State.NEEDS_PERSON}

@@ -45,6 +45,10 @@ def judge(
 
 def _wrong(item: PlanItem, change: Change, count: int) -> list[str]:
     summary = f"{change.id} {item.operation} {item.server} ({item.fate}) is {change.state.value}"
+    if bool(item.time) is not (change.schedule is not None):
+        return [f"{summary}, with the schedule {change.schedule}"]
+    if change.schedule is not None and change.sent_at is not None and change.sent_at < change.schedule.run_at:
+        return [f"{summary}, sent at {change.sent_at}, before its time"]
     if change.state is State.SUCCEEDED and count != 1:
         return [f"{summary}, and the provider did it {count} times"]
     if change.state in UNDONE and count:

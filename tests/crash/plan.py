@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.fakes.policies import two_votes_for_agents
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.schedule.model import LaterRequest
 
 FATES = ("confirm", "confirm", "approve", "approve", "deny", "cancel", "expire")
 CHANNELS = tuple(f"C{number:04d}CRASH" for number in range(20))
@@ -14,7 +15,10 @@ ASKER = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 AGENT = Actor(ActorKind.AGENT, "mcp:crash", "crash", "slack:U0ALICE")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"U0V{n}", f"voter{n}", f"U0V{n}", groups=("S0CRASH",)) for n in range(3))
 CARD_EVERY = 5
-POLICY = two_votes_for_agents("S0CRASH") + 'expires = "1m"\n'
+WINDOW = '[[window]]\nname = "always"\nhours = "Mon-Sun"\ntime_zone = "UTC"\n'
+POLICY = two_votes_for_agents("S0CRASH") + 'expires = "1m"\n' + WINDOW
+TIMES = ("", "", "in window always", "in 1m")
+"""When changes run: at once, scheduled and due as soon as they are agreed to, or in a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class PlanItem:
     operation: str
     server: str
     fate: str
+    time: str = ""
 
     @property
     def is_by_agent(self) -> bool:
@@ -37,7 +42,15 @@ class PlanItem:
         card = self.number % CARD_EVERY == 0
         origin = Origin("slack", "T0ACME", CHANNELS[self.number % len(CHANNELS)]) if card else Origin("mcp")
         actor = AGENT if self.is_by_agent else ASKER
-        return Request(self.operation, self.arguments, actor, origin, key=f"crash-{self.number}", can_confirm=True)
+        return Request(
+            self.operation,
+            self.arguments,
+            actor,
+            origin,
+            key=f"crash-{self.number}",
+            can_confirm=True,
+            later=LaterRequest(self.time) if self.time else None,
+        )
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -61,5 +74,5 @@ def draw(seed: int, changes: int, running: Sequence[str], stopped: Sequence[str]
         else:
             server = up.pop() if operation != "create" and up else ""
         name = server or f"crash-{seed}-{number}.example.com"
-        items.append(PlanItem(number, operation if server else "create", name, dice.choice(FATES)))
+        items.append(PlanItem(number, operation if server else "create", name, dice.choice(FATES), dice.choice(TIMES)))
     return items

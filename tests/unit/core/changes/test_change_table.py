@@ -12,19 +12,21 @@ from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain, records
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import STEPS, IllegalStepError, State, Verdict, Vote, check_step
+from vpsops.core.changes.model import STEPS, IllegalStepError, State, Verdict, Vote, check_move, check_step
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution.reconciler import attend
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.schedule.model import Schedule
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 
 TABLE = {
-    "requested": "held approved",
-    "held": "approved denied expired cancelled superseded",
-    "approved": "sending superseded failed succeeded cancelled needs_person unknown",
+    "requested": "held scheduled approved",
+    "held": "scheduled approved denied expired cancelled superseded",
+    "scheduled": "approved expired cancelled superseded needs_person",
+    "approved": "sending superseded failed succeeded cancelled expired needs_person unknown",
     "sending": "watching succeeded failed unknown approved",
     "watching": "succeeded failed needs_person",
     "unknown": "watching succeeded failed needs_person approved",
@@ -68,6 +70,24 @@ def test_a_step_that_is_not_written_here_raises(before: str, after: str) -> None
     """A denied change is not approved, an unclear one is not sent again, and no state follows an end."""
     with pytest.raises(IllegalStepError):
         check_step(State(before), State(after))
+
+
+SCHEDULE = Schedule(START, LATER, "in 30s")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "schedule"),
+    [
+        ("held", "approved", SCHEDULE),
+        ("held", "scheduled", None),
+        ("approved", "expired", None),
+    ],
+)
+def test_only_a_change_with_a_schedule_is_scheduled(before: str, after: str, schedule: Schedule | None) -> None:
+    """One that has a time does not go past it, and one that has none cannot miss it."""
+    with pytest.raises(IllegalStepError):
+        check_move(change(state=State(before), schedule=schedule), State(after))
+    check_move(change(state=State(before), schedule=None if schedule else SCHEDULE), State(after))
 
 
 @pytest.mark.parametrize("state", TABLE)

@@ -1,0 +1,1 @@
+"""Starts scheduled changes at their time, once, or ends them."""
