@@ -132,6 +132,7 @@ def detail(change: Change) -> Mapping[str, str]:
         "change": change.id,
         "state": state_text(change),
         "waits": f"until {when(change.not_before.timestamp())}" if change.deferred and change.not_before else "",
+        "runs": cell(change.schedule.fact.value, 200) if change.schedule is not None else "",
         "operation": change.operation,
         "arguments": ", ".join(f"{name}={cell(value)}" for name, value in redacted(change.arguments).items()),
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.place, target.address) if part),

@@ -39,6 +39,7 @@ COMMANDS = {
     "policy": ("vpsops.cli.policy.commands", "check, compare, apply and show the policy; explain a decision"),
     "audit": ("vpsops.cli.audit", "show, verify, export or ship the audit trail"),
     "changes": ("vpsops.cli.changes", "list changes"),
+    "scheduled": ("vpsops.cli.schedule.command", "list the changes that run later"),
     "report": ("vpsops.cli.operations.report", "show how servers, costs, agents and changes stand"),
     "ask": ("vpsops.cli.operations.commands", "request a change as a program, with no question at this terminal"),
     "follow": ("vpsops.cli.operations.follow", "follow a change to its end"),

@@ -3,7 +3,8 @@
 import argparse
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from vpsops.bot.commands.argument_parser import ArgumentsError
@@ -15,12 +16,13 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import LONGEST_WAIT_DAYS
 from vpsops.core.operations import OPERATIONS, Operation, Risk
 from vpsops.core.operations.arguments import Argument, ArgumentKind, arguments_of
+from vpsops.core.schedule.model import LaterRequest
 
 DURATION: Final = re.compile(r"(\d{1,5})(s|m|h|d)")
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 ENDLESS: Final = math.inf
 EXIT_CODES: Final = (
-    "Exit code: 0 done, 5 held or not finished, 6 refused (nothing was done), 7 failed, 8 outcome unknown,"
+    "Exit code: 0 done, 5 held, scheduled or not finished, 6 refused (nothing was done), 7 failed, 8 outcome unknown,"
     " 130 interrupted (the change stays as it is), 2 wrong usage, 3 not authenticated, 4 provider unreachable, 1 other."
 )
 READ_CODES: Final = "Exit code: 0 done, 6 refused, 2 wrong usage, 3 not authenticated, 4 provider unreachable, 1 other."
@@ -116,11 +118,36 @@ def _add_change_options(parser: argparse.ArgumentParser, operation: Operation, *
     add = parser.add_argument
     add("--because", metavar="REASON", default="", help="why, for those who decide and for the record")
     add_wait(parser)
+    _add_later(parser, {_option(argument) for argument in arguments_of(operation.arguments)})
     add("--dry-run", action="store_true", help="say what would happen and who would have to agree, and request nothing")
     if operation.risk is Risk.DESTRUCTIVE:
         add("--confirm", metavar="NAME", default="", help="the full name that is typed otherwise")
     elif not program:
         add("--yes", action="store_true", help="answer the question of this terminal; never others' approval")
+
+
+def _add_later(parser: argparse.ArgumentParser, own: AbstractSet[str]) -> None:
+    """Add when a change runs, where that is not at once; `own` are the operation's own options."""
+    group = parser.add_mutually_exclusive_group()
+    add = group.add_argument
+    if "--at" not in own:
+        add(
+            "--at",
+            metavar="TIME",
+            help="run it then: 02:00 or '2026-12-01 02:00', a zone such as Europe/Oslo behind it",
+        )
+    add("--in", dest="after", metavar="DURATION", help="run it after 2h, 90m or 1d")
+    add("--window", metavar="NAME", help="run it in a maintenance window of the policy, the next time it is open")
+
+
+def later_from(arguments: argparse.Namespace, zone: Callable[[], str]) -> LaterRequest | None:
+    """Return when a change is to run, None for at once; `zone` returns that of times without one."""
+    prefixes = {"at": "at", "after": "in", "window": "in window"}
+    for name, prefix in prefixes.items():
+        words = getattr(arguments, name, None)
+        if words is not None:
+            return LaterRequest(f"{prefix} {words}", zone())
+    return None
 
 
 def add_wait(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ from vpsops.core.console.terminal import cell
 from vpsops.core.operations import Operation, Risk
 from vpsops.core.operations.traits import typed_name_of
 from vpsops.core.policy.decision import Decision
+from vpsops.core.schedule.model import LaterRequest
 
 T = TypeVar("T")
 YES: Final = frozenset({"y", "yes"})
@@ -46,13 +47,14 @@ class ChangeOptions:
     yes: bool = False
     confirm: str = ""
     dry_run: bool = False
+    later: LaterRequest | None = None
 
 
 async def run_change(
     session: Session, operation: Operation, arguments: Mapping[str, Json], options: ChangeOptions
 ) -> RequestReport:
     """Request a change, ask here what is to be asked here, and follow it; raises what the gate raises."""
-    request = session.request(operation, arguments, options.reason)
+    request = session.request(operation, arguments, options.reason, options.later)
     if options.dry_run:
         dry, _ = await _resolved(session, request, session.core.gate.dry_run)
         _show(session, dry.change)

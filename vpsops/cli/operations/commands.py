@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import Final
 import anyio
 from pydantic import BaseModel
 
-from vpsops.cli.operations.arguments import arguments_from, describe
+from vpsops.cli.operations.arguments import arguments_from, describe, later_from
 from vpsops.cli.operations.change_flow import ChangeOptions, run_change
 from vpsops.cli.operations.console import Console, system_console
 from vpsops.cli.operations.question import closing_words, remedy_text, status_line, waiting_line
@@ -34,6 +35,7 @@ from vpsops.core.identity.accounts import AccountDirectory
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.traits import makes_server
+from vpsops.core.schedule.local_zone import local_zone
 from vpsops.core.server.shutdown import stopping
 from vpsops.core.wayscloud.answers.models import HeldList, Server
 from vpsops.core.wayscloud.answers.regions import region_text
@@ -42,6 +44,7 @@ LARGEST_PAGE: Final = 100
 MOST_PAGES: Final = 100
 """Pages that are read for one list of a terminal."""
 NO_SECRETS: Final = "A program gets it by --reveal, where [limits.mcp] in force says secrets = true."
+NEEDS_SERVICE: Final = "vpsops serve, bot or worker has to run at its time."
 ChangeWork = Callable[[Session], Awaitable[RequestReport]]
 INTERRUPTED_READ: Final = RequestReport("interrupted", INTERRUPTED, None, "Interrupted.")
 
@@ -113,7 +116,7 @@ async def execute(settings: Settings, arguments: argparse.Namespace, around: Sur
             values = arguments_from(arguments, operation)
             if operation.reads:
                 return await _read(session, operation, values, arguments)
-            report = await run_change(session, operation, values, _options(arguments))
+            report = await run_change(session, operation, values, _options(arguments, session))
         except KeyboardInterrupt:  # at a question, before anything was requested
             report = RequestReport("interrupted", INTERRUPTED, None, "Interrupted. Nothing was requested.")
         except VpsopsError as error:
@@ -147,13 +150,14 @@ async def session_of(settings: Settings, around: Surroundings, *, program: bool)
         raise failure
 
 
-def _options(arguments: argparse.Namespace) -> ChangeOptions:
+def _options(arguments: argparse.Namespace, session: Session) -> ChangeOptions:
     return ChangeOptions(
         reason=arguments.because,
         wait=arguments.wait,
         yes=getattr(arguments, "yes", False),
         confirm=getattr(arguments, "confirm", ""),
         dry_run=arguments.dry_run,
+        later=later_from(arguments, lambda: local_zone(os.environ, session.core.clock.now())),
     )
 
 
@@ -257,7 +261,9 @@ def report_lines(session: Session, report: RequestReport) -> list[str]:
         lines += [closing] if closing and not held else []
         lines += [remedy_text(change.remedy)] if change.remedy is not None else []
         lines += facts(made_server(change), session.console.style)
-    if change is not None and not change.state.final and report.outcome != "previewed":
+    if change is not None and change.state is State.SCHEDULED:
+        lines += [NEEDS_SERVICE, f"Withdraw it with: vpsops cancel {change.id}"]
+    elif change is not None and not change.state.final and report.outcome != "previewed":
         lines.append(f"Follow it with: vpsops follow {change.id}")
     return lines
 

@@ -8,7 +8,7 @@ from typing import Final
 from vpsops.core.changes.approvals import approver_words, awaits_slack
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.labels import Phase, phase_label, phase_of
-from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, quoted
@@ -54,7 +54,7 @@ def approvers_text(change: Change) -> str:
     """Return who decides a change: `1 person in Slack among the members of a Slack channel (C0OPS)`."""
     ruling = change.ruling
     if ruling.decision is Decision.ALLOW:
-        return "no one: it runs at once"
+        return "no one: it runs at once" if change.schedule is None else "no one: it runs at its time"
     if ruling.decision is Decision.CONFIRM:
         place = "in Slack" if awaits_slack(change) else "here"
         return f"{cell(change.actor.human or change.actor.label)}, asked {place}"
@@ -72,7 +72,8 @@ def status_line(change: Change) -> str:
     """Return the state of a change as a sentence."""
     label = phase_label(change)
     took = f" It took {duration(change.seconds)}." if _is_done(change) and change.seconds is not None else ""
-    return f"{action(change)}: {label.label}.{took}"
+    when = f", {change.schedule.fact.value}" if change.state is State.SCHEDULED and change.schedule is not None else ""
+    return f"{action(change)}: {label.label}{cell(when, 200)}.{took}"
 
 
 def _is_done(change: Change) -> bool:

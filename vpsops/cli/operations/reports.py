@@ -12,6 +12,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.console.exit_codes import FAILED, GOOD, HELD, REFUSED, UNCLEAR, exit_code
 
 OUTCOMES: Final = {
+    State.SCHEDULED: ("scheduled", HELD),
     State.SUCCEEDED: ("done", GOOD),
     State.FAILED: ("failed", FAILED),
     State.DENIED: ("refused", REFUSED),
@@ -26,7 +27,7 @@ OUTCOMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RequestReport:
-    """How a request ended: `done`, `held`, `refused`, `failed`, `unclear`, `previewed`, or `error`."""
+    """How a request ended: `done`, `held`, `scheduled`, `refused`, `failed`, `unclear`, `previewed`, or `error`."""
 
     outcome: str
     code: int
@@ -85,6 +86,7 @@ def change_document(change: Change) -> dict[str, Json]:
         "reason": change.reason,
         "note": change.note,
         "verified": phase is not Phase.UNSEEN,
+        "run_at": change.schedule.run_at.isoformat() if change.schedule is not None else None,
         "expires_at": change.expires_at.isoformat() if change.expires_at is not None else None,
         "seconds": change.seconds,
     }

@@ -18,6 +18,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.console.terminal import cell
 from vpsops.core.identity.actors import LOCAL, TERMINAL, Actor, ActorKind, Origin
 from vpsops.core.operations import Operation
+from vpsops.core.schedule.model import LaterRequest
 
 T = TypeVar("T")
 ORIGIN: Final = Origin(TERMINAL)
@@ -51,10 +52,19 @@ class Session:
         """Return whether who asks is a person at this terminal."""
         return self.actor.kind is ActorKind.PERSON
 
-    def request(self, operation: Operation, arguments: Mapping[str, Json], reason: str = "") -> Request:
+    def request(
+        self, operation: Operation, arguments: Mapping[str, Json], reason: str = "", later: LaterRequest | None = None
+    ) -> Request:
         """Return a request of this terminal."""
         return Request(
-            operation.name, arguments, self.actor, ORIGIN, reason=reason, can_confirm=self.asks, named_in=NAMED_IN
+            operation.name,
+            arguments,
+            self.actor,
+            ORIGIN,
+            reason=reason,
+            can_confirm=self.asks,
+            named_in=NAMED_IN,
+            later=later,
         )
 
     def chosen_server(self, error: AmbiguousServerError | UnknownServerError) -> str:

@@ -14,6 +14,7 @@ from vpsops.cli import main
 from vpsops.cli.operations import cancel, commands, follow, report
 from vpsops.cli.operations.commands import Surroundings
 from vpsops.cli.operations.console import Console
+from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.layout import PLAIN, Style
@@ -33,6 +34,7 @@ class FakeTerminal:
     style: Style = PLAIN
     timing: Timing = QUICK
     accounts: AccountDirectory | None = EVERYBODY
+    clock: Clock = field(default_factory=VirtualClock)
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -88,7 +90,7 @@ class FakeTerminal:
             style=self.style,
             err_style=self.style,
         )
-        return Surroundings(console, VirtualClock(), self.accounts, self.timing, self.stop)
+        return Surroundings(console, self.clock, self.accounts, self.timing, self.stop)
 
     def _note(self, text: str) -> None:
         self.err.append(text)

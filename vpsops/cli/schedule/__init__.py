@@ -1,0 +1,1 @@
+"""`vpsops scheduled`: what runs later."""

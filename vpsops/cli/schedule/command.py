@@ -1,0 +1,54 @@
+"""`vpsops scheduled`: the changes that run later, the next one first."""
+
+import argparse
+from datetime import datetime, tzinfo
+from functools import partial
+from typing import Final
+
+from vpsops.core.changes.labels import phase_label
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.queries import select_scheduled
+from vpsops.core.changes.scope import UNRESTRICTED
+from vpsops.core.console.terminal import cell, columns, print_line, run_read
+from vpsops.core.storage import Database
+
+HEAD: Final = ("RUNS AT", "UNTIL", "ID", "STATE", "OPERATION", "SERVER", "BY", "ASKED AS")
+SHAPE: Final = "%Y-%m-%d %H:%M %Z"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops scheduled`."""
+    parser.description = (
+        "List the changes that run later, the next one first: agreed to, or still waiting for people. Times are of"
+        " this machine's zone. Reading needs no key and starts nothing."
+    )
+    parser.epilog = "For example: vpsops reboot web01 --at 02:00; vpsops cancel CHANGE withdraws one."
+
+
+def run(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every subcommand takes them
+    """Print the list. Raises `StorageError`."""
+    return run_read(partial(list_scheduled, zone=None))
+
+
+async def list_scheduled(database: Database, zone: tzinfo | None) -> int:
+    """Print the changes that run later; without a zone in that of this machine."""
+    changes = await database.read(partial(select_scheduled, visibility=UNRESTRICTED))
+    if not changes:
+        print_line("Nothing is scheduled.")
+        return 0
+    for line in columns([HEAD, *(row for change in changes for row in _rows(change, zone))]):
+        print_line(line)
+    return 0
+
+
+def _rows(change: Change, zone: tzinfo | None) -> list[tuple[str, ...]]:
+    schedule = change.schedule
+    if schedule is None:
+        return []
+
+    def local(moment: datetime) -> str:
+        return f"{moment.astimezone(zone):{SHAPE}}"
+
+    server = change.target.hostname or change.target.id
+    row = (local(schedule.run_at), local(schedule.run_until), change.id, phase_label(change).label, change.operation)
+    return [(*row, cell(server, 40), cell(change.actor.claim, 40), cell(schedule.words, 80))]
