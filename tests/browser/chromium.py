@@ -19,6 +19,12 @@ FLAGS = ("--disable-quic", "--disable-gpu", "--no-first-run", "--disable-sync", 
 START_SECONDS = PATIENCE_SECONDS
 WAIT_SECONDS = PATIENCE_SECONDS
 HERE = ("http://127.0.0.1:", "data:", "about:", "blob:")
+LATER = 3_600_000
+"""Milliseconds ahead of a page's time, where it is stopped: it can only be stopped ahead of it."""
+IN_VIEW = """new Promise((seen) => new IntersectionObserver(([entry], observer) => {
+  observer.disconnect();
+  seen(entry.intersectionRatio > 0.99);
+}).observe([...document.querySelectorAll('SELECTOR')].at(-1)))"""
 LOOK = "() => { try { const so = SO; return so instanceof Node ? true : so; } catch { return false; } }"
 
 
@@ -92,6 +98,20 @@ class BrowserPage:
     async def picture(self, path: Path) -> None:
         """Write what is seen into a PNG file."""
         await self.tab.screenshot(path=path, animations="disabled")
+
+    async def is_in_view(self, selector: str) -> bool:
+        """Return whether the last element of a selector is seen whole: within the window and all that scrolls."""
+        seen: bool = await self.run(IN_VIEW.replace("SELECTOR", selector))
+        return seen
+
+    async def stop_time(self) -> None:
+        """Let the page's timers stand still until `pass_time`; what arrives over the network goes on."""
+        await self.tab.clock.install()
+        await self.tab.clock.pause_at(await self.run(f"Date.now() + {LATER}"))
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let this much of the page's time pass at once."""
+        await self.tab.clock.run_for(round(seconds * 1000))
 
     def complaints(self) -> list[str]:
         """Return what went wrong in the page: exceptions, errors it logged, requests to elsewhere."""

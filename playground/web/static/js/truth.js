@@ -1,5 +1,5 @@
 // The truth: changes, votes, the audit chain and the messages sent, read from the product's own database.
-import { html } from "./lib.js";
+import { html, useEffect, useRef } from "./lib.js";
 import { channelOf, nameOf, state } from "./store.js";
 import { precise } from "./when.js";
 
@@ -26,6 +26,7 @@ function Change({ change, open }) {
   const by = change.actor.kind === "agent" ? `the agent that calls itself “${change.actor.name}” for ${nameOf(String(change.actor.human ?? "").replace(/^slack:/, ""))}` : change.actor.name;
   return html`<details class="change" open=${open} data-change=${change.id} data-state=${change.state}>
     <summary><strong>${change.operation} ${change.hostname}</strong> <span class=${`tag ${tone(change.state)}`}>${change.state.replace("_", " ")}</span></summary>
+    <${Trail} change=${change} newest=${open} />
     <dl>
       ${fact("Asked by", by)}
       ${fact("Reason", change.reason)}
@@ -39,8 +40,25 @@ function Change({ change, open }) {
       ${fact("Digest", change.digest.slice(0, 16))}
       ${fact("Messages", change.copies.map((one) => `${purpose(one.purpose)} in ${place(one.channel)}`).join(", "))}
     </dl>
-    <ol class="trail" aria-label="Audit trail">${change.trail.map((one) => html`<li><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event.replaceAll("_", " ")}</strong>${one.body.state && html` → ${one.body.state.replaceAll("_", " ")}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}</li>`)}</ol>
   </details>`;
+}
+
+// The events that a reader has to understand at once, in words.
+const MEANINGS = {
+  outcome_unknown: "No clear answer came. It is looked up at the provider, and not sent again.",
+  adopted: "Found at the provider: it took effect once.",
+};
+
+// A change's audit trail. While a scene runs, the newest step of the newest change is kept in view.
+function Trail({ change, newest }) {
+  const last = useRef(null);
+  const count = change.trail.length;
+  useEffect(() => {
+    if (newest && state.tour?.scene) last.current?.scrollIntoView({ block: "nearest" });
+  }, [newest, count]);
+  return html`<ol class="trail" aria-label=${`Audit trail of ${change.id}`}>${change.trail.map((one, at) => html`<li ref=${at === count - 1 ? last : undefined} data-event=${one.event}
+    class=${MEANINGS[one.event] ? "moment" : at === count - 1 ? "latest" : ""}><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event.replaceAll("_", " ")}</strong>${one.body.state && one.body.state !== one.event && !MEANINGS[one.event] && html` → ${one.body.state.replaceAll("_", " ")}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}
+    ${MEANINGS[one.event] && html`<span class="meaning">${MEANINGS[one.event]}</span>`}</li>`)}</ol>`;
 }
 
 // What a stored message is for, in words.
