@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import signal
 import socket
 import sys
@@ -10,12 +11,14 @@ import anyio
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.text import whole_number
+from vpsops.playground.agents.program import program_words
 from vpsops.playground.wayscloud.serve import listen
 from vpsops.playground.web.asgi_server import served
 from vpsops.playground.web.provider import SPEEDS
 from vpsops.playground.web.runtime import RuntimeOptions, populated, running_ground
 
 HIGHEST_PORT = 65535
+AGENT_MODEL = "PLAYGROUND_AGENT_MODEL"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--port", type=_port, default=0, help="port on 127.0.0.1; 0 takes a free one")
     parser.add_argument("--speed", type=int, choices=SPEEDS, default=10, help="how fast the provider's time passes")
+    parser.add_argument(
+        "--agent-model",
+        metavar="COMMAND",
+        default=argparse.SUPPRESS,
+        help=f"program that plays the agent, a line of JSON for each step (docs/playground.md; or {AGENT_MODEL}); "
+        "without it the agent is scripted",
+    )
 
 
 def _port(text: str) -> int:
@@ -38,6 +48,8 @@ def _port(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the first line on standard output is `playground: ` and the address."""
+    command = getattr(arguments, "agent_model", os.environ.get(AGENT_MODEL, ""))
+    options = RuntimeOptions(arguments.speed, _agent_program(command))
     try:
         listener = listen(arguments.port)
     except OSError as error:
@@ -45,9 +57,19 @@ def run(arguments: argparse.Namespace) -> int:
             f"Port {arguments.port} on 127.0.0.1 cannot be used: {error.strerror}.", hint="Leave --port out."
         ) from None
     with listener:
-        anyio.run(_main, RuntimeOptions(arguments.speed), listener)
+        anyio.run(_main, options, listener)
     gc.freeze()  # a second less at exit: the final garbage collection skips the objects that are left
     return 0
+
+
+def _agent_program(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(program_words(command)) if command else ()
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The agent's program cannot be started: {error}.",
+            hint=f"Correct --agent-model or {AGENT_MODEL}, or leave it out: then the agent is scripted.",
+        ) from None
 
 
 async def _main(options: RuntimeOptions, listener: socket.socket) -> None:

@@ -33,9 +33,11 @@ BOT_STARTS = 10
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """How a playground is started: how many of the provider's seconds pass in one."""
+    """How a playground is started: how many of the provider's seconds pass in one, and what plays the agent."""
 
     speed: int = 10
+    agent_program: tuple[str, ...] = ()
+    """The words of a program's command; the scripted agent where there are none."""
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Ground:
     environment: Mapping[str, str]
     clock: Clock
     feed: Feed
+    agent_program: tuple[str, ...] = ()
     url: str = ""
     backstage: ASGIApp | None = None
     status: Json = field(default_factory=lambda: {"bot": "starting", "agent": "starting", "why": ""})
@@ -69,7 +72,7 @@ async def running_ground(options: RuntimeOptions, clock: Clock | None = None) ->
         ):
             environment = environment_of(Path(name), workspace, handle.url, POLICY)
             feed = Feed(Bell(), clock)
-            ground = Ground(workspace, handle, environment, clock, feed)
+            ground = Ground(workspace, handle, environment, clock, feed, options.agent_program)
             feed.topics["status"] = lambda _user: ground.status
             feed.topics["slack"] = lambda user: chat.screen(workspace, user)
             feed.topics["sent"] = lambda _user: {"sent": chat.sent(workspace)}

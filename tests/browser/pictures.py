@@ -16,7 +16,7 @@ STEP = "document.querySelector('.steps .now') && document.querySelector('[data-s
 
 
 async def main() -> None:
-    """Start everything, play three scenes, and keep six moments of them."""
+    """Start everything, play three scenes and a task, and keep seven moments of them."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with tempfile.TemporaryDirectory() as name:
         command = running_command("playground", ["playground", "--speed", "60"], environment, Path(name))
@@ -49,6 +49,12 @@ async def draw(page: BrowserPage) -> None:
     await page.key("Escape")
     await until_step(page, "failure", 4)
     await keep(page, "truth")
+    await page.click("[aria-label='Close the tour']")
+    await page.click("[data-panel=agent]")
+    await page.click("[data-sample^='Restart web01']")
+    await page.click("[data-see=C0APPROVALS]")
+    await page.until("document.querySelector(\".messages [data-action='vps:approve']\")")
+    await keep(page, "task")
 
 
 async def until_step(page: BrowserPage, scene: str, step: int) -> None:

@@ -6,17 +6,19 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import anyio
 import structlog
 
-from tests.evals.model import Model, ModelProgram, Scripted
 from tests.evals.runner import FLEET, Report, play_all
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
+from vpsops.playground.agents.model import Model, Scripted
+from vpsops.playground.agents.program import program_words, running_program
 from vpsops.playground.wayscloud.serve import running_simulator
 
 ACT_SECONDS = 120.0
@@ -53,10 +55,10 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _play(scenarios: Sequence[Scenario], chosen: argparse.Namespace) -> list[Report]:
-    def model_of(scenario: Scenario) -> Model:
+    def model_of(scenario: Scenario) -> AbstractAsyncContextManager[Model]:
         if chosen.model in {"careful", "careless"}:
-            return Scripted(scenario.good if chosen.model == "careful" else scenario.careless)
-        return ModelProgram(chosen.model, chosen.seconds)
+            return nullcontext(Scripted(scenario.good if chosen.model == "careful" else scenario.careless))
+        return running_program(program_words(chosen.model), chosen.seconds, sys.stderr.write)
 
     async with running_simulator(FLEET, clock=VirtualClock()) as provider:
         return await play_all(scenarios, model_of, provider)

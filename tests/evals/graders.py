@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.evals.model import ModelTurn
 from vpsops.core.changes.model import Change
+from vpsops.playground.agents.model import ModelTurn
 
 
 @dataclass(frozen=True, slots=True)

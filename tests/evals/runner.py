@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +12,20 @@ import mcp.types as t
 
 from tests.evals.environment import EvalEnvironment, world_of
 from tests.evals.graders import Played
-from tests.evals.model import Final as Said
-from tests.evals.model import Model, ModelToolCall, ModelTurn, Transcript, UnclearAnswerError
 from tests.evals.scenario import Scenario
 from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.audit import chain
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.playground.agents.model import (
+    Model,
+    ModelError,
+    ModelToolCall,
+    ModelTurn,
+    Transcript,
+    TurnLimitError,
+    run_turns,
+)
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -26,7 +34,7 @@ FLEET: Final = SimulatorConfig(fleet=30, seed=7, speed=600.0)
 MOST_TURNS: Final = 15
 MOST_TRAIL: Final = 1_000
 
-ModelOf = Callable[[Scenario], Model]
+ModelOf = Callable[[Scenario], AbstractAsyncContextManager[Model]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +70,20 @@ async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> R
 
 async def _converse(scenario: Scenario, model: Model, world: EvalEnvironment) -> tuple[str, tuple[ModelTurn, ...]]:
     tools = [_shown(tool) for tool in (await world.client.list_tools()).tools]
+    turns: list[ModelTurn] = []
+
+    async def perform(call: ModelToolCall) -> ModelTurn:
+        turns.append(await _called(world, call))
+        return turns[-1]
+
     transcript = Transcript(world.client.instructions or "", scenario.request)
-    for _ in range(MOST_TURNS):
-        try:
-            text = await model.act(tools, transcript)
-        except UnclearAnswerError as wrong:
-            return f"(it said {wrong})", transcript.turns
-        if isinstance(text, Said):
-            return text.text, transcript.turns
-        turn = await _called(world, text)
-        transcript = Transcript(transcript.instructions, transcript.request, (*transcript.turns, turn))
-    return "(it did not come to an end)", transcript.turns
+    try:
+        text = await run_turns(model, tools, transcript, perform, MOST_TURNS)
+    except TurnLimitError:
+        text = "(it did not come to an end)"
+    except ModelError as wrong:
+        text = f"({wrong})"
+    return text, tuple(turns)
 
 
 async def _called(world: EvalEnvironment, call: ModelToolCall) -> ModelTurn:
@@ -108,11 +119,6 @@ async def play_all(scenarios: Sequence[Scenario], model_of: ModelOf, provider: S
     """Play scenarios one after the other: they share a provider."""
     reports = []
     for scenario in scenarios:
-        model = model_of(scenario)
-        try:
+        async with model_of(scenario) as model:
             reports.append(await play(scenario, model, provider))
-        finally:
-            close = getattr(model, "aclose", None)
-            if close is not None:
-                await close()
     return reports

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.evals.environment import Setting
 from tests.evals.graders import Grader
-from tests.evals.model import ModelToolCall, ModelTurn, Script
+from vpsops.playground.agents.model import ModelToolCall, ModelTurn, Script
 
 WEB: Final = "web01.example.com"
 DB: Final = "db01.example.com"

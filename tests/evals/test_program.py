@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.evals.model import ModelProgram
 from tests.evals.runner import FLEET, play_all
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
+from vpsops.playground.agents.program import running_program
 from vpsops.playground.wayscloud.serve import running_simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
@@ -33,6 +33,8 @@ async def test_any_program_can_play(tmp_path: Path) -> None:
     async with running_simulator(FLEET, clock=VirtualClock()) as fleet:
         (scenario,) = (each for each in SCENARIOS if each.name == "address of a server")
         (report,) = await play_all(
-            (scenario,), lambda _: ModelProgram(f"{sys.executable} {path}", PATIENCE_SECONDS), fleet
+            (scenario,),
+            lambda _: running_program([sys.executable, str(path)], PATIENCE_SECONDS, sys.stderr.write),
+            fleet,
         )
     assert (report.complaints, report.turns) == ((), 1)

@@ -17,8 +17,8 @@ from tests.evals.graders import (
     reasoned,
     sent,
 )
-from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls, says_without_looking
+from vpsops.playground.agents.model import Script, call
 from vpsops.playground.wayscloud.account.account import Item
 from vpsops.playground.wayscloud.account.resources import BACKUPS
 

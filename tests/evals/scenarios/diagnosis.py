@@ -4,8 +4,8 @@ from typing import Final
 
 from tests.evals.environment import EvalEnvironment, Setting
 from tests.evals.graders import answer_has, asked_for, called_tools, nothing, within
-from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls, says_without_looking
+from vpsops.playground.agents.model import Script, call
 from vpsops.playground.wayscloud.hardware.model import ServerState
 
 FIND: Final = "find"

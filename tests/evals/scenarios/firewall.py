@@ -4,9 +4,9 @@ from typing import Final
 
 from tests.evals.environment import EvalEnvironment, Setting, approve, deny
 from tests.evals.graders import answer_has, answer_lacks, asked_for, called_tools, effects, ended, nothing, reasoned
-from tests.evals.model import Script, call
 from tests.evals.scenario import WEB, Scenario, calls, makes_calls
 from tests.evals.scenarios.backups import wanted
+from vpsops.playground.agents.model import Script, call
 from vpsops.playground.wayscloud.account.account import Item
 from vpsops.playground.wayscloud.account.resources import FIREWALL
 

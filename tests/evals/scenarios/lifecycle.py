@@ -4,8 +4,8 @@ from typing import Final
 
 from tests.evals.environment import Setting, approve, deny
 from tests.evals.graders import answer_has, answer_lacks, asked_for, called_once, effects, ended, nothing, reasoned
-from tests.evals.model import Script, call
 from tests.evals.scenario import WEB, Scenario, calls, makes_calls
+from vpsops.playground.agents.model import Script, call
 
 TOOLSETS: Final = ("servers", "catalogue", "changes", "lifecycle", "snapshots")
 DELETE: Final = call("vps_delete", server="web01", reason="It is not needed any more.")

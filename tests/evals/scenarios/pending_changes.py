@@ -14,11 +14,11 @@ from tests.evals.graders import (
     nothing,
     recorded,
 )
-from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls
 from vpsops.core.changes.requests import Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Origin
+from vpsops.playground.agents.model import Script, call
 
 WAIT: Final = "wait"
 SHORT: Final = 0.1

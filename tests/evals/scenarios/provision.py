@@ -15,8 +15,8 @@ from tests.evals.graders import (
     recorded,
     sent,
 )
-from tests.evals.model import ModelToolCall, Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls, says_without_looking
+from vpsops.playground.agents.model import ModelToolCall, Script, call
 from vpsops.playground.wayscloud.hardware.model import ServerState
 
 CHANGE: Final = "change"

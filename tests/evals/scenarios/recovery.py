@@ -15,9 +15,9 @@ from tests.evals.graders import (
     recorded,
     sent,
 )
-from tests.evals.model import Script, call
 from tests.evals.scenario import WEB, Scenario, calls, makes_calls, says_without_looking
 from tests.evals.scenarios.provision import NEW, order
+from vpsops.playground.agents.model import Script, call
 
 RECOVER: Final = "recover"
 REBOOT: Final = call("vps_reboot", server="web01", reason="It hangs.")

@@ -4,10 +4,10 @@ from typing import Final
 
 from tests.evals.environment import BOB, NO, EvalEnvironment, Setting, approve
 from tests.evals.graders import answer_has, answer_lacks, asked_for, called_once, ended, nothing, recorded, within
-from tests.evals.model import Script, call
 from tests.evals.scenario import Scenario, calls, makes_calls, says_without_looking
 from tests.evals.scenarios.provision import NEW, order
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.playground.agents.model import Script, call
 
 REFUSE: Final = "refuse"
 STOP_DB: Final = call("vps_stop", server="db01", reason="Maintenance.")

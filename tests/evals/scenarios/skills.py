@@ -16,10 +16,10 @@ from tests.evals.graders import (
     reasoned,
     sent,
 )
-from tests.evals.model import Script, call
 from tests.evals.scenario import WEB, Scenario, calls, says_without_looking
 from tests.evals.scenarios.diagnosis import stop_db
 from vpsops.mcp_server.prompts.skills import SKILLS
+from vpsops.playground.agents.model import Script, call
 
 NEW: Final = "web50.example.com"
 TOOLS: Final = {entry.skill.name: (*entry.reads, *entry.changes) for entry in SKILLS}

@@ -1,10 +1,9 @@
-// The agent's panel: the real server's tools, a form for each, and what becomes of the calls.
+// The agent's panel: a task for it, the real server's tools with a form for each, and what becomes of the calls.
+import { Call } from "./agent_call.js";
+import { Tasks } from "./agent_run.js";
 import { html, useState } from "./lib.js";
 import { SchemaForm } from "./schema_form.js";
 import { order, state, tell } from "./store.js";
-import { clock } from "./when.js";
-
-const STATES = { running: "under way", asks: "asks its human", done: "answered", failed: "refused", cancelled: "given up" };
 
 export function AgentPanel() {
   const { tools = [], protocol } = state.topics.tools ?? {};
@@ -15,6 +14,8 @@ export function AgentPanel() {
   const call = (given) => order("agent/call", { tool: tool.name, arguments: given, era });
   return html`<div class="panel">
     <p class="lead">An assistant connected to the real MCP server, on behalf of Alice. What it asks for is held as a real host's would be.</p>
+    <${Tasks} />
+    <h3>Or call a tool yourself</h3>
     ${tool
       ? html`<div class="row">
           <div class="input grow"><label for="tool">Tool</label><select id="tool" onChange=${(event) => choose(event.target.value)}>
@@ -38,30 +39,6 @@ export function AgentPanel() {
 function hints(given = {}) {
   const said = given.readOnlyHint ? "reads only" : given.destructiveHint ? "interrupts" : "changes something";
   return html`<span class=${`tag ${given.destructiveHint ? "bad" : ""}`}>${said}</span>`;
-}
-
-function Call({ call }) {
-  const shown = Object.entries(call.arguments).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
-  return html`<article class=${`call ${call.state}`} data-call=${call.number} data-state=${call.state}>
-    <p class="row"><strong class="grow">${call.tool}</strong><span class="tag">${STATES[call.state]}</span></p>
-    <p class="muted">${clock(call.at)}${call.protocol && ` · MCP ${call.protocol}`}</p>
-    ${shown.length > 0 && html`<pre>${shown.join("\n")}</pre>`}
-    ${call.state === "asks" && html`<${Question} call=${call} />`}
-    ${call.progress.length > 0 && html`<ul class="progress" aria-label="Progress">${call.progress.slice(-3).map((one) => html`<li>${one}</li>`)}</ul>`}
-    ${call.text && html`<pre class="result">${call.text}</pre>`}
-    ${call.structured && html`<details><summary>structured content</summary><pre>${JSON.stringify(call.structured, null, 2)}</pre></details>`}
-    ${["running", "asks"].includes(call.state) && html`<button type="button" class="button" onClick=${() => order("agent/cancel", { number: call.number })}>Give up</button>`}
-  </article>`;
-}
-
-function Question({ call }) {
-  const answer = (action, content = {}) => order("agent/answer", { number: call.number, action, content });
-  return html`<div class="question" role="group" aria-label="The server asks the agent's human">
-    <p class="text">${call.question.message}</p>
-    <${SchemaForm} id=${`answer-${call.number}`} schema=${call.question.schema} submit=${(content) => answer("accept", content)} label="Send answer">
-      <button type="button" class="button" onClick=${() => answer("decline")}>Decline</button>
-    <//>
-  </div>`;
 }
 
 function Hosts() {

@@ -1,5 +1,6 @@
 // Assembles the page and redraws it on every change.
 import { AgentPanel } from "./agent.js";
+import { runCalls } from "./agent_run.js";
 import { Chat } from "./chat.js";
 import { CallsPanel, ConnectPanel } from "./connect.js";
 import { html, render, useEffect, useState } from "./lib.js";
@@ -80,12 +81,12 @@ function Tabs() {
   };
   return html`<div role="tablist" aria-label="Panels" onKeyDown=${steer}>${Object.entries(all).map(([name, [label]]) => html`<button type="button" role="tab" id=${`tab-${name}`}
       aria-selected=${open === name} aria-controls="panel" tabindex=${open === name ? 0 : -1} data-panel=${name} onClick=${() => show("panel", name)}>${label}${waits(name)}</button>`)}</div>
-    <div role="tabpanel" id="panel" aria-labelledby=${`tab-${open}`} tabindex="0"><h2 class="hidden">${all[open][0]}</h2><${Panel} /></div>`;
+    <div role="tabpanel" id="panel" key=${open} aria-labelledby=${`tab-${open}`} tabindex="0"><h2 class="hidden">${all[open][0]}</h2><${Panel} /></div>`;
 }
 
 // A dot on a tab where something waits for the visitor.
 function waits(name) {
-  const asks = name === "agent" && (state.topics.agent?.calls ?? []).some((one) => one.state === "asks");
+  const asks = name === "agent" && [...(state.topics.agent?.calls ?? []), ...runCalls()].some((call) => call.state === "asks");
   return asks && html`<b class="badge" aria-label="asks you">?</b>`;
 }
 

@@ -65,7 +65,7 @@ function connect() {
   source = mine;
   mine.onopen = () => set({ live: true });
   mine.onerror = () => set({ live: false });
-  for (const topic of ["status", "slack", "sent", "provider", "truth", "tools", "agent"]) {
+  for (const topic of ["status", "slack", "sent", "provider", "truth", "tools", "agent", "runs"]) {
     mine.addEventListener(topic, (event) => {
       if (source !== mine) return;
       const content = JSON.parse(event.data);
