@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vpsops.core.common.timings import Timing
     from vpsops.core.config.reloader import Reloader
     from vpsops.core.config.settings import Settings
+    from vpsops.core.grants.queries import GrantQueries
     from vpsops.core.identity.accounts import AccountDirectory, AccountQuestions
     from vpsops.core.identity.actors import Approvers
     from vpsops.core.identity.group_names import GroupNames
@@ -76,6 +77,11 @@ class Core:
     def changes(self) -> ChangeQueries:
         """Reads of changes."""
         return self.late().changes
+
+    @property
+    def grants(self) -> GrantQueries:
+        """Reads of grants."""
+        return self.late().grants
 
     @property
     def reports(self) -> ReportQueries:

@@ -14,6 +14,7 @@ from vpsops.core.continuity.heads import HeadFile
 from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.engine import EngineParts
 from vpsops.core.execution.retention import RetentionDays
+from vpsops.core.grants.queries import GrantQueries
 from vpsops.core.identity.group_names import GroupNames
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
@@ -37,6 +38,7 @@ class Services:
 
     gate: Gate
     changes: ChangeQueries
+    grants: GrantQueries
     reports: ReportQueries
     server_feed: ServerFeed
     trail: AuditQueries
@@ -84,6 +86,7 @@ def services_of(backend: Backend, admission: Admission, servers: ServerQueries, 
     return Services(
         gate=Gate(backend, admission, servers),
         changes=changes,
+        grants=GrantQueries(database, clock, backend.visibility),
         reports=ReportQueries(servers, changes, clock),
         server_feed=backend.engine.fleet,
         trail=AuditQueries(backend),

@@ -14,6 +14,7 @@ from vpsops.core.audit import chain
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
+from vpsops.core.grants.lifecycle import PAUSED, end_all
 from vpsops.core.identity import serialization
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, is_among
 from vpsops.core.messaging import outbox
@@ -133,6 +134,7 @@ def _write(connection: Connection, asked: PauseSwitch) -> None:
     if pause.paused:  # changes that wait for the provider are cancelled now, and not only after a resume
         agents = JsonText(CHANGES.c.actor, "kind") == ActorKind.AGENT.value
         connection.execute(sa.update(CHANGES).where(CHANGES.c.not_before.is_not(None), agents).values(not_before=None))
+        end_all(connection, PAUSED, pause.at)
     value = {"paused": pause.paused, "reason": pause.reason}
     connection.execute(sa.insert(SWITCHES).values(name=NAME, value=value, by=asdict(who), at=at))
     by = {"kind": who.kind.value, "id": who.id, "name": who.name, "human": who.human}

@@ -11,6 +11,7 @@ from vpsops.core.authorization.recheck import StricterError
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
 from vpsops.core.common.errors import StaleChangeError, StorageError
+from vpsops.core.grants.trail import EVENTS as GRANT_EVENTS
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.outcomes.twins import TwinError
@@ -70,6 +71,8 @@ def attempted_since(change: Change, connection: Connection) -> float:
     """
     begun = 0.0
     for record in read_records(connection, change.id):
+        if record.event in GRANT_EVENTS:
+            continue
         if record.event not in RUN_EVENTS:
             begun = 0.0
         elif begun == 0.0:

@@ -17,8 +17,10 @@ from vpsops.core.changes.audit_entries import needed
 from vpsops.core.changes.model import Change, State, Verdict, digest_of, shown_facts
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.json_types import Json
+from vpsops.core.grants import repository
+from vpsops.core.grants.trail import OPENED, missing_grant, row_difference
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.policy.decision import Decision, GrantUse, Ruling
 from vpsops.core.storage.tables import AUDIT
 
 MOST_RECORDS: Final = 1000
@@ -94,8 +96,26 @@ def check_authorized(connection: Connection, change: Change) -> None:
     """Raise `UnauthorizedError` unless the audit trail carries the approval that a change needs before it is sent."""
     trail = read_trail(connection, change.id)
     why = missing_authorization(change, trail) or next(row_differences(change, trail), "")
+    if not why and change.ruling.grant is not None:
+        why = _ungranted(connection, change, change.ruling.grant)
     if why:
         raise UnauthorizedError(why)
+
+
+def _ungranted(connection: Connection, change: Change, use: GrantUse) -> str:
+    source = read_trail(connection, use.source)
+    missing = unapproved_source(source) or missing_grant(use, change, source.bodies)
+    return missing or row_difference(repository.find(connection, use.id), source.bodies)
+
+
+def unapproved_source(source: Trail) -> str:
+    """Return the missing part of the votes that a grant stands for; empty if they are complete."""
+    opened = next((index for index, body in enumerate(source.bodies) if body["event"] == OPENED), 0)
+    before = Trail(source.bodies[:opened])
+    decision = (before.request or {}).get("decision")
+    if decision != Decision.APPROVE.value:
+        return "the audit trail holds no votes for its grant"
+    return missing_approval(before)
 
 
 def row_differences(change: Change, trail: Trail) -> Iterator[str]:

@@ -14,9 +14,16 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.audit.records import TrailRecord, is_whole
-from vpsops.core.authorization.authorization import MOST_RECORDS, Trail, missing_approval, row_differences
+from vpsops.core.authorization.authorization import (
+    MOST_RECORDS,
+    Trail,
+    missing_approval,
+    row_differences,
+    unapproved_source,
+)
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
+from vpsops.core.grants.trail import missing_grant
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import AUDIT, CHANGES
 
@@ -64,14 +71,18 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
         connection.scalars(sa.select(CHANGES.c.id).where(CHANGES.c.id > after).order_by(CHANGES.c.id).limit(PAGE))
     )
     changes = repository.batch(connection, CHANGES.c.id.in_(ids), limit=None).rows
-    trails = _trails(connection, ids)
+    sources = {change.id: change.ruling.grant.source for change in changes if change.ruling.grant is not None}
+    trails = _trails(connection, [*ids, *sources.values()])
     newest = connection.scalar(sa.select(AUDIT.c.at).order_by(AUDIT.c.seq.desc()).limit(1)) or 0.0
     versions = dict(connection.execute(sa.select(CHANGES.c.id, CHANGES.c.version).where(CHANGES.c.id.in_(ids))).all())
     settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped during the read
     result = [
         Discrepancy(change.id, what)
         for change in sorted(settled, key=lambda change: change.id)
-        for what in compared(change, trails.get(change.id, ()), newest)
+        for what in (
+            *compared(change, trails.get(change.id, ()), newest),
+            *_ungranted(change, trails.get(sources.get(change.id, ""))),
+        )
     ]
     return DiscrepancyPage(result, ids[-1] if len(ids) == PAGE else "")
 
@@ -111,6 +122,19 @@ def compared(change: Change, records: Sequence[TrailRecord] | None, newest: floa
     yield from _unapproved(trail, change)
     if trail.state == change.state.value and _is_cut(change, trail):
         yield "it was sent, and the trail does not hold that it was: records of it were removed"
+
+
+def _ungranted(change: Change, records: Sequence[TrailRecord] | None) -> Iterator[str]:
+    """Yield the part of the grant of a change that the trail does not hold."""
+    if change.ruling.grant is None:
+        return
+    if records is None or not all(is_whole(record) for record in records):
+        yield f"the records of {change.ruling.grant.source}, which opened its grant, could not be compared"
+        return
+    source = Trail([record.body for record in records])
+    why = unapproved_source(source) or missing_grant(change.ruling.grant, change, source.bodies)
+    if why:
+        yield why
 
 
 def _is_later(change: Change, newest: float) -> bool:

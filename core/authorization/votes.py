@@ -4,7 +4,7 @@ Each is a step within the caller's transaction.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -15,12 +15,15 @@ from vpsops.core.authorization.change_reader import ChangeReader, stale
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import approvals, repository
 from vpsops.core.changes.audit_entries import clean_actor, person, worded
-from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.changes.model import Change, GrantWish, State, Verdict, Vote
+from vpsops.core.changes.serialization import ruling_values
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import StaleChangeError
+from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.text import one_line
+from vpsops.core.grants.lifecycle import open_grant
+from vpsops.core.grants.model import misfit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
@@ -42,6 +45,7 @@ class Statement:
     reason: str = ""
     evidence: str = ""
     place: str = approvals.CLIENT
+    grant: GrantWish | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +80,22 @@ class Votes:
         approvals.check(change, word.actor)
         if verdict is Verdict.APPROVE:
             agent_pause.check(connection, change.actor)
+        wish = word.grant if verdict is Verdict.APPROVE else None
+        if wish is not None and (why := misfit(wish, change.ruling.grant_terms)):
+            raise InvalidInputError(why, hint="Nothing was decided.")
         by = clean_actor(word.actor, self.redactor)
         now = self.clock.now()
-        vote = Vote(by, verdict, self._words(word.reason), self._words(word.evidence), now)
+        vote = Vote(by, verdict, self._words(word.reason), self._words(word.evidence), now, wish)
         if approvals.tally(change, vote) is State.APPROVED:
             note = self.recheck.at_last_yes(connection, change, now)
             if note:
                 return self._supersede(connection, change, word.actor, note, now)
         repository.add_vote(connection, change.id, vote)
         counted = self._count(connection, change, vote)
-        return replace(counted, votes=(*counted.votes, vote))
+        counted = replace(counted, votes=(*counted.votes, vote))
+        if counted.state is State.APPROVED and wish is not None:
+            open_grant(connection, counted, self.recheck.policy.read(connection).version, now)
+        return counted
 
     def _supersede(self, connection: Connection, change: Change, actor: Actor, note: str, now: datetime) -> Change:
         """End a change if its last approval came under stricter rules than the request; that one does not count."""
@@ -98,6 +108,7 @@ class Votes:
         by, verdict = person(vote.voter), vote.verdict.value
         among = approvals.names_among(change, vote.voter)
         body = {"by": by, "verdict": verdict, "among": among, "reason": vote.reason, "evidence": vote.evidence}
+        body |= {"grant": vote.grant.stored} if vote.grant is not None else {}
         match approvals.tally(change, vote):
             case State.DENIED:
                 note = f"Denied by {vote.voter.label}."
@@ -166,7 +177,7 @@ class Votes:
     ) -> Change:
         """Let a confirmation in one of two places count no more."""
         left = tuple(other for other in change.ruling.confirm_in if other != place)
-        values = asdict(replace(change.ruling, confirm_in=left))
+        values = ruling_values(replace(change.ruling, confirm_in=left))
         now, kept = self.clock.now(), {**body, CLOSES: place}
         return repository.amend(connection, change, now, event=event, body=kept, ruling=values)
 

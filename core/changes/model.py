@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.json_types import Json
@@ -127,6 +127,29 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GrantWish:
+    """What a voter would grant with an approval: for how many seconds, on this server or on all those of the rule."""
+
+    seconds: float
+    on_rule: bool = False
+
+    @property
+    def stored(self) -> dict[str, Json]:
+        """The wish as a vote and its record hold it."""
+        return {"seconds": self.seconds, "on_rule": self.on_rule}
+
+    @classmethod
+    def from_stored(cls, stored: Json) -> Self | None:
+        """Return a stored wish; None where there is none, or one that this version cannot read."""
+        if not isinstance(stored, Mapping):
+            return None
+        seconds, on_rule = stored.get("seconds"), stored.get("on_rule")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not isinstance(on_rule, bool):
+            return None
+        return cls(float(seconds), on_rule)
+
+
+@dataclass(frozen=True, slots=True)
 class Vote:
     """One eligible person's word on a hold."""
 
@@ -135,6 +158,7 @@ class Vote:
     reason: str
     evidence: str
     at: datetime
+    grant: GrantWish | None = None  # what the voter would grant, where the change was not all
 
 
 REFUSAL = "refusal"

@@ -5,7 +5,8 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.changes.model import Change, GrantWish, State, Verdict, Vote
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.stored_values import (
     Row,
     UnreadableValueError,
@@ -21,7 +22,7 @@ from vpsops.core.identity.actors import Origin
 from vpsops.core.identity.serialization import actor_of, approvers_of
 from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.policy.decision import Decision, GrantTerms, GrantUse, Ruling
 from vpsops.core.schedule.model import Schedule
 
 PAIR: Final = 2
@@ -52,9 +53,9 @@ def _request_values(change: Change) -> dict[str, Any]:
         "human": (change.actor.account or change.actor.human).lower(),
         "server": change.target.id.lower(),
         "hostname": change.target.hostname.lower(),
-        "origin": asdict(change.origin),
+        "origin": origin_values(change.origin),
         "reason": change.reason,
-        "ruling": asdict(change.ruling),
+        "ruling": ruling_values(change.ruling),
         "digest": change.digest,
         "cost": change.cost,
         "effect": change.effect,
@@ -84,6 +85,18 @@ def _progress_values(change: Change) -> dict[str, Any]:
     }
 
 
+def origin_values(origin: Origin) -> dict[str, Json]:
+    """Return an origin as a column holds it; a request without a token has no fingerprint of one."""
+    values = asdict(origin)
+    return values if origin.credential else {key: value for key, value in values.items() if key != "credential"}
+
+
+def ruling_values(ruling: Ruling) -> dict[str, Json]:
+    """Return a ruling as a column holds it; most have nothing of grants."""
+    absent = {key for key in ("grant_terms", "grant") if getattr(ruling, key) is None}
+    return {key: value for key, value in asdict(ruling).items() if key not in absent}
+
+
 def _check_format(row: Row) -> None:
     if row["format"] > FORMAT:
         raise UnreadableValueError(f"format {row['format']}, this version knows {FORMAT}")
@@ -100,7 +113,7 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         arguments=mapping_of(row, "arguments"),
         target=target_of(row["target"]),
         actor=actor_of(row["actor"]),
-        origin=Origin(**_texts(Origin, row["origin"])),
+        origin=origin_of(row["origin"]),
         reason=text_of(row, "reason"),
         ruling=ruling_of(row["ruling"]),
         digest=text_of(row, "digest"),
@@ -134,6 +147,11 @@ def facts_of(stored: Any) -> tuple[Fact, ...]:
     return tuple(Fact(str(label), str(value)) for label, value in pairs)
 
 
+def origin_of(stored: Row) -> Origin:
+    """Return the origin a column holds."""
+    return Origin(**_texts(Origin, stored))
+
+
 def target_of(stored: Row) -> Target:
     """Return the target a column holds."""
     if not isinstance(stored, Mapping):
@@ -155,7 +173,24 @@ def ruling_of(stored: Row) -> Ruling:
         expires=float(stored["expires"]),
         confirm_in=names_of(stored, "confirm_in") if "confirm_in" in stored else (),
         monthly=number_of(stored, "monthly"),
+        grant_terms=_grant_terms_of(stored.get("grant_terms")),
+        grant=_grant_use_of(stored.get("grant")),
     )
+
+
+def _grant_terms_of(stored: Any) -> GrantTerms | None:
+    if stored is None:
+        return None
+    seconds = number_of(stored, "seconds")
+    if seconds is None:
+        raise UnreadableValueError("seconds is missing")
+    return GrantTerms(seconds, int(stored["uses"]), names_of(stored, "servers"), names_of(stored, "states"))
+
+
+def _grant_use_of(stored: Any) -> GrantUse | None:
+    if stored is None:
+        return None
+    return GrantUse(text_of(stored, "id"), text_of(stored, "source"), int(stored["number"]), int(stored["uses"]))
 
 
 def _texts(kind: type[Target | Origin], stored: Row) -> dict[str, str]:
@@ -175,6 +210,7 @@ def vote_values(change_id: str, vote: Vote) -> dict[str, Any]:
         "reason": vote.reason,
         "evidence": vote.evidence,
         "at": vote.at.timestamp(),
+        "granted": vote.grant.stored if vote.grant is not None else None,
     }
 
 
@@ -186,4 +222,5 @@ def vote_of(row: Row) -> Vote:
         reason=row["reason"],
         evidence=row["evidence"],
         at=datetime.fromtimestamp(row["at"], UTC),
+        grant=GrantWish.from_stored(row["granted"]),
     )

@@ -137,6 +137,10 @@ class UnknownChangeError(VpsopsError):
     """No change by that id that the asker may see."""
 
 
+class UnknownGrantError(VpsopsError):
+    """No grant by that id that the asker may see."""
+
+
 class StaleChangeError(VpsopsError):
     """The change has moved on since it was shown."""
 

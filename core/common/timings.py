@@ -9,6 +9,12 @@ from enum import StrEnum
 from typing import Final, Self
 
 DAY_SECONDS: Final = 86400.0
+SHORTEST_GRANT_SECONDS: Final = 300.0  # of trust in an agent without votes; a rule's cap is no shorter
+GRANT_STEPS_SECONDS: Final = (
+    1800.0,
+    3600.0,
+    7200.0,
+)  # the times offered to approvers, as far as the rule's cap reaches
 
 # Processes and their leases, in the lease clock.
 BEAT_SECONDS: Final = 1.0

@@ -29,6 +29,7 @@ from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreVi
 from vpsops.core.execution import claims
 from vpsops.core.execution.claims import runnable
 from vpsops.core.execution.deferral import is_due
+from vpsops.core.grants.lifecycle import close_due, has_due
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import needs_polling
 from vpsops.core.schedule.steady_date import SteadyDate
@@ -61,6 +62,7 @@ class ReconcilerWork:
     scheduled: list[Change]  # those whose time may have come
     newest: float  # when the last of those to watch was sent; 0 without any
     standing: bool  # a channel wants the provider polled, and no process does
+    grants: bool = False  # a grant is over, and its row is not
     view: StoreView | None = None  # whether the database is still the one that was seen before
 
 
@@ -124,6 +126,8 @@ class Reconciler:
             settle = DueChanges(self.recheck, believed).settle
             for change in due.scheduled:
                 await self._step(change, settle)
+        if due.grants:
+            await self._close_grants()
         for change in due.orphaned:
             if change.id not in self.running():  # one that began since then is no orphan
                 await self._step(change, orphan)
@@ -143,6 +147,9 @@ class Reconciler:
             scheduled=self._oldest(connection, is_near(self.clock.now()) & runnable()),
             newest=self._newest(connection),
             standing=self._is_standing(connection, others),
+            grants=has_due(
+                connection, self.clock.now(), self.recheck.policy.latest().version if self.recheck else None
+            ),
             view=view,
         )
 
@@ -180,6 +187,16 @@ class Reconciler:
     def _is_standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
         is_needed = self.always or needs_polling(connection, self.clock.now())
         return is_needed and leases.lease_holder(connection, WATCHER) not in others
+
+    async def _close_grants(self) -> None:
+        def work(connection: Connection) -> None:
+            version = self.recheck.policy.read(connection).version if self.recheck else None
+            close_due(connection, version, self.clock.now())
+
+        try:
+            await self.database.transact(work)
+        except StaleChangeError:
+            logger.info("grant_already_ended")
 
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
         try:

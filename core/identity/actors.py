@@ -90,6 +90,7 @@ class Origin:
     team: str = ""
     channel: str = ""
     thread: str = ""
+    credential: str = ""  # a fingerprint of the token that an agent's request came with; empty without a token
 
     @property
     def verifies_people(self) -> bool:

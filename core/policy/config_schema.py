@@ -17,6 +17,7 @@ LONGEST_NAME = 253
 EMPTY = "(?!)"  # fnmatch's translation of [z-a]
 DECISIONS = ("allow", "confirm", "approve", "deny")
 CONFIRM_PLACES = ("client", "slack")
+MOST_USES = 100
 WORD = re.compile(r"\S{1,120}")
 APPROVERS = {
     "groups": (re.compile(r"S[A-Z0-9_]+"), "the id of a Slack user group, such as S0ONCALL"),
@@ -84,6 +85,19 @@ class WrittenApprovers(WrittenTable):
     channels: Annotated[Words, ids("channels")] = ()
 
 
+class WrittenGrant(WrittenTable):
+    """What approvers may grant, as written."""
+
+    EXAMPLES: ClassVar[Mapping[str, str]] = {
+        "max": 'For example grant = { max = "2h", uses = 20 }.',
+        "uses": 'For example grant = { max = "2h", uses = 20 }.',
+    }
+
+    max: str
+    uses: Annotated[int, Field(ge=1, le=MOST_USES)]
+    states: Annotated[Words, AfterValidator(_plain)] = ()
+
+
 class WrittenRule(WrittenTable):
     """A rule as written."""
 
@@ -114,6 +128,7 @@ class WrittenRule(WrittenTable):
     confirm_in: Annotated[Words, one_of("place to confirm in", CONFIRM_PLACES)] = ()
     destructive_without_approval: bool = False
     during_freeze: Annotated[Words, AfterValidator(_plain)] = ()
+    grant: WrittenGrant | None = None
     reason: Annotated[str, Field(max_length=300), AfterValidator(plain_sentence)] = ""
 
     def is_set(self, key: str) -> bool:

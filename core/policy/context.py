@@ -19,6 +19,14 @@ BILLED = frozenset(name for name, operation in OPERATIONS.items() if operation.b
 """Operations with a price; the others have none, which is not an unknown one."""
 
 
+GRANTABLE = frozenset(
+    name
+    for name, operation in OPERATIONS.items()
+    if operation.takes_server and not operation.billed and operation.risk in {Risk.CHANGE, Risk.DISRUPTIVE}
+)
+"""Operations that approvers may grant for a time: what destroys or costs money takes votes each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyContext:
     """The facts that a rule may use. `target` is absent for an operation on no server; `cost` is a month's price.
@@ -39,6 +47,11 @@ class PolicyContext:
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:
             raise ValueError("now has no time zone")
+
+    @property
+    def is_grantable(self) -> bool:
+        """Return whether approvers may let this requester repeat this operation without votes for a time."""
+        return self.actor.kind is ActorKind.AGENT and self.operation in GRANTABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from vpsops.core.common.text import count_text, duration
 from vpsops.core.identity.actors import Approvers
 
 
@@ -21,6 +22,37 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GrantTerms:
+    """The longest grant that approvers may give by the rules behind a ruling."""
+
+    seconds: float
+    uses: int
+    servers: tuple[str, ...] = ()  # the rule's own patterns; empty where the server of the change alone can be granted
+    states: tuple[str, ...] = ()  # the live states of a server in which a grant holds; empty for any
+
+    @property
+    def words(self) -> str:
+        """Return the terms in words: `up to 2 h, 20 uses, while running`."""
+        states = f", while {' or '.join(self.states)}" if self.states else ""
+        return f"up to {duration(self.seconds)}, {count_text(self.uses, 'use')}{states}"
+
+
+@dataclass(frozen=True, slots=True)
+class GrantUse:
+    """The grant by which a change runs without votes, the change that opened it, and which of its uses this is."""
+
+    id: str
+    source: str
+    number: int
+    uses: int
+
+    @property
+    def words(self) -> str:
+        """Return the use in words: `by grant gr_0123456789ab, 3 of 20`."""
+        return f"by grant {self.id}, {self.number} of {self.uses}"
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """A decision, the rules behind it, and its requirements on people."""
 
@@ -34,6 +66,8 @@ class Ruling:
     expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
     confirm_in: tuple[str, ...] = ()  # where the human of an agent may confirm; empty for the client's dialog
     monthly: float | None = None  # the month's price that it was decided on; None without one, or without a known one
+    grant_terms: GrantTerms | None = None  # what its approvers may grant with their votes
+    grant: GrantUse | None = None  # the grant that turned approve into allow; votes and approvers are as they were
 
     @property
     def approver_names(self) -> list[list[str]]:

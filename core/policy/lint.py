@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from vpsops.core.identity.actors import ActorKind
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy.config_schema import WrittenRule
-from vpsops.core.policy.context import BILLED
+from vpsops.core.policy.context import BILLED, GRANTABLE
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.model import ASKING, Rule
 
@@ -33,6 +34,7 @@ def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
     yield from _without_meaning(rule, ("server", "region", "label"), about_a_server, "is not about a server")
     yield from _without_meaning(rule, ("cost_above",), lambda operation: operation.name in BILLED, "has no price")
     yield from _votes(rule)
+    yield from _grants(rule)
 
 
 def about_a_server(operation: Operation) -> bool:
@@ -41,7 +43,7 @@ def about_a_server(operation: Operation) -> bool:
 
 
 def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
-    for key in ("votes", "approvers", "expires"):
+    for key in ("votes", "approvers", "expires", "grant"):
         if rule.decision != "approve" and rule.is_set(key):
             yield ConfigProblem(key, f'{key} goes with decision = "approve" only.')
     if rule.decision != "confirm" and rule.is_set("confirm_in"):
@@ -133,6 +135,20 @@ def _votes(rule: WrittenRule) -> Iterator[ConfigProblem]:
         yield ConfigProblem("votes", f"it wants {rule.votes} votes of {len(people)} people.")
 
 
+def _grants(rule: WrittenRule) -> Iterator[ConfigProblem]:
+    """A grant is for agents, and never for what destroys or has a price."""
+    if rule.grant is None:
+        return
+    if rule.actor and ActorKind.AGENT.value not in rule.actor:
+        yield ConfigProblem("grant", "grant is for agents, and the rule is about people only.")
+    operations = rule.operation or [
+        name for name, operation in OPERATIONS.items() if not rule.risk or operation.risk.value in rule.risk
+    ]
+    if GRANTABLE.isdisjoint(operations):
+        hint = "What destroys or has a price takes votes each time."
+        yield ConfigProblem("grant", "none of its operations can be granted.", hint)
+
+
 def reach(rule: Rule) -> frozenset[str]:
     """Return the operations a rule can be about; `any other …` means those of later versions."""
     named = rule.match.operation
@@ -175,7 +191,8 @@ def _asks_no_less(cover: Rule, rule: Rule) -> bool:
     sooner = not rule.expires or 0 < cover.expires <= rule.expires
     narrower = not rule.confirm_in or (bool(cover.confirm_in) and set(cover.confirm_in) <= set(rule.confirm_in))
     through = set(rule.during_freeze) <= set(cover.during_freeze)  # else it alone lets the change through a freeze
-    return cover.approvers == rule.approvers and cover.votes >= rule.votes and sooner and narrower and through
+    least = sooner and narrower and through and cover.grant is None  # beside a rule without one nothing can be granted
+    return cover.approvers == rule.approvers and cover.votes >= rule.votes and least
 
 
 def _tells_nothing_new(cover: Rule, rule: Rule) -> bool:

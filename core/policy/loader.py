@@ -18,7 +18,7 @@ from vpsops.core.policy.calendar import Calendar
 from vpsops.core.policy.calendar_loader import CALENDAR_SECTIONS, calendar_in
 from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.config_schema import WrittenRule
-from vpsops.core.policy.decision import Decision
+from vpsops.core.policy.decision import Decision, GrantTerms
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
 from vpsops.core.policy.lint import makes_pointless, needs_approval_rule, rule_problems
@@ -103,6 +103,7 @@ def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
         confirm_in=written.confirm_in,
         destructive_without_approval=written.destructive_without_approval,
         during_freeze=written.during_freeze,
+        grant=_grant(written, place),
         line=place.table.line,
     )
 
@@ -170,11 +171,26 @@ def _approvers(rule: WrittenRule, place: RuleLocation, approval_channel: str) ->
     )
 
 
+def _grant(rule: WrittenRule, place: RuleLocation) -> GrantTerms | None:
+    if rule.grant is None:
+        return None
+    seconds = _seconds(rule.grant.max)
+    if not timings.SHORTEST_GRANT_SECONDS <= seconds <= timings.DAY_SECONDS:
+        raise place.error(("grant", "max"), f"rule {rule.id}: grant.max is a time from 5m to 24h, such as 30m or 2h.")
+    servers = tuple(sorted(word.lower().rstrip(".") for word in rule.server))
+    return GrantTerms(seconds, rule.grant.uses, servers, tuple(sorted(_lower(rule.grant.states))))
+
+
+def _seconds(text: str) -> float:
+    """Return a written time in seconds; 0 for what is none."""
+    match = DURATION.match(text.strip())
+    return int(match[1]) * UNIT[match[2]] if match else 0.0
+
+
 def _expires(rule: WrittenRule, place: RuleLocation) -> float:
     if rule.expires is None:
         return 0.0
-    match = DURATION.match(rule.expires.strip())
-    seconds = int(match[1]) * UNIT[match[2]] if match else 0.0
+    seconds = _seconds(rule.expires)
     if not UNIT["m"] <= seconds <= LONGEST:
         raise place.error(("expires",), f"rule {rule.id}: expires is a time from 1m to 7d, such as 30m or 2h.")
     return seconds

@@ -9,14 +9,14 @@ unknown facts is at least as strict as the decision on the same facts, whatever 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vpsops.core.identity.actors import ActorKind, Approvers, union_of
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy.calendar import Calendar
 from vpsops.core.policy.conditions import EMAIL, Check, RuleConditions
 from vpsops.core.policy.context import NormalizedContext, PolicyContext
-from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.policy.decision import Decision, GrantTerms, Ruling
 
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
 LONGEST_REASON = 600
@@ -39,6 +39,7 @@ class Rule:
     confirm_in: tuple[str, ...] = ()  # where an agent's human may confirm: "client", "slack"; empty for the default
     destructive_without_approval: bool = False  # for people only: their destructive requests need no other person
     during_freeze: tuple[str, ...] = ()  # the freezes that do not hold back what it is about
+    grant: GrantTerms | None = None  # what its approvers may grant
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
@@ -112,6 +113,7 @@ class Policy:
         ]
         spoken = [match for match in heard if match.speaks]
         ruling = _ruling(spoken, self.version)
+        ruling = ruling if ruling.grant_terms is None or facts.is_grantable else replace(ruling, grant_terms=None)
         return self._frozen(seen, spoken) or (ruling if _is_enough(ruling, heard, facts) else _refusal(ruling))
 
     def _frozen(self, seen: NormalizedContext, spoken: Sequence[RuleEvaluation]) -> Ruling | None:
@@ -185,6 +187,22 @@ def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation]
         requirements=requirements,
         expires=min((rule.expires for rule in rules if rule.expires), default=0.0),
         confirm_in=_confirm_in(rules),
+        grant_terms=_grant_terms(rules),
+    )
+
+
+def _grant_terms(rules: Sequence[Rule]) -> GrantTerms | None:
+    """Return what all decisive rules let approvers grant; several rules leave no pattern of servers."""
+    named = [rule.grant for rule in rules if rule.grant is not None]
+    if not named or len(named) < len(rules):
+        return None
+    restricted = [frozenset(terms.states) for terms in named if terms.states]
+    states = frozenset.intersection(*restricted) if restricted else frozenset[str]()
+    if restricted and not states:
+        return None
+    servers = named[0].servers if len(named) == 1 else ()
+    return GrantTerms(
+        min(terms.seconds for terms in named), min(terms.uses for terms in named), servers, tuple(sorted(states))
     )
 
 
@@ -255,4 +273,5 @@ def _canonical(rule: Rule) -> dict[str, object]:
         **({"confirm_in": sorted(rule.confirm_in)} if rule.confirm_in else {}),
         **({"destructive_without_approval": True} if rule.destructive_without_approval else {}),
         **({"during_freeze": sorted(rule.during_freeze)} if rule.during_freeze else {}),
+        **({"grant": [rule.grant.seconds, rule.grant.uses, sorted(rule.grant.states)]} if rule.grant else {}),
     }

@@ -257,14 +257,19 @@ def _bounded(dimensions: dict[str, Dimension]) -> tuple[dict[str, Dimension], bo
 
 def _outcome(ruling: Ruling) -> tuple[object, ...]:
     asked = tuple(sorted(str(requirement) for requirement in ruling.requirements))
-    return (ruling.decision, ruling.votes, asked, ruling.expires, ruling.confirm_in)
+    return (ruling.decision, ruling.votes, asked, ruling.expires, ruling.confirm_in, ruling.grant_terms)
 
 
 def _direction(old: Ruling, new: Ruling) -> Direction:
-    before, after = (old.decision.rank, old.votes), (new.decision.rank, new.votes)
+    before, after = (_strictness(ruling) for ruling in (old, new))
     if before == after:
         return Direction.OTHER
     return Direction.MILDER if after < before else Direction.STRICTER
+
+
+def _strictness(ruling: Ruling) -> tuple[float, ...]:
+    terms = ruling.grant_terms
+    return (ruling.decision.rank, ruling.votes, -terms.seconds if terms else 0.0, -terms.uses if terms else 0)
 
 
 def _words(ruling: Ruling) -> str:
@@ -274,7 +279,8 @@ def _words(ruling: Ruling) -> str:
     of = ruling.approvers
     among = ", ".join((*of.groups, *of.people, *of.channels))
     waits = f", within {ruling.expires / 60:g} min" if ruling.expires else ""
-    return f"approve ({ruling.votes} of {among}{waits})"
+    grants = f", grants: {ruling.grant_terms.words}" if ruling.grant_terms else ""
+    return f"approve ({ruling.votes} of {among}{waits}{grants})"
 
 
 def _joined(points: set[Point], dimensions: Mapping[str, Dimension]) -> tuple[Point, ...]:

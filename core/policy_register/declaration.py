@@ -199,6 +199,11 @@ def plain_rule(rule: WrittenRule) -> Table:
     if rule.approvers is not None:
         named = rule.approvers.model_dump(exclude_unset=True)
         plain["approvers"] = {kind: sorted(words) for kind, words in named.items() if words}
+    if rule.grant is not None:
+        written = rule.grant.model_dump(exclude_unset=True)
+        plain["grant"] = {
+            key: sorted(map(str.lower, value)) if key == "states" else value for key, value in written.items()
+        }
     return plain
 
 

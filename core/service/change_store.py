@@ -1,6 +1,7 @@
 """What a decided request becomes: a change that is stored, or the reason why it cannot be stored."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,10 +21,11 @@ from vpsops.core.changes.approvals import first_attention
 from vpsops.core.changes.audit_entries import requested, worded
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import Preview
-from vpsops.core.changes.requests import Outcome, Refused, Request, outcome_of
+from vpsops.core.changes.requests import DryRun, Outcome, Refused, Request, outcome_of
 from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError, UnreadableRowError
 from vpsops.core.common.timings import Timing
+from vpsops.core.grants.lifecycle import use_grant
 from vpsops.core.limits import quotas
 from vpsops.core.limits.guard import refusal_for
 from vpsops.core.limits.model import AccountSnapshot
@@ -89,18 +91,8 @@ class ChangeStore:
         """
         backend, change, request = self._backend, draft.change, draft.request
         await backend.engine.start()
-
-        def work(connection: Connection) -> None:
-            backend.policy.check(connection)
-            policy = backend.policy.read(connection)
-            if policy.version != change.ruling.policy:
-                raise PolicyReplacedError(policy)
-            self._set_aside(connection, draft)
-            self._insert(connection, draft)
-            backend.engine.claim(connection, change)
-
         try:
-            await backend.database.transact(work)
+            stored = await backend.database.transact(lambda connection: self._store(connection, draft))
         except SetAsideRefusedError as error:
             about = request.sets_aside.change_id if request.sets_aside else change.id
             await self._admission.record_refused_decision(about, request.actor, error.reason, scope=draft.scope)
@@ -115,16 +107,33 @@ class ChangeStore:
                 await self._admission.refuse_change(request, draft.preview, change.ruling, outcome)
             return outcome
         backend.engine.run_claimed(change.id)
-        return outcome_of(change)
+        return outcome_of(stored)
 
-    async def problem(self, draft: Draft) -> Refused | None:
-        """Return why a change could not be stored now, after storing it in a transaction that is rolled back."""
+    def _store(self, connection: Connection, draft: Draft) -> Change:
+        backend = self._backend
+        backend.policy.check(connection)
+        policy = backend.policy.read(connection)
+        if policy.version != draft.change.ruling.policy:
+            raise PolicyReplacedError(policy)
+        self._set_aside(connection, draft)
+        change = self._insert(connection, draft)
+        backend.engine.claim(connection, change)
+        return change
+
+    async def dry_run(self, draft: Draft) -> DryRun:
+        """Return a change as it would be stored now, or why not: it is stored in a transaction that is rolled back."""
+        stored = draft.change
 
         def work(connection: Connection) -> None:
+            nonlocal stored
             self._backend.policy.check(connection)
-            self._insert(connection, draft)
+            stored = self._insert(connection, draft)
             raise RollbackError
 
+        refusal = await self._problem(draft, work)
+        return DryRun(stored, refusal) if refusal is None else DryRun(draft.change, refusal)
+
+    async def _problem(self, draft: Draft, work: Callable[[Connection], None]) -> Refused | None:
         try:
             await self._backend.database.transact(work)
         except AgentsPausedError as error:
@@ -153,9 +162,11 @@ class ChangeStore:
         except NotAllowedError as error:
             raise SetAsideRefusedError(error) from None
 
-    def _insert(self, connection: Connection, draft: Draft) -> None:
-        backend, change, request = self._backend, draft.change, draft.request
+    def _insert(self, connection: Connection, draft: Draft) -> Change:
+        """Store a change, held or let through by a grant, and return it."""
+        backend, request = self._backend, draft.request
         agent_pause.check(connection, request.actor)
+        change = use_grant(connection, draft.change, backend.clock.now(), warned=bool(draft.preview.warning))
         body = requested(request, draft.preview, change.ruling)
         repository.insert(connection, change, key=request.key, body=body)
         check_twins(connection, change, backend.clock.now(), waiting=True)
@@ -165,6 +176,7 @@ class ChangeStore:
             connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
         limits = backend.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, draft.account, backend.clock.now())
+        return change
 
     def _behind_twin(self, draft: Draft, error: TwinError) -> Refused:
         """Return the refusal of a create behind another one of its hostname, or of what is scheduled already."""
@@ -211,7 +223,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         actor=request.actor,
         origin=request.origin,
         reason=worded(request.reason),
-        ruling=replace(ruling, monthly=seen.monthly),
+        ruling=replace(ruling, monthly=seen.monthly, grant_terms=ruling.grant_terms if seen.schedule is None else None),
         digest=seen.digest(ruling.policy),
         created_at=now,
         expires_at=_hold_end(seen.schedule, now + timedelta(seconds=hold_seconds(ruling, timing))) if held else None,

@@ -16,10 +16,13 @@ from vpsops.core.authorization.agent_pause import Pause, PauseSwitch
 from vpsops.core.authorization.votes import Statement, Votes
 from vpsops.core.changes.approvals import CLIENT, waits_for_votes
 from vpsops.core.changes.audit_entries import clean_actor, worded
-from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.requests import DryRun, Held, Outcome, Refused, Request
 from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError, StorageError
+from vpsops.core.grants import lifecycle
+from vpsops.core.grants.model import Grant, check_ender
+from vpsops.core.grants.queries import load
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.service.admission import Admission
@@ -107,14 +110,17 @@ class Gate:
         *,
         reason: str = "",
         evidence: str = "",
+        grant: GrantWish | None = None,
         scope: Scope,
     ) -> Change:
         """Record one eligible person's vote on exactly what was shown; the last one needed starts the run.
 
         `voter.groups` holds the groups and channels the voter was found in at the click, `evidence`
-        how. Raises `NotAllowedError` with the reason, `StaleChangeError`, `UnknownChangeError`.
+        how. An approval with `grant` opens a grant too, where every other one asked for one as well. Raises
+        `NotAllowedError` with the reason, `StaleChangeError`, `UnknownChangeError`, and `InvalidInputError` for a grant
+        that the rule does not allow.
         """
-        word = Statement(voter, digest, reason, evidence)
+        word = Statement(voter, digest, reason, evidence, grant=grant)
 
         def work(connection: Connection) -> Change:
             if verdict is Verdict.APPROVE:
@@ -178,6 +184,25 @@ class Gate:
             return votes.resolve(connection, change_id, word, happened=happened)
 
         return await self._allowed(change_id, actor, work, scope)
+
+    async def end_grant(self, grant_id: str, actor: Actor, *, evidence: str = "", scope: Scope) -> Grant:
+        """Let an approver, the agent's human or the agent itself end a grant, with `actor.groups` as for a vote.
+
+        Raises `NotAllowedError` for others, `StaleChangeError` where it has ended already, `UnknownGrantError`.
+        """
+        backend, by = self._backend, clean_actor(actor, self._backend.redactor)
+
+        def work(connection: Connection) -> Grant:
+            grant = load(connection, grant_id, backend.visibility(scope))
+            check_ender(grant, actor)
+            words = worded(backend.redactor.text(evidence))
+            return lifecycle.end_grant(connection, grant, by, words, backend.clock.now())
+
+        try:
+            return await backend.database.transact(work)
+        except NotAllowedError as error:
+            await self._admission.record_refused_decision(grant_id, actor, error, scope=scope)
+            raise
 
     async def pause_agents(  # noqa: PLR0913 - all of it named
         self,

@@ -244,7 +244,7 @@ class Submissions:
         ruling = replace(ruling, confirm_in=places)
         if refusal is None:
             draft = await self._draft(operation, request, seen, ruling, scope)
-            return DryRun(draft.change, await self._store.problem(draft))
+            return await self._store.dry_run(draft)
         return self._dry_run_refused(operation, request, seen, ruling, refusal)
 
     def _dry_run_refused(

@@ -79,6 +79,32 @@ VOTES = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+    sa.Column("granted", sa.JSON(none_as_null=True), nullable=True),  # what the voter would grant with an approval
+)
+
+GRANTS = sa.Table(
+    "grants",
+    METADATA,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("source", sa.String(40), nullable=False, unique=True),  # the change that opened it
+    sa.Column("agent_id", sa.String(200), nullable=False),
+    sa.Column("agent", sa.JSON, nullable=False),
+    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("operation", sa.String(40), nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),  # all but the server
+    sa.Column("target", sa.JSON, nullable=False),
+    sa.Column("servers", sa.JSON, nullable=False),  # the rule's patterns; empty for the target alone
+    sa.Column("states", sa.JSON, nullable=False),
+    sa.Column("ruling", sa.JSON, nullable=False),
+    sa.Column("uses", sa.Integer, nullable=False),
+    sa.Column("used", sa.Integer, nullable=False),
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double, nullable=True),
+    sa.Column("note", sa.Text, nullable=False),  # why it ended, for people
+    sa.Index("grants_open", "state", "until"),
+    sa.Index("grants_by_agent", "agent_id", "state"),
 )
 
 AUDIT = sa.Table(

@@ -9,7 +9,7 @@ from vpsops.core.common import timings
 from vpsops.core.identity.identifiers import normal_email, slack_name
 from vpsops.mcp_server.auth.issuer import IssuerConfig, TokenNotAcceptedError, VerifiedToken
 from vpsops.mcp_server.auth.jwks import KINDS, IssuerKeys
-from vpsops.mcp_server.auth.principal import TOOLSET_SCOPES, WRITE, Caller, known_scopes, token_reach
+from vpsops.mcp_server.auth.principal import TOOLSET_SCOPES, WRITE, Caller, fingerprint, known_scopes, token_reach
 
 LEEWAY: Final = timings.LEEWAY_SECONDS
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
@@ -77,6 +77,7 @@ def verified_token_from(claims: Mapping[str, Any], trust: IssuerConfig) -> Verif
     names = human_names(claims, trust)
     human = names[0] if names else ""
     words = (*_words(claims.get("scope")), *_words(claims.get("scp")))
+    client = str(claims.get("client_id") or claims.get("azp") or "")[:LONGEST]
     scopes = known_scopes(words)
     caller = Caller(
         human=human or str(claims["sub"])[:LONGEST],
@@ -86,9 +87,9 @@ def verified_token_from(claims: Mapping[str, Any], trust: IssuerConfig) -> Verif
         scopes=scopes if human else scopes - {WRITE},
         reach=token_reach(TOOLSET_SCOPES[word] for word in words if word in TOOLSET_SCOPES),
         named_in=f"the claim {trust.slack_claim or trust.human_claim} of the access token",
+        credential=fingerprint(trust.issuer, str(claims["sub"]), client, *sorted(words)),  # the same after a renewal
     )
-    client = claims.get("client_id") or claims.get("azp") or ""
-    return VerifiedToken(caller, str(client)[:LONGEST])
+    return VerifiedToken(caller, client)
 
 
 def human_names(claims: Mapping[str, Any], trust: IssuerConfig) -> tuple[str, ...]:

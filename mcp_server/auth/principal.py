@@ -1,5 +1,6 @@
 """The caller of a request: the client as an agent, acting for a human."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from vpsops.core.limits.tool_names import TOOLSETS
 from vpsops.mcp_server.protocol.text import sanitize
 
 LONGEST_NAME = 60
+FINGERPRINT_CHARACTERS = 32
 NAMELESS = "unnamed client"
 READ = "vps:read"
 WRITE = "vps:write"
@@ -34,6 +36,7 @@ class Caller:
     scopes: frozenset[str] = frozenset(SCOPES)
     reach: AccessScope = EVERYTHING
     named_in: str = ""
+    credential: str = ""  # a fingerprint of the token and what it allows; empty without a token
 
     @property
     def may_change(self) -> bool:
@@ -51,6 +54,11 @@ def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> Ac
     """Return the access of a token that names these toolsets and servers; without names it is not narrowed."""
     narrowing = Restriction("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
     return AccessScope((narrowing,)) if narrowing.described() else EVERYTHING
+
+
+def fingerprint(*parts: str) -> str:
+    """Return a fingerprint of a token and what it allows, from which neither can be read."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:FINGERPRINT_CHARACTERS]
 
 
 def agent_from(client_name: str, caller: Caller) -> Actor:

@@ -30,7 +30,7 @@ from vpsops.core.config.schema import CUSTOM
 from vpsops.core.identity.identifiers import looks_like_slack, normal_email, slack_name
 from vpsops.core.limits.config_schema import Toolsets, lowered
 from vpsops.core.policy.config_schema import Servers
-from vpsops.mcp_server.auth.principal import Caller, known_scopes, token_reach
+from vpsops.mcp_server.auth.principal import Caller, fingerprint, known_scopes, token_reach
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
@@ -198,6 +198,7 @@ def _known(path: Path, number: int, written: object) -> StaticToken:
         scopes=known_scopes(entry.scopes),
         reach=token_reach(entry.toolsets, lowered(entry.servers)),
         named_in=f"the token of {entry.subject} in VPSOPS_HTTP_TOKENS_FILE",
+        credential=fingerprint(entry.digest, *entry.scopes, "toolsets", *entry.toolsets, "servers", *entry.servers),
     )
     return StaticToken(entry.digest, caller, entry.expires)
 

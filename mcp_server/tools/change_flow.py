@@ -81,6 +81,10 @@ class CallContext:
         """Return the requesting actor."""
         return clean_actor(agent_from(call.client_name, self.caller_of(call)), self.core.redactor)
 
+    def origin(self, call: ToolCall) -> Origin:
+        """Return where a request for a change comes from, with the fingerprint of its token."""
+        return replace(ORIGIN, credential=self.caller_of(call).credential)
+
     def caller_of(self, call: ToolCall) -> Caller:
         """Return who calls: the caller that this context is for, or else as the call says."""
         return self.caller or self.who(call.context)
@@ -101,7 +105,7 @@ def request_from(ctx: CallContext, call: ToolCall, operation: Operation) -> Requ
         operation=operation.name,
         arguments=arguments,
         actor=ctx.actor(call),
-        origin=ORIGIN,
+        origin=ctx.origin(call),
         reason=reason,
         can_confirm=call.can_ask,
         named_in=ctx.caller_of(call).named_in,

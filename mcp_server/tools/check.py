@@ -104,8 +104,9 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     arguments = signature.read(values)  # its choices have no case, as in a call of the tool itself
     signature.check(arguments)
     actor = ctx.actor(call)
+    origin = ctx.origin(call)
     request = Request(
-        operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=ctx.who(call.context).named_in
+        operation.name, arguments, actor, origin, can_confirm=call.can_ask, named_in=ctx.who(call.context).named_in
     )
     outcome = await ctx.core.gate.dry_run(request, scope=ctx.scope)
     if outcome.change.target.id and not ctx.core.servers.may_read(

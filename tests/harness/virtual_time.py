@@ -168,6 +168,17 @@ class VirtualClock:
         await anyio.sleep(seconds)
 
 
+class JumpingClock(VirtualClock):
+    """A virtual clock with a time of day that the test moves."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the moved time of day."""
+        return super().now() + self.ahead
+
+
 def guard_machine_clock(patch: pytest.MonkeyPatch) -> None:
     """Make `SystemClock` raise `RealTimeError` while a virtual loop runs: the test forgot to hand a clock in."""
 

@@ -57,6 +57,18 @@ GATE: Final = Area(
             "tests/unit/core/service/test_gate.py",
             "tests/unit/core/authorization/test_resolve.py",
         ),
+        "core/grants/model.py": (
+            "tests/unit/core/grants/test_model.py",
+            "tests/unit/core/grants/test_uses.py",
+        ),
+        "core/grants/lifecycle.py": (
+            "tests/unit/core/grants/test_uses.py",
+            "tests/unit/core/grants/test_ends.py",
+        ),
+        "core/grants/trail.py": (
+            "tests/unit/core/grants/test_uses.py",
+            "tests/adversary/database/test_grants_behind_the_trail.py",
+        ),
         "core/authorization/withheld.py": ("tests/unit/core/authorization/test_withheld.py",),
         "core/changes/audit_entries.py": ("tests/unit/core/changes/test_record_edges.py",),
         "core/operations/server_lookup.py": ("tests/unit/core/operations/test_reference_edges.py",),

@@ -6,7 +6,7 @@ Real parts throughout: the gate, the engine, a SQLite file and the simulated pro
 import tempfile
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
 from tests.harness.portal import Portal
 from tests.harness.profiles import examples
-from tests.harness.virtual_time import VirtualClock
+from tests.harness.virtual_time import JumpingClock, VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.authorization.discrepancies import discrepancies
@@ -64,17 +64,6 @@ RUNS = {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN, State.SUCC
 LIFE = {"confirm": QUICK.confirm_seconds, "approve": QUICK.approve_seconds}
 
 UNSENT = ("not carried out", "Nothing was sent")
-
-
-class JumpingClock(VirtualClock):
-    """The machine's clock, with a time of day that the test moves."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def now(self) -> datetime:
-        """Return the moved time of day."""
-        return super().now() + self.ahead
 
 
 @dataclass(slots=True)

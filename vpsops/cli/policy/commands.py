@@ -279,7 +279,8 @@ def _wants(ruling: Ruling) -> str:
         return ""
     among = [*ruling.approvers.groups, *ruling.approvers.people, *ruling.approvers.channels]
     every = " (acceptable to each of the rules)" if len(ruling.requirements) > 1 else ""
-    return f": {ruling.votes} of {', '.join(among)}{every}"
+    grants = f"; they may grant {ruling.grant_terms.words}" if ruling.grant_terms else ""
+    return f": {ruling.votes} of {', '.join(among)}{every}{grants}"
 
 
 def rule_name(rule: Rule) -> str:

@@ -27,6 +27,7 @@ decision = "approve"
 votes = 2
 reason = 'Ask a "second" one: \\ ü'
 approvers = { groups = ["S1"], people = ["U2", "U1"] }
+grant = { max = "2h", uses = 20, states = ["running"] }
 
 [[rule]]
 id = "by-day"
@@ -66,6 +67,7 @@ server = ["web01.example.com", "db*"]
 decision = "approve"
 votes = 2
 approvers = { people = ["U1", "U2"], groups = "S1" }
+grant = { uses = 20, states = "Running", max = "2h" }
 
 [[rule]]
 id = "reads"

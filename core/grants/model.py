@@ -1,0 +1,219 @@
+"""The life of a grant, and whether it holds for a change, as a table and frozen values.
+
+open -> open (a use), used_up, expired, ended
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from vpsops.core.changes.model import Change, GrantWish, IllegalStepError, Verdict
+from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import count_text, duration, moment
+from vpsops.core.identity.actors import Actor, ActorKind, Origin, is_among
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.context import ServerPatterns
+from vpsops.core.policy.decision import Decision, GrantTerms, Ruling
+
+SERVER: Final = "server"
+"""The argument that names a change's server: the only one that may differ between the uses of a grant."""
+NO_TERMS: Final = "No rule lets its approvers grant this operation."
+
+
+class GrantState(StrEnum):
+    """Where a grant is."""
+
+    OPEN = "open"
+    USED_UP = "used_up"
+    EXPIRED = "expired"
+    ENDED = "ended"
+
+    @property
+    def words(self) -> str:
+        """Return the state as people read it."""
+        return self.value.replace("_", " ")
+
+
+STEPS: Final[Mapping[GrantState, frozenset[GrantState]]] = {
+    GrantState.OPEN: frozenset({GrantState.OPEN, GrantState.USED_UP, GrantState.EXPIRED, GrantState.ENDED}),
+    GrantState.USED_UP: frozenset(),
+    GrantState.EXPIRED: frozenset(),
+    GrantState.ENDED: frozenset(),
+}
+
+
+def check_step(before: GrantState, after: GrantState) -> None:
+    """Raise `IllegalStepError` unless the table has this step."""
+    if after not in STEPS[before]:
+        raise IllegalStepError(f"grant {before} -> {after}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Trust in one agent of one human, for one operation with its arguments, on one server or those of a rule."""
+
+    id: str
+    state: GrantState
+    source: str  # the change that was approved with it
+    agent: Actor
+    origin: Origin
+    operation: str
+    arguments: Mapping[str, Json]  # all but the server
+    target: Target
+    servers: tuple[str, ...]  # the rule's patterns; empty for the target alone
+    states: tuple[str, ...]
+    ruling: Ruling  # as the source was decided
+    uses: int
+    used: int
+    opened_at: datetime
+    until: datetime
+    ended_at: datetime | None = None
+    note: str = ""  # why it ended, for people
+
+    @property
+    def servers_text(self) -> str:
+        """Return the servers that it is for: one hostname, or the patterns of its rule."""
+        return ", ".join(self.servers) or self.target.hostname
+
+    @property
+    def uses_text(self) -> str:
+        """Return how much of it is used: `3 of 20 used`."""
+        return f"{self.used} of {self.uses} used"
+
+    def is_open(self, now: datetime) -> bool:
+        """Return whether it may let another change through."""
+        return self.state is GrantState.OPEN and now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class GrantExtent:
+    """What all votes on a change agree to grant: the shortest time, and the fewest servers."""
+
+    seconds: float
+    servers: tuple[str, ...]
+
+
+def common_extent(change: Change) -> GrantExtent | None:
+    """Return what the approvals of a change grant together; None unless each of them asked for a grant."""
+    terms = change.ruling.grant_terms
+    wishes = [vote.grant for vote in change.votes if vote.verdict is Verdict.APPROVE]
+    if terms is None or not wishes:
+        return None
+    asked = [wish for wish in wishes if wish is not None]
+    if len(asked) < len(wishes) or any(misfit(wish, terms) for wish in asked):
+        return None
+    on_rule = all(wish.on_rule for wish in asked)
+    return GrantExtent(min(wish.seconds for wish in asked), terms.servers if on_rule else ())
+
+
+def misfit(wish: GrantWish, terms: GrantTerms | None) -> str:
+    """Return why approvers cannot grant what one of them asks for; empty where they can."""
+    if terms is None:
+        return NO_TERMS
+    if not 0 < wish.seconds <= terms.seconds:
+        return f"The rule lets its approvers grant {duration(terms.seconds)} at most."
+    if wish.on_rule and not terms.servers:
+        return "The rule names no servers, so only this server can be granted."
+    return ""
+
+
+def check_ender(grant: Grant, actor: Actor) -> None:
+    """Raise `NotAllowedError` unless an approver, the agent's human, or this very agent ends a grant."""
+    if actor.same_human(grant.agent) and (actor.kind is ActorKind.PERSON or actor.id == grant.agent.id):
+        return
+    required = grant.ruling.requirements or (grant.ruling.approvers,)
+    if actor.kind is ActorKind.PERSON and all(is_among(approvers, actor) for approvers in required):
+        return
+    raise NotAllowedError("You are not among those who may end this grant.", hint="Its approvers and its human may.")
+
+
+def own_arguments(change: Change) -> dict[str, Json]:
+    """Return the arguments of a change without its server."""
+    return {name: value for name, value in change.arguments.items() if name != SERVER}
+
+
+def new_grant(ident: str, change: Change, what: GrantExtent, now: datetime) -> Grant:
+    """Return the grant that the votes on a change open; its time counts from the last of them."""
+    terms = change.ruling.grant_terms
+    if terms is None:
+        raise ValueError("a grant needs the terms of its rule")
+    return Grant(
+        id=ident,
+        state=GrantState.OPEN,
+        source=change.id,
+        agent=change.actor,
+        origin=change.origin,
+        operation=change.operation,
+        arguments=own_arguments(change),
+        target=change.target,
+        servers=what.servers,
+        states=terms.states,
+        ruling=change.ruling,
+        uses=terms.uses,
+        used=0,
+        opened_at=now,
+        until=now + timedelta(seconds=what.seconds),
+    )
+
+
+def mismatch(grant: Grant, change: Change, now: datetime) -> str:
+    """Return why a grant does not let a decided change of the same human through; empty where it does."""
+    reasons = (
+        ended_text(grant, now),
+        _other_agent(grant, change),
+        "it is for another operation" if change.operation != grant.operation else "",
+        "its arguments are others" if own_arguments(change) != grant.arguments else "",
+        _other_rules(grant, change.ruling),
+        _other_server(grant, change.target),
+    )
+    return next((reason for reason in reasons if reason), "")
+
+
+def ended_text(grant: Grant, now: datetime) -> str:
+    """Return why a grant lets nothing more through, or empty text."""
+    if grant.state is GrantState.ENDED:
+        return f"it was ended: {grant.note}".rstrip(".")
+    if grant.state is GrantState.USED_UP or grant.used >= grant.uses:
+        return f"its {count_text(grant.uses, 'use')} are used up"
+    return "" if grant.is_open(now) else f"its time ended at {moment(grant.until)}"
+
+
+def _other_agent(grant: Grant, change: Change) -> str:
+    """Compare all that identifies an agent; its name is its own claim, its token is not."""
+    agent, actor = grant.agent, change.actor
+    if (actor.kind, actor.id) != (agent.kind, agent.id):
+        return "it is for another agent or client of this person"
+    if (actor.human, actor.account) != (agent.human, agent.account):
+        return "it is for another person's agent"
+    origin, given = change.origin, grant.origin
+    if (origin.front, origin.team) != (given.front, given.team):
+        return "it is for requests from another place"
+    return "" if origin.credential == given.credential else "the agent's token has changed"
+
+
+def _other_rules(grant: Grant, ruling: Ruling) -> str:
+    """A grant stands for the votes of its own rules, under the policy that they were read from."""
+    asked = grant.ruling
+    if ruling.policy != asked.policy:
+        return "another policy is in force"
+    same = (ruling.votes, ruling.requirements, ruling.approvers) == (asked.votes, asked.requirements, asked.approvers)
+    if ruling.decision is not Decision.APPROVE or not same or ruling.grant_terms != asked.grant_terms:
+        return "other rules decide about this server now"
+    return ""
+
+
+def _other_server(grant: Grant, target: Target) -> str:
+    """A server that is not certainly meant is not meant."""
+    if grant.servers:
+        patterns, name = ServerPatterns.of(grant.servers), target.hostname.lower().rstrip(".")
+        known = "" if name == target.id.lower() else name
+        if patterns.hold(target.id.lower(), known) is not True:
+            return f"it is for {grant.servers_text}"
+    elif not target.id or target.id != grant.target.id:
+        return f"it is for {grant.servers_text}"
+    if grant.states and target.state.lower() not in grant.states:
+        return f"the server is {target.state or 'in an unknown state'}, and it holds while {' or '.join(grant.states)}"
+    return ""
