@@ -1,12 +1,11 @@
-"""Processes of an earlier version beside those of this one: the same schema without a pause, a newer one with an end.
+"""A provider, a database, and trees of code of several versions with processes that share them.
 
-The earlier version is a commit of this repository's history; where no commit fits, a copy of the present
-code stands in for it, so that the test still shows how two trees of code share a database.
+An earlier version is a commit of this repository's history; where no commit fits, a copy of the present code stands
+in for it, so that the test still shows how two trees of code share a database.
 """
 
 import re
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,13 +16,13 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-import pytest
 import sqlalchemy as sa
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.fakes.provider import KEY
 from tests.harness.patience import PATIENCE_SECONDS, eventually
+from tests.harness.repository import ROOT
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.storage import schema
 from vpsops.core.storage.pools import open_pools
@@ -32,8 +31,6 @@ from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
-pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-ROOT: Final = Path(__file__).parents[3]
 PRODUCT: Final = ("core", "bot", "mcp_server", "playground", "vpsops", "manifest.yml")
 BEFORE: Final = (*PRODUCT, "vpsops.py", "vpsops_serve.py")  # until everything was imported from `vpsops`
 POLICY: Final = """
@@ -82,7 +79,10 @@ async def main():
             scope = {"scope": OPERATOR}
         for server in sys.argv[1:]:
             actor = Actor(ActorKind.PERSON, "U1", "ann", "U1")
-            outcome = await core.gate.submit(Request("stop", {"server": server}, actor, Origin("cli")), **scope)
+            outcome = await core.gate.submit(
+                Request("stop", {"server": server}, actor, Origin("cli"), can_confirm=True), **scope
+            )
+            assert outcome.change is not None, outcome
             print(outcome.change.id)
 
 anyio.run(main)
@@ -113,10 +113,11 @@ class UpgradeWorld:
     url: str
     provider: SimulatorHandle
     group: TaskGroup
+    policy: str = POLICY
 
     def environment(self, tree: Path) -> Mapping[str, str]:
         config = self.folder / "vpsops.toml"
-        config.write_text(POLICY, encoding="utf-8")
+        config.write_text(self.policy, encoding="utf-8")
         return {
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": str(tree),
@@ -152,10 +153,14 @@ class UpgradeWorld:
         program = ASK
         for name, old in ({} if (tree / "vpsops").is_dir() else MOVED).items():
             program = program.replace(name, old)
-        command = (sys.executable, "-c", program, *servers)
+        return (await self.run(tree, "-c", program, *servers)).split()
+
+    async def run(self, tree: Path, *words: str) -> str:
+        """Run Python in a tree and return what it printed."""
+        command = (sys.executable, *words)
         done = await anyio.run_process(command, env=dict(self.environment(tree)), cwd=tree, check=False)
         assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode().split()
+        return done.stdout.decode()
 
     def server(self, hostname: str) -> str:
         """Put a running server there and return its name."""
@@ -183,13 +188,14 @@ class UpgradeWorld:
         await eventually(lambda: self.states(ids) == {"succeeded"}, patience=120)
 
 
-@pytest.fixture
-async def world(tmp_path: Path, empty_database_url: str) -> AsyncIterator[UpgradeWorld]:
+@asynccontextmanager
+async def upgrade_world(folder: Path, url: str) -> AsyncIterator[UpgradeWorld]:
+    """Run a simulated provider, and end the processes that were started."""
     async with (
         running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as provider,
         ending() as group,
     ):
-        yield UpgradeWorld(tmp_path, empty_database_url, provider, group)
+        yield UpgradeWorld(folder, url, provider, group)
 
 
 @asynccontextmanager
@@ -217,6 +223,15 @@ def first_beside() -> str:
     command = ("git", "rev-list", "--topo-order", "HEAD")
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     return next((commit for commit in listed if commit in named), "")
+
+
+def before_this_schema() -> str:
+    """Return the last commit with the schema before the present one; an empty string where history does not show it."""
+    added = commit_that_added(f'HEAD = "{schema.HEAD}"')
+    command = ("git", "rev-parse", "--verify", "--quiet", f"{added}~1")
+    return (
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip() if added else ""
+    )
 
 
 def present(folder: Path) -> Path:
@@ -253,41 +268,3 @@ def later(folder: Path) -> Path:
     module = (storage / "schema.py").read_text(encoding="utf-8")
     (storage / "schema.py").write_text(re.sub(r'^HEAD = "\d+"', 'HEAD = "9999"', module, flags=re.MULTILINE), "utf-8")
     return folder
-
-
-@pytest.mark.requirement("rolling-upgrade")
-async def test_versions_of_one_schema_work_beside_each_other(world: UpgradeWorld, tmp_path: Path) -> None:
-    """Changes that either asked for are run by either, each once, and at every moment some process runs them."""
-    old, new = earlier(tmp_path / "old", first_beside()), present(tmp_path / "new")
-    first = await world.worker(old)
-    await world.done(await world.ask(new, world.server("first.example.com")))
-    second = await world.worker(new)
-    both = [world.server(f"both{number}.example.com") for number in range(6)]
-    await world.done([*await world.ask(old, *both[:3]), *await world.ask(new, *both[3:])])
-    first.process.send_signal(signal.SIGTERM)
-    assert await first.ended() == 0, first.log_text
-    await world.done(await world.ask(new, world.server("last.example.com")))
-    second.process.send_signal(signal.SIGTERM)
-    assert await second.ended() == 0, second.log_text
-    assert world.stops == 8
-    for output in (first.log_text, second.log_text):
-        assert not re.search("Traceback|row_unreadable|task_failed", output), output
-
-
-@pytest.mark.requirement("rolling-upgrade")
-async def test_an_old_process_leaves_when_a_newer_version_migrates(world: UpgradeWorld, tmp_path: Path) -> None:
-    """It writes no more from its next heartbeat on, logs why in one line, and ends with 2; the newer one continues."""
-    old, new = earlier(tmp_path / "old", commit_that_added("class MovedOnError")), later(tmp_path / "new")
-    first = await world.worker(old)
-    await world.done(await world.ask(old, world.server("first.example.com")))
-    second = await world.worker(new)
-    assert await first.ended() == 2, first.log_text
-    assert first.log_text.count("schema_moved_on") == 1, first.log_text
-    assert first.log_text.splitlines()[-1].startswith("vpsops: The database was made by a newer version"), (
-        first.log_text
-    )
-    assert "Traceback" not in first.log_text, first.log_text
-    await world.done(await world.ask(new, world.server("two.example.com")))
-    second.process.send_signal(signal.SIGTERM)
-    assert await second.ended() == 0, second.log_text
-    assert world.stops == 2
