@@ -22,6 +22,7 @@ from tests.docs.pages.licences import licences_page
 from tests.docs.pages.manual import manual_page
 from tests.docs.pages.metrics import metrics_page
 from tests.docs.pages.simulator import simulator_faults
+from tests.docs.pages.upgrade import upgrade_page
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 from tests.packaging.registry.entries import bundle_manifest, server_json
@@ -230,6 +231,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "packaging/man/vpsops.1": manual,
     "packaging/registry/server.json": server_json,
     "packaging/registry/manifest.json": lambda: bundle_manifest(early_tools()),
+    "docs/upgrade.md": upgrade_page,
     **{path: partial(with_version, path) for path in PLACES},
 }
 

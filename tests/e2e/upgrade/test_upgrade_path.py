@@ -2,7 +2,7 @@
 
 import signal
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -60,7 +60,7 @@ def rows_of(url: str) -> Rows:
         pools.close()
 
 
-def lost(before: Rows, after: Rows, altered: Iterable[str] = ()) -> list[str]:
+def lost(before: Rows, after: Rows, altered: Sequence[object] = ()) -> list[str]:
     """Return what is gone or differs: rows of the trail and votes, and of changes those that nothing has moved."""
     wrong = []
     for name, rows in before.items():
