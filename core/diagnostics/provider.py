@@ -13,8 +13,10 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import DoctorFinding, ok, warn
 from vpsops.core.messaging.subscriptions import METRICS
 from vpsops.core.monitoring.thresholds import figure
+from vpsops.core.service.region_directory import RegionDirectory
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import ProviderList, Server, Usage
+from vpsops.core.wayscloud.answers.region_names import NO_NAMES, RegionNames
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.connection import ProviderConnection
 
@@ -36,6 +38,15 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFin
         sample = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
         findings += _both_keys(settings)
         return [*findings, *(await _sample(api, sample) if sample else []), *await _prices(api)]
+
+
+async def read_region_names(settings: Settings, clock: Clock) -> RegionNames:
+    """Return the names of the provider's regions, or none where there is no key or no answer in time."""
+    credentials = credentials_of(settings)
+    if credentials is None:
+        return NO_NAMES
+    async with Wayscloud(ProviderConnection(credentials, base_url=settings.api_url, clock=clock, settings=ONCE)) as api:
+        return await RegionDirectory(clock).names(api)
 
 
 def _both_keys(settings: Settings) -> list[DoctorFinding]:

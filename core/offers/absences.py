@@ -35,10 +35,9 @@ class AbsentRoute:
         """Return whether it counts: neither aged, nor from long after `now`, before a date was set."""
         return abs(now - self.learned_at) < OFFER_SECONDS
 
-    @property
-    def place(self) -> str:
-        """The region in words, to follow a name; empty where it is about no region."""
-        return f" in {self.region}" if self.region else ""
+    def place(self, region_name: str = "") -> str:
+        """Return the region in words, to follow a name; empty where it is about no region."""
+        return f" in {region_text(self.region, region_name)}" if self.region else ""
 
     @property
     def since(self) -> str:
@@ -113,8 +112,8 @@ def in_force(rows: Iterable[AbsentRoute], now: float) -> Absences:
 
 def refusal_text(operation: Operation, absent: AbsentRoute, region_name: str = "") -> tuple[str, str]:
     """Return the refusal of an operation that is not offered, with the name of its region, and what to do."""
-    place = f" in {region_text(absent.region, region_name)}" if absent.region else ""
     doing = next((route.doing for route in operation.routes if route.name == absent.route), operation.word)
+    place = absent.place(region_name)
     return (
         f"The API does not offer to {doing}{place} ({absent.status}, since {absent.since}). Nothing was sent.",
         f"Do without it, or ask the provider. From {absent.until} on the API is asked again.",

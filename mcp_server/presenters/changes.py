@@ -14,6 +14,7 @@ from vpsops.core.operations.target import Target
 from vpsops.core.operations.traits import action_of, advice_of, makes_server, risk_of, title_of
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
+from vpsops.core.wayscloud.answers.regions import same_region
 from vpsops.mcp_server.presenters.servers import ServerResult
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, sanitize_json
 
@@ -96,6 +97,8 @@ def changed_server(target: Target) -> ChangedServer:
 def _result(change: Change) -> ServerResult | None:
     """Return the server that was made, as far as it was stored under the names we know."""
     known = {name: change.result[name] for name in Server.model_fields if change.result.get(name) is not None}
+    if change.target.region_name and same_region(str(known.get("region", "")), change.target.region):
+        known["region_name"] = change.target.region_name
     try:
         return ServerResult.model_validate(sanitize_json(known)) if known else None
     except ValidationError:

@@ -24,6 +24,7 @@ REGIONS = (
     Region(code="oslo", name="Oslo", country="NO"),
     Region(code="stockholm", country="SE", available=False),
     Region(code="DE"),
+    Region(code="FI-1", name="Turku, Finland", available=False),
 )
 SYSTEMS = (
     OsTemplate(id="debian-12", name="Debian 12", family="debian"),
@@ -40,6 +41,7 @@ SYSTEMS = (
         ("no-oslo-1", ""),
         ("frankfurt", ""),
         ("mars", "There is no region mars. The regions are oslo, DE."),
+        ("fi-1", "The region Turku, Finland (fi-1) is not available now. The regions are oslo, DE."),
         ("SE", "The region SE is not available now. The regions are oslo, DE."),
     ],
 )

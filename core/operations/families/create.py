@@ -134,7 +134,8 @@ def check_region(regions: Sequence[Region], code: str) -> None:
     if regions and not named:
         raise InvalidInputError(f"There is no region {code[:LONGEST]}.", hint=hint)
     if named and all(item.available is False for item in named):
-        raise InvalidInputError(f"The region {code[:LONGEST]} is not available now.", hint=hint)
+        place = region_text(code[:LONGEST], name_of(named[0]))
+        raise InvalidInputError(f"The region {place} is not available now.", hint=hint)
 
 
 def check_system(systems: Sequence[OsTemplate], code: str) -> None:

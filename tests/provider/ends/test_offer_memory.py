@@ -195,6 +195,8 @@ async def test_a_write_that_no_slash_form_serves_is_remembered(database_url: str
         assert (
             f"The API does not offer to {operation.routes[0].doing} in Oslo, Norway (NO) (404, since " in refused.reason
         )
+        assert f"does not offer {name}" in findings[0].what
+        assert " in Oslo, Norway (NO): " in findings[0].what
 
 
 def in_no_form(operation: Operation) -> NotFoundError:

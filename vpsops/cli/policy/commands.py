@@ -19,6 +19,7 @@ from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.schema import nearest_hint
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.console.terminal import cell
+from vpsops.core.diagnostics.provider import read_region_names
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.loader import load_limits
 from vpsops.core.limits.model import Limits
@@ -33,7 +34,9 @@ from vpsops.core.policy.model import NEEDS_APPROVAL, Policy, Rule, RuleEvaluatio
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.diagnostics import ruleset_of
 from vpsops.core.policy_register.humans import human_named, unresolved, with_account
+from vpsops.core.wayscloud.answers.regions import region_text
 
+LONGEST_PLACE = 200
 SOME_CHANNEL = "C0APPROVALS"  # stands in for the approval channel when --slack is used without one
 T = TypeVar("T")
 
@@ -71,7 +74,7 @@ def _add_explain(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
     add("--group", action="append", default=[], help="a group the actor is in; may be repeated; unknown when left out")
     add("--operation", required=True, metavar="NAME", help=f"one of {', '.join(OPERATIONS)}")
     add("--server", default="", metavar="NAME", help="the hostname it is about; unknown when left out")
-    add("--region", default="", help="the server's region; unknown when left out")
+    add("--region", default="", help="the server's region, by its id or its name; unknown when left out")
     add("--label", action="append", metavar="KEY=VALUE", help=LABEL)
     add("--cost", type=float, metavar="N", help="a month's price of a create; unknown when left out")
     add("--at", metavar="TIME", help="a time such as 2026-11-24T22:00:00+01:00; default now")
@@ -103,14 +106,29 @@ async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
     """Print the decision, and the humans without an account: their requests are refused undecided."""
     facts, clock = facts_of(arguments), SystemClock()
     actor, human = await with_account(facts.actor, settings, clock)
-    facts = replace(facts, actor=actor)
+    facts, place = await with_region(replace(facts, actor=actor), settings, clock)
     policy, limits = await _explained_by(arguments, settings, clock)
     _say(explain_decision(policy, facts))
+    _say_some(place)
     for line in (describe_limits(limits, facts), human):
         _say_some(line)
     for line in await unresolved(settings, getattr(arguments, "checks", ()), clock):
         _say(cell(line, 600))
     return 0
+
+
+async def with_region(facts: PolicyContext, settings: Settings, clock: Clock) -> tuple[PolicyContext, str]:
+    """Return the facts with the id of the region that was typed, also by its name, and a line that says which it is.
+
+    Raises `InvalidInputError` for a name of several regions.
+    """
+    if not facts.region or facts.target is None:
+        return facts, ""
+    names = await read_region_names(settings, clock)
+    code = names.id_of(facts.region)
+    place = cell(region_text(code, names.name_of(code)), LONGEST_PLACE)
+    unread = "" if names.names else " (taken as an id: the names of regions cannot be read)"
+    return replace(facts, region=code, target=replace(facts.target, region=code)), f"region: {place}{unread}."
 
 
 async def _explained_by(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> tuple[Policy, Limits]:

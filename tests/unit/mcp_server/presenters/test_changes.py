@@ -106,8 +106,21 @@ def test_a_stored_result_is_told_by_the_names_we_know() -> None:
     assert result is not None
     assert (result.hostname, result.state) == ("new.example.com", "active, power unknown")
     assert "ssh" not in result.model_dump_json()
+    assert result.region_name is None
     assert change_result(replace(HELD, result={"id": 7}), tools=False).result is None
     assert change_result(HELD, tools=False).result is None
+
+
+def test_a_server_that_was_made_has_the_name_of_its_region() -> None:
+    """The name that the change was shown with stands beside the id that the provider answered with."""
+    made = {"id": "9", "hostname": "new.example.com", "status": "active", "region": "NO"}
+    named = replace(HELD, result=made, target=replace(HELD.target, region="oslo", region_name="Oslo, Norway"))
+    result = change_result(named, tools=False).result
+    assert result is not None
+    assert (result.region, result.region_name) == ("NO", "Oslo, Norway")
+    elsewhere = change_result(replace(named, result={**made, "region": "SE"}), tools=False).result
+    assert elsewhere is not None
+    assert elsewhere.region_name is None
 
 
 def test_notes_are_data() -> None:
