@@ -60,7 +60,7 @@ class ServerOptions:
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
     `human` is the human of the session, or `who` finds the caller of each request; `patience` is in seconds;
     `reach` narrows by the flags what the file allows; `shutdown` starts when serving ends; `announce` hears which
-    change a request waits for.
+    change a request waits for; `same_machine` is true where callers are on this machine, whose time zone is theirs.
     """
 
     change_tools: bool = True
@@ -71,6 +71,7 @@ class ServerOptions:
     reach: AccessScope = EVERYTHING
     shutdown: Shutdown | None = None
     announce: Announcement | None = None
+    same_machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class ToolHandlers:
     ctx: CallContext
     tools: Mapping[str, ToolOutline]
     visible: VisibleTools
+    same_machine: bool = False
 
     async def list_tools(
         self, context: sdk_compat.Context, params: t.PaginatedRequestParams | None
@@ -112,7 +114,7 @@ class ToolHandlers:
         narrowed = ctx.for_caller(caller)
         answer = await ctx.shutdown.answered(lambda: _answer(narrowed, call), lambda: _unfinished(tool))
         await self.visible.announce(context)
-        return answer
+        return results.with_local_times(answer, core.clock.now()) if self.same_machine else answer
 
 
 def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any]:
@@ -124,7 +126,7 @@ def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any
     shutdown = chosen.shutdown or Shutdown()
     ctx = CallContext(core, who, ServerListCache(core.clock), chosen.change_tools, chosen.patience, shutdown)
     ctx = replace(ctx, announce=chosen.announce)
-    handlers = ToolHandlers(ctx, {tool.name: tool for tool in _tools(chosen)}, VisibleTools(core))
+    handlers = ToolHandlers(ctx, {tool.name: tool for tool in _tools(chosen)}, VisibleTools(core), chosen.same_machine)
     server: Server[Any] = sdk_compat.ListServer(
         NAME,
         version=_version(),

@@ -1,10 +1,12 @@
 """Results of tool calls; failures are results too, so that the model reads them."""
 
+from datetime import datetime, tzinfo
 from typing import cast
 
 import mcp.types as t
 from pydantic import BaseModel, JsonValue
 
+from vpsops.core.changes.fact_times import has_date, local_text, times_in
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
@@ -30,6 +32,23 @@ def text_result(
     return t.CallToolResult(
         content=[t.TextContent(type="text", text=fitting)], structured_content=short, is_error=failed
     )
+
+
+def with_local_times(result: ToolResult, now: datetime, zone: tzinfo | None = None) -> ToolResult:
+    """Return a result whose times of day in UTC are repeated in a zone, by default that of this machine.
+
+    Times with a date are repeated only beside one without: a model converts those, and a daily time has no date.
+    """
+    if not isinstance(result, t.CallToolResult) or not isinstance(result.content[0], t.TextContent):
+        return result
+    text = result.content[0].text
+    if all(has_date(at) for at in times_in([text], now)):
+        return result
+    here = local_text([text], now, zone)
+    if not here:
+        return result
+    first = result.content[0].model_copy(update={"text": f"{text}\nIn this machine's time: {here}."})
+    return result.model_copy(update={"content": [first, *result.content[1:]]})
 
 
 def read_result(result: BaseModel, asked: ReadArguments) -> t.CallToolResult:

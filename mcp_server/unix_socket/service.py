@@ -157,6 +157,7 @@ class SocketService:
         session = _SocketSession(connection, Shutdown())
         announce = None if first is not None else partial(_announce, connection)
         options = replace(options, who=lambda _: caller, shutdown=session.shutdown, announce=announce)
+        options = replace(options, same_machine=True)
         server = build_server(self.core, options)
         server.lifespan = self._shared
         server.middleware.insert(0, connection.unanswered)

@@ -103,7 +103,7 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: StdioOptions,
     async with open_core(settings, front="mcp") as core:
         core.reloader.add(core.reloader.prepare_logging)
         end = _StdioShutdown(Shutdown(), PendingRequests())
-        server = build_server(core, replace(start.options, shutdown=end.shutdown))
+        server = build_server(core, replace(start.options, shutdown=end.shutdown, same_machine=True))
         server.middleware.insert(0, end.unanswered)
         group.start_soon(_serve_streams, server, end, start)
         async with on_stop(

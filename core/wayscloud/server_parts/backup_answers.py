@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from vpsops.core.common.text import whole_number
 from vpsops.core.wayscloud.answers import field_readers as r
@@ -59,7 +59,7 @@ class BackupPolicy(ProviderObject):
 
     enabled: bool | None = None
     frequency: str | None = None
-    time_of_day: str | None = None
+    time_of_day: Annotated[str | None, Field(description="UTC")] = None
     day_of_week: int | None = None
     retention_days: int | None = None
     next_backup_at: datetime | None = None

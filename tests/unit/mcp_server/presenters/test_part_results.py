@@ -1,20 +1,23 @@
 """Reads of what a server has, as a host passes them on: the text says it all, and the content keeps its schema."""
 
-from collections.abc import Mapping
+import json
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.unit.mcp_server.harness import WEB, Human, client_of, text
+from tests.unit.mcp_server.harness import ANN, WEB, Human, client_of, text
 from tests.unit.mcp_server.tools.test_limits import limited
 from vpsops.core.config.settings import Settings
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.arguments import arguments_of
 from vpsops.mcp_server.presenters.schemas import output_schema
 from vpsops.mcp_server.presenters.servers import result_model
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.account.account import Item
-from vpsops.playground.wayscloud.account.resources import FIREWALL, SNAPSHOTS
+from vpsops.playground.wayscloud.account.resources import FIREWALL, POLICY, SNAPSHOTS
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 EVERY: Final = """
@@ -70,6 +73,38 @@ async def test_what_a_server_has_is_in_the_text(settings: Settings, provider: Si
         )
         assert text(refused).startswith("vps_backup_policy_set: time_of_day: a time is written as HH:MM, in UTC.")
         assert "vps_backup_policy_set takes: server, frequency, time_of_day" in text(refused)
+
+
+@pytest.fixture
+def oslo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose time zone is Oslo's."""
+    monkeypatch.setenv("TZ", "Europe/Oslo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("dialect", ["sdk"])
+@pytest.mark.usefixtures("oslo")
+@pytest.mark.parametrize("same_machine", [True, False])
+async def test_a_policy_has_its_time_in_utc_and_in_that_of_a_shared_machine(
+    settings: Settings, provider: SimulatorHandle, tmp_path: Path, same_machine: bool
+) -> None:
+    """Over HTTP the caller's zone is not known: there the time is in UTC alone, and said to be."""
+    world = provider.simulator.world
+    server = world.find(WEB)
+    assert server is not None
+    daily = {"enabled": True, "frequency": "daily", "time_of_day": "03:00", "retention_days": 7}
+    world.items_of(server.id, POLICY)[POLICY] = Item(POLICY, daily, 0.0, world.time.now())
+    options = ServerOptions(human=ANN, same_machine=same_machine)
+    async with limited(settings, tmp_path, EVERY) as core, client_of(core, "2026-07-28", options=options) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        shown = text(await client.call_tool("vps_backup_policy", {"server": "web01"}))
+    assert "Time: 03:00 UTC" in shown
+    assert ("In this machine's time: 03:00 UTC is 0" in shown) is same_machine
+    schema = json.dumps(tools["vps_backup_policy"].output_schema)
+    assert '"time_of_day": {"type": "string", "description": "UTC"}' in schema
 
 
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.reads])
