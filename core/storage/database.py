@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
@@ -96,6 +97,7 @@ class Database:
         self.outdated = anyio.Event()
         """Set once the schema is another version's: nothing is written from then on, and the process has to end."""
         self._schema_seen = float("-inf")
+        self._loaded = False
 
     @property
     def free_bytes(self) -> int | None:
@@ -197,6 +199,9 @@ class Database:
 
     async def _again(self, attempt: Callable[[], T], limiter: CapacityLimiter) -> T:
         """Run `attempt` on a worker thread, and again after a pause where nothing was committed and it may pass."""
+        if not self._loaded:  # on a thread: it takes long enough that everyone else would wait
+            await to_thread.run_sync(import_module, "vpsops.core.storage.engines")
+            self._loaded = True
         from sqlalchemy.exc import DBAPIError, IntegrityError  # noqa: PLC0415 - not for what reads a file
 
         from vpsops.core.storage.engines import may_pass  # noqa: PLC0415 - as above

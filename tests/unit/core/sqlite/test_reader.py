@@ -97,10 +97,12 @@ async def test_a_read_that_breaks_leaves_nothing_open(path: Path, other: sqlite3
 
 
 async def test_a_table_that_is_gone_is_a_storage_error(path: Path, other: sqlite3.Connection) -> None:
+    """The database answers; what it lacks is said, and what to do."""
     async with open_database(f"sqlite:///{path}", FakeClock()) as database:
         other.execute("DROP TABLE processes")
-        with pytest.raises(StorageError, match="did not answer"):
+        with pytest.raises(StorageError, match="its schema is missing, older, or damaged") as caught:
             await database.view(count)
+        assert "vpsops doctor" in caught.value.hint
         assert database.last_failure is not None
 
 

@@ -90,6 +90,15 @@ async def test_an_error_of_the_block_stays_itself(database_url: str, clock: Fake
             raise ZeroDivisionError
 
 
+@pytest.mark.parametrize("missing", ["SELECT 1 FROM not_there", "SELECT not_there FROM leases"])
+async def test_a_schema_that_lacks_something_is_named(database: Database, missing: str) -> None:
+    """The database did answer; a table or column of this version is not in it."""
+    with pytest.raises(StorageError, match="its schema is missing, older, or damaged"):
+        await database.transact(lambda connection: connection.execute(sa.text(missing)))
+    with pytest.raises(StorageError, match="its schema is missing, older, or damaged"):
+        await database.read(lambda connection: connection.execute(sa.text(missing)))
+
+
 async def test_a_read_sees_one_moment(database: Database) -> None:
     """Two queries of one read agree, even when something is committed between them."""
     between, go_on = threading.Event(), threading.Event()
