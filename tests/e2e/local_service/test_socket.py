@@ -278,6 +278,49 @@ def _beside(folder: ServiceFolder, play: object) -> None:
     play()  # type: ignore[operator]
 
 
+CAROL_READS = """
+[[rule]]
+id = "carol-reads"
+person = ["carol@example.com"]
+risk = ["change", "disruptive"]
+decision = "deny"
+reason = "Carol reads."
+"""
+
+
+def checked(pipe: PipeProcess, ident: int) -> str:
+    """Return what would become of a reboot that this session asks for, or why it is not served."""
+    question = call("vps_check", ident, operation="reboot", server="web01")
+    question["params"]["_meta"] = {**META, "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+    return json.dumps(pipe.ask(question))
+
+
+@needs_root
+@pytest.mark.requirement("socket-reload")
+async def test_a_user_who_becomes_another_person_has_that_persons_rights_at_once(folder: ServiceFolder) -> None:
+    """The users change and SIGHUP comes: the connection ends, and the pipe that connects again is the new person."""
+    if interpreter_for(ANN_UID) is None:
+        pytest.skip("no Python that another user may run")
+    toml = folder.state / "vpsops.toml"
+    toml.write_text(CONFIG + CAROL_READS)
+
+    def play() -> None:
+        with folder.serving() as service, PipeProcess({"VPSOPS_SOCKET": folder.socket}, uid=ANN_UID) as pipe:
+            pipe.send(LISTEN)
+            assert pipe.read()["method"] == "notifications/subscriptions/acknowledged"
+            assert "ann@example.com, asked by your client" in checked(pipe, 2)
+            toml.write_text((CONFIG + CAROL_READS).replace("ann@example.com", "carol@example.com"))
+            service.send_signal(signal.SIGHUP)
+            assert pipe.until(method="notifications/resources/updated")["params"]["uri"] == "vps://servers"
+            assert "Carol reads." in checked(pipe, 3)
+            toml.write_text((CONFIG + CAROL_READS).replace(f"{ANN_UID} =", f"{BOB_UID} ="))
+            service.send_signal(signal.SIGHUP)
+            assert pipe.until(id="stream")["error"]["message"]
+            assert f"(id {ANN_UID})" in checked(pipe, 4)
+
+    await in_thread(play)
+
+
 @pytest.mark.requirement("socket-thin")
 async def test_a_pipe_stays_small_and_odd_lines_are_answered(folder: ServiceFolder) -> None:
     """Long lines in both directions leave no trace in its memory."""
