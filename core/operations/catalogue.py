@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self, cast
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
 from vpsops.core.operations.prices import price
@@ -18,7 +18,7 @@ from vpsops.core.wayscloud.requests.send_hook import SendHook
 class RegionArguments(Arguments):
     """A region, where only what is on offer there counts."""
 
-    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region")] = None
+    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region"), Field(description="id or name")] = None
 
     @property
     def place(self) -> str:

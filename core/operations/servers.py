@@ -37,12 +37,12 @@ OTHER_STATES: Final = ("failed", "error", "pending", "provisioning", "starting",
 class ListArguments(Arguments):
     """Which servers to list."""
 
-    name: Annotated[str | None, Field(description="part of hostname")] = None
+    name: Annotated[str | None, Field(description="hostname part")] = None
     state: Annotated[str | None, Field(description="running, stopped, failed")] = None
-    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region")] = None
+    region: Annotated[str | None, ArgumentSpec(ArgumentKind.REGION, "Region"), Field(description="id or name")] = None
     label: Annotated[str | None, Field(description="key=value")] = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
+    cursor: Annotated[str | None, Field(description="next_cursor")] = None
 
 
 class ServerList(BaseModel):
@@ -338,7 +338,7 @@ SERVERS = (
         title="Show the usage of {server}",
         synonyms=Synonyms(("stats", "usage", "metrics", "uptime"), offered=("load", "top", "ping", "cpu", "memory")),
         summary="Show a server's usage now: CPU, memory, disk, network, uptime.",
-        guidance="Show a server's load and uptime.",
+        guidance="Show load and uptime.",
         risk=Risk.READ,
         arguments=ServerArguments,
         result=Usage,
@@ -349,7 +349,7 @@ SERVERS = (
         name="start",
         synonyms=Synonyms(("boot", "bootup", "poweron", "turnon", "startup"), offered=("up", "on", "wake", "launch")),
         summary="Start a stopped server.",
-        guidance="Start a server. A human must agree.",
+        guidance="Start a server.",
         risk=Risk.CHANGE,
         arguments=ServerArguments,
         result=AcceptedOperation,
@@ -366,7 +366,7 @@ SERVERS = (
         name="stop",
         synonyms=Synonyms(("shutdown", "halt", "poweroff", "turnoff", "powerdown"), offered=("down", "off", "kill")),
         summary="Shut a server down. It still costs its storage.",
-        guidance="Shut a server down; storage still costs. A human must agree.",
+        guidance="Stop; storage still costs.",
         risk=Risk.DISRUPTIVE,
         arguments=ServerArguments,
         result=AcceptedOperation,
@@ -383,7 +383,7 @@ SERVERS = (
         name="reboot",
         synonyms=Synonyms(("restart",), offered=("reset", "cycle", "powercycle", "reload", "kick")),
         summary="Reboot a server. Connections drop for one to two minutes.",
-        guidance="Reboot a server; connections drop. A human must agree.",
+        guidance="Reboot; connections drop.",
         risk=Risk.DISRUPTIVE,
         arguments=ServerArguments,
         result=AcceptedOperation,

@@ -27,20 +27,20 @@ class ListProjection(Arguments):
 class GetProjection(Arguments):
     """Which fields of a server, beside its name and id; the schema of the list names them, once for both."""
 
-    fields: Annotated[tuple[str, ...], Field(description="as in vps_list")] = ()
+    fields: tuple[str, ...] = ()
 
 
 class PageProjection(Arguments):
     """Which page."""
 
-    cursor: str = ""
+    cursor: Annotated[str, Field(description="next_cursor")] = ""
 
 
 class CatalogueProjection(Arguments):
     """Which part of a catalogue, by a part of a code or name, and which page."""
 
     name: str = ""
-    cursor: str = ""
+    cursor: Annotated[str, Field(description="next_cursor")] = ""
 
 
 PROJECTIONS: Mapping[str, type[Arguments]] = {

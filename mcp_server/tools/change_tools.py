@@ -37,8 +37,8 @@ class ChangesArguments(Arguments):
         None  # a refusal names all
     )
     server: Annotated[str, Field(max_length=300)] = ""
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: str = ""
+    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
+    cursor: Annotated[str, Field(description="next_cursor")] = ""
 
 
 class ChangeArguments(Arguments):
@@ -197,14 +197,14 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
         ChangeTool("vps_check", CHECK, CheckArguments, evaluate_change, CheckResult, {"operation": CHANGES}, UNLISTED),
         ChangeTool(
             "vps_changes",
-            "List changes; open ones by default.",
+            "List open changes.",
             ChangesArguments,
             list_changes,
             ChangeListResult,
             {"state": STATES},
         ),
         ChangeTool("vps_change_get", "Show a change.", ChangeArguments, get_change),
-        ChangeTool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
-        ChangeTool("vps_change_cancel", "Cancel your change before it runs.", CancelArguments, cancel_change),
+        ChangeTool("vps_change_wait", "Wait for a change.", WaitArguments, wait_change),
+        ChangeTool("vps_change_cancel", "Cancel your change.", CancelArguments, cancel_change),
     )
 }

@@ -22,7 +22,7 @@ from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 
-CHECK: Final = "Preview a change: who must agree."
+CHECK: Final = "Preview a change."
 
 
 class Outlook(StrEnum):

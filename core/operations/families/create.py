@@ -42,11 +42,9 @@ class CreateArguments(Arguments):
     """The server to make. Facts: the API documentation's create section."""
 
     hostname: Annotated[str, ArgumentSpec(K.HOSTNAME, "Hostname")]
-    plan: Annotated[str, ArgumentSpec(K.PLAN, "Plan"), Field(description="code of vps_plans")]
-    region: Annotated[str, ArgumentSpec(K.REGION, "Region")]
-    os_template: Annotated[
-        str, ArgumentSpec(K.SYSTEM, "System", word="os"), Field(description="id of vps_os_templates")
-    ]
+    plan: Annotated[str, ArgumentSpec(K.PLAN, "Plan"), Field(description="of vps_plans")]
+    region: Annotated[str, ArgumentSpec(K.REGION, "Region"), Field(description="id or name")]
+    os_template: Annotated[str, ArgumentSpec(K.SYSTEM, "System", word="os"), Field(description="of vps_os_templates")]
     display_name: Annotated[str | None, ArgumentSpec(K.TEXT, "Name")] = None
     ssh_keys: Annotated[tuple[str, ...], ArgumentSpec(K.KEYS, "SSH keys"), Field(max_length=MAX_SSH_KEYS)] = ()
 
@@ -183,7 +181,7 @@ CREATE: Final = Operation(
     title="Create {server}",
     synonyms=Synonyms(("new", "provision", "make"), offered=("add", "deploy", "order", "buy", "clone")),
     summary="Make a new server. It costs money from then on.",
-    guidance="Make a billed server. A human must agree.",
+    guidance="Make a billed server.",
     risk=Risk.CHANGE,
     arguments=CreateArguments,
     result=Server,

@@ -193,7 +193,7 @@ LABELS: Final = (
         synonyms=Synonyms(("tag",), offered=("labels", "tags", "untag", "unlabel")),
         toolset="lifecycle",
         summary="Set or remove labels of a server, such as team=shop.",
-        guidance="Set or remove a server's labels. A human must agree.",
+        guidance="Set or remove a server's labels.",
         risk=Risk.CHANGE,
         arguments=LabelArguments,
         result=AcceptedOperation,

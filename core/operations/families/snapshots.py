@@ -112,7 +112,7 @@ def _there_are(name: str, snapshots: Sequence[Snapshot]) -> str:
         return "It has none."
     names = [snapshot.name for snapshot in youngest_first(snapshots)]
     near = difflib.get_close_matches(name, names, n=NEAREST) or names
-    return f"There are {', '.join(near)}."
+    return f"It has {', '.join(near)}."
 
 
 # Preconditions: read at the request, and again just before the sending.
@@ -315,7 +315,7 @@ SNAPSHOTS: Final = (
         synonyms=Synonyms(("snap",)),
         toolset=TOOLSET,
         summary="Take a snapshot of a server's disk.",
-        guidance="Take a snapshot. A human must agree.",
+        guidance="Take a snapshot.",
         risk=Risk.CHANGE,
         arguments=NewSnapshotArguments,
         result=Snapshot,

@@ -95,7 +95,11 @@ def test_what_a_view_takes_stands_beside_the_arguments() -> None:
     """The choice of a result's fields is an argument like any other."""
     schema = input_schema(SampleArguments, CatalogueProjection, reason=False)
     alone = _whole(input_schema(SampleArguments, reason=False))["properties"]
-    assert schema["properties"] == {**alone, "cursor": {"type": "string"}, "name": {"type": "string"}}
+    assert schema["properties"] == {
+        **alone,
+        "cursor": {"type": "string", "description": "next_cursor"},
+        "name": {"type": "string"},
+    }
 
 
 def _whole(schema: Schema) -> Any:
