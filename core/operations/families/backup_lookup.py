@@ -61,7 +61,7 @@ def _there_are(backups: Sequence[Backup]) -> str:
         return NONE
     names = [f"{backup.id} ({made_text(backup)})" for backup in youngest_first(backups)[:NAMED]]
     more = f" and {len(backups) - NAMED} more" if len(backups) > NAMED else ""
-    return f"There are {', '.join(names)}{more}."
+    return f"It has {', '.join(names)}{more}."
 
 
 def youngest_first(backups: Sequence[Backup]) -> list[Backup]:

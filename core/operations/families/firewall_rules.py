@@ -130,7 +130,7 @@ async def find_rule(api: Wayscloud, server: Server, word: str) -> tuple[Firewall
             f"Whether {server.hostname} has a firewall rule {shown} is not known: {listed.lack}.",
             hint="Ask again later, with the whole id.",
         )
-    there = f"There are {_names(in_order(listed))}." if listed else "It has none."
+    there = f"It has {_names(in_order(listed))}." if listed else "It has none."
     raise AlreadyGoneError(f"{server.hostname} has no firewall rule {shown}.", hint=there)
 
 

@@ -60,7 +60,7 @@ async def test_a_name_that_cannot_be_is_refused_with_the_next_step(database_url:
         assert "Choose another name" in await refusal(stage, "snapshot_create", server=WEB, snapshot=NAME)
         missing = await refusal(stage, "snapshot_delete", server=WEB, snapshot="before-upgrad")
         assert "no snapshot before-upgrad" in missing
-        assert f"There are {NAME}" in missing
+        assert f"It has {NAME}" in missing
         for number in range(9):
             put_snapshot(stage, f"s{number}")
         assert "at most 10" in await refusal(stage, "snapshot_create", server=WEB, snapshot="another")

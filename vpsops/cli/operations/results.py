@@ -77,7 +77,7 @@ def result_lines(result: BaseModel, style: Style) -> list[str]:
     if rows is None:
         return facts(_pairs(result), style)
     if not rows:
-        return ["There are none."]
+        return [f"There are no {str(listed_field(result)).replace('_', ' ')}."]
     names = COLUMNS.get(type(rows[0])) or _names(rows[0])
     heads = [label_of(name).upper() for name in names]
     return table(heads, [[_cell(row, name) for name in names] for row in rows], style)
@@ -105,6 +105,12 @@ def result_document(result: BaseModel) -> Json:
 
 def rows_of(result: BaseModel) -> Sequence[BaseModel] | None:
     """Return what a result lists, or None if it is one thing."""
+    name = listed_field(result)
+    return None if name is None else getattr(result, name)
+
+
+def listed_field(result: BaseModel) -> str | None:
+    """Return the field with what a result lists, or None if it is one thing."""
     for name, info in type(result).model_fields.items():
         kinds = get_args(info.annotation)
         if (
@@ -112,8 +118,7 @@ def rows_of(result: BaseModel) -> Sequence[BaseModel] | None:
             and isinstance(kinds[0], type)
             and issubclass(kinds[0], BaseModel)
         ):
-            rows: Sequence[BaseModel] = getattr(result, name)
-            return rows
+            return name
     return None
 
 

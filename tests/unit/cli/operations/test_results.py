@@ -44,7 +44,7 @@ def test_any_other_result_is_shown_by_its_fields() -> None:
         "c1       2.5 GB",
     ]
     assert result_lines(Copy(copy_id="c1"), PLAIN) == ["Copy id  c1"]
-    assert result_lines(Copies(copies=[], total=0), PLAIN) == ["There are none."]
+    assert result_lines(Copies(copies=[], total=0), PLAIN) == ["There are no copies."]
 
 
 def test_a_server_is_its_facts() -> None:

@@ -83,7 +83,7 @@ async def test_a_rule_is_found_by_its_id_or_by_what_it_lets_in(word: str, ident:
         (listed(WEB, SSH), "7d6c5b4a", InvalidInputError, "2 rules"),
         (listed(WEB, WEB | {"id": "b"}), "443/tcp from 10.0.0.0/8", InvalidInputError, "whole id"),
         (listed(WEB), "443", AlreadyGoneError, "no firewall rule 443"),
-        (listed(WEB), "443/udp", AlreadyGoneError, "There are 7d6c5b4a-3f2e (443/tcp from 10.0.0.0/8)"),
+        (listed(WEB), "443/udp", AlreadyGoneError, "It has 7d6c5b4a-3f2e (443/tcp from 10.0.0.0/8)"),
         (listed(WEB), "443/tcp from 10.0.0.1/8", InvalidInputError, "10.0.0.0/8"),
         (listed(), WEB["id"], AlreadyGoneError, "It has none"),
         (listed(WEB, total=2), "22/tcp", InvalidInputError, "not known"),
