@@ -60,7 +60,7 @@ class ServerOptions:
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
     `human` is the human of the session, or `who` finds the caller of each request; `patience` is in seconds;
     `reach` narrows by the flags what the file allows; `shutdown` starts when serving ends; `announce` hears which
-    change a request waits for; `same_machine` is true where callers are on this machine, whose time zone is theirs.
+    change a request waits for; `same_machine` is true where callers are on this machine: its time zone is theirs.
     """
 
     change_tools: bool = True

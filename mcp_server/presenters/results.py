@@ -35,7 +35,7 @@ def text_result(
 
 
 def with_local_times(result: ToolResult, now: datetime, zone: tzinfo | None = None) -> ToolResult:
-    """Return a result whose times of day in UTC are repeated in a zone, by default that of this machine.
+    """Repeat a result's times of day in UTC in a zone, by default that of this machine.
 
     Times with a date are repeated only beside one without: a model converts those, and a daily time has no date.
     """
