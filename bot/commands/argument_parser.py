@@ -13,6 +13,9 @@ from vpsops.core.operations.arguments import Argument, ArgumentKind, arguments_o
 PAIR: Final = re.compile(r"-{0,2}([A-Za-z_]+)[=:](.+)", re.DOTALL)
 
 
+KEYED: Final = re.compile(r"-{0,2}([A-Za-z_]+)[=:](.*)", re.DOTALL)
+
+
 class ArgumentsError(Exception):
     """The words cannot be read as the arguments; the text, for people, says why."""
 
@@ -39,6 +42,14 @@ def parse_arguments(operation: Operation, words: Sequence[str]) -> Mapping[str, 
     if missing:
         raise MissingArgumentError(missing[0], reading.values)
     return reading.values
+
+
+def pair_of(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
+    """Return the key and the value of a word such as plan=small, where the key is one of these; None for any other."""
+    match = KEYED.fullmatch(word)
+    if match is None or match[1].lower() not in keys:
+        return None
+    return match[1].lower(), strip_quotes(match[2])
 
 
 @dataclass(slots=True)

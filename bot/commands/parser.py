@@ -7,10 +7,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from vpsops.bot.commands.argument_parser import ArgumentsError, MissingArgumentError, parse_arguments
+from vpsops.bot.commands.argument_parser import ArgumentsError, MissingArgumentError, pair_of, parse_arguments
 from vpsops.bot.commands.corrections import corrected_texts
 from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_operation, parse_firewall
 from vpsops.bot.commands.list_filters import parse_filters
+from vpsops.bot.commands.time_parser import split_time
 from vpsops.bot.commands.vocabulary import HELP, NEAR, command_words, likely_commands
 from vpsops.bot.commands.watch_durations import USUAL_WATCH, watch_duration
 from vpsops.bot.protocol.command_catalog import COMMANDS, SLASH, has_form, operation_of, usage, word_for
@@ -20,7 +21,6 @@ from vpsops.bot.protocol.text_normalization import (
     mentioned_user,
     replace_first_words,
     split_command,
-    strip_quotes,
 )
 from vpsops.core.changes.model import Verdict
 from vpsops.core.common.json_types import Json
@@ -38,17 +38,17 @@ CREATE: Final = {
 BECAUSE: Final = "because"
 """The word before a reason; where it comes first, no server is named."""
 
-_PAIR: Final = re.compile(r"-{0,2}([A-Za-z_]+)[=:](.*)", re.DOTALL)
 _CHANGE: Final = re.compile(r"chg_[0-9A-Za-z_-]{1,60}")
 
 
 @dataclass(frozen=True, slots=True)
 class RunOperation:
-    """Run an operation; `reason` is the requester's verbatim text."""
+    """Run an operation; `reason` is the requester's verbatim text, `later` the time they named."""
 
     operation: str
     arguments: Mapping[str, Json] = field(default_factory=dict)
     reason: str = ""
+    later: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ class ShowHelp:
 
 @dataclass(frozen=True, slots=True)
 class ShowChanges:
-    """List the newest changes: all, open ones, the caller's own, or those of one server."""
+    """List the newest changes: all, open ones, the caller's own, those that run later, or those of one server."""
 
-    scope: str = ""  # "open", "mine" or ""
+    scope: str = ""  # "open", "mine", "scheduled" or ""
     server: str = ""
 
 
@@ -190,9 +190,25 @@ def parse_command(text: str) -> Command:
 
 
 def _operation(word: str, rest: list[str], reason: str) -> Command:
+    try:
+        rest, time = split_time(OPERATIONS[operation_of(word)], rest)
+    except ArgumentsError as error:
+        return UnclearCommand(str(error), f"Write: {usage(word)}")
+    command = _operation_now(word, rest, reason)
+    return _at_time(word, command, time) if time else command
+
+
+def _at_time(word: str, command: Command, time: str) -> Command:
+    if isinstance(command, RunOperation) and not OPERATIONS[command.operation].reads:
+        return replace(command, later=time)
+    if isinstance(command, UnclearCommand):
+        return command
+    return UnclearCommand("Reads and forms take no time.", f"Write all of it: {usage(word)}")
+
+
+def _operation_now(word: str, rest: list[str], reason: str) -> Command:
     name = operation_of(word)
-    own = OWN_PARSERS.get(name)
-    if own is not None:
+    if (own := OWN_PARSERS.get(name)) is not None:
         return own(rest, reason)
     arguments = arguments_of(OPERATIONS[name].arguments)
     if not arguments:
@@ -248,7 +264,7 @@ def _list(rest: list[str], _reason: str) -> Command:
 def _create(rest: list[str], reason: str) -> Command:
     values: dict[str, str] = {}
     for word in rest:
-        pair = _pair(word, frozenset(CREATE))
+        pair = pair_of(word, frozenset(CREATE))
         key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
         if key in values or not value:
             return UnclearCommand(f"Unexpected word '{abbreviate(word)}'.", f"Write: {usage('create')}")
@@ -261,7 +277,7 @@ def _changes(rest: list[str], _reason: str) -> Command:
         return UnclearCommand(f"{SLASH} changes takes one thing at a time.", f"Write: {usage('changes')}")
     if not rest:
         return ShowChanges()
-    if rest[0].lower() in {"open", "mine"}:
+    if rest[0].lower() in {"open", "mine", "scheduled"}:
         return ShowChanges(rest[0].lower())
     change = _change_id(rest[0])
     return ShowCard(change) if change else ShowChanges(server=plain_reference(rest[0]))
@@ -301,7 +317,7 @@ def _audit(rest: list[str], _reason: str) -> Command:
 
 
 def _report(rest: list[str], _reason: str) -> Command:
-    pair = _pair(rest[0], frozenset({"label"})) if len(rest) == 1 else None
+    pair = pair_of(rest[0], frozenset({"label"})) if len(rest) == 1 else None
     if rest and (pair is None or "=" in pair[1] or not 0 < len(pair[1]) < 64):  # noqa: PLR2004 - a label's key
         return UnclearCommand("Costs are by owner, or by label:KEY.", f"Write: {usage('report')}", near=("report",))
     return ShowReport(label=pair[1] if pair else "")
@@ -362,13 +378,6 @@ def _too_much(word: str) -> UnclearCommand:
     return UnclearCommand(f"{SLASH} {word} takes no arguments.", f"Write: {usage(word)}")
 
 
-def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
-    match = _PAIR.fullmatch(word)
-    if match is None or match[1].lower() not in keys:
-        return None
-    return match[1].lower(), strip_quotes(match[2])
-
-
 OWN_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "list": _list,
     "create": _create,
@@ -378,6 +387,7 @@ OWN_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
 
 ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "changes": _changes,
+    "scheduled": lambda rest, reason: _changes(["scheduled", *rest], reason),
     "approve": partial(_verdict, Verdict.APPROVE),
     "deny": partial(_verdict, Verdict.DENY),
     "cancel": _cancel,

@@ -23,7 +23,15 @@ from vpsops.bot.messages.catalogue import (
     regions_table,
     systems_table,
 )
-from vpsops.bot.messages.ephemeral import busy_note, error_note, note, precondition_note, server_suggestions, with_link
+from vpsops.bot.messages.ephemeral import (
+    busy_note,
+    error_note,
+    note,
+    precondition_note,
+    server_suggestions,
+    time_choice,
+    with_link,
+)
 from vpsops.bot.messages.results import result_page
 from vpsops.bot.messages.servers import (
     NO_OPERATIONS,
@@ -49,12 +57,15 @@ from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
+from vpsops.core.schedule.model import LaterRequest
+from vpsops.core.schedule.time_words import UnclearTimeError
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 PATIENCE: Final = 4.0
 """Seconds after which the requester is informed that the provider is slow."""
 LONGEST_REASON: Final = 500
 LONGEST_REFERENCE: Final = 200
+LONGEST_TIME: Final = 80
 CARD_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 0.2
 
@@ -63,7 +74,8 @@ LOOK_SECONDS: Final = 0.2
 class OperationRequest:
     """A requested run of an operation; `replace` draws the answer over the message that was clicked on.
 
-    `sets_aside` is the id of another person's unconfirmed change that is withdrawn together with it.
+    `sets_aside` is the id of another person's unconfirmed change that is withdrawn together with it. `later` are the
+    words of the time at which a change runs.
     """
 
     operation: str
@@ -72,13 +84,26 @@ class OperationRequest:
     replace: bool = False
     everyone: bool = False
     sets_aside: str = ""
+    later: str = ""
+
+    @property
+    def time(self) -> dict[str, str]:
+        """The time as the value of a button that asks for the same holds it."""
+        return {"when": self.later} if self.later else {}
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The reason and the time as the value of a button that asks for the same holds them."""
+        return {**({"why": one_line(self.reason, 400)} if self.reason else {}), **self.time}
 
 
 async def submit_change(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:
     """Submit a change for a person, with its reason; raises what the gate raises."""
     asked = await request_of(ctx, requester, request.operation, request.arguments)
     aside = await full_member_sets_aside(ctx, requester, request.sets_aside) if request.sets_aside else None
-    return await ctx.core.gate.submit(replace(asked, reason=request.reason, sets_aside=aside), scope=ctx.core.scope)
+    later = LaterRequest(request.later, await ctx.membership.read_zone(requester.user)) if request.later else None
+    whole = replace(asked, reason=request.reason, sets_aside=aside, later=later)
+    return await ctx.core.gate.submit(whole, scope=ctx.core.scope)
 
 
 async def submit_any(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:
@@ -164,9 +189,12 @@ async def error_post(ctx: BotContext, requester: Requester, request: OperationRe
     match error:
         case AmbiguousServerError():
             typed = str(request.arguments.get("server", ""))
-            return server_choice(typed, request.operation, error.candidates, request.reason, request.arguments)
+            return server_choice(typed, request.operation, error.candidates, request.words, request.arguments)
         case UnknownServerError():
-            return server_suggestions(error, request.operation, error.nearest, request.reason, request.arguments)
+            return server_suggestions(error, request.operation, error.nearest, request.words, request.arguments)
+        case UnclearTimeError():
+            call = OperationCall(request.operation, request.arguments).value | request.words
+            return time_choice(error, error.readings, call)
         case PreconditionError():
             return await _precondition_note(ctx, requester, request, error)
         case _:
@@ -182,7 +210,7 @@ async def _precondition_note(
     details = [str(value) for name, value in request.arguments.items() if name != "server" and value]
     what = action_label(request.operation, " ".join((error.remedy.hostname, *details)), LONGEST_REFERENCE)
     first = {**remedy_call(error.remedy).value, "why": reason_for_remedy(request.reason, what)}
-    again = {**OperationCall(request.operation, request.arguments).value, "why": request.reason}
+    again = {**OperationCall(request.operation, request.arguments).value, "why": request.reason, **request.time}
     return precondition_note(error, first, again)
 
 
@@ -205,7 +233,7 @@ def refusal(requester: Requester, request: OperationRequest, refused: Refused, n
     if not is_unconfirmed(first) or requester.actor.same_human(first.actor):
         return busy_note(refused, now)
     again = OperationCall(request.operation, request.arguments).value
-    value = {"c": first.id, **again, "why": one_line(request.reason, 400)}
+    value = {"c": first.id, **again, "why": one_line(request.reason, 400), **request.time}
     return busy_note(refused, now, action_label(request.operation, first.target.hostname), value)
 
 
@@ -301,5 +329,10 @@ def operation_request_from(
     if not isinstance(operation, str) or not isinstance(arguments, dict):
         return None
     return OperationRequest(
-        operation, arguments, one_line(str(value.get("why", "")), LONGEST_REASON), replace, everyone
+        operation,
+        arguments,
+        one_line(str(value.get("why", "")), LONGEST_REASON),
+        replace,
+        everyone,
+        later=one_line(str(value.get("when", "")), LONGEST_TIME),
     )

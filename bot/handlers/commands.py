@@ -69,7 +69,9 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
             post = command_suggestions("A message cannot open a form.", "The button opens it.", [typed.text.strip()])
             await ctx.slack.reply(requester.where, post)
         case RunOperation():
-            request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
+            request = OperationRequest(
+                command.operation, command.arguments, command.reason, typed.replace, later=command.later
+            )
             await run(ctx, requester, request)
         case OpenForm():
             request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)

@@ -32,7 +32,9 @@ PAGE: Final = 10
 RECORDS: Final = 20
 """Of the trail; most changes have several, and one row."""
 LONGEST: Final = 253
+MOST_SCHEDULED: Final = 20
 SCOPES: Final = {"": "The newest changes", "open": "Open changes", "mine": "Your changes and your agents'"}
+SCHEDULED: Final = "scheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ def viewed_of(value: Mapping[str, Any]) -> PageQuery | None:
 
 async def _changes(ctx: BotContext, requester: Requester, arguments: Mapping[str, Any], everyone: bool) -> Post:
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
+    if scope == SCHEDULED:
+        return await _scheduled(ctx, requester, everyone=everyone)
     person = requester.user if scope == "mine" else ""
     query = ChangeQuery(open_only=scope == "open", person=person, server=server, after=_position(before), limit=PAGE)
     page = await ctx.core.changes.page(query, scope=ctx.core.scope)
@@ -75,6 +79,13 @@ async def _changes(ctx: BotContext, requester: Requester, arguments: Mapping[str
     )
     post = changes_page(title, page.changes, await links_to(ctx, requester, page.changes), turns, everyone=everyone)
     return with_unreadable(post, [row.id for row in page.unreadable])
+
+
+async def _scheduled(ctx: BotContext, requester: Requester, *, everyone: bool) -> Post:
+    changes = (await ctx.core.changes.scheduled(scope=ctx.core.scope))[:MOST_SCHEDULED]
+    here = PageLinks(PageQuery("changes", {"scope": SCHEDULED}))
+    links = await links_to(ctx, requester, changes)
+    return changes_page("Scheduled changes", changes, links, here, everyone=everyone)
 
 
 def _position(cursor: str) -> ChangePosition | None:

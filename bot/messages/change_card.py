@@ -242,6 +242,8 @@ def controls(change: Change, audience: Audience) -> list[Block]:
     """Return the buttons of the pending decision, bound to the displayed version; none if no decision is pending."""
     if change.state is State.HELD:
         row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
+    elif change.state is State.SCHEDULED:
+        row = [button("Cancel", action_ids.CANCEL, button_value(change))]
     elif change.state is State.NEEDS_PERSON:
         row = _settle_buttons(change)
     elif change.state is State.SUPERSEDED and change.remedy is not None:
@@ -283,6 +285,13 @@ def _settle_buttons(change: Change) -> list[Block]:
         button(happened, action_ids.HAPPENED, button_value(change)),
         button(not_happened, action_ids.NOT_HAPPENED, button_value(change)),
     ]
+
+
+def runs_text(change: Change) -> str:
+    """Return when a change that waits for its time runs, in the reader's own time; "" for any other."""
+    if change.schedule is None or change.state not in {State.HELD, State.SCHEDULED}:
+        return ""
+    return f"Runs {moment(change.schedule.run_at)}"
 
 
 def _small_print(change: Change, requester: str) -> list[Block]:

@@ -42,24 +42,32 @@ def server_suggestions(
     error: VpsopsError,
     operation: str,
     nearest: Sequence[str],
-    reason: str = "",
+    given: Mapping[str, Any] = NO_ARGUMENTS,
     arguments: Mapping[str, Any] = NO_ARGUMENTS,
 ) -> Post:
     """Render "no such server" with a button for each similar name; a button runs exactly the name it shows.
 
-    All other arguments stay as they were given.
+    All other arguments stay as they were given, and so do the reason and the time in `given`.
     """
     base = error_note(error)
-    why = {"why": one_line(reason, 400)} if reason else {}
     row = [
         button(
             action_label(operation, name),
             action_ids.numbered_action_id(action_ids.RUN, number),
-            {"op": operation, "args": {**arguments, "server": name}, **why},
+            {"op": operation, "args": {**arguments, "server": name}, **given},
         )
         for number, name in enumerate(nearest[:5])
     ]
     return Post((*base.blocks, actions(row))) if row else base
+
+
+def time_choice(error: VpsopsError, readings: Sequence[str], call: Mapping[str, Any]) -> Post:
+    """Render a local time that can mean two moments, with a button for each; `call` is the value of the request."""
+    row = [
+        button(one_line(words, 75), action_ids.numbered_action_id(action_ids.RUN, number), {**call, "when": words})
+        for number, words in enumerate(readings)
+    ]
+    return Post((section(plain(error.message)), context(plain("Which one?")), actions(row)))
 
 
 def precondition_note(error: PreconditionError, first: Mapping[str, Any], again: Mapping[str, Any]) -> Post:

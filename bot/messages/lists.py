@@ -19,7 +19,7 @@ from vpsops.bot.blocks.elements import (
 )
 from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.blocks.text import escape_untrusted, moment
-from vpsops.bot.messages.change_card import requester_text
+from vpsops.bot.messages.change_card import requester_text, runs_text
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
@@ -78,7 +78,8 @@ def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone
     for change in changes:
         by = _agent_name(change) if everyone else requester_text(change)
         blocks.append(section(lines(change_title(change, 200), change.id)))
-        blocks.append(context(mrkdwn(f"{by} · {moment(change.created_at)}{_link(links, change.id)}")))
+        runs = f" · {runs_text(change)}" if runs_text(change) else ""
+        blocks.append(context(mrkdwn(f"{by} · {moment(change.created_at)}{runs}{_link(links, change.id)}")))
     return blocks
 
 

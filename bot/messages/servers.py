@@ -115,21 +115,20 @@ def server_choice(
     text: str,
     operation: str,
     candidates: Sequence[tuple[str, str]],
-    reason: str = "",
+    given: Mapping[str, Any] = NO_ARGUMENTS,
     arguments: Mapping[str, Any] = NO_ARGUMENTS,
 ) -> Post:
     """Ask which server is meant: one button for each candidate, which runs the operation on exactly that server.
 
-    All other arguments stay as they were given.
+    All other arguments stay as they were given, and so do the reason and the time in `given`.
     """
     visible = candidates[:CHOICES]
     twice = {name for _, name in visible if sum(name == other for _, other in visible) > 1}
-    why = {"why": one_line(reason, 400)} if reason else {}
     row = [
         button(
             action_label(operation, f"{name} ({ident})" if name in twice else name),
             action_ids.numbered_action_id(action_ids.RUN, number),
-            {"op": operation, "args": {**arguments, "server": ident}, **why},
+            {"op": operation, "args": {**arguments, "server": ident}, **given},
         )
         for number, (ident, name) in enumerate(visible)
     ]

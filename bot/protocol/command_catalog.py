@@ -13,7 +13,8 @@ SHORT_NAMES: Final = {name: operation.command for name, operation in OPERATIONS.
 NOT_IN_FORMS: Final = frozenset({ArgumentKind.SECRET, ArgumentKind.KEYS, ArgumentKind.SERVER})
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "changes": ("[open|mine|SERVER|CHANGE]", "List the newest changes and their state."),
+    "changes": ("[open|mine|scheduled|SERVER|CHANGE]", "List the newest changes and their state."),
+    "scheduled": ("", "List the changes that run later, the next one first."),
     "approve": ("CHANGE", "Link to the card with the Approve button; typed votes do not count."),
     "deny": ("CHANGE", "Link to the card with the Deny button; typed votes do not count."),
     "cancel": ("CHANGE [because REASON]", "Cancel a pending change."),
@@ -127,4 +128,4 @@ def _arguments(name: str) -> str:
     if name in ARGUMENTS:
         return ARGUMENTS[name]
     words = [argument.placeholder for argument in arguments_of(operation.arguments)]
-    return " ".join(words if operation.reads else [*words, "[because REASON]"])
+    return " ".join(words if operation.reads else [*words, "[at TIME|in 2h|in window NAME]", "[because REASON]"])

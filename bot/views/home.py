@@ -9,7 +9,7 @@ from typing import Any, Final
 from vpsops.bot.blocks.elements import Block, actions, button, context, header, lines, mrkdwn, plain, section
 from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.blocks.text import escape, escape_untrusted, moment
-from vpsops.bot.messages.change_card import Audience, block_id, controls, requester_text, votes_given
+from vpsops.bot.messages.change_card import Audience, block_id, controls, requester_text, runs_text, votes_given
 from vpsops.bot.messages.lists import newest_of_changes
 from vpsops.bot.messages.servers import first_line, more_button, second_line
 from vpsops.bot.protocol import action_ids
@@ -166,9 +166,10 @@ def _progress(change: Change) -> str:
 
 
 def _until(change: Change) -> list[str]:
+    runs = [runs_text(change)] if runs_text(change) else []
     if change.state is not State.HELD or change.expires_at is None:
-        return []
-    return [f"Expires {moment(change.expires_at)}"]
+        return runs
+    return [f"Expires {moment(change.expires_at)}", *runs]
 
 
 def _where(page: HomePage, change: Change, *words: str) -> str:

@@ -204,6 +204,14 @@ class Membership:
         self._emails = known
         return known[user][0]
 
+    async def read_zone(self, user: str) -> str:
+        """Return the name of a user's time zone as Slack knows it, "UTC" where it does not."""
+        try:
+            account: dict[str, Any] = (await self._slack.get("users.info", {"user": user})).get("user", {})
+        except SlackError:
+            raise _slack_unavailable("your time zone") from None
+        return str(account.get("tz") or "UTC")
+
     def _sources(self, approvers: Approvers) -> list[tuple[str, str, Read]]:
         groups: list[tuple[str, str, Read]] = [(group, "user group", self._group) for group in approvers.groups]
         return [*groups, *((channel, "channel", self._channel) for channel in approvers.channels)]

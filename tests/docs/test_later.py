@@ -16,7 +16,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.cli.operations.terminal import FakeTerminal
 from vpsops.cli.schedule.command import list_scheduled
 from vpsops.core.app import open_core
-from vpsops.core.changes.model import State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.config.settings import Settings, load_settings
@@ -74,43 +74,50 @@ async def run(settings: Settings, words: list[str]) -> str:
     return terminal.result
 
 
+def settings_of(folder: Path, provider: str, database: str) -> Settings:
+    """Return the settings of the page's example."""
+    (folder / "vpsops.toml").write_text(POLICIES[-1])
+    return load_settings(
+        {
+            "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
+            "WAYSCLOUD_API_URL": provider,
+            "VPSOPS_DATABASE_URL": database,
+            "VPSOPS_CONFIG": str(folder / "vpsops.toml"),
+            "VPSOPS_ACTOR": "ann@example.com",
+        }
+    )
+
+
+async def ends_of_the_night(settings: Settings) -> list[Change]:
+    """Return what becomes of what is scheduled, in a process that runs from seconds before the window on."""
+    clock = CalendarClock(NIGHT - timedelta(seconds=20))
+    async with open_core(settings, front="worker", clock=clock, timing=QUICK, accounts=EVERYBODY) as core:
+        await core.gate.start_engine()
+        return [
+            await core.changes.wait(change.id, seconds=120, until=lambda current: current.state.final, scope=OPERATOR)
+            for change in await core.changes.scheduled(scope=OPERATOR)
+        ]
+
+
 @pytest.mark.requirement("scheduled-once")
 async def test_the_patch_night_goes_as_the_page_says(
     tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Asked for on Monday, refused where the window does not reach, listed, and sent once in the night."""
-    (tmp_path / "vpsops.toml").write_text(POLICIES[-1])
     async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as provider:
         world = provider.simulator.world
         world.create(Order("web02.example.com", "web02.example.com", "vps-4gb-2cpu", "NO", "debian-12"))
         await VirtualClock().sleep(600)
-        settings = load_settings(
-            {
-                "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
-                "WAYSCLOUD_API_URL": provider.url,
-                "VPSOPS_DATABASE_URL": database_url,
-                "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml"),
-                "VPSOPS_ACTOR": "ann@example.com",
-            }
-        )
+        settings = settings_of(tmp_path, provider.url, database_url)
         for words, expected in commands(CONSOLE[0]):
             if words == ["scheduled"]:
+                capsys.readouterr()
                 async with open_database(database_url, VirtualClock()) as database:
-                    capsys.readouterr()
                     await list_scheduled(database, ZoneInfo("Europe/Oslo"))
                 assert written(capsys.readouterr().out) == expected
             else:
                 assert written(await run(settings, words)) == expected
-        clock = CalendarClock(NIGHT - timedelta(seconds=20))
-        async with open_core(settings, front="worker", clock=clock, timing=QUICK, accounts=EVERYBODY) as core:
-            await core.gate.start_engine()
-            changes = await core.changes.scheduled(scope=OPERATOR)
-            for change in changes:
-                done = await core.changes.wait(
-                    change.id, seconds=120, until=lambda current: current.state.final, scope=OPERATOR
-                )
-                assert (done.state, done.note) == (State.SUCCEEDED, "")
-                assert done.sent_at is not None
-                assert done.sent_at >= NIGHT
-        assert len(changes) == 2
+        ended = await ends_of_the_night(settings)
+        assert [(change.state, change.note) for change in ended] == [(State.SUCCEEDED, "")] * 2
+        assert all(change.sent_at is not None and change.sent_at >= NIGHT for change in ended)
         assert world.counts["reboot"] == 2

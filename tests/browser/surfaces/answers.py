@@ -1,6 +1,7 @@
 """Answers about servers and what can be ordered, as a person gets them."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -22,11 +23,13 @@ from vpsops.bot.messages.ephemeral import (
     command_suggestions,
     precondition_note,
     server_suggestions,
+    time_choice,
 )
 from vpsops.bot.messages.results import WholeList, result_page, server_table
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, usage_page
 from vpsops.core.common.errors import PreconditionError, Remedy, UnknownServerError
 from vpsops.core.operations.servers import ServerList
+from vpsops.core.schedule.time_words import UnclearTimeError
 from vpsops.core.wayscloud.answers.models import Usage
 
 
@@ -65,6 +68,14 @@ def _servers() -> Mapping[str, tuple[str, Post]]:
     }
 
 
+TWICE: Final = ("at 2026-10-25 02:30 +02:00", "at 2026-10-25 02:30 +01:00")
+
+
+def _unclear_time() -> Post:
+    words = "That time is shown twice by the clocks there (Europe/Oslo), as summer time begins or ends."
+    return time_choice(UnclearTimeError(words, TWICE), TWICE, OperationCall("reboot", {"server": "web01"}).value)
+
+
 def _slips() -> Mapping[str, tuple[str, Post]]:
     missing = UnknownServerError("web1", [HOST, "web02.example.com"])
     missing.error_id = "err_0a1b2c3d"
@@ -78,9 +89,12 @@ def _slips() -> Mapping[str, tuple[str, Post]]:
     return {
         "choice": (
             "A name that means several servers",
-            server_choice("web", "reboot", [(server.id, server.hostname) for server in SERVERS[:2]], "disk swap"),
+            server_choice(
+                "web", "reboot", [(server.id, server.hostname) for server in SERVERS[:2]], {"why": "disk swap"}
+            ),
         ),
         "suggestions": ("A name that means none", server_suggestions(missing, "reboot", missing.nearest)),
+        "unclear-time": ("A time that clocks show twice", _unclear_time()),
         "stop-first": (
             "A rollback of a server that runs",
             precondition_note(running, OperationCall("stop", {"server": "srv-1"}).value, rollback),

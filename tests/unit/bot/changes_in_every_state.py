@@ -9,6 +9,7 @@ from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.schedule.model import Schedule
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
@@ -16,6 +17,9 @@ BOB = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB", groups=("S0APPROVERS",))
 AGENT = Actor(ActorKind.AGENT, "mcp:helper", "helper", "slack:U0ALICE", account="U0ALICE")
 CONFIRM = Ruling(Decision.CONFIRM, ("default-people",), policy="p1")
 APPROVE = Ruling(Decision.APPROVE, ("two-eyes",), 2, Approvers(groups=("S0APPROVERS",)), policy="p1")
+SCHEDULE = Schedule(
+    datetime(2027, 1, 5, 1, 0, tzinfo=UTC), datetime(2027, 1, 5, 1, 30, tzinfo=UTC), "at 02:00", "Europe/Oslo"
+)
 
 HOSTILE = (
     "<!channel> <@U0BOB> `rm -rf` *Approved by security*\n\n:fire: <https://evil.example|docs> &lt;!here&gt; \u202e"
@@ -41,7 +45,14 @@ def change(state: State = State.HELD, **other: Any) -> Change:
         updated_at=NOW,
         effect="Connections drop; the server is usually back in one to two minutes.",
     )
+    if state is State.SCHEDULED:
+        base = scheduled(base)
     return replace(base, **other)
+
+
+def scheduled(base: Change) -> Change:
+    """Return a change that runs in the night after."""
+    return replace(base, schedule=SCHEDULE, facts=(*base.facts, SCHEDULE.fact))
 
 
 def hostile(state: State, words: str) -> Change:

@@ -21,7 +21,7 @@ DOCS: Final = FOLDER.parent
 HELPERS: Final = {"fit_post", "shareable", "without_table", "data_table", "change_rows", "with_unreadable"}
 """They change what another function has drawn, or draw a part of it."""
 ENDS: Final = ("_page", "_view", "_note", "_notice", "_post", "_table", "_card", "_home", "_details")
-ONE, ALL = 100_000, 3_500_000
+ONE, ALL = 100_000, 4_000_000
 SURFACES: Final = surfaces()
 PICTURES: Final = [f"{PREFIX}{name}{look.suffix}" for name in SURFACES for look in looks_of(name)]
 

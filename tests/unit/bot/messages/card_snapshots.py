@@ -6,13 +6,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, BOB, CONFIRM, NOW, change
+from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, BOB, CONFIRM, NOW, change, scheduled
 from tests.unit.bot.messages.family_samples import SAMPLES, held_change, superseded_rollback
 from vpsops.bot.blocks.approver_text import CHANNEL_MENTION, ApproverLabels, approver_mentions
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.features.approvals import IN_SLACK_FOR_AGENT
 from vpsops.bot.messages.change_card import Audience, CardOptions, change_card
-from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.changes.model import MISSED, Change, State, Verdict, Vote
 
 SENT = {State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED}
 NOTES = {
@@ -23,6 +23,7 @@ NOTES = {
     State.NEEDS_PERSON: "The provider gave no clear answer, and the server's uptime cannot be read.",
 }
 RESULT = {"id": "srv-1", "hostname": "web01.example.com", "status": "running", "ipv4": "185.35.202.45"}
+MISSED_NOTE = "Nothing was sent: its time ended at 2027-01-05 01:30 UTC. No process that could send it was running."
 DIRECTORY = Path(__file__).parent / "snapshots"
 VOTE = Vote(BOB, Verdict.APPROVE, "looks right", "member of user group S0APPROVERS", NOW)
 
@@ -40,6 +41,10 @@ def all_cards() -> Mapping[str, Post]:
     cards["held_for_votes_asker"] = change_card(asked, NOW, Audience.ASKER, CardOptions(labels=labels))
     cards["held_escalated"] = change_card(asked, NOW, Audience.ESCALATED, replace(called, mentions=(CHANNEL_MENTION,)))
     cards["approved_with_votes"] = change_card(change(State.APPROVED, ruling=APPROVE, votes=(VOTE,)), NOW)
+    cards["held_scheduled"] = change_card(scheduled(change(ruling=APPROVE)), NOW, Audience.VOTERS, called)
+    cards["expired_missed"] = change_card(
+        scheduled(change(State.EXPIRED, note=MISSED_NOTE, result={MISSED: True})), NOW
+    )
     voters = CardOptions(labels=labels, owner="Kari Nordmann")
     cards |= {f"held_{name}": change_card(held_change(name), NOW, Audience.VOTERS, voters) for name in SAMPLES}
     cards["superseded_stop_first"] = change_card(superseded_rollback(), NOW)

@@ -63,9 +63,9 @@ def test_every_state_has_a_card_that_fits(record: Change) -> None:
 
 @pytest.mark.parametrize("state", State)
 def test_only_a_change_that_waits_for_people_has_buttons(state: State) -> None:
-    """Buttons are gone as soon as there is nothing to decide."""
+    """Buttons are gone as soon as there is nothing to decide or to withdraw."""
     drawn = change_card(change(state), NOW)
-    waits = state in {State.HELD, State.NEEDS_PERSON}
+    waits = state in {State.HELD, State.SCHEDULED, State.NEEDS_PERSON}
     assert any(block["type"] == "actions" for block in drawn.blocks) == waits
 
 

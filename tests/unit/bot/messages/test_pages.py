@@ -52,7 +52,7 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         server_page(result, LIST),
         server_details(server(words), LIST),
         usage_page(words, Usage(status=words, cpu_percent=500.0, network_in_bytes=10**30), LIST),
-        server_choice(words, "reboot", [(item.id, item.hostname) for item in many * 2], words),
+        server_choice(words, "reboot", [(item.id, item.hostname) for item in many * 2], {"why": words}),
         plans_table(plans, words),
         plans_table([], words),
         systems_table([OsTemplate(id=words, name=words)] * 80),
@@ -60,7 +60,7 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         without_table(plans_table(plans)),
         note(words, words, words),
         error_note(InvalidInputError(words, hint=words)),
-        server_suggestions(UnknownServerError(words, [words]), "reboot", [words] * 3, words),
+        server_suggestions(UnknownServerError(words, [words]), "reboot", [words] * 3, {"why": words}),
         help_page(words),
     ):
         assert_safe(fit_post(post))

@@ -1,0 +1,82 @@
+"""A time behind a command runs it later; what may be something else runs nothing."""
+
+import pytest
+
+from vpsops.bot.commands.parser import OpenForm, RunOperation, ShowChanges, UnclearCommand, parse_command
+
+
+@pytest.mark.parametrize(
+    ("text", "later"),
+    [
+        ("reboot web01 at 02:00", "at 02:00"),
+        ("reboot web01 AT 02:00 Europe/Oslo", "AT 02:00 Europe/Oslo"),
+        ("reboot web01 at 2026-12-01 02:00", "at 2026-12-01 02:00"),
+        ("reboot web01 at 02:00 +02:00", "at 02:00 +02:00"),
+        ("reboot web01 in 2h", "in 2h"),
+        ("reboot web01 in 1d 2h", "in 1d 2h"),
+        ("reboot web01 in window nightly", "in window nightly"),
+        ("restart web01 at 02:00", "at 02:00"),
+    ],
+)
+def test_a_time_is_read_behind_the_server(text: str, later: str) -> None:
+    """The server and the reason are what they are without it."""
+    command = parse_command(f"{text} because disk swap")
+    assert command == RunOperation("reboot", {"server": "web01"}, "disk swap", later)
+
+
+@pytest.mark.parametrize(
+    ("text", "operation", "arguments"),
+    [
+        ("delete web01 at 02:00", "delete", {"server": "web01"}),
+        ("resize web01 vps-8gb in 2h", "resize", {"server": "web01", "plan": "vps-8gb"}),
+        ("snapshot-delete web01 old at 02:00", "snapshot_delete", {"server": "web01", "snapshot": "old"}),
+    ],
+)
+def test_any_change_takes_a_time(text: str, operation: str, arguments: dict[str, str]) -> None:
+    """Its arguments come first."""
+    command = parse_command(text)
+    assert isinstance(command, RunOperation), command
+    assert (command.operation, command.arguments) == (operation, arguments)
+    assert command.later
+
+
+def test_a_firewall_rule_takes_a_time_behind_its_source() -> None:
+    """The words of the rule are read as ever."""
+    command = parse_command("firewall web01 allow 22/tcp from any in 2h")
+    assert isinstance(command, RunOperation), command
+    assert (command.operation, command.later) == ("firewall_allow", "in 2h")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("reboot web01 at 2pm", "no time to run at"),
+        ("reboot web01 in 2 weeks", "no time to run at"),
+        ("reboot web01 in window a b", "no time to run at"),
+        ("reboot at 02:00", "needs a server"),
+        ("reboot in 2h", "needs a server"),
+        ("show web01 at 02:00", "take no time"),
+        ("create web09 at 02:00", "may be a part of the text"),
+        ("rename web01 to Web at 02:00", "may be a part of the text"),
+        ("label web01 team=shop in 2h", "may be a part of the text"),
+        ("resize web01 at 02:00", "take no time"),
+    ],
+)
+def test_what_may_mean_something_else_runs_nothing(text: str, words: str) -> None:
+    """It is said, with what to write."""
+    command = parse_command(text)
+    assert isinstance(command, UnclearCommand), command
+    assert words in command.message
+
+
+def test_without_a_time_nothing_is_different() -> None:
+    """Forms open, and words that are no time stay words."""
+    assert parse_command("reboot web01") == RunOperation("reboot", {"server": "web01"})
+    assert isinstance(parse_command("resize web01"), OpenForm)
+    assert isinstance(parse_command("reboot web01 at night"), UnclearCommand)
+
+
+@pytest.mark.parametrize("text", ["scheduled", "changes scheduled"])
+def test_what_runs_later_is_listed(text: str) -> None:
+    """By a command of its own, and among the lists of changes."""
+    assert parse_command(text) == ShowChanges("scheduled")
