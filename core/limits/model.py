@@ -277,6 +277,19 @@ def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded
     return Exceeded("max_changes_per_hour", value, why, f"Ask again in {worded_wait(left)}.")
 
 
+def too_many_then(limits: Limits, run_at: Sequence[float], at: float) -> Exceeded | None:
+    """Return the limit that the changes scheduled for these times, one of them `at`, exceed in any hour around it.
+
+    Times are UTC seconds since 1970.
+    """
+    hours = [begin for begin in run_at if begin <= at < begin + HOUR]
+    count = max((sum(begin <= time < begin + HOUR for time in run_at) for begin in hours), default=0)
+    if limits.max_changes_per_hour is None or count <= limits.max_changes_per_hour:
+        return None
+    why = f"{count - 1} changes are scheduled for the hour around that time."
+    return Exceeded("max_changes_per_hour", str(limits.max_changes_per_hour), why, "Choose another time.")
+
+
 def worded_wait(seconds: float) -> str:
     """Return a wait as text, rounded up."""
     if seconds <= 60:  # noqa: PLR2004 - a minute

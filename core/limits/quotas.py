@@ -25,6 +25,7 @@ from vpsops.core.limits.model import (
     same_principal,
     too_dear,
     too_many,
+    too_many_then,
     too_often,
 )
 from vpsops.core.operations.target import Target
@@ -51,6 +52,9 @@ def check_stored(
     """Raise `LimitReachedError` unless a change that was just stored keeps within the limits with all that is open."""
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
+        if change.schedule is not None:
+            at = change.schedule.run_at.timestamp()
+            _raise(too_many_then(limits, _scheduled_beside(connection, change, at), at))
     _check_counted(limits, change, account)
     if account is not None and change.operation in BILLED:
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
@@ -119,6 +123,19 @@ def _asked_at(connection: Connection, change: Change, now: datetime) -> list[flo
     requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))
     own = [at for at, actor in requests.rows if same_principal(actor, change.actor)]
     return own + [now.timestamp()] * len(requests.unreadable)
+
+
+def _scheduled_beside(connection: Connection, change: Change, at: float) -> list[float]:
+    """Return when this requester's changes that did not end run, within an hour of `at`, that one's own among them.
+
+    Times are UTC seconds. Unreadable ones count as theirs, and as running then.
+    """
+    waiting = CHANGES.c.state.in_([state.value for state in (State.HELD, State.SCHEDULED, State.APPROVED, *UNDER_WAY)])
+    query = sa.select(CHANGES.c.id, CHANGES.c.run_at, CHANGES.c.actor)
+    query = query.where(waiting, CHANGES.c.run_at > at - HOUR, CHANGES.c.run_at < at + HOUR)
+    requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["run_at"], actor_of(row["actor"])))
+    own = [time for time, actor in requests.rows if same_principal(actor, change.actor)]
+    return own + [at] * len(requests.unreadable)
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:

@@ -174,6 +174,20 @@ async def test_limits_of_its_time_hold(stage: Stage) -> None:
     assert "protected" in done.note
 
 
+async def test_no_more_changes_are_scheduled_for_an_hour_than_may_be_asked_for_in_one(
+    stage: Stage, clock: DatedClock
+) -> None:
+    """However long before they are asked for: what runs together counts together, up to the limit."""
+    stage.policy.loaded_limits = Limits(max_changes_per_hour=2)
+    for words, server in (("in 300m", "web01"), ("in 185m", "db01")):
+        await scheduled(stage, words, server=server)
+        clock.ahead += 2 * HOUR
+    third = await stage.gate.submit(request("in 60m", operation="stop"), scope=OPERATOR)
+    assert isinstance(third, Refused)
+    assert "2 changes are scheduled for the hour around that time" in third.reason
+    assert isinstance(await stage.gate.submit(request("in 126m", operation="stop"), scope=OPERATOR), Held)
+
+
 async def test_a_busy_server_is_waited_for_and_said(stage: Stage) -> None:
     """Another change has the server at the time; the scheduled one starts as soon as that ends."""
     change = await scheduled(stage)
