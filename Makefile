@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance clients evals tokens bundle release release-try renovate-check interpreters containers containers-check docs-site bench lock clean
+.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance clients evals tokens bundle release release-try renovate-check interpreters containers containers-check evening docs-site bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -100,6 +100,9 @@ containers-check: $(VENV)/.ready $(VENV)/containers/.ready ## Check the Containe
 containers: $(VENV)/.ready containers-check ## Build the image on Debian's packages and run it (needs mmdebstrap, buildah, podman, runc)
 	$(BIN)/python -m tests.packaging.containers
 
+evening: $(VENV)/.ready ## Play a platform engineer's evening on a clean Debian with systemd (needs root, mmdebstrap, systemd-container)
+	$(BIN)/python -m tests.packaging.evening
+
 $(VENV)/site/.ready: requirements/docs.txt
 	$(PYTHON) -m venv --clear $(VENV)/site
 	$(VENV)/site/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement $<
@@ -143,6 +146,7 @@ lock: ## Refresh the hash-pinned requirements (no address enters them)
 	$(PYTHON) -m venv --clear $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --require-hashes --requirement requirements/lock.txt
 	$(UV) --output-file requirements/run.txt pyproject.toml
 	$(UV) --output-file requirements/dev.txt --group dev --constraint requirements/run.txt pyproject.toml
+	$(UV) --output-file requirements/otel.txt --extra otel --constraint requirements/run.txt pyproject.toml
 	$(UV) --output-file requirements/converters.txt --group converters
 	$(UV) --output-file requirements/containers.txt --group containers
 	$(UV) --output-file requirements/docs.txt --group docs

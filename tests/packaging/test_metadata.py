@@ -1,7 +1,6 @@
 """What an index shows of the distributions, the commit that they were built from, and the manual page."""
 
 import re
-import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 import hatch_build
 from tests.docs.pages.manual import whole_parser
+from tests.packaging.programs import needs_program
 from tests.packaging.wheel import ROOT, build_both, members, metadata_of, wheel_from_sdist
 from vpsops.cli import main as console
 from vpsops.core.console.parser import options_of, subparsers_of
@@ -95,7 +95,7 @@ def test_the_manual_page_has_every_command_and_option() -> None:
         assert options_of(parser) == options_of(subparsers_of(console.parser_of([name]))[name])
 
 
-@pytest.mark.skipif(shutil.which("man") is None, reason="no man here")
+@needs_program("man", "man-db")
 def test_man_formats_the_page_without_a_complaint() -> None:
     command = ["man", "--warnings=all", "--local-file", str(ROOT / "packaging/man/vpsops.1")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

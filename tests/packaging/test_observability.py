@@ -12,6 +12,7 @@ import yaml
 
 from tests.docs.generate import ROOT
 from tests.harness.patience import PATIENCE_SECONDS
+from tests.packaging.programs import needs_program
 from vpsops.core.changes.model import State
 from vpsops.core.telemetry.metrics import CLOSED_LISTS, METRICS, Metric, MetricKind
 
@@ -71,15 +72,13 @@ def test_panels_have_titles_and_places_of_their_own() -> None:
 
 
 @pytest.mark.slow
+@needs_program("promtool", "prometheus")
 @pytest.mark.parametrize("command", [("check", "rules", "rules.yml"), ("test", "rules", TESTS.name)])
 def test_prometheus_takes_the_rules_and_they_fire_when_they_should(command: tuple[str, ...], tmp_path: Path) -> None:
     """Promtool parses each rule, and plays series that raise alerts and let them end."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: prometheus)")
     for path in (FOLDER / "rules.yml", TESTS):
         shutil.copy(path, tmp_path)
     ended = subprocess.run(
-        [promtool, *command], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        ["promtool", *command], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging.programs import needs_program
 from tests.packaging.unit_files import (
     DROP_INS,
     PROGRAM,
@@ -28,10 +29,12 @@ CONTENT = {
     "api-key": "wayscloud_vps_test1_SECRET",
     "slack-bot-token": "xoxb-1-2-abc",
     "slack-app-token": "xapp-1-2-abc",
+    "slack-signing-secret": "0123456789abcdef",
     "database-url": "postgresql://vpsops:hunter2@db.example.com/vpsops",
 }
+KEY_FILE = 'WAYSCLOUD_API_KEY_FILE = "key"'
 THRESHOLD = 20  # tenths: an exposure of 2.0
-needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+needs_systemd = needs_program("systemd-analyze", "systemd")
 
 
 def installed(folder: Path) -> list[str]:
@@ -65,10 +68,11 @@ def test_the_units_start_commands_that_there_are() -> None:
     check, signal = values("ExecReload", SERVICE)
     program, words = check.split(f" {PROGRAM} ")
     assert parser_of(words.split()).parse_args(words.split()).command == "config"
-    assert signal == "kill -HUP $MAINPID"
+    assert signal == "/bin/sh -c 'kill -HUP $MAINPID'"
     assert program.split()[0] == "/usr/bin/env"
     without = {word.removeprefix("--unset=") for word in program.split()[1:]}
-    assert without == {name for name in environment(UNITS, SERVICE, *DROP_INS) if name.endswith("_FILE")}
+    every = (environment(UNITS, SERVICE, drop_in) for drop_in in DROP_INS)
+    assert without == {name for names in every for name in names if name.endswith("_FILE")}
 
 
 def test_what_only_a_person_can_mend_is_not_tried_again() -> None:
@@ -78,17 +82,21 @@ def test_what_only_a_person_can_mend_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("drop_ins", [(), *((path,) for path in DROP_INS), DROP_INS], ids=len)
 def test_the_settings_of_the_units_load(drop_ins: tuple[Path, ...], tmp_path: Path) -> None:
-    """With the credentials that they load, and with no other: a variable that is not known would stop the start."""
+    """With the credentials that they load, and with no other: a variable that is not known would stop the start.
+
+    The provider's key is always there: as a credential, or in a file that the settings name.
+    """
     files = (SERVICE, *drop_ins)
     names = credential_names(*files)
     for name in names:
         (tmp_path / name).write_text(f"{CONTENT[name]}\n")
-    (tmp_path / "vpsops.toml").write_text("")
+    (tmp_path / "key").write_text(CONTENT["api-key"])
+    (tmp_path / "vpsops.toml").write_text("" if "api-key" in names else f"[settings]\n{KEY_FILE}\n")
     environ = environment(tmp_path, *files) | {"VPSOPS_CONFIG": str(tmp_path / "vpsops.toml")}
     settings = load_settings(environ)
-    secrets = (settings.api_key, settings.slack_bot_token, settings.slack_app_token)
+    secrets = (settings.api_key, settings.slack_bot_token, settings.slack_app_token, settings.slack_signing_secret)
     held = {secret.get_secret_value() for secret in secrets if secret is not None}
-    assert held == {CONTENT[name] for name in names} - {CONTENT["database-url"]}
+    assert held == {CONTENT[name] for name in [*names, "api-key"]} - {CONTENT["database-url"]}
     assert (settings.database_url == CONTENT["database-url"]) is ("database-url" in names)
     assert settings.database_url.startswith(("postgresql://", "sqlite:////var/lib/vpsops/"))
 

@@ -10,6 +10,8 @@ from tests.harness.repository import ROOT
 UNITS: Final = ROOT / "packaging" / "systemd"
 SERVICE: Final = UNITS / "vpsops.service"
 SHIP_SERVICE: Final = UNITS / "vpsops-audit-ship.service"
+WORKER_SERVICE: Final = UNITS / "vpsops-worker.service"
+ADMIN: Final = UNITS / "vpsops-admin"
 SOCKET: Final = UNITS / "vpsops.socket"
 DROP_INS: Final = tuple(sorted((UNITS / "vpsops.service.d").iterdir()))
 PROGRAM: Final = "/opt/vpsops/bin/vpsops"
@@ -37,8 +39,10 @@ def environment(credentials: Path, *files: Path) -> dict[str, str]:
 
 
 def credential_names(*files: Path) -> list[str]:
-    """Return the names of the credentials that the units load."""
-    return [text.split(":")[0] for text in values("LoadCredential", *files)]
+    """Return the names of the credentials that the units load; an empty entry takes back those before it."""
+    entries = values("LoadCredential", *files)
+    begin = max((index + 1 for index, text in enumerate(entries) if not text), default=0)
+    return list(dict.fromkeys(text.split(":")[0] for text in entries[begin:]))
 
 
 def program_words(file: Path, keys: Sequence[str]) -> list[list[str]]:

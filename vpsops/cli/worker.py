@@ -1,6 +1,7 @@
 """`vpsops worker`: a process that only runs, watches and keeps changes, beside the front ends."""
 
 import argparse
+import os
 import socket
 import sys
 from typing import Final
@@ -8,11 +9,13 @@ from typing import Final
 import anyio
 
 from vpsops.core.app import credentials_of, open_core
+from vpsops.core.common.clock import SystemClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.reloader import Commit, do_nothing
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.health_routes import add_health_flag, health_socket, served_health, served_metrics
+from vpsops.core.server.service_manager import reported
 from vpsops.core.server.shutdown import keep_hang_up, stopping
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError
 from vpsops.core.wayscloud.requests.transport import NO_KEY
@@ -57,6 +60,7 @@ async def _work(settings: Settings, health: socket.socket | None) -> None:
         served_health(core.readiness, health),
         served_metrics(core.readiness, settings),
         stopping(core.outdated, core.reloader.request) as stop,
+        reported(SystemClock(), os.environ),
     ):
         core.reloader.add(core.reloader.prepare_logging)
         core.reloader.add(_prepare)

@@ -1,6 +1,5 @@
 """A real Prometheus scrapes a real process, and one trace follows a change through two processes."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +14,7 @@ from tests.e2e.processes.test_serve import SERVE, WORKSPACE, environ, running
 from tests.fakes.network.otlp import OtlpReceiver, ReceivedSpan, running_receiver
 from tests.fakes.slack_bot import BotHarness, Scene, stage
 from tests.harness.patience import eventually
+from tests.packaging.programs import needs_program
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
@@ -46,15 +46,12 @@ def free_port() -> int:
 @asynccontextmanager
 async def prometheus(folder: Path, target: str) -> AsyncIterator[httpx.AsyncClient]:
     """Run a Prometheus that scrapes a target each second; yield a client of its API."""
-    program = shutil.which("prometheus")
-    if program is None:
-        pytest.skip("Prometheus is not installed (Debian: prometheus)")
     job = f"  - job_name: vpsops\n    static_configs:\n      - targets: ['{target}']\n"
     config = f"global: {{scrape_interval: 1s}}\nscrape_configs:\n{job}"
     (folder / "prometheus.yml").write_text(config, encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"
     options = ("--config.file=prometheus.yml", "--storage.tsdb.path=data", f"--web.listen-address={address}")
-    command = (program, *options)
+    command = ("prometheus", *options)
     async with await anyio.open_process(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as own:
@@ -66,6 +63,7 @@ async def prometheus(folder: Path, target: str) -> AsyncIterator[httpx.AsyncClie
 
 
 @pytest.mark.requirement("metrics-scrape")
+@needs_program("prometheus", "prometheus")
 async def test_prometheus_scrapes_a_process(tmp_path: Path) -> None:
     """At its own address; what a command causes is counted in the series that it says."""
     port = free_port()

@@ -65,8 +65,8 @@ class OtlpReceiver:
 
 
 @contextmanager
-def running_receiver() -> Iterator[OtlpReceiver]:
-    """Receive until the block ends."""
+def running_receiver(port: int = 0) -> Iterator[OtlpReceiver]:
+    """Receive until the block ends; port 0 takes a free one."""
 
     class TracesHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -83,7 +83,7 @@ def running_receiver() -> Iterator[OtlpReceiver]:
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), TracesHandler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), TracesHandler) as server:
         receiver = OtlpReceiver(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

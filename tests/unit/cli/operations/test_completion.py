@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import SecretStr
 
 from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
+from tests.packaging.programs import needs_program
 from vpsops.cli import main
 from vpsops.cli.operations import completion
 from vpsops.cli.operations.commands import Surroundings
@@ -103,7 +103,7 @@ printf '%s|' "${{COMPREPLY[@]}}"
 
 
 @pytest.mark.requirement("terminal-completion")
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+@needs_program("zsh", "zsh")
 def test_a_script_runs_in_zsh(tmp_path: Path) -> None:
     """As its completion calls it; where there is no candidate, files are."""
     script = tmp_path / "script"
@@ -127,7 +127,7 @@ _vpsops
 
 
 @pytest.mark.requirement("terminal-completion")
-@pytest.mark.skipif(shutil.which("fish") is None, reason="no fish here")
+@needs_program("fish", "fish")
 def test_a_script_runs_in_fish(tmp_path: Path) -> None:
     """Fish itself asks for the candidates; where there is none, it offers files."""
     (tmp_path / "a.backup").touch()
