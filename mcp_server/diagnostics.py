@@ -1,5 +1,6 @@
 """The MCP checks of `vpsops doctor`: tokens, issuer's keys, whether Slack knows each human, and the local service."""
 
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from vpsops.core.storage import open_database
 from vpsops.mcp_server.auth.issuer import KeysUnavailableError
 from vpsops.mcp_server.auth.jwks import IssuerKeys
 from vpsops.mcp_server.auth.static_tokens import read_tokens
-from vpsops.mcp_server.pipe.address import OFF, WELL_KNOWN, UntrustedSocketError, connect, find_socket
+from vpsops.mcp_server.pipe.address import OFF, SERVICE_USER, WELL_KNOWN, UntrustedSocketError, connect, find_socket
 from vpsops.mcp_server.unix_socket.config import socket_config_from
 from vpsops.mcp_server.unix_socket.peer import peer_of, user_name
 
@@ -128,6 +129,8 @@ async def check_socket(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
             service = user_name(peer_of(sock).uid)
     except UntrustedSocketError as error:
         return [fail(AREA, str(error), "`vpsops mcp` refuses it", exit_codes.USAGE), *findings]
+    except PermissionError:
+        return [_no_permission(path, settings), *findings]
     except OSError as error:
         what = f"the service at {path} does not answer ({error.strerror})"
         return [warn(AREA, what, "Start it, or remove the socket; until then `vpsops mcp` waits for it"), *findings]
@@ -136,6 +139,15 @@ async def check_socket(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
         what = "this user's settings hold a provider's key, which an assistant with a shell can read"
         findings.append(warn(AREA, what, "Remove it here, unless this user runs the service: the service has its own"))
     return findings
+
+
+def _no_permission(path: str, settings: Settings) -> DoctorFinding:
+    """Describe a socket whose permissions leave this user out, as they do the service's own."""
+    user = user_name(os.geteuid())
+    if user == (settings.socket_user or SERVICE_USER):
+        return ok(AREA, f"the service at {path} runs as this user; `vpsops mcp` is for the users of its group")
+    what = f"the user {user} may not connect to the service at {path}"
+    return warn(AREA, what, "Add that user to the socket's group, and log in again; until then `vpsops mcp` waits")
 
 
 def _mapped_users(settings: Settings) -> list[DoctorFinding]:

@@ -1,12 +1,14 @@
 """`--health` and `vpsops health`, as whole processes: what a container's probe sees."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 from anyio.abc import Process
 
@@ -70,6 +72,22 @@ async def test_a_worker_is_probed_from_its_start_to_its_end(tmp_path: Path) -> N
             assert await process.wait() == 0
     code, output = await called(environ, "health", address)
     assert (code, "no answer from" in output) == (1, True)
+
+
+@pytest.mark.requirement("service-notified")
+async def test_a_worker_notifies_its_service_manager(tmp_path: Path) -> None:
+    """Ready once it serves its health, and stopping at its end, so that its unit waits for it and notices a hang."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "n"))
+        manager.settimeout(PATIENCE_SECONDS)
+        environ = {**environment(tmp_path), "NOTIFY_SOCKET": str(tmp_path / "n")}
+        command = [sys.executable, "-m", "vpsops", "worker"]
+        async with await anyio.open_process(command, env=environ, cwd=REPOSITORY) as process:
+            assert await anyio.to_thread.run_sync(manager.recv, 4096) == b"READY=1"
+            process.terminate()
+            with anyio.fail_after(PATIENCE_SECONDS):
+                assert await process.wait() == 0
+        assert manager.recv(4096) == b"STOPPING=1"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 """`vpsops doctor` on the local service: which set-up `vpsops mcp` of this user is in."""
 
+import errno
+import os
 import socket
 from pathlib import Path
+
+import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.config.settings import Settings
@@ -47,6 +51,25 @@ async def test_a_service_that_does_not_answer_is_warned_of(tmp_path: Path) -> No
     (finding,) = await inspect(path)
     assert finding.level is Level.WARN
     assert "does not answer" in finding.what
+
+
+async def test_a_user_without_the_group_is_named_and_the_services_own_user_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starting the service again, or removing its socket, would help neither."""
+
+    def refuse(*_: object) -> socket.socket:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("vpsops.mcp_server.diagnostics.connect", refuse)
+    path, user = tmp_path / "mcp.sock", user_name(os.geteuid())
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+    (finding,) = await inspect(path, VPSOPS_SOCKET_USER="nobody-else")
+    assert (finding.level, f"the user {user} may not connect" in finding.what) == (Level.WARN, True)
+    assert "group" in finding.todo
+    (own,) = await inspect(path, VPSOPS_SOCKET_USER=user)
+    assert (own.level, "runs as this user" in own.what) == (Level.OK, True)
 
 
 async def test_what_is_no_socket_of_the_service_fails(tmp_path: Path) -> None:
