@@ -40,6 +40,9 @@ risk = ["change", "disruptive"]
 """
 MILD: Final = f'{SETTINGS}decision = "confirm"\n'
 STRICT: Final = f'{SETTINGS}decision = "approve"\napprovers = {{ people = ["U0BOB"] }}\n'
+PROVIDER_LINE: Final = "^ok +provider +http://127.0.0.1:8440 answers, the key is accepted"
+BACKUP_LINE: Final = r"^The audit trail in it is whole up to record \d+"
+TRAIL_LINE: Final = r"^The trail is whole up to record \d+"
 WITH_TRACES: Final = {"run.txt": "otel.txt"}
 WITHOUT_TRACES: Final = {"slack-http key-file traces": "slack-http key-file"}
 KEPT: Final = ("root/", "backup/", "etc/prometheus/", "var/lib/prometheus/")
@@ -54,8 +57,10 @@ async def install(evening: Evening) -> None:
     evening.play(UNITS.commands, OLD_KEY, MILD)
     evening.play(DROP_INS.commands, BOT_TOKEN, SIGNING_SECRET, OLD_KEY)
     evening.play(WORKER.commands)
-    evening.play(ADMIN.commands, shows={"vpsops-admin doctor": ["^ok +provider", "^ok +processes"]})
-    evening.run("systemctl is-active vpsops.socket vpsops.service vpsops-worker.service", shows=["^active"])
+    evening.play(ADMIN.commands, shows={"vpsops-admin doctor": [PROVIDER_LINE, "^ok +processes +2 alive"]})
+    evening.run(
+        "systemctl is-active vpsops.socket vpsops.service vpsops-worker.service", shows=["^active\nactive\nactive$"]
+    )
     evening.run("/opt/vpsops/bin/vpsops health http://127.0.0.1:3000/readyz", shows=["^ready"])
     evening.transcript.add_check("systemd calls the socket and both services active, and the service is ready.")
 
@@ -87,15 +92,15 @@ async def upgrade(evening: Evening, earlier: Edition, current: Edition, folders:
     evening.transcript.add_remark("Alice asks for a reboot, which waits for Bob.")
     evening.folder = folders[1]
     evening.play(ADMIN.commands[:1])
-    evening.play(UPGRADE.commands, shows={"vpsops-admin backup": ["audit trail in it is whole"]})
-    evening.play(["vpsops-admin audit verify"], shows={"vpsops-admin": ["whole up to record"]})
+    evening.play(UPGRADE.commands, shows={"vpsops-admin backup": [BACKUP_LINE]})
+    evening.play(["vpsops-admin audit verify"], shows={"vpsops-admin": [TRAIL_LINE]})
     sent = outside.effects("reboot")
     outside.order("click", user="U0BOB", channel=APPROVALS, ts=card["ts"], action_id="vps:approve")
     await eventually(lambda: outside.effects("reboot") == sent + 1)
     outside.pass_time(300)
     await outside.message_with(APPROVALS, "U0BOB", "before the upgrade", "done")
     evening.transcript.add_remark("Bob approves it, after the upgrade.")
-    evening.run("vpsops-admin backup /backup/after-upgrade.backup", shows=["audit trail in it is whole"])
+    evening.run("vpsops-admin backup /backup/after-upgrade.backup", shows=[BACKUP_LINE])
     after = evening.machine.run("vpsops-admin restore /backup/after-upgrade.backup --check").text
     assert f"schema {int(current.schema[1:]):04}" in after, after
     evening.transcript.add_check(

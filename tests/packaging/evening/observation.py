@@ -25,7 +25,7 @@ async def scrape(evening: Evening) -> None:
     evening.begin_act("Scrape", SCRAPE, RULES)
     config = f"global: {{scrape_interval: 1s}}\nrule_files: [/etc/prometheus/vpsops.yml]\n{SCRAPE.text}"
     evening.run(f"install -m 0644 /dev/stdin {PROMETHEUS_CONFIG}", stdin=config)
-    shows = {"promtool check rules": ["SUCCESS: [0-9]+ rules"], "promtool check config": ["SUCCESS.*valid"]}
+    shows = {"promtool check rules": ["SUCCESS: [0-9]+ rules found"], "promtool check config": ["SUCCESS: .* is valid"]}
     evening.play(RULES.commands, shows=shows)
     for query in QUERIES:
         await evening.outside.series_of(query)

@@ -5,7 +5,7 @@ from typing import Final
 import httpx
 
 from tests.harness.patience import eventually
-from tests.packaging.evening.installation import STRICT
+from tests.packaging.evening.installation import BACKUP_LINE, STRICT, TRAIL_LINE
 from tests.packaging.evening.outside import APPROVALS, NEW_KEY, OLD_KEY, PROVIDER
 from tests.packaging.evening.pages import Block
 from tests.packaging.evening.session import Evening
@@ -42,7 +42,10 @@ async def tighten_policy(evening: Evening) -> None:
     evening.run("install -m 0640 -g vpsops /dev/stdin /etc/vpsops/vpsops.toml", stdin=STRICT)
     evening.play(
         POLICY.commands,
-        shows={"vpsops-admin policy diff": ["approve"], "vpsops-admin policy apply": ["^In force: "]},
+        shows={
+            "vpsops-admin policy diff": ["rule people: .*U0BOB"],
+            "vpsops-admin policy apply": [r"^In force: pol_\w+, number 2"],
+        },
         codes={"vpsops-admin policy diff": 1},
     )
     outside = evening.outside
@@ -66,14 +69,14 @@ async def back_up_and_restore(evening: Evening) -> None:
     make, write, stop, restore, start, verify = BACKUP.commands
     outside.type_command("reboot web01 because held in it")
     await outside.message_with(APPROVALS, "U0BOB", "held in it", "vps:approve")
-    evening.play([make, write], shows={"vpsops-admin backup": ["audit trail in it is whole"]})
+    evening.play([make, write], shows={"vpsops-admin backup": [BACKUP_LINE]})
     outside.type_command("stop db01 because after the backup")
     await outside.message_with(APPROVALS, "U0BOB", "after the backup", "vps:approve")
     evening.transcript.add_remark("One change is held in the backup, another one is asked for after it.")
     evening.play([stop])
     _restore_at_terminal(evening, restore)
-    evening.play([start, verify], shows={"vpsops-admin audit verify": ["whole up to record"]})
-    listed = evening.run("vpsops-admin changes", shows=["superseded"])
+    evening.play([start, verify], shows={"vpsops-admin audit verify": [TRAIL_LINE]})
+    listed = evening.run("vpsops-admin changes", shows=[r"superseded +reboot +\S+"])
     assert "db01" not in listed, listed
     assert outside.effects("stop") == 0
     evening.transcript.add_check("the trail is whole, the held change is superseded, and the later one is not known.")

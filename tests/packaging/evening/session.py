@@ -40,8 +40,8 @@ class Evening:
     ) -> None:
         """Run commands in order.
 
-        Those that read standard input take the inputs in turn. `shows` has, by the beginning of a command, patterns of
-        lines that its output must have; `codes` an exit code other than 0. Raises `CommandError`.
+        Those that read standard input take the inputs in turn. `shows` has, by the beginning of a command, patterns
+        that its output must have; `codes` an exit code other than 0. Raises `CommandError`.
         """
         remaining = list(inputs)
         for documented in commands:
@@ -57,7 +57,7 @@ class Evening:
         done = self.machine.run(command, stdin=stdin, folder=self.folder)
         if done.code != code:
             raise CommandError(f"# {command}\n{done.text}\nended with {done.code}, not {code}")
-        self.transcript.add_command(command, done.text, [line_with(done.text, pattern) for pattern in shows])
+        self.transcript.add_command(command, done.text, [excerpt_of(done.text, pattern) for pattern in shows])
         return done.text
 
     def journal(self, unit: str) -> str:
@@ -79,12 +79,12 @@ def anchor_of(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
-def line_with(text: str, pattern: str) -> str:
-    """Return the first line of a text that a pattern matches. Raises `CommandError`."""
-    for line in text.splitlines():
-        if re.search(pattern, line):
-            return line.strip()
-    raise CommandError(f"no line has {pattern!r}:\n{text}")
+def excerpt_of(text: str, pattern: str) -> str:
+    """Return what a pattern matches in a text, within a line. Raises `CommandError` where it matches nothing."""
+    match = re.search(pattern, text, re.MULTILINE)
+    if match is None:
+        raise CommandError(f"no line has {pattern!r}:\n{text}")
+    return match[0]
 
 
 def _of(command: str, table: Mapping[str, T] | None, default: T) -> T:

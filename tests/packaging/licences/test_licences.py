@@ -33,7 +33,9 @@ class FakeDistribution(Distribution):
 
 @pytest.mark.requirement("licences-allowed")
 @pytest.mark.parametrize(
-    ("lock", "allowed"), [("run", SHIPPED), ("dev", TOOLS), ("build", TOOLS), ("lock", TOOLS)], ids=str
+    ("lock", "allowed"),
+    [("run", SHIPPED), ("otel", SHIPPED), ("dev", TOOLS), ("build", TOOLS), ("lock", TOOLS)],
+    ids=str,
 )
 def test_every_locked_package_has_an_allowed_licence(lock: str, allowed: dict[str, str]) -> None:
     assert list(faults(LOCKS / f"{lock}.txt", installed(), allowed)) == [], ADVICE
@@ -41,7 +43,14 @@ def test_every_locked_package_has_an_allowed_licence(lock: str, allowed: dict[st
 
 def test_every_lock_file_is_checked() -> None:
     """The others by `python -m tests.packaging.licences`, in their own environments."""
-    assert {path.name for path in LOCKS.iterdir()} == {"run.txt", "dev.txt", "build.txt", "lock.txt", *OWN_ENVIRONMENT}
+    assert {path.name for path in LOCKS.iterdir()} == {
+        "run.txt",
+        "otel.txt",
+        "dev.txt",
+        "build.txt",
+        "lock.txt",
+        *OWN_ENVIRONMENT,
+    }
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for name in OWN_ENVIRONMENT - {"converters.txt"}:
         assert f"tests.packaging.licences requirements/{name} " in makefile
