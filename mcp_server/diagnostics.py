@@ -142,7 +142,7 @@ async def check_socket(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
 
 
 def _no_permission(path: str, settings: Settings) -> DoctorFinding:
-    """Describe a socket whose permissions leave this user out, as they do the service's own."""
+    """Describe a socket that this user may not connect to, as the service's own user need not."""
     user = user_name(os.geteuid())
     if user == (settings.socket_user or SERVICE_USER):
         return ok(AREA, f"the service at {path} runs as this user; `vpsops mcp` is for the users of its group")
