@@ -92,8 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         return force.run(arguments)
     if arguments.action == "check":
         settings = settings_of(arguments.file)
-        own = declaration_of(settings, whole=settings.config is not None).document(None)
-        _say(checked(replace(load_policy(settings), version=own.version), settings))
+        _say(checked(_policy_of(settings), settings))
         limits = load_limits(settings).described()
         _say_some(f"limits: {'; '.join(limits)}." if limits else "")
         return 0
@@ -137,7 +136,13 @@ async def _explained_by(arguments: argparse.Namespace, settings: Settings, clock
         ruleset = await ruleset_of(settings, clock)
         return ruleset.policy, ruleset.limits
     chosen = with_slack(settings, arguments.slack)
-    return load_policy(chosen), load_limits(chosen)
+    return _policy_of(chosen), load_limits(chosen)
+
+
+def _policy_of(settings: Settings) -> Policy:
+    """Return the policy that is configured, by the version that it has once it is in force."""
+    declared = declaration_of(settings, whole=settings.config is not None).document(None)
+    return replace(load_policy(settings), version=declared.version)
 
 
 def settings_of(file: Path | None) -> Settings:

@@ -1,5 +1,6 @@
 """`vpsops policy` as it is called."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,19 @@ def test_explain_says_that_a_change_is_asked_about_again(
     words = "asked again at the last yes and before it is sent"
     assert words in explained(capsys, "--as", "person:U1", "--operation", "stop", "--server", "db01")
     assert words not in explained(capsys, "--as", "person:U1", "--operation", "get", "--server", "db01")
+
+
+@pytest.mark.parametrize("file", [True, False], ids=["a file", "the embedded policy"])
+def test_check_and_explain_name_one_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, file: bool
+) -> None:
+    """The one that the policy has once it is in force: a reader compares what the two say."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = tmp_path / "vpsops.toml"
+    path.write_text(GOOD)
+    if file:
+        monkeypatch.setenv("VPSOPS_CONFIG", str(path))
+    assert console.main(["policy", "check"]) == 0
+    version = re.findall(r"version (pol_[0-9a-f]{8})\b", capsys.readouterr().out)
+    output = explained(capsys, "--as", "agent", "--operation", "stop", "--server", "db01")
+    assert re.findall(r"pol_[0-9a-f]+", output) == version
