@@ -271,10 +271,10 @@ async def check_messages(database: Database, settings: Settings) -> Sequence[Doc
 
 
 def _backlog(waiting: int, slow: int, settings: Settings) -> DoctorFinding:
+    if waiting and not settings.slack_configured:
+        return ok("outbox", f"{waiting} messages for a Slack workspace, which is not configured")
     if not slow:
         return ok("outbox", f"{waiting} messages wait, none for long")
-    if not settings.slack_configured:
-        return ok("outbox", f"{waiting} messages for a Slack workspace, which is not configured")
     return warn("outbox", f"{slow} messages wait for over a minute", "Start vpsops bot, or read its log")
 
 

@@ -103,9 +103,12 @@ def test_what_needs_somebody_is_a_warning(stored: str, capsys: pytest.CaptureFix
         assert text in out
 
 
-def test_without_slack_nobody_waits_for_messages(stored: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Messages for a workspace that there is not are no fault."""
-    _, lines = storage(capsys, stored, LATER)
+@pytest.mark.parametrize("clock", [FakeClock(WEB.created_at), LATER], ids=["at once", "later"])
+def test_without_slack_messages_wait_for_none(
+    stored: str, capsys: pytest.CaptureFixture[str], clock: FakeClock
+) -> None:
+    """Messages for a workspace that there is not are no fault, and are called the same at every time."""
+    _, lines = storage(capsys, stored, clock)
     assert lines["outbox"].startswith("ok ")
     assert "which is not configured" in lines["outbox"]
 
