@@ -73,8 +73,10 @@ def _change(task: AgentTask) -> Script:
     else:
         thought = f"It is {server}. I check what that needs: the check asks no one and changes nothing."
     turn = yield from _say(thought, "vps_check", operation=task.kind, server=server)
-    if _is_refused(turn):
-        return f"I may not {verb} {server}, and I do not try another way. {turn.structured.get('refused') or turn.text}"
+    if turn.failed:
+        return f"I do not ask to {verb} {server}. {turn.text}"
+    if refusal := _refusal(turn):
+        return f"I may not {verb} {server}, and I do not try another way. {refusal}"
     turn = yield from _say(_outlook(turn), f"vps_{task.kind}", server=server, reason=task.reason)
     if turn.failed:
         return f"{server} was not changed. {turn.text}"
@@ -90,8 +92,9 @@ def _outlook(turn: ModelTurn) -> str:
     return f"It needs the yes of a person, and I cannot give it: {people}. I call it, and wait for the answer."
 
 
-def _is_refused(turn: ModelTurn) -> bool:
-    return turn.failed or turn.structured.get("outlook") == "refused"
+def _refusal(turn: ModelTurn) -> str:
+    """Return why a checked change would be refused; empty where it would not."""
+    return str(turn.structured.get("refused") or turn.text) if turn.structured.get("outlook") == "refused" else ""
 
 
 def _create(task: AgentTask) -> Script:
@@ -116,8 +119,10 @@ def _create(task: AgentTask) -> Script:
     }
     thought = f"I take {plan['code']} in {region['code']} with {system['id']}. What would it cost, and who must agree?"
     turn = yield from _say(thought, "vps_check", operation="create", **chosen)
-    if _is_refused(turn):
-        return f"I may not make {chosen['hostname']}. {turn.structured.get('refused') or turn.text}"
+    if turn.failed:
+        return f"I do not ask for {chosen['hostname']}. {turn.text}"
+    if refusal := _refusal(turn):
+        return f"I may not make {chosen['hostname']}. {refusal}"
     cost = turn.structured.get("cost", "a price I cannot read")
     thought = f"It costs {cost}, and a person must agree. My call asks; the answer is not mine."
     turn = yield from _say(thought, "vps_create", **chosen, reason=task.reason)

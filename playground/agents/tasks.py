@@ -38,7 +38,7 @@ VERBS: Final[dict[Kind, frozenset[str]]] = {
     "list": frozenset({"list", "which", "servers", "what"}),
 }
 """By what cannot be undone first: a task with two verbs is read as the one that is refused or asked about."""
-REASON: Final = re.compile(r"\s*(?:,|;|:|\bbecause\b|\bsince\b)\s*", re.IGNORECASE)
+REASON: Final = re.compile(r"\s*(?:,|;|:|\bbecause(?: of)?\b|\bsince\b)\s*", re.IGNORECASE)
 NEGATION: Final = re.compile(r"\b(?:not|never|don.?t|no need to)\b")
 WORD: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 

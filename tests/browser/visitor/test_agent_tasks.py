@@ -107,6 +107,16 @@ async def test_a_stop_ends_the_task_and_leaves_the_question_to_people(page: Brow
     await page.until("!document.querySelector('.messages [data-action=\"vps:deny\"]')")
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_first_screen_leads_to_a_task(page: BrowserPage, size: str) -> None:
+    """One press, and the task can be typed."""
+    await page.size(*SIZES[size])
+    await page.click("#tour")
+    await page.click("#own-task")
+    await page.until("document.activeElement.id === 'task'")
+    assert await page.is_in_view("#task")
+
+
 async def test_a_second_task_waits_for_the_first_ones_end(page: BrowserPage) -> None:
     await page.click("[data-sample^='Make a small']")
     await page.until(f"{RUN}?.querySelector('.question')")

@@ -2,7 +2,7 @@
 import { html } from "./lib.js";
 import { SCENES } from "./scenes.js";
 import { set, state } from "./store.js";
-import { beginScene } from "./tour.js";
+import { beginScene, giveTask } from "./tour.js";
 
 export function Start() {
   const next = SCENES.find((scene) => !state.tour.seen.includes(scene.id)) ?? SCENES[0];
@@ -12,6 +12,7 @@ export function Start() {
     <p>Everything here is the real product, on a simulated Slack and a simulated provider on your machine. Nothing you do costs anything.</p>
     <div class="row wrap">
       <button type="button" class="button primary" id="start" onClick=${() => beginScene(next)}>${some ? `Go on: ${next.title}` : "Start with the first scene"}</button>
+      <button type="button" class="button" id="own-task" onClick=${giveTask}>Give the agent a task</button>
       <button type="button" class="button" id="alone" onClick=${() => set({ start: false })}>Look around on my own</button>
     </div>
     <h3>Six scenes, a minute each</h3>

@@ -175,10 +175,17 @@ function Next({ scene }) {
   if (next) return html`<div class="foot"><button type="button" class="button primary" data-scene=${next.id} onClick=${() => beginScene(next)}>Next: ${next.title}</button></div>`;
   return html`<div class="onward"><h3>That was the tour. What next?</h3>
     <ul>
+      <li><button type="button" class="button" id="own-task" onClick=${giveTask}>Give the agent a task of your own</button></li>
       <li><button type="button" class="button" id="own-assistant" onClick=${connectOwn}>Connect your own assistant to this playground</button></li>
       <li>Your servers and your Slack: <code>vpsops init</code> asks, tries each answer, and writes the configuration. <code>vpsops slack-simulator</code> stands in for a workspace.</li>
       <li>Who may do what: <code>vpsops policy explain --as agent --operation stop --server db01</code></li>
     </ul></div>`;
+}
+
+export function giveTask() {
+  leave({ start: false });
+  show("panel", "agent");
+  setTimeout(() => document.getElementById("task")?.focus(), 100);
 }
 
 function connectOwn() {

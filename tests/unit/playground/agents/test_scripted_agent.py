@@ -45,13 +45,15 @@ async def test_a_restart_is_checked_asked_for_and_read_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "check", [{"outlook": "refused", "refused": "The rule says no."}, "The rule says no."], ids=["outlook", "error"]
+    ("check", "words"),
+    [({"outlook": "refused", "refused": "The rule says no."}, "I may not"), ("The rule says no.", "I do not ask")],
+    ids=["refused", "error"],
 )
 @pytest.mark.parametrize("task", ["delete web01", "stop web01", "make a server in oslo"])
-async def test_what_would_be_refused_is_not_asked_for(task: str, check: Mapping[str, Any] | str) -> None:
+async def test_what_would_be_refused_is_not_asked_for(task: str, check: Mapping[str, Any] | str, words: str) -> None:
     text, made = await worked(task, {**CATALOGUE, "vps_check": check})
     assert made[-1].tool == "vps_check"
-    assert text.startswith("I may not")
+    assert text.startswith(words)
     assert "The rule says no." in text
 
 

@@ -51,6 +51,7 @@ def test_every_sample_is_understood(sample: str) -> None:
     [
         ("restart web01, it hangs.", "it hangs"),
         ("stop db01 because no one needs it", "no one needs it"),
+        ("stop db01 because of the kernel", "the kernel"),
         ("stop db01", "stop db01"),
         ("stop db01, ", "stop db01,"),
     ],
