@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 
 import anyio
 
@@ -48,8 +49,7 @@ def _port(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; the first line on standard output is `playground: ` and the address."""
-    command = getattr(arguments, "agent_model", os.environ.get(AGENT_MODEL, ""))
-    options = RuntimeOptions(arguments.speed, _agent_program(command))
+    options = options_of(arguments, os.environ)
     try:
         listener = listen(arguments.port)
     except OSError as error:
@@ -62,9 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _agent_program(command: str) -> tuple[str, ...]:
+def options_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> RuntimeOptions:
+    """Return what was asked for; the command line wins over the environment. Raises `ConfigurationError`."""
+    command = getattr(arguments, "agent_model", environ.get(AGENT_MODEL, ""))
     try:
-        return tuple(program_words(command)) if command else ()
+        return RuntimeOptions(arguments.speed, tuple(program_words(command)) if command else ())
     except ValueError as error:
         raise ConfigurationError(
             f"The agent's program cannot be started: {error}.",

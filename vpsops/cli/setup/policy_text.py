@@ -19,6 +19,11 @@ AGENTS: Final[Mapping[str, str]] = {
     "deny": "it is refused: assistants only read",
 }
 DESTROYING: Final[Mapping[str, str]] = {"approve": "people approve it in Slack", "deny": "it is refused"}
+REASONS: Final[Mapping[str, str]] = {
+    "agents": "Assistants only read here. The rule agents in vpsops.toml says so.",
+    "destroying": "What cannot be undone is refused here. The rule destroying in vpsops.toml says so.",
+}
+"""What a refusal by one of these rules gives as its reason, and where that can be changed."""
 IN_SLACK: Final = "approve"
 """The decision that needs a Slack workspace."""
 
@@ -58,5 +63,6 @@ def policy_text(answers: PolicyAnswers) -> str:
 
 def _rule(name: str, decision: str, votes: int = 1, **match: str | list[str]) -> str:
     keys = [f"{key} = {json.dumps(value)}\n" for key, value in match.items()]
+    keys += [f"reason = {json.dumps(REASONS[name])}\n"] if decision == "deny" else []
     count = f"votes = {votes}\n" if decision == IN_SLACK and votes > 1 else ""
     return f'[[rule]]\nid = "{name}"\n{"".join(keys)}decision = "{decision}"\n{count}'

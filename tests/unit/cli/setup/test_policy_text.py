@@ -26,6 +26,7 @@ def test_every_choice_that_is_offered_loads(slack: bool) -> None:
         policy = parse_policy(text, "vpsops.toml", "C0APPROVALS" if slack else "")
         decisions = [rule.decision.value for rule in policy.rules]
         assert decisions == ["allow", people, agents, destroying]
+        assert all("vpsops.toml" in rule.reason for rule in policy.rules if rule.decision.value == "deny")
 
 
 @pytest.mark.parametrize("slack", [True, False])
