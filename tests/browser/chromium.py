@@ -12,7 +12,7 @@ from playwright.async_api import ConsoleMessage, Error, Request, async_playwrigh
 from playwright.async_api import Page as Tab
 from playwright.async_api import TimeoutError as TooLate
 
-from tests.harness.patience import PATIENCE_SECONDS
+from tests.harness.patience import PATIENCE_SECONDS, eventually
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--disable-quic", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-component-update")
@@ -103,6 +103,10 @@ class BrowserPage:
         """Return whether the last element of a selector is seen whole: within the window and all that scrolls."""
         seen: bool = await self.run(IN_VIEW.replace("SELECTOR", selector))
         return seen
+
+    async def until_in_view(self, selector: str) -> None:
+        """Wait until the last element of a selector is seen whole: the page scrolls a frame after it draws."""
+        await eventually(lambda: self.is_in_view(selector))
 
     async def stop_time(self) -> None:
         """Let the page's timers stand still until `pass_time`; what arrives over the network goes on."""

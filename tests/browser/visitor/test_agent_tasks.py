@@ -57,8 +57,8 @@ async def test_a_restart_is_watched_until_a_person_decided(page: BrowserPage, pi
     await page.click("[data-sample^='Restart web01']")
     await page.until(f"{RUN}?.textContent.includes('waits for people')")
     await page.until("document.querySelector('.run [data-see=C0APPROVALS]')")
-    assert await page.is_in_view(".run .waiting")
-    assert await page.is_in_view("#stop-task")
+    await page.until_in_view(".run .waiting")
+    await page.until_in_view("#stop-task")
     await page.picture(pictures / "task-waits.png")
     assert await violations(page) == []
     await page.click("[data-see=C0APPROVALS]")
@@ -79,7 +79,7 @@ async def test_a_question_is_answered_at_the_page(page: BrowserPage, size: str, 
     await page.run("import('/static/js/store.js').then((store) => store.show('panel', 'agent'))")
     await given(page, f"make a small server {size}1 in oslo")
     await page.until(f"{RUN}?.querySelector('.question')")
-    assert await page.is_in_view(".run .question .primary")
+    await page.until_in_view(".run .question .primary")
     await page.picture(pictures / f"task-question-{size}.png")
     assert await violations(page) == []
     await page.click(".run .question .foot .button:not(.primary)")
@@ -114,7 +114,7 @@ async def test_the_first_screen_leads_to_a_task(page: BrowserPage, size: str) ->
     await page.click("#tour")
     await page.click("#own-task")
     await page.until("document.activeElement.id === 'task'")
-    assert await page.is_in_view("#task")
+    await page.until_in_view("#task")
 
 
 async def test_a_second_task_waits_for_the_first_ones_end(page: BrowserPage) -> None:

@@ -106,13 +106,13 @@ async def test_the_moment_of_the_lost_answer_is_in_view(page: BrowserPage, width
     await page.size(width, height)
     await begin(page, "failure", 2)
     await page.until(f"{STEP} === '2' && document.querySelector('#do-it[aria-busy=false]')")
-    assert await page.is_in_view(".call.asks .question .primary")
+    await page.until_in_view(".call.asks .question .primary")
     await page.click("#do-it")
     await page.until(f"{STEP} === '3'")
     for event, words in (("outcome_unknown", "not sent again"), ("adopted", "it took effect once")):
         moment = f".change[open] [data-event={event}]"
         await page.until(f"document.querySelector('{moment}')?.textContent.includes('{words}')")
-        assert await page.is_in_view(moment), event
+        await page.until_in_view(moment)
     await page.until(PASSED)
-    assert await page.is_in_view(".change[open] [data-event=outcome_unknown]")
-    assert await page.is_in_view(".passed")
+    await page.until_in_view(".change[open] [data-event=outcome_unknown]")
+    await page.until_in_view(".passed")
