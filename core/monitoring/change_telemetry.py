@@ -104,10 +104,15 @@ def traceparent_of(change: Change) -> str:
 
 
 def approved_at(change: Change) -> datetime:
-    """Return when an approved change was approved, as near as its row says.
+    """Return when an approved change was approved, as near as its row says; one with a schedule is at its time.
 
     In the transaction of the last yes the change has not got that vote yet, and its update is that moment.
     """
+    agreed = _agreed_at(change)
+    return agreed if change.schedule is None else max(agreed, change.schedule.run_at)
+
+
+def _agreed_at(change: Change) -> datetime:
     match change.ruling.decision:
         case Decision.ALLOW:
             return change.created_at

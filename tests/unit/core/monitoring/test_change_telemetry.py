@@ -16,6 +16,7 @@ from vpsops.core.changes.model import Change, ChangeStep, State, Verdict, Vote
 from vpsops.core.common.json_types import Json
 from vpsops.core.monitoring.change_telemetry import ChangeTelemetry, approved_at, traceparent_of
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.schedule.model import Schedule
 from vpsops.core.storage import Database
 from vpsops.core.telemetry import metrics
 from vpsops.core.telemetry.meter import MetricMeter
@@ -125,6 +126,15 @@ def test_when_a_change_was_approved(ruling: Ruling, votes: int, seconds: float) 
     moments = [START + timedelta(seconds=10 * number) for number in range(1, votes + 1)]
     cast = [Vote(HELD.actor, Verdict.APPROVE, "", "", moment) for moment in moments]
     change = replace(HELD, ruling=ruling, votes=tuple(cast), updated_at=START + timedelta(seconds=50))
+    assert (approved_at(change) - START).total_seconds() == seconds
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(10, 600.0), (0, 50.0)])
+def test_a_change_with_a_schedule_was_approved_at_its_time(minutes: int, seconds: float) -> None:
+    """Or when people agreed, where that was later."""
+    run_at = START + timedelta(minutes=minutes)
+    later = Schedule(run_at, run_at + timedelta(minutes=30), "in 10m")
+    change = replace(HELD, ruling=Ruling(Decision.CONFIRM), updated_at=START + timedelta(seconds=50), schedule=later)
     assert (approved_at(change) - START).total_seconds() == seconds
 
 
