@@ -15,9 +15,10 @@ from tests.evals.graders import (
     recorded,
 )
 from tests.evals.scenario import DB, WEB, Scenario, calls, makes_calls
-from vpsops.core.changes.requests import Request
+from vpsops.core.changes.requests import Held, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Origin
+from vpsops.core.schedule.model import LaterRequest
 from vpsops.playground.agents.model import Script, call
 
 WAIT: Final = "wait"
@@ -36,6 +37,22 @@ async def alice_wants_a_reboot(world: EvalEnvironment) -> None:
         can_confirm=True,
     )
     await world.core.gate.submit(request, scope=OPERATOR)
+
+
+async def alice_schedules_a_reboot(world: EvalEnvironment) -> None:
+    """Alice has asked for a reboot in the night, and confirmed it."""
+    request = Request(
+        operation="reboot",
+        arguments={"server": "web01"},
+        actor=ALICE,
+        origin=Origin(front="slack", channel=CHANNEL),
+        reason="patches",
+        can_confirm=True,
+        later=LaterRequest("in 8h"),
+    )
+    held = await world.core.gate.submit(request, scope=OPERATOR)
+    if isinstance(held, Held):
+        await world.core.gate.confirm(held.change.id, ALICE, held.change.digest, scope=OPERATOR)
 
 
 async def rename_meanwhile(world: EvalEnvironment) -> None:
@@ -57,6 +74,13 @@ def stop_and_wait() -> Script:
 def stop_and_withdraw() -> Script:
     turn = yield STOP
     turn = yield call("vps_change_cancel", change=turn.structured["change"], reason="No longer wanted.")
+    return turn.text
+
+
+def read_the_schedule() -> Script:
+    turn = yield call("vps_changes", state="scheduled")
+    (first,) = turn.structured["changes"]
+    turn = yield call("vps_change_get", change=first["change"])
     return turn.text
 
 
@@ -114,6 +138,15 @@ PENDING_CHANGE_SCENARIOS: Final = (
         (nothing, asked_for(), answer_has("alice", "chg_"), called_once("vps_stop")),
         leave_alices,
         calls("web01 was stopped.", STOP, STOP, call("vps_stop", server="db01", reason="It was free.")),
+    ),
+    Scenario(
+        "leaves what is scheduled for the night",
+        WAIT,
+        "web01 needs a reboot for its patches, tonight. If one is scheduled already, leave it and say when it runs.",
+        Setting(arrange=alice_schedules_a_reboot, patience=SHORT),
+        (nothing, asked_for(), called_tools("vps_changes"), answer_has("waits for its time", "in 8h")),
+        read_the_schedule,
+        calls("web01 was rebooted.", call("vps_reboot", server="web01", reason="Patches.")),
     ),
     Scenario(
         "cannot cancel another's",
