@@ -35,8 +35,10 @@ from vpsops.bot.protocol.payloads import (
     MalformedPayloadError,
     ShortcutPayload,
     SlashCommand,
+    ViewPayload,
     ViewSubmission,
 )
+from vpsops.bot.views.break_glass import override_errors, review_errors
 from vpsops.bot.views.modals import busy_view, metadata_of, read_values, typed_name
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.text import one_line
@@ -241,9 +243,15 @@ def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
     if submission.view.callback_id == action_ids.NAME_FORM:
         name = str(metadata_of(submission.view).get("n", ""))
         return name_errors(typed_name(submission.view.state.values), name)
-    if submission.view.callback_id == action_ids.OPERATION_FORM:
-        return form_errors(submission.view)
-    return {}
+    check = VIEW_CHECKS.get(submission.view.callback_id)
+    return check(submission.view) if check is not None else {}
+
+
+VIEW_CHECKS: Final[Mapping[str, Callable[[ViewPayload], Mapping[str, str]]]] = {
+    action_ids.OPERATION_FORM: form_errors,
+    action_ids.OVERRIDE_FORM: override_errors,
+    action_ids.REVIEW_FORM: review_errors,
+}
 
 
 def _working(submission: ViewSubmission) -> Block:

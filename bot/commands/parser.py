@@ -79,7 +79,7 @@ class ShowHelp:
 class ShowChanges:
     """List the newest changes: all, open ones, the caller's own, those that run later, or those of one server."""
 
-    scope: str = ""  # "open", "mine", "scheduled" or ""
+    scope: str = ""  # "open", "mine", "scheduled", "reviews" or ""
     server: str = ""
 
 
@@ -145,6 +145,13 @@ class CancelChange:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOverride:
+    """Open the form in which the asker runs a change without approval."""
+
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnclearCommand:
     """Text that was not understood: the problem, a hint, and likely commands (`near`). Nothing is run."""
 
@@ -167,6 +174,7 @@ Command = (
     | PauseAgents
     | ResumeAgents
     | CancelChange
+    | OpenOverride
     | UnclearCommand
 )
 ArgumentsParser = Callable[[list[str], str], Command]
@@ -283,16 +291,10 @@ def _changes(rest: list[str], _reason: str) -> Command:
     return ShowCard(change) if change else ShowChanges(server=plain_reference(rest[0]))
 
 
-def _verdict(verdict: Verdict, rest: list[str], _reason: str) -> Command:
+def _about_change(word: str, make: Callable[[str, str], Command], rest: list[str], reason: str) -> Command:
     if len(rest) != 1 or not _change_id(rest[0]):
-        return _which(verdict.value)
-    return ShowCard(_change_id(rest[0]), verdict)
-
-
-def _cancel(rest: list[str], reason: str) -> Command:
-    if len(rest) != 1 or not _change_id(rest[0]):
-        return _which("cancel")
-    return CancelChange(_change_id(rest[0]), reason)
+        return _which(word)
+    return make(_change_id(rest[0]), reason)
 
 
 def _change_id(word: str) -> str:
@@ -346,10 +348,6 @@ def _pause(rest: list[str], reason: str) -> Command:
     return PauseAgents(reason)
 
 
-def _resume(rest: list[str], reason: str) -> Command:
-    return ResumeAgents(reason) if not rest else _too_much("resume")
-
-
 def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
     near, words = likely_commands(word), text[:MAX_TEXT].split()
     meant = " or ".join(f"{SLASH} {command}" for command in near)
@@ -388,13 +386,15 @@ OWN_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
 ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "changes": _changes,
     "scheduled": lambda rest, reason: _changes(["scheduled", *rest], reason),
-    "approve": partial(_verdict, Verdict.APPROVE),
-    "deny": partial(_verdict, Verdict.DENY),
-    "cancel": _cancel,
+    "approve": partial(_about_change, "approve", lambda change, _: ShowCard(change, Verdict.APPROVE)),
+    "deny": partial(_about_change, "deny", lambda change, _: ShowCard(change, Verdict.DENY)),
+    "cancel": partial(_about_change, "cancel", CancelChange),
+    "override": partial(_about_change, "override", lambda change, _: OpenOverride(change)),
+    "reviews": lambda rest, _: _too_much("reviews") if rest else ShowChanges("reviews"),
     "audit": _audit,
     "report": _report,
     "watch": _watch,
     "notify": _notify,
     "pause": _pause,
-    "resume": _resume,
+    "resume": lambda rest, reason: _too_much("resume") if rest else ResumeAgents(reason),
 }

@@ -39,7 +39,7 @@ async def check_sources(
     """
     channel = settings.approval_channel or settings.channel
     own = Approvers(channels=(channel,)) if channel else Approvers()
-    approvers = union_of([own, *(rule.approvers for rule in rules)])
+    approvers = union_of([own, *(named for rule in rules for named in (rule.approvers, rule.override))])
     sources = [("channel", channel) for channel in approvers.channels if channel != OWN_CHANNEL]
     sources += [("user group", group) for group in approvers.groups]
     findings: list[DoctorFinding] = []

@@ -58,7 +58,7 @@ def people_in(rules: Sequence[Rule]) -> dict[str, list[str]]:
     """Return the people that rules name, as approvers or requesters, with the ids of those rules."""
     rules_by_name: dict[str, list[str]] = {}
     for rule in rules:
-        for name in sorted({*rule.approvers.people, *rule.match.person}):
+        for name in sorted({*rule.approvers.people, *rule.override.people, *rule.match.person}):
             rules_by_name.setdefault(name, []).append(rule.id)
     return rules_by_name
 

@@ -15,6 +15,7 @@ from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.home import (
     OPEN_SHOWN,
     RECENT_SHOWN,
+    REVIEWS_SHOWN,
     UNCLEAR_SHOWN,
     VOTES_SHOWN,
     HomePage,
@@ -24,11 +25,12 @@ from vpsops.bot.views.home import (
 )
 from vpsops.bot.workspaces.membership import Member, MembershipUnreadableError, OtherWorkspaceError
 from vpsops.core.audit.records import TrailRecord
+from vpsops.core.break_glass.rights import check_reviewer
 from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.identity.actors import Actor, Approvers, is_among, union_of
-from vpsops.core.service.dashboard import Onlooker
+from vpsops.core.service.dashboard import Onlooker, Overview
 
 GUESTS: Final = (
     "This app is for the full members of this workspace, so there is nothing here for guests.",
@@ -58,8 +60,7 @@ async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) ->
     """Read everything a Home shows; the slow parts at the same time."""
     requester = asking_for(viewer)
     me = replace(requester.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
-    who = Onlooker(viewer.team, me, ctx.core.teams)
-    seen = await ctx.core.changes.overview(who)
+    seen = await ctx.core.changes.overview(Onlooker(viewer.team, me, ctx.core.teams))
     results: dict[str, Any] = {}
 
     async def note(name: str, query: Awaitable[Any]) -> None:
@@ -67,7 +68,7 @@ async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) ->
 
     async with anyio.create_task_group() as group:
         group.start_soon(note, "fleet", _fleet(ctx, requester))
-        group.start_soon(note, "votes", _votes(ctx, me, seen.holds))
+        group.start_soon(note, "votes", _waiting(ctx, me, seen))
         group.start_soon(note, "resume", _may_resume(ctx, me))
     waiting: WaitingChanges = results["votes"]
     return HomePage(
@@ -75,6 +76,7 @@ async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) ->
         votes=waiting.votes,
         votes_trouble=waiting.trouble,
         unclear=waiting.unclear,
+        reviews=waiting.reviews,
         own=seen.own,
         fleet=results["fleet"],
         records=seen.records,
@@ -98,7 +100,13 @@ class WaitingChanges:
 
     votes: Sequence[Change] = ()
     unclear: Sequence[Change] = ()
+    reviews: Sequence[Change] = ()
     trouble: str = ""
+
+
+async def _waiting(ctx: BotContext, me: Actor, seen: Overview) -> WaitingChanges:
+    votes = await _votes(ctx, me, seen.holds)
+    return replace(votes, reviews=await _reviews(ctx, me, seen.reviews))
 
 
 async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> WaitingChanges:
@@ -115,6 +123,24 @@ async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting
         return WaitingChanges(trouble="I cannot read who may vote just now, so your pending approvals are unknown.")
     unclear = [item for item in mine if item.state is State.NEEDS_PERSON]
     return WaitingChanges([item for item in mine if item.state is State.HELD], unclear)
+
+
+async def _reviews(ctx: BotContext, me: Actor, reviews: Sequence[Change]) -> Sequence[Change]:
+    """Return the open reviews that this person may close, by what can be read of groups and channels now."""
+    others = [change for change in reviews if not me.same_human(change.actor)]
+    every = union_of([change.ruling.approvers for change in others])
+    groups = await ctx.membership.read_groups(me.id, (*every.groups, *every.channels)) if others else ()
+    reviewer = replace(me, groups=groups or ())
+    return [change for change in others if may_review(change, reviewer)]
+
+
+def may_review(change: Change, reviewer: Actor) -> bool:
+    """Return whether a person may close the review of a run without approval."""
+    try:
+        check_reviewer(change, reviewer)
+    except NotAllowedError:
+        return False
+    return True
 
 
 def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
@@ -152,4 +178,10 @@ def _visible_changes(own: Sequence[Change], others: WaitingChanges) -> list[Chan
     """Return the changes with linked cards."""
     waiting = [item for item in own if item.state.open][:OPEN_SHOWN]
     ended = [item for item in own if not item.state.open][:RECENT_SHOWN]
-    return [*others.votes[:VOTES_SHOWN], *others.unclear[:UNCLEAR_SHOWN], *waiting, *ended]
+    return [
+        *others.votes[:VOTES_SHOWN],
+        *others.unclear[:UNCLEAR_SHOWN],
+        *others.reviews[:REVIEWS_SHOWN],
+        *waiting,
+        *ended,
+    ]

@@ -13,6 +13,7 @@ from vpsops.bot.ingress.interaction import Requester, target_in
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.bot.slack_api.client import SlackError, ViewHandle
+from vpsops.bot.views.break_glass import override_view, review_view
 from vpsops.bot.views.modals import (
     MENUS,
     CreateDraft,
@@ -25,6 +26,8 @@ from vpsops.bot.views.modals import (
     read_values,
 )
 from vpsops.core.authorization.change_reader import stale
+from vpsops.core.break_glass.repository import closed_already
+from vpsops.core.break_glass.rights import check_overrider, check_reviewer, is_overridable
 from vpsops.core.changes.approvals import check
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import VpsopsError
@@ -73,12 +76,38 @@ async def open_deny(ctx: BotContext, requester: Requester, trigger: str, change:
         raise stale(change)
     if requester.actor.same_human(change.actor):
         check(change, requester.actor)
-    metadata: Mapping[str, Any] = {"c": change.id, "d": digest, **requester.way_back, "v": Verdict.DENY.value}
+    metadata = {**_form_metadata(requester, change, digest), "v": Verdict.DENY.value}
+    await _open(ctx, requester, trigger, deny_view(change, metadata))
+
+
+async def open_override(ctx: BotContext, requester: Requester, trigger: str, change: Change, digest: str) -> None:
+    """Open the form in which the asker runs a change without approval; others are refused before it opens."""
+    if change.state is not State.HELD:
+        raise stale(change)
+    if not is_overridable(change) or not requester.actor.same_human(change.actor):
+        check_overrider(change, requester.actor)
+    await _open(ctx, requester, trigger, override_view(change, _form_metadata(requester, change, digest)))
+
+
+async def open_review(ctx: BotContext, requester: Requester, trigger: str, change: Change, digest: str) -> None:
+    """Open the form in which another person closes a review; its asker is refused before it opens."""
+    if change.override is None or requester.actor.same_human(change.actor):
+        check_reviewer(change, requester.actor)
+    if change.override is not None and change.override.reviewed_at is not None:
+        raise closed_already(change.id)
+    await _open(ctx, requester, trigger, review_view(change, _form_metadata(requester, change, digest)))
+
+
+def _form_metadata(requester: Requester, change: Change, digest: str) -> Mapping[str, Any]:
+    return {"c": change.id, "d": digest, **requester.way_back}
+
+
+async def _open(ctx: BotContext, requester: Requester, trigger: str, view: Block) -> None:
     try:
-        await ctx.slack.open_view(trigger, deny_view(change, metadata))
+        await ctx.slack.open_view(trigger, view)
     except SlackError as error:
         logger.info("form_not_opened", error=str(error))
-        await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press Deny again."))
+        await ctx.slack.reply(requester.where, note("The form could not be opened in time.", "Press the button again."))
 
 
 async def show(ctx: BotContext, handle: ViewHandle, view: Block) -> bool:

@@ -1,10 +1,13 @@
 """One person's vote, with what Slack says of them at the click."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.ingress.interaction import Requester
+from vpsops.core.authorization.votes import Statement
+from vpsops.core.break_glass.overrides import OverrideRequest
+from vpsops.core.break_glass.rights import is_overridable
 from vpsops.core.changes.approvals import is_unconfirmed, settlers
 from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.changes.requests import SetAside
@@ -48,6 +51,43 @@ async def settle(ctx: BotContext, requester: Requester, change: Change, *, happe
         standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
         actor, evidence = replace(actor, groups=standing.groups), standing.evidence
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=ctx.core.scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Overriding:
+    """What the asker typed to run a change without approval: the digest of what they saw, a reason, the name."""
+
+    change_id: str
+    digest: str
+    reason: str
+    typed_name: str
+
+
+async def override(ctx: BotContext, requester: Requester, asked: Overriding) -> Change:
+    """Run one's own change without approval, with what Slack says of the asker now; raises what the gate raises."""
+    change = await ctx.core.changes.get(asked.change_id, scope=ctx.core.scope)
+    actor, evidence = requester.actor, ""
+    if is_overridable(change) and actor.same_human(change.actor):  # else nothing has to be read for the gate to refuse
+        overriders = union_of(change.ruling.overrides)
+        standing = await ctx.membership.verify_approver(requester.user, overriders, requester.account)
+        known_as = await _named_by_email(ctx, requester, overriders)
+        actor = replace(actor, groups=standing.groups, aliases=known_as)
+        evidence = standing.evidence or "named in the rule by e-mail address"
+    request = OverrideRequest(actor, asked.digest, asked.reason, asked.typed_name, requester.origin, evidence)
+    return await ctx.core.gate.override(change.id, request, scope=ctx.core.scope)
+
+
+async def review(ctx: BotContext, requester: Requester, change: Change, note: str) -> Change:
+    """Close the review of a run without approval, as an approver by what Slack says now; raises what the gate does."""
+    actor, evidence = requester.actor, ""
+    if not actor.same_human(change.actor):
+        approvers = change.ruling.approvers
+        standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
+        known_as = await _named_by_email(ctx, requester, approvers)
+        actor = replace(actor, groups=standing.groups, aliases=known_as)
+        evidence = standing.evidence or "named in the rule by e-mail address"
+    word = Statement(actor, reason=note, evidence=evidence)
+    return await ctx.core.gate.close_review(change.id, word, scope=ctx.core.scope)
 
 
 FULL_MEMBER: Final = "a full member of the workspace, read just now"

@@ -9,7 +9,7 @@ from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_note
-from vpsops.bot.features.modals import open_create, open_deny, redraw_create
+from vpsops.bot.features.modals import open_create, open_deny, open_override, open_review, redraw_create
 from vpsops.bot.features.notify import stop_one
 from vpsops.bot.features.operation_forms import run_or_ask
 from vpsops.bot.features.operations import (
@@ -102,6 +102,14 @@ async def _cancel(ctx: BotContext, click: Click, change: Change) -> None:
 
 async def _deny(ctx: BotContext, click: Click, change: Change) -> None:
     await open_deny(ctx, click.requester, click.payload.trigger_id, change, click.digest)
+
+
+async def _override(ctx: BotContext, click: Click, change: Change) -> None:
+    await open_override(ctx, click.requester, click.payload.trigger_id, change, click.digest)
+
+
+async def _review(ctx: BotContext, click: Click, change: Change) -> None:
+    await open_review(ctx, click.requester, click.payload.trigger_id, change, click.digest)
 
 
 async def _settle(ctx: BotContext, click: Click, change: Change) -> None:
@@ -282,6 +290,8 @@ ACTS: Final[Mapping[str, Act]] = {
     action_ids.APPROVE: partial(_decide, _approve),
     action_ids.APPROVE_NOTE: partial(_decide, _approve_with_note),
     action_ids.DENY: partial(_decide, _deny),
+    action_ids.OVERRIDE: partial(_decide, _override),
+    action_ids.REVIEW: partial(_decide, _review),
     action_ids.HAPPENED: partial(_decide, _settle),
     action_ids.NOT_HAPPENED: partial(_decide, _settle),
     action_ids.NOTIFY_OFF: _stop_notify,

@@ -9,6 +9,7 @@ from vpsops.bot.commands.parser import (
     ManageSubscriptions,
     OpenCreate,
     OpenForm,
+    OpenOverride,
     PauseAgents,
     ResumeAgents,
     RunOperation,
@@ -22,7 +23,7 @@ from vpsops.bot.commands.parser import (
     parse_command,
 )
 from vpsops.bot.context.bot_context import BotContext, known_actor
-from vpsops.bot.features.modals import open_create
+from vpsops.bot.features.modals import open_create, open_override
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operation_forms import run_or_ask
 from vpsops.bot.features.operations import OperationRequest, run
@@ -65,7 +66,7 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
     """Execute the command text. Propagates handler errors."""
     command = parse_command(typed.text)
     match command:
-        case OpenForm() | OpenCreate() if not typed.trigger:
+        case OpenForm() | OpenCreate() | OpenOverride() if not typed.trigger:
             post = command_suggestions("A message cannot open a form.", "The button opens it.", [typed.text.strip()])
             await ctx.slack.reply(requester.where, post)
         case RunOperation():
@@ -78,6 +79,9 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
             await run_or_ask(ctx, requester, request, typed.trigger)
         case OpenCreate():
             await open_create(ctx, requester, typed.trigger, command)
+        case OpenOverride():
+            change = await ctx.core.changes.get(command.change, scope=ctx.core.scope)
+            await open_override(ctx, requester, typed.trigger, change, change.digest)
         case ShowChanges() | ShowAudit() | ShowReport():
             await show(ctx, requester, viewed(command), Showing(replace=typed.replace))
         case _:
@@ -87,6 +91,8 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
 def viewed(command: ShowChanges | ShowAudit | ShowReport) -> PageQuery:
     """Return the view a command asks for."""
     match command:
+        case ShowChanges(scope="reviews"):
+            return PageQuery("reviews", {})
         case ShowChanges():
             return PageQuery("changes", {"scope": command.scope, "server": command.server})
         case ShowAudit():

@@ -20,6 +20,7 @@ from vpsops.bot.messages.lists import (
     audit_page_for_everyone,
     card_page,
     changes_page,
+    reviews_page,
     with_unreadable,
 )
 from vpsops.core.audit.queries import RecordFilter
@@ -117,6 +118,11 @@ async def _of_records(ctx: BotContext, ids: set[str]) -> Sequence[Change]:
     return await ctx.core.changes.by_ids(sorted(ids), scope=ctx.core.scope)
 
 
+async def _reviews(ctx: BotContext, requester: Requester, _arguments: Mapping[str, Any], everyone: bool) -> Post:
+    changes = await ctx.core.changes.open_reviews(scope=ctx.core.scope)
+    return reviews_page(changes, await links_to(ctx, requester, changes), everyone=everyone)
+
+
 async def _report(ctx: BotContext, requester: Requester, arguments: Mapping[str, Any], everyone: bool) -> Post:
     return await report(ctx, requester, everyone=everyone, label=_word(arguments, "label"))
 
@@ -137,4 +143,4 @@ def _number(arguments: Mapping[str, Any], name: str) -> int | None:
 
 
 Draw = Callable[[BotContext, Requester, Mapping[str, Any], bool], Awaitable[Post]]
-VIEWS: Final[Mapping[str, Draw]] = {"changes": _changes, "audit": _audit, "report": _report}
+VIEWS: Final[Mapping[str, Draw]] = {"changes": _changes, "audit": _audit, "report": _report, "reviews": _reviews}

@@ -12,13 +12,22 @@ from vpsops.bot.features.modals import draft_of, show
 from vpsops.bot.features.operation_forms import submit_form
 from vpsops.bot.features.operations import OperationRequest, card_words, submit_change
 from vpsops.bot.features.validation import keys_of
-from vpsops.bot.features.votes import cast
+from vpsops.bot.features.votes import Overriding, cast, override, review
 from vpsops.bot.ingress.interaction import Interaction, Requester, target_in
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload, ViewSubmission
 from vpsops.bot.slack_api.client import ViewHandle
-from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create_view, metadata_of, typed_name
+from vpsops.bot.views.break_glass import OVERRIDE_TITLE, REVIEW_TITLE
+from vpsops.bot.views.modals import (
+    CreateDraft,
+    OrderOptions,
+    busy_view,
+    create_view,
+    entered_text,
+    metadata_of,
+    typed_name,
+)
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
@@ -26,7 +35,13 @@ from vpsops.core.policy.decision import Decision
 
 Form = Interaction[ViewSubmission]
 Act = Callable[[BotContext, Form], Awaitable[None]]
-TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}
+TITLES: Final = {
+    action_ids.DENY_FORM: "Deny",
+    action_ids.NAME_FORM: "Agree",
+    action_ids.NOTE_FORM: "Approve",
+    action_ids.OVERRIDE_FORM: OVERRIDE_TITLE,
+    action_ids.REVIEW_FORM: REVIEW_TITLE,
+}
 
 
 async def handle_submission(ctx: BotContext, form: Form) -> None:
@@ -141,6 +156,24 @@ async def _agree_by_name(ctx: BotContext, form: Form) -> None:
     await _close_with_outcome(ctx, form, agree)
 
 
+async def _override(ctx: BotContext, form: Form) -> None:
+    async def run_without_approval() -> str:
+        typed = typed_name(form.payload.view.state.values)
+        change = await override(ctx, form.requester, Overriding(form.change_id, form.digest, _reason(form), typed))
+        return f"{change_title(change)}. Those who may approve it are notified, and its review is open."
+
+    await _close_with_outcome(ctx, form, run_without_approval)
+
+
+async def _review(ctx: BotContext, form: Form) -> None:
+    async def close_review() -> str:
+        change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
+        await review(ctx, form.requester, change, _reason(form))
+        return "The review is closed. Your note is on the card and in the audit trail."
+
+    await _close_with_outcome(ctx, form, close_review)
+
+
 async def _close_with_outcome(ctx: BotContext, form: Form, decide: Callable[[], Awaitable[str]]) -> None:
     """Decide about a change, and show in the form what came of it."""
     try:
@@ -155,7 +188,7 @@ async def _operate(ctx: BotContext, form: Form) -> None:
 
 
 def _reason(form: Form) -> str:
-    return str(form.payload.view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
+    return entered_text(form.payload.view.state.values, "reason")
 
 
 ACTS: Final[Mapping[str, Act]] = {
@@ -164,4 +197,6 @@ ACTS: Final[Mapping[str, Act]] = {
     action_ids.DENY_FORM: _deny,
     action_ids.NAME_FORM: _agree_by_name,
     action_ids.NOTE_FORM: _approve_with_note,
+    action_ids.OVERRIDE_FORM: _override,
+    action_ids.REVIEW_FORM: _review,
 }

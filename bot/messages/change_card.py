@@ -27,9 +27,10 @@ from vpsops.bot.blocks.local_times import local_times
 from vpsops.bot.blocks.text import escape_untrusted, moment, user_mention
 from vpsops.bot.messages.ephemeral import remedy_label
 from vpsops.bot.protocol import action_ids
+from vpsops.core.break_glass.rights import is_overridable
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
-from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.changes.model import Change, ChangeOverride, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, one_line
 from vpsops.core.identity.actors import ActorKind
@@ -86,6 +87,7 @@ def change_card(
         *_logins(change),
         *_quoted("Reason", change.reason),
         *_votes(change, options.labels),
+        *override_blocks(change, options),
         *controls(change, audience),
         context(*_small_print(change, options.requester)),
     ]
@@ -220,6 +222,28 @@ def _votes(change: Change, labels: ApproverLabels) -> list[Block]:
     return blocks
 
 
+def override_blocks(change: Change, options: CardOptions = PLAIN) -> list[Block]:
+    """Say who may run a change without approval, or that its asker did, why, and what its review says."""
+    if is_overridable(change):
+        rules = change.ruling.overrides[:VOTES_SHOWN]
+        who = "; and also ".join(" or ".join(approver_words(rule, options.labels)) for rule in rules)
+        return [context(mrkdwn(f"Its asker may run it without approval if they are among {who}."))]
+    override = change.override
+    if override is None:
+        return []
+    by = options.requester or requester_text(change)
+    ran = f"*Run without approval* by {by}, {moment(override.at)}: {escape_untrusted(override.reason, 1000)}"
+    return [section(mrkdwn(ran)), context(mrkdwn(review_text(override)))]
+
+
+def review_text(override: ChangeOverride) -> str:
+    """Return how the review of a run without approval stands, as escaped mrkdwn."""
+    if override.reviewer is None or override.reviewed_at is None:
+        return "Its review is open: another person who may approve it closes it."
+    who = user_mention(override.reviewer.id, override.reviewer.label)
+    return f"Reviewed by {who}, {moment(override.reviewed_at)}: {escape_untrusted(override.note, 600)}"
+
+
 def votes_given(change: Change) -> str:
     """Return the number of approvals and of required approvals."""
     return f"{change.approvals} of {change.ruling.votes} {'approval' if change.ruling.votes == 1 else 'approvals'}"
@@ -242,15 +266,23 @@ def controls(change: Change, audience: Audience) -> list[Block]:
     """Return the buttons of the pending decision, bound to the displayed version; none if no decision is pending."""
     if change.state is State.HELD:
         row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
+        row += [button("Run without approval…", action_ids.OVERRIDE, button_value(change))] * is_overridable(change)
     elif change.state is State.SCHEDULED:
         row = [button("Cancel", action_ids.CANCEL, button_value(change))]
     elif change.state is State.NEEDS_PERSON:
-        row = _settle_buttons(change)
+        row = [*_settle_buttons(change), *review_buttons(change)]
     elif change.state is State.SUPERSEDED and change.remedy is not None:
         row = [button(remedy_label(change.remedy), action_ids.FIRST, button_value(change))]
     else:
+        row = review_buttons(change)
+    return [actions(row, block_id(change, "decide"))] if row else []
+
+
+def review_buttons(change: Change) -> list[Block]:
+    """Return the button that closes the review of a run without approval; none without an open review."""
+    if change.override is None or change.override.reviewed_at is not None:
         return []
-    return [actions(row, block_id(change, "decide"))]
+    return [button("Close review…", action_ids.REVIEW, button_value(change))]
 
 
 def _votes_here(change: Change, audience: Audience) -> bool:

@@ -39,7 +39,7 @@ EVERYDAY: Final[Mapping[str, str]] = {
 """The five commands that most people need, each with an example."""
 SAMPLES: Final = {"SERVER": "web01", "CHANGE": "chg_1a2b3c4d5e6f", "COMMAND": "reboot"}
 CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    "decisions": ("changes", "scheduled", "approve", "deny", "cancel", "pause", "resume"),
+    "decisions": ("changes", "scheduled", "approve", "deny", "cancel", "override", "reviews", "pause", "resume"),
     "reports": ("report", "audit", "watch", "notify", "help"),
 }
 

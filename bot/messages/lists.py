@@ -19,7 +19,7 @@ from vpsops.bot.blocks.elements import (
 )
 from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.blocks.text import escape_untrusted, moment
-from vpsops.bot.messages.change_card import requester_text, runs_text
+from vpsops.bot.messages.change_card import button_value, requester_text, runs_text
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
@@ -34,6 +34,7 @@ ChangesById = Mapping[str, Change]
 NO_ENDS: Final[ChangesById] = {}
 VALUE: Final = 2000
 WORDS: Final = 200
+REVIEWS_SHOWN: Final = 15
 NO_LINK: Final = "There is no card that you can open."
 
 
@@ -95,6 +96,23 @@ def changes_page(
         return note(f"{title}: none.", f"{SLASH} help lists the commands.")
     rows = change_rows(changes, links, everyone=everyone)
     return Post((header(title), *rows, page_buttons(turns)))
+
+
+def reviews_page(changes: Sequence[Change], links: Mapping[str, str], *, everyone: bool = False) -> Post:
+    """Render the open reviews of runs without approval, the oldest first; each with the button that closes it."""
+    if not changes:
+        return note("No review of a run without approval is open.")
+    blocks: list[Block] = []
+    for number, change in enumerate(changes[:REVIEWS_SHOWN]):
+        reason = change.override.reason if change.override is not None else ""
+        close = button("Close review…", action_ids.numbered_action_id(action_ids.REVIEW, number), button_value(change))
+        by = _agent_name(change) if everyone else requester_text(change)
+        when = moment(change.override.at) if change.override is not None else ""
+        blocks.append(section(lines(change_title(change, 200), f"Because: {one_line(reason, 300)}"), close))
+        blocks.append(context(mrkdwn(f"{by} · {when}{_link(links, change.id)}"), plain(change.id)))
+    left = len(changes) - REVIEWS_SHOWN
+    more = [context(plain(f"and {left} more"))] if left > 0 else []
+    return Post((header(f"Open reviews ({len(changes)})"), *blocks, *more))
 
 
 def with_unreadable(post: Post, ids: Sequence[str]) -> Post:

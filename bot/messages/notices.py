@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from vpsops.bot.blocks.elements import Post, context, mrkdwn, plain, section
+from vpsops.bot.blocks.elements import Post, actions, context, mrkdwn, plain, section
 from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.blocks.text import escape_untrusted, moment
-from vpsops.bot.messages.change_card import MOST_MENTIONED, requester_text, result_server
-from vpsops.core.changes.model import Change
+from vpsops.bot.messages.change_card import MOST_MENTIONED, requester_text, result_server, review_buttons
+from vpsops.core.changes.model import OVERRIDDEN, Change
 from vpsops.core.common.text import duration, one_line
 from vpsops.core.operations.traits import success_of
 
@@ -35,6 +35,28 @@ def reminder(change: Change, mentions: Sequence[str] = (), link: str = "") -> Po
     return Post((section(mrkdwn(f"{who}{words}")), *([context(mrkdwn(small))] if small else [])))
 
 
+def override_notice(change: Change, event: str, mentions: Sequence[str] = (), requester: str = "") -> Post:
+    """Render that a change ran without approval, or that its review is still open, to those who may review it.
+
+    `requester` is a name (mrkdwn) in place of the mention of who ran it.
+    """
+    override = change.override
+    reason = escape_untrusted(override.reason, 1000) if override is not None else ""
+    who, what = requester or requester_text(change), action_label(change.operation, change.target.hostname, 200)
+    call = f"{', '.join(mentions[:MOST_MENTIONED])}: " if mentions else ""
+    first = "the review is still open of a run without approval" if event != OVERRIDDEN else "run without approval"
+    words = f"{call}{first if call else first[0].upper() + first[1:]}: *{escape_untrusted(what, 220)}* by {who}."
+    small = "Another person who may approve it closes its review with a note."
+    return Post(
+        (
+            section(mrkdwn(words)),
+            section(mrkdwn(f"*Why it could not wait:* {reason}")),
+            *([actions(review_buttons(change))] if review_buttons(change) else []),
+            context(mrkdwn(small), plain(change.id, 80)),
+        )
+    )
+
+
 def change_text(change: Change, event: str, now: datetime) -> str:
     """Return a change's outcome in one or two sentences. The text is not escaped."""
     name = change.target.hostname
@@ -49,6 +71,9 @@ def change_text(change: Change, event: str, now: datetime) -> str:
             since = f" {duration((now - change.sent_at).total_seconds())} so far." if change.sent_at else ""
             title = action_label(change.operation, name, 300)
             return f"{title} is taking longer than usual.{since} vpsops keeps checking."
+        case "review_closed":
+            note = change.override.note if change.override is not None else ""
+            return f"{action_label(change.operation, name, 300)}: its run without approval was reviewed. {note}"
         case "set_aside" | "schedule_conflict":
             return f"{action_label(change.operation, name, 300)}: {change.note}"
         case "needs_person":

@@ -32,6 +32,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.execution.card_refresh import next_ones
+from vpsops.core.identity.actors import union_of
 from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.outcomes.typical_durations import TypicalDurations
 from vpsops.core.wayscloud.answers.labels import value_in
@@ -108,8 +109,9 @@ class CardSync:
         requester = "" if is_mentioned else await self._named(change)
         options = CardOptions(typical_duration_text(usual), owner=owner, requester=requester)
         if waits_for_votes(change):
-            labels = await self._mentions.directory.labels(change.ruling.approvers)
-            await self._core.group_names.learn(labels.groups_of(change.ruling.approvers))
+            named = union_of((change.ruling.approvers, *change.ruling.overrides))
+            labels = await self._mentions.directory.labels(named)
+            await self._core.group_names.learn(labels.groups_of(named))
             mentions = await self._mentions.on_card(change, audience, channel, labels)
             options = replace(options, usual="", labels=labels, mentions=mentions)
         return change_card(change, self._core.clock.now(), audience, options)

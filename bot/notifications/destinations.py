@@ -95,6 +95,18 @@ def notice_places(change: Change, cards: Sequence[PostedMessage], notified: Coll
     return [*places, *(Place("", card.channel, card.ts) for card in cards if card.channel not in silent)]
 
 
+def reviewer_places(change: Change, cards: Sequence[PostedMessage], settings: Settings) -> list[Place]:
+    """Return where those who may review a run without approval are called: in the threads of the cards they vote on.
+
+    Without such a card, in the channel where they would vote, or in the one it was asked for in.
+    """
+    voted = [card for card in cards if audience_of(card.purpose) is not Audience.ASKER]
+    if voted:
+        return [Place("", card.channel, card.ts) for card in voted]
+    channel = settings.approval_channel or settings.channel or asked_channel(change)
+    return [Place("", channel)] if channel else []
+
+
 def asker_of(change: Change) -> str:
     """Return the Slack id of the requester, or of the human behind an agent; empty if unknown."""
     actor = change.actor

@@ -15,7 +15,7 @@ from vpsops.bot.notifications.change_topic import ChangeTopic
 from vpsops.bot.notifications.destinations import DIRECT, ENDS, Place, asker_of, is_notified
 from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Change
+from vpsops.core.changes.model import OVERRIDDEN, Change
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.messaging.preferences import Preferences
 
@@ -92,6 +92,16 @@ class DirectMessenger:
             preferences = await self._preferences(topic.change, who)
             if preferences.dm_reminders and (who in named or await self._is_member(who)):
                 await self._message(topic, who, f"reminder:{who}"[:30], reminder(topic.change))
+
+    async def call_reviewers(self, topic: ChangeTopic, event: str, people: Sequence[str], post: Post) -> None:
+        """Message those who may review a run without approval and are reached in no channel.
+
+        The first message comes whatever they chose; reminders only to those who want any.
+        """
+        for who in list(dict.fromkeys(people))[:REMINDED]:
+            wanted = event == OVERRIDDEN or (await self._preferences(topic.change, who)).dm_reminders
+            if wanted and await self._is_member(who):
+                await self._message(topic, who, f"{event.removeprefix('review_')}:{who}"[:30], post)
 
     async def _is_member(self, who: str) -> bool:
         """Return whether an account is a full member's: a group or channel may hold people of another company."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from vpsops.bot.blocks.approver_text import CHANNEL_MENTION
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.change_card import Audience, requester_text
-from vpsops.bot.messages.notices import change_notice, reminder, service_notice
+from vpsops.bot.messages.notices import change_notice, override_notice, reminder, service_notice
 from vpsops.bot.notifications.card_sync import CardSync
 from vpsops.bot.notifications.change_topic import NOTICE, ChangeTopic
 from vpsops.bot.notifications.destinations import (
@@ -19,6 +19,7 @@ from vpsops.bot.notifications.destinations import (
     notice_places,
     notifying_channel,
     replies_with,
+    reviewer_places,
     voters_channels,
 )
 from vpsops.bot.notifications.digests import loud_channels
@@ -27,8 +28,9 @@ from vpsops.bot.notifications.events import of_change, spread
 from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.notifications.subscribers import Subscribers
 from vpsops.core.app import Core
+from vpsops.core.break_glass.overrides import REVIEW_REMINDER
 from vpsops.core.changes.approvals import waits_for_votes
-from vpsops.core.changes.model import Change
+from vpsops.core.changes.model import OVERRIDDEN, Change
 from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
 from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.messaging.subscriptions import Subscription
@@ -71,6 +73,9 @@ class NoticeSender:
         if event in {"unanswered", "reminder"}:
             if waits_for_votes(topic.change):
                 await (self._escalate(topic) if event == "unanswered" else self._remind(topic))
+            return ()
+        if event == OVERRIDDEN or event.startswith(REVIEW_REMINDER):
+            await self._call_reviewers(topic, event)
             return ()
         change, now = topic.change, self._core.clock.now()
         named = requester_text(change, await self._mentions.directory.requester_name(change))
@@ -139,6 +144,38 @@ class NoticeSender:
         link = "" if thread else await self._sender.permalink(card.channel, card.ts)
         place = Place("", card.channel, thread, broadcast=voters)
         channel, ts = await self._sender.reply(place, reminder(change, tokens, link), f"{change.id}/{purpose}")
+        if ts:
+            topic.note(purpose, channel, ts)
+
+    async def _call_reviewers(self, topic: ChangeTopic, event: str) -> None:
+        """Notify all who were skipped, as far as they can be found: where they vote, and directly where they are not.
+
+        A reminder comes only while the review is open; each has a purpose of its own, so that none is posted twice.
+        """
+        change = topic.change
+        if change.override is None or (event != OVERRIDDEN and change.override.reviewed_at is not None):
+            return
+        labels = await self._mentions.directory.labels(change.ruling.approvers)
+        named = requester_text(change, await self._mentions.directory.requester_name(change))
+        places = reviewer_places(change, topic.cards, self._core.settings)
+        for place in places:
+            await self._call_at(topic, place, event, named)
+        channels = [place.channel for place in places]
+        present = await self._mentions.directory.members(channels) if places else frozenset[str]()
+        people = [who for who in named_approvers(change, labels) if who not in present]
+        others = await self._mentions.unreached(change, channels)
+        await self._direct.call_reviewers(topic, event, [*people, *others], override_notice(change, event, (), named))
+
+    async def _call_at(self, topic: ChangeTopic, place: Place, event: str, named: str) -> None:
+        purpose = f"{NOTICE}{event}"
+        if any(copy.purpose == purpose and copy.channel == place.channel for copy in topic.copies):
+            return
+        labels = await self._mentions.directory.labels(topic.change.ruling.approvers)
+        tokens = await self._mentions.in_thread(topic.change, place.channel, labels)
+        whole = CHANNEL_MENTION in tokens
+        there = Place("", place.channel, "" if whole else place.thread, broadcast=not whole and bool(place.thread))
+        post = override_notice(topic.change, event, tokens, named)
+        channel, ts = await self._sender.reply(there, post, f"{topic.change.id}/{purpose}")
         if ts:
             topic.note(purpose, channel, ts)
 

@@ -18,6 +18,8 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "approve": ("CHANGE", "Link to the card with the Approve button; typed votes do not count."),
     "deny": ("CHANGE", "Link to the card with the Deny button; typed votes do not count."),
     "cancel": ("CHANGE [because REASON]", "Cancel a pending change."),
+    "override": ("CHANGE", "Run your own change without approval, where a rule lets you; others review it."),
+    "reviews": ("", "List the runs without approval that still need a review."),
     "audit": ("[SERVER|@PERSON|CHANGE]", "Show who requested, decided and did what, newest first."),
     "report": ("[label:KEY]", "Show a status report: servers, changes, pending decisions, costs, agents."),
     "watch": ("SERVER [for 2h|stop]", "Post the events of one server in this channel for a while."),

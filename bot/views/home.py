@@ -9,7 +9,15 @@ from typing import Any, Final
 from vpsops.bot.blocks.elements import Block, actions, button, context, header, lines, mrkdwn, plain, section
 from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.blocks.text import escape, escape_untrusted, moment
-from vpsops.bot.messages.change_card import Audience, block_id, controls, requester_text, runs_text, votes_given
+from vpsops.bot.messages.change_card import (
+    Audience,
+    block_id,
+    controls,
+    requester_text,
+    review_buttons,
+    runs_text,
+    votes_given,
+)
 from vpsops.bot.messages.lists import newest_of_changes
 from vpsops.bot.messages.servers import first_line, more_button, second_line
 from vpsops.bot.protocol import action_ids
@@ -27,6 +35,7 @@ from vpsops.core.wayscloud.answers.models import Server
 
 VOTES_SHOWN: Final = 8
 UNCLEAR_SHOWN: Final = 4
+REVIEWS_SHOWN: Final = 4
 OPEN_SHOWN: Final = 8
 RECENT_SHOWN: Final = 6
 PROBLEMS_SHOWN: Final = 8
@@ -57,6 +66,7 @@ class HomePage:
     votes: Sequence[Change] = ()
     votes_trouble: str = ""
     unclear: Sequence[Change] = ()  # changes of others with an unknown outcome that this user may settle
+    reviews: Sequence[Change] = ()  # runs without approval of others that this user may review
     own: Sequence[Change] = ()
     fleet: HomeServers = field(default_factory=HomeServers)
     records: Sequence[TrailRecord] = ()
@@ -80,6 +90,7 @@ def home_view(page: HomePage) -> Block:
         actions(top, "vps:home:top"),
         *_pending_votes(page),
         *_unknown_outcomes(page),
+        *_open_reviews(page),
         *_own_changes(page),
         *_fleet(page.fleet),
         *_agents(page),
@@ -119,6 +130,21 @@ def _unknown_outcomes(page: HomePage) -> list[Block]:
     for change in page.unclear[:UNCLEAR_SHOWN]:
         blocks += _entry(page, change, Audience.VOTERS)
     return [*blocks, *_more(page.unclear, UNCLEAR_SHOWN)]
+
+
+def _open_reviews(page: HomePage) -> list[Block]:
+    """Show the runs without approval that this user may review; nothing without any."""
+    if not page.reviews:
+        return []
+    blocks = [header(_counted("Run without approval: review", page.reviews))]
+    for change in page.reviews[:REVIEWS_SHOWN]:
+        reason = change.override.reason if change.override is not None else ""
+        words = [change_title(change, 250), _target(change), f"Because: {one_line(reason, 300)}"]
+        small = context(mrkdwn(_where(page, change, f"By {requester_text(change)}")), plain(change.id))
+        blocks += [section(lines(*words, limit=2900)) | {"block_id": block_id(change, "review")}, small]
+        blocks.append(actions(review_buttons(change), block_id(change, "close")))
+    left = len(page.reviews) - REVIEWS_SHOWN
+    return [*blocks, *([context(plain(f"and {left} more: {SLASH} reviews lists them."))] if left > 0 else [])]
 
 
 def _own_changes(page: HomePage) -> list[Block]:

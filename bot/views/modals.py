@@ -247,12 +247,22 @@ def read_values(state: Mapping[str, Any]) -> dict[str, str]:
 
 def typed_name(state: Mapping[str, Any]) -> str:
     """Return the server name that was typed."""
-    return str(state.get("name", {}).get("name", {}).get("value") or "")
+    return entered_text(state, "name")
+
+
+def entered_text(state: Mapping[str, Any], name: str) -> str:
+    """Return what was typed into a text field, whose block id and action id equal its name."""
+    return str(state.get(name, {}).get(name, {}).get("value") or "")
 
 
 def metadata_of(view: ViewPayload) -> dict[str, Any]:
     """Unpack what we put into a view to find the way back. Not trusted."""
     return unpack(view.private_metadata)
+
+
+def text_input(name: str, label: str, *, multiline: bool = False, most: int = 500) -> Block:
+    """Return a field for text that has to be filled in, of at most so many characters."""
+    return _text_input(name, label, CreateDraft(), multiline=multiline, most=most)
 
 
 def _text_input(name: str, label: str, draft: CreateDraft, *, placeholder: str = "", **more: Any) -> Block:

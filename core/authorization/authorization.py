@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.audit.records import TrailRecord, is_whole, redacted
 from vpsops.core.changes.audit_entries import needed
-from vpsops.core.changes.model import Change, State, Verdict, digest_of, shown_facts
+from vpsops.core.changes.model import OVERRIDDEN, REVIEWED, Change, State, Verdict, digest_of, shown_facts
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.grants import repository
@@ -136,11 +136,29 @@ def row_differences(change: Change, trail: Trail) -> Iterator[str]:
     if rows - voted:
         unrecorded = ", ".join(sorted(ident for ident, _ in rows - voted))
         yield f"it has votes that the audit trail does not hold, by {unrecorded}"
+    yield from _override_differences(change, trail)
     if voted - rows:
         yield f"votes of the audit trail are gone from it, by {', '.join(sorted(ident for ident, _ in voted - rows))}"
 
 
-NAMES: Final = {"schedule": "time", "approvers": "list of approvers", "votes": "number of votes", "team": "workspace"}
+def _override_differences(change: Change, trail: Trail) -> Iterator[str]:
+    """Yield how a row and its trail differ about a run without votes, and about the review of it."""
+    overridden = any(body["event"] == OVERRIDDEN for body in trail.bodies)
+    if overridden is not (change.override is not None):
+        has, other = ("its row", "the audit trail") if change.override is not None else ("the audit trail", "its row")
+        yield f"by {has} its asker ran it without votes, and {other} does not hold that"
+    reviewed = any(body["event"] == REVIEWED for body in trail.bodies)
+    if change.override is not None and reviewed is not (change.override.reviewed_at is not None):
+        yield "its row has another review than the audit trail"
+
+
+NAMES: Final = {
+    "schedule": "time",
+    "approvers": "list of approvers",
+    "override": "list of those who may run it without votes",
+    "votes": "number of votes",
+    "team": "workspace",
+}
 
 
 def _row(change: Change) -> Mapping[str, Json]:
@@ -222,6 +240,8 @@ def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) ->
     votes = [body for body in trail.bodies if "verdict" in body]
     if any(vote["verdict"] != Verdict.APPROVE.value for vote in votes):
         return "the audit trail holds a denial"
+    if _is_overridden(request, trail):
+        return ""
     asker, voters = _actor(request.get("actor")), list[Actor]()
     for vote in votes:
         voter = _actor(vote.get("by"))
@@ -231,6 +251,21 @@ def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) ->
             voters.append(voter)
     needed = max(int(request.get("votes", ruling.votes)), 1)
     return "" if len(voters) >= needed else f"the audit trail holds {len(voters)} of the {needed} votes it needs"
+
+
+def _is_overridden(request: Mapping[str, Json], trail: Trail) -> bool:
+    """Return whether its asker, a person that every rule of the request names for it, ran a change without votes."""
+    asker, lists = _actor(request.get("actor")), request.get("override")
+    if asker.kind is not ActorKind.PERSON or not isinstance(lists, list) or not lists:
+        return False
+    for body in trail.bodies:
+        if body["event"] != OVERRIDDEN:
+            continue
+        by, among = _actor(body.get("by")), {str(name) for name in body.get("among") or ()}
+        named = all(not among.isdisjoint(map(str, names)) for names in lists)
+        if by.kind is ActorKind.PERSON and by.same_human(asker) and named:
+            return True
+    return False
 
 
 def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str, Json]) -> bool:

@@ -6,6 +6,7 @@ What got milder changes nothing: people were asked under the stricter rule, and 
 from collections.abc import Sequence
 from typing import Final
 
+from vpsops.core.changes.model import ChangeOverride
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.policy.decision import Decision, Ruling
 
@@ -30,6 +31,16 @@ def tightened(old: Ruling, new: Ruling) -> str:
     if not all(any(_is_within(before, now) for before in _every(old)) for now in _every(new)):
         return _worded("names other people who may approve it", new)
     return ""
+
+
+def unoverridable(override: ChangeOverride | None, new: Ruling) -> str:
+    """Report that a new ruling does not let its asker run a change without votes, as they did; empty if it does."""
+    if override is None or new.decision is not Decision.APPROVE:
+        return ""
+    lists = new.override_names
+    if lists and all(not set(override.among).isdisjoint(names) for names in lists):
+        return ""
+    return _worded("does not let its asker run it without votes", new)
 
 
 def overdue(new: Ruling, waited: float, life: float) -> str:

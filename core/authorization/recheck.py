@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from vpsops.core.authorization.policy_comparison import overdue, tightened
+from vpsops.core.authorization.policy_comparison import overdue, tightened, unoverridable
 from vpsops.core.authorization.submission import facts, hold_seconds, with_places
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
@@ -53,12 +53,13 @@ class Recheck:
         ruling = self._ruling(connection, change, change.target, change.ruling.monthly, runs_at)
         waited = (now - change.created_at).total_seconds()
         longest = hold_seconds(ruling, self.policy.timing_from(self.timing))
-        return self._objection(connection, change, tightened(change.ruling, ruling) or overdue(ruling, waited, longest))
+        why = _tightened(change, ruling) or overdue(ruling, waited, longest)
+        return self._objection(connection, change, why)
 
     def at_its_time(self, connection: Connection, change: Change, now: datetime) -> str:
         """Return the note that ends a scheduled change as its time comes; empty where it may go on."""
         ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
-        return self._objection(connection, change, tightened(change.ruling, ruling))
+        return self._objection(connection, change, _tightened(change, ruling))
 
     def _objection(self, connection: Connection, change: Change, why: str) -> str:
         if why:
@@ -80,7 +81,7 @@ class Recheck:
         ended = ended_since(connection, change, ruling.policy, now)
         if ended:
             raise StricterError(f"Nothing was sent. {ended} Ask again.")
-        why = tightened(_as_voted(change.ruling), ruling)
+        why = tightened(_as_voted(change.ruling), ruling) or unoverridable(change.override, ruling)
         if why:
             raise StricterError(STRICTER.format(why=why))
         limits = self.policy.read_limits(connection)
@@ -98,6 +99,10 @@ class Recheck:
         slack = self.policy.settings_from(Settings()).slack_configured
         slack = slack or has_answers(connection) or has_copies(connection)
         return with_places(ruling, OPERATIONS[change.operation], change.actor, slack=slack)
+
+
+def _tightened(change: Change, ruling: Ruling) -> str:
+    return tightened(change.ruling, ruling) or unoverridable(change.override, ruling)
 
 
 def _as_voted(ruling: Ruling) -> Ruling:

@@ -60,7 +60,7 @@ class Votes:
 
     def confirm(self, connection: Connection, change_id: str, word: Statement) -> Change:
         """Record the confirmation of the requester's own human."""
-        change = self._held(connection, change_id, word.digest)
+        change = self.held(connection, change_id, word.digest)
         agent_pause.check(connection, change.actor)
         approvals.check_confirmer(change, word.actor, word.place)
         now = self.clock.now()
@@ -69,14 +69,14 @@ class Votes:
             connection, replace(change, ruling=replace(change.ruling, confirm_in=used)), now
         )
         if note:
-            return self._supersede(connection, change, word.actor, note, now)
+            return self.supersede(connection, change, word.actor, note, now)
         words = self._words(word.evidence)
         body = {"by": self._person(word.actor), "evidence": words, **({"in": word.place} if used else {})}
         return repository.step(connection, change, change.agreed, now, event="confirmed", body=body, confirmed=words)
 
     def vote(self, connection: Connection, change_id: str, word: Statement, verdict: Verdict) -> Change:
         """Record one eligible person's vote."""
-        change = self._held(connection, change_id, word.digest)
+        change = self.held(connection, change_id, word.digest)
         approvals.check(change, word.actor)
         if verdict is Verdict.APPROVE:
             agent_pause.check(connection, change.actor)
@@ -89,7 +89,7 @@ class Votes:
         if approvals.tally(change, vote) is State.APPROVED:
             note = self.recheck.at_last_yes(connection, change, now)
             if note:
-                return self._supersede(connection, change, word.actor, note, now)
+                return self.supersede(connection, change, word.actor, note, now)
         repository.add_vote(connection, change.id, vote)
         counted = self._count(connection, change, vote)
         counted = replace(counted, votes=(*counted.votes, vote))
@@ -97,7 +97,7 @@ class Votes:
             open_grant(connection, counted, self.recheck.policy.read(connection).version, now)
         return counted
 
-    def _supersede(self, connection: Connection, change: Change, actor: Actor, note: str, now: datetime) -> Change:
+    def supersede(self, connection: Connection, change: Change, actor: Actor, note: str, now: datetime) -> Change:
         """End a change if its last approval came under stricter rules than the request; that one does not count."""
         outbox.put_notice(connection, change.id, State.SUPERSEDED.value, now)
         body = {"by": self._person(actor), "why": note}
@@ -193,7 +193,8 @@ class Votes:
         body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}
         return repository.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
 
-    def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
+    def held(self, connection: Connection, change_id: str, digest: str) -> Change:
+        """Return a change that waits, as it was shown; raises `StaleChangeError` for any other."""
         change = self.changes.load(connection, change_id, lock=True)
         if change.state is not State.HELD:
             raise stale(change)

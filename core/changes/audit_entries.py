@@ -99,7 +99,8 @@ def needed(ruling: Ruling) -> dict[str, Any]:
         return {"confirm_in": list(ruling.confirm_in)}
     if ruling.decision is not Decision.APPROVE:
         return {}
-    return {"votes": ruling.votes, "approvers": ruling.approver_names}
+    overrides = {"override": ruling.override_names} if ruling.overrides else {}
+    return {"votes": ruling.votes, "approvers": ruling.approver_names, **overrides}
 
 
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:

@@ -161,6 +161,22 @@ class Vote:
     grant: GrantWish | None = None  # what the voter would grant, where the change was not all
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeOverride:
+    """That its asker ran a change without the votes it needed: why, by which names of the rules, and its review."""
+
+    by: Actor
+    reason: str
+    among: tuple[str, ...]
+    at: datetime
+    reviewer: Actor | None = None
+    note: str = ""
+    reviewed_at: datetime | None = None
+
+
+OVERRIDDEN = "overridden"
+REVIEWED = "review_closed"
+"""The events of a run without votes, and of the end of its review."""
 REFUSAL = "refusal"
 KNOWN = "known"
 """Keys of a result while a change is under way: the provider's no, and which servers there were before a create."""
@@ -220,6 +236,7 @@ class Change:
     not_before: datetime | None = None  # until when the provider asked to wait, while it is approved
     traceparent: str = ""  # the trace context that it was requested in; empty without traces
     schedule: Schedule | None = None  # when it may be sent; at once without one
+    override: ChangeOverride | None = None  # set once its asker ran it without the votes
     group_names: Mapping[str, str] = field(default_factory=dict, compare=False)  # Slack's, for words; not stored
 
     @property

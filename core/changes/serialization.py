@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from vpsops.core.changes.model import Change, GrantWish, State, Verdict, Vote
+from vpsops.core.changes.model import Change, ChangeOverride, GrantWish, State, Verdict, Vote
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.stored_values import (
     Row,
@@ -82,6 +82,7 @@ def _progress_values(change: Change) -> dict[str, Any]:
         "traceparent": change.traceparent or None,
         "run_at": seconds(change.schedule.run_at if change.schedule else None),
         "schedule": change.schedule.stored if change.schedule else None,
+        "overridden": override_values(change.override) if change.override is not None else None,
     }
 
 
@@ -131,12 +132,40 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         facts=facts_of(row["facts"]),
         traceparent=row["traceparent"] or "",
         schedule=Schedule.from_stored(row["schedule"]),
-        **_moments(row),
+        **_later_columns(row),
     )
 
 
-def _moments(row: Row) -> dict[str, Any]:
-    return {name: moment(row[name]) for name in MOMENTS}
+def _later_columns(row: Row) -> dict[str, Any]:
+    """Return what a change gets on its way: when it got there, and that it ran without votes."""
+    return {**{name: moment(row[name]) for name in MOMENTS}, "override": override_of(row["overridden"])}
+
+
+def override_values(override: ChangeOverride) -> dict[str, Any]:
+    """Return an override as its column holds it."""
+    return {
+        **asdict(override),
+        "at": override.at.timestamp(),
+        "reviewed_at": seconds(override.reviewed_at),
+    }
+
+
+def override_of(stored: Any) -> ChangeOverride | None:
+    """Return the override that a column holds, or None."""
+    if stored is None:
+        return None
+    if not isinstance(stored, Mapping):
+        raise UnreadableValueError("overridden is no object")
+    reviewer = stored.get("reviewer")
+    return ChangeOverride(
+        by=actor_of(stored["by"]),
+        reason=text_of(stored, "reason"),
+        among=names_of(stored, "among"),
+        at=datetime.fromtimestamp(stored["at"], UTC),
+        reviewer=None if reviewer is None else actor_of(reviewer),
+        note=text_of(stored, "note"),
+        reviewed_at=moment(stored["reviewed_at"]),
+    )
 
 
 def facts_of(stored: Any) -> tuple[Fact, ...]:
@@ -175,6 +204,9 @@ def ruling_of(stored: Row) -> Ruling:
         monthly=number_of(stored, "monthly"),
         grant_terms=_grant_terms_of(stored.get("grant_terms")),
         grant=_grant_use_of(stored.get("grant")),
+        overrides=tuple(approvers_of(overriders) for overriders in list_of(stored, "overrides"))
+        if "overrides" in stored
+        else (),
     )
 
 

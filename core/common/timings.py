@@ -180,6 +180,11 @@ DEAD_DAYS: Final = 30  # messages given up, for the operator
 COPIES_DAYS: Final = 90  # where cards were posted; a change that still moves gets a new one
 RETENTION_SECONDS: Final = 3600.0  # between two rounds of tidying up
 
+# Reviews of changes that ran without votes.
+REVIEW_SECONDS: Final = 3600.0  # to the first reminder; each later interval is twice the one before
+REVIEW_MOST_SECONDS: Final = DAY_SECONDS  # the longest interval between two reminders
+REVIEW_ROUND_SECONDS: Final = 30.0  # between checks whether a reminder is due
+
 # The audit trail's head, once a day.
 ANCHOR_LOOK_SECONDS: Final = 60.0  # between checks whether a target needs it
 ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.attempts import ClaimedChange
 from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.break_glass.reminders import ReviewReminders
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
@@ -38,6 +39,7 @@ from vpsops.core.wayscloud.requests.connection import WORK, ProviderConnection
 
 logger = structlog.get_logger(__name__)
 RETENTION: Final = "retention"
+REVIEWS: Final = "reviews"
 ANCHORS: Final = "anchors"
 
 
@@ -81,13 +83,13 @@ class Engine:
         self._retention = Retention(parts.database, parts.clock, parts.retention)
         work = Wayscloud(parts.connection, WORK)
         self.fleet = ServerFeed(work, parts.clock, parts.timing, parts.group, parts.supervisor)
-        database, clock, process, timing = parts.database, parts.clock, parts.process, parts.timing
+        database, clock, timing = parts.database, parts.clock, parts.timing
         self._watcher = self._poller_of(parts, work)
         self._runner = self._runner_of(parts, work)
         self._reconciler = Reconciler(
             database,
             clock,
-            process,
+            parts.process,
             timing,
             self.run,
             self._running_ids,
@@ -145,6 +147,7 @@ class Engine:
                 (HEARTBEAT, self._process.beat_on),
                 (RECONCILER, self._reconciler.keep),
                 (RETENTION, self._retention.keep),
+                (REVIEWS, ReviewReminders(self._retention.database, self._retention.clock).keep),
             ):
                 self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)
             if self._anchors is not None and self._anchors.places.named:

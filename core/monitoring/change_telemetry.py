@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from vpsops.core.audit.records import AppendedRecord
-from vpsops.core.changes.model import Change, ChangeStep, State
+from vpsops.core.changes.model import OVERRIDDEN, Change, ChangeStep, State
 from vpsops.core.policy.decision import Decision
 from vpsops.core.telemetry import metrics
 from vpsops.core.telemetry.telemetry import Telemetry
@@ -39,6 +39,8 @@ class ChangeTelemetry:
         meter, before, after = self.telemetry.meter, step.before, step.after
         if step.event == "deferred":
             meter.count(metrics.DEFERRALS, operation=after.operation)
+        if step.event == OVERRIDDEN:
+            meter.count(metrics.OVERRIDES, operation=after.operation, front=after.origin.front)
         if before is not None and before.state is after.state:
             return
         decision, state = after.ruling.decision.value, after.state.value

@@ -73,6 +73,17 @@ def _labels(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _overriders(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Let ids of user groups and people through: a channel may be open to anyone who joins it."""
+    for word in words:
+        if not any(APPROVERS[kind][0].fullmatch(word) for kind in ("groups", "people")):
+            raise schema_error(
+                f"{safe_word(word)} is neither a Slack user group's id nor a person",
+                'For example override = ["S0ONCALL", "U0ALICE", "alice@example.com"].',
+            )
+    return words
+
+
 Labels = Annotated[Words, AfterValidator(_labels)]
 Servers = Annotated[Words, AfterValidator(_servers)]
 
@@ -127,6 +138,7 @@ class WrittenRule(WrittenTable):
     expires: str | None = None
     confirm_in: Annotated[Words, one_of("place to confirm in", CONFIRM_PLACES)] = ()
     destructive_without_approval: bool = False
+    override: Annotated[Words, AfterValidator(_overriders)] = ()
     during_freeze: Annotated[Words, AfterValidator(_plain)] = ()
     grant: WrittenGrant | None = None
     reason: Annotated[str, Field(max_length=300), AfterValidator(plain_sentence)] = ""

@@ -1,5 +1,6 @@
 """A policy's decision about a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -69,8 +70,24 @@ class Ruling:
     grant_terms: GrantTerms | None = None  # what its approvers may grant with their votes
     grant: GrantUse | None = None  # the grant that turned approve into allow; votes and approvers are as they were
 
+    overrides: tuple[Approvers, ...] = ()  # an asker on each of them may run it without votes; empty for no one
+
     @property
     def approver_names(self) -> list[list[str]]:
         """The people, groups and channels that may approve, one list for each requirement."""
         every = self.requirements or (self.approvers,)
-        return [[*approvers.people, *approvers.groups, *approvers.channels] for approvers in every]
+        return _names(every)
+
+    @property
+    def override_names(self) -> list[list[str]]:
+        """The people and groups that may run a change of their own without votes, one list for each rule."""
+        return _names(self.overrides)
+
+    @property
+    def override_text(self) -> str:
+        """Those names in words; empty where no one may."""
+        return " and also ".join(", ".join(names) for names in self.override_names)
+
+
+def _names(every: Sequence[Approvers]) -> list[list[str]]:
+    return [[*approvers.people, *approvers.groups, *approvers.channels] for approvers in every]

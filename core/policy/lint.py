@@ -43,7 +43,7 @@ def about_a_server(operation: Operation) -> bool:
 
 
 def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
-    for key in ("votes", "approvers", "expires", "grant"):
+    for key in ("votes", "approvers", "expires", "grant", "override"):
         if rule.decision != "approve" and rule.is_set(key):
             yield ConfigProblem(key, f'{key} goes with decision = "approve" only.')
     if rule.decision != "confirm" and rule.is_set("confirm_in"):
@@ -192,7 +192,8 @@ def _asks_no_less(cover: Rule, rule: Rule) -> bool:
     narrower = not rule.confirm_in or (bool(cover.confirm_in) and set(cover.confirm_in) <= set(rule.confirm_in))
     through = set(rule.during_freeze) <= set(cover.during_freeze)  # else it alone lets the change through a freeze
     least = sooner and narrower and through and cover.grant is None  # beside a rule without one nothing can be granted
-    return cover.approvers == rule.approvers and cover.votes >= rule.votes and least
+    fewer = not cover.override or cover.override == rule.override
+    return cover.approvers == rule.approvers and cover.votes >= rule.votes and least and fewer
 
 
 def _tells_nothing_new(cover: Rule, rule: Rule) -> bool:

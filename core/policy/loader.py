@@ -17,7 +17,7 @@ from vpsops.core.identity.actors import Approvers
 from vpsops.core.policy.calendar import Calendar
 from vpsops.core.policy.calendar_loader import CALENDAR_SECTIONS, calendar_in
 from vpsops.core.policy.conditions import RuleConditions
-from vpsops.core.policy.config_schema import WrittenRule
+from vpsops.core.policy.config_schema import APPROVERS, WrittenRule
 from vpsops.core.policy.decision import Decision, GrantTerms
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
@@ -104,6 +104,7 @@ def _rule(raw: Any, place: RuleLocation, approval_channel: str) -> Rule:
         destructive_without_approval=written.destructive_without_approval,
         during_freeze=written.during_freeze,
         grant=_grant(written, place),
+        override=_override(written),
         line=place.table.line,
     )
 
@@ -185,6 +186,14 @@ def _seconds(text: str) -> float:
     """Return a written time in seconds; 0 for what is none."""
     match = DURATION.match(text.strip())
     return int(match[1]) * UNIT[match[2]] if match else 0.0
+
+
+def _override(rule: WrittenRule) -> Approvers:
+    groups = APPROVERS["groups"][0]
+    return Approvers(
+        groups=tuple(word for word in rule.override if groups.fullmatch(word)),
+        people=tuple(word for word in rule.override if not groups.fullmatch(word)),
+    )
 
 
 def _expires(rule: WrittenRule, place: RuleLocation) -> float:

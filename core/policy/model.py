@@ -40,6 +40,7 @@ class Rule:
     destructive_without_approval: bool = False  # for people only: their destructive requests need no other person
     during_freeze: tuple[str, ...] = ()  # the freezes that do not hold back what it is about
     grant: GrantTerms | None = None  # what its approvers may grant
+    override: Approvers = field(default_factory=Approvers)  # who may run their own change without the votes
     line: int = 0
 
     def checks(self) -> tuple[tuple[str, Check], ...]:
@@ -188,6 +189,7 @@ def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation]
         expires=min((rule.expires for rule in rules if rule.expires), default=0.0),
         confirm_in=_confirm_in(rules),
         grant_terms=_grant_terms(rules),
+        overrides=_overrides(rules),
     )
 
 
@@ -204,6 +206,12 @@ def _grant_terms(rules: Sequence[Rule]) -> GrantTerms | None:
     return GrantTerms(
         min(terms.seconds for terms in named), min(terms.uses for terms in named), servers, tuple(sorted(states))
     )
+
+
+def _overrides(rules: Sequence[Rule]) -> tuple[Approvers, ...]:
+    """Return the lists that an asker has to be on to run a change without votes; none unless every rule has one."""
+    lists = tuple(dict.fromkeys(rule.override for rule in rules))
+    return lists if all(lists) else ()
 
 
 def _confirm_in(rules: Sequence[Rule]) -> tuple[str, ...]:
@@ -274,4 +282,5 @@ def _canonical(rule: Rule) -> dict[str, object]:
         **({"destructive_without_approval": True} if rule.destructive_without_approval else {}),
         **({"during_freeze": sorted(rule.during_freeze)} if rule.during_freeze else {}),
         **({"grant": [rule.grant.seconds, rule.grant.uses, sorted(rule.grant.states)]} if rule.grant else {}),
+        **({"override": [sorted(rule.override.groups), sorted(rule.override.people)]} if rule.override else {}),
     }

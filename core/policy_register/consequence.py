@@ -257,11 +257,12 @@ def _bounded(dimensions: dict[str, Dimension]) -> tuple[dict[str, Dimension], bo
 
 def _outcome(ruling: Ruling) -> tuple[object, ...]:
     asked = tuple(sorted(str(requirement) for requirement in ruling.requirements))
-    return (ruling.decision, ruling.votes, asked, ruling.expires, ruling.confirm_in, ruling.grant_terms)
+    overrides = tuple(sorted(str(overriders) for overriders in ruling.overrides))
+    return (ruling.decision, ruling.votes, asked, ruling.expires, ruling.confirm_in, ruling.grant_terms, overrides)
 
 
 def _direction(old: Ruling, new: Ruling) -> Direction:
-    before, after = (_strictness(ruling) for ruling in (old, new))
+    before, after = ((*_strictness(ruling), int(not ruling.overrides)) for ruling in (old, new))
     if before == after:
         return Direction.OTHER
     return Direction.MILDER if after < before else Direction.STRICTER
@@ -280,7 +281,8 @@ def _words(ruling: Ruling) -> str:
     among = ", ".join((*of.groups, *of.people, *of.channels))
     waits = f", within {ruling.expires / 60:g} min" if ruling.expires else ""
     grants = f", grants: {ruling.grant_terms.words}" if ruling.grant_terms else ""
-    return f"approve ({ruling.votes} of {among}{waits}{grants})"
+    alone = f"; {ruling.override_text} may override" if ruling.overrides else ""
+    return f"approve ({ruling.votes} of {among}{waits}{grants}{alone})"
 
 
 def _joined(points: set[Point], dimensions: Mapping[str, Dimension]) -> tuple[Point, ...]:

@@ -190,7 +190,7 @@ def plain_rule(rule: WrittenRule) -> Table:
     for key, value in table.items():
         if value is None or value is False or value in ((), ""):
             continue
-        listed = key in SETS | {"hours", "outside_hours", "confirm_in", "during_freeze"}
+        listed = key in SETS | {"hours", "outside_hours", "confirm_in", "during_freeze", "override"}
         plain[key] = sorted(_spelled(key, word) for word in value) if listed else value
     if rule.decision == "approve":
         plain["votes"] = rule.votes or 1

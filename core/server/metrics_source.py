@@ -34,6 +34,7 @@ READ_GAUGES: Final = (
     metrics.QUEUE_DEPTH,
     metrics.QUEUE_AGE,
     metrics.OPEN_CHANGES,
+    metrics.OPEN_REVIEWS,
     metrics.DEAD_MESSAGES,
     metrics.HOLD_OFFS,
     metrics.AGENTS_PAUSED,
@@ -132,5 +133,6 @@ class MetricsSource:
             meter.set(metrics.HOLD_OFFS, snapshot.hold_offs.get(scope, 0), scope=scope)
         for front, count in snapshot.processes.items():
             meter.set(metrics.PROCESSES, count, front=front)
+        meter.set(metrics.OPEN_REVIEWS, snapshot.reviews)
         meter.set(metrics.DEAD_MESSAGES, snapshot.dead)
         meter.set(metrics.AGENTS_PAUSED, snapshot.paused)

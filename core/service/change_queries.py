@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.authorization.change_reader import ChangeReader, at_rest
+from vpsops.core.break_glass import repository as reviews
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import MAX_CHANGES, count_by_state, select_by_ids, select_page, select_scheduled
@@ -21,11 +23,15 @@ from vpsops.core.outcomes.typical_durations import TypicalDurations
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.dashboard import Onlooker, Overview, overview_of
 
+MAX_REVIEWS: Final = 100
+"""The most open reviews that are listed."""
+
 
 def with_group_names(connection: Connection, change: Change) -> Change:
     """Return a change that waits for votes with what Slack calls the groups of those who may vote."""
     ruling = change.ruling
-    groups = union_of((ruling.approvers, *ruling.requirements)).groups if waits_for_votes(change) else ()
+    named = (ruling.approvers, *ruling.requirements, *ruling.overrides) if waits_for_votes(change) else ()
+    groups = union_of(named).groups
     return replace(change, group_names=group_names.read(connection, groups)) if groups else change
 
 
@@ -77,6 +83,17 @@ class ChangeQueries:
         """Return the existing changes among `ids`."""
         visibility = self._backend.visibility(scope)
         return await self._backend.database.read(lambda connection: select_by_ids(connection, ids, visibility))
+
+    async def open_reviews(self, *, scope: Scope) -> Sequence[Change]:
+        """Return the changes that ran without votes and have an open review, the oldest first."""
+        visibility = self._backend.visibility(scope)
+
+        def find(connection: Connection) -> Sequence[Change]:
+            ids = reviews.open_ids(connection, MAX_REVIEWS)
+            changes = {change.id: change for change in select_by_ids(connection, ids, visibility)}
+            return [changes[ident] for ident in ids if ident in changes]
+
+        return await self._backend.database.read(find)
 
     async def overview(self, onlooker: Onlooker) -> Overview:
         """Return what concerns a person now; raises `StorageError`."""

@@ -10,6 +10,7 @@ from vpsops.core.audit import queries
 from vpsops.core.audit.records import TrailRecord
 from vpsops.core.authorization import agent_pause as pause
 from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.break_glass import repository as reviews
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.identity.actors import Actor
@@ -22,6 +23,7 @@ from vpsops.core.storage.tables import CHANGES
 
 HOLDS = 500
 OWN = 50
+REVIEWS = 50
 RECORDS = 40
 RECENT = timedelta(days=30)
 
@@ -31,6 +33,7 @@ class Overview:
     """One consistent snapshot; the caller, who knows the person's groups, decides which holds they may vote on."""
 
     holds: tuple[Change, ...] = ()  # unknown outcomes, then what waits for approval, by expiry
+    reviews: tuple[Change, ...] = ()  # ran without approval, and their review is open, oldest first
     own: tuple[Change, ...] = ()  # what this person or an agent of theirs asked for, newest first
     records: tuple[TrailRecord, ...] = ()  # of the trail, what is about them, oldest first
     pause: Pause = field(default_factory=Pause)
@@ -54,6 +57,7 @@ async def overview_of(database: Database, who: Onlooker, now: datetime) -> Overv
 def _read_dashboard(connection: Connection, who: Onlooker, now: datetime) -> Overview:
     return Overview(
         holds=_holds(connection, who.teams, now),
+        reviews=_reviews(connection, who.teams),
         own=_own(connection, who, now),
         records=tuple(queries.newest_of(connection, who.person.humans, RECORDS, who.teams)),
         pause=pause.read(connection),
@@ -72,6 +76,14 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
     ids = list(connection.scalars(query.order_by(~unclear, CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)))
     results = {change.id: change for change in repository.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
     return tuple(results[ident] for ident in ids if ident in results)
+
+
+def _reviews(connection: Connection, teams: frozenset[str]) -> tuple[Change, ...]:
+    ids = reviews.open_ids(connection, REVIEWS)
+    if not ids:
+        return ()
+    where = (CHANGES.c.id.in_(ids), *repository.of_teams(teams))
+    return tuple(repository.select(connection, *where, limit=REVIEWS, oldest_first=True))
 
 
 def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:

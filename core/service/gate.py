@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import Pause, PauseSwitch
 from vpsops.core.authorization.votes import Statement, Votes
+from vpsops.core.break_glass.overrides import OverrideRequest, Overrides, identified
 from vpsops.core.changes.approvals import CLIENT, waits_for_votes
 from vpsops.core.changes.audit_entries import clean_actor, worded
 from vpsops.core.changes.model import Change, GrantWish, Verdict
@@ -128,6 +129,26 @@ class Gate:
             return self._votes(scope).vote(connection, change_id, word, verdict)
 
         return await self._decide(change_id, voter, work, scope)
+
+    async def override(self, change_id: str, asked: OverrideRequest, *, scope: Scope) -> Change:
+        """Let its asker run a held change without votes, where its rules name them for that, and open its review.
+
+        Raises `InvalidInputError` for a wrong name or reason, else as `vote` does.
+        """
+        known = await identified(asked, self._backend.accounts)
+
+        def work(connection: Connection) -> Change:
+            self._backend.policy.check(connection)
+            return Overrides(self._votes(scope)).run(connection, change_id, known)
+
+        return await self._decide(change_id, known.actor, work, scope)
+
+    async def close_review(self, change_id: str, word: Statement, *, scope: Scope) -> Change:
+        """Close a review by another person who may approve the change; its note is the reason. Raises as `override`."""
+        overrides = Overrides(self._votes(scope))
+        return await self._allowed(
+            change_id, word.actor, lambda entry: overrides.close_review(entry, change_id, word), scope
+        )
 
     async def cancel(self, change_id: str, actor: Actor, *, reason: str = "", scope: Scope) -> Change:
         """Withdraw one's own change before it is sent.

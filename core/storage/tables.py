@@ -55,6 +55,7 @@ CHANGES = sa.Table(
     sa.Column("traceparent", sa.String(55), nullable=True),  # W3C trace context that it was requested in
     sa.Column("run_at", sa.Double, nullable=True),  # when its schedule lets it start
     sa.Column("schedule", sa.JSON(none_as_null=True), nullable=True),  # its times, words, zone and window
+    sa.Column("overridden", sa.JSON, nullable=True),  # that its asker ran it without votes, and what its review said
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: the human that the actor acts for, and the server as it was when it was asked for
@@ -105,6 +106,18 @@ GRANTS = sa.Table(
     sa.Column("note", sa.Text, nullable=False),  # why it ended, for people
     sa.Index("grants_open", "state", "until"),
     sa.Index("grants_by_agent", "agent_id", "state"),
+)
+
+REVIEWS = sa.Table(
+    "reviews",
+    METADATA,
+    sa.Column("change_id", sa.String(40), sa.ForeignKey("changes.id"), primary_key=True),
+    sa.Column("state", sa.String(10), nullable=False),  # open, closed
+    sa.Column("opened_at", sa.Double, nullable=False),
+    sa.Column("remind_at", sa.Double, nullable=True),  # when people are reminded next; NULL once it is closed
+    sa.Column("reminders", sa.Integer, nullable=False),
+    sa.Column("closed_at", sa.Double, nullable=True),
+    sa.Index("reviews_by_state", "state", "remind_at"),
 )
 
 AUDIT = sa.Table(

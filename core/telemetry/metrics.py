@@ -92,6 +92,12 @@ SETTLE_SECONDS: Final = Metric(
     SETTLE_BUCKETS,
 )
 VOTES: Final = Metric("vpsops_votes_total", MetricKind.COUNTER, "Votes that were recorded.", ("verdict",))
+OVERRIDES: Final = Metric(
+    "vpsops_overrides_total",
+    MetricKind.COUNTER,
+    "Changes that their asker ran without the votes they needed.",
+    ("operation", "front"),
+)
 POLICY_DECISIONS: Final = Metric(
     "vpsops_policy_decisions_total",
     MetricKind.COUNTER,
@@ -166,6 +172,9 @@ QUEUE_AGE: Final = Metric(
 OPEN_CHANGES: Final = Metric(
     "vpsops_changes_open", MetricKind.GAUGE, "Changes that are not at their end, by state.", ("state",)
 )
+OPEN_REVIEWS: Final = Metric(
+    "vpsops_reviews_open", MetricKind.GAUGE, "Runs without votes that still need a review by another person."
+)
 DEAD_MESSAGES: Final = Metric(
     "vpsops_messages_dead", MetricKind.GAUGE, "Messages to Slack that were given up and are still stored."
 )
@@ -197,6 +206,7 @@ METRICS: Final = (
     SEND_SECONDS,
     SETTLE_SECONDS,
     VOTES,
+    OVERRIDES,
     POLICY_DECISIONS,
     REFUSALS,
     PROVIDER_REQUESTS,
@@ -211,6 +221,7 @@ METRICS: Final = (
     QUEUE_DEPTH,
     QUEUE_AGE,
     OPEN_CHANGES,
+    OPEN_REVIEWS,
     DEAD_MESSAGES,
     HOLD_OFFS,
     AGENTS_PAUSED,

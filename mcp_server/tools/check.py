@@ -7,6 +7,8 @@ from typing import Annotated, Final
 import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
 
+from vpsops.core.changes.approvals import approver_words
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import DryRun, Refused, Request
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations import OPERATIONS, Operation
@@ -135,6 +137,15 @@ def check_result(run: DryRun) -> CheckResult:
     )
 
 
+def override_line(change: Change) -> str:
+    """Return who may run a change of their own without approval; empty where the rules let no one."""
+    lists = [approver_words(named, lambda name: sanitize(name, 40)) for named in change.ruling.overrides]
+    if not lists:
+        return ""
+    who = " and also among ".join(lists)
+    return f"Without approval: a person may run such a change of their own if among {who}; an assistant may not."
+
+
 OUTLOOKS: Final = {
     Decision.ALLOW: Outlook.RUN,
     Decision.CONFIRM: Outlook.CONFIRM,
@@ -152,6 +163,7 @@ def check_text(run: DryRun) -> str:
     lines = (
         f"{what} would be accepted; no one was asked, and nothing is stored.",
         f"Who must agree: {outcome.agree}.",
+        override_line(run.change),
         f"Effect: {outcome.effect}" if outcome.effect else "",
         f"Cost: {outcome.cost}." if outcome.cost else "",
         *outcome.facts,

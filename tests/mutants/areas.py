@@ -121,6 +121,10 @@ CHANGES: Final = Area(
             "tests/unit/core/authorization/test_policy_comparison.py",
             "tests/adversary/policy/test_stricter_rules.py",
         ),
+        "core/break_glass/model.py": ("tests/unit/core/break_glass/test_reviews.py",),
+        "core/break_glass/rights.py": ("tests/unit/core/break_glass/test_overrides.py",),
+        "core/break_glass/overrides.py": ("tests/unit/core/break_glass/test_overrides.py",),
+        "core/break_glass/repository.py": ("tests/unit/core/break_glass/test_reviews.py",),
         "core/authorization/policy_comparison.py": ("tests/unit/core/authorization/test_policy_comparison.py",),
         "core/changes/repository.py": (
             "tests/unit/core/service/test_gate_edges.py",

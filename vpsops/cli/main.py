@@ -44,6 +44,8 @@ COMMANDS = {
     "ask": ("vpsops.cli.operations.commands", "request a change as a program, with no question at this terminal"),
     "follow": ("vpsops.cli.operations.follow", "follow a change to its end"),
     "cancel": ("vpsops.cli.operations.cancel", "withdraw a change that you asked for"),
+    "override": ("vpsops.cli.break_glass.override", "run your own change without approval, where a rule lets you"),
+    "reviews": ("vpsops.cli.break_glass.reviews", "list the runs without approval that still need a review"),
     "completion": ("vpsops.cli.operations.completion", "print a shell's script that completes commands and servers"),
     "complete": ("vpsops.cli.operations.completion", "print the candidates for a word, for those scripts"),
     "backup": ("vpsops.cli.data.backup", "write the database into one file, verified, while processes use it"),

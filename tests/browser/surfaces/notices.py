@@ -7,9 +7,10 @@ from datetime import timedelta
 from tests.browser.surfaces.news import ITEMS, SUBSCRIPTION
 from tests.browser.surfaces.samples import DONE, FAILED, TWO
 from tests.unit.bot.changes_in_every_state import NOW
+from tests.unit.bot.messages.card_snapshots import overridden
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
-from vpsops.bot.messages.notices import change_notice, reminder, service_notice
+from vpsops.bot.messages.notices import change_notice, override_notice, reminder, service_notice
 from vpsops.bot.messages.subscriptions import subscription_added
 
 
@@ -21,6 +22,10 @@ def notices() -> Mapping[str, tuple[str, Post]]:
         "notice-reminder": (
             "Votes that are still missing",
             reminder(replace(TWO[0], expires_at=NOW + timedelta(minutes=5)), ("<!subteam^S0APPROVERS>",)),
+        ),
+        "notice-override": (
+            "A run without approval, to all who were skipped",
+            override_notice(overridden(), "overridden", ("<!subteam^S0APPROVERS>",)),
         ),
         "notice-service": (
             "Something about the service",

@@ -11,6 +11,7 @@ from tests.browser.surfaces.samples import (
     TWO,
 )
 from tests.unit.bot.changes_in_every_state import BOB, NOW, change
+from tests.unit.bot.messages.card_snapshots import overridden
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.ephemeral import (
     busy_note,
@@ -19,7 +20,7 @@ from vpsops.bot.messages.ephemeral import (
     with_link,
 )
 from vpsops.bot.messages.help import help_page
-from vpsops.bot.messages.lists import audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.messages.lists import audit_page, audit_page_for_everyone, card_page, changes_page, reviews_page
 from vpsops.bot.messages.report import report_page
 from vpsops.bot.messages.subscriptions import subscriptions_page
 from vpsops.core.authorization.agent_pause import Pause
@@ -39,6 +40,7 @@ def pages() -> Mapping[str, tuple[str, Post]]:
         "help-group": ("`/vps help snapshots`", help_page("snapshots")),
         "help-one": ("`/vps help reboot`", help_page("reboot")),
         "changes": ("`/vps changes`", changes_page("The newest changes", TWO, {TWO[0].id: LINK}, TURNS)),
+        "reviews": ("`/vps reviews`", reviews_page([overridden()], {})),
         "card-link": ("`/vps approve chg_…`", card_page(TWO[0], {TWO[0].id: LINK}, Verdict.APPROVE)),
         "audit": ("`/vps audit web01`", audit_page("The audit trail, server web01", RECORDS[::-1], {}, TURNS, ENDS)),
         "audit-change": (

@@ -303,7 +303,8 @@ def _wants(ruling: Ruling) -> str:
     among = [*ruling.approvers.groups, *ruling.approvers.people, *ruling.approvers.channels]
     every = " (acceptable to each of the rules)" if len(ruling.requirements) > 1 else ""
     grants = f"; they may grant {ruling.grant_terms.words}" if ruling.grant_terms else ""
-    return f": {ruling.votes} of {', '.join(among)}{every}{grants}"
+    alone = f"; {ruling.override_text} may run their own change without votes" if ruling.overrides else ""
+    return f": {ruling.votes} of {', '.join(among)}{every}{grants}{alone}"
 
 
 def rule_name(rule: Rule) -> str:

@@ -12,7 +12,8 @@ from vpsops.bot.blocks.approver_text import CHANNEL_MENTION, ApproverLabels, app
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.features.approvals import IN_SLACK_FOR_AGENT
 from vpsops.bot.messages.change_card import Audience, CardOptions, change_card
-from vpsops.core.changes.model import MISSED, Change, State, Verdict, Vote
+from vpsops.core.changes.model import MISSED, Change, ChangeOverride, State, Verdict, Vote
+from vpsops.core.identity.actors import Approvers
 
 SENT = {State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED}
 NOTES = {
@@ -48,7 +49,30 @@ def all_cards() -> Mapping[str, Post]:
     voters = CardOptions(labels=labels, owner="Kari Nordmann")
     cards |= {f"held_{name}": change_card(held_change(name), NOW, Audience.VOTERS, voters) for name in SAMPLES}
     cards["superseded_stop_first"] = change_card(superseded_rollback(), NOW)
-    return {**cards, **_confirmation_cards()}
+    return {**cards, **_confirmation_cards(), **_override_cards(labels)}
+
+
+def overridden(*, reviewed: bool = False) -> Change:
+    """Return a change that its asker ran without approval, with its review open or closed."""
+    asked = change(ruling=APPROVE)
+    override = ChangeOverride(
+        asked.actor, "The shop is down, and no approver answers.", ("S0ONCALL",), NOW - timedelta(minutes=1)
+    )
+    if reviewed:
+        override = replace(override, reviewer=BOB, note="Agreed: the disk was full.", reviewed_at=NOW)
+    ended = {"sent_at": NOW - timedelta(seconds=40), "settled_at": NOW, "result": RESULT}
+    return change(State.SUCCEEDED, ruling=APPROVE, override=override, **ended)
+
+
+def _override_cards(labels: ApproverLabels) -> Mapping[str, Post]:
+    """Return the cards of a change that its asker may run without approval, and did."""
+    ruling = replace(APPROVE, overrides=(Approvers(groups=("S0ONCALL",)),))
+    named = CardOptions(labels=replace(labels, groups={**labels.groups, "S0ONCALL": "oncall"}))
+    return {
+        "override_offered": change_card(change(ruling=ruling), NOW, Audience.ASKER, named),
+        "override_review_open": change_card(overridden(), NOW, Audience.VOTERS),
+        "override_reviewed": change_card(overridden(reviewed=True), NOW, Audience.VOTERS),
+    }
 
 
 def _confirmation_cards() -> Mapping[str, Post]:

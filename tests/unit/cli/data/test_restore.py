@@ -13,6 +13,7 @@ from tests.fakes.storage.databases import migrated
 from tests.unit.core.backup.backups import connected, contents, made
 from vpsops.core.audit import chain
 from vpsops.core.config.secret_values import SECRETS
+from vpsops.core.storage.schema import HEAD
 from vpsops.core.storage.tables import AUDIT, CHANGES
 
 
@@ -125,7 +126,7 @@ def test_a_backup_of_a_newer_version_is_refused(backup: Path, cli: Cli) -> None:
     """Its tables are what its manifest says, and this version does not know the schema."""
     with sqlite3.connect(backup) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.execute("UPDATE vpsops_backup SET manifest = replace(manifest, '\"0015\"', '\"9999\"')")
+        connection.execute("UPDATE vpsops_backup SET manifest = replace(manifest, ?, ?)", (f'"{HEAD}"', '"9999"'))
     connection.close()
     said = cli("restore", str(backup))
     assert (said.code, "newer version" in said.err) == (2, True)

@@ -40,6 +40,7 @@ STAMP = NOW.timestamp()
 ROWS: Mapping[str, Mapping[str, Any]] = {
     "changes": {**serialization.change_values(CHANGE), "key": "k1", "lock": CHANGE.target.key},
     "votes": serialization.vote_values(CHANGE.id, VOTE),
+    "reviews": {"change_id": CHANGE.id, "state": "open", "opened_at": STAMP, "remind_at": STAMP, "reminders": 1},
     "audit": {
         "seq": 1,
         "at": STAMP,

@@ -1,0 +1,1 @@
+"""The subcommands about runs without approval and their reviews."""
