@@ -165,6 +165,25 @@ async def test_a_stricter_policy_at_its_time_supersedes_it_in_the_rules_words(st
     assert await notified(stage, change) == ["superseded"]
 
 
+@pytest.mark.requirement("freeze-denies")
+async def test_nothing_is_scheduled_into_a_freeze(database_url: str, provider: SimulatorHandle) -> None:
+    """It is refused by day in the freeze's words; before the freeze it is taken, and a dry run says the same."""
+    begins = VirtualClock().now() + HOUR
+    freeze = (
+        f'[[freeze]]\nname = "fair"\nfrom = "{begins:%Y-%m-%d %H:%M}"\nto = "2040-01-01"\ntime_zone = "UTC"\n'
+        'reason = "The fair is on."\n'
+    )
+    policy = parse_policy(two_votes_for_agents("S_OPS") + freeze, "vpsops.toml")
+    async with staged(database_url, provider, Setup(policy=policy)) as stage:
+        refused = await stage.gate.submit(request("in 2h"), scope=OPERATOR)
+        assert isinstance(refused, Refused)
+        assert "The freeze fair holds" in refused.reason
+        assert "The fair is on." in refused.reason
+        dry = await stage.gate.dry_run(request("in 2h"), scope=OPERATOR)
+        assert dry.refusal == refused
+        assert isinstance(await stage.gate.submit(request("in 30m"), scope=OPERATOR), Held)
+
+
 async def test_limits_of_its_time_hold(stage: Stage) -> None:
     """A server that was protected since is not touched."""
     change = await scheduled(stage)
