@@ -9,10 +9,12 @@ from typing import Final
 
 from tests.packaging.containers.image_build import (
     BASE,
+    EPOCH,
     IMAGE,
     TOOLS,
     build_image,
     has_image,
+    image_digest,
     make_base,
     missing_tools,
     wheels_for,
@@ -20,6 +22,8 @@ from tests.packaging.containers.image_build import (
 from tests.packaging.containers.image_run import check_image
 
 RUNNING: Final = ("podman", "runc")
+AGAIN: Final = f"{IMAGE}-again"
+TIME: Final = "1580601600"
 
 
 def main() -> int:
@@ -35,9 +39,14 @@ def main() -> int:
     base = chosen.base or BASE
     if not chosen.base and not (chosen.keep and has_image(BASE)):
         make_base()
-    build_image(base, wheels_for(base))
+    wheels = wheels_for(base)
+    for image in (IMAGE, AGAIN):
+        build_image(base, wheels, image, environ={EPOCH: TIME})
+    if image_digest(IMAGE) != image_digest(AGAIN):
+        sys.stderr.write(f"{IMAGE} and {AGAIN}, of the same files and time, differ.\n")
+        return 1
     check_image(IMAGE)
-    sys.stdout.write(f"{IMAGE} is built, answers, says that it is healthy, and ends in good order.\n")
+    sys.stdout.write(f"{IMAGE} is built, twice the same, answers, says that it is healthy, and ends in good order.\n")
     return 0
 
 

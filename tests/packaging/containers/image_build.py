@@ -4,6 +4,7 @@ The base is made by mmdebstrap, the libraries are brought by pip before the buil
 buildah runs the steps in a chroot (a runtime needs more of the machine than some give).
 """
 
+import json
 import os
 import platform
 import shutil
@@ -41,6 +42,14 @@ def has_image(name: str) -> bool:
         subprocess.run(["buildah", "inspect", "--type", "image", name], check=False, capture_output=True).returncode
         == 0
     )
+
+
+def image_digest(name: str) -> str:
+    """Return the digest of an image in OCI's format; the id in Docker's has that of a working container in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("buildah", "push", "--quiet", "--format", "oci", name, f"oci:{folder}:checked")
+        (manifest,) = json.loads(Path(folder, "index.json").read_text(encoding="utf-8"))["manifests"]
+    return str(manifest["digest"])
 
 
 def make_base(environ: Mapping[str, str] = os.environ) -> None:

@@ -1,6 +1,6 @@
 """A release from two copies of the commit, at other paths, times and rights: the same bytes, and each of them whole.
 
-The image is left out: `make containers` compares two builds of it where its tools are installed.
+The image is left out: `make containers` compares two builds of it.
 """
 
 import hashlib
