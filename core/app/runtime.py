@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from vpsops.core.app.core import Core
+from vpsops.core.app.installed_release import check_release, installed_release
 from vpsops.core.app.process_parts import ProcessParts, credentials_of, open_parts
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.clock import Clock, SystemClock
@@ -125,6 +126,7 @@ class LateEngine:
     def __init__(self, opened: ProcessParts, settings: Settings) -> None:
         self._opened = opened
         self._settings = settings
+        self._release = installed_release()
         self._parts: EngineParts | None = None
         self._engine: Engine | None = None
 
@@ -132,6 +134,7 @@ class LateEngine:
     def parts(self) -> EngineParts:
         """What the engine runs on; raises `ConfigurationError`."""
         if self._parts is None:
+            check_release(self._release)
             from vpsops.core.app.services import engine_parts_of  # noqa: PLC0415 - not for what only reads
 
             self._parts = engine_parts_of(self._opened, self._settings)
