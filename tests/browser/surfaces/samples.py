@@ -34,6 +34,7 @@ def server_named(name: str, status: str = "running", number: int = 1) -> Server:
         hostname=f"{name}.example.com",
         status=status,
         region="oslo",
+        region_name="Oslo, Norway",
         plan="vps-4gb-2cpu",
         ipv4=f"185.35.202.{44 + number}",
         vcpus=2,
