@@ -324,6 +324,33 @@ AUTH: Final = Area(
         "tests/unit/mcp_server/auth/test_auth_oauth.py",
     ),
 )
+BACKUP: Final = Area(
+    {
+        "core/backup/backup_file.py": ("tests/unit/core/backup/test_verified_file.py",),
+        "core/backup/in_flight.py": ("tests/unit/core/backup/test_restoration.py",),
+        "core/backup/output_file.py": ("tests/unit/core/backup/test_snapshot.py",),
+        "core/backup/restoration.py": ("tests/unit/core/backup/test_restoration.py",),
+        "core/backup/snapshot.py": ("tests/unit/core/backup/test_snapshot.py",),
+        "core/backup/table_rows.py": ("tests/unit/core/backup/test_snapshot.py",),
+    },
+    (
+        "tests/unit/core/backup/test_verified_file.py",
+        "tests/unit/core/backup/test_snapshot.py",
+        "tests/unit/core/backup/test_restoration.py",
+        "tests/unit/core/backup/test_interruption.py",
+    ),
+)
+SHIPMENT: Final = Area(
+    {
+        "core/shipment/address.py": (),
+        "core/shipment/batch.py": (),
+        "core/shipment/json_file.py": (),
+        "core/shipment/shipper.py": (),
+        "core/shipment/syslog.py": (),
+        "core/shipment/webhook.py": (),
+    },
+    ("tests/unit/core/shipment/test_shipper.py", "tests/unit/core/shipment/test_after_restore.py"),
+)
 AREAS: Final[Mapping[str, Area]] = {
     "gate": GATE,
     "changes": CHANGES,
@@ -335,6 +362,8 @@ AREAS: Final[Mapping[str, Area]] = {
     "client": CLIENT,
     "ingress": INGRESS,
     "auth": AUTH,
+    "backup": BACKUP,
+    "shipment": SHIPMENT,
 }
 
 

@@ -13,7 +13,7 @@ from tests.mutants.draw import Survivor, all_mutants, drawn, survivors
 from tests.mutants.operators import Mutant, mutants_of
 from tests.mutants.report import Result, complaints, score
 
-DECIDING = ("core/limits", "core/policy", "core/policy_register", "core/wayscloud")
+DECIDING = ("core/backup", "core/shipment", "core/limits", "core/policy", "core/policy_register", "core/wayscloud")
 BESIDE = {
     "core/policy/decision.py",  # data
     "core/policy_register/consequence.py",  # says what a difference means, and decides nothing
@@ -23,6 +23,7 @@ BESIDE = {
     "core/policy_register/force.py",  # hands on what was loaded
     "core/policy_register/humans.py",  # what `policy explain` says of people
     "core/policy/rights.py",  # asks the policy
+    "core/shipment/otlp.py",  # hands on
     "core/wayscloud/answers/field_names.py",  # tables of names
     "core/wayscloud/answers/errors.py",
     "core/wayscloud/answers/models.py",

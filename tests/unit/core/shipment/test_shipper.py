@@ -138,6 +138,22 @@ async def test_syslog_receives_each_record_as_a_message_of_rfc_5424(
 
 
 @pytest.mark.real_time
+@pytest.mark.parametrize("opened", [udp, unix_datagrams])
+async def test_a_datagram_holds_60_000_bytes_of_a_longer_message(
+    trail: Database, tmp_path: Path, opened: Opened
+) -> None:
+    """A datagram of UDP has 65,507 bytes at most: a longer one would not leave, and the trail would stay here."""
+    await trail.transact(partial(append, count=1, text="x" * 59_000))
+    await trail.transact(partial(append, count=1, text="x" * 70_000))
+    with opened(tmp_path) as (receiver, address):
+        await Shipper(trail, CLOCK, target_from(address, "", CLOCK)).ship(attempts=1)
+        await eventually(lambda: len(receiver.messages) == RECORDS + 2)
+    whole, cut = receiver.messages[-2:]
+    assert whole.endswith(b"}")
+    assert len(cut) == 60_000
+
+
+@pytest.mark.real_time
 @pytest.mark.requirement("ship-at-least-once")
 async def test_a_stream_that_was_reset_is_sent_again(trail: Database, tmp_path: Path) -> None:
     """What it took is not known, so all of the batch comes again."""
