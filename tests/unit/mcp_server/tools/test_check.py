@@ -1,6 +1,7 @@
 """Evaluation of a change: equal to the change's own result afterwards, and nothing is asked, stored or sent."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from mcp.types import CallToolResult
 
 from tests.harness.internals import database_of
+from tests.unit.core.storage.samples import CHANGE
 from tests.unit.mcp_server.harness import ALICE, ANN, ORDERS, WEB, Human, client_of, text
 from tests.unit.mcp_server.tools.test_limits import limited
 from vpsops.core.app import Core
@@ -15,14 +17,14 @@ from vpsops.core.audit import chain
 from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
-from vpsops.core.identity.actors import ActorKind, Origin
+from vpsops.core.identity.actors import ActorKind, Approvers, Origin
 from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.mcp_server.presenters.schemas import bounded_properties
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.mcp_server.tools.check import CHANGES as CHECKABLE
-from vpsops.mcp_server.tools.check import UNLISTED, Checkable, CheckArguments
+from vpsops.mcp_server.tools.check import UNLISTED, Checkable, CheckArguments, override_line
 from vpsops.playground.wayscloud.account.account import Item
 from vpsops.playground.wayscloud.account.resources import FIREWALL
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -234,3 +236,13 @@ async def test_arguments_beside_the_server_are_checked(core: Core) -> None:
     assert "rename" in text(await check(core, operation="rename", server="web01", name="Shop")).lower()
     absent = text(await check(core, operation="snapshot_create", server="web01", snapshot="before"))
     assert "does not offer" in absent  # the documented API has no such list
+
+
+def test_a_check_names_those_who_may_run_it_without_approval() -> None:
+    """By the list of every rule; an assistant never may, and without a list nothing is said."""
+    lists = (Approvers(groups=("S0ONCALL",)), Approvers(people=("ann@example.com",)))
+    line = override_line(replace(CHANGE, ruling=replace(CHANGE.ruling, overrides=lists)))
+    assert "S0ONCALL" in line
+    assert "and also among ann@example.com" in line
+    assert "an assistant may not" in line
+    assert override_line(CHANGE) == ""
