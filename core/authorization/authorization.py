@@ -13,13 +13,16 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.audit.records import TrailRecord, is_whole, redacted
+from vpsops.core.changes import repository as change_rows
 from vpsops.core.changes.audit_entries import needed
 from vpsops.core.changes.model import OVERRIDDEN, REVIEWED, Change, State, Verdict, digest_of, shown_facts
-from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.errors import UnknownChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.grants import repository
 from vpsops.core.grants.trail import OPENED, missing_grant, row_difference
 from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.plans.model import is_running_plan
+from vpsops.core.plans.repository import has_member
 from vpsops.core.policy.decision import Decision, GrantUse, Ruling
 from vpsops.core.storage.tables import AUDIT
 
@@ -27,6 +30,9 @@ MOST_RECORDS: Final = 1000
 """Records of one change that are read before its sending or after a late one; a change has about ten."""
 REQUESTED: Final = "requested"
 CONFIRMED: Final = "confirmed"
+MEMBER_OF: Final = "plan"
+PLAN_STARTED: Final = "plan_started"
+"""Key of a member's request for the id of its plan, and the event with which a plan begins."""
 CLOSES: Final = "closes"
 """Key of a record for a place in which the human of an agent cannot confirm any more."""
 
@@ -95,7 +101,9 @@ def _unlinked(connection: Connection, records: Sequence[TrailRecord]) -> TrailRe
 def check_authorized(connection: Connection, change: Change) -> None:
     """Raise `UnauthorizedError` unless the audit trail carries the approval that a change needs before it is sent."""
     trail = read_trail(connection, change.id)
-    why = missing_authorization(change, trail) or next(row_differences(change, trail), "")
+    plan = read_trail(connection, change.plan) if change.plan else None
+    why = missing_authorization(change, trail, plan) or next(row_differences(change, trail), "")
+    why = why or (_plan_problem(connection, change, plan) if plan is not None else "")
     if not why and change.ruling.grant is not None:
         why = _ungranted(connection, change, change.ruling.grant)
     if why:
@@ -116,6 +124,20 @@ def unapproved_source(source: Trail) -> str:
     if decision != Decision.APPROVE.value:
         return "the audit trail holds no votes for its grant"
     return missing_approval(before)
+
+
+def _plan_problem(connection: Connection, change: Change, trail: Trail) -> str:
+    """Return why a plan does not carry a member, or "": it is the plan as agreed to, it runs, and has this member."""
+    try:
+        plan = change_rows.load(connection, change.plan)
+    except UnknownChangeError:
+        return "its plan is gone"
+    why = missing_authorization(plan, trail) or next(row_differences(plan, trail), "")
+    if why:
+        return f"of its plan: {why}"
+    if not is_running_plan(plan):
+        return f"its plan is {plan.state.value.replace('_', ' ')}"
+    return "" if has_member(connection, plan, change) else "its plan does not hold it as it was agreed to"
 
 
 def row_differences(change: Change, trail: Trail) -> Iterator[str]:
@@ -191,8 +213,11 @@ def _digest(change: Change) -> str:
     return own if own == change.digest else ""
 
 
-def missing_authorization(change: Change, trail: Trail) -> str:
-    """Return the reason why a trail does not authorise sending its change; empty where it does."""
+def missing_authorization(change: Change, trail: Trail, plan: Trail | None = None) -> str:
+    """Return the reason why a trail does not authorise sending its change; empty where it does.
+
+    A plan's member needs the trail of its plan.
+    """
     request = trail.request
     if request is None:
         return "the audit trail holds no request for it"
@@ -200,17 +225,22 @@ def missing_authorization(change: Change, trail: Trail) -> str:
         return "the audit trail holds the request for something else"
     if request.get("decision") != change.ruling.decision.value:
         return f"its rule asked for {request.get('decision')}, and its row says {change.ruling.decision.value}"
-    return missing_approval(trail, change.ruling)
+    if str(request.get(MEMBER_OF) or "") != change.plan:
+        return "the audit trail holds it as a member of another plan"
+    return missing_approval(trail, change.ruling, plan)
 
 
-def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
+def missing_approval(trail: Trail, ruling: Ruling | None = None, plan: Trail | None = None) -> str:
     """Return the missing part of the approval that a trail's own request requires; empty if it is complete.
 
-    `ruling` adds the data that records of earlier versions lack: how many votes, and from which people.
+    `ruling` adds the data that records of earlier versions lack: how many votes, and from which people. A member of a
+    plan has the approval of its plan; `plan` is the trail of that.
     """
     request = trail.request
     if request is None:
         return "the audit trail holds no request for it"
+    if request.get(MEMBER_OF):
+        return _missing_of_plan(request, plan)
     match request.get("decision"):
         case Decision.ALLOW.value:
             return ""
@@ -220,6 +250,18 @@ def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
             return _missing_votes(ruling or Ruling(Decision.APPROVE, votes=1), request, trail)
         case _:
             return "its rule denied it"
+
+
+def _missing_of_plan(request: Mapping[str, Json], plan: Trail | None) -> str:
+    """Return what a plan's trail lacks to carry a member: its own approval, of the same decision by the same asker."""
+    if plan is None or plan.request is None:
+        return "the audit trail holds no request for its plan"
+    if plan.request.get("decision") != request.get("decision") or plan.request.get("actor") != request.get("actor"):
+        return "its plan was asked for otherwise"
+    if not any(body["event"] == PLAN_STARTED for body in plan.bodies):
+        return "the audit trail does not hold that its plan began"
+    why = missing_approval(plan)
+    return f"of its plan: {why}" if why else ""
 
 
 def _missing_confirmation(request: Mapping[str, Json], trail: Trail) -> str:

@@ -20,8 +20,7 @@ class ChangeReader:
 
     def shows(self, change: Change) -> bool:
         """Return whether the scope shows a change."""
-        visible = self.scope.servers.sees(change.target.id, change.target.hostname)
-        return visible and self.workspaces.shows(change, self.scope.team)
+        return self.scope.servers.shows(change.target) and self.workspaces.shows(change, self.scope.team)
 
     def load(self, connection: Connection, change_id: str, *, lock: bool = False) -> Change:
         """Return a change; raises `UnknownChangeError`. With `lock`, no other transaction moves it until the commit."""

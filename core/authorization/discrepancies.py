@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.audit.records import TrailRecord, is_whole
 from vpsops.core.authorization.authorization import (
+    MEMBER_OF,
     MOST_RECORDS,
     Trail,
     missing_approval,
@@ -72,7 +73,8 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
     )
     changes = repository.batch(connection, CHANGES.c.id.in_(ids), limit=None).rows
     sources = {change.id: change.ruling.grant.source for change in changes if change.ruling.grant is not None}
-    trails = _trails(connection, [*ids, *sources.values()])
+    plans = {change.plan for change in changes if change.plan}
+    trails = _trails(connection, [*ids, *sources.values(), *plans])
     newest = connection.scalar(sa.select(AUDIT.c.at).order_by(AUDIT.c.seq.desc()).limit(1)) or 0.0
     versions = dict(connection.execute(sa.select(CHANGES.c.id, CHANGES.c.version).where(CHANGES.c.id.in_(ids))).all())
     settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped during the read
@@ -80,7 +82,7 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
         Discrepancy(change.id, what)
         for change in sorted(settled, key=lambda change: change.id)
         for what in (
-            *compared(change, trails.get(change.id, ()), newest),
+            *compared(change, trails.get(change.id, ()), newest, trails.get(change.plan)),
             *_ungranted(change, trails.get(sources.get(change.id, ""))),
         )
     ]
@@ -104,8 +106,16 @@ def _trails(connection: Connection, ids: Sequence[str]) -> Mapping[str, Sequence
     return trails
 
 
-def compared(change: Change, records: Sequence[TrailRecord] | None, newest: float) -> Iterator[str]:
-    """Yield descriptions of how row and records of a change differ; `newest` is the time of the trail's head."""
+def compared(
+    change: Change,
+    records: Sequence[TrailRecord] | None,
+    newest: float,
+    plan: Sequence[TrailRecord] | None = None,
+) -> Iterator[str]:
+    """Yield descriptions of how row and records of a change differ; `newest` is the time of the trail's head.
+
+    `plan` are the records of the plan that it is a member of.
+    """
     if records is None:
         yield f"the trail holds more than {MOST_RECORDS:,} records of it"
         return
@@ -119,7 +129,7 @@ def compared(change: Change, records: Sequence[TrailRecord] | None, newest: floa
         yield f"its row is {_words(change.state.value)}, and the trail does not hold its request{later}"
         return
     yield from row_differences(change, trail)
-    yield from _unapproved(trail, change)
+    yield from _unapproved(trail, change, _whole_trail(plan))
     if trail.state == change.state.value and _is_cut(change, trail):
         yield "it was sent, and the trail does not hold that it was: records of it were removed"
 
@@ -149,13 +159,19 @@ def _is_cut(change: Change, trail: Trail) -> bool:
     return change.sent_at is not None and not any(body["event"] == SENDING for body in trail.bodies)
 
 
-def _unapproved(trail: Trail, change: Change | None = None) -> Iterator[str]:
-    """Yield each sending of a change without its approval before it in the trail."""
+def _whole_trail(records: Sequence[TrailRecord] | None) -> Trail | None:
+    whole = records is not None and all(is_whole(record) for record in records)
+    return Trail([record.body for record in records or ()]) if whole else None
+
+
+def _unapproved(trail: Trail, change: Change | None = None, plan: Trail | None = None) -> Iterator[str]:
+    """Yield each sending of a change without its approval, or that of its plan, before it in the trail."""
     for index, body in enumerate(trail.bodies):
         if body["event"] != SENDING:
             continue
         before = Trail(trail.bodies[:index])
-        why = missing_approval(before, change.ruling if change is not None else None)
+        earlier = Trail([record for record in plan.bodies if record["seq"] < body["seq"]]) if plan else None
+        why = missing_approval(before, change.ruling if change is not None else None, earlier)
         if not why and before.state != State.APPROVED.value:
             why = f"it was {_words(before.state)}"
         if why:
@@ -172,7 +188,9 @@ def _without_row(connection: Connection) -> list[Discrepancy]:
         records = chain.read(connection, change_id=ident, limit=MOST_RECORDS)
         if all(is_whole(record) for record in records):
             trail = Trail([record.body for record in records])
-            result += [Discrepancy(ident, what) for what in _unapproved(trail)]
+            plan = str((trail.request or {}).get(MEMBER_OF) or "")
+            its_plan = _whole_trail(_trails(connection, [plan]).get(plan)) if plan else None
+            result += [Discrepancy(ident, what) for what in _unapproved(trail, plan=its_plan)]
     return result
 
 

@@ -22,7 +22,9 @@ from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging.posted_messages import has_copies
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import Target, is_plan, planned_in
+from vpsops.core.plans.repository import members_of
+from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy_register.force import PolicyInForce
 
@@ -47,10 +49,10 @@ class Recheck:
 
         What this process cannot run it cannot judge; the process that sends it decides again.
         """
-        if change.operation not in OPERATIONS:
+        if (planned_in(change.operation) or change.operation) not in OPERATIONS:
             return ""
         runs_at = max(now, change.schedule.run_at) if change.schedule else now
-        ruling = self._ruling(connection, change, change.target, change.ruling.monthly, runs_at)
+        ruling = self._whole_ruling(connection, change, runs_at)
         waited = (now - change.created_at).total_seconds()
         longest = hold_seconds(ruling, self.policy.timing_from(self.timing))
         why = _tightened(change, ruling) or overdue(ruling, waited, longest)
@@ -58,8 +60,14 @@ class Recheck:
 
     def at_its_time(self, connection: Connection, change: Change, now: datetime) -> str:
         """Return the note that ends a scheduled change as its time comes; empty where it may go on."""
-        ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
+        ruling = self._whole_ruling(connection, change, now)
         return self._objection(connection, change, _tightened(change, ruling))
+
+    def _whole_ruling(self, connection: Connection, change: Change, now: datetime) -> Ruling:
+        """Return the ruling on a change as it was shown; of a plan, that over all its members."""
+        if is_plan(change.operation):
+            return self._plan_ruling(connection, change, now)
+        return self._ruling(connection, change, change.target, change.ruling.monthly, now)
 
     def _objection(self, connection: Connection, change: Change, why: str) -> str:
         if why:
@@ -87,6 +95,26 @@ class Recheck:
         limits = self.policy.read_limits(connection)
         quotas.check_agreed(connection, limits, change, seen.target)
         quotas.check_sending(connection, limits, change, account, now)
+
+    def for_member(self, connection: Connection, plan: Change, target: Target, now: datetime) -> str:
+        """Return why a member of a plan may not begin under the rules and limits in force; empty where it may.
+
+        `target` is its server as it was read last.
+        """
+        operation = planned_in(plan.operation)
+        why = tightened(plan.ruling, self._ruling(connection, replace(plan, operation=operation), target, None, now))
+        limits = self.policy.read_limits(connection)
+        documented = OPERATIONS[operation].documented
+        exceeded = limits.protects(target, plan.actor) or limits.forbids(operation, documented=documented)
+        return why or (exceeded.text if exceeded is not None else "")
+
+    def _plan_ruling(self, connection: Connection, plan: Change, now: datetime) -> Ruling:
+        """Return the strictest ruling over the members of a plan, as they were shown."""
+        single = replace(plan, operation=planned_in(plan.operation))
+        rulings = [
+            self._ruling(connection, single, member.target, None, now) for member in members_of(connection, plan.id)
+        ]
+        return strictest(rulings) if rulings else Ruling(Decision.DENY, reason="It has no servers.")
 
     def _ruling(
         self, connection: Connection, change: Change, target: Target, monthly: float | None, now: datetime

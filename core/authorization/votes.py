@@ -27,6 +27,7 @@ from vpsops.core.grants.model import misfit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
+from vpsops.core.plans.model import STOP, is_running_plan, is_stopping
 
 MIN_DIGEST = 16
 REASON_SHOWN = 300
@@ -120,8 +121,10 @@ class Votes:
                 return repository.amend(connection, change, now, event="voted", body=body)
 
     def cancel(self, connection: Connection, change_id: str, word: Statement) -> Change:
-        """Withdraw one's own change before it is sent."""
+        """Withdraw one's own change before it is sent; a plan that runs begins no other member."""
         change = self.changes.load(connection, change_id, lock=True)
+        if is_running_plan(change):
+            return self._stop(connection, change, word)
         approvals.check_canceller(change, word.actor)
         if change.state not in {State.HELD, State.SCHEDULED, State.APPROVED}:
             raise stale(change)
@@ -130,6 +133,22 @@ class Votes:
         ending = f": {one_line(reason, REASON_SHOWN)}" if reason else "."
         note = f"Cancelled by {clean_actor(word.actor, self.redactor).cited}{ending}"
         return repository.step(connection, change, State.CANCELLED, now, event="cancelled", body=body, note=note)
+
+    def stop_plan(self, connection: Connection, change_id: str, word: Statement) -> Change:
+        """Let a running plan begin no other member: its asker may, and those who may approve it."""
+        change = self.changes.load(connection, change_id, lock=True)
+        if not is_running_plan(change):
+            raise stale(change)
+        return self._stop(connection, change, word)
+
+    def _stop(self, connection: Connection, change: Change, word: Statement) -> Change:
+        approvals.check_stopper(change, word.actor)
+        if is_stopping(change):
+            return change
+        who, reason = clean_actor(word.actor, self.redactor), self._words(word.reason)
+        body = {"by": self._person(word.actor), "reason": reason, "evidence": self._words(word.evidence)}
+        result = {**change.result, STOP: {"by": who.cited, "reason": reason}}
+        return repository.amend(connection, change, self.clock.now(), event="plan_stopped", body=body, result=result)
 
     def set_aside(self, connection: Connection, change_id: str, word: Statement) -> Change:
         """Withdraw another person's change that was not confirmed yet; its requester is notified."""

@@ -72,6 +72,18 @@ def check_canceller(change: Change, actor: Actor) -> None:
         raise NotAllowedError(f"Only {change.actor.cited} can cancel this change.", hint=votes or _aside_hint(change))
 
 
+def check_stopper(change: Change, actor: Actor) -> None:
+    """Raise `NotAllowedError` unless this may stop a running plan: its asker, or a person who may approve it."""
+    if actor.same_human(change.actor):
+        return
+    every = change.ruling.requirements or (change.ruling.approvers,)
+    if actor.kind is not ActorKind.PERSON or not any(is_among(approvers, actor) for approvers in every):
+        raise NotAllowedError(
+            "You are not among those who may stop this plan.",
+            hint=f"{change.actor.cited} may, and those who may approve it.",
+        )
+
+
 def is_unconfirmed(change: Change) -> bool:
     """Return whether a change waits for its own requester alone, who may have forgotten it."""
     return change.state is State.HELD and change.ruling.decision is Decision.CONFIRM

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from vpsops.core.changes.model import Change, State
+from vpsops.core.operations.target import is_plan
 from vpsops.core.operations.traits import makes_server
 from vpsops.core.policy.decision import Decision
 
@@ -40,6 +41,7 @@ class Phase(StrEnum):
     SENDING = "sending"
     WATCHING = "watching"
     OVERDUE = "overdue"
+    RUNNING_PLAN = "running_plan"
     UNKNOWN = "unknown"
     REFUSED = "refused"
     DOUBTED = "doubted"
@@ -103,6 +105,12 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
         "taking longer than usual",
         "is still going, longer than usual",
         "It was sent and is still in progress. vpsops keeps checking.",
+        NextStep.WAIT,
+    ),
+    Phase.RUNNING_PLAN: PhaseLabel(
+        "running",
+        "was agreed to and is running, server by server",
+        "Its servers are done in their order, each as a change of its own.",
         NextStep.WAIT,
     ),
     Phase.UNKNOWN: PhaseLabel(
@@ -177,8 +185,8 @@ def phase_of(change: Change) -> Phase:
         return Phase.DEFERRED
     if change.missed:
         return Phase.MISSED
-    if change.state is State.WATCHING and change.overdue:
-        return Phase.OVERDUE
+    if change.state is State.WATCHING and (change.overdue or is_plan(change.operation)):
+        return Phase.RUNNING_PLAN if is_plan(change.operation) else Phase.OVERDUE
     if change.state is State.SUCCEEDED and change.unseen:
         return Phase.UNSEEN
     if change.state is State.UNKNOWN and change.refusal is not None:

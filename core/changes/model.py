@@ -12,6 +12,8 @@ r"""The life of a change, as a table and frozen values.
 
 Between held and approved a change with a schedule is `scheduled`: it has all the consent it needs, waits for its time
 without its server, and is approved then, or expires, is superseded or cancelled (`vpsops.core.schedule.model`).
+A plan, which is one question about many servers, sends nothing itself: it goes from approved to watching, and its
+members are changes of their own.
 
 `sending` is committed before the call leaves: a change found in it without a living owner has an
 unknown outcome, which is checked and never repeated. A write that the provider refused has one as well, until checks
@@ -30,7 +32,7 @@ from vpsops.core.common.errors import Remedy
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.facts import Fact
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import Target, is_plan
 from vpsops.core.policy.decision import Ruling
 from vpsops.core.schedule.model import Schedule
 
@@ -88,6 +90,7 @@ STEPS: Mapping[State, frozenset[State]] = {
             State.EXPIRED,  # it had a schedule, and was not sent in time
             State.NEEDS_PERSON,  # vpsops.core.continuity.continuity_monitor
             State.UNKNOWN,  # what a refused send may have done is seen after all
+            State.WATCHING,  # a plan alone
         }
     ),
     State.SENDING: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.APPROVED}),
@@ -107,6 +110,8 @@ STEPS: Mapping[State, frozenset[State]] = {
 WITHOUT_SCHEDULE: Final = frozenset({(State.HELD, State.APPROVED)})
 WITH_SCHEDULE: Final = frozenset({(State.HELD, State.SCHEDULED), (State.APPROVED, State.EXPIRED)})
 """Steps of the table that depend on whether a change has a schedule."""
+NOT_OF_PLANS = frozenset({State.SENDING})
+"""The states that a plan never has: its members are sent."""
 
 
 class IllegalStepError(Exception):
@@ -237,6 +242,7 @@ class Change:
     traceparent: str = ""  # the trace context that it was requested in; empty without traces
     schedule: Schedule | None = None  # when it may be sent; at once without one
     override: ChangeOverride | None = None  # set once its asker ran it without the votes
+    plan: str = ""  # the id of the plan that it is a member of
     group_names: Mapping[str, str] = field(default_factory=dict, compare=False)  # Slack's, for words; not stored
 
     @property
@@ -298,13 +304,18 @@ class ChangeStep:
 def check_move(change: Change, after: State) -> None:
     """Raise `IllegalStepError` unless the table has this step, and the change may take it.
 
-    An unclear outcome leads back to approved only where the provider said that it had not taken the write on.
+    An unclear outcome leads back to approved only where the provider said that it had not taken the write on. A plan
+    is never sent, and nothing else is watched without it.
     """
     check_step(change.state, after)
     if (change.state, after) in WITHOUT_SCHEDULE and change.schedule is not None:
         raise IllegalStepError(f"{change.state} -> {after} with a schedule")
     if (change.state, after) in WITH_SCHEDULE and change.schedule is None:
         raise IllegalStepError(f"{change.state} -> {after} without a schedule")
+    if (change.state, after) == (State.APPROVED, State.WATCHING) and not is_plan(change.operation):
+        raise IllegalStepError(f"{change.state} -> {after} unsent")
+    if after in NOT_OF_PLANS and is_plan(change.operation):
+        raise IllegalStepError(f"{change.state} -> {after} of a plan")
     refusal = change.refusal
     if change.state is State.UNKNOWN and after is State.APPROVED and not (refusal is not None and refusal.again):
         raise IllegalStepError(f"{change.state} -> {after} without a refusal")

@@ -97,6 +97,8 @@ def _conditions(query: ChangeQuery, visibility: Visibility) -> list[sa.ColumnEle
         conditions.append(CHANGES.c.operation == query.operation)
     if query.since is not None:
         conditions.append(CHANGES.c.updated_at >= query.since.timestamp())
+    if not query.server:  # a plan is there once; a member of it is, where people have to settle it
+        conditions.append(CHANGES.c.plan.is_(None) | repository.in_states(State.NEEDS_PERSON))
     return conditions
 
 

@@ -26,11 +26,11 @@ from vpsops.core.storage.tables import CHANGES, VOTES
 def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:
     """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock."""
     values = serialization.change_values(change)
-    lock = change.target.key if change.state.open and change.schedule is None else None
-    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock))
-    touch(connection, outbox.topic_of(change.id))
+    lock = change.target.key if change.state.open and change.schedule is None else ""
+    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock or None))
+    _touch(connection, change)
     chain.append(connection, change.created_at.timestamp(), "requested", change.id, body)
-    outbox.put_card(connection, change.id, change.created_at)
+    _draw(connection, change, change.created_at)
     facts_of(connection).append(ChangeStep(None, change, "requested"))
 
 
@@ -51,14 +51,27 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     check_move(change, after)
     values.setdefault("not_before", None)
     if change.state is State.SCHEDULED and after is State.APPROVED:
-        values["lock"] = change.target.key
+        values["lock"] = change.target.key or None
     if after.final:
         values |= {"lock": None, "owner": None}
     moved = _set(connection, change, now, {**values, "state": after.value})
     chain.append(connection, now.timestamp(), event, change.id, {"state": after.value, **(body or {})})
-    outbox.put_card(connection, change.id, now)
+    _draw(connection, change, now)
+    if change.plan and State.NEEDS_PERSON in {change.state, after}:  # people settle it on a card of its own
+        outbox.put_card(connection, change.id, now)
     facts_of(connection).append(ChangeStep(change, moved, event))
     return moved
+
+
+def _draw(connection: Connection, change: Change, now: datetime) -> None:
+    """Queue the card that shows a change: of a plan's member it is the plan's."""
+    outbox.put_card(connection, change.plan or change.id, now)
+
+
+def _touch(connection: Connection, change: Change) -> None:
+    """Wake those who wait for a change, or for the plan that it is a member of."""
+    for change_id in filter(None, (change.id, change.plan)):
+        touch(connection, outbox.topic_of(change_id))
 
 
 def amend(
@@ -74,7 +87,7 @@ def amend(
     moved = _set(connection, change, now, values)
     if event:
         chain.append(connection, now.timestamp(), event, change.id, body or {})
-        outbox.put_card(connection, change.id, now)
+        _draw(connection, change, now)
         facts_of(connection).append(ChangeStep(change, moved, event))
     return moved
 
@@ -98,7 +111,7 @@ def _set(connection: Connection, change: Change, now: datetime, values: Mapping[
     )
     if row is None:
         raise StaleChangeError(f"{change.id} has moved on.", hint="Look at its present state.")
-    touch(connection, outbox.topic_of(change.id))
+    _touch(connection, change)
     moved = rows.decoded(row, CHANGES.c.id, lambda result: serialization.change_of(result, change.votes))
     if isinstance(moved, UnreadableRow):
         raise moved.error

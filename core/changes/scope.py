@@ -32,6 +32,10 @@ class ServerFilter:
         name = hostname.lower().rstrip(".")
         return all(servers.hold(server_id.lower(), name) is True for servers in self.restrictions)
 
+    def shows(self, target: Target) -> bool:
+        """Return whether a change's server is visible; of a plan, every server."""
+        return all(self.sees(*server) for server in target.members or ((target.id, target.hostname),))
+
     def __bool__(self) -> bool:
         return bool(self.restrictions)
 
@@ -49,7 +53,7 @@ class Visibility:
 
     def shows(self, target: Target) -> bool:
         """Return whether a change's server is visible."""
-        return self.servers.sees(target.id, target.hostname)
+        return self.servers.shows(target)
 
 
 UNRESTRICTED = Visibility()

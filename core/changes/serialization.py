@@ -21,7 +21,7 @@ from vpsops.core.common.stored_values import (
 from vpsops.core.identity.actors import Origin
 from vpsops.core.identity.serialization import actor_of, approvers_of
 from vpsops.core.operations.facts import Fact
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import ServerName, Target
 from vpsops.core.policy.decision import Decision, GrantTerms, GrantUse, Ruling
 from vpsops.core.schedule.model import Schedule
 
@@ -31,7 +31,7 @@ FORMAT: Final = 2
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
 voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
 PLAIN_FORMAT: Final = 1
-"""Of a change without a schedule: an older version may run it."""
+"""Of a change without a schedule that is no member of a plan: an older version may run it."""
 
 
 def change_values(change: Change) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _request_values(change: Change) -> dict[str, Any]:
         "state": change.state.value,
         "operation": change.operation,
         "arguments": dict(change.arguments),
-        "target": asdict(change.target),
+        "target": _target_values(change.target),
         "actor": asdict(change.actor),
         "actor_id": change.actor.id,
         "human": (change.actor.account or change.actor.human).lower(),
@@ -60,8 +60,14 @@ def _request_values(change: Change) -> dict[str, Any]:
         "cost": change.cost,
         "effect": change.effect,
         "facts": [[fact.label, fact.value] for fact in change.facts] or None,
-        "format": PLAIN_FORMAT if change.schedule is None else FORMAT,
+        "format": FORMAT if change.plan or change.schedule is not None else PLAIN_FORMAT,
+        "plan": change.plan or None,
     }
+
+
+def _target_values(target: Target) -> dict[str, Any]:
+    """Return a target as its column holds it; only a plan has members."""
+    return {name: value for name, value in asdict(target).items() if name != "members" or value}
 
 
 def _progress_values(change: Change) -> dict[str, Any]:
@@ -137,8 +143,9 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
 
 
 def _later_columns(row: Row) -> dict[str, Any]:
-    """Return what a change gets on its way: when it got there, and that it ran without votes."""
-    return {**{name: moment(row[name]) for name in MOMENTS}, "override": override_of(row["overridden"])}
+    """Return what a change gets on its way: when it got there, that it ran without votes, and its plan."""
+    moments = {name: moment(row[name]) for name in MOMENTS}
+    return {**moments, "override": override_of(row["overridden"]), "plan": row["plan"] or ""}
 
 
 def override_values(override: ChangeOverride) -> dict[str, Any]:
@@ -186,7 +193,15 @@ def target_of(stored: Row) -> Target:
     if not isinstance(stored, Mapping):
         raise UnreadableValueError("target is no object")
     labels = names_of(stored, "labels") if stored.get("labels") is not None else None
-    return Target(**_texts(Target, {key: value for key, value in stored.items() if key != "labels"}), labels=labels)
+    texts = {key: value for key, value in stored.items() if key not in {"labels", "members"}}
+    return Target(**_texts(Target, texts), labels=labels, members=_members_of(stored))
+
+
+def _members_of(stored: Row) -> tuple[ServerName, ...]:
+    pairs = list_of(stored, "members") if "members" in stored else []
+    if not all(isinstance(pair, list) and len(pair) == PAIR for pair in pairs):
+        raise UnreadableValueError("members are no list of pairs")
+    return tuple(ServerName(str(ident), str(hostname)) for ident, hostname in pairs)
 
 
 def ruling_of(stored: Row) -> Ruling:

@@ -90,6 +90,15 @@ REGION_NAMES_KEPT_SECONDS: Final = 3600.0  # an older list of them is read again
 REGION_NAMES_PAUSE_SECONDS: Final = 300.0  # between a failed read of them and the next
 SHARED_SECONDS: Final = 1.0  # an answer to people may be so much older than the question
 
+# Plans.
+PLAN_PAUSE_MOST_SECONDS: Final = 3600  # the longest pause between two members
+PLAN_POLL_SECONDS: Final = 5.0  # between reads of a running plan, although no signal came
+PLAN_RETRY_SECONDS: Final = 2.0  # before a member that could not begin yet is tried again
+PLAN_BUSY_SECONDS: Final = 600.0  # so long a member waits for others of its group to be up again
+PROBE_SECONDS: Final = 60.0  # a server that settled has to answer within this
+PROBE_ANSWER_SECONDS: Final = 3.0  # for one attempt
+PROBE_PAUSE_SECONDS: Final = 2.0  # between two attempts
+
 # Stopping.
 STOP_SECONDS: Final = 20.0  # promised: a stopped process has ended by then
 GRACE_SECONDS: Final = 5  # requests under way; then their connections are closed

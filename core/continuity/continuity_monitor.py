@@ -28,6 +28,7 @@ from vpsops.core.continuity.heads import MOST_FINDINGS, HeadFile, Mark
 from vpsops.core.continuity.lineage import Lineage
 from vpsops.core.grants.lifecycle import WENT_BACK, end_all
 from vpsops.core.messaging import outbox
+from vpsops.core.operations.target import PLAN
 from vpsops.core.storage.commit_notifier import touch
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, SWITCHES
@@ -248,13 +249,14 @@ def note_restore(connection: Connection, clock: Clock, what: str, changes: Seque
 
 
 def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -> list[str]:
-    """Make every approved change one for a person, also those that this version cannot read.
+    """Make every approved change and every running plan one for a person, also those that this version cannot read.
 
     So is a scheduled one: it may have been cancelled since, or have been sent at its time.
     """
-    check_step(State.APPROVED, State.NEEDS_PERSON)
-    check_step(State.SCHEDULED, State.NEEDS_PERSON)
-    now, approved = clock.now(), CHANGES.c.state.in_((State.APPROVED.value, State.SCHEDULED.value))
+    for state in (State.APPROVED, State.SCHEDULED, State.WATCHING):
+        check_step(state, State.NEEDS_PERSON)
+    running_plan = (CHANGES.c.state == State.WATCHING.value) & CHANGES.c.operation.startswith(PLAN, autoescape=True)
+    now, approved = clock.now(), CHANGES.c.state.in_((State.APPROVED.value, State.SCHEDULED.value)) | running_plan
     end_all(connection, WENT_BACK, now)  # uses since then are not counted
     ids = list(connection.scalars(sa.select(CHANGES.c.id).where(approved).order_by(CHANGES.c.created_at)))
     values = {"state": State.NEEDS_PERSON.value, "owner": None, "note": NOTE, "updated_at": now.timestamp()}

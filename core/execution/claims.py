@@ -23,6 +23,7 @@ from vpsops.core.execution.deferral import LapsedError, check_lapse
 from vpsops.core.execution.notes import BROKEN, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.traits import plan_of
 from vpsops.core.schedule.model import MissedError
 from vpsops.core.storage.capability import Capability, Need, capabilities
 from vpsops.core.storage.database import Database
@@ -32,15 +33,36 @@ from vpsops.core.storage.tables import CHANGES
 AFTER_HOLD: Final = (State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN)
 
 
+def sent_operations() -> frozenset[str]:
+    """Return the operations that are sent: the registry's writing ones."""
+    return frozenset(name for name, operation in OPERATIONS.items() if not operation.reads)
+
+
+def plan_operations() -> frozenset[str]:
+    """Return the stored names of plans; their members are sent in their place."""
+    return frozenset(plan_of(operation).name for operation in OPERATIONS.values() if operation.plannable)
+
+
 def own_capability() -> Capability:
-    """Return the capability of this process: the registry's writing operations."""
-    return Capability(FORMAT, frozenset(name for name, operation in OPERATIONS.items() if not operation.reads))
+    """Return the capability of this process: what it sends, and the plans that it runs."""
+    return Capability(FORMAT, sent_operations() | plan_operations())
 
 
 def runnable() -> sa.ColumnElement[bool]:
-    """The condition that this version can run a change, or watch it."""
+    """The condition that this version can send a change, or watch it."""
+    return CHANGES.c.operation.in_(sorted(sent_operations())) & (CHANGES.c.format <= FORMAT)
+
+
+def supported() -> sa.ColumnElement[bool]:
+    """The condition that this version can send a change, or run it as a plan."""
     own = own_capability()
     return CHANGES.c.operation.in_(sorted(own.operations)) & (CHANGES.c.format <= own.format)
+
+
+def open_plans() -> sa.ColumnElement[bool]:
+    """The condition that a change is a plan that this version can run, and that may begin or runs."""
+    states = repository.in_states(State.APPROVED, State.WATCHING)
+    return states & CHANGES.c.operation.in_(sorted(plan_operations())) & (CHANGES.c.format <= FORMAT)
 
 
 def needs(connection: Connection, *states: State) -> frozenset[Need]:
@@ -101,7 +123,7 @@ class WriteClaims:
             change = repository.load(connection, change_id, lock=True)
             tick = self.database.tick(connection)
             owner = connection.scalars(repository.column(CHANGES.c.owner, change_id)).one()
-            if change.state is not State.APPROVED or change.operation not in own_capability().operations:
+            if change.state is not State.APPROVED or change.operation not in sent_operations():
                 return None
             if owner in alive(connection, tick) - {self.process.id}:
                 return None

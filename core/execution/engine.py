@@ -3,6 +3,7 @@
 Started lazily by the first change: until then it loads nothing and sends no heartbeat; reads never start it.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -22,13 +23,16 @@ from vpsops.core.common.supervision import HEARTBEAT, POLLER, RECONCILER, Superv
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.anchors import AnchorPublisher
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
-from vpsops.core.execution.claims import own_capability
+from vpsops.core.execution.claims import sent_operations
+from vpsops.core.execution.plans.member_start import MemberStart
+from vpsops.core.execution.plans.worker import PlanWorker
 from vpsops.core.execution.poller import ChangePoller, watch_quietly
 from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.retention import DEFAULT_DAYS, Retention, RetentionDays
 from vpsops.core.execution.runner import Runner
 from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.offers.memory import OfferMemory
+from vpsops.core.operations.target import is_plan
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.schedule.steady_date import SteadyDate
 from vpsops.core.storage.database import Database
@@ -78,27 +82,39 @@ class Engine:
         self._started = anyio.Lock()
         self._running = False
         self._runs: set[str] = set()
+        self._plans: set[str] = set()  # that run here
+        self._plans_due: set[str] = set()  # that are about to
         self._claims: dict[str, ClaimedChange] = {}  # of changes that are about to run
         self._watching = False
         self._retention = Retention(parts.database, parts.clock, parts.retention)
         work = Wayscloud(parts.connection, WORK)
         self.fleet = ServerFeed(work, parts.clock, parts.timing, parts.group, parts.supervisor)
-        database, clock, timing = parts.database, parts.clock, parts.timing
         self._watcher = self._poller_of(parts, work)
         self._runner = self._runner_of(parts, work)
-        self._reconciler = Reconciler(
-            database,
-            clock,
+        self._plan_worker = self._plan_worker_of(parts, work)
+        self._reconciler = self._reconciler_of(parts)
+
+    def _reconciler_of(self, parts: EngineParts) -> Reconciler:
+        return Reconciler(
+            parts.database,
+            parts.clock,
             parts.process,
-            timing,
+            parts.timing,
             self.run,
             self._running_ids,
             self.watch,
             parts.always,
             self.continuity,
-            Recheck(parts.policy, timing),
-            SteadyDate(clock),
+            Recheck(parts.policy, parts.timing),
+            SteadyDate(parts.clock),
+            run_plan=self.run_plan,
         )
+
+    def _plan_worker_of(self, parts: EngineParts, work: Wayscloud) -> PlanWorker:
+        recheck = Recheck(parts.policy, parts.timing)
+        start = MemberStart(parts.database, work, parts.clock, recheck, self.continuity, self.claim)
+        breaks = parts.timing.breaks
+        return PlanWorker(parts.database, parts.clock, parts.process, start, self.run_claimed, breaks)
 
     def _poller_of(self, parts: EngineParts, work: Wayscloud) -> ChangePoller:
         return ChangePoller(
@@ -156,7 +172,9 @@ class Engine:
 
     def claim(self, connection: Connection, change: Change) -> Change:
         """Claim a change in the transaction that lets it run, if it does; return it in its new state."""
-        if change.state is not State.APPROVED or change.operation not in own_capability().operations:
+        if change.state is State.APPROVED and is_plan(change.operation):
+            self._plans_due.add(change.id)
+        if change.state is not State.APPROVED or change.operation not in sent_operations():
             return change
         claim = self._runner.claims.claim_in(connection, change)
         self._claims[change.id] = claim
@@ -166,6 +184,26 @@ class Engine:
         """Run a change if it was claimed, once that is committed."""
         if change_id in self._claims:
             self.run(change_id)
+        if change_id in self._plans_due:
+            self.run_plan(change_id)
+
+    def run_plan(self, plan_id: str) -> None:
+        """Run a plan in the background; one that runs here already is left alone."""
+        self._plans_due.discard(plan_id)
+        if plan_id in self._plans:
+            return
+        self._plans.add(plan_id)
+        self.supervisor.start_once("plan", partial(self._run_plan, plan_id), group=self._group)
+
+    async def _run_plan(self, plan_id: str) -> None:
+        try:
+            await self._plan_worker.run(plan_id)
+        except Exception as error:
+            error_id = error_id_of(error)
+            logger.exception("plan_failed", plan=plan_id, error_id=error_id)
+            await self._note_break(plan_id, error_id, self._plan_worker.note_break)
+        finally:
+            self._plans.discard(plan_id)
 
     def run(self, change_id: str) -> None:
         """Run an approved change in the background; one that runs here already is left alone."""
@@ -181,13 +219,13 @@ class Engine:
         except Exception as error:  # a bug, or arguments that cannot be read
             error_id = error_id_of(error)
             logger.exception("run_failed", change=change_id, error_id=error_id)
-            await self._note_break(change_id, error_id)
+            await self._note_break(change_id, error_id, self._runner.claims.note_break)
         finally:
             self._runs.discard(change_id)
 
-    async def _note_break(self, change_id: str, error_id: str) -> None:
+    async def _note_break(self, change_id: str, error_id: str, note: Callable[[str, str], Awaitable[None]]) -> None:
         try:
-            await self._runner.claims.note_break(change_id, error_id)
+            await note(change_id, error_id)
         except StorageError as error:  # the reconciler sees the change again
             logger.error("storage_failed", change=change_id, error=error.message, error_id=error.error_id)
 

@@ -29,6 +29,7 @@ from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreVi
 from vpsops.core.execution import claims
 from vpsops.core.execution.claims import runnable
 from vpsops.core.execution.deferral import is_due
+from vpsops.core.execution.plans.worker import lease_of
 from vpsops.core.grants.lifecycle import close_due, has_due
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import needs_polling
@@ -64,6 +65,7 @@ class ReconcilerWork:
     standing: bool  # a channel wants the provider polled, and no process does
     grants: bool = False  # a grant is over, and its row is not
     view: StoreView | None = None  # whether the database is still the one that was seen before
+    plans: tuple[str, ...] = ()  # that no other living process runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class Reconciler:
     recheck: Recheck | None = None  # for scheduled changes; without it they are left to other processes
     date: SteadyDate | None = None
     broken: dict[str, float] = field(default_factory=dict)  # changes with a failed step, and when it is retried
+    run_plan: Callable[[str], None] = lambda _: None
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Run rounds until cancelled; log an unavailable database once, and retry."""
@@ -111,8 +114,7 @@ class Reconciler:
         if self.continuity is not None and due.view is not None:
             await self.continuity.judge(due.view)  # before anything is run: an approval may no longer hold
         await self._settle(due, believed)
-        for change_id in await self._claim() if due.to_run else ():
-            self.run(change_id)
+        await self._start(due)
         if due.newest or due.orphaned or due.standing:
             self.watch(due.newest)
 
@@ -132,6 +134,13 @@ class Reconciler:
             if change.id not in self.running():  # one that began since then is no orphan
                 await self._step(change, orphan)
 
+    async def _start(self, due: ReconcilerWork) -> None:
+        """Run what no process runs: approved changes, and plans."""
+        for change_id in await self._claim() if due.to_run else ():
+            self.run(change_id)
+        for plan_id in due.plans:
+            self.run_plan(plan_id)
+
     def _due(self, running: AbstractSet[str], connection: Connection) -> ReconcilerWork:
         view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
@@ -144,14 +153,21 @@ class Reconciler:
             to_remind=self._oldest(connection, held & (CHANGES.c.remind_at <= now)),
             to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
             orphaned=self._oldest(connection, (CHANGES.c.state == State.SENDING.value) & masterless),
-            scheduled=self._oldest(connection, is_near(self.clock.now()) & runnable()),
+            scheduled=self._oldest(connection, is_near(self.clock.now()) & claims.supported()),
             newest=self._newest(connection),
             standing=self._is_standing(connection, others),
             grants=has_due(
                 connection, self.clock.now(), self.recheck.policy.latest().version if self.recheck else None
             ),
             view=view,
+            plans=self._plans(connection, others),
         )
+
+    def _plans(self, connection: Connection, others: AbstractSet[str]) -> tuple[str, ...]:
+        """Return the plans that begin or run, of which no other living process has the lease; the oldest first."""
+        query = sa.select(CHANGES.c.id).where(claims.open_plans()).order_by(CHANGES.c.created_at).limit(BATCH)
+        ids = connection.scalars(query).all()
+        return tuple(ident for ident in ids if leases.lease_holder(connection, lease_of(ident)) not in others)
 
     def _oldest(self, connection: Connection, where: sa.ColumnElement[bool]) -> list[Change]:
         """Return due changes, the oldest first; those that failed recently only after a pause."""

@@ -285,7 +285,7 @@ class Settlement:
             fresh = repository.load(connection, change.id, lock=True)
             if fresh.state is State.WATCHING:
                 repository.amend(connection, fresh, snapshot.now, result=result)
-                outbox.put_card(connection, change.id, snapshot.now)
+                outbox.put_card(connection, change.plan or change.id, snapshot.now)
 
         await self.database.transact(work, durable=False)
 

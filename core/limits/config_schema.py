@@ -9,11 +9,15 @@ from pydantic import AfterValidator, Field
 from vpsops.core.config.schema import Words, WrittenTable, nearest_hint, one_of, safe_word, schema_error
 from vpsops.core.limits.access import Restriction, matched
 from vpsops.core.limits.tool_names import TOOLS, TOOLSETS
+from vpsops.core.plans.model import DEFAULT_MOST
 from vpsops.core.policy.config_schema import Labels, Servers
+from vpsops.core.wayscloud.answers.labels import label_term
 
 PATTERN = re.compile(r"[a-z_*?]{1,60}")
+SHARE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?=[1-9][0-9]{0,5}")
 CURRENCY = r"^[A-Z]{3}$"
 MOST = 1_000_000
+MOST_MANY = 1_000
 
 
 def _tools(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -27,6 +31,18 @@ def _tools(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _shares(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        if not SHARE.fullmatch(word):
+            raise schema_error(f"{safe_word(word)} is no label's key with a number", "For example tier=1.")
+    keys = [label_term(word.partition("=")[0]) for word in words]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise schema_error(f"{safe_word(twice)} is there twice", "Give each label one number.")
+    return words
+
+
+Shares = Annotated[Words, AfterValidator(_shares)]
 Tools = Annotated[Words, AfterValidator(_tools)]
 Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
 
@@ -90,6 +106,14 @@ class WrittenLimits(WrittenTable):
     undocumented: Annotated[
         bool, Field(description="operations that the provider does not document may run; false switches them off")
     ] = True
+    max_many: Annotated[
+        Annotated[int, Field(ge=2, le=MOST_MANY)] | None,
+        Field(description=f"how many servers one plan may have; {DEFAULT_MOST} where it is left out"),
+    ] = None
+    max_unavailable: Annotated[
+        Shares,
+        Field(description="such as tier=1: how many servers with the same value of that label may be down in a plan"),
+    ] = ()
     mcp: Annotated[
         WrittenRestriction | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")
     ] = None

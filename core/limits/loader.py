@@ -12,6 +12,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.limits.access import EVERYTHING, IN_FORCE, AccessScope, Restriction
 from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction, lowered
 from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.plans.model import DEFAULT_MOST
 from vpsops.core.wayscloud.answers.labels import label_term
 
 SECTION = "limits"
@@ -81,8 +82,15 @@ def limits_of(written: WrittenLimits) -> Limits:
         max_changes_per_hour=written.max_changes_per_hour,
         calls_per_minute=written.calls_per_minute,
         undocumented=written.undocumented,
+        max_many=DEFAULT_MOST if written.max_many is None else written.max_many,
+        max_unavailable=tuple(sorted(map(_share, written.max_unavailable))),
         mcp=AccessScope((written.mcp.narrowing(IN_FORCE),)) if written.mcp else EVERYTHING,
     )
+
+
+def _share(word: str) -> tuple[str, int]:
+    key, _, most = word.partition("=")
+    return label_term(key), int(most)
 
 
 def restriction_from(flags: Mapping[str, Any], where: str) -> Restriction:

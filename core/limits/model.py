@@ -12,6 +12,7 @@ from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, AccessScope
 from vpsops.core.operations.target import Target
+from vpsops.core.plans.model import DEFAULT_MOST
 from vpsops.core.policy.context import ServerPatterns, known_name
 from vpsops.core.wayscloud.answers.labels import has_term, label_terms
 from vpsops.core.wayscloud.answers.models import Plan, Server
@@ -35,6 +36,8 @@ class Limits:
     protected_labels: frozenset[str] = frozenset()
     protected_labels_from_agents: frozenset[str] = frozenset()
     undocumented: bool = True  # whether operations may run that the provider does not document
+    max_many: int = DEFAULT_MOST  # servers of one plan
+    max_unavailable: tuple[tuple[str, int], ...] = ()  # by a label's key: servers of one value that may be down
     _protected: ServerPatterns = field(init=False, repr=False, compare=False)
     _from_agents: ServerPatterns = field(init=False, repr=False, compare=False)
 
@@ -46,6 +49,11 @@ class Limits:
     def about_creates(self) -> bool:
         """Return whether a create has to be counted."""
         return self.max_servers is not None or self.max_monthly_spend is not None
+
+    @property
+    def has_labels(self) -> bool:
+        """Return whether a limit is about the labels of servers."""
+        return bool(self.protected_labels or self.protected_labels_from_agents or self.max_unavailable)
 
     def protects(self, target: Target, actor: Actor) -> "Exceeded | None":
         """Return the refusal of any change on a protected server; one of unknown name counts as protected."""
@@ -78,6 +86,8 @@ class Limits:
             ("max_changes_per_hour", self.max_changes_per_hour),
             ("calls_per_minute", self.calls_per_minute),
             ("undocumented", "" if self.undocumented else "false"),
+            ("max_many", self.max_many if self.max_many != DEFAULT_MOST else ""),
+            ("max_unavailable", ", ".join(f"{key} {most}" for key, most in self.max_unavailable)),
             *(
                 (f"{narrowing.where} {limit}", value)
                 for narrowing in self.mcp.narrowings

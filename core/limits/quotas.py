@@ -4,6 +4,7 @@ Call it after the change's own step: that step holds the head of the audit trail
 so counts are serialised and include everything stored before.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -28,8 +29,9 @@ from vpsops.core.limits.model import (
     too_many_then,
     too_often,
 )
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import Target, is_plan
 from vpsops.core.operations.traits import is_documented, makes_server
+from vpsops.core.plans.repository import unstarted
 from vpsops.core.policy.context import BILLED
 from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
@@ -117,12 +119,22 @@ def _raise(exceeded: Exceeded | None) -> None:
 
 
 def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:
-    """Return the times of this requester's requests in the last hour; unreadable ones count as theirs, made now."""
-    columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
+    """Return the times of this requester's requests in the last hour; unreadable ones count as theirs, made now.
+
+    A plan counts as often as it has members that did not begin; those that did are changes of their own.
+    """
+    columns = (CHANGES.c.id, CHANGES.c.operation, CHANGES.c.created_at, CHANGES.c.actor)
     query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
-    requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))
-    own = [at for at, actor in requests.rows if same_principal(actor, change.actor)]
-    return own + [now.timestamp()] * len(requests.unreadable)
+    requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row, actor_of(row["actor"])))
+    own = [row for row, actor in requests.rows if same_principal(actor, change.actor)]
+    return _times(connection, own, "created_at") + [now.timestamp()] * len(requests.unreadable)
+
+
+def _times(connection: Connection, requests: Sequence[sa.RowMapping], column: str) -> list[float]:
+    """Return the times of requests, that of a plan once for each member that did not begin."""
+    plans = unstarted(connection, [row["id"] for row in requests if is_plan(row["operation"])])
+    weights = [(row[column], plans.get(row["id"], 0) if is_plan(row["operation"]) else 1) for row in requests]
+    return [at for at, weight in weights for _ in range(weight)]
 
 
 def _scheduled_beside(connection: Connection, change: Change, at: float) -> list[float]:
@@ -131,11 +143,11 @@ def _scheduled_beside(connection: Connection, change: Change, at: float) -> list
     Times are UTC seconds. Unreadable ones count as theirs, and as running then.
     """
     waiting = CHANGES.c.state.in_([state.value for state in (State.HELD, State.SCHEDULED, State.APPROVED, *UNDER_WAY)])
-    query = sa.select(CHANGES.c.id, CHANGES.c.run_at, CHANGES.c.actor)
+    query = sa.select(CHANGES.c.id, CHANGES.c.operation, CHANGES.c.run_at, CHANGES.c.actor)
     query = query.where(waiting, CHANGES.c.run_at > at - HOUR, CHANGES.c.run_at < at + HOUR)
-    requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row["run_at"], actor_of(row["actor"])))
-    own = [time for time, actor in requests.rows if same_principal(actor, change.actor)]
-    return own + [at] * len(requests.unreadable)
+    requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row, actor_of(row["actor"])))
+    own = [row for row, actor in requests.rows if same_principal(actor, change.actor)]
+    return _times(connection, own, "run_at") + [at] * len(requests.unreadable)
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:

@@ -13,6 +13,7 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
         toolset: tuple(f"vps_{name}" for name, operation in OPERATIONS.items() if operation.toolset == toolset)
         for toolset in dict.fromkeys(operation.toolset for operation in OPERATIONS.values())
     },
+    "plans": ("vps_plan",),
     "changes": ("vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
 }
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
@@ -27,6 +28,7 @@ SECRET = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if op
 """The tools with a result that no model gets unless the limits say so."""
 
 ALTERING = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if not operation.reads) | {
-    "vps_change_cancel"
+    "vps_change_cancel",
+    "vps_plan",
 }
 """The tools that are not read-only."""

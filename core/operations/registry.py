@@ -147,6 +147,8 @@ class Operation:
     lists: ArgumentKind | None = None  # its result holds the values of this kind of argument, of a server or at all
     choices: Choices = no_choices  # those values, as a menu offers them
     idempotent: bool = False  # a second run changes nothing more
+    leaves_down: bool = False  # its server is down afterwards, until it is started
+    plannable: bool = False  # one question may be about many servers; decision 0044 says which and why
     outcomes: tuple[str, str] = ("It happened", "It did not happen")  # the buttons that settle an unknown outcome
     done: str = ""  # the sentence of success, with {hostname}
     advice: str = ""  # to a model after a failure, before it asks again
@@ -191,6 +193,12 @@ class Operation:
         ]
 
 
+def _may_be_planned(operation: Operation) -> bool:
+    """Return whether an operation acts on a server there is, destroys nothing and costs nothing."""
+    mild = operation.risk in {Risk.CHANGE, Risk.DISRUPTIVE}
+    return mild and operation.takes_server and not (operation.billed or operation.removes)
+
+
 class OperationTable(Mapping[str, Operation]):
     """All operations by their names, in the order of their families."""
 
@@ -208,6 +216,8 @@ class OperationTable(Mapping[str, Operation]):
             taken = sorted(operation.words & {word for entry in self._entries.values() for word in entry.words})
             if taken:
                 raise ValueError(f"operation {operation.name}: another one has {', '.join(taken)}")
+            if operation.plannable and not _may_be_planned(operation):
+                raise ValueError(f"operation {operation.name}: it cannot be asked for about many servers")
             if operation.secret and not operation.reads:
                 raise ValueError(f"operation {operation.name}: only the result of a read can be secret")
             self._entries[operation.name] = operation

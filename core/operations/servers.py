@@ -100,7 +100,7 @@ class ServerList(BaseModel):
 
 def page(servers: Sequence[Server], query: ListArguments) -> ServerList:
     """Filter, order by hostname and cut out the page that was asked for; servers that come and go move no page."""
-    matches = sorted((s for s in servers if _matches(s, query)), key=_mark)
+    matches = sorted((s for s in servers if is_matching(s, query)), key=_mark)
     start = _first(matches, query)
     selected = matches[start : start + query.limit]
     more = _after(_mark(selected[-1])) if start + len(selected) < len(matches) else None
@@ -108,10 +108,10 @@ def page(servers: Sequence[Server], query: ListArguments) -> ServerList:
     listed._skipped = start  # noqa: SLF001 - its own module
     listed._counts = counts_of(matches) if more and not query.cursor else ()  # noqa: SLF001
     lack = f"{servers.lack}." if isinstance(servers, ProviderList) and servers.lack else ""
-    return listed.without(lack, *_not_known(servers, query))
+    return listed.without(lack, *unknown_facts(servers, query))
 
 
-def _not_known(servers: Sequence[Server], query: ListArguments) -> list[str]:
+def unknown_facts(servers: Sequence[Server], query: ListArguments) -> list[str]:
     """Say of how many servers it is not known whether they match, by the fact that is missing."""
     named = [server for server in servers if is_named(server, query)]
     sentences = []
@@ -170,7 +170,8 @@ def _mark(server: Server) -> str:
     return f"{server.hostname.lower()}|{server.id}".strip()  # as arguments are stripped on their way back
 
 
-def _matches(server: Server, query: ListArguments) -> bool:
+def is_matching(server: Server, query: ListArguments) -> bool:
+    """Return whether a server has the name, state, label and region that are asked for."""
     if not is_named(server, query):
         return False
     if query.state and not in_state(server, query.state):
@@ -278,14 +279,6 @@ async def check_reboot(_api: Wayscloud, _arguments: Arguments, server: Server | 
     return Precheck()
 
 
-def _is_not_up(server: Server) -> bool:
-    return not server.ready
-
-
-def _is_not_off(server: Server) -> bool:
-    return not server.off
-
-
 async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> ServerList:
     return page(await api.list_servers(), cast("ListArguments", arguments))
 
@@ -351,13 +344,14 @@ SERVERS = (
         summary="Start a stopped server.",
         guidance="Start a server.",
         risk=Risk.CHANGE,
+        plannable=True,
         arguments=ServerArguments,
         result=AcceptedOperation,
         run=_start,
         effect="The server boots and is usually reachable in 30 to 60 seconds.",
         settled=start_settled,
         check=check_start,
-        fits=_is_not_up,
+        fits=lambda server: not server.ready,
         idempotent=True,
         outcomes=("It started", "It did not start"),
         advice="Look with vps_get whether it runs before asking again.",
@@ -368,13 +362,15 @@ SERVERS = (
         summary="Shut a server down. It still costs its storage.",
         guidance="Stop; storage still costs.",
         risk=Risk.DISRUPTIVE,
+        leaves_down=True,
+        plannable=True,
         arguments=ServerArguments,
         result=AcceptedOperation,
         run=_stop,
         effect="The server shuts down and stays down until it is started. A stopped server still costs its storage.",
         settled=stop_settled,
         check=check_stop,
-        fits=_is_not_off,
+        fits=lambda server: not server.off,
         idempotent=True,
         outcomes=("It stopped", "It did not stop"),
         advice="Look with vps_get whether it is stopped before asking again.",
@@ -385,13 +381,14 @@ SERVERS = (
         summary="Reboot a server. Connections drop for one to two minutes.",
         guidance="Reboot; connections drop.",
         risk=Risk.DISRUPTIVE,
+        plannable=True,
         arguments=ServerArguments,
         result=AcceptedOperation,
         run=_reboot,
         effect="Connections drop; the server is usually back in one to two minutes.",
         settled=reboot_settled,
         check=check_reboot,
-        fits=_is_not_off,
+        fits=lambda server: not server.off,
         proof=Proof.UPTIME,
         outcomes=("It rebooted", "It did not reboot"),
         advice="Look with vps_get and vps_status how it is, and since when, before asking again.",

@@ -1,15 +1,27 @@
 """The server that a change acts on."""
 
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from vpsops.core.wayscloud.answers.regions import region_text
+
+PLAN: Final = "plan_"
+"""How the stored name of a plan begins: one question about many servers; the operation of its members follows."""
+
+
+class ServerName(NamedTuple):
+    """A server's id and hostname."""
+
+    id: str
+    hostname: str
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a change acts on, as it was when the change was asked for.
 
-    For a create there is no server yet: `id` is empty and `hostname` is the one wanted.
+    For a create there is no server yet: `id` is empty and `hostname` is the one wanted. A plan has its servers as
+    `members`, and says in `hostname` how many they are.
     """
 
     id: str
@@ -21,6 +33,7 @@ class Target:
     system: str = ""  # its operating system; changes of earlier versions have none
     region_name: str = ""  # as the provider lists it; no part of the digest
     labels: tuple[str, ...] | None = None  # such as `team=shop`; None where they are not known. No part of the digest
+    members: tuple[ServerName, ...] = ()  # of a plan: its servers. The digest has them by the plan's arguments
 
     @property
     def place(self) -> str:
@@ -29,5 +42,17 @@ class Target:
 
     @property
     def key(self) -> str:
-        """What at most one open change may hold."""
+        """What at most one open change may hold; empty for a plan: its members hold their servers in turn."""
+        if self.members:
+            return ""
         return f"server:{self.id}" if self.id else f"hostname:{self.hostname.lower()}"
+
+
+def planned_in(name: str) -> str:
+    """Return the operation of a plan's members; empty for a name that is no plan's."""
+    return name.removeprefix(PLAN) if name.startswith(PLAN) else ""
+
+
+def is_plan(name: str) -> bool:
+    """Return whether a stored name is a plan's."""
+    return bool(planned_in(name))

@@ -1,12 +1,23 @@
 """What is known of an operation by its stored name, which a newer version may have written."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS, Operation, Risk
 from vpsops.core.operations.arguments import ArgumentKind
 from vpsops.core.operations.registry import Proof
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import PLAN, Target, planned_in
+
+
+def plan_of(operation: Operation) -> Operation:
+    """Return the entry by which a plan of an operation is stored; it is never sent to the provider."""
+    return replace(operation, name=f"{PLAN}{operation.name}")
+
+
+def _described(name: str) -> Operation | None:
+    """Return the entry that describes a stored name: for a plan, that of its members."""
+    return OPERATIONS.get(planned_in(name) or name)
 
 
 def entry_of(name: str) -> Operation | None:
@@ -16,13 +27,13 @@ def entry_of(name: str) -> Operation | None:
 
 def title_of(name: str, server: str) -> str:
     """Return what an operation does to a server, as an order: `Allow traffic to web01`."""
-    operation = OPERATIONS.get(name)
+    operation = _described(name)
     return operation.titled(server) if operation is not None else f"{_words(name)} {server}"
 
 
 def action_of(name: str) -> str:
     """Return what an operation does, where its server is named beside: `Allow traffic`."""
-    operation = OPERATIONS.get(name)
+    operation = _described(name)
     return operation.action if operation is not None else _words(name)
 
 
@@ -61,7 +72,7 @@ def makers_of_servers() -> tuple[str, ...]:
 
 def risk_of(name: str) -> Risk:
     """Return an operation's risk; the greatest for one that this version does not know."""
-    operation = OPERATIONS.get(name)
+    operation = _described(name)
     return operation.risk if operation is not None else Risk.DESTRUCTIVE
 
 
@@ -96,5 +107,5 @@ def lister_of(kind: ArgumentKind) -> Operation | None:
 
 def is_documented(name: str) -> bool:
     """Return whether the provider documents what an operation calls; of an unknown one it is not said."""
-    operation = OPERATIONS.get(name)
+    operation = _described(name)
     return operation is None or operation.documented

@@ -1,7 +1,7 @@
 """What a decided request becomes: a change that is stored, or the reason why it cannot be stored."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -32,6 +32,8 @@ from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import Operation
 from vpsops.core.outcomes.twins import TwinError, check_scheduled_twin, check_twins
+from vpsops.core.plans.model import PlanMember
+from vpsops.core.plans.repository import insert_members
 from vpsops.core.policy import Policy
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.schedule.model import Schedule
@@ -73,6 +75,7 @@ class Draft:
     preview: Preview
     account: AccountSnapshot | None
     scope: Scope
+    members: Sequence[PlanMember] = ()  # of a plan
 
 
 class ChangeStore:
@@ -169,6 +172,7 @@ class ChangeStore:
         change = use_grant(connection, draft.change, backend.clock.now(), warned=bool(draft.preview.warning))
         body = requested(request, draft.preview, change.ruling)
         repository.insert(connection, change, key=request.key, body=body)
+        insert_members(connection, change.id, draft.members)
         check_twins(connection, change, backend.clock.now(), waiting=True)
         check_scheduled_twin(connection, change)
         remind = first_attention(change, backend.timing)

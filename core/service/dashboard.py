@@ -94,5 +94,6 @@ def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, 
         JsonText(CHANGES.c.actor, "account") == (who.person.account or None),
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
-    rows = repository.select(connection, own, recent, *repository.of_teams(who.teams), limit=OWN)
+    once = CHANGES.c.plan.is_(None)  # a plan stands for its members
+    rows = repository.select(connection, own, recent, once, *repository.of_teams(who.teams), limit=OWN)
     return tuple(change for change in rows if who.person.same_human(change.actor))

@@ -26,10 +26,12 @@ from vpsops.core.grants.model import Grant, check_ender
 from vpsops.core.grants.queries import load
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.plans.requests import PlanRequest
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import with_group_names
 from vpsops.core.service.change_store import votes_of
+from vpsops.core.service.plans.submission import PlanSubmissions
 from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.service.submissions import Submissions
 
@@ -37,13 +39,14 @@ from vpsops.core.service.submissions import Submissions
 class Gate:
     """Commands: submit, confirm, vote, cancel and resolve changes, and pause agents; each within a scope."""
 
-    __slots__ = ("_admission", "_backend", "_servers", "_submissions")
+    __slots__ = ("_admission", "_backend", "_plans", "_servers", "_submissions")
 
     def __init__(self, backend: Backend, admission: Admission, servers: ServerQueries) -> None:
         self._backend = backend
         self._admission = admission
         self._servers = servers
         self._submissions = Submissions(backend, admission)
+        self._plans = PlanSubmissions(backend, admission, self._submissions)
 
     async def submit(self, request: Request, *, scope: Scope) -> Outcome:
         """Decide a request for a change: hold it, start it or refuse it. A read is left to `ServerQueries`.
@@ -55,7 +58,22 @@ class Gate:
         operation = OPERATIONS.get(request.operation)
         if operation is not None and operation.reads:
             return await self._servers.read(request, scope=scope)
-        outcome = await self._submissions.submit(request, scope)
+        return await self._with_names(await self._submissions.submit(request, scope))
+
+    async def submit_plan(self, planned: PlanRequest, *, scope: Scope) -> Outcome:
+        """Decide a request about many servers: one change that is held, started or refused; its members follow.
+
+        Raises `InvalidInputError` where a name means no server or several, or the operation takes one server at a
+        time, `WayscloudError`, `StorageError`.
+        """
+        return await self._with_names(await self._plans.submit(planned, scope))
+
+    async def dry_run_plan(self, planned: PlanRequest, *, scope: Scope) -> DryRun:
+        """Decide a request about many servers as `submit_plan` does; ask no one and store nothing."""
+        run = await self._plans.dry_run(planned, scope)
+        return replace(run, change=await self._named(run.change))
+
+    async def _with_names(self, outcome: Outcome) -> Outcome:
         match outcome:
             case Held(change=change):
                 return Held(await self._named(change))
@@ -158,6 +176,19 @@ class Gate:
         word = Statement(actor, reason=reason)
         return await self._allowed(
             change_id, actor, lambda entry: self._votes(scope).cancel(entry, change_id, word), scope
+        )
+
+    async def stop_plan(
+        self, change_id: str, actor: Actor, *, reason: str = "", evidence: str = "", scope: Scope
+    ) -> Change:
+        """Let a running plan begin no other member; what has begun goes on to its end.
+
+        Its asker may, and those who may approve it, with `actor.groups` and `evidence` as for a vote. Raises
+        `NotAllowedError`, `StaleChangeError` unless it runs, `UnknownChangeError`.
+        """
+        word = Statement(actor, reason=reason, evidence=evidence)
+        return await self._allowed(
+            change_id, actor, lambda entry: self._votes(scope).stop_plan(entry, change_id, word), scope
         )
 
     async def unreachable(self, change_id: str, *, scope: Scope) -> Change:

@@ -81,16 +81,16 @@ class Submissions:
     async def _submit(self, request: Request, scope: Scope) -> Outcome:
         await self._backend.policy.refresh()
         await self._backend.offers.refresh()
-        request = self._prepared(request, scope)
+        request = self.prepared(request, scope)
         operation = operation_named(request.operation)
         exceeded = await self._admission.count(request.actor)
         if exceeded is not None:
             return await self._admission.refuse_for_rate(request, exceeded)
         arguments = checked(operation, request.arguments)
-        settled = await self._beforehand(request, scope)
+        settled = await self.beforehand(request, scope)
         if settled is not None:
             return settled
-        identified = await self._identified(request)
+        identified = await self.identified(request)
         if identified.refusal is not None:
             return await self._admission.refuse(request, identified.refusal)
         request = replace(request, actor=identified.actor)
@@ -104,7 +104,7 @@ class Submissions:
             except PolicyReplacedError as error:  # between its decision and its storing
                 policy = error.policy
 
-    async def _identified(self, request: Request) -> IdentifiedActor:
+    async def identified(self, request: Request) -> IdentifiedActor:
         """Return who asks, or why they may change nothing; and whether Slack is there to ask an agent's human."""
         backend, origin = self._backend, request.origin
         identified = await identify(backend.accounts, request.actor, origin, request.named_in)
@@ -123,7 +123,8 @@ class Submissions:
 
         return await self._backend.database.read(find)
 
-    def _prepared(self, request: Request, scope: Scope) -> Request:
+    def prepared(self, request: Request, scope: Scope) -> Request:
+        """Return a request with words fit to be stored, and the workspace that it counts for."""
         request = clean_request(request, self._backend.redactor)
         return replace(request, origin=self._backend.workspaces.stamped(request.origin, scope.team))
 
@@ -137,7 +138,7 @@ class Submissions:
         if refusal is not None:
             return await self._admission.refuse_change(request, seen, ruling, refusal)
         limits = backend.policy.latest_limits()
-        exceeded = _undocumented(backend.policy.latest_limits(), operation) or _forbidden_by(
+        exceeded = undocumented_limit(backend.policy.latest_limits(), operation) or _forbidden_by(
             limits, seen.target, request.actor, scope
         )
         if exceeded is not None:
@@ -222,9 +223,9 @@ class Submissions:
         """
         backend = self._backend
         await backend.offers.refresh()
-        request = self._prepared(request, scope)
+        request = self.prepared(request, scope)
         operation = operation_named(request.operation)
-        human = await self._identified(request)
+        human = await self.identified(request)
         arguments = checked(operation, request.arguments)
         request = replace(request, actor=human.actor)
         seen = await self._previewed(operation, arguments, request, scope)
@@ -234,7 +235,7 @@ class Submissions:
         seen = self._scheduled(backend.policy.latest(), request, seen)
         ruling = self._ruling(backend.policy.latest(), operation, request, seen, slack=human.slack)
         refusal = human.refusal or refusal_of(ruling, human, request.origin, can_confirm=request.can_confirm)
-        exceeded = _undocumented(backend.policy.latest_limits(), operation) or _forbidden_by(
+        exceeded = undocumented_limit(backend.policy.latest_limits(), operation) or _forbidden_by(
             backend.policy.latest_limits(), seen.target, request.actor, scope
         )
         if refusal is None and exceeded is not None:
@@ -254,7 +255,7 @@ class Submissions:
         timing = backend.policy.timing_from(backend.timing)
         return DryRun(new_change(operation, request, seen, ruling, backend.clock.now(), timing), refusal)
 
-    async def _beforehand(self, request: Request, scope: Scope) -> Outcome | None:
+    async def beforehand(self, request: Request, scope: Scope) -> Outcome | None:
         """Return what became of the same request before, or why none is taken now, before anything is read.
 
         The store checks once more. A process with another policy than the one in force refuses, and its engine starts
@@ -278,7 +279,8 @@ class Submissions:
         return None if known is None else outcome_of(ChangeReader(scope, self._backend.workspaces).visible(known))
 
 
-def _undocumented(limits: Limits, operation: Operation) -> Exceeded | None:
+def undocumented_limit(limits: Limits, operation: Operation) -> Exceeded | None:
+    """Return the limit that switches off what the provider does not document."""
     return limits.forbids(operation.name, documented=operation.documented)
 
 

@@ -56,6 +56,7 @@ CHANGES = sa.Table(
     sa.Column("run_at", sa.Double, nullable=True),  # when its schedule lets it start
     sa.Column("schedule", sa.JSON(none_as_null=True), nullable=True),  # its times, words, zone and window
     sa.Column("overridden", sa.JSON, nullable=True),  # that its asker ran it without votes, and what its review said
+    sa.Column("plan", sa.String(40), nullable=True),  # the plan that it is a member of
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: the human that the actor acts for, and the server as it was when it was asked for
@@ -68,6 +69,21 @@ CHANGES = sa.Table(
     sa.Index("changes_by_hostname", "hostname", "created_at"),
     sa.Index("changes_by_update", "updated_at"),
     sa.Index("changes_open", "created_at", sqlite_where=OPEN, postgresql_where=OPEN),
+)
+
+PLAN_MEMBERS = sa.Table(
+    "plan_members",
+    METADATA,
+    sa.Column("plan_id", sa.String(40), primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("operation", sa.String(40), nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("target", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # of what was shown of it
+    sa.Column("change_id", sa.String(40), nullable=True),  # once it began
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("moved_at", sa.Double, nullable=True),  # when its state last changed
 )
 
 VOTES = sa.Table(

@@ -230,6 +230,7 @@ BACKUPS: Final = (
         summary="Back a server up now.",
         guidance="Back a server up.",
         risk=Risk.CHANGE,
+        plannable=True,
         arguments=ServerArguments,
         result=Backup,
         run=_create,

@@ -195,6 +195,7 @@ LABELS: Final = (
         summary="Set or remove labels of a server, such as team=shop.",
         guidance="Set or remove a server's labels.",
         risk=Risk.CHANGE,
+        plannable=True,
         arguments=LabelArguments,
         result=AcceptedOperation,
         run=_label_server,

@@ -317,6 +317,7 @@ SNAPSHOTS: Final = (
         summary="Take a snapshot of a server's disk.",
         guidance="Take a snapshot.",
         risk=Risk.CHANGE,
+        plannable=True,
         arguments=NewSnapshotArguments,
         result=Snapshot,
         run=_create,

@@ -26,7 +26,7 @@ TABLE = {
     "requested": "held scheduled approved",
     "held": "scheduled approved denied expired cancelled superseded",
     "scheduled": "approved expired cancelled superseded needs_person",
-    "approved": "sending superseded failed succeeded cancelled expired needs_person unknown",
+    "approved": "sending superseded failed succeeded cancelled expired needs_person unknown watching",
     "sending": "watching succeeded failed unknown approved",
     "watching": "succeeded failed needs_person",
     "unknown": "watching succeeded failed needs_person approved",

@@ -1,0 +1,1 @@
+"""Runs plans: begins their members one after another, waits for each, and says how far they are."""

@@ -1,0 +1,178 @@
+"""The beginning of one member of a plan: looked at and decided again, then stored as a change of its own, once."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.agent_pause import AgentsPausedError
+from vpsops.core.authorization.authorization import MEMBER_OF
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes import repository
+from vpsops.core.changes.audit_entries import requested
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.preview import Preview, preview_stored
+from vpsops.core.changes.requests import Request
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
+from vpsops.core.execution.notes import difference
+from vpsops.core.limits import quotas
+from vpsops.core.limits.quotas import LimitReachedError
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.plans.groups import group_in_the_way
+from vpsops.core.plans.model import MemberState, PlanMember, is_running_plan, is_stopping, options_of
+from vpsops.core.plans.progress import BeginMember, next_step
+from vpsops.core.plans.repository import members_of, move_member
+from vpsops.core.policy.decision import Decision
+from vpsops.core.storage.database import Database
+from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
+from vpsops.core.wayscloud.client import Wayscloud
+
+GONE: Final = "it is not there any more"
+Claim = Callable[[Connection, Change], Change]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFinding:
+    """What was found of a member right before its beginning: what would be sent, or why it does not begin.
+
+    `after` is the state that the member goes to without beginning; None lets it wait.
+    """
+
+    seen: Preview | None = None
+    after: MemberState | None = None
+    why: str = ""
+    change_id: str = ""
+
+
+class MemberBlockedError(Exception):
+    """Found in the transaction that would begin a member; carries the state that it goes to instead, and why."""
+
+    def __init__(self, after: MemberState, why: str) -> None:
+        super().__init__(why)
+        self.after = after
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStart:
+    """Begins members of plans in this process."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    recheck: Recheck
+    continuity: ContinuityMonitor
+    claim: Claim
+
+    async def begin(self, plan: Change, member: PlanMember, running: Sequence[PlanMember]) -> MemberFinding:
+        """BeginMember a member, or return why not; its change is stored and claimed once, whatever process asks.
+
+        Raises `StaleChangeError` where another process was first, `StorageError`.
+        """
+        finding = await self._look(plan, member, running)
+        if finding.seen is None:
+            return finding
+        seen = finding.seen
+        try:
+            change = await self.database.transact(
+                lambda connection: self._store(connection, plan.id, member.ordinal, seen)
+            )
+        except MemberBlockedError as error:
+            return MemberFinding(None, error.after, error.why)
+        except (LimitReachedError, AgentsPausedError) as error:
+            return MemberFinding(None, MemberState.FAILED, error.message)
+        except IntegrityError:  # another change took the server in this instant
+            return MemberFinding(why="another change is first on the server")
+        return replace(finding, change_id=change.id)
+
+    async def _look(self, plan: Change, member: PlanMember, running: Sequence[PlanMember]) -> MemberFinding:
+        """Preview a member again: where its server left, or is not as it was shown, it is skipped."""
+        operation, shares = OPERATIONS[member.operation], self.recheck.policy.latest_limits().max_unavailable
+        try:
+            seen = await preview_stored(self.api, operation, member.arguments)
+            servers = await self.api.list_servers() if shares else ()
+        except NotFoundError:
+            return MemberFinding(None, MemberState.SKIPPED, GONE)
+        except InvalidInputError as error:
+            return MemberFinding(None, MemberState.SKIPPED, error.message)
+        except WayscloudError as error:
+            return MemberFinding(None, MemberState.FAILED, f"it could not be read: {error.message}")
+        seen = seen if member.target.system else replace(seen, target=replace(seen.target, system=""))
+        if seen.digest(plan.ruling.policy) != member.digest:
+            shown = replace(plan, target=member.target, cost="", facts=())
+            return MemberFinding(None, MemberState.SKIPPED, f"it changed: {difference(shown, replace(seen, facts=()))}")
+        waits = group_in_the_way(
+            replace(member, target=seen.target), servers, {other.target.id for other in running}, shares
+        )
+        return MemberFinding(why=waits) if waits else MemberFinding(seen)
+
+    def _store(self, connection: Connection, plan_id: str, ordinal: int, seen: Preview) -> Change:
+        """Store a member's change with its claim, where its turn is now by what the database holds."""
+        now = self.clock.now()
+        self.continuity.verify(connection)
+        self.recheck.policy.check(connection)
+        plan = repository.load(connection, plan_id, lock=True)
+        member = self._in_turn(connection, plan, ordinal, now)
+        agent_pause.check(connection, plan.actor)
+        why = self.recheck.for_member(connection, plan, seen.target, now)
+        if why:
+            raise MemberBlockedError(MemberState.FAILED, why)
+        first = repository.by_lock(connection, seen.target.key)
+        if first is not None:
+            raise MemberBlockedError(MemberState.SKIPPED, f"busy with {first.id}")
+        change = member_change(plan, member, seen, now)
+        request = Request(change.operation, change.arguments, plan.actor, plan.origin, reason=plan.reason)
+        body = {**requested(request, seen, change.ruling), MEMBER_OF: plan.id}
+        repository.insert(connection, change, key=f"{plan.id}:{ordinal}", body=body)
+        if change.state is State.HELD:
+            body = {"why": f"by plan {plan.id}"}
+            change = repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
+        move_member(connection, plan.id, member, MemberState.RUNNING, now, change_id=change.id)
+        quotas.check_stored(connection, self.recheck.policy.read_limits(connection), change, None, now)
+        return self.claim(connection, change)
+
+    def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
+        """Return the member that begins next; raises `MemberBlockedError` without a state where it is another one."""
+        members = members_of(connection, plan.id)
+        step = next_step(members, options_of(plan), now, stopping=is_stopping(plan))
+        if not is_running_plan(plan) or not isinstance(step, BeginMember) or step.member.ordinal != ordinal:
+            raise NotInTurnError
+        return step.member
+
+
+class NotInTurnError(Exception):
+    """The plan moved meanwhile, and another member is next, or none."""
+
+
+def member_change(plan: Change, member: PlanMember, seen: Preview, now: datetime) -> Change:
+    """Return the change of a member: approved as its plan is, and by nothing else."""
+    operation = OPERATIONS[member.operation]
+    allowed = plan.ruling.decision is Decision.ALLOW
+    return Change(
+        id=f"chg_{secrets.token_hex(6)}",
+        version=1,
+        state=State.APPROVED if allowed else State.HELD,
+        operation=member.operation,
+        arguments=seen.arguments,
+        target=seen.target,
+        actor=plan.actor,
+        origin=plan.origin,
+        reason=plan.reason,
+        ruling=plan.ruling,
+        digest=seen.digest(plan.ruling.policy),
+        created_at=now,
+        expires_at=None,
+        updated_at=now,
+        cost=seen.cost,
+        facts=seen.facts,
+        effect=f"{operation.effect} {seen.warning}".strip(),
+        traceparent=plan.traceparent,
+        plan=plan.id,
+    )

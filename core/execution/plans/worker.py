@@ -1,0 +1,279 @@
+"""Runs plans to their ends: one process at a time for each, by a lease; every step is decided by what is stored."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import anyio
+import structlog
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError, StorageError, UnreadableRowError
+from vpsops.core.common.text import one_line
+from vpsops.core.common.timings import (
+    PLAN_BUSY_SECONDS,
+    PLAN_POLL_SECONDS,
+    PLAN_RETRY_SECONDS,
+    PROBE_PAUSE_SECONDS,
+    PROBE_SECONDS,
+)
+from vpsops.core.continuity.continuity_monitor import StoreWentBackError
+from vpsops.core.execution.notes import BROKEN
+from vpsops.core.execution.plans.member_start import MemberFinding, MemberStart, NotInTurnError
+from vpsops.core.execution.plans.probe import Probe, probe_server
+from vpsops.core.messaging import outbox
+from vpsops.core.plans.model import (
+    MemberState,
+    PlanMember,
+    is_running_plan,
+    is_stopping,
+    options_of,
+    stop_words,
+)
+from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
+from vpsops.core.plans.repository import members_of, move_member
+from vpsops.core.plans.requests import probe_from
+from vpsops.core.storage import leases
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import CHANGES
+
+logger = structlog.get_logger(__name__)
+LONGEST_MEMBER_NOTE: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A running plan with its members, and the changes of those that run, as of one moment."""
+
+    plan: Change
+    members: Sequence[PlanMember]
+    changes: Mapping[str, Change]
+
+    @property
+    def running(self) -> list[PlanMember]:
+        """The members that run."""
+        return [member for member in self.members if member.state is MemberState.RUNNING]
+
+
+@dataclass(slots=True)
+class PlanWorker:
+    """Runs plans in this process."""
+
+    database: Database
+    clock: Clock
+    process: Process
+    start: MemberStart
+    run_change: Callable[[str], None]
+    breaks: int
+    probe: Probe = probe_server
+    _blocked: dict[str, float] = field(default_factory=dict)  # since when a plan's next member could not begin
+
+    async def run(self, plan_id: str) -> None:
+        """Run a plan until it ends, or another living process has it."""
+        try:
+            while True:
+                mark = self.database.signals.mark(outbox.topic_of(plan_id))
+                seconds = await self._safe_round(plan_id)
+                if seconds is None:
+                    return
+                if seconds > 0:
+                    await self.database.signals.wait(seconds, since=mark)
+        finally:
+            self._blocked.pop(plan_id, None)
+
+    async def _safe_round(self, plan_id: str) -> float | None:
+        """Do one round; return the seconds until the next, None where this process is done with the plan."""
+        try:
+            return await self._round(plan_id)
+        except (StaleChangeError, NotInTurnError):
+            return PLAN_RETRY_SECONDS
+        except UnreadableRowError as error:
+            logger.info("plan_released", plan=plan_id, why=error.why)
+            return None
+        except StoreWentBackError:
+            await self.start.continuity.check()
+            return None
+        except NotAllowedError as error:  # this process was started with another policy than the one in force
+            logger.info("plan_released", plan=plan_id, why=error.message)
+            return None
+        except StorageError as error:
+            logger.error("storage_failed", plan=plan_id, error=error.message, error_id=error.error_id)
+            return PLAN_RETRY_SECONDS
+
+    async def _round(self, plan_id: str) -> float | None:
+        view = await self._view(plan_id)
+        if view is None:
+            return None
+        settled = [member for member in view.running if _is_settled(view.changes.get(member.change_id))]
+        if settled:
+            async with anyio.create_task_group() as group:  # a server that does not answer keeps no other one waiting
+                for member in settled:
+                    group.start_soon(self._settle, view.plan, member, view.changes[member.change_id])
+            return 0.0
+        options, stopping = options_of(view.plan), is_stopping(view.plan)
+        match next_step(view.members, options, self.clock.now(), stopping=stopping):
+            case BeginMember(member=member):
+                return await self._begin(view, member)
+            case AwaitMembers(seconds=seconds):
+                return PLAN_POLL_SECONDS if seconds is None else min(seconds, PLAN_POLL_SECONDS)
+            case EndPlan(state=state):
+                await self.database.transact(partial(self._finish, plan_id, state, ""))
+                return None
+
+    async def _view(self, plan_id: str) -> PlanView | None:
+        """Return a plan that this process runs, or None; it begins with the first read under the lease."""
+        view, mine = await self.database.read(partial(self._read, plan_id))
+        if mine and is_running_plan(view.plan):
+            return view
+        if view.plan.state not in {State.APPROVED, State.WATCHING}:
+            return None
+        return await self.database.transact(partial(self._take, plan_id))
+
+    def _read(self, plan_id: str, connection: Connection) -> tuple[PlanView, bool]:
+        plan, members = repository.load(connection, plan_id), members_of(connection, plan_id)
+        ids = [member.change_id for member in members if member.state is MemberState.RUNNING]
+        changes = repository.select(connection, CHANGES.c.id.in_(ids), limit=None) if ids else []
+        mine = leases.lease_holder(connection, lease_of(plan_id)) == self.process.id
+        return PlanView(plan, members, {change.id: change for change in changes}), mine
+
+    def _take(self, plan_id: str, connection: Connection) -> PlanView | None:
+        """Take a plan's lease, and let it begin where it was only approved."""
+        tick = self.database.tick(connection)
+        if not leases.acquire_lease(connection, lease_of(plan_id), self.process.id, tick):
+            return None
+        self.start.recheck.policy.check(connection)
+        plan = repository.load(connection, plan_id, lock=True)
+        if plan.state is State.APPROVED:
+            now, members = self.clock.now(), members_of(connection, plan_id)
+            note = progress_words(members)
+            repository.step(connection, plan, State.WATCHING, now, event="plan_started", owner=None, note=note)
+        elif not is_running_plan(plan):
+            return None
+        return self._read(plan_id, connection)[0]
+
+    async def _begin(self, view: PlanView, member: PlanMember) -> float:
+        plan_id = view.plan.id
+        finding = await self.start.begin(view.plan, member, view.running)
+        if finding.change_id:
+            self._blocked.pop(plan_id, None)
+            self.run_change(finding.change_id)
+            await self.database.transact(partial(self._note, plan_id))
+            return 0.0
+        after = finding.after or self._given_up(view, finding)
+        if after is None:
+            return PLAN_RETRY_SECONDS
+        self._blocked.pop(plan_id, None)
+        await self.database.transact(partial(self._move, plan_id, member, after, finding.why))
+        return 0.0
+
+    def _given_up(self, view: PlanView, finding: MemberFinding) -> MemberState | None:
+        """Return the state of a member that cannot begin for too long while nothing of its plan runs."""
+        now = self.clock.monotonic()
+        since = self._blocked.setdefault(view.plan.id, now)
+        if view.running:
+            self._blocked[view.plan.id] = now
+        logger.info("plan_waits", plan=view.plan.id, why=finding.why)
+        return MemberState.FAILED if now - since >= PLAN_BUSY_SECONDS else None
+
+    async def _settle(self, plan: Change, member: PlanMember, change: Change) -> None:
+        """Store what became of a member; one that succeeded has to answer its plan's probe first."""
+        after, note = outcome_of(change)
+        if after is MemberState.DONE:
+            why = await self._unhealthy(plan, change)
+            after, note = (MemberState.FAILED, f"it was done, and {why}") if why else (after, note)
+        try:
+            await self.database.transact(partial(self._move, plan.id, member, after, note))
+        except StaleChangeError:
+            logger.info("plan_member_already_moved", plan=plan.id, ordinal=member.ordinal)
+
+    async def _unhealthy(self, plan: Change, change: Change) -> str:
+        """Return why a server did not answer within the time of a probe, or ""."""
+        spec = probe_from(options_of(plan).probe)
+        if spec is None:
+            return ""
+        end = self.clock.monotonic() + PROBE_SECONDS
+        while True:
+            why = await self.probe(change.target, spec)
+            if not why or self.clock.monotonic() + PROBE_PAUSE_SECONDS >= end:
+                return why
+            await self.clock.sleep(PROBE_PAUSE_SECONDS)
+
+    def _move(self, plan_id: str, member: PlanMember, after: MemberState, note: str, connection: Connection) -> None:
+        now = self.clock.now()
+        repository.load(connection, plan_id, lock=True)
+        note = one_line(note, LONGEST_MEMBER_NOTE)
+        move_member(connection, plan_id, member, after, now, note=note)
+        self._note(plan_id, connection)
+
+    def _note(self, plan_id: str, connection: Connection) -> None:
+        """Write how far a plan is, and have its card drawn again."""
+        plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
+        words = progress_words(members_of(connection, plan_id), stopped_by=stop_words(plan))
+        if is_running_plan(plan) and words != plan.note:
+            repository.amend(connection, plan, now, note=words)
+            outbox.put_card(connection, plan_id, now)
+
+    def _finish(self, plan_id: str, state: State, why: str, connection: Connection) -> None:
+        plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
+        if not is_running_plan(plan):
+            return
+        for member in members_of(connection, plan_id):
+            if member.state is MemberState.WAITING:
+                move_member(connection, plan_id, member, MemberState.NOT_RUN, now)
+        members = members_of(connection, plan_id)
+        words = progress_words(members, stopped_by=stop_words(plan), why=why)
+        body = {"why": words, "members": {state.value: count for state, count in _counts(members).items()}}
+        repository.step(
+            connection, plan, state, now, event="plan_ended", body=body, note=words, settled_at=now.timestamp()
+        )
+        outbox.put_notice(connection, plan_id, state.value, now)
+        leases.release_lease(connection, lease_of(plan_id), self.process.id)
+
+    async def note_break(self, plan_id: str, error_id: str) -> None:
+        """Count a run that broke by a fault of ours; after some the plan ends, and begins no other member.
+
+        Raises `StorageError`.
+        """
+
+        def work(connection: Connection) -> None:
+            plan = repository.load(connection, plan_id, lock=True)
+            if not is_running_plan(plan):
+                return
+            breaks = (connection.scalar(repository.column(CHANGES.c.breaks, plan_id)) or 0) + 1
+            body = {"error": error_id, "attempt": breaks}
+            repository.amend(connection, plan, self.clock.now(), event="run_broke", body=body, breaks=breaks)
+            if breaks >= self.breaks:
+                why = BROKEN.format(count=breaks, error=error_id).removeprefix(": ")
+                self._finish(plan_id, State.FAILED, f"V{why[1:]}", connection)
+
+        await self.database.transact(work)
+
+
+def lease_of(plan_id: str) -> str:
+    """Return the name of the lease on a plan."""
+    return f"plan:{plan_id}"[:40]
+
+
+def _is_settled(change: Change | None) -> bool:
+    return change is not None and (change.state.final or change.state is State.NEEDS_PERSON)
+
+
+def outcome_of(change: Change) -> tuple[MemberState, str]:
+    """Return what a member's change came to, and why."""
+    match change.state:
+        case State.SUCCEEDED:
+            return MemberState.DONE, "accepted, not verified" if change.unseen else ""
+        case State.NEEDS_PERSON:
+            return MemberState.UNCLEAR, change.id
+        case _:
+            return MemberState.FAILED, change.note or change.state.value
+
+
+def _counts(members: Sequence[PlanMember]) -> dict[MemberState, int]:
+    states = [member.state for member in members]
+    return {state: states.count(state) for state in MemberState if state in states}

@@ -1,0 +1,1 @@
+"""Plans: one question about many servers, which are ordinary changes one after another."""

@@ -1,0 +1,100 @@
+"""What a running plan does next, and how far it is in words; both from its members alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from vpsops.core.changes.model import State
+from vpsops.core.common.text import bound, one_line
+from vpsops.core.plans.model import BAD, MemberState, PlanMember, PlanOptions
+
+NAMED: Final = 5
+"""Members that a note names of each kind; the rest are a number."""
+LONGEST_NOTE: Final = 1500
+MEMBER_NOTE: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class BeginMember:
+    """A member may begin."""
+
+    member: PlanMember
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitMembers:
+    """Nothing begins now; after `seconds` it may, None where a member has to move first."""
+
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndPlan:
+    """Every member has its part behind it, or does not begin any more."""
+
+    state: State
+
+
+PlanStep = BeginMember | AwaitMembers | EndPlan
+
+
+def next_step(members: Sequence[PlanMember], options: PlanOptions, now: datetime, *, stopping: bool) -> PlanStep:
+    """Return what a plan does next: members begin in their order, `at_once` at a time, until enough of them failed."""
+    running = [member for member in members if member.state is MemberState.RUNNING]
+    waiting = [member for member in members if member.state is MemberState.WAITING]
+    if not waiting or is_over(members, options, stopping=stopping):
+        return AwaitMembers() if running else EndPlan(end_state(members))
+    if len(running) >= options.at_once:
+        return AwaitMembers()
+    pause = _pause_left(members, options, now)
+    return AwaitMembers(pause) if pause > 0 else BeginMember(waiting[0])
+
+
+def is_over(members: Sequence[PlanMember], options: PlanOptions, *, stopping: bool) -> bool:
+    """Return whether no other member begins: someone stopped the plan, or too many failed."""
+    return stopping or sum(member.state in BAD for member in members) >= options.stop_after
+
+
+def _pause_left(members: Sequence[PlanMember], options: PlanOptions, now: datetime) -> float:
+    """Return the seconds left of the pause after the member that ended last; a date that was set back adds none."""
+    ended = [member.moved_at for member in members if member.change_id and member.state.is_final and member.moved_at]
+    if not ended:
+        return 0.0
+    return min(options.pause - (now - max(ended)).total_seconds(), options.pause)
+
+
+def end_state(members: Sequence[PlanMember]) -> State:
+    """Return how a plan ended: well where something was done, and nothing failed or was left."""
+    states = {member.state for member in members}
+    well = MemberState.DONE in states and states <= {MemberState.DONE, MemberState.SKIPPED}
+    return State.SUCCEEDED if well else State.FAILED
+
+
+def progress_words(members: Sequence[PlanMember], *, stopped_by: str = "", why: str = "") -> str:
+    """Return how far a plan is: `3 of 12 done; web04 is in progress; 1 failed (web02: no answer); 7 not started`."""
+    done = sum(member.state is MemberState.DONE for member in members)
+    running = [member for member in members if member.state is MemberState.RUNNING]
+    parts = [f"{done} of {len(members)} done"]
+    if running:
+        parts.append(f"{_names(running)} {'is' if len(running) == 1 else 'are'} in progress")
+    for state, words in (
+        (MemberState.FAILED, "failed"),
+        (MemberState.UNCLEAR, "with an unknown outcome"),
+        (MemberState.SKIPPED, "skipped"),
+        (MemberState.NOT_RUN, "not started"),
+    ):
+        chosen = [member for member in members if member.state is state]
+        if chosen:
+            parts.append(f"{len(chosen)} {words} ({_names(chosen)})")
+    stopped = f" Stopped by {stopped_by}." if stopped_by else ""
+    return bound(f"{'; '.join(parts)}.{stopped} {why}".strip(), LONGEST_NOTE)
+
+
+def _names(members: Sequence[PlanMember]) -> str:
+    named = [
+        one_line(f"{member.target.hostname}: {member.note}" if member.note else member.target.hostname, MEMBER_NOTE)
+        for member in members[:NAMED]
+    ]
+    more = len(members) - NAMED
+    return f"{', '.join(named)} and {more} more" if more > 0 else ", ".join(named)

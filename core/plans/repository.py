@@ -1,0 +1,101 @@
+"""The rows of a plan's members. Every function works inside the caller's transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.serialization import target_of
+from vpsops.core.common.errors import StaleChangeError, UnreadableRowError
+from vpsops.core.common.stored_values import UnreadableValueError, mapping_of
+from vpsops.core.plans.model import MemberState, PlanMember, check_member_step, digest_of_members
+from vpsops.core.storage.tables import PLAN_MEMBERS
+
+
+def insert_members(connection: Connection, plan_id: str, members: Sequence[PlanMember]) -> None:
+    """Store the members of a new plan."""
+    if members:
+        connection.execute(sa.insert(PLAN_MEMBERS), [_values(plan_id, member) for member in members])
+
+
+def _values(plan_id: str, member: PlanMember) -> dict[str, Any]:
+    return {
+        "plan_id": plan_id,
+        "ordinal": member.ordinal,
+        "state": member.state.value,
+        "operation": member.operation,
+        "arguments": dict(member.arguments),
+        "target": asdict(member.target),
+        "digest": member.digest,
+        "change_id": member.change_id or None,
+        "note": member.note,
+        "moved_at": member.moved_at.timestamp() if member.moved_at else None,
+    }
+
+
+def members_of(connection: Connection, plan_id: str) -> list[PlanMember]:
+    """Return the members of a plan in their order; raises `UnreadableRowError` where one cannot be read here."""
+    query = sa.select(PLAN_MEMBERS).where(PLAN_MEMBERS.c.plan_id == plan_id).order_by(PLAN_MEMBERS.c.ordinal)
+    try:
+        return [_member(row) for row in connection.execute(query).mappings()]
+    except (UnreadableValueError, ValueError, KeyError, TypeError) as error:
+        raise UnreadableRowError(plan_id, f"a member of it: {type(error).__name__}") from error
+
+
+def _member(row: sa.RowMapping) -> PlanMember:
+    return PlanMember(
+        ordinal=row["ordinal"],
+        operation=row["operation"],
+        arguments=mapping_of(row, "arguments"),
+        target=target_of(row["target"]),
+        digest=row["digest"],
+        state=MemberState(row["state"]),
+        change_id=row["change_id"] or "",
+        note=row["note"],
+        moved_at=None if row["moved_at"] is None else datetime.fromtimestamp(row["moved_at"], UTC),
+    )
+
+
+def move_member(  # noqa: PLR0913 - one step of a member, all of it named
+    connection: Connection,
+    plan_id: str,
+    member: PlanMember,
+    after: MemberState,
+    now: datetime,
+    *,
+    change_id: str = "",
+    note: str = "",
+) -> PlanMember:
+    """Move a member; raises `StaleChangeError` where another caller moved it first."""
+    check_member_step(member.state, after)
+    moved = replace(member, state=after, change_id=change_id or member.change_id, note=note, moved_at=now)
+    mine = (PLAN_MEMBERS.c.plan_id == plan_id) & (PLAN_MEMBERS.c.ordinal == member.ordinal)
+    values = {name: _values(plan_id, moved)[name] for name in ("state", "change_id", "note", "moved_at")}
+    step = sa.update(PLAN_MEMBERS).where(mine, PLAN_MEMBERS.c.state == member.state.value).values(**values)
+    if connection.execute(step).rowcount != 1:
+        raise StaleChangeError(f"Member {member.ordinal} of {plan_id} has moved on.")
+    return moved
+
+
+def has_member(connection: Connection, plan: Change, change: Change) -> bool:
+    """Return whether a plan, as it was agreed to, has a change as the member that it begins now."""
+    members = members_of(connection, plan.id)
+    if digest_of_members(members) != plan.arguments.get("members"):
+        return False
+    return any(
+        member.change_id == change.id
+        and member.state is MemberState.RUNNING
+        and (member.operation, member.digest) == (change.operation, change.digest)
+        for member in members
+    )
+
+
+def unstarted(connection: Connection, plan_ids: Collection[str]) -> Mapping[str, int]:
+    """Return how many members of some plans have no change of their own."""
+    own = PLAN_MEMBERS.c.plan_id
+    query = sa.select(own, sa.func.count()).where(own.in_(plan_ids), PLAN_MEMBERS.c.change_id.is_(None)).group_by(own)
+    return {str(plan_id): int(count) for plan_id, count in connection.execute(query)} if plan_ids else {}

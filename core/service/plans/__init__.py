@@ -1,0 +1,1 @@
+"""Requests for plans: their servers are selected, decided and stored as one question."""

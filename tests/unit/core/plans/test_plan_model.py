@@ -1,0 +1,191 @@
+"""The table of a member's states, the order of a plan, its words, and the strictest ruling; all without I/O."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpsops.core.changes.model import State
+from vpsops.core.identity.actors import Approvers
+from vpsops.core.operations.target import Target
+from vpsops.core.plans.groups import group_in_the_way, too_many_down
+from vpsops.core.plans.model import (
+    BAD,
+    STEPS,
+    IllegalMemberStepError,
+    MemberState,
+    PlanMember,
+    PlanOptions,
+    check_member_step,
+)
+from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
+from vpsops.core.plans.strictness import strictest
+from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.wayscloud.answers.models import Server
+
+NOW = datetime(2026, 11, 30, 2, tzinfo=UTC)
+TABLE = """
+waiting -> running skipped failed not_run
+running -> done failed unclear
+"""
+
+
+def members(*states: MemberState, moved_at: datetime | None = None) -> list[PlanMember]:
+    return [
+        PlanMember(
+            number,
+            "reboot",
+            {},
+            Target(f"i{number}", f"web{number:02}"),
+            "d",
+            state,
+            "" if state is MemberState.WAITING else f"chg_{number}",
+            moved_at=None if state is MemberState.WAITING else moved_at,
+        )
+        for number, state in enumerate(states, 1)
+    ]
+
+
+def test_the_table_of_a_member_is_what_is_documented() -> None:
+    """Every step that the table has is written out here, and no other passes."""
+    written = {line.split(" -> ")[0]: set(line.split(" -> ")[1].split()) for line in TABLE.strip().splitlines()}
+    for before, after in product(MemberState, MemberState):
+        if after.value in written.get(before.value, set()):
+            check_member_step(before, after)
+        else:
+            with pytest.raises(IllegalMemberStepError):
+                check_member_step(before, after)
+    assert {state for state in MemberState if state.is_final} == set(MemberState) - {
+        MemberState.WAITING,
+        MemberState.RUNNING,
+    }
+
+
+def moved(data: st.DataObject, state: list[PlanMember], member: PlanMember) -> list[PlanMember]:
+    """Return the members with one of them in a state that may follow its own."""
+    after = data.draw(st.sampled_from(sorted(STEPS[member.state] - {MemberState.NOT_RUN})))
+    return [replace(other, state=after) if other == member else other for other in state]
+
+
+@given(st.data(), st.integers(1, 3), st.integers(1, 3), st.integers(1, 8), st.booleans())
+def test_every_plan_ends_and_keeps_its_order(
+    data: st.DataObject, at_once: int, stop_after: int, count: int, stops: bool
+) -> None:
+    """Whatever its members come to: never more than at_once, in order, none after stop_after bad ones, and an end."""
+    options, state = PlanOptions(at_once=at_once, stop_after=stop_after), members(*[MemberState.WAITING] * count)
+    begun: list[int] = []
+    for _ in range(4 * count + 2):
+        stopping = stops and len(begun) > count // 2
+        step = next_step(state, options, NOW, stopping=stopping)
+        running = [member for member in state if member.state is MemberState.RUNNING]
+        if isinstance(step, EndPlan):
+            break
+        if isinstance(step, BeginMember):
+            assert len(running) < at_once
+            assert sum(member.state in BAD for member in state) < stop_after
+            assert not stopping
+            begun.append(step.member.ordinal)
+        state = moved(
+            data, state, step.member if isinstance(step, BeginMember) else data.draw(st.sampled_from(running))
+        )
+    assert isinstance(step, EndPlan)
+    assert not running
+    assert begun == sorted(begun)
+    well = all(member.state in {MemberState.DONE, MemberState.SKIPPED} for member in state)
+    assert (step.state is State.SUCCEEDED) == (well and any(m.state is MemberState.DONE for m in state))
+
+
+@pytest.mark.parametrize(("elapsed", "left"), [(0, 30), (29, 1), (30, None), (31, None), (-3600, 30)])
+def test_a_pause_counts_from_the_last_end_and_a_date_set_back_adds_none(elapsed: int, left: int | None) -> None:
+    """A wall clock that jumps back keeps a plan waiting for one pause at most."""
+    state = [*members(MemberState.DONE, moved_at=NOW - timedelta(seconds=elapsed)), *members(MemberState.WAITING)]
+    step = next_step(state, PlanOptions(pause=30), NOW, stopping=False)
+    assert step == (AwaitMembers(left) if left else BeginMember(state[1]))
+
+
+def test_words_name_five_of_each_kind_and_count_the_rest() -> None:
+    """A plan of a thousand has a note of a few lines."""
+    state = members(*[MemberState.DONE] * 3, *[MemberState.FAILED], *[MemberState.NOT_RUN] * 996)
+    text = progress_words(state, stopped_by="Ann")
+    assert text == (
+        "3 of 1000 done; 1 failed (web04); 996 not started (web05, web06, web07, web08, web09 and 991 more)."
+        " Stopped by Ann."
+    )
+    assert "web01 is in progress" in progress_words(members(MemberState.RUNNING, MemberState.WAITING))
+    assert "web01, web02 are in progress" in progress_words(members(*[MemberState.RUNNING] * 2))
+
+
+RULINGS = st.builds(
+    Ruling,
+    decision=st.sampled_from(Decision),
+    rules=st.lists(st.sampled_from(["a", "b", "c"]), unique=True).map(tuple),
+    votes=st.integers(0, 3),
+    expires=st.sampled_from([0.0, 60.0, 600.0]),
+    confirm_in=st.sampled_from([(), ("client",), ("slack",), ("client", "slack")]),
+    requirements=st.lists(
+        st.builds(Approvers, people=st.sampled_from([("U1",), ("U2",), ("U1", "U2")])), max_size=2, unique=True
+    ).map(tuple),
+)
+
+
+@given(st.lists(RULINGS, min_size=1, max_size=5))
+def test_the_strictest_ruling_is_at_least_as_strict_as_each(rulings: list[Ruling]) -> None:
+    """Decision, votes, requirements, time and places: none is milder than that of any member with that decision."""
+    result = strictest(rulings)
+    assert result.decision.rank == max(ruling.decision.rank for ruling in rulings)
+    for ruling in rulings:
+        assert set(ruling.rules) <= set(result.rules)
+        if ruling.decision is not result.decision:
+            continue
+        assert result.votes >= ruling.votes
+        assert set(ruling.requirements) <= set(result.requirements)
+        assert not ruling.expires or (0 < result.expires <= ruling.expires)
+        if ruling.confirm_in:
+            assert set(result.confirm_in) <= set(ruling.confirm_in) | {"slack"}
+
+
+def server(number: int, *, up: bool = True, labels: dict[str, str] | None = None) -> Server:
+    return Server(
+        id=f"i{number}", hostname=f"web{number:02}", status="active" if up else "stopped",
+        power_state="running" if up else "stopped", labels={"tier": "web"} if labels is None else labels,
+    )  # fmt: skip
+
+
+def labelled(number: int, *labels: str, operation: str = "reboot") -> PlanMember:
+    return PlanMember(number, operation, {}, Target(f"i{number}", f"web{number:02}", labels=labels), "d")
+
+
+@pytest.mark.parametrize(
+    ("others", "running", "waits"),
+    [
+        ([server(2), server(3)], set(), False),
+        ([server(2, up=False), server(3)], set(), True),
+        ([server(2), server(3)], {"i3"}, True),
+        ([server(2, up=False, labels={"tier": "db"})], set(), False),
+        ([server(2, up=False, labels={})], set(), False),
+    ],
+)
+def test_no_more_of_a_group_go_down_than_may(others: list[Server], running: set[str], waits: bool) -> None:
+    """A server that is down, or about to be, counts; those of other groups do not."""
+    why = group_in_the_way(labelled(1, "tier=web"), [server(1), *others], running, (("tier", 1),))
+    assert bool(why) is waits
+
+
+def test_unknown_labels_count_against_a_member() -> None:
+    """Of a server with unknown labels it is not known that it is of another group."""
+    unknown = PlanMember(1, "reboot", {}, Target("i1", "web01"), "d")
+    assert "not known" in group_in_the_way(unknown, [], set(), (("tier", 1),))
+    down = Server(id="i2", hostname="web02", status="stopped")
+    assert group_in_the_way(labelled(1, "tier=web"), [down], set(), (("tier", 1),))
+    assert not group_in_the_way(labelled(1, "tier=web", operation="start"), [down], set(), (("tier", 1),))
+
+
+def test_a_plan_that_stops_more_than_may_be_down_is_refused_before_it_is_asked() -> None:
+    """Stopped servers stay down, so that their number counts; rebooted ones come back."""
+    stops = [labelled(number, "tier=web", operation="stop") for number in (1, 2)]
+    assert "2 servers of tier=web" in too_many_down(stops, (("tier", 1),))
+    assert not too_many_down(stops, (("tier", 2),))
+    assert not too_many_down([labelled(number, "tier=web") for number in (1, 2)], (("tier", 1),))
