@@ -42,6 +42,7 @@ SYMBOLS: Final[Mapping[Phase, str]] = {
     Phase.SENDING: "🔵",
     Phase.WATCHING: "🔵",
     Phase.OVERDUE: "🟠",
+    Phase.RUNNING_PLAN: "🔵",
     Phase.UNKNOWN: "🟠",
     Phase.REFUSED: "🟠",
     Phase.DOUBTED: "🟠",

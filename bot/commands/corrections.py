@@ -23,7 +23,7 @@ def corrected_texts(word: str, words: Sequence[str], reason: str, *, reads: bool
     given = f" because {_escaped(reason)}" if reason else ""
     if len(kept) == 1:
         return (f"{word} {kept[0]}{given}",)
-    if all(_is_like_name(other) for other in kept):
+    if all(is_like_name(other) for other in kept):
         return tuple(f"{word} {name}{given}" for name in kept[:MOST_NAMES])
     if reads:
         return (f"{word} {kept[0]}",)
@@ -39,7 +39,7 @@ def _is_filler(word: str) -> bool:
     return word.lower().strip(".,!?") in FILLERS or word.startswith("--")
 
 
-def _is_like_name(word: str) -> bool:
+def is_like_name(word: str) -> bool:
     """Return whether a word looks like a server's name, and not like one of a sentence."""
     return any(letter.isdigit() for letter in word) or "." in word.strip(".,!?")
 

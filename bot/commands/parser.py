@@ -11,6 +11,7 @@ from vpsops.bot.commands.argument_parser import ArgumentsError, MissingArgumentE
 from vpsops.bot.commands.corrections import corrected_texts
 from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_operation, parse_firewall
 from vpsops.bot.commands.list_filters import parse_filters
+from vpsops.bot.commands.plan_parser import RunPlan, plan_of_arguments, plan_of_words, taken_words
 from vpsops.bot.commands.time_parser import split_time
 from vpsops.bot.commands.vocabulary import HELP, NEAR, command_words, likely_commands
 from vpsops.bot.commands.watch_durations import USUAL_WATCH, watch_duration
@@ -162,6 +163,7 @@ class UnclearCommand:
 
 Command = (
     RunOperation
+    | RunPlan
     | OpenForm
     | OpenCreate
     | ShowHelp
@@ -183,8 +185,7 @@ ArgumentsParser = Callable[[list[str], str], Command]
 def parse_command(text: str) -> Command:
     """Parse command text; ambiguous text becomes `UnclearCommand`."""
     typed, reason = split_command(text)
-    words = command_words(typed)
-    if not words:
+    if not (words := command_words(typed)):
         return ShowHelp()
     word, rest = words[0], words[1:]
     if word in HELP:
@@ -200,18 +201,17 @@ def parse_command(text: str) -> Command:
 def _operation(word: str, rest: list[str], reason: str) -> Command:
     try:
         rest, time = split_time(OPERATIONS[operation_of(word)], rest)
+        command = _operation_now(word, rest, reason)
     except ArgumentsError as error:
         return UnclearCommand(str(error), f"Write: {usage(word)}")
-    command = _operation_now(word, rest, reason)
     return _at_time(word, command, time) if time else command
 
 
 def _at_time(word: str, command: Command, time: str) -> Command:
-    if isinstance(command, RunOperation) and not OPERATIONS[command.operation].reads:
+    if isinstance(command, RunOperation | RunPlan) and not OPERATIONS[command.operation].reads:
         return replace(command, later=time)
-    if isinstance(command, UnclearCommand):
-        return command
-    return UnclearCommand("Reads and forms take no time.", f"Write all of it: {usage(word)}")
+    unclear = UnclearCommand("Reads and forms take no time.", f"Write all of it: {usage(word)}")
+    return command if isinstance(command, UnclearCommand) else unclear
 
 
 def _operation_now(word: str, rest: list[str], reason: str) -> Command:
@@ -227,12 +227,11 @@ def _operation_now(word: str, rest: list[str], reason: str) -> Command:
 
 def _with_arguments(word: str, name: str, rest: list[str], reason: str) -> Command:
     try:
-        return RunOperation(name, parse_arguments(OPERATIONS[name], rest), reason)
+        arguments = parse_arguments(OPERATIONS[name], rest)
+        return plan_of_arguments(name, arguments, reason) or RunOperation(name, arguments, reason)
     except MissingArgumentError as error:
         if "server" in error.values and has_form(OPERATIONS[name]):
             return OpenForm(name, error.values, reason)
-        return UnclearCommand(str(error), f"Write: {usage(word)}")
-    except ArgumentsError as error:
         return UnclearCommand(str(error), f"Write: {usage(word)}")
 
 
@@ -252,10 +251,11 @@ def _firewall(name: str, rest: list[str], reason: str) -> Command:
 def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
     if not rest or rest[0].lower() == BECAUSE:
         return UnclearCommand(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
-    if len(rest) > 1:
-        meant = corrected_texts(word, rest, reason, reads=OPERATIONS[name].reads)
-        return UnclearCommand(f"{SLASH} {word} takes one server at a time.", f"Write: {usage(word)}", meant)
-    return RunOperation(name, {"server": rest[0]}, reason)
+    plan = plan_of_words(name, rest, reason)
+    if plan is not None or len(rest) == 1:
+        return plan or RunOperation(name, {"server": rest[0]}, reason)
+    meant = corrected_texts(word, rest, reason, reads=OPERATIONS[name].reads)
+    return UnclearCommand(f"{SLASH} {word} takes {taken_words(name)}.", f"Write: {usage(word)}", meant)
 
 
 def _alone(word: str, name: str, rest: list[str]) -> Command:

@@ -16,6 +16,7 @@ DECISIONS: Final = frozenset(
     {
         action_ids.CONFIRM,
         action_ids.CANCEL,
+        action_ids.STOP_PLAN,
         action_ids.APPROVE,
         action_ids.APPROVE_NOTE,
         action_ids.DENY,

@@ -20,8 +20,8 @@ from vpsops.core.changes.approvals import SLACK_DIALOG, check_confirmer, check_n
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.identity.actors import ActorKind
-from vpsops.core.operations import OPERATIONS, Risk
-from vpsops.core.operations.traits import typed_name_of
+from vpsops.core.operations import Risk
+from vpsops.core.operations.traits import risk_of, typed_name_of
 
 logger = structlog.get_logger(__name__)
 Draw = Callable[[Change, Mapping[str, Any]], Block]
@@ -50,8 +50,7 @@ class Agreed:
 
 def destroys(operation: str) -> bool:
     """Say whether a run of an operation destroys something; of one that is not known, it does."""
-    known = OPERATIONS.get(operation)
-    return known is None or known.risk is Risk.DESTRUCTIVE
+    return risk_of(operation) is Risk.DESTRUCTIVE
 
 
 async def agree(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.labels import action_label
 from vpsops.bot.blocks.text import user_mention
+from vpsops.bot.commands.plan_parser import RunPlan
 from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.features.server_actions import may_ask_for, offered_operations
@@ -56,6 +57,8 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
+from vpsops.core.plans.requests import PlanRequest
+from vpsops.core.plans.selection import selection_from
 from vpsops.core.policy.decision import Decision
 from vpsops.core.schedule.model import LaterRequest
 from vpsops.core.schedule.time_words import UnclearTimeError
@@ -123,6 +126,28 @@ async def run(ctx: BotContext, requester: Requester, request: OperationRequest) 
         post = shared_copy(post, user_mention(requester.user, requester.name))
     if post is not None:
         await ctx.slack.reply(requester.where, post, replace=request.replace, everyone=request.everyone)
+
+
+async def run_plan(ctx: BotContext, requester: Requester, command: RunPlan) -> None:
+    """Hold a plan and say where its card is, or say why there is none."""
+    post = await patiently(ctx, requester, partial(_plan_post, ctx, requester, command))
+    if post is not None:
+        await ctx.slack.reply(requester.where, post)
+
+
+async def _plan_post(ctx: BotContext, requester: Requester, command: RunPlan) -> Post | None:
+    try:
+        asked = await request_of(ctx, requester, command.operation, command.arguments)
+        later = LaterRequest(command.later, await ctx.membership.read_zone(requester.user)) if command.later else None
+        request = replace(asked, reason=command.reason, later=later)
+        planned = PlanRequest(request, selection_from(command.words), command.options)
+        outcome = await ctx.core.gate.submit_plan(planned, scope=ctx.core.scope)
+    except VpsopsError as error:
+        return error_note(error)
+    if isinstance(outcome, Refused):
+        return note(outcome.reason, outcome.hint, outcome.error_id)
+    change = outcome.change
+    return await card_note(ctx, requester, change, spoken=False) if change is not None else None
 
 
 async def patiently(ctx: BotContext, requester: Requester, make: Callable[[], Awaitable[Post | None]]) -> Post | None:

@@ -90,6 +90,18 @@ async def review(ctx: BotContext, requester: Requester, change: Change, note: st
     return await ctx.core.gate.close_review(change.id, word, scope=ctx.core.scope)
 
 
+async def stop_plan(ctx: BotContext, requester: Requester, change: Change) -> Change:
+    """Let a running plan begin no other server. Raises as `cast` does; the requester may without a membership read."""
+    gate, actor, evidence = ctx.core.gate, requester.actor, "the human who asked"
+    if not actor.same_human(change.actor):
+        standing = await ctx.membership.verify_approver(requester.user, change.ruling.approvers, requester.account)
+        actor = replace(
+            actor, groups=standing.groups, aliases=await _named_by_email(ctx, requester, change.ruling.approvers)
+        )
+        evidence = standing.evidence
+    return await gate.stop_plan(change.id, actor, evidence=evidence, scope=ctx.core.scope)
+
+
 FULL_MEMBER: Final = "a full member of the workspace, read just now"
 
 

@@ -20,7 +20,7 @@ from vpsops.bot.features.operations import (
     run,
 )
 from vpsops.bot.features.pause import pause, resume, switched_note
-from vpsops.bot.features.votes import settle, withdraw
+from vpsops.bot.features.votes import settle, stop_plan, withdraw
 from vpsops.bot.handlers.commands import Typed, obey
 from vpsops.bot.handlers.history import Showing, show, viewed_of
 from vpsops.bot.handlers.home import at_home, set_one
@@ -98,6 +98,10 @@ async def _approve_with_note(ctx: BotContext, click: Click, change: Change) -> N
 
 async def _cancel(ctx: BotContext, click: Click, change: Change) -> None:
     await withdraw(ctx, click.requester, change)
+
+
+async def _stop_plan(ctx: BotContext, click: Click, change: Change) -> None:
+    await stop_plan(ctx, click.requester, change)
 
 
 async def _deny(ctx: BotContext, click: Click, change: Change) -> None:
@@ -287,6 +291,7 @@ async def _pick(ctx: BotContext, click: Click) -> None:
 ACTS: Final[Mapping[str, Act]] = {
     action_ids.CONFIRM: partial(_decide, _confirm),
     action_ids.CANCEL: partial(_decide, _cancel),
+    action_ids.STOP_PLAN: partial(_decide, _stop_plan),
     action_ids.APPROVE: partial(_decide, _approve),
     action_ids.APPROVE_NOTE: partial(_decide, _approve_with_note),
     action_ids.DENY: partial(_decide, _deny),

@@ -22,11 +22,12 @@ from vpsops.bot.commands.parser import (
     WatchServer,
     parse_command,
 )
+from vpsops.bot.commands.plan_parser import RunPlan
 from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create, open_override
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operation_forms import run_or_ask
-from vpsops.bot.features.operations import OperationRequest, run
+from vpsops.bot.features.operations import OperationRequest, run, run_plan
 from vpsops.bot.features.pause import pause, paused_note, switched_note
 from vpsops.bot.features.permissions import right_words
 from vpsops.bot.features.votes import withdraw
@@ -74,6 +75,8 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
                 command.operation, command.arguments, command.reason, typed.replace, later=command.later
             )
             await run(ctx, requester, request)
+        case RunPlan():
+            await run_plan(ctx, requester, command)
         case OpenForm():
             request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
             await run_or_ask(ctx, requester, request, typed.trigger)

@@ -37,6 +37,7 @@ from vpsops.core.identity.actors import ActorKind
 from vpsops.core.operations import Risk
 from vpsops.core.operations.traits import outcomes_of, risk_of
 from vpsops.core.outcomes.typical_durations import TypicalDuration
+from vpsops.core.plans.model import is_running_plan, is_stopping
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 
@@ -269,6 +270,8 @@ def controls(change: Change, audience: Audience) -> list[Block]:
         row += [button("Run without approval…", action_ids.OVERRIDE, button_value(change))] * is_overridable(change)
     elif change.state is State.SCHEDULED:
         row = [button("Cancel", action_ids.CANCEL, button_value(change))]
+    elif is_running_plan(change) and not is_stopping(change):
+        row = [button("Stop after this one", action_ids.STOP_PLAN, button_value(change), "danger")]
     elif change.state is State.NEEDS_PERSON:
         row = [*_settle_buttons(change), *review_buttons(change)]
     elif change.state is State.SUPERSEDED and change.remedy is not None:

@@ -30,7 +30,7 @@ from vpsops.bot.notifications.subscribers import Subscribers
 from vpsops.core.app import Core
 from vpsops.core.break_glass.overrides import REVIEW_REMINDER
 from vpsops.core.changes.approvals import waits_for_votes
-from vpsops.core.changes.model import OVERRIDDEN, Change
+from vpsops.core.changes.model import OVERRIDDEN, Change, State
 from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
 from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.messaging.subscriptions import Subscription
@@ -76,6 +76,8 @@ class NoticeSender:
             return ()
         if event == OVERRIDDEN or event.startswith(REVIEW_REMINDER):
             await self._call_reviewers(topic, event)
+            return ()
+        if topic.change.plan and event != State.NEEDS_PERSON.value:  # its plan's card and notice have it
             return ()
         change, now = topic.change, self._core.clock.now()
         named = requester_text(change, await self._mentions.directory.requester_name(change))

@@ -4,6 +4,8 @@ from typing import Final
 
 CONFIRM: Final = "vps:confirm"
 CANCEL: Final = "vps:cancel"
+STOP_PLAN: Final = "vps:stop_plan"
+"""Lets a running plan begin no other server."""
 APPROVE: Final = "vps:approve"
 APPROVE_NOTE: Final = "vps:approve_note"
 DENY: Final = "vps:deny"

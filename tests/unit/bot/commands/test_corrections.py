@@ -29,7 +29,6 @@ def near(text: str) -> tuple[str, ...]:
         ("reboot db01 please because disk", ("reboot db01 because disk",)),
         ("show web01 please", ("show web01",)),
         ("status of web01", ("status web01",)),
-        ("reboot web01 db01", ("reboot web01", "reboot db01")),
         ("rm web01 web02", ("delete web01", "delete web02")),
         ("regions please", ("regions",)),
         ("report now", ("report",)),

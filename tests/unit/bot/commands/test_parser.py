@@ -131,7 +131,7 @@ def test_a_reason_is_kept_in_the_askers_words(text: str, reason: str) -> None:
     [
         "rebot web01",
         "reboot",
-        "reboot web01 db01",
+        "reboot web01 db",
         "reboot web01 now",
         "reboot because it hangs",
         "stop all the things",
