@@ -5,10 +5,12 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final
 
 from vpsops.bot.commands.argument_parser import ArgumentsError
 from vpsops.bot.commands.firewall_parser import parse_words, with_verb
+from vpsops.bot.commands.plan_parser import PlanWordsError, options_from, parse_plan
 from vpsops.bot.commands.vocabulary import command_words, nearest_words
 from vpsops.bot.protocol.command_catalog import OFFERED
 from vpsops.core.common.errors import InvalidInputError
@@ -16,8 +18,10 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import LONGEST_WAIT_DAYS
 from vpsops.core.operations import OPERATIONS, Operation, Risk
 from vpsops.core.operations.arguments import Argument, ArgumentKind, arguments_of
+from vpsops.core.plans.model import PlanOptions
 from vpsops.core.schedule.model import LaterRequest
 
+PLAN_OPTIONS: Final = ("at_once", "pause", "stop_after", "probe")
 DURATION: Final = re.compile(r"(\d{1,5})(s|m|h|d)")
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 ENDLESS: Final = math.inf
@@ -27,6 +31,15 @@ EXIT_CODES: Final = (
 )
 READ_CODES: Final = "Exit code: 0 done, 6 refused, 2 wrong usage, 3 not authenticated, 4 provider unreachable, 1 other."
 PREFIX: Final = "argument_"
+
+
+@dataclass(frozen=True, slots=True)
+class TypedPlan:
+    """Words that select many servers, the options of their plan, and the other arguments of the operation."""
+
+    words: tuple[str, ...]
+    options: PlanOptions
+    arguments: Mapping[str, Json]
 
 
 def words_of_operations() -> Mapping[str, Operation]:
@@ -63,6 +76,8 @@ def describe(parser: argparse.ArgumentParser, operation: Operation, *, program: 
     group = parser.add_argument_group("arguments of the operation")
     for argument in arguments:
         _add_argument(group, argument)
+    if operation.plannable:
+        _add_plan_options(parser)
     if operation.reads:
         _add_read_options(parser, operation)
     else:
@@ -103,6 +118,18 @@ def _add_argument(group: "argparse._ArgumentGroup", argument: Argument) -> None:
         action="append" if argument.many else "store",
         help=f"{text}{choices}{more}",
     )
+
+
+def _add_plan_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group(
+        "about many servers",
+        "Several names, patterns such as 'web*' and filters such as state:stopped region:oslo label:team=shop are one"
+        " question about all of them; then they run one after another.",
+    ).add_argument
+    add("--at-once", metavar="N", help="so many at a time (1)")
+    add("--pause", metavar="DURATION", help="between two of them, such as 30s")
+    add("--stop-after", metavar="N", help="so many that fail or stay unknown stop the rest (1)")
+    add("--probe", metavar="PROBE", help="tcp:PORT or http:PORT/PATH has to answer at each server before the next")
 
 
 def _add_read_options(parser: argparse.ArgumentParser, operation: Operation) -> None:
@@ -179,6 +206,25 @@ def take_rest(parser: argparse.ArgumentParser, namespace: argparse.Namespace, re
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     namespace.typed = [*namespace.typed, *rest]
+
+
+def plan_from(namespace: argparse.Namespace, operation: Operation) -> TypedPlan | None:
+    """Return the plan that was typed, or None where the words mean one server; raises `InvalidInputError`."""
+    typed = {name: value for name in PLAN_OPTIONS if (value := getattr(namespace, name, None)) is not None}
+    server = getattr(namespace, f"{PREFIX}server")
+    words, others = [*([server] if server is not None else []), *namespace.typed], dict[str, Json]()
+    try:
+        if len(arguments_of(operation.arguments)) > 1:  # its first word is the server, or names joined by commas
+            values = arguments_from(namespace, operation)
+            others = {name: value for name, value in values.items() if name != "server"}
+            words = str(values.get("server", "")).split(",")
+        plan = parse_plan(words, sentence=False)
+        options = options_from({name: str(value) for name, value in typed.items()})
+    except PlanWordsError as error:
+        raise InvalidInputError(str(error), hint="For example --at-once 2 --pause 30s.") from None
+    if plan is None and typed:
+        raise InvalidInputError(f"--{next(iter(typed)).replace('_', '-')} is about many servers, and one is named.")
+    return None if plan is None else TypedPlan(plan.words, options if typed else plan.options, others)
 
 
 def arguments_from(namespace: argparse.Namespace, operation: Operation) -> dict[str, Json]:

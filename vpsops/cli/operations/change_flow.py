@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from vpsops.cli.operations.arguments import TypedPlan
 from vpsops.cli.operations.question import action, question_facts, status_line, waiting_line
 from vpsops.cli.operations.reports import RequestReport, previewed, refused, report_of
 from vpsops.cli.operations.session import Session, until_stopped
@@ -27,6 +28,9 @@ from vpsops.core.console.layout import facts
 from vpsops.core.console.terminal import cell
 from vpsops.core.operations import Operation, Risk
 from vpsops.core.operations.traits import typed_name_of
+from vpsops.core.plans.model import is_running_plan
+from vpsops.core.plans.requests import PlanRequest
+from vpsops.core.plans.selection import selection_from
 from vpsops.core.policy.decision import Decision
 from vpsops.core.schedule.model import LaterRequest
 
@@ -68,6 +72,18 @@ async def run_change(
         digest = dry.change.digest
     outcome, _ = await _resolved(session, request, session.core.gate.submit)
     return await _continue(session, outcome, options, digest)
+
+
+async def run_plan(session: Session, operation: Operation, plan: TypedPlan, options: ChangeOptions) -> RequestReport:
+    """Request a plan about many servers, ask here what is to be asked here, and follow it; raises as `run_change`."""
+    request = session.request(operation, plan.arguments, options.reason, options.later)
+    planned = PlanRequest(request, selection_from(plan.words), plan.options)
+    gate, scope = session.core.gate, session.core.scope
+    if options.dry_run:
+        dry = await gate.dry_run_plan(planned, scope=scope)
+        _show(session, dry.change)
+        return previewed(dry)
+    return await _continue(session, await gate.submit_plan(planned, scope=scope), options, "")
 
 
 async def _resolved(session: Session, request: Request, call: Callable[..., Awaitable[T]]) -> tuple[T, Request]:
@@ -208,7 +224,8 @@ class _Following:
 
 
 def _step(change: Change) -> str:
-    return f"{phase_of(change).value} {change.approvals}"
+    progress = change.note if is_running_plan(change) else ""
+    return f"{phase_of(change).value} {change.approvals} {progress}"
 
 
 def _waits(change: Change) -> bool:

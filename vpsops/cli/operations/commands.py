@@ -11,8 +11,8 @@ from typing import Final
 import anyio
 from pydantic import BaseModel
 
-from vpsops.cli.operations.arguments import arguments_from, describe, later_from
-from vpsops.cli.operations.change_flow import ChangeOptions, run_change
+from vpsops.cli.operations.arguments import arguments_from, describe, later_from, plan_from
+from vpsops.cli.operations.change_flow import ChangeOptions, run_change, run_plan
 from vpsops.cli.operations.console import Console, system_console
 from vpsops.cli.operations.question import closing_words, remedy_text, status_line, waiting_line
 from vpsops.cli.operations.reports import RequestReport, error_report, refused
@@ -113,10 +113,14 @@ async def execute(settings: Settings, arguments: argparse.Namespace, around: Sur
     operation = OPERATIONS[arguments.operation]
     async with session_of(settings, around, program=arguments.program) as session:
         try:
-            values = arguments_from(arguments, operation)
+            plan = plan_from(arguments, operation) if operation.plannable else None
+            values = arguments_from(arguments, operation) if plan is None else {}
             if operation.reads:
                 return await _read(session, operation, values, arguments)
-            report = await run_change(session, operation, values, _options(arguments, session))
+            if plan is not None:
+                report = await run_plan(session, operation, plan, _options(arguments, session))
+            else:
+                report = await run_change(session, operation, values, _options(arguments, session))
         except KeyboardInterrupt:  # at a question, before anything was requested
             report = RequestReport("interrupted", INTERRUPTED, None, "Interrupted. Nothing was requested.")
         except VpsopsError as error:

@@ -15,6 +15,7 @@ from vpsops.core.common.text import duration, quoted
 from vpsops.core.console.terminal import cell
 from vpsops.core.identity.actors import Approvers, union_of
 from vpsops.core.operations.traits import entry_of, title_of
+from vpsops.core.plans.model import is_running_plan
 from vpsops.core.policy.decision import Decision
 
 LONGEST: Final = 3_000  # twenty keys with their comments
@@ -73,7 +74,8 @@ def status_line(change: Change) -> str:
     label = phase_label(change)
     took = f" It took {duration(change.seconds)}." if _is_done(change) and change.seconds is not None else ""
     when = f", {change.schedule.fact.value}" if change.state is State.SCHEDULED and change.schedule is not None else ""
-    return f"{action(change)}: {label.label}{cell(when, 200)}.{took}"
+    progress = f" {cell(change.note, LONGEST_REASON)}" if is_running_plan(change) else ""
+    return f"{action(change)}: {label.label}{cell(when, 200)}.{took}{progress}"
 
 
 def _is_done(change: Change) -> bool:
