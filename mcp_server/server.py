@@ -39,6 +39,8 @@ from vpsops.mcp_server.tools.change_tasks import ChangeTasks
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
 from vpsops.mcp_server.tools.definitions import PREFIX, ToolOutline, operation_for_tool, operation_outlines
 from vpsops.mcp_server.tools.parameters import SIGNATURES, read_parameters
+from vpsops.mcp_server.tools.plan_tool import NAME as PLAN
+from vpsops.mcp_server.tools.plan_tool import plan_outline, request_plan
 from vpsops.mcp_server.tools.server_list import list_servers
 from vpsops.mcp_server.tools.task_notifications import serve_task_notifications
 from vpsops.mcp_server.tools.walks import ServerListCache
@@ -167,7 +169,8 @@ def write_tools() -> frozenset[str]:
 
 
 def _tools(options: ServerOptions) -> list[ToolOutline]:
-    return operation_outlines() + ([tool.outline for tool in CHANGE_TOOLS.values()] if options.change_tools else [])
+    others = [tool.outline for tool in CHANGE_TOOLS.values()] if options.change_tools else []
+    return [*operation_outlines(), plan_outline(), *others]
 
 
 def _version() -> str:
@@ -219,6 +222,9 @@ async def _run(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
             return results.refused_result(too_fast, tools=ctx.change_tools)
         SIGNATURES[call.tool].check(call.arguments)
         return await CHANGE_TOOLS[call.tool].handle(ctx, call)
+    if call.tool == PLAN:
+        SIGNATURES[call.tool].check(call.arguments)
+        return await request_plan(ctx, call)
     operation = operation_for_tool(call.tool)
     if operation is None:
         raise sdk_compat.unknown_tool_error(call.tool)

@@ -84,7 +84,7 @@ class ResourceReader:
     def sees_any(self, targets: Sequence[Target]) -> bool:
         """Return whether the caller sees any of these servers."""
         sight = self.caller.reach.sight
-        return not sight or any(sight.sees(target.id, target.hostname) for target in targets)
+        return not sight or any(sight.shows(target) for target in targets)
 
     @property
     def granted(self) -> bool:
@@ -110,7 +110,7 @@ class ResourceReader:
         reach = self.caller.reach
         if not self.granted or not reach.allows(f"{PREFIX}{operation}"):
             return False
-        in_sight = target is None or reach.sight.sees(target.id, target.hostname)
+        in_sight = target is None or reach.sight.shows(target)
         return in_sight and self.core.servers.may_read(self.request(operation, {}), target)
 
     async def too_fast(self, operation: str) -> bool:

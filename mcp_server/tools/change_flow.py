@@ -24,10 +24,12 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
+from vpsops.core.plans.model import is_running_plan
+from vpsops.core.plans.requests import PlanRequest
 from vpsops.mcp_server.auth.access import scope_of
 from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.changes import status_text, subject
+from vpsops.mcp_server.presenters.changes import note_text, status_text, subject
 from vpsops.mcp_server.presenters.results import ToolResult
 from vpsops.mcp_server.presenters.tasks import awaits_own_human, task_from
 from vpsops.mcp_server.protocol.elicitation import (
@@ -123,6 +125,20 @@ async def run_change(ctx: CallContext, call: ToolCall, operation: Operation) -> 
         return await _answered(ctx, call)
     request = request_from(ctx, call, operation)
     return await _outcome(ctx, call, await ctx.core.gate.submit(request, scope=ctx.scope), request)
+
+
+async def run_plan(ctx: CallContext, call: ToolCall, planned: PlanRequest) -> ToolResult:
+    """Carry a plan as far as possible within one call."""
+    if call.state:
+        return await _answered(ctx, call)
+    outcome = await ctx.core.gate.submit_plan(planned, scope=ctx.scope)
+    return await _outcome(ctx, call, outcome, planned.request)
+
+
+def _progress(change: Change) -> str:
+    """Return how far a change is, in one line; of a plan, with its servers."""
+    line = f"{subject(change)} {status_text(change)}"
+    return join_nonempty((line, note_text(change)), ". ") if is_running_plan(change) else line
 
 
 async def _outcome(ctx: CallContext, call: ToolCall, outcome: Outcome, request: Request) -> ToolResult:
@@ -291,7 +307,7 @@ async def _watch(ctx: CallContext, call: ToolCall, change: Change, patience: flo
         and not waits_beyond(change, clock.now(), left)
     ):
         with ctx.shutdown.wait() as waiting:
-            await call.progress(clock.monotonic(), f"{subject(change)} {status_text(change)}")
+            await call.progress(clock.monotonic(), _progress(change))
             change = await ctx.core.changes.wait(
                 change.id, seconds=min(left, STEP), until=is_quiescent, scope=ctx.scope
             )

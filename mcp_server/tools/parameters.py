@@ -19,6 +19,8 @@ from vpsops.mcp_server.protocol.sdk_compat import Context, invalid_params_error
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
+from vpsops.mcp_server.tools.plan_tool import NAME as PLAN
+from vpsops.mcp_server.tools.plan_tool import plan_signature
 from vpsops.mcp_server.tools.signature import Signature, is_empty
 
 INITIALIZE: Final = "initialize"
@@ -36,6 +38,7 @@ class _Signatures(Mapping[str, Signature]):
         self._makers = {
             f"{PREFIX}{operation.name}": partial(signature_for, operation) for operation in OPERATIONS.values()
         }
+        self._makers[PLAN] = partial(plan_signature)
         self._makers |= {name: partial(getattr, tool, "signature") for name, tool in CHANGE_TOOLS.items()}
 
     def __getitem__(self, tool: str) -> Signature:

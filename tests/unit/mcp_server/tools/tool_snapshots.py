@@ -10,13 +10,14 @@ import mcp.types as t
 
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
 from vpsops.mcp_server.tools.definitions import operation_tools
+from vpsops.mcp_server.tools.plan_tool import describe_plan
 
 DIRECTORY = Path(__file__).parent / "snapshots"
 
 
 def all_tools() -> list[t.Tool]:
     """Return every tool that a client may see."""
-    return operation_tools() + [tool.describe() for tool in CHANGE_TOOLS.values()]
+    return [*operation_tools(), describe_plan(), *(tool.describe() for tool in CHANGE_TOOLS.values())]
 
 
 def as_text(tool: t.Tool) -> str:

@@ -1,0 +1,107 @@
+"""The tool that asks once about many servers: a plan, followed as one change and one task."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import mcp.types as t
+from pydantic import Field, JsonValue
+
+from vpsops.core.changes.requests import Request
+from vpsops.core.common.json_types import Json
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.arguments import Arguments
+from vpsops.core.plans.model import PlanOptions
+from vpsops.core.plans.requests import PlanRequest, plannable
+from vpsops.core.plans.selection import FILTERS, Selection
+from vpsops.mcp_server.auth.access import exceeded_limit
+from vpsops.mcp_server.presenters.changes import ChangeResult
+from vpsops.mcp_server.presenters.results import ToolResult, refused_result
+from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
+from vpsops.mcp_server.protocol.sdk_compat import ToolCall
+from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext, run_plan
+from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
+from vpsops.mcp_server.tools.signature import Signature
+
+NAME: Final = f"{PREFIX}plan"
+DESCRIPTION: Final = (
+    "Ask once to start, stop or reboot many servers, one after another; a failure stops the rest. A human must agree."
+)
+OPERATION_NAMES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if operation.plannable]
+"""The operations that it takes; a refusal lists them."""
+
+
+class PlanArguments(Arguments):
+    """What is done to which servers, and how."""
+
+    operation: Annotated[str, Field(description=f"tool without {PREFIX}")]
+    servers: Annotated[tuple[str, ...], Field(description="names, or patterns like web*", max_length=1000)] = ()
+    state: Annotated[str, Field(max_length=100)] = ""
+    region: Annotated[str, Field(max_length=100)] = ""
+    label: Annotated[str, Field(description="key=value", max_length=200)] = ""
+    arguments: Annotated[dict[str, JsonValue] | None, Field(description="others of the operation")] = None
+    at_once: Annotated[int, Field(ge=1, le=10)] = 1
+    pause: Annotated[int, Field(ge=0, le=3600, description="seconds")] = 0
+    stop_after: Annotated[int, Field(ge=1, le=1000)] = 1
+    probe: Annotated[str, Field(description="tcp:22", max_length=300)] = ""
+
+
+def plan_outline() -> ToolOutline:
+    """Return what a call of the tool is judged by."""
+    return ToolOutline(NAME, False, describe_plan)
+
+
+def describe_plan() -> t.Tool:
+    """Return the tool as a list shows it."""
+    return t.Tool(
+        name=NAME,
+        title="Many servers at once",
+        description=DESCRIPTION,
+        input_schema=input_schema(PlanArguments, reason=True),
+        output_schema=output_schema(ChangeResult),
+        annotations=t.ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+        ),
+    )
+
+
+def plan_signature() -> Signature:
+    """Return the tool's arguments with all their bounds."""
+    bounded: dict[str, Schema] = bounded_properties(PlanArguments)
+    bounded["operation"] = {**bounded["operation"], "enum": OPERATION_NAMES}
+    bounded["reason"] = {"type": "string", "maxLength": MAX_REASON}
+    return Signature(NAME, bounded, required_names(PlanArguments))
+
+
+async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
+    """Ask for a plan, and carry it as far as possible within one call; the caller needs the operation's own tool."""
+    values = dict(call.arguments)
+    reason = str(values.pop("reason", ""))
+    arguments = PlanArguments.model_validate(values)
+    operation = plannable(arguments.operation)
+    caller = ctx.caller_of(call)
+    exceeded = exceeded_limit(caller, f"{PREFIX}{operation.name}", alters=True)
+    request = Request(
+        operation.name,
+        _others(arguments.arguments or {}),
+        ctx.actor(call),
+        ORIGIN,
+        reason=reason,
+        can_confirm=call.can_ask,
+        named_in=caller.named_in,
+    )
+    if exceeded is not None:
+        return refused_result(await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools)
+    return await run_plan(ctx, call, PlanRequest(request, _selection(arguments), _options(arguments)))
+
+
+def _selection(arguments: PlanArguments) -> Selection:
+    filters = {name: value for name in FILTERS if (value := getattr(arguments, name))}
+    return Selection(tuple(dict.fromkeys(arguments.servers)), filters)
+
+
+def _options(arguments: PlanArguments) -> PlanOptions:
+    return PlanOptions(arguments.at_once, arguments.pause, arguments.stop_after, arguments.probe)
+
+
+def _others(arguments: Mapping[str, JsonValue]) -> dict[str, Json]:
+    return {name: value for name, value in arguments.items() if name != "server"}
