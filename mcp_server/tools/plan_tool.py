@@ -13,6 +13,7 @@ from vpsops.core.operations.arguments import Arguments
 from vpsops.core.plans.model import PlanOptions
 from vpsops.core.plans.requests import PlanRequest, plannable
 from vpsops.core.plans.selection import FILTERS, Selection
+from vpsops.core.schedule.model import LaterRequest
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters.changes import ChangeResult
 from vpsops.mcp_server.presenters.results import ToolResult, refused_result
@@ -43,6 +44,7 @@ class PlanArguments(Arguments):
     pause: Annotated[int, Field(ge=0, le=3600, description="seconds")] = 0
     stop_after: Annotated[int, Field(ge=1, le=1000)] = 1
     probe: Annotated[str, Field(description="tcp:22", max_length=300)] = ""
+    at: Annotated[str, Field(description="later: at 02:00 UTC, in 2h", max_length=80)] = ""
 
 
 def plan_outline() -> ToolOutline:
@@ -88,6 +90,7 @@ async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
         reason=reason,
         can_confirm=call.can_ask,
         named_in=caller.named_in,
+        later=LaterRequest(arguments.at) if arguments.at else None,
     )
     if exceeded is not None:
         return refused_result(await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools)

@@ -100,3 +100,47 @@ async def test_servers_out_of_sight_are_not_in_a_plan(core: Core, fleet: Simulat
     assert not result.is_error, text(result)
     assert "app02" not in human.questions[0]
     assert [effect.hostname for effect in fleet.simulator.world.counted("reboot")] == ["app01.example.com"]
+
+
+async def test_it_runs_later_where_a_time_is_named(core: Core, fleet: SimulatorHandle, era: str) -> None:
+    """One server or many: the human sees the time, the call ends once it is scheduled, and nothing is sent."""
+    await wait_until_up(core)
+    human = Human()
+    async with client_of(core, era, human, ALL) as client:
+        asked = {"operation": "reboot", "servers": ["app01"], "at": "in 2h", "reason": "patch"}
+        result = await client.call_tool("vps_plan", asked)
+    assert not result.is_error, text(result)
+    assert result.structured_content is not None
+    assert result.structured_content["state"] == "scheduled"
+    assert "Runs: in 2h (UTC): " in human.questions[0]
+    assert "Tell your human when it runs." in text(result)
+    assert list(fleet.simulator.world.counted("reboot")) == []
+
+
+async def test_what_is_no_time_is_refused(core: Core, fleet: SimulatorHandle, era: str) -> None:
+    """With the forms there are."""
+    await wait_until_up(core)
+    async with client_of(core, era, Human(), ALL) as client:
+        result = await client.call_tool("vps_plan", {"operation": "reboot", "servers": ["app01"], "at": "tonight"})
+    assert result.is_error
+    assert "is no time to run at" in text(result)
+    assert list(fleet.simulator.world.counted("reboot")) == []
+
+
+async def test_a_scheduled_plan_runs_at_its_time(core: Core, fleet: SimulatorHandle, era: str) -> None:
+    """Every server once, and none before."""
+    await wait_until_up(core)
+    async with client_of(core, era, Human(), ALL) as client:
+        asked = {"operation": "reboot", "servers": ["app01", "app02"], "at": "in 1m"}
+        result = await client.call_tool("vps_plan", asked)
+    assert result.structured_content is not None
+    ended = await core.changes.wait(
+        result.structured_content["change"],
+        seconds=300,
+        until=lambda change: change.state.final,
+        scope=OPERATOR,
+    )
+    assert (ended.state.value, ended.schedule is not None) == ("succeeded", True)
+    assert sorted(effect.hostname for effect in fleet.simulator.world.counted("reboot")) == [
+        f"app0{number}.example.com" for number in (1, 2)
+    ]
