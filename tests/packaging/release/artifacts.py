@@ -75,6 +75,9 @@ def write_checksums(folder: Path) -> None:
 
 def run(*words: str, environ: Mapping[str, str] | None = None) -> None:
     """Run a tool. Raises `ReleaseError` with what it wrote where it fails."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environ)
+    except OSError as error:
+        raise ReleaseError(f"{words[0]}: {error.strerror}. `make release` installs its tools.") from error
     if done.returncode:
         raise ReleaseError(f"{' '.join(words)}\n{done.stdout}{done.stderr}")

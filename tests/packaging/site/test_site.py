@@ -57,7 +57,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
 def test_contributors_pages_are_apart() -> None:
     """Decisions, transcripts and how it is tested are no one's business who only uses it."""
     tabs = navigation()
-    names = "architecture|benchmarks|crash|evals|mutants|clients|slack-simulator"
+    names = "architecture|benchmarks|crash|evals|mutants|clients|releasing|slack-simulator"
     apart = re.compile(rf"^(decisions|transcripts)/|^({names})\.md$")
     for title, named in tabs.items():
         assert [page for page in named if apart.match(page)] == (

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from tests.packaging.debian_interpreter import make_root, root_failures
+from tests.packaging.interpreters.debian_root import make_root, root_failures
 from tests.packaging.wheel import ROOT, build_wheel
 
 SUPPORTED: Final = ("3.11", "3.12", "3.13", "3.14")

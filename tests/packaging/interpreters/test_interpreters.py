@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging import interpreters
+from tests.packaging.interpreters import __main__ as interpreters
 
 
 def test_an_interpreter_that_is_nowhere_is_named_with_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

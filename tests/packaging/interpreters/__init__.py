@@ -1,0 +1,1 @@
+"""Tries the wheels in every supported Python: `make interpreters`."""
