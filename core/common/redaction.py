@@ -6,7 +6,7 @@ The order matters: a key that is split by invisible characters is whole again on
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -113,8 +113,7 @@ def redact(text: str, *secrets: str) -> str:
     if text.isascii() and text.isprintable() and has_no_trace(text, secrets):
         return text
     text = _without_split(text, secrets)
-    for secret in secrets:
-        text = _masked(text, secret)
+    text = _masked(text, [span for secret in secrets for span in _runs(text, secret)])
     for pattern in (_SECRET, _SLACK_TOKEN, _OWN_TOKEN):
         text = pattern.sub(rf"\g<1>{MASK}", text)
     return text
@@ -129,33 +128,30 @@ def _without_split(text: str, secrets: tuple[str, ...]) -> str:
     """Mask secrets with invisible characters or spaces in them, or in another width."""
     if text.isascii() and text.isprintable() and " " not in text:
         return text
-    for secret in secrets:
-        tight = "".join(secret.split())
-        if tight:
-            text = _masked_split(text, tight, spaces=len(tight) >= SPLIT_LENGTH)
-    return text
+    tight = ["".join(secret.split()) for secret in secrets]
+    return _masked(text, [span for secret in tight if secret for span in _split_spans(text, secret)])
 
 
-def _masked(text: str, secret: str) -> str:
-    parts, end = [], 0
-    for first, last in _runs(text, secret):
-        parts += [text[end:first], MASK]
-        end = last
-    return "".join((*parts, text[end:])) if parts else text
-
-
-def _masked_split(text: str, secret: str, *, spaces: bool) -> str:
-    plain = text.isascii() and text.replace("\n", " ").replace("\t", " ").isprintable()
-    if plain and next(_runs("".join(text.split()) if spaces else text, secret), None) is None:
-        return text
-    letters = list(_letters(text, spaces=spaces))
-    parts, end = [], 0
-    for start, stop in _runs("".join(letter for _, letter in letters), secret):
-        first, last = letters[start][0], letters[stop - 1][0]
+def _masked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """Mask places of a text, those that overlap as one: secrets that share a part hide nothing of each other."""
+    parts: list[str] = []
+    end = 0
+    for first, last in sorted(spans):
         if first >= end:
             parts += [text[end:first], MASK]
-        end = last + 1
+        end = max(end, last)
     return "".join((*parts, text[end:])) if parts else text
+
+
+def _split_spans(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Yield where a text holds a secret with invisible characters or spaces in it, or in another width."""
+    spaces = len(secret) >= SPLIT_LENGTH
+    plain = text.isascii() and text.replace("\n", " ").replace("\t", " ").isprintable()
+    if plain and next(_runs("".join(text.split()) if spaces else text, secret), None) is None:
+        return
+    letters = list(_letters(text, spaces=spaces))
+    for start, stop in _runs("".join(letter for _, letter in letters), secret):
+        yield letters[start][0], letters[stop - 1][0] + 1
 
 
 def _runs(text: str, secret: str) -> Iterator[tuple[int, int]]:

@@ -34,6 +34,18 @@ def test_a_long_part_of_a_secret_is_masked_wherever_it_begins(first: int, length
 
 
 @pytest.mark.requirement("no-secret-comes-in")
+@settings(max_examples=examples(40))
+@given(st.integers(PART_LENGTH, 20), st.integers(1, PART_LENGTH - 1), st.sampled_from(SPLITS), st.booleans())
+def test_secrets_that_share_a_part_leave_nothing_of_each_other(
+    shared: int, rest: int, split: str, turned: bool
+) -> None:
+    """Tokens of one workspace begin alike: what one of them covers is no end of another."""
+    part, secrets = BODY[:shared], (BODY[:shared] + "old-rest-of-it", BODY[:shared] + PASSWORD[:rest])
+    text = split.join(part + PASSWORD[:rest])
+    assert redact(f"key <{text}> is wrong", *(secrets[::-1] if turned else secrets)) == f"key <{MASK}> is wrong"
+
+
+@pytest.mark.requirement("no-secret-comes-in")
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_shorter_part_is_left(secret: str) -> None:
     """Eleven characters may be an ordinary word; so may a key's public prefix."""
