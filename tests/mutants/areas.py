@@ -337,6 +337,7 @@ BACKUP: Final = Area(
         "tests/unit/core/backup/test_verified_file.py",
         "tests/unit/core/backup/test_snapshot.py",
         "tests/unit/core/backup/test_restoration.py",
+        "tests/unit/core/backup/test_grants_end.py",
         "tests/unit/core/backup/test_interruption.py",
     ),
 )
