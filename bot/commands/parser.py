@@ -341,10 +341,8 @@ def _notify(rest: list[str], reason: str) -> Command:
 
 def _pause(rest: list[str], reason: str) -> Command:
     if rest:
-        words = " ".join(rest)
-        return UnclearCommand(
-            f"{SLASH} pause applies to all agents.", f"Write: {usage('pause')}", (f"pause because {words}",)
-        )
+        meant = (f"pause because {' '.join(rest)}",)
+        return UnclearCommand(f"{SLASH} pause applies to all agents.", f"Write: {usage('pause')}", meant)
     return PauseAgents(reason)
 
 
@@ -395,6 +393,7 @@ ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "report": _report,
     "watch": _watch,
     "notify": _notify,
+    "grants": lambda rest, _: _too_much("grants") if rest else ShowChanges("grants"),
     "pause": _pause,
     "resume": lambda rest, reason: _too_much("resume") if rest else ResumeAgents(reason),
 }

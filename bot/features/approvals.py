@@ -10,14 +10,15 @@ import structlog
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.validation import same_name
-from vpsops.bot.features.votes import cast
+from vpsops.bot.features.votes import Spoken, cast
 from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.slack_api.client import SlackError
+from vpsops.bot.views.grant_blocks import grant_form
 from vpsops.bot.views.modals import name_view, note_view
 from vpsops.core.authorization.change_reader import stale
 from vpsops.core.changes.approvals import SLACK_DIALOG, check_confirmer, check_not_asker
-from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.model import Change, GrantWish, State, Verdict
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.identity.actors import ActorKind
 from vpsops.core.operations import Risk
@@ -46,6 +47,7 @@ class Agreed:
     digest: str
     yes: Yes
     note: str = ""
+    grant: GrantWish | None = None
 
 
 def destroys(operation: str) -> bool:
@@ -64,6 +66,19 @@ async def agree(ctx: BotContext, requester: Requester, trigger: str, agreed: Agr
 async def agree_with_note(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed) -> None:
     """Ask for a note to go with a yes; where something is destroyed, beside the server's name."""
     await _ask(ctx, requester, trigger, agreed, name_view if destroys(agreed.change.operation) else note_view)
+
+
+async def agree_with_grant(ctx: BotContext, requester: Requester, trigger: str, agreed: Agreed) -> None:
+    """Ask for how long an approval is to last; raises `NotAllowedError` where the rule lets no one grant it."""
+    if agreed.change.ruling.grant_terms is None:
+        raise NotAllowedError("The rule lets no one grant this.", hint="Press Approve for this change alone.")
+    await _ask(ctx, requester, trigger, agreed, grant_form)
+
+
+async def granted(ctx: BotContext, form: Interaction[Any], wish: GrantWish) -> Change:
+    """Take an approval that asks for a grant; raises what the gate raises."""
+    change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
+    return await count(ctx, form.requester, Agreed(change, form.digest, Yes.APPROVE, grant=wish))
 
 
 async def noted(ctx: BotContext, form: Interaction[Any], note: str) -> Change:
@@ -99,7 +114,8 @@ def _may(requester: Requester, agreed: Agreed) -> None:
 async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change:
     """Let the gate take a yes; raises what it raises."""
     if agreed.yes is Yes.APPROVE:
-        return await cast(ctx, requester, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
+        spoken = Spoken(agreed.note, agreed.grant)
+        return await cast(ctx, requester, agreed.change, Verdict.APPROVE, agreed.digest, spoken)
     change, scope = agreed.change, ctx.core.scope
     evidence = IN_SLACK_FOR_AGENT if change.actor.kind is ActorKind.AGENT else IN_SLACK
     return await ctx.core.gate.confirm(

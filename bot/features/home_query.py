@@ -53,10 +53,10 @@ async def drawn(ctx: BotContext, viewer: Viewer, notice: str = "") -> Block:
         return plain_home(error.message, error.hint)
     except NotAllowedError:
         return plain_home(*GUESTS)
-    return home_view(await _page(ctx, viewer, member, notice))
+    return home_view(replace(await _page(ctx, viewer, member), notice=notice))
 
 
-async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) -> HomePage:
+async def _page(ctx: BotContext, viewer: Viewer, member: Member) -> HomePage:
     """Read everything a Home shows; the slow parts at the same time."""
     requester = asking_for(viewer)
     me = replace(requester.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
@@ -82,10 +82,10 @@ async def _page(ctx: BotContext, viewer: Viewer, member: Member, notice: str) ->
         records=seen.records,
         ends={change.id: change for change in await _of_records(ctx, seen.records)},
         pause=seen.pause,
+        grants=seen.grants,
         may_resume=results["resume"],
         preferences=seen.preferences,
         links=await links_to(ctx, requester, _visible_changes(seen.own, waiting)),
-        notice=notice,
     )
 
 

@@ -9,13 +9,25 @@ from vpsops.core.authorization.votes import Statement
 from vpsops.core.break_glass.overrides import OverrideRequest
 from vpsops.core.break_glass.rights import is_overridable
 from vpsops.core.changes.approvals import is_unconfirmed, settlers
-from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.requests import SetAside
-from vpsops.core.identity.actors import Approvers, union_of
+from vpsops.core.grants.model import Grant
+from vpsops.core.identity.actors import Actor, Approvers, union_of
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a vote says besides its verdict: a reason, and what the voter would grant."""
+
+    reason: str = ""
+    grant: GrantWish | None = None
+
+
+NOTHING_MORE: Final = Spoken()
 
 
 async def cast(  # noqa: PLR0913 - one vote, all of it named
-    ctx: BotContext, requester: Requester, change: Change, verdict: Verdict, digest: str, reason: str = ""
+    ctx: BotContext, requester: Requester, change: Change, verdict: Verdict, digest: str, spoken: Spoken = NOTHING_MORE
 ) -> Change:
     """Vote.
 
@@ -23,16 +35,31 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
     """
     if requester.actor.same_human(change.actor):  # nothing has to be read for the gate to say no, on record
         return await ctx.core.gate.vote(
-            change.id, requester.actor, verdict, digest, reason=reason, scope=ctx.core.scope
+            change.id, requester.actor, verdict, digest, reason=spoken.reason, scope=ctx.core.scope
         )
-    approvers = change.ruling.approvers
+    voter, evidence = await _as_approver(ctx, requester, change.ruling.approvers)
+    reason, scope = spoken.reason, ctx.core.scope
+    return await ctx.core.gate.vote(
+        change.id, voter, verdict, digest, reason=reason, evidence=evidence, grant=spoken.grant, scope=scope
+    )
+
+
+async def _as_approver(ctx: BotContext, requester: Requester, approvers: Approvers) -> tuple[Actor, str]:
+    """Return a person with the groups and the address by which rules name them, as read now, and how it was read."""
     standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
     known_as = await _named_by_email(ctx, requester, approvers)
     voter = replace(requester.actor, groups=standing.groups, aliases=known_as)
-    evidence = standing.evidence or "named in the rule by e-mail address"
-    return await ctx.core.gate.vote(
-        change.id, voter, verdict, digest, reason=reason, evidence=evidence, scope=ctx.core.scope
-    )
+    return voter, standing.evidence or "named in the rule by e-mail address"
+
+
+async def end_grant(ctx: BotContext, requester: Requester, grant_id: str) -> Grant:
+    """End a grant, for its approvers and the agent's person. Raises as the gate does, and as `cast` does."""
+    scope = ctx.core.scope
+    grant = await ctx.core.grants.get(grant_id, scope=scope)
+    actor, evidence = requester.actor, "the human behind the agent"
+    if not actor.same_human(grant.agent):
+        actor, evidence = await _as_approver(ctx, requester, grant.ruling.approvers)
+    return await ctx.core.gate.end_grant(grant.id, actor, evidence=evidence, scope=scope)
 
 
 async def _named_by_email(ctx: BotContext, requester: Requester, approvers: Approvers) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Final
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.context.bot_context import BotContext
-from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_note
+from vpsops.bot.features.approvals import Agreed, Yes, agree, agree_with_grant, agree_with_note
 from vpsops.bot.features.modals import open_create, open_deny, open_override, open_review, redraw_create
 from vpsops.bot.features.notify import stop_one
 from vpsops.bot.features.operation_forms import run_or_ask
@@ -20,7 +20,7 @@ from vpsops.bot.features.operations import (
     run,
 )
 from vpsops.bot.features.pause import pause, resume, switched_note
-from vpsops.bot.features.votes import settle, stop_plan, withdraw
+from vpsops.bot.features.votes import end_grant, settle, stop_plan, withdraw
 from vpsops.bot.handlers.commands import Typed, obey
 from vpsops.bot.handlers.history import Showing, show, viewed_of
 from vpsops.bot.handlers.home import at_home, set_one
@@ -46,7 +46,7 @@ Click = Interaction[BlockActions]
 Act = Callable[[BotContext, Click], Awaitable[None]]
 Decide = Callable[[BotContext, Click, Change], Awaitable[object]]
 CHANGE_ID: Final = 80
-VOTES: Final = frozenset({action_ids.APPROVE, action_ids.APPROVE_NOTE, action_ids.DENY})
+VOTES: Final = frozenset({action_ids.APPROVE, action_ids.APPROVE_NOTE, action_ids.APPROVE_GRANT, action_ids.DENY})
 
 
 async def handle_click(ctx: BotContext, click: Click) -> None:
@@ -94,6 +94,19 @@ async def _approve(ctx: BotContext, click: Click, change: Change) -> None:
 
 async def _approve_with_note(ctx: BotContext, click: Click, change: Change) -> None:
     await agree_with_note(ctx, click.requester, click.payload.trigger_id, Agreed(change, click.digest, Yes.APPROVE))
+
+
+async def _approve_with_grant(ctx: BotContext, click: Click, change: Change) -> None:
+    await agree_with_grant(ctx, click.requester, click.payload.trigger_id, Agreed(change, click.digest, Yes.APPROVE))
+
+
+async def _end_grant(ctx: BotContext, click: Click) -> None:
+    """End a grant; its line is drawn again by its message."""
+    grant = await end_grant(ctx, click.requester, str(click.value.get("g", "")))
+    if not click.payload.at_home:
+        await ctx.slack.reply(
+            click.requester.where, note(f"{grant.id} is ended.", "What is asked for now takes votes.")
+        )
 
 
 async def _cancel(ctx: BotContext, click: Click, change: Change) -> None:
@@ -294,6 +307,8 @@ ACTS: Final[Mapping[str, Act]] = {
     action_ids.STOP_PLAN: partial(_decide, _stop_plan),
     action_ids.APPROVE: partial(_decide, _approve),
     action_ids.APPROVE_NOTE: partial(_decide, _approve_with_note),
+    action_ids.APPROVE_GRANT: partial(_decide, _approve_with_grant),
+    action_ids.GRANT_END: _end_grant,
     action_ids.DENY: partial(_decide, _deny),
     action_ids.OVERRIDE: partial(_decide, _override),
     action_ids.REVIEW: partial(_decide, _review),

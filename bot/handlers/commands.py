@@ -39,6 +39,7 @@ from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.lists import PageQuery
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.bot.slack_api.client import ReplyTarget
+from vpsops.bot.views.grant_blocks import grants_post
 from vpsops.bot.workspaces.approver_directory import ApproverDirectory
 from vpsops.core.identity.actors import union_of
 
@@ -85,7 +86,7 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
         case OpenOverride():
             change = await ctx.core.changes.get(command.change, scope=ctx.core.scope)
             await open_override(ctx, requester, typed.trigger, change, change.digest)
-        case ShowChanges() | ShowAudit() | ShowReport():
+        case ShowChanges() | ShowAudit() | ShowReport() if command != ShowChanges("grants"):
             await show(ctx, requester, viewed(command), Showing(replace=typed.replace))
         case _:
             await ctx.slack.reply(requester.where, await answer(ctx, requester, command), replace=typed.replace)
@@ -116,6 +117,9 @@ async def answer(ctx: BotContext, requester: Requester, command: Command) -> Pos
                 ctx, requester, await ctx.core.changes.get(command.change, scope=ctx.core.scope), command.reason
             )
             return note(f"{change.id} is withdrawn and will not run.")
+        case ShowChanges():
+            grants = await ctx.core.grants.list_open(scope=ctx.core.scope)
+            return grants_post(grants, ctx.core.clock.now())
         case PauseAgents():
             return switched_note(await pause(ctx, requester, command.reason))
         case ResumeAgents():

@@ -7,18 +7,20 @@ from typing import Final
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.context.bot_context import BotContext, catalogue
-from vpsops.bot.features.approvals import IN_SLACK, named, noted
+from vpsops.bot.features.approvals import IN_SLACK, granted, named, noted
 from vpsops.bot.features.modals import draft_of, show
 from vpsops.bot.features.operation_forms import submit_form
 from vpsops.bot.features.operations import OperationRequest, card_words, submit_change
 from vpsops.bot.features.validation import keys_of
-from vpsops.bot.features.votes import Overriding, cast, override, review
+from vpsops.bot.features.votes import Overriding, Spoken, cast, override, review
 from vpsops.bot.ingress.interaction import Interaction, Requester, target_in
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.bot.protocol.payloads import ViewPayload, ViewSubmission
 from vpsops.bot.slack_api.client import ViewHandle
 from vpsops.bot.views.break_glass import OVERRIDE_TITLE, REVIEW_TITLE
+from vpsops.bot.views.grant_blocks import wish_from
 from vpsops.bot.views.modals import (
     CreateDraft,
     OrderOptions,
@@ -31,6 +33,7 @@ from vpsops.bot.views.modals import (
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.grants.model import common_extent
 from vpsops.core.policy.decision import Decision
 
 Form = Interaction[ViewSubmission]
@@ -41,6 +44,7 @@ TITLES: Final = {
     action_ids.NOTE_FORM: "Approve",
     action_ids.OVERRIDE_FORM: OVERRIDE_TITLE,
     action_ids.REVIEW_FORM: REVIEW_TITLE,
+    action_ids.GRANT_FORM: "Approve and allow",
 }
 
 
@@ -135,7 +139,7 @@ async def _reopen(ctx: BotContext, form: Form, stock: OrderOptions, draft: Creat
 async def _deny(ctx: BotContext, form: Form) -> None:
     async def deny() -> str:
         change = await ctx.core.changes.get(form.change_id, scope=ctx.core.scope)
-        await cast(ctx, form.requester, change, Verdict.DENY, form.digest, _reason(form))
+        await cast(ctx, form.requester, change, Verdict.DENY, form.digest, Spoken(_reason(form)))
         return "It was denied. The asker reads your reason on the card."
 
     await _close_with_outcome(ctx, form, deny)
@@ -146,6 +150,24 @@ async def _approve_with_note(ctx: BotContext, form: Form) -> None:
         return f"{change_title(await noted(ctx, form, _reason(form)))}. Your note is on its card."
 
     await _close_with_outcome(ctx, form, approve)
+
+
+async def _approve_with_grant(ctx: BotContext, form: Form) -> None:
+    async def approve() -> str:
+        change = await granted(ctx, form, wish_from(form.payload.view.state.values))
+        return f"{change_title(change)}. {_grant_words(change)}"
+
+    await _close_with_outcome(ctx, form, approve)
+
+
+def _grant_words(change: Change) -> str:
+    if change.state is State.HELD:
+        return "The grant opens with the last vote, if every vote asks for one."
+    if change.state in {State.SUPERSEDED, State.DENIED}:
+        return change.note
+    if common_extent(change) is None:
+        return "No grant opened: another vote approved this change alone."
+    return f"{SLASH} grants shows what this agent may do now."
 
 
 async def _agree_by_name(ctx: BotContext, form: Form) -> None:
@@ -199,4 +221,5 @@ ACTS: Final[Mapping[str, Act]] = {
     action_ids.NOTE_FORM: _approve_with_note,
     action_ids.OVERRIDE_FORM: _override,
     action_ids.REVIEW_FORM: _review,
+    action_ids.GRANT_FORM: _approve_with_grant,
 }

@@ -218,6 +218,8 @@ def _votes(change: Change, labels: ApproverLabels) -> list[Block]:
     blocks = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
     if change.confirmed and change.actor.kind is ActorKind.AGENT:
         blocks.append(context(plain(one_line(f"It was {change.confirmed}.", 200))))
+    if change.ruling.grant is not None:
+        blocks.append(context(plain(f"Allowed {change.ruling.grant.words}.")))
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
         blocks.insert(0, context(mrkdwn(f"{votes_given(change)}. Approvers: {approvers_text(change, labels)}.")))
     return blocks
@@ -259,6 +261,7 @@ def approvers_text(change: Change, labels: ApproverLabels = UNLABELLED) -> str:
 def _vote(vote: Vote) -> list[Block]:
     approved = vote.verdict is Verdict.APPROVE
     verdict_text, label = ("approved", "Note") if approved else ("denied", "Reason")
+    verdict_text += f" and would allow it for {duration(vote.grant.seconds)}" if vote.grant is not None else ""
     who = mrkdwn(f"{user_mention(vote.voter.id, vote.voter.label)} {verdict_text}, {moment(vote.at)}")
     return [who, plain(f"{label}: {one_line(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
@@ -309,6 +312,11 @@ def _vote_buttons(change: Change) -> list[Block]:
     approve = f"Approve: {action_label(change.operation, change.target.hostname, 65)}"
     return [
         button(approve, action_ids.APPROVE, button_value(change), _style(change)),
+        *(
+            [button("Approve and allow for…", action_ids.APPROVE_GRANT, button_value(change))]
+            if change.ruling.grant_terms is not None
+            else []
+        ),
         button("Approve with a note…", action_ids.APPROVE_NOTE, button_value(change)),
         button("Deny", action_ids.DENY, button_value(change)),
     ]

@@ -39,7 +39,18 @@ EVERYDAY: Final[Mapping[str, str]] = {
 """The five commands that most people need, each with an example."""
 SAMPLES: Final = {"SERVER": "web01", "CHANGE": "chg_1a2b3c4d5e6f", "COMMAND": "reboot"}
 CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    "decisions": ("changes", "scheduled", "approve", "deny", "cancel", "override", "reviews", "pause", "resume"),
+    "decisions": (
+        "changes",
+        "scheduled",
+        "approve",
+        "deny",
+        "cancel",
+        "grants",
+        "override",
+        "reviews",
+        "pause",
+        "resume",
+    ),
     "reports": ("report", "audit", "watch", "notify", "help"),
 }
 
@@ -131,6 +142,7 @@ DETAILS: Final = {
         f" {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
         f" adds one; {SLASH} notify alone shows them, and {SLASH} notify off with an id ends one."
     ),
+    "grants": "Approvers open a grant on the card of an agent's change, where its rule lets them.",
     "pause": "Agents can read but change nothing until a member of the approval channel resumes them.",
     "resume": "Shows who paused agents and why, with a button for those who may resume them.",
 }

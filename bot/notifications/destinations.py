@@ -69,7 +69,7 @@ def card_places(change: Change, settings: Settings) -> list[Place]:
     """
     places: list[Place] = []
     voters = settings.approval_channel or settings.channel
-    if change.ruling.decision is Decision.APPROVE and voters:
+    if (change.ruling.decision is Decision.APPROVE or change.ruling.grant is not None) and voters:
         instead = settings.channel if settings.channel != voters else ""
         places.append(Place(Audience.VOTERS.value, voters, instead=instead))
     origin = change.origin

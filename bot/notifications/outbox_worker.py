@@ -19,8 +19,10 @@ from vpsops.bot.slack_api.client import APP_REMOVED_CODES, LAYOUT_CODES, SlackEr
 from vpsops.bot.workspaces.registry import NotInstalledError, WorkspaceSessions
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common import timings
-from vpsops.core.common.errors import StorageError, UnknownChangeError, UnreadableRowError
+from vpsops.core.common.errors import StorageError, UnknownChangeError, UnknownGrantError, UnreadableRowError
+from vpsops.core.grants.topics import grant_in
 from vpsops.core.messaging.outbox import NEWS, ChannelNews, OutboxMessage, topic_of
 from vpsops.core.monitoring.change_telemetry import traceparent_of
 from vpsops.core.telemetry.metrics import SLACK_RETRIES
@@ -141,6 +143,9 @@ class OutboxWorker:
         if topic.startswith(NEWS):
             await self._deliver_news(topic, messages)
             return
+        if grant_in(topic):
+            await self._deliver_grant(topic, messages)
+            return
         batch, steps = TopicBatch(topic), _steps_of(messages)
         for number, step in enumerate(steps, start=1):
             if not await self._deliver_step(batch, step, settle=step[0].kind != "card" or number == len(steps)):
@@ -158,6 +163,24 @@ class OutboxWorker:
             logger.error("news_not_settled", topic=topic, error=error.message, error_id=error.error_id)
         except Exception as error:
             logger.exception("news_failed", topic=topic)
+            await self._core.outbox.dead(ids, error=type(error).__name__)
+
+    async def _deliver_grant(self, topic: str, messages: list[OutboxMessage]) -> None:
+        """Draw a grant's line once, from its present state."""
+        ids = [message.id for message in messages]
+        try:
+            grant = await self._core.grants.get(grant_in(topic), scope=OPERATOR)
+            async with self._locks.of(topic):
+                await (await self._delivery(self._core.workspaces.owner(grant.origin))).show_grant(grant)
+            await self._core.outbox.done(ids)
+        except SlackError as error:
+            await self._failed(ids, messages[-1].attempts, error)
+        except (UnknownGrantError, NotInstalledError) as error:
+            await self._core.outbox.dead(ids, error=error.message)
+        except StorageError as error:  # the lease runs out by itself
+            logger.error("message_not_settled", topic=topic, error=error.message, error_id=error.error_id)
+        except Exception as error:
+            logger.exception("message_failed", topic=topic)
             await self._core.outbox.dead(ids, error=type(error).__name__)
 
     async def _deliver_step(self, batch: TopicBatch, step: list[OutboxMessage], *, settle: bool) -> bool:

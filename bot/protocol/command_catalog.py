@@ -24,6 +24,7 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "report": ("[label:KEY]", "Show a status report: servers, changes, pending decisions, costs, agents."),
     "watch": ("SERVER [for 2h|stop]", "Post the events of one server in this channel for a while."),
     "notify": (NOTIFY_ARGUMENTS, "Show or set this channel's notifications: events, servers, quiet hours."),
+    "grants": ("", "List what agents may do without votes for now, each with a button to end it."),
     "pause": ("[because REASON]", "Stop all agents from changing anything."),
     "resume": ("[because REASON]", "Resume paused agents; asks for a click."),
     "help": ("[COMMAND]", "Explain a command."),

@@ -22,6 +22,7 @@ from vpsops.bot.messages.lists import newest_of_changes
 from vpsops.bot.messages.servers import first_line, more_button, second_line
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.bot.views.grant_blocks import grant_blocks
 from vpsops.core.audit.records import TrailRecord
 from vpsops.core.audit.subjects import body_of
 from vpsops.core.authorization.agent_pause import Pause
@@ -29,6 +30,7 @@ from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
+from vpsops.core.grants.model import Grant
 from vpsops.core.messaging.preferences import Preferences
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
@@ -41,6 +43,7 @@ RECENT_SHOWN: Final = 6
 PROBLEMS_SHOWN: Final = 8
 RECORDS_SHOWN: Final = 8
 FILTERS_SHOWN: Final = 5
+GRANTS_SHOWN: Final = 4
 SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "dm_settled": (
         "Notify me when my changes finish",
@@ -73,6 +76,7 @@ class HomePage:
     ends: Mapping[str, Change] = field(default_factory=dict)  # the changes of `records`, by id
     pause: Pause = field(default_factory=Pause)
     may_resume: bool = False
+    grants: Sequence[Grant] = ()
     preferences: Preferences = field(default_factory=Preferences)
     links: Mapping[str, str] = field(default_factory=dict)  # permalink of the card, by change id
     notice: str = ""  # result of the last click on Home
@@ -94,6 +98,7 @@ def home_view(page: HomePage) -> Block:
         *_own_changes(page),
         *_fleet(page.fleet),
         *_agents(page),
+        *_grants(page),
         *_recent_activity(page),
         *_settings(page.preferences),
         context(mrkdwn(f"As of {moment(page.now)}")),
@@ -252,6 +257,13 @@ def _agents(page: HomePage) -> list[Block]:
     sure = _confirmation("Resume agents?", RESUMED, "Resume")
     go_on = button("Resume agents", action_ids.HOME_RESUME, {"at": at}) | {"confirm": sure}
     return [header("Agents"), section(plain(page.pause.words, 1000), go_on if page.may_resume else None)]
+
+
+def _grants(page: HomePage) -> list[Block]:
+    """Return what agents may do without votes now."""
+    shown = [block for grant in page.grants[:GRANTS_SHOWN] for block in grant_blocks(grant, page.now)]
+    more = len(page.grants) - GRANTS_SHOWN
+    return [*shown, context(plain(f"and {more} more: {SLASH} grants"))] if more > 0 else shown
 
 
 PAUSED: Final = "Agents cannot change anything until an approver resumes them. Reads still work."

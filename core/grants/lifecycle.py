@@ -16,6 +16,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
 from vpsops.core.grants import repository, trail
 from vpsops.core.grants.model import Grant, GrantState, common_extent, ended_text, mismatch, new_grant
+from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor
 from vpsops.core.messaging import outbox
 from vpsops.core.policy.decision import Decision, GrantUse
@@ -149,5 +150,5 @@ def _end(connection: Connection, grant: Grant, end: GrantEnd, now: datetime) -> 
 
 def _record(connection: Connection, grant: Grant, event: str, body: dict[str, Json], now: datetime) -> None:
     chain.append(connection, now.timestamp(), event, grant.source, body)
-    outbox.put(connection, repository.topic_of(grant.id), MESSAGE, {"grant": grant.id}, now)
+    outbox.put(connection, topic_of(grant.id), MESSAGE, {"grant": grant.id}, now)
     facts_of(connection).append(GrantStep(grant.state, grant.operation, event))

@@ -13,6 +13,7 @@ from vpsops.core.changes.model import Change, GrantWish, IllegalStepError, Verdi
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import count_text, duration, moment
+from vpsops.core.common.timings import GRANT_STEPS_SECONDS
 from vpsops.core.identity.actors import Actor, ActorKind, Origin, is_among
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import ServerPatterns
@@ -128,6 +129,11 @@ def check_ender(grant: Grant, actor: Actor) -> None:
     if actor.kind is ActorKind.PERSON and all(is_among(approvers, actor) for approvers in required):
         return
     raise NotAllowedError("You are not among those who may end this grant.", hint="Its approvers and its human may.")
+
+
+def offered_seconds(terms: GrantTerms) -> tuple[float, ...]:
+    """Return the times that approvers are offered: the usual ones that the cap allows, and the cap."""
+    return tuple(sorted({*(seconds for seconds in GRANT_STEPS_SECONDS if seconds < terms.seconds), terms.seconds}))
 
 
 def own_arguments(change: Change) -> dict[str, Json]:

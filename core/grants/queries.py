@@ -1,6 +1,7 @@
 """Reads of grants, each within a scope: other workspaces' and those about hidden servers do not exist."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -23,8 +24,19 @@ def load(connection: Connection, grant_id: str, visibility: Visibility) -> Grant
     """Return a visible grant; raises `UnknownGrantError`."""
     grant = repository.find(connection, grant_id)
     if grant is None or not shows(visibility, grant):
-        raise UnknownGrantError(f"There is no grant {grant_id[:40]}.", hint="List the open grants to see their ids.")
+        raise unknown_grant(grant_id)
     return grant
+
+
+def unknown_grant(grant_id: str) -> UnknownGrantError:
+    """Return the error for a grant that is not there, or not to be seen."""
+    return UnknownGrantError(f"There is no grant {grant_id[:40]}.", hint="List the open grants to see their ids.")
+
+
+def open_in(connection: Connection, visibility: Visibility, now: datetime) -> list[Grant]:
+    """Return the visible grants that are open, the newest first."""
+    grants = repository.select(connection, IS_OPEN)
+    return [grant for grant in grants if grant.is_open(now) and shows(visibility, grant)]
 
 
 class GrantQueries:
@@ -43,13 +55,9 @@ class GrantQueries:
 
     async def list_open(self, *, scope: Scope, of: Actor | None = None) -> Sequence[Grant]:
         """Return the open grants, the newest first; those of an agent, or of all agents of a person, with `of`."""
-        grants = await self._database.read(lambda connection: repository.select(connection, IS_OPEN))
         visibility, now = self._visibility(scope), self._clock.now()
-        return [
-            grant
-            for grant in grants
-            if grant.is_open(now) and shows(visibility, grant) and (of is None or _is_of(grant, of))
-        ]
+        grants = await self._database.read(lambda connection: open_in(connection, visibility, now))
+        return [grant for grant in grants if of is None or _is_of(grant, of)]
 
 
 def _is_of(grant: Grant, actor: Actor) -> bool:

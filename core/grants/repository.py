@@ -15,26 +15,15 @@ from vpsops.core.changes.serialization import origin_of, origin_values, ruling_o
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.stored_values import mapping_of, moment, names_of, seconds, text_of
 from vpsops.core.grants.model import Grant, GrantState, check_step
+from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor
 from vpsops.core.identity.serialization import actor_of
 from vpsops.core.storage import rows
 from vpsops.core.storage.commit_notifier import touch
 from vpsops.core.storage.tables import GRANTS
 
-TOPIC = "grant:"
-"""How the topics of grants begin; stored."""
 MOST_OPEN = 500
 """Open grants that are read at once."""
-
-
-def topic_of(grant_id: str) -> str:
-    """Return the topic of a grant's messages."""
-    return f"{TOPIC}{grant_id}"
-
-
-def grant_in(topic: str) -> str:
-    """Return the id of the grant that a topic is about; "" for any other topic."""
-    return topic.removeprefix(TOPIC) if topic.startswith(TOPIC) else ""
 
 
 def insert(connection: Connection, grant: Grant) -> None:

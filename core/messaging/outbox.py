@@ -34,7 +34,7 @@ CHANGE = "change:"
 QUIET = "quiet hours"
 """The reason of a message that is held back on purpose, in place of an error."""
 GATHERED = 500
-KINDS = ("card", "notice", "event", "news")
+KINDS = ("card", "notice", "event", "news", "grant")
 LEFT_SECONDS: Final = timings.LEFT_SECONDS
 """A message that this process cannot read is left to others for this long before it is tried again."""
 UNREADABLE = "cannot be read by this version"
@@ -43,7 +43,7 @@ MAX_ERROR = 300
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """A notification; `kind` is `card`, `notice`, `event` or `news` (for a channel's subscriptions)."""
+    """A notification; `kind` is `card`, `notice`, `event`, `grant` or `news` (for a channel's subscriptions)."""
 
     id: int
     topic: str

@@ -8,6 +8,7 @@ import structlog
 
 from vpsops.core.audit.records import AppendedRecord
 from vpsops.core.changes.model import OVERRIDDEN, Change, ChangeStep, State
+from vpsops.core.grants.lifecycle import GrantStep
 from vpsops.core.policy.decision import Decision
 from vpsops.core.telemetry import metrics
 from vpsops.core.telemetry.telemetry import Telemetry
@@ -32,6 +33,8 @@ class ChangeTelemetry:
                     self._trace_step(fact)
                 case AppendedRecord():
                     self._count_record(fact)
+                case GrantStep():
+                    self.telemetry.meter.count(metrics.GRANTS, operation=fact.operation, grant_event=fact.event)
                 case _:
                     pass
 

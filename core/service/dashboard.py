@@ -13,6 +13,9 @@ from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.break_glass import repository as reviews
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import Visibility
+from vpsops.core.grants.model import Grant
+from vpsops.core.grants.queries import open_in
 from vpsops.core.identity.actors import Actor
 from vpsops.core.messaging import preferences
 from vpsops.core.messaging.preferences import Preferences
@@ -38,6 +41,7 @@ class Overview:
     records: tuple[TrailRecord, ...] = ()  # of the trail, what is about them, oldest first
     pause: Pause = field(default_factory=Pause)
     preferences: Preferences = field(default_factory=Preferences)
+    grants: tuple[Grant, ...] = ()  # the open ones, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ def _read_dashboard(connection: Connection, who: Onlooker, now: datetime) -> Ove
         records=tuple(queries.newest_of(connection, who.person.humans, RECORDS, who.teams)),
         pause=pause.read(connection),
         preferences=preferences.read(connection, who.team, who.person.id),
+        grants=tuple(open_in(connection, Visibility(who.teams), now)),
     )
 
 

@@ -39,6 +39,7 @@ CLOSED_LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "outcome": ("ok", "refused", "tool_error", "protocol_error", "rate_limited", "unreachable", "error"),
     "cause": ("policy", "limit", "decision", OTHER),
     "verdict": ("approve", "deny"),
+    "grant_event": ("grant_opened", "grant_used", "grant_ended"),
     "queue": ("inbox", "outbox", "runs"),
     "scope": ("all", "create", "server"),
     "transport": ("http", "socket_mode"),
@@ -97,6 +98,12 @@ OVERRIDES: Final = Metric(
     MetricKind.COUNTER,
     "Changes that their asker ran without the votes they needed.",
     ("operation", "front"),
+)
+GRANTS: Final = Metric(
+    "vpsops_grants_total",
+    MetricKind.COUNTER,
+    "Grants that were opened, used and ended, counted by the process that stored the step.",
+    ("operation", "grant_event"),
 )
 POLICY_DECISIONS: Final = Metric(
     "vpsops_policy_decisions_total",
@@ -207,6 +214,7 @@ METRICS: Final = (
     SETTLE_SECONDS,
     VOTES,
     OVERRIDES,
+    GRANTS,
     POLICY_DECISIONS,
     REFUSALS,
     PROVIDER_REQUESTS,

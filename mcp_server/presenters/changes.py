@@ -232,7 +232,8 @@ def _ask_later(*, tools: bool) -> str:
 def approval_text(change: Change) -> str:
     """Return who must agree to a change before it runs."""
     if change.ruling.decision is Decision.ALLOW:
-        return "no one: it would run at once"
+        grant = change.ruling.grant
+        return f"no one: it would run {grant.words}" if grant is not None else "no one: it would run at once"
     if change.ruling.decision is Decision.CONFIRM:
         places = change.ruling.confirm_in or (CLIENT,)
         where = " or ".join({CLIENT: "by your client", SLACK_DIALOG: "in Slack"}[place] for place in places)

@@ -1,4 +1,4 @@
-"""The tools on changes themselves: list, get, wait, cancel."""
+"""The tools on changes themselves: list, get, wait, cancel; and those on grants, none of which opens one."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,16 @@ from pydantic import BaseModel, Field, JsonValue, WithJsonSchema
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.scope import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.text import moment
+from vpsops.core.grants.model import Grant
+from vpsops.core.grants.queries import unknown_grant
 from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.registry import NoArguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
 from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.presenters.size_limit import Content, ResultPage, fit_rows
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
-from vpsops.mcp_server.protocol.text import join_nonempty, quote, table
+from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, table
 from vpsops.mcp_server.tools.change_flow import PATIENCE, CallContext, follow_change
 from vpsops.mcp_server.tools.check import CHANGES, CHECK, UNLISTED, CheckArguments, CheckResult, evaluate_change
 from vpsops.mcp_server.tools.definitions import ToolOutline
@@ -80,11 +83,12 @@ class ChangeTool:
     result: type[BaseModel] = ChangeResult
     enums: Mapping[str, list[JsonValue]] = field(default_factory=dict)  # values that only a refusal lists
     unlisted: Mapping[str, Schema] = field(default_factory=dict)  # arguments that it takes besides
+    alters: bool = False
 
     @property
     def outline(self) -> ToolOutline:
         """What a call of it is judged by."""
-        return ToolOutline(self.name, self.handle is not cancel_change, self.describe)
+        return ToolOutline(self.name, not self.alters, self.describe)
 
     @property
     def signature(self) -> Signature:
@@ -191,6 +195,66 @@ async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     return results.change_tool_result(cancelled, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
 
+EVIDENCE: Final = "by the agent itself"
+NONE: Final = "No grant is open for you: each change is asked for. People open grants, in Slack."
+
+
+class GrantArguments(Arguments):
+    """One grant."""
+
+    grant: Annotated[str, Field(max_length=100)]
+
+
+class ListedGrant(BaseModel):
+    """What this agent may do without votes for now."""
+
+    id: str
+    operation: str
+    servers: str
+    until: str
+    used: int
+    uses: int
+
+
+class GrantListResult(BaseModel):
+    """The caller's open grants."""
+
+    grants: list[ListedGrant]
+
+
+async def list_grants(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
+    """List the open grants of the very agent that calls."""
+    grants = await ctx.core.grants.list_open(scope=ctx.scope, of=ctx.actor(call))
+    listed = GrantListResult(grants=[listed_grant(grant) for grant in grants])
+    lines = [grant_text(grant) for grant in listed.grants]
+    return results.text_result("\n".join(lines) or NONE, listed.model_dump(mode="json"))
+
+
+def listed_grant(grant: Grant) -> ListedGrant:
+    """Return a grant as its agent sees it."""
+    servers = sanitize(grant.servers_text, 300)
+    until = moment(grant.until)
+    return ListedGrant(
+        id=grant.id, operation=grant.operation, servers=servers, until=until, used=grant.used, uses=grant.uses
+    )
+
+
+def grant_text(grant: ListedGrant) -> str:
+    """Return a grant in one line."""
+    return f"{grant.id}: {grant.operation} on {grant.servers} until {grant.until}, {grant.used} of {grant.uses} used."
+
+
+async def end_grant(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
+    """End a grant of the very agent that calls: others do not exist. Raises `StaleChangeError`, `UnknownGrantError`."""
+    ident, actor = parse_arguments(GrantArguments, call).grant, ctx.actor(call)
+    own = await ctx.core.grants.list_open(scope=ctx.scope, of=actor)
+    if ident not in {grant.id for grant in own}:
+        raise unknown_grant(ident)
+    grant = await ctx.core.gate.end_grant(ident, actor, evidence=EVIDENCE, scope=ctx.scope)
+    ended = listed_grant(grant)
+    return results.text_result(f"{grant.id} is ended. Changes take votes again.", ended.model_dump(mode="json"))
+
+
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
     tool.name: tool
     for tool in (
@@ -205,6 +269,8 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
         ),
         ChangeTool("vps_change_get", "Show a change.", ChangeArguments, get_change),
         ChangeTool("vps_change_wait", "Wait for a change.", WaitArguments, wait_change),
-        ChangeTool("vps_change_cancel", "Cancel your change.", CancelArguments, cancel_change),
+        ChangeTool("vps_change_cancel", "Cancel your change.", CancelArguments, cancel_change, alters=True),
+        ChangeTool("vps_grants", "List what you may do without votes now.", NoArguments, list_grants, GrantListResult),
+        ChangeTool("vps_grant_end", "End your own grant early.", GrantArguments, end_grant, ListedGrant, alters=True),
     )
 }

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.browser.surfaces.news import ITEMS, SUBSCRIPTION
-from tests.browser.surfaces.samples import DONE, FAILED, TWO
+from tests.browser.surfaces.samples import DONE, ENDED_GRANT, FAILED, GRANT, TWO
 from tests.unit.bot.changes_in_every_state import NOW
 from tests.unit.bot.messages.card_snapshots import overridden
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
 from vpsops.bot.messages.notices import change_notice, override_notice, reminder, service_notice
 from vpsops.bot.messages.subscriptions import subscription_added
+from vpsops.bot.views.grant_blocks import grant_post, grants_post
 
 
 def notices() -> Mapping[str, tuple[str, Post]]:
@@ -27,6 +28,8 @@ def notices() -> Mapping[str, tuple[str, Post]]:
             "A run without approval, to all who were skipped",
             override_notice(overridden(), "overridden", ("<!subteam^S0APPROVERS>",)),
         ),
+        "notice-grant": ("What an agent may do for a time", grant_post(GRANT, NOW)),
+        "notice-grants": ("`/vps grants`", grants_post((GRANT, ENDED_GRANT), NOW)),
         "notice-service": (
             "Something about the service",
             service_notice("The provider has not answered for 3 minutes. Nothing is sent meanwhile."),

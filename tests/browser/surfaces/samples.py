@@ -7,10 +7,12 @@ from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, NOW, change
 from vpsops.bot.features.server_actions import fitting
 from vpsops.bot.views.modals import OrderOptions
 from vpsops.core.changes.model import State
+from vpsops.core.grants.model import GrantExtent, GrantState, new_grant
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.backups import BackupAddress
 from vpsops.core.operations.families.snapshots import SnapshotList
 from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import GrantTerms
 from vpsops.core.wayscloud.answers.models import Addon, OsTemplate, Plan, Region, Server
 from vpsops.core.wayscloud.server_parts.snapshot_answers import Snapshot
 
@@ -80,3 +82,15 @@ DONE = change(
 )
 FAILED = replace(DONE, state=State.FAILED, note="The provider refused it: the server is locked.", result={})
 TWO = [replace(STOP, actor=AGENT, reason="the index is rebuilt"), DONE]
+SERVER_SHOWN = Target("srv-1", HOST, "running", "oslo")
+GRANTABLE = replace(
+    TWO[0],
+    operation="reboot",
+    target=SERVER_SHOWN,
+    effect="The server is down for a minute.",
+    ruling=replace(TWO[0].ruling, grant_terms=GrantTerms(7200.0, 20, ("web*",)), policy="pol_1"),
+)
+GRANT = replace(
+    new_grant("gr_0123456789ab", GRANTABLE, GrantExtent(3600.0, ("web*",)), NOW - timedelta(minutes=10)), used=3
+)
+ENDED_GRANT = replace(GRANT, state=GrantState.ENDED, note="bob ended it.")

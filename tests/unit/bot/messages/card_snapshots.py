@@ -14,6 +14,7 @@ from vpsops.bot.features.approvals import IN_SLACK_FOR_AGENT
 from vpsops.bot.messages.change_card import Audience, CardOptions, change_card
 from vpsops.core.changes.model import MISSED, Change, ChangeOverride, State, Verdict, Vote
 from vpsops.core.identity.actors import Approvers
+from vpsops.core.policy.decision import GrantTerms
 
 SENT = {State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED}
 NOTES = {
@@ -49,6 +50,8 @@ def all_cards() -> Mapping[str, Post]:
     voters = CardOptions(labels=labels, owner="Kari Nordmann")
     cards |= {f"held_{name}": change_card(held_change(name), NOW, Audience.VOTERS, voters) for name in SAMPLES}
     cards["superseded_stop_first"] = change_card(superseded_rollback(), NOW)
+    grantable = replace(asked, ruling=replace(APPROVE, grant_terms=GrantTerms(7200.0, 20, ("web*",))))
+    cards["held_grantable"] = change_card(grantable, NOW, Audience.VOTERS, called)
     return {**cards, **_confirmation_cards(), **_override_cards(labels)}
 
 

@@ -25,9 +25,10 @@ from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Done, Held, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownGrantError
-from vpsops.core.grants import lifecycle, repository
+from vpsops.core.grants import lifecycle
 from vpsops.core.grants.model import GrantState
 from vpsops.core.grants.queries import GrantQueries
+from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage.tables import GRANTS, OUTBOX
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -159,7 +160,7 @@ async def test_each_step_is_a_message(stage: Stage) -> None:
     await stage.gate.end_grant(grant.id, ALICE, scope=OPERATOR)
 
     def messages(connection: Connection) -> int:
-        where = OUTBOX.c.topic == repository.topic_of(grant.id)
+        where = OUTBOX.c.topic == topic_of(grant.id)
         return connection.scalar(sa.select(sa.func.count()).where(where)) or 0
 
     assert await stage.database.read(messages) == 3

@@ -1,0 +1,1 @@
+"""`vpsops grants`: what agents may do without votes."""
