@@ -19,12 +19,13 @@ from vpsops.core.common.timings import SCHEDULE_AHEAD_DAYS
 
 FORMS: Final = "at 02:00, at 2026-12-01 02:00 Europe/Oslo, in 2h, in window NAME"
 _AT: Final = re.compile(
-    r"at (?:(?P<date>\d{4}-\d\d-\d\d)[ t])?(?P<time>\d{1,2}:\d\d)(?: ?(?P<zone>[a-z][\w+/-]{0,60}|[+-]\d\d:\d\d))?"
+    r"at (?:(?P<date>\d{4}-\d\d-\d\d)[ t])?(?P<time>\d{1,2}:\d\d)(?: ?(?P<zone>[a-z][\w+/-]{0,60}|[+-]\d\d:\d\d))?",
+    re.ASCII,
 )
-_IN: Final = re.compile(r"in (?P<parts>(?:\d{1,5} ?[dhm] ?)+)")
+_IN: Final = re.compile(r"in (?P<parts>(?:\d{1,5} ?[dhm] ?)+)", re.ASCII)
 _PART: Final = re.compile(r"(\d{1,5}) ?([dhm])")
 _WINDOW: Final = re.compile(r"in window (?P<name>[a-z0-9][a-z0-9-]{0,63})")
-_OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)")
+_OFFSET: Final = re.compile(r"([+-])([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes"}
 NO_PLACES: Final = frozenset({"localtime", "posixrules", "Factory"})
 """Files of a database of zones that name no place."""
@@ -85,8 +86,7 @@ def zone_of(name: str) -> tzinfo:
     """Return a zone by its name, in any case, or by its offset such as +02:00; raises `InvalidInputError`."""
     if match := _OFFSET.fullmatch(name):
         offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
-        if offset < timedelta(days=1):
-            return timezone(-offset if match[1] == "-" else offset)
+        return timezone(-offset if match[1] == "-" else offset)
     if name.lower() in {"utc", "z", "gmt"}:
         return UTC
     known = _zones().get(name.lower())
@@ -114,11 +114,11 @@ def _local(day: str | None, time: str, zone: tzinfo, now: datetime) -> datetime:
     try:
         wall = clock_time(hour, minute)
         dates = [date.fromisoformat(day)] if day else _today_and_tomorrow(zone, now)
-    except ValueError:
+        moments = [moments_at(datetime.combine(each, wall), zone) for each in dates]
+    except (ValueError, OverflowError):  # the latter at the first and the last day that a date has
         raise InvalidInputError(
             f"There is no time {f'{day} {time}' if day else time}.", hint=f"Write {FORMS}."
         ) from None
-    moments = [moments_at(datetime.combine(each, wall), zone) for each in dates]
     ahead = [moment for moment in moments if moment[-1] > now] or moments[-1:]
     meant = ahead[0]
     if len(meant) == 1:

@@ -63,6 +63,8 @@ def test_a_window_is_named() -> None:
     "words",
     [
         *("", "at", "at 25:00", "at 02:61", "at 02", "02:00", "tonight", "in", "in 2", "in 2 weeks", "in window"),
+        *("at 02:00 +02:75", "at 02:00 +05:99", "at 0001-01-01 00:00 +14:00", "at 9999-12-31 23:59 -14:00"),
+        *("at \u0660\u0662:\u0660\u0660", "in \uff12h", "at \uff10\uff12:00"),
         *("at 2026-13-01 02:00", "at 2026-02-30 02:00", "at 02:00 Europe/Atlantis", "at 02:00 +25:00", "in window a b"),
         *(
             "at 02:00 localtime",
