@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.hostnames import is_same_hostname
 from vpsops.core.common.text import one_line
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_ssh_key
 
@@ -39,7 +40,7 @@ def same_name(typed: str, name: str) -> bool:
     expected, entered = one_line(name, LONGEST_NAME).split(" "), one_line(typed, LONGEST_NAME).split(" ")
     if not name.strip() or len(expected) != len(entered):
         return False
-    return expected[0].casefold() == entered[0].casefold() and expected[1:] == entered[1:]
+    return is_same_hostname(expected[0], entered[0]) and expected[1:] == entered[1:]
 
 
 def keys_of(text: str) -> tuple[str, ...]:

@@ -1,8 +1,13 @@
-"""Names of servers that may be taken for another's."""
+"""Names of servers: whether two are one, and whether one may be taken for another's."""
 
 import unicodedata
 
 from vpsops.core.common.text import is_hidden
+
+
+def is_same_hostname(first: str, second: str) -> bool:
+    """Return whether two names are one: in any case of the letters a to z (RFC 4343), and otherwise exactly."""
+    return first == second or (first.isascii() and second.isascii() and first.lower() == second.lower())
 
 
 def lookalike_warning(hostname: str) -> str:

@@ -27,6 +27,7 @@ def test_a_hostname_has_no_case_and_spaces_around_do_not_count(typed: str) -> No
         "web01 Monday",
         "web01.example.com Monday extra",
         "web02.example.com Monday",
+        "web01.\uff45xample.com Monday",
         "",
         " ",
     ],
@@ -41,3 +42,12 @@ def test_no_name_agrees_to_nothing() -> None:
     """What has no name cannot be agreed to."""
     assert not same_name("", "")
     assert not same_name(" ", " ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("\u017fite01", "site01"), ("web0\u212a", "web0k"), ("\ufb01les", "files"), ("strasse", "stra\u00dfe")],
+)
+def test_letters_that_look_like_a_name_are_not_it(typed: str, name: str) -> None:
+    """Hostnames have no case in ASCII alone (RFC 4343)."""
+    assert not same_name(typed, name)
