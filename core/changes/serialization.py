@@ -31,7 +31,7 @@ FORMAT: Final = 2
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
 voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
 PLAIN_FORMAT: Final = 1
-"""Of a change without a schedule that is no member of a plan: an older version may run it."""
+"""Of a change without a schedule, a grant and an override that is no member of a plan: an older version may run it."""
 
 
 def change_values(change: Change) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _request_values(change: Change) -> dict[str, Any]:
         "cost": change.cost,
         "effect": change.effect,
         "facts": [[fact.label, fact.value] for fact in change.facts] or None,
-        "format": FORMAT if change.plan or change.schedule is not None else PLAIN_FORMAT,
+        "format": _format_of(change),
         "plan": change.plan or None,
     }
 
@@ -68,6 +68,12 @@ def _request_values(change: Change) -> dict[str, Any]:
 def _target_values(target: Target) -> dict[str, Any]:
     """Return a target as its column holds it; only a plan has members."""
     return {name: value for name, value in asdict(target).items() if name != "members" or value}
+
+
+def _format_of(change: Change) -> int:
+    """Return the format of a new change: an older version takes a schedule, a plan and a grant for nothing."""
+    is_plain = change.schedule is None and change.ruling.grant is None and not change.plan
+    return PLAIN_FORMAT if is_plain else FORMAT
 
 
 def _progress_values(change: Change) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from tests.unit.core.grants.harness import (
     HOUR,
@@ -24,12 +25,14 @@ from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes.model import GrantWish, State, Verdict
 from vpsops.core.changes.requests import Held, Refused
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.changes.serialization import FORMAT
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.grants import lifecycle
 from vpsops.core.grants.model import GrantState
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.limits.loader import parse_limits
 from vpsops.core.policy.decision import Decision
+from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -239,3 +242,11 @@ async def test_a_limit_refuses_a_use_and_does_not_count_it(stage: Stage) -> None
     assert isinstance(await ask(stage_of(stage.provider, stage.process, backend)), Refused)
     (grant,) = await grants(stage)
     assert (grant.used, grant.state) == (0, GrantState.OPEN)
+
+
+async def test_a_version_without_grants_leaves_the_change_alone(stage: Stage) -> None:
+    """A process of a version before them would take it for one that its rules allow."""
+    await opened(stage)
+    change = await let_through(stage)
+    query = sa.select(CHANGES.c.format).where(CHANGES.c.id == change.id)
+    assert await stage.database.read(lambda entry: entry.execute(query).scalar_one()) == FORMAT
