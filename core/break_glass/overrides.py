@@ -22,7 +22,7 @@ from vpsops.core.break_glass.rights import (
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import clean_actor, person, worded
 from vpsops.core.changes.model import OVERRIDDEN, REVIEWED, Change, ChangeOverride
-from vpsops.core.changes.serialization import override_values
+from vpsops.core.changes.serialization import FORMAT, override_values
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.redaction import Redactor
@@ -89,7 +89,7 @@ class Overrides:
         change = self.votes.held(connection, change_id, asked.digest)
         check_overrider(change, asked.actor)
         check_name(change, asked.typed_name)
-        reason = worded(self._redactor.text(checked_reason(change.reason, asked.reason)))
+        reason = checked_reason(change.reason, worded(self._redactor.text(asked.reason)))
         evidence, now = worded(self._redactor.text(asked.evidence)), self._clock.now()
         by = clean_actor(asked.actor, self._redactor)
         override = ChangeOverride(by, reason, override_names_of(change, asked.actor), now)
@@ -99,15 +99,14 @@ class Overrides:
         reviews.open_review(connection, change.id, now)
         outbox.put_notice(connection, change.id, OVERRIDDEN, now)
         body = {"by": person(by), "among": list(override.among), "reason": reason, "evidence": evidence}
-        return repository.step(
-            connection, change, change.agreed, now, event=OVERRIDDEN, body=body, overridden=override_values(override)
-        )
+        values = {"overridden": override_values(override), "format": FORMAT}
+        return repository.step(connection, change, change.agreed, now, event=OVERRIDDEN, body=body, **values)
 
     def close_review(self, connection: Connection, change_id: str, word: Statement) -> Change:
         """Let another person who may approve the change close its review with a note."""
         change = self._changes.load(connection, change_id, lock=True)
         check_reviewer(change, word.actor)
-        note = worded(self._redactor.text(checked_note(word.reason)))
+        note = checked_note(worded(self._redactor.text(word.reason)))
         review = reviews.load(connection, change_id)
         if change.override is None or review is None or review.state is ReviewState.CLOSED:
             raise reviews.closed_already(change_id)

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.break_glass.model import Review, ReviewState, check_review_step, next_reminder
+from vpsops.core.changes import repository
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.stored_values import moment
-from vpsops.core.storage.tables import REVIEWS
+from vpsops.core.storage.tables import CHANGES, REVIEWS
 
 IS_OPEN = REVIEWS.c.state == ReviewState.OPEN.value
 
@@ -66,9 +67,11 @@ def take_reminder(connection: Connection, review: Review, now: datetime) -> int:
     return connection.execute(mine.values(**values)).rowcount
 
 
-def open_ids(connection: Connection, limit: int) -> Sequence[str]:
-    """Return the ids of the changes with an open review, the oldest first."""
-    query = sa.select(REVIEWS.c.change_id).where(IS_OPEN).order_by(REVIEWS.c.opened_at, REVIEWS.c.change_id)
+def open_ids(connection: Connection, limit: int, teams: frozenset[str] = frozenset()) -> Sequence[str]:
+    """Return the ids of the changes with an open review, the oldest first: of some workspaces, or of all."""
+    own = sa.select(CHANGES.c.id).where(*repository.of_teams(teams))
+    shown = [REVIEWS.c.change_id.in_(own)] if teams else []
+    query = sa.select(REVIEWS.c.change_id).where(IS_OPEN, *shown).order_by(REVIEWS.c.opened_at, REVIEWS.c.change_id)
     return list(connection.scalars(query.limit(limit)))
 
 

@@ -7,6 +7,8 @@ from vpsops.core.changes import approvals
 from vpsops.core.changes.approvals import eligible, waits_for_votes
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
+from vpsops.core.common.hostnames import is_same_hostname
+from vpsops.core.common.text import normalise
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, is_among, union_of
 from vpsops.core.operations.traits import typed_name_of
 
@@ -58,7 +60,10 @@ def override_names_of(change: Change, actor: Actor) -> tuple[str, ...]:
 
 
 def checked_reason(own: str, text: str) -> str:
-    """Return the reason in one line; raises `InvalidInputError` for one too short, or only the change's own reason."""
+    """Return the reason in one line; raises `InvalidInputError` for one too short, or only the change's own reason.
+
+    Call it with both as they are kept: redacted.
+    """
     reason = plain(text)
     rest = reason.casefold()
     own = plain(own).casefold()
@@ -81,8 +86,8 @@ def checked_note(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text without repeated spaces."""
-    return " ".join(text.split())
+    """Return text without repeated spaces and without what is not shown, which counts for nothing."""
+    return " ".join(normalise(text).split())
 
 
 def check_name(change: Change, typed: str) -> None:
@@ -93,9 +98,8 @@ def check_name(change: Change, typed: str) -> None:
 
 def names_server(typed: str, name: str) -> bool:
     """Return whether the typed text is the whole name."""
-    expected, entered = (plain(text).rstrip(".").split(" ") for text in (name, typed))
-    same_host = expected[0].casefold() == entered[0].casefold()
-    return bool(expected[0]) and same_host and expected[1:] == entered[1:]
+    expected, entered = (" ".join(text.split()).rstrip(".").split(" ") for text in (name, typed))
+    return bool(expected[0]) and is_same_hostname(expected[0], entered[0]) and expected[1:] == entered[1:]
 
 
 def full_name(change: Change) -> str:

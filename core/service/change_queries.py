@@ -89,7 +89,7 @@ class ChangeQueries:
         visibility = self._backend.visibility(scope)
 
         def find(connection: Connection) -> Sequence[Change]:
-            ids = reviews.open_ids(connection, MAX_REVIEWS)
+            ids = reviews.open_ids(connection, MAX_REVIEWS, visibility.teams)
             changes = {change.id: change for change in select_by_ids(connection, ids, visibility)}
             return [changes[ident] for ident in ids if ident in changes]
 

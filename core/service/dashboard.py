@@ -84,11 +84,10 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
 
 
 def _reviews(connection: Connection, teams: frozenset[str]) -> tuple[Change, ...]:
-    ids = reviews.open_ids(connection, REVIEWS)
+    ids = reviews.open_ids(connection, REVIEWS, teams)
     if not ids:
         return ()
-    where = (CHANGES.c.id.in_(ids), *repository.of_teams(teams))
-    return tuple(repository.select(connection, *where, limit=REVIEWS, oldest_first=True))
+    return tuple(repository.select(connection, CHANGES.c.id.in_(ids), limit=REVIEWS, oldest_first=True))
 
 
 def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
