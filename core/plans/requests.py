@@ -18,7 +18,7 @@ from vpsops.core.plans.model import PlanMember, PlanOptions, digest_of_members
 from vpsops.core.plans.selection import Selection
 
 SHOWN: Final = 20
-"""Servers that a card names; the rest follow in its thread."""
+"""Servers that a fact names; the others are a number."""
 LONGEST_FACT: Final = 1800
 MOST_AT_ONCE: Final = 10
 LARGEST_PORT: Final = 65_535

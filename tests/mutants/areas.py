@@ -57,6 +57,10 @@ GATE: Final = Area(
             "tests/unit/core/service/test_gate.py",
             "tests/unit/core/authorization/test_resolve.py",
         ),
+        "core/plans/model.py": ("tests/unit/core/plans/test_plan_model.py",),
+        "core/plans/progress.py": ("tests/unit/core/plans/test_plan_model.py",),
+        "core/plans/groups.py": ("tests/unit/core/plans/test_plan_model.py",),
+        "core/plans/strictness.py": ("tests/unit/core/plans/test_plan_model.py",),
         "core/grants/model.py": (
             "tests/unit/core/grants/test_model.py",
             "tests/unit/core/grants/test_uses.py",
