@@ -8,6 +8,7 @@ in the background and is followed by its id.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy.engine import Connection
 
@@ -58,22 +59,7 @@ class Gate:
         operation = OPERATIONS.get(request.operation)
         if operation is not None and operation.reads:
             return await self._servers.read(request, scope=scope)
-        return await self._with_names(await self._submissions.submit(request, scope))
-
-    async def submit_plan(self, planned: PlanRequest, *, scope: Scope) -> Outcome:
-        """Decide a request about many servers: one change that is held, started or refused; its members follow.
-
-        Raises `InvalidInputError` where a name means no server or several, or the operation takes one server at a
-        time, `WayscloudError`, `StorageError`.
-        """
-        return await self._with_names(await self._plans.submit(planned, scope))
-
-    async def dry_run_plan(self, planned: PlanRequest, *, scope: Scope) -> DryRun:
-        """Decide a request about many servers as `submit_plan` does; ask no one and store nothing."""
-        run = await self._plans.dry_run(planned, scope)
-        return replace(run, change=await self._named(run.change))
-
-    async def _with_names(self, outcome: Outcome) -> Outcome:
+        outcome = await self._submissions.submit(request, scope)
         match outcome:
             case Held(change=change):
                 return Held(await self._named(change))
@@ -81,6 +67,14 @@ class Gate:
                 return replace(outcome, change=await self._named(first))
             case _:
                 return outcome
+
+    async def submit_plan(self, planned: PlanRequest, *, scope: Scope) -> Outcome:
+        """Decide a request about many servers, which is one change; raises as `submit` does."""
+        return await self._plans.submit(planned, scope)
+
+    async def dry_run_plan(self, planned: PlanRequest, *, scope: Scope) -> DryRun:
+        """Decide as `submit_plan` does; ask no one and store nothing."""
+        return await self._plans.dry_run(planned, scope)
 
     async def dry_run(self, request: Request, *, scope: Scope) -> DryRun:
         """Decide a request for a change as `submit` does; ask no one and store nothing. Raises as `submit` does."""
@@ -174,22 +168,13 @@ class Gate:
         Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
         """
         word = Statement(actor, reason=reason)
-        return await self._allowed(
-            change_id, actor, lambda entry: self._votes(scope).cancel(entry, change_id, word), scope
-        )
+        step = partial(self._votes(scope).cancel, change_id=change_id, word=word)
+        return await self._allowed(change_id, actor, step, scope)
 
-    async def stop_plan(
-        self, change_id: str, actor: Actor, *, reason: str = "", evidence: str = "", scope: Scope
-    ) -> Change:
-        """Let a running plan begin no other member; what has begun goes on to its end.
-
-        Its asker may, and those who may approve it, with `actor.groups` and `evidence` as for a vote. Raises
-        `NotAllowedError`, `StaleChangeError` unless it runs, `UnknownChangeError`.
-        """
-        word = Statement(actor, reason=reason, evidence=evidence)
-        return await self._allowed(
-            change_id, actor, lambda entry: self._votes(scope).stop_plan(entry, change_id, word), scope
-        )
+    async def stop_plan(self, change_id: str, actor: Actor, *, evidence: str = "", scope: Scope) -> Change:
+        """Let a running plan begin no other member, by its asker or who may approve it; raises as `vote` does."""
+        stop = partial(self._votes(scope).stop_plan, change_id=change_id, word=Statement(actor, evidence=evidence))
+        return await self._allowed(change_id, actor, stop, scope)
 
     async def unreachable(self, change_id: str, *, scope: Scope) -> Change:
         """End a change that has to be confirmed in Slack, where no direct message reaches who has to confirm it.
@@ -204,9 +189,8 @@ class Gate:
         Nothing else is altered. Raises `NotAllowedError`, `UnknownChangeError`.
         """
         word = Statement(actor, reason=reason)
-        return await self._allowed(
-            change_id, actor, lambda entry: self._votes(scope).close_dialog(entry, change_id, word), scope
-        )
+        step = partial(self._votes(scope).close_dialog, change_id=change_id, word=word)
+        return await self._allowed(change_id, actor, step, scope)
 
     async def set_aside(
         self, change_id: str, actor: Actor, *, reason: str = "", evidence: str = "", scope: Scope
@@ -216,9 +200,8 @@ class Gate:
         `evidence` is how the membership was read. Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
         """
         word = Statement(actor, reason=reason, evidence=evidence)
-        return await self._allowed(
-            change_id, actor, lambda entry: self._votes(scope).set_aside(entry, change_id, word), scope
-        )
+        step = partial(self._votes(scope).set_aside, change_id=change_id, word=word)
+        return await self._allowed(change_id, actor, step, scope)
 
     async def resolve(
         self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "", scope: Scope
