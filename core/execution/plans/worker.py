@@ -111,9 +111,7 @@ class PlanWorker:
             return None
         settled = [member for member in view.running if _is_settled(view.changes.get(member.change_id))]
         if settled:
-            async with anyio.create_task_group() as group:  # a server that does not answer keeps no other one waiting
-                for member in settled:
-                    group.start_soon(self._settle, view.plan, member, view.changes[member.change_id])
+            await self._settle(view, settled)
             return 0.0
         options, stopping = options_of(view.plan), is_stopping(view.plan)
         match next_step(view.members, options, self.clock.now(), stopping=stopping):
@@ -180,16 +178,29 @@ class PlanWorker:
         logger.info("plan_waits", plan=view.plan.id, why=finding.why)
         return MemberState.FAILED if now - since >= PLAN_BUSY_SECONDS else None
 
-    async def _settle(self, plan: Change, member: PlanMember, change: Change) -> None:
-        """Store what became of a member; one that succeeded has to answer its plan's probe first."""
-        after, note = outcome_of(change)
-        if after is MemberState.DONE:
-            why = await self._unhealthy(plan, change)
+    async def _settle(self, view: PlanView, members: Sequence[PlanMember]) -> None:
+        """Store what became of members; those that succeeded have to answer their plan's probe first."""
+        unhealthy: dict[int, str] = {}
+
+        async def check(member: PlanMember) -> None:
+            unhealthy[member.ordinal] = await self._unhealthy(view.plan, view.changes[member.change_id])
+
+        outcomes = {member.ordinal: outcome_of(view.changes[member.change_id]) for member in members}
+        async with anyio.create_task_group() as group:  # a server that does not answer keeps no other one waiting
+            for member in members:
+                if outcomes[member.ordinal][0] is MemberState.DONE:
+                    group.start_soon(check, member)
+        for member in members:
+            after, note = outcomes[member.ordinal]
+            why = unhealthy.get(member.ordinal)
             after, note = (MemberState.FAILED, f"it was done, and {why}") if why else (after, note)
+            await self._store_end(view.plan.id, member, after, note)
+
+    async def _store_end(self, plan_id: str, member: PlanMember, after: MemberState, note: str) -> None:
         try:
-            await self.database.transact(partial(self._move, plan.id, member, after, note))
+            await self.database.transact(partial(self._move, plan_id, member, after, note))
         except StaleChangeError:
-            logger.info("plan_member_already_moved", plan=plan.id, ordinal=member.ordinal)
+            logger.info("plan_member_already_moved", plan=plan_id, ordinal=member.ordinal)
 
     async def _unhealthy(self, plan: Change, change: Change) -> str:
         """Return why a server did not answer within the time of a probe, or ""."""

@@ -36,6 +36,8 @@ AWAITED = {
     ("core/messaging/outbox.py", "_due_now"): "a read awaited by its caller, or overtaken",
     ("core/monitoring/monitor.py", "_read"): "a fan-out awaited by its caller",
     ("core/outcomes/absence.py", "completed"): "a fan-out awaited by its caller",
+    ("core/execution/plans/worker.py", "_settle"): "a fan-out awaited by its caller",
+    ("core/service/plans/selection.py", "find"): "a fan-out awaited by its caller",
     ("core/execution/settlement.py", "_read_quickly"): "a fan-out awaited by its caller",
     (
         "core/execution/settlement.py",

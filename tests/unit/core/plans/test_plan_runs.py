@@ -2,15 +2,21 @@
 
 import itertools
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+import structlog
+from sqlalchemy.engine import Connection
 
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage
 from tests.unit.core.plans.plan_stage import Planner, staged
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.scope import OPERATOR
-from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.common.errors import NotAllowedError, StorageError
+from vpsops.core.execution.plans import worker
+from vpsops.core.plans.model import MemberState, PlanMember
+from vpsops.core.plans.repository import move_member
 from vpsops.playground.wayscloud.hardware.model import ServerState
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -184,3 +190,24 @@ async def test_a_server_that_another_change_holds_is_skipped(planner: Planner) -
     plan = await planner.end(plan.id)
     assert await planner.states(plan.id) == ["done", "skipped"]
     assert f"busy with {other.id}" in plan.note
+
+
+async def test_a_database_that_is_away_when_members_end_breaks_no_plan(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What became of them is stored once the database answers, and the plan counts no break."""
+    planner.add_servers(2)
+    refused: list[int] = []
+
+    def refuse_first(connection: Connection, plan_id: str, member: PlanMember, *rest: Any, **named: Any) -> None:
+        if rest[0] is MemberState.DONE and member.ordinal not in refused:
+            refused.append(member.ordinal)
+            raise StorageError("The database did not answer.")
+        move_member(connection, plan_id, member, *rest, **named)
+
+    monkeypatch.setattr(worker, "move_member", refuse_first)
+    with structlog.testing.capture_logs() as logged:
+        plan = await planner.done("app*", at_once=2)
+    assert (plan.state, plan.note, sorted(refused)) == (State.SUCCEEDED, "2 of 2 done.", [1, 2])
+    assert "run_broke" not in await planner.stage.events(plan.id)
+    assert "storage_failed" in [item["event"] for item in logged]
