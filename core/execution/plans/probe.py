@@ -7,7 +7,7 @@ address.
 
 import re
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 import anyio
@@ -18,6 +18,8 @@ from vpsops.core.plans.requests import ProbeSpec
 
 STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 LONGEST_STATUS: Final = 200
+THIS_NETWORK: Final = ip_network("0.0.0.0/8")
+"""Addresses that mean this machine (RFC 1122)."""
 HEALTHY: Final = range(200, 400)
 
 Probe = Callable[[Target, ProbeSpec], Awaitable[str]]
@@ -37,8 +39,9 @@ def is_public(address: str) -> bool:
         parsed = ip_address(address)
     except ValueError:
         return False
-    local = parsed.is_loopback or parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified
-    return not local
+    within = getattr(parsed, "ipv4_mapped", None) or getattr(parsed, "sixtofour", None) or parsed  # 6to4, RFC 3056
+    local = within.is_loopback or within.is_link_local or within.is_multicast or within.is_unspecified
+    return not (local or within.is_reserved or within in THIS_NETWORK)
 
 
 async def probe_address(address: str, spec: ProbeSpec, hostname: str) -> str:
