@@ -26,6 +26,11 @@ def check_overrider(change: Change, actor: Actor) -> None:
         raise NotAllowedError("A change that an agent asked for is never run without votes.", hint=OWN_CHANGE)
     if not actor.same_human(change.actor):
         raise NotAllowedError("Only the person who asked for a change can run it without votes.", hint=OWN_CHANGE)
+    if change.schedule is not None:
+        raise NotAllowedError(
+            "A change that runs later can wait for votes until then.",
+            hint="If it is urgent, ask for it without a time.",
+        )
     if not waits_for_votes(change):
         raise NotAllowedError("This change does not wait for votes, so there is nothing to override.")
     if not change.ruling.overrides:
@@ -44,7 +49,8 @@ OWN_CHANGE: Final = "Ask for it yourself; then the rules say whether you may run
 
 def is_overridable(change: Change) -> bool:
     """Return whether some people may run a change without votes, if it is theirs."""
-    return waits_for_votes(change) and change.actor.kind is ActorKind.PERSON and bool(change.ruling.overrides)
+    is_now = waits_for_votes(change) and change.schedule is None
+    return is_now and change.actor.kind is ActorKind.PERSON and bool(change.ruling.overrides)
 
 
 def names_only_groups(overrides: Sequence[Approvers]) -> bool:

@@ -227,7 +227,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         actor=request.actor,
         origin=request.origin,
         reason=worded(request.reason),
-        ruling=replace(ruling, monthly=seen.monthly, grant_terms=ruling.grant_terms if seen.schedule is None else None),
+        ruling=_ruling_of(ruling, seen),
         digest=seen.digest(ruling.policy),
         created_at=now,
         expires_at=_hold_end(seen.schedule, now + timedelta(seconds=hold_seconds(ruling, timing))) if held else None,
@@ -237,6 +237,13 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         effect=f"{operation.effect} {seen.warning}".strip(),
         schedule=seen.schedule,
     )
+
+
+def _ruling_of(ruling: Ruling, seen: Preview) -> Ruling:
+    """Return a ruling as a change keeps it: what runs later is neither granted nor run without its votes."""
+    if seen.schedule is None:
+        return replace(ruling, monthly=seen.monthly)
+    return replace(ruling, monthly=seen.monthly, grant_terms=None, overrides=())
 
 
 def _hold_end(schedule: Schedule | None, usual: datetime) -> datetime:

@@ -15,6 +15,7 @@ from vpsops.core.authorization.votes import Statement
 from vpsops.core.break_glass import repository as reviews
 from vpsops.core.break_glass.model import ReviewState
 from vpsops.core.break_glass.overrides import OverrideRequest
+from vpsops.core.break_glass.rights import is_overridable
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
 from vpsops.core.changes.scope import OPERATOR, Scope, ServerFilter
@@ -27,6 +28,7 @@ from vpsops.core.operations.target import Target
 from vpsops.core.policy import Policy, parse_policy
 from vpsops.core.policy.context import PolicyContext, ServerPatterns
 from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.schedule.model import LaterRequest
 from vpsops.core.service.change_queries import MAX_REVIEWS, ChangeQueries
 from vpsops.core.service.dashboard import Onlooker
 from vpsops.core.storage.tables import CHANGES, REVIEWS
@@ -462,3 +464,17 @@ async def test_a_version_without_overrides_leaves_the_change_alone(stage: Stage)
     await overridden(stage, held)
     row = await stage.database.read(lambda entry: entry.execute(sa.select(CHANGES.c.format)).scalar_one())
     assert row == FORMAT
+
+
+@pytest.mark.requirement("override-own-change-alone")
+async def test_what_runs_later_can_wait_for_votes(stage: Stage) -> None:
+    """An emergency is now: a change with a time is not run without votes, and no one is offered that."""
+    stage.server("web01")
+    request = Request("reboot", {"server": "web01"}, ALICE, SLACK, later=LaterRequest("in 2h"))
+    outcome = await stage.gate.submit(request, scope=OPERATOR)
+    assert isinstance(outcome, Held)
+    assert not is_overridable(outcome.change)
+    with pytest.raises(NotAllowedError, match="runs later") as refused:
+        await overridden(stage, outcome.change)
+    assert "without a time" in refused.value.hint
+    assert (await stage.changes.get(outcome.change.id, scope=OPERATOR)).state is State.HELD
