@@ -89,6 +89,13 @@ def check_in_time(schedule: Schedule | None, now: datetime) -> None:
         raise MissedError(f"Its time ended at {schedule.run_until:{CLOCK_TIME}}.")
 
 
+def closed_window(schedule: Schedule | None, now: datetime) -> str:
+    """Return in words that the window of a schedule has closed; empty while it is open, and without a window."""
+    if schedule is None or not schedule.window or now <= schedule.run_until:
+        return ""
+    return f"the window {schedule.window} closed at {schedule.run_until:{CLOCK_TIME}}"
+
+
 class DueAction(StrEnum):
     """What to do with a scheduled change at a moment."""
 

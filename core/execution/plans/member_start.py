@@ -30,6 +30,7 @@ from vpsops.core.plans.model import MemberState, PlanMember, is_running_plan, is
 from vpsops.core.plans.progress import BeginMember, next_step
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.policy.decision import Decision
+from vpsops.core.schedule.model import closed_window
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
 from vpsops.core.wayscloud.client import Wayscloud
@@ -121,12 +122,13 @@ class MemberStart:
         plan = repository.load(connection, plan_id, lock=True)
         member = self._in_turn(connection, plan, ordinal, now)
         agent_pause.check(connection, plan.actor)
-        why = self.recheck.for_member(connection, plan, seen.target, now)
+        why = closed_window(plan.schedule, now) or self.recheck.for_member(connection, plan, seen.target, now)
         if why:
             raise MemberBlockedError(MemberState.FAILED, why)
         first = repository.by_lock(connection, seen.target.key)
         if first is not None:
-            raise MemberBlockedError(MemberState.SKIPPED, f"busy with {first.id}")
+            named = first.id if first.origin.team == plan.origin.team else "another change"
+            raise MemberBlockedError(MemberState.SKIPPED, f"busy with {named}")
         change = member_change(plan, member, seen, now)
         request = Request(change.operation, change.arguments, plan.actor, plan.origin, reason=plan.reason)
         body = {**requested(request, seen, change.ruling), MEMBER_OF: plan.id}

@@ -37,6 +37,8 @@ from vpsops.core.plans.model import (
 from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.plans.requests import probe_from
+from vpsops.core.schedule.model import MissedError, check_in_time
+from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage import leases
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
@@ -147,12 +149,19 @@ class PlanWorker:
         self.start.recheck.policy.check(connection)
         plan = repository.load(connection, plan_id, lock=True)
         if plan.state is State.APPROVED:
-            now, members = self.clock.now(), members_of(connection, plan_id)
-            note = progress_words(members)
-            repository.step(connection, plan, State.WATCHING, now, event="plan_started", owner=None, note=note)
-        elif not is_running_plan(plan):
-            return None
-        return self._read(plan_id, connection)[0]
+            plan = self._started(connection, plan)
+        return self._read(plan_id, connection)[0] if is_running_plan(plan) else None
+
+    def _started(self, connection: Connection, plan: Change) -> Change:
+        """Let a plan begin, or end it where its time is over."""
+        now = self.clock.now()
+        try:
+            check_in_time(plan.schedule, now)
+        except MissedError:
+            leases.release_lease(connection, lease_of(plan.id), self.process.id)
+            return expire_missed(connection, plan, now)
+        note = progress_words(members_of(connection, plan.id))
+        return repository.step(connection, plan, State.WATCHING, now, event="plan_started", owner=None, note=note)
 
     async def _begin(self, view: PlanView, member: PlanMember) -> float:
         plan_id = view.plan.id

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from sqlalchemy.engine import Connection
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage
 from tests.unit.core.plans.plan_stage import Planner, staged
 from vpsops.core.authorization.discrepancies import discrepancies
-from vpsops.core.changes.model import State, Verdict
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.changes.serialization import origin_values
 from vpsops.core.common.errors import NotAllowedError, StorageError
 from vpsops.core.execution.plans import worker
 from vpsops.core.plans.model import MemberState, PlanMember
@@ -211,3 +214,21 @@ async def test_a_database_that_is_away_when_members_end_breaks_no_plan(
     assert (plan.state, plan.note, sorted(refused)) == (State.SUCCEEDED, "2 of 2 done.", [1, 2])
     assert "run_broke" not in await planner.stage.events(plan.id)
     assert "storage_failed" in [item["event"] for item in logged]
+
+
+async def test_a_change_of_another_workspace_that_holds_a_server_is_not_named(planner: Planner) -> None:
+    """Its id is that workspace's own: the plan says that another change has the server."""
+    planner.add_servers(2)
+    plan = await planner.held("app*")
+    other = await planner.stage.ask("stop", server="app002")
+
+    def move(connection: Connection, change: Change) -> None:
+        origin = origin_values(replace(change.origin, team="T2"))
+        repository.amend(connection, change, planner.stage.clock.now(), origin=origin)
+
+    await planner.stage.change(other.id, move)
+    await planner.stage.gate.confirm(plan.id, ALICE, plan.digest, scope=OPERATOR)
+    plan = await planner.end(plan.id)
+    assert await planner.states(plan.id) == ["done", "skipped"]
+    assert "busy with another change" in plan.note
+    assert other.id not in plan.note
