@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy.engine import Connection
@@ -35,7 +36,7 @@ decision = "confirm"
 POLICY = parse_policy(RULES, "vpsops.toml")
 
 
-async def scheduled(planner: Planner, words: str, **options: int) -> Change:
+async def scheduled(planner: Planner, words: str, **options: Any) -> Change:
     """Ask for a plan at a time and confirm it."""
     asked = planned("app*", **options)
     asked = replace(asked, request=replace(asked.request, later=LaterRequest(words, "UTC")))
