@@ -13,18 +13,17 @@ from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, s
 from vpsops.core.audit import chain
 from vpsops.core.authorization.votes import Statement
 from vpsops.core.break_glass import repository as reviews
-from vpsops.core.break_glass.model import ReviewState
 from vpsops.core.break_glass.overrides import OverrideRequest
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
-from vpsops.core.changes.scope import OPERATOR, Scope, ServerFilter
-from vpsops.core.common.errors import InvalidInputError, NotAllowedError, StaleChangeError, UnknownChangeError
+from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.common.errors import InvalidInputError, NotAllowedError, StaleChangeError
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits.model import Limits
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
 from vpsops.core.policy import Policy, parse_policy
-from vpsops.core.policy.context import PolicyContext, ServerPatterns
+from vpsops.core.policy.context import PolicyContext
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.hardware.model import ServerState as Really
@@ -246,66 +245,6 @@ def test_rules_together_let_only_who_is_on_every_list() -> None:
     assert listed.override_names == [["U2", "S0ONCALL"], ["U1"]]
 
 
-@pytest.mark.requirement("override-reviewed")
-async def test_another_approver_closes_the_review(stage: Stage) -> None:
-    """The note is on the change and on record; the second one who closes it is refused."""
-    stage.server("web01")
-    held = await stage.ask("reboot", server="web01")
-    await overridden(stage, held)
-    await stage.rest(held.id)
-    closed = await reviewed(stage, held)
-    assert closed.override is not None
-    assert (closed.override.note, closed.override.reviewer) == (NOTE, VOTERS[0])
-    assert await stage.changes.open_reviews(scope=OPERATOR) == []
-    assert (await stage.events(held.id)).split()[-1] == "review_closed"
-    with pytest.raises(StaleChangeError, match="closed already"):
-        await reviewed(stage, held, VOTERS[1])
-
-
-@pytest.mark.requirement("override-reviewed")
-@pytest.mark.parametrize(
-    ("actor", "words"),
-    [
-        (replace(ON_CALL, groups=("S_OPS", "S0ONCALL")), "another person"),
-        (BOB, "not among those"),
-        (replace(AGENT, groups=("S_OPS",)), "Only people"),
-    ],
-)
-async def test_no_one_else_closes_it(stage: Stage, actor: Actor, words: str) -> None:
-    """Neither who overrode, though an approver, nor a stranger, nor an agent."""
-    stage.server("web01")
-    held = await stage.ask("reboot", server="web01")
-    await overridden(stage, held)
-    with pytest.raises(NotAllowedError, match=words):
-        await reviewed(stage, held, actor)
-    assert await stage.database.read(reviews.count_open) == 1
-
-
-async def test_a_review_needs_words(stage: Stage) -> None:
-    stage.server("web01")
-    held = await stage.ask("reboot", server="web01")
-    await overridden(stage, held)
-    with pytest.raises(InvalidInputError, match="too short"):
-        await reviewed(stage, held, note="ok")
-
-
-async def test_a_change_that_had_its_votes_has_no_review(stage: Stage) -> None:
-    stage.server("web01")
-    held = await stage.ask("reboot", server="web01")
-    with pytest.raises(NotAllowedError, match="nothing to review"):
-        await reviewed(stage, held)
-
-
-async def test_another_workspace_sees_neither(stage: Stage) -> None:
-    stage.server("web01")
-    held = await stage.ask("reboot", server="web01")
-    hidden = Scope(servers=ServerFilter((ServerPatterns.of(["db*"]),)))
-    with pytest.raises(UnknownChangeError):
-        await overridden(stage, held, scope=hidden)
-    await overridden(stage, held)
-    assert await stage.changes.open_reviews(scope=hidden) == []
-
-
 @pytest.mark.requirement("override-own-change-alone")
 async def test_a_terminal_without_an_account_is_refused(stage: Stage) -> None:
     stage.server("web01")
@@ -367,19 +306,3 @@ async def test_a_row_that_claims_an_override_is_not_sent(stage: Stage) -> None:
     stage.engine.run(held.id)
     done = await stage.rest(held.id)
     assert (done.state, stage.effects("reboot")) == (State.FAILED, 0)
-
-
-async def test_a_review_row_closes_once(stage: Stage) -> None:
-    """Two who read it as open close it once: the second finds it closed."""
-    stage.server("web01")
-    held = await stage.ask("reboot", server="web01")
-    await overridden(stage, held)
-    now = stage.clock.now()
-    first = await stage.database.read(lambda connection: reviews.load(connection, held.id))
-    assert first is not None
-    await stage.database.transact(lambda connection: reviews.close_review(connection, first, now))
-    with pytest.raises(StaleChangeError, match="closed already"):
-        await stage.database.transact(lambda connection: reviews.close_review(connection, first, now))
-    again = await stage.database.read(lambda connection: reviews.load(connection, held.id))
-    assert again is not None
-    assert (again.state, again.remind_at) == (ReviewState.CLOSED, None)
