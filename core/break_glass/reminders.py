@@ -48,7 +48,7 @@ class ReviewReminders:
     async def round(self) -> int:
         """Store what is due, and return how many reminders. Raises `StorageError`."""
         now = self.clock.now()
-        if not await self.database.read(lambda connection: reviews.due(connection, now, 1)):
+        if not await self.database.read_along(lambda connection: bool(reviews.due(connection, now, 1))):
             return 0
         return await self.database.transact(self._remind)
 
