@@ -59,6 +59,8 @@ class Audience(StrEnum):
 class CardOptions:
     """What a copy of a card shows besides its change: its typical duration, approvers' names, mentions, an owner.
 
+    `names` says where those servers of a plan are named that the card only counts.
+
     It mentions the requester, or names them by `requester`, which is escaped mrkdwn.
     """
 
@@ -67,6 +69,7 @@ class CardOptions:
     mentions: tuple[str, ...] = ()
     owner: str = ""
     requester: str = ""
+    names: str = ""
 
 
 PLAIN: Final = CardOptions()
@@ -83,6 +86,7 @@ def change_card(
         *_sentences(change),
         *_escalated(change, audience),
         *described(change.facts),
+        *([section(plain(options.names))] if options.names else []),
         *local_times((fact.value for fact in change.facts), now),
         *field_sections(_facts(change, now, options)),
         *_logins(change),

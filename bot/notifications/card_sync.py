@@ -8,6 +8,7 @@ import anyio
 import structlog
 
 from vpsops.bot.blocks.elements import Post
+from vpsops.bot.blocks.plan_names import name_posts, names_text
 from vpsops.bot.messages.change_card import (
     IN_PROGRESS,
     Audience,
@@ -16,7 +17,7 @@ from vpsops.bot.messages.change_card import (
     requester_text,
     typical_duration_text,
 )
-from vpsops.bot.notifications.change_topic import ENDED, FIXED, ChangeTopic
+from vpsops.bot.notifications.change_topic import ENDED, FIXED, NAMES, ChangeTopic
 from vpsops.bot.notifications.destinations import (
     ApprovalMentions,
     Place,
@@ -24,6 +25,7 @@ from vpsops.bot.notifications.destinations import (
     card_places,
     mentions_requester,
 )
+from vpsops.bot.notifications.digests import NO_THREAD
 from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.slack_api.client import CHANNEL_CLOSED_CODES, MESSAGE_GONE_CODES, NO_OPEN_CHANNEL, SlackError
 from vpsops.core.app import Core
@@ -82,6 +84,7 @@ class CardSync:
                 if again and made is not None:  # it may be the one of an earlier try, drawn from an earlier state
                     self._drawn.pop((made.channel, made.ts), None)
                     await self._edit(topic, made)
+        await self._post_names(topic)
         if closed and awaits_slack(topic.change):
             await self._core.gate.unreachable(topic.change.id, scope=self._core.scope)
         elif closed and not topic.change.state.final:
@@ -94,7 +97,7 @@ class CardSync:
 
     async def post(self, topic: ChangeTopic, place: Place, instead_of: str = "") -> PostedMessage | None:
         """Post a card, and remember it; return nothing if its place is closed."""
-        card = await self._card(topic.change, place.audience, place.channel)
+        card = await self._card(topic, place.audience, place.channel)
         channel, ts = await self._sender.post(place, card, f"{topic.change.id}/{place.purpose}/{instead_of}")
         if not ts:
             return None
@@ -102,12 +105,49 @@ class CardSync:
         audited = "escalated" if place.audience is Audience.ESCALATED else ""
         return await topic.remember(place.purpose, channel, ts, audited=audited)
 
-    async def _card(self, change: Change, audience: Audience, channel: str, *, instead: bool = False) -> Post:
+    async def _post_names(self, topic: ChangeTopic) -> None:
+        """Post the names that a plan's card only counts in the thread of each copy, once; the copy says where they are.
+
+        Raises `SlackError`, but not where there is no such thread: then the copy says that they are not in it.
+        """
+        posts = [] if topic.change.state.final else name_posts(topic.change)
+        for card in topic.cards if posts else ():
+            for part, post in enumerate(posts):
+                if not await self._is_posted(topic, card, part, post):
+                    logger.warning("plan_names_not_posted", change=topic.change.id, channel=card.channel)
+                    break
+            await self._edit(topic, card)
+
+    async def _is_posted(self, topic: ChangeTopic, card: PostedMessage, part: int, post: Post) -> bool:
+        """Post a part of the names unless it is there; return whether it is."""
+        purpose = f"{NAMES}{card.ts}:{part}"
+        if topic.has(purpose, ""):
+            return True
+        try:
+            place = Place(purpose, card.channel, card.ts)
+            channel, ts = await self._sender.post(place, post, f"{topic.change.id}/{card.channel}/{purpose}")
+        except SlackError as error:
+            if error.code not in NO_THREAD:
+                raise
+            return False
+        if ts:
+            await topic.remember(purpose, channel, ts)
+        return bool(ts)
+
+    def _names(self, topic: ChangeTopic, ts: str) -> str:
+        """Return what a copy of a plan's card says about the names that it only counts; a new one has no `ts`."""
+        parts = range(len(name_posts(topic.change)))
+        return names_text(topic.change, posted=bool(ts) and all(topic.has(NAMES, f"{ts}:{part}") for part in parts))
+
+    async def _card(
+        self, topic: ChangeTopic, audience: Audience, channel: str, *, instead: bool = False, ts: str = ""
+    ) -> Post:
+        change, names = topic.change, self._names(topic, ts)
         usual = await self._usual.of(change.operation) if change.state in IN_PROGRESS else None
         owner = value_in(change.target.labels, self._core.settings.owner_label)
         is_mentioned = mentions_requester(change, audience, channel, instead=instead)
         requester = "" if is_mentioned else await self._named(change)
-        options = CardOptions(typical_duration_text(usual), owner=owner, requester=requester)
+        options = CardOptions(typical_duration_text(usual), owner=owner, requester=requester, names=names)
         if waits_for_votes(change):
             named = union_of((change.ruling.approvers, *change.ruling.overrides))
             labels = await self._mentions.directory.labels(named)
@@ -120,7 +160,7 @@ class CardSync:
         return requester_text(change, await self._mentions.directory.requester_name(change))
 
     async def _edit(self, topic: ChangeTopic, copy: PostedMessage) -> None:
-        card = await self._card(topic.change, audience_of(copy.purpose), copy.channel)
+        card = await self._card(topic, audience_of(copy.purpose), copy.channel, ts=copy.ts)
         if self._drawn.get((copy.channel, copy.ts)) == card:
             return
         try:
@@ -160,7 +200,7 @@ class CardSync:
         if state is State.NEEDS_PERSON:
             await self.post(topic, place, state.value)
         elif state.final and not topic.has(ENDED, purpose):
-            card = await self._card(topic.change, place.audience, channel, instead=True)
+            card = await self._card(topic, place.audience, channel, instead=True)
             posted, ts = await self._sender.post(place, card, f"{topic.change.id}/{ENDED}{purpose}")
             if ts:
                 await topic.remember(ENDED + purpose, posted, ts)

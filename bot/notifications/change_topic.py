@@ -16,6 +16,8 @@ FIXED: Final = f"{NOTICE}fixed:"
 """How the purposes of cards begin that Slack does not let us edit: they stay as they are."""
 ENDED: Final = f"{NOTICE}ended:"
 """How the purposes of messages begin that take the place of such a card at the end."""
+NAMES: Final = f"{NOTICE}names:"
+"""How the purposes of messages begin that name a plan's servers in the thread of a card; its timestamp follows."""
 LOCKS_KEPT: Final = 2000
 
 

@@ -15,10 +15,9 @@ from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import ServerName, Target
 from vpsops.core.operations.traits import plan_of
 from vpsops.core.plans.model import PlanMember, PlanOptions, digest_of_members
+from vpsops.core.plans.names import SHOWN, listed_names
 from vpsops.core.plans.selection import Selection
 
-SHOWN: Final = 20
-"""Servers that a fact names; the others are a number."""
 LONGEST_FACT: Final = 1800
 MOST_AT_ONCE: Final = 10
 LARGEST_PORT: Final = 65_535
@@ -112,7 +111,7 @@ def plan_facts(
 ) -> list[Fact]:
     """Return all that people see of a plan; `shown` holds each member's own facts by the id of its server."""
     names = [member.target.hostname for member in members]
-    facts = [Fact("Servers", _listed(names))]
+    facts = [Fact("Servers", listed_names(names))]
     own = [tuple(shown.get(member.target.id, ())) for member in members]
     if own and own[0] and all(each == own[0] for each in own):
         facts += own[0]
@@ -120,8 +119,8 @@ def plan_facts(
         lines = [
             f"{name}: {'; '.join(fact.line for fact in each)}" for name, each in zip(names, own, strict=True) if each
         ]
-        facts += [Fact("Of each", _listed(lines, "; "))] if lines else []
-    facts += [Fact("Left out", _listed([server.words for server in left_out], "; "))] if left_out else []
+        facts += [Fact("Of each", _listed(lines))] if lines else []
+    facts += [Fact("Left out", _listed([server.words for server in left_out]))] if left_out else []
     facts.append(Fact("Order", order_words(options, len(members))))
     if options.probe:
         facts.append(Fact("Health", f"after each one {options.probe} has to answer within {duration(PROBE_SECONDS)}"))
@@ -139,7 +138,7 @@ def order_words(options: PlanOptions, count: int) -> str:
     return f"{at_once}{pause}; {options.stop_after} failures or unknown outcomes stop the rest"
 
 
-def _listed(words: Sequence[str], separator: str = ", ") -> str:
+def _listed(words: Sequence[str]) -> str:
     more = len(words) - SHOWN
-    text = separator.join(one_line(word, 200) for word in words[:SHOWN])
+    text = "; ".join(one_line(word, 200) for word in words[:SHOWN])
     return bound(f"{text} and {more} more" if more > 0 else text, LONGEST_FACT)

@@ -10,15 +10,17 @@ from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.text import duration, moment
 from vpsops.core.operations.registry import Risk
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import Target, is_plan
 from vpsops.core.operations.traits import action_of, advice_of, makes_server, risk_of, title_of
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.answers.regions import same_region
 from vpsops.mcp_server.presenters.servers import ServerResult
+from vpsops.mcp_server.protocol.elicitation import also_text
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, sanitize_json
 
 LONGEST_NOTE = 400
+LONGEST_NAMES = 2_000
 LONGEST_REASON = 300
 LONGEST_LISTED = 100
 LONGEST_ASKER = 80
@@ -108,10 +110,14 @@ def _result(change: Change) -> ServerResult | None:
 def change_text(change: Change, *, tools: bool) -> str:
     """Return a change in a line or two."""
     headline = f"{subject(change)} {status_text(change)} ({change.id})."
-    facts = [
-        sanitize(fact.line, LONGEST_NOTE) for fact in change.facts if change.state in {State.HELD, State.SCHEDULED}
-    ]
+    facts = _waiting_facts(change) if change.state in {State.HELD, State.SCHEDULED} else []
     return join_nonempty((headline, *facts, note_text(change), next_action(change, tools=tools)), "\n")
+
+
+def _waiting_facts(change: Change) -> list[str]:
+    """Return what is agreed to; of a plan, with the names of its servers."""
+    longest = LONGEST_NAMES if is_plan(change.operation) else LONGEST_NOTE
+    return [*(sanitize(fact.line, longest) for fact in change.facts), also_text(change, LONGEST_NAMES)]
 
 
 def note_text(change: Change) -> str:

@@ -9,6 +9,7 @@ from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
 from vpsops.core.operations.traits import title_of
+from vpsops.core.plans.names import bounded_names, other_names
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize
 
 UNABLE = "unable"
@@ -20,6 +21,7 @@ REFUSALS = {
 LONGEST_REASON = 300
 LONGEST_LINE = 300
 MOST = 3_000  # twenty keys with their comments
+MOST_NAMES = 12_000  # some three hundred servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def form_text(change: Change) -> str:
             sanitize(change.effect, LONGEST_LINE),
             *order_lines(change),
             *(f"{sanitize(fact.line, MOST)}." for fact in change.facts),
+            also_text(change, MOST_NAMES),
             f"Cost: {sanitize(change.cost, LONGEST_LINE)}." if change.cost else "",
             f"Asked by {change.actor.cited} for {sanitize(change.actor.human)}.",
             f"Its reason: {quote(change.reason, LONGEST_REASON)}" if change.reason else "It gave no reason.",
@@ -67,6 +70,15 @@ def form_text(change: Change) -> str:
         ),
         "\n",
     )
+
+
+def also_text(change: Change, limit: int) -> str:
+    """Return the names of a plan's servers that its facts only count, and where a person reads those that are too many.
+
+    "" for any other change.
+    """
+    names = bounded_names(other_names(change), limit, f"a terminal lists all with vpsops changes {change.id}")
+    return f"And also: {sanitize(names, limit + MOST)}." if names else ""
 
 
 def order_lines(change: Change) -> tuple[str, ...]:

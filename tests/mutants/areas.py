@@ -59,6 +59,7 @@ GATE: Final = Area(
         ),
         "core/plans/model.py": ("tests/unit/core/plans/test_plan_model.py",),
         "core/plans/progress.py": ("tests/unit/core/plans/test_plan_model.py",),
+        "core/plans/names.py": ("tests/unit/core/plans/test_plan_names.py",),
         "core/plans/groups.py": ("tests/unit/core/plans/test_plan_model.py",),
         "core/plans/strictness.py": ("tests/unit/core/plans/test_plan_model.py",),
         "core/grants/model.py": (

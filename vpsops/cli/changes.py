@@ -19,6 +19,7 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.console.terminal import UNKNOWN, cell, columns, number, print_line, run_read, when
 from vpsops.core.identity.actors import Actor
+from vpsops.core.plans.names import LONGEST_NAME
 from vpsops.core.policy.model import short_version
 from vpsops.core.storage import Database
 from vpsops.core.storage.rows import UnreadableRow
@@ -136,6 +137,7 @@ def detail(change: Change) -> Mapping[str, str]:
         "operation": change.operation,
         "arguments": ", ".join(f"{name}={cell(value)}" for name, value in redacted(change.arguments).items()),
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.place, target.address) if part),
+        "servers": ", ".join(cell(member.hostname, LONGEST_NAME) for member in target.members),
         "careful": lookalike_warning(target.hostname),
         "by": actor_text(change.actor),
         "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),

@@ -18,7 +18,8 @@ from vpsops.core.operations import Operation
 from vpsops.core.operations.traits import plan_of
 from vpsops.core.plans.groups import too_many_down
 from vpsops.core.plans.model import PlanMember
-from vpsops.core.plans.requests import SHOWN, PlanRequest, check_options, plan_facts, plan_preview, plannable
+from vpsops.core.plans.names import SHOWN
+from vpsops.core.plans.requests import PlanRequest, check_options, plan_facts, plan_preview, plannable
 from vpsops.core.plans.selection import Selection
 from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy import Policy

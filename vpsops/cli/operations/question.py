@@ -16,6 +16,7 @@ from vpsops.core.console.terminal import cell
 from vpsops.core.identity.actors import Approvers, union_of
 from vpsops.core.operations.traits import entry_of, title_of
 from vpsops.core.plans.model import is_running_plan
+from vpsops.core.plans.names import LONGEST_NAME, SEPARATOR, other_names
 from vpsops.core.policy.decision import Decision
 
 LONGEST: Final = 3_000  # twenty keys with their comments
@@ -45,6 +46,7 @@ def question_facts(change: Change) -> list[tuple[str, str]]:
         ("Keys", cell(key_words(change), LONGEST)),
         ("Effect", cell(change.effect, LONGEST)),
         *facts,
+        ("And also", SEPARATOR.join(cell(name, LONGEST_NAME) for name in other_names(change))),
         ("Cost", cell(change.cost, 120)),
         ("Reason", quoted(change.reason, LONGEST_REASON) if change.reason else ""),
         ("Decided by", approvers_text(change)),
