@@ -50,9 +50,12 @@ def count_by_state(connection: Connection, query: ChangeQuery, visibility: Visib
 def select_scheduled(connection: Connection, visibility: Visibility) -> Sequence[Change]:
     """Return the visible changes that run later, the next one first: agreed to, or waiting for people."""
     waiting = repository.in_states(State.HELD, State.SCHEDULED) & CHANGES.c.run_at.is_not(None)
-    changes = repository.select(connection, waiting, *repository.of_teams(visibility.teams), limit=MAX_CHANGES)
+    query = sa.select(CHANGES.c.id).where(waiting, *repository.of_teams(visibility.teams))
+    limit = MAX_ROWS if visibility.servers else MAX_CHANGES  # of those that run next, of which not all are visible
+    ids = connection.scalars(query.order_by(CHANGES.c.run_at, CHANGES.c.id).limit(limit)).all()
+    changes = repository.select(connection, CHANGES.c.id.in_(ids), limit=None) if ids else []
     visible = [change for change in changes if change.schedule is not None and visibility.shows(change.target)]
-    return sorted(visible, key=_runs_at)
+    return sorted(visible, key=_runs_at)[:MAX_CHANGES]
 
 
 def _runs_at(change: Change) -> float:
