@@ -22,6 +22,7 @@ from typing import Final
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations.target import Target, is_plan
+from vpsops.core.schedule.model import closed_window
 
 DEFAULT_MOST: Final = 20
 """The most servers of a plan, where the limit `max_many` says no other number."""
@@ -132,6 +133,11 @@ def is_running_plan(change: Change) -> bool:
 def is_stopping(change: Change) -> bool:
     """Return whether someone asked a running plan to begin no other member."""
     return STOP in change.result
+
+
+def begins_no_more(change: Change, now: datetime) -> bool:
+    """Return whether no other member of a plan begins: someone asked it to stop, or its window has closed."""
+    return is_stopping(change) or bool(closed_window(change.schedule, now))
 
 
 def stop_words(change: Change) -> str:

@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from vpsops.core.changes.model import State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import bound, one_line
-from vpsops.core.plans.model import BAD, MemberState, PlanMember, PlanOptions
+from vpsops.core.plans.model import (
+    BAD,
+    MemberState,
+    PlanMember,
+    PlanOptions,
+    is_stopping,
+    options_of,
+    stop_words,
+)
+from vpsops.core.schedule.model import closed_window
 
 NAMED: Final = 5
 """Members that a note names of each kind; the rest are a number."""
@@ -52,7 +61,7 @@ def next_step(members: Sequence[PlanMember], options: PlanOptions, now: datetime
 
 
 def is_over(members: Sequence[PlanMember], options: PlanOptions, *, stopping: bool) -> bool:
-    """Return whether no other member begins: someone stopped the plan, or too many failed."""
+    """Return whether no other member begins: the plan was stopped, or too many failed."""
     return stopping or sum(member.state in BAD for member in members) >= options.stop_after
 
 
@@ -69,6 +78,21 @@ def end_state(members: Sequence[PlanMember]) -> State:
     states = {member.state for member in members}
     well = MemberState.DONE in states and states <= {MemberState.DONE, MemberState.SKIPPED}
     return State.SUCCEEDED if well else State.FAILED
+
+
+def plan_words(plan: Change, members: Sequence[PlanMember], now: datetime, why: str = "") -> str:
+    """Return how far a plan is, with who stopped it, or its closed window where that keeps members from beginning."""
+    why = why or _closed_words(plan, members, now)
+    return progress_words(members, stopped_by=stop_words(plan), why=why)
+
+
+def _closed_words(plan: Change, members: Sequence[PlanMember], now: datetime) -> str:
+    """Return that the window of a plan has closed, where that alone keeps members from beginning, or ""."""
+    left = any(member.state in {MemberState.WAITING, MemberState.NOT_RUN} for member in members)
+    closed = closed_window(plan.schedule, now)
+    if not closed or not left or is_over(members, options_of(plan), stopping=is_stopping(plan)):
+        return ""
+    return f"{closed[0].upper()}{closed[1:]}."
 
 
 def progress_words(members: Sequence[PlanMember], *, stopped_by: str = "", why: str = "") -> str:

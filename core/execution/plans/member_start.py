@@ -26,11 +26,10 @@ from vpsops.core.limits import quotas
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.plans.groups import group_in_the_way
-from vpsops.core.plans.model import MemberState, PlanMember, is_running_plan, is_stopping, options_of
+from vpsops.core.plans.model import MemberState, PlanMember, begins_no_more, is_running_plan, options_of
 from vpsops.core.plans.progress import BeginMember, next_step
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.policy.decision import Decision
-from vpsops.core.schedule.model import closed_window
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
 from vpsops.core.wayscloud.client import Wayscloud
@@ -122,7 +121,7 @@ class MemberStart:
         plan = repository.load(connection, plan_id, lock=True)
         member = self._in_turn(connection, plan, ordinal, now)
         agent_pause.check(connection, plan.actor)
-        why = closed_window(plan.schedule, now) or self.recheck.for_member(connection, plan, seen.target, now)
+        why = self.recheck.for_member(connection, plan, seen.target, now)
         if why:
             raise MemberBlockedError(MemberState.FAILED, why)
         first = repository.by_lock(connection, seen.target.key)
@@ -143,7 +142,7 @@ class MemberStart:
     def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
         """Return the member that begins next; raises `MemberBlockedError` without a state where it is another one."""
         members = members_of(connection, plan.id)
-        step = next_step(members, options_of(plan), now, stopping=is_stopping(plan))
+        step = next_step(members, options_of(plan), now, stopping=begins_no_more(plan, now))
         if not is_running_plan(plan) or not isinstance(step, BeginMember) or step.member.ordinal != ordinal:
             raise NotInTurnError
         return step.member

@@ -29,12 +29,11 @@ from vpsops.core.messaging import outbox
 from vpsops.core.plans.model import (
     MemberState,
     PlanMember,
+    begins_no_more,
     is_running_plan,
-    is_stopping,
     options_of,
-    stop_words,
 )
-from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
+from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, plan_words
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.plans.requests import probe_from
 from vpsops.core.schedule.model import MissedError, check_in_time
@@ -115,8 +114,8 @@ class PlanWorker:
         if settled:
             await self._settle(view, settled)
             return 0.0
-        options, stopping = options_of(view.plan), is_stopping(view.plan)
-        match next_step(view.members, options, self.clock.now(), stopping=stopping):
+        now = self.clock.now()
+        match next_step(view.members, options_of(view.plan), now, stopping=begins_no_more(view.plan, now)):
             case BeginMember(member=member):
                 return await self._begin(view, member)
             case AwaitMembers(seconds=seconds):
@@ -160,7 +159,7 @@ class PlanWorker:
         except MissedError:
             leases.release_lease(connection, lease_of(plan.id), self.process.id)
             return expire_missed(connection, plan, now)
-        note = progress_words(members_of(connection, plan.id))
+        note = plan_words(plan, members_of(connection, plan.id), now)
         return repository.step(connection, plan, State.WATCHING, now, event="plan_started", owner=None, note=note)
 
     async def _begin(self, view: PlanView, member: PlanMember) -> float:
@@ -233,7 +232,7 @@ class PlanWorker:
     def _note(self, plan_id: str, connection: Connection) -> None:
         """Write how far a plan is, and have its card drawn again."""
         plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
-        words = progress_words(members_of(connection, plan_id), stopped_by=stop_words(plan))
+        words = plan_words(plan, members_of(connection, plan_id), now)
         if is_running_plan(plan) and words != plan.note:
             repository.amend(connection, plan, now, note=words)
             outbox.put_card(connection, plan_id, now)
@@ -246,7 +245,7 @@ class PlanWorker:
             if member.state is MemberState.WAITING:
                 move_member(connection, plan_id, member, MemberState.NOT_RUN, now)
         members = members_of(connection, plan_id)
-        words = progress_words(members, stopped_by=stop_words(plan), why=why)
+        words = plan_words(plan, members, now, why)
         body = {"why": words, "members": {state.value: count for state, count in _counts(members).items()}}
         repository.step(
             connection, plan, state, now, event="plan_ended", body=body, note=words, settled_at=now.timestamp()
