@@ -228,7 +228,8 @@ def _operation_now(word: str, rest: list[str], reason: str) -> Command:
 def _with_arguments(word: str, name: str, rest: list[str], reason: str) -> Command:
     try:
         arguments = parse_arguments(OPERATIONS[name], rest)
-        return plan_of_arguments(name, arguments, reason) or RunOperation(name, arguments, reason)
+        plan = plan_of_arguments(name, arguments)
+        return RunOperation(name, arguments, reason) if plan is None else replace(plan, reason=reason)
     except MissingArgumentError as error:
         if "server" in error.values and has_form(OPERATIONS[name]):
             return OpenForm(name, error.values, reason)
@@ -251,9 +252,11 @@ def _firewall(name: str, rest: list[str], reason: str) -> Command:
 def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
     if not rest or rest[0].lower() == BECAUSE:
         return UnclearCommand(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
-    plan = plan_of_words(name, rest, reason)
-    if plan is not None or len(rest) == 1:
-        return plan or RunOperation(name, {"server": rest[0]}, reason)
+    plan = plan_of_words(name, rest)
+    if plan is not None:
+        return replace(plan, reason=reason)
+    if len(rest) == 1:
+        return RunOperation(name, {"server": rest[0]}, reason)
     meant = corrected_texts(word, rest, reason, reads=OPERATIONS[name].reads)
     return UnclearCommand(f"{SLASH} {word} takes {taken_words(name)}.", f"Write: {usage(word)}", meant)
 

@@ -48,21 +48,21 @@ class RunPlan:
     later: str = ""  # the time that was named
 
 
-def plan_of_words(operation: str, words: Sequence[str], reason: str) -> RunPlan | None:
+def plan_of_words(operation: str, words: Sequence[str]) -> RunPlan | None:
     """Return the plan of an operation that takes a server alone, or None where the words mean at most one.
 
     Raises `PlanWordsError`.
     """
     plan = parse_plan(words) if OPERATIONS[operation].plannable else None
-    return RunPlan(operation, plan.words, plan.options, {}, reason) if plan is not None else None
+    return RunPlan(operation, plan.words, plan.options) if plan is not None else None
 
 
-def plan_of_arguments(operation: str, arguments: Mapping[str, Json], reason: str) -> RunPlan | None:
+def plan_of_arguments(operation: str, arguments: Mapping[str, Json]) -> RunPlan | None:
     """Return the plan of an operation with more arguments, where the word for its server is a pattern or a filter."""
     server = str(arguments.get("server", ""))
     plan = parse_plan([server]) if OPERATIONS[operation].plannable and names_many(server) else None
     others = {key: value for key, value in arguments.items() if key != "server"}
-    return RunPlan(operation, plan.words, plan.options, others, reason) if plan is not None else None
+    return RunPlan(operation, plan.words, plan.options, others) if plan is not None else None
 
 
 def parse_plan(words: Sequence[str], *, sentence: bool = True) -> PlanWords | None:

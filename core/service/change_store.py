@@ -169,7 +169,9 @@ class ChangeStore:
         """Store a change, held or let through by a grant, and return it."""
         backend, request = self._backend, draft.request
         agent_pause.check(connection, request.actor)
-        change = use_grant(connection, draft.change, backend.clock.now(), warned=bool(draft.preview.warning))
+        change = draft.change
+        if change.ruling.grant_terms is not None:
+            change = use_grant(connection, change, backend.clock.now(), warned=bool(draft.preview.warning))
         body = requested(request, draft.preview, change.ruling)
         repository.insert(connection, change, key=request.key, body=body)
         insert_members(connection, change.id, draft.members)
