@@ -27,7 +27,10 @@ from vpsops.core.grants.model import misfit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
+from vpsops.core.operations.target import is_plan
 from vpsops.core.plans.model import STOP, is_running_plan, is_stopping
+from vpsops.core.plans.progress import progress_words
+from vpsops.core.plans.repository import leave_waiting
 
 MIN_DIGEST = 16
 REASON_SHOWN = 300
@@ -208,9 +211,11 @@ class Votes:
         approvals.check_settler(change, word.actor, self.stewards)
         after = State.SUCCEEDED if happened else State.FAILED
         who = clean_actor(word.actor, self.redactor).label
-        note = f"{who} checked: it {'happened' if happened else 'did not happen'}."
+        now, note = self.clock.now(), f"{who} checked: it {'happened' if happened else 'did not happen'}."
+        if is_plan(change.operation):
+            note = f"{note} {progress_words(leave_waiting(connection, change.id, now))}"
         body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}
-        return repository.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
+        return repository.step(connection, change, after, now, event="resolved", body=body, note=note)
 
     def held(self, connection: Connection, change_id: str, digest: str) -> Change:
         """Return a change that waits, as it was shown; raises `StaleChangeError` for any other."""

@@ -81,6 +81,14 @@ def move_member(  # noqa: PLR0913 - one step of a member, all of it named
     return moved
 
 
+def leave_waiting(connection: Connection, plan_id: str, now: datetime) -> list[PlanMember]:
+    """Move the members that wait to their end, as none of them begins any more, and return all members."""
+    for member in members_of(connection, plan_id):
+        if member.state is MemberState.WAITING:
+            move_member(connection, plan_id, member, MemberState.NOT_RUN, now)
+    return members_of(connection, plan_id)
+
+
 def has_member(connection: Connection, plan: Change, change: Change) -> bool:
     """Return whether a plan, as it was agreed to, has a change as the member that it begins now."""
     members = members_of(connection, plan.id)

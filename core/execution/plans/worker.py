@@ -34,7 +34,7 @@ from vpsops.core.plans.model import (
     options_of,
 )
 from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, plan_words
-from vpsops.core.plans.repository import members_of, move_member
+from vpsops.core.plans.repository import leave_waiting, members_of, move_member
 from vpsops.core.plans.requests import probe_from
 from vpsops.core.schedule.model import MissedError, check_in_time
 from vpsops.core.scheduler.due_changes import expire_missed
@@ -241,10 +241,7 @@ class PlanWorker:
         plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
         if not is_running_plan(plan):
             return
-        for member in members_of(connection, plan_id):
-            if member.state is MemberState.WAITING:
-                move_member(connection, plan_id, member, MemberState.NOT_RUN, now)
-        members = members_of(connection, plan_id)
+        members = leave_waiting(connection, plan_id, now)
         words = plan_words(plan, members, now, why)
         body = {"why": words, "members": {state.value: count for state, count in _counts(members).items()}}
         repository.step(
