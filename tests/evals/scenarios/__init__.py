@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.evals.scenario import Scenario
 from tests.evals.scenarios.backups import BACKUP_SCENARIOS
+from tests.evals.scenarios.bulk import BULK_SCENARIOS
 from tests.evals.scenarios.diagnosis import DIAGNOSIS_SCENARIOS
 from tests.evals.scenarios.firewall import FIREWALL_SCENARIOS
 from tests.evals.scenarios.hostile import HOSTILE_SCENARIOS
@@ -19,6 +20,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *PROVISION_SCENARIOS,
     *LIFECYCLE_SCENARIOS,
     *BACKUP_SCENARIOS,
+    *BULK_SCENARIOS,
     *FIREWALL_SCENARIOS,
     *PENDING_CHANGE_SCENARIOS,
     *REFUSAL_SCENARIOS,
