@@ -16,7 +16,6 @@ from tests.browser.conftest import INSIDE
 from tests.browser.png_palette import small
 from tests.browser.surfaces.catalogue import PHONE_WIDTH, WIDE, Surface, as_markdown, looks_of, surfaces
 from tests.unit.playground.slack.apps import bolt_app, over_http
-from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.workspace.config import Rates
 from vpsops.playground.slack.workspace.rates import RateLimits
 from vpsops.playground.wayscloud.serve import listen
@@ -32,13 +31,17 @@ STILL = """(async () => {
 })()"""
 """What changes with every run stays out of the pictures."""
 
+COMMAND = f"""import('/static/js/store.js').then(
+    (store) => store.slack('command', {{ channel: '{CHANNEL}', command: '/vps', text: 'show' }})
+)"""
+"""The page gives the command itself: it shows only the forms that it opened."""
+
 
 @dataclass(slots=True)
 class Studio:
-    """A page, the workspace behind it, and the view that the app shows next."""
+    """A page, the app behind it, and the view that the app shows next."""
 
     url: str
-    workspace: SimulatedWorkspace
     client: AsyncWebClient
     view: dict[str, Any] = field(default_factory=dict)
 
@@ -51,7 +54,7 @@ async def running_studio() -> AsyncIterator[Studio]:
         app = bolt_app(ground.workspace)
         with listen(0) as listener:
             async with served(ground, listener), over_http(ground.workspace, app):
-                studio = Studio(ground.url, ground.workspace, app.client)
+                studio = Studio(ground.url, app.client)
 
                 async def opened(ack: AsyncAck, body: dict[str, Any]) -> None:
                     await ack()
@@ -65,7 +68,14 @@ async def running_studio() -> AsyncIterator[Studio]:
                 yield studio
 
 
-async def draw(page: BrowserPage, studio: Studio, name: str, surface: Surface) -> None:
+async def enter(page: BrowserPage, studio: Studio) -> None:
+    """Open the studio's page in a person's channel."""
+    await page.size(WIDE, 1800)
+    await page.open(f"{studio.url}/{INSIDE}")
+    await page.until("document.querySelector('.rooms [data-channel=C0OPS]')")
+
+
+async def draw(page: BrowserPage, studio: Studio, name: str, surface: Surface, folder: Path = FOLDER) -> None:
     """Draw one thing, in each of its looks."""
     for look in looks_of(name):
         await page.size(look.width, 1800, dark=look.dark)
@@ -74,7 +84,7 @@ async def draw(page: BrowserPage, studio: Studio, name: str, surface: Surface) -
         element = page.tab.locator(selector).last
         await element.scroll_into_view_if_needed()
         shot = await element.screenshot(animations="disabled")
-        await anyio.Path(FOLDER / f"{PREFIX}{name}{look.suffix}.png").write_bytes(small(shot))
+        await anyio.Path(folder / f"{PREFIX}{name}{look.suffix}.png").write_bytes(small(shot))
         if surface.kind == "modal":
             await page.key("Escape")
             await page.until("!document.querySelector('.sheet')")
@@ -90,7 +100,7 @@ async def _message(page: BrowserPage, studio: Studio, surface: Surface) -> str:
 
 async def _modal(page: BrowserPage, studio: Studio, surface: Surface) -> str:
     studio.view = dict(surface.payload)
-    await studio.workspace.command(PERSON, "ops", "/vps", "show")
+    await page.run(COMMAND)
     await page.until("document.querySelector('.sheet form:not([hidden])')")
     return ".sheet"
 
@@ -108,9 +118,7 @@ async def _home(page: BrowserPage, studio: Studio, surface: Surface) -> str:
 async def main(expected: Mapping[str, Surface]) -> None:
     """Draw the wanted ones; messages and forms first, then Home, which leaves the channel."""
     async with running_studio() as studio, running_browser() as browser, browser.page() as page:
-        await page.size(WIDE, 1800)
-        await page.open(f"{studio.url}/{INSIDE}")
-        await page.until("document.querySelector('.rooms [data-channel=C0OPS]')")
+        await enter(page, studio)
         for kind in ("message", "modal", "home"):
             for name, surface in expected.items():
                 if surface.kind == kind:
