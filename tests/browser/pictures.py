@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 
 from tests.browser.chromium import BrowserPage, running_browser
+from tests.browser.png_palette import small
 from tests.harness.patience import PATIENCE_SECONDS
 from vpsops.playground.processes import running_command
 
@@ -75,7 +76,8 @@ async def keep(page: BrowserPage, name: str) -> None:
     await page.until("!document.querySelector('[aria-busy=true]')")
     await page.run("Promise.all(document.getAnimations().map((animation) => animation.finished))")
     await page.run("new Promise((drawn) => setTimeout(drawn, 400))")
-    await page.picture(FOLDER / f"playground-{name}.png")
+    shot = await page.tab.screenshot(animations="disabled")
+    await anyio.Path(FOLDER / f"playground-{name}.png").write_bytes(small(shot))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 MARK = b"\x89PNG\r\n\x1a\n"
-COLOURS = 256
+COLOURS, FREQUENT = 256, 192
+"""Colours of a palette, and those of them that are kept for their frequency alone."""
 CHANNELS = {2: 3, 6: 4}
 """Of the colour types that browsers write: three without, four with transparency."""
 
@@ -71,13 +72,25 @@ def _predicted(kind: int, left: int, above: int, corner: int) -> int:
 
 
 def _reduced(pixels: list[bytes]) -> tuple[bytes, bytes]:
-    """Keep the most frequent colours; each of the others becomes the nearest of them."""
+    """Keep the most frequent colours and those far from them; each of the others becomes the nearest of them."""
     counted = Counter(pixels)
-    kept = [colour for colour, _ in counted.most_common(COLOURS)]
+    kept = _kept(counted)
     known = {colour: index for index, colour in enumerate(kept)}
     for colour in counted.keys() - known.keys():
         known[colour] = min(range(len(kept)), key=lambda index: _distance(colour, kept[index]))
     return b"".join(kept), bytes(known[pixel] for pixel in pixels)
+
+
+def _kept(counted: Counter[bytes]) -> list[bytes]:
+    """Return the palette: a small dot of a colour of its own keeps that colour."""
+    kept = [colour for colour, _ in counted.most_common(FREQUENT)]
+    gaps = {colour: min(_distance(colour, other) for other in kept) for colour in counted.keys() - set(kept)}
+    while gaps and len(kept) < COLOURS:
+        farthest = max(gaps, key=lambda colour: (counted[colour] * gaps[colour], colour))
+        kept.append(farthest)
+        del gaps[farthest]
+        gaps = {colour: min(gap, _distance(colour, farthest)) for colour, gap in gaps.items()}
+    return kept
 
 
 def _distance(entry: bytes, other: bytes) -> int:

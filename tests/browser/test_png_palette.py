@@ -67,6 +67,14 @@ def test_more_colours_than_a_palette_has_become_the_nearest() -> None:
     )
 
 
+def test_a_small_dot_keeps_its_colour() -> None:
+    """A state's green point is a few pixels among hundreds of frequent greys."""
+    grey = [bytes((n % 256, n // 256, 0)) for n in range(300)]
+    green = bytes((15, 118, 40))
+    row = b"\0" + b"".join([*grey, *grey, green])
+    assert colours(small(png(601, [row])))[-1] == green
+
+
 @pytest.mark.parametrize("wrong", [b"", b"GIF89a", png(1, [b"\0\0"], kind=3)])
 def test_what_no_browser_writes_is_refused(wrong: bytes) -> None:
     """Nothing is guessed."""
