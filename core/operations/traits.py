@@ -12,7 +12,8 @@ from vpsops.core.operations.target import PLAN, Target, planned_in
 
 def plan_of(operation: Operation) -> Operation:
     """Return the entry by which a plan of an operation is stored; it is never sent to the provider."""
-    return replace(operation, name=f"{PLAN}{operation.name}")
+    effect = f"For each server: {operation.effect[:1].lower()}{operation.effect[1:]}" if operation.effect else ""
+    return replace(operation, name=f"{PLAN}{operation.name}", effect=effect)
 
 
 def _described(name: str) -> Operation | None:

@@ -9,7 +9,7 @@ from vpsops.bot.blocks.labels import MAX_BUTTON_TEXT, action_label, action_verb,
 from vpsops.cli.operations.question import action
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import DANGLING
-from vpsops.core.operations.traits import action_of, title_of
+from vpsops.core.operations.traits import action_of, plan_of, title_of
 from vpsops.mcp_server.presenters.changes import subject, title
 from vpsops.mcp_server.protocol.elicitation import form_text
 
@@ -79,3 +79,14 @@ def test_an_operation_of_another_version_is_named_by_its_words() -> None:
     """Its change is shown all the same."""
     assert title_of("disk_attach", NAME) == f"Disk attach {NAME}"
     assert action_of("disk_attach") == "Disk attach"
+
+
+@pytest.mark.parametrize(
+    "operation", [entry for entry in OPERATIONS.values() if entry.plannable], ids=lambda entry: entry.name
+)
+def test_the_effect_of_a_plan_is_said_of_each_server(operation: Operation) -> None:
+    """A card about five servers does not say what happens to "the server"."""
+    words = plan_of(operation).effect.removeprefix("For each server: ")
+    assert words != plan_of(operation).effect
+    assert words[0].islower()
+    assert words.casefold() == operation.effect.casefold()
