@@ -8,7 +8,14 @@ from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.bot.views.modals import entered_text, metadata_of, text_input, typed_name
-from vpsops.core.break_glass.rights import checked_note, checked_reason, full_name, names_server
+from vpsops.core.break_glass.rights import (
+    NOTE_CHARACTERS,
+    REASON_CHARACTERS,
+    checked_note,
+    checked_reason,
+    full_name,
+    names_server,
+)
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.hostnames import lookalike_warning
@@ -17,6 +24,8 @@ from vpsops.core.common.text import one_line
 OVERRIDE_TITLE: Final = "Run without approval"
 REVIEW_TITLE: Final = "Close review"
 LONGEST_WORDS: Final = 500
+REASON_LABEL: Final = f"Why it cannot wait for a vote, in {REASON_CHARACTERS} characters or more"
+NOTE_LABEL: Final = f"Findings for the audit trail, in {NOTE_CHARACTERS} characters or more"
 CONSEQUENCE: Final = (
     "It runs at once. All who may approve it are notified now with your reason, and another of them has to review it. "
     "Limits, protected servers and the policy still hold."
@@ -33,7 +42,7 @@ def override_view(change: Change, metadata: Mapping[str, Any]) -> Block:
             *field_sections([("Change", _what(change)), ("Warning", lookalike_warning(change.target.hostname))]),
             *described(change.facts),
             section(plain(f"{change.effect} {CONSEQUENCE}".strip())),
-            text_input("reason", "Why it cannot wait for a vote", multiline=True, most=LONGEST_WORDS),
+            text_input("reason", REASON_LABEL, multiline=True, most=LONGEST_WORDS),
             text_input("name", f"Type the full name: {name}"),
         ],
         metadata={**metadata, "n": name},
@@ -52,7 +61,7 @@ def review_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         [
             *field_sections([("Change", _what(change)), ("Id", change.id), ("Requested by", change.actor.cited)]),
             section(plain(f"Run without approval, because: {reason}")),
-            text_input("reason", "What the review found, kept in the audit trail", multiline=True, most=LONGEST_WORDS),
+            text_input("reason", NOTE_LABEL, multiline=True, most=LONGEST_WORDS),
         ],
         metadata=metadata,
         close="Back",
