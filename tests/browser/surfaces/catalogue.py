@@ -21,7 +21,9 @@ WIDE, PHONE_WIDTH = 1180, 390
 """Pixels of the window."""
 DARK = frozenset({"card-held_snapshot_rollback", "home", "modal-act-all", "modal-create", "modal-rollback"})
 """Drawn in dark colours too."""
-PHONE = frozenset({"list", "list-table", "home", "modal-name-confirm"})
+PHONE = frozenset(
+    {"list", "list-table", "home", "modal-grant", "modal-name-confirm", "modal-override", "modal-review"},
+)
 """Drawn as on a phone too."""
 OPERATION = "card-held_"
 """Cards of one operation begin so; all others are of a state, and are drawn in all looks."""

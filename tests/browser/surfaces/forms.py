@@ -6,11 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from tests.browser.surfaces.news import ENDS, RECORDS
-from tests.browser.surfaces.samples import DONE, LINK, OFFERED, SERVERS, SNAPSHOT_CHOICES, STOCK, TWO
+from tests.browser.surfaces.samples import DONE, GRANTABLE, LINK, OFFERED, SERVERS, SNAPSHOT_CHOICES, STOCK, TWO
 from tests.unit.bot.changes_in_every_state import ALICE, BOB, NOW, change
-from tests.unit.bot.messages.card_snapshots import deletion_by_agent
+from tests.unit.bot.messages.card_snapshots import deletion_by_agent, overridable, overridden
 from tests.unit.bot.messages.family_samples import held_change
 from vpsops.bot.messages.servers import OperationCall, server_details
+from vpsops.bot.views.break_glass import override_view, review_view
+from vpsops.bot.views.grant_blocks import grant_form
 from vpsops.bot.views.home import HomePage, home_view, plain_home
 from vpsops.bot.views.home import HomeServers as HomeFleet
 from vpsops.bot.views.modals import CreateDraft, busy_view, create_view, deny_view, name_view, note_view
@@ -35,6 +37,9 @@ def views() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
             name_view(replace(held_change("delete"), actor=ALICE), {"c": "chg_1", "as": "approve"}),
         ),
         "modal-note": ("Approving with a note", note_view(TWO[0], {"c": "chg_1"})),
+        "modal-grant": ("Approving what an agent may then do for a time", grant_form(GRANTABLE, {"c": "chg_1"})),
+        "modal-override": ("Running without approval", override_view(overridable(), {"c": "chg_1"})),
+        "modal-review": ("Closing the review of that", review_view(overridden(), {"c": "chg_1"})),
         "modal-act": (
             "The servers that a message names",
             act_view(ServerChoice(SERVERS[:2], OFFERED, "This message names two servers."), {}),

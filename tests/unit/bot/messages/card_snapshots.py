@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, BOB, CONFIRM, NOW, change, scheduled
 from tests.unit.bot.messages.family_samples import SAMPLES, held_change, superseded_rollback
+from tests.unit.bot.messages.plan_samples import plan_changes
 from vpsops.bot.blocks.approver_text import CHANNEL_MENTION, ApproverLabels, approver_mentions
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.features.approvals import IN_SLACK_FOR_AGENT
@@ -52,7 +53,13 @@ def all_cards() -> Mapping[str, Post]:
     cards["superseded_stop_first"] = change_card(superseded_rollback(), NOW)
     grantable = replace(asked, ruling=replace(APPROVE, grant_terms=GrantTerms(7200.0, 20, ("web*",))))
     cards["held_grantable"] = change_card(grantable, NOW, Audience.VOTERS, called)
-    return {**cards, **_confirmation_cards(), **_override_cards(labels)}
+    plans = {f"plan_{name}": change_card(plan, NOW, Audience.VOTERS, called) for name, plan in plan_changes().items()}
+    return {**cards, **plans, **_confirmation_cards(), **_override_cards(labels)}
+
+
+def overridable() -> Change:
+    """Return a held change that its asker may run without approval."""
+    return change(ruling=replace(APPROVE, overrides=(Approvers(groups=("S0ONCALL",)),)))
 
 
 def overridden(*, reviewed: bool = False) -> Change:
@@ -69,10 +76,9 @@ def overridden(*, reviewed: bool = False) -> Change:
 
 def _override_cards(labels: ApproverLabels) -> Mapping[str, Post]:
     """Return the cards of a change that its asker may run without approval, and did."""
-    ruling = replace(APPROVE, overrides=(Approvers(groups=("S0ONCALL",)),))
     named = CardOptions(labels=replace(labels, groups={**labels.groups, "S0ONCALL": "oncall"}))
     return {
-        "override_offered": change_card(change(ruling=ruling), NOW, Audience.ASKER, named),
+        "override_offered": change_card(overridable(), NOW, Audience.ASKER, named),
         "override_review_open": change_card(overridden(), NOW, Audience.VOTERS),
         "override_reviewed": change_card(overridden(reviewed=True), NOW, Audience.VOTERS),
     }
