@@ -12,8 +12,12 @@ from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
 from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import Timing, TransportSettings
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
+from vpsops.core.execution.plans.member_start import MemberStart
+from vpsops.core.execution.plans.worker import PlanWorker
 from vpsops.core.execution.poller import ChangePoller
 from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.runner import Runner
@@ -152,8 +156,8 @@ class CrashableProcess:
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
         self.runs_requested: list[str] = []  # what its reconciler asked it to run
-        recheck = Recheck(PolicyInForce(Policy((Rule("all", RuleConditions(), Decision.ALLOW),), version)), timing)
-        self.runner = Runner(self.database, self.api, clock, self.process, timing, recheck, lambda: None)
+        self.recheck = Recheck(PolicyInForce(Policy((Rule("all", RuleConditions(), Decision.ALLOW),), version)), timing)
+        self.runner = Runner(self.database, self.api, clock, self.process, timing, self.recheck, lambda: None)
         self.watcher = SinglePoll(self.database, self.api, clock, self.process, timing)
         self.reconciler = Reconciler(
             self.database, clock, self.process, timing, self.runs_requested.append, lambda: self.running, lambda _: None
@@ -183,6 +187,8 @@ class CrashableProcess:
                     await self.reconciler.round()
                 case "look":
                     await self.watcher.watch()
+                case "plan":
+                    await self.take_step(change_id)
                 case _:
                     await self.runner.run(change_id)
         except (ProcessKilledError, PollEndedError, StorageError):
@@ -192,6 +198,9 @@ class CrashableProcess:
                 raise
         finally:
             self.running.discard(change_id)
+
+    async def take_step(self, plan_id: str) -> None:
+        """Take the next step of a plan; a process without a worker for plans leaves them alone."""
 
     async def wake(self, *, dead: bool = False) -> None:
         """Let it continue where it was stopped, or die there."""
@@ -209,3 +218,20 @@ class CrashableProcess:
                 return
             else:
                 await asyncio.wait({self.task}, timeout=LOOK_SECONDS)
+
+
+class PlanProcess(CrashableProcess):
+    """A process that runs plans as well; the members that it begins wait in `runs_requested`."""
+
+    def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, version: str) -> None:
+        super().__init__(pools, app, clock, timing, version)
+        continuity = ContinuityMonitor(self.database, clock, self.process.id)
+        start = MemberStart(self.database, self.api, clock, self.recheck, continuity, self._claim)
+        self.worker = PlanWorker(self.database, clock, self.process, start, self.runs_requested.append, timing.breaks)
+
+    def _claim(self, connection: Connection, member: Change) -> Change:
+        return self.runner.claims.claim_in(connection, member).change
+
+    async def take_step(self, plan_id: str) -> None:
+        """Do one round of the worker."""
+        await self.worker._safe_round(plan_id)

@@ -1,0 +1,208 @@
+"""A state machine over one plan, several processes that each stop at any commit or byte, and faults of the provider.
+
+The plan is stored as approved; the worker, the runner, the poller and the reconciler are those of the core.
+"""
+
+from collections import Counter
+from typing import Any, Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy.engine import Connection
+
+from tests.harness.profiles import examples
+from tests.stateful.crashable_process import PlanProcess, StopPoint
+from tests.stateful.harness import LOOKED_UP, POLICY, TAKEN_OVER, StatefulHarness
+from tests.stateful.test_runs_machine import FAULTS, POINTS, SLOTS, STOPS
+from tests.unit.core.sample import change, put
+from vpsops.core.authorization.submission import checked
+from vpsops.core.changes import repository
+from vpsops.core.changes.audit_entries import requested
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.preview import locate, preview
+from vpsops.core.changes.requests import Request
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.plans.model import STOP, MemberState, PlanMember, PlanOptions, check_member_step
+from vpsops.core.plans.repository import insert_members, members_of
+from vpsops.core.plans.requests import plan_preview
+from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.hardware.model import ServerState
+
+PLAN: Final = "chg_plan"
+REST_ROUNDS: Final = 60
+
+
+class PlansMachine(RuleBasedStateMachine):
+    """Three processes and one plan; `known` are its members as they were seen last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene = StatefulHarness()
+        self.slots = [self.started() for _ in range(3)]
+        self.options = PlanOptions()
+        self.known: list[PlanMember] = []
+        self.begun_before_stop: frozenset[int] | None = None
+
+    def started(self) -> PlanProcess:
+        """Start a process that runs plans as well."""
+        scene = self.scene
+        made = PlanProcess(scene.pools, scene.app, scene.clock, scene.observer.reconciler.timing, POLICY)
+        scene.call(made.do("beat"))
+        return made
+
+    @initialize(count=st.integers(2, 5), at_once=st.integers(1, 3), stop_after=st.integers(1, 3))
+    def approve(self, count: int, at_once: int, stop_after: int) -> None:
+        """Have a plan approved that no process runs yet."""
+        self.options = PlanOptions(at_once=at_once, stop_after=stop_after)
+        self.scene.call(self._approve(count))
+        self.known = self._members()
+
+    async def _approve(self, count: int) -> None:
+        api, reboot, members = self.scene.observer.api, OPERATIONS["reboot"], []
+        world = self.scene.world
+        for number, server in enumerate(world.servers()[:count], 1):
+            world.override(server, ServerState.RUNNING, None, None)
+            seen = await preview(api, reboot, await locate(api, checked(reboot, {"server": server.hostname})))
+            members.append(PlanMember(number, "reboot", seen.arguments, seen.target, seen.digest(POLICY)))
+        seen = plan_preview(reboot, members, self.options, ())
+        now = self.scene.clock.now()
+        made = change(
+            seen.operation,
+            State.APPROVED,
+            id=PLAN,
+            sent_at=None,
+            arguments=seen.arguments,
+            target=seen.target,
+            ruling=Ruling(Decision.ALLOW, policy=POLICY),
+            digest=seen.digest(POLICY),
+            created_at=now,
+            updated_at=now,
+        )
+        asked = Request(made.operation, made.arguments, made.actor, made.origin, reason=made.reason)
+        body = requested(asked, seen, made.ruling)
+
+        def store(connection: Connection) -> None:
+            put(connection, made, body=body)
+            insert_members(connection, PLAN, members)
+
+        await self.scene.observer.database.transact(store)
+
+    @rule(slot=SLOTS, left=POINTS, stop=STOPS)
+    def round(self, slot: int, left: int | None, stop: StopPoint) -> None:
+        """Let a process take the next step of the plan, even if another has it, and stop it somewhere on the way."""
+        if self.slots[slot].is_free:
+            self.scene.call(self.slots[slot].do("plan", PLAN, left, stop))
+
+    @rule(slot=SLOTS, left=POINTS, stop=STOPS)
+    def run(self, slot: int, left: int | None, stop: StopPoint) -> None:
+        """Let a process run a member that it has begun, and stop it somewhere on the way."""
+        chosen = self.slots[slot]
+        if chosen.is_free and chosen.runs_requested:
+            self.scene.call(chosen.do("run", chosen.runs_requested.pop(), left, stop))
+
+    @rule(slot=SLOTS, seconds=st.sampled_from([1.0, 6.0, 190.0]))
+    def go_on(self, slot: int, seconds: float) -> None:
+        """Let time pass, and a process do all that it finds to do."""
+        self.scene.pass_time(seconds, self.slots)
+        if self.slots[slot].is_free:
+            self.scene.do_everything(self.slots[slot])
+
+    @rule(slot=SLOTS)
+    def wake(self, slot: int) -> None:
+        """Let a frozen process continue."""
+        if self.slots[slot].task is not None:
+            self.scene.call(self.slots[slot].wake())
+
+    @rule(slot=SLOTS)
+    def start_anew(self, slot: int) -> None:
+        """Let a process die where it is, and another one start."""
+        self.scene.call(self.slots[slot].wake(dead=True))
+        self.slots[slot] = self.started()
+
+    @precondition(lambda self: len(self.scene.app.simulator.faults.armed) < 4)
+    @rule(which=st.sampled_from(FAULTS))
+    def go_wrong(self, which: dict[str, Any]) -> None:
+        """Let something go wrong at the provider."""
+        self.scene.app.simulator.faults.add(faults.parse(which))
+
+    @precondition(lambda self: self.begun_before_stop is None)
+    @rule()
+    def stop(self) -> None:
+        """A person stops the plan, while it runs."""
+
+        def work(connection: Connection) -> bool:
+            plan = repository.load(connection, PLAN, lock=True)
+            if plan.state is State.WATCHING:
+                result = {**plan.result, STOP: {"by": "ann"}}
+                repository.amend(connection, plan, self.scene.clock.now(), result=result)
+            return plan.state is State.WATCHING
+
+        if self.scene.call(self.scene.observer.database.transact(work)):
+            self.begun_before_stop = self._begun(self._members())
+
+    @invariant()
+    def members_keep_their_order_and_number(self) -> None:
+        """Each moves by the table, at most `at_once` run, none begins before an earlier one, or after a stop."""
+        members = self._members()
+        for before, after in zip(self.known, members, strict=False):
+            if before.state is not after.state and before.state is not MemberState.WAITING:
+                check_member_step(before.state, after.state)
+            assert not before.state.is_final or after == before
+        self.known = members
+        states = [member.state for member in members]
+        assert states.count(MemberState.RUNNING) <= self.options.at_once
+        unbegun = [state in {MemberState.WAITING, MemberState.NOT_RUN} for state in states]
+        assert unbegun == sorted(unbegun), states
+        assert self.begun_before_stop is None or self._begun(members) == self.begun_before_stop
+
+    @invariant()
+    def each_member_is_a_change_once_and_done_once(self) -> None:
+        """One change and one effect for a server at most, and none without a member that has begun."""
+        changes = self._changes()
+        assert {item.id for item in changes} == {member.change_id for member in self._members() if member.change_id}
+        assert all(count == 1 for count in Counter(item.target.id for item in changes).values())
+        assert self.scene.effects() <= Counter((item.operation, item.target.hostname) for item in changes)
+
+    def _begun(self, members: list[PlanMember]) -> frozenset[int]:
+        return frozenset(member.ordinal for member in members if member.change_id)
+
+    def _members(self) -> list[PlanMember]:
+        return self.scene.call(self.scene.observer.database.read(lambda connection: members_of(connection, PLAN)))
+
+    def _changes(self) -> list[Change]:
+        return [item for item in self.scene.stored().values() if item.plan == PLAN]
+
+    def teardown(self) -> None:
+        """In the end all processes die, and one new process ends what they left."""
+        try:
+            for slot in self.slots:
+                self.scene.call(slot.wake(dead=True))
+            self.scene.app.simulator.faults.clear()
+            if self.known:
+                self._end_with(self.started())
+        finally:
+            self.scene.close()
+
+    def _end_with(self, process: PlanProcess) -> None:
+        for number in range(REST_ROUNDS):
+            self.scene.pass_time(LOOKED_UP if number % 3 else TAKEN_OVER, [process])
+            self.scene.call(process.do("plan", PLAN))
+            self.scene.do_everything(process)
+            self.members_keep_their_order_and_number()
+            self.each_member_is_a_change_once_and_done_once()
+            plan = self.scene.stored()[PLAN]
+            if plan.state.final:
+                break
+        assert plan.state.final, (plan.state, plan.note, [member.state for member in self.known])
+        assert all(member.state.is_final for member in self.known)
+        done = [member for member in self.known if member.state is MemberState.DONE]
+        assert {("reboot", member.target.hostname) for member in done} <= set(self.scene.effects())
+        assert self.scene.trail_faults() == []
+
+
+PlansMachine.TestCase.settings = settings(
+    max_examples=examples(12), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestPlans = PlansMachine.TestCase
