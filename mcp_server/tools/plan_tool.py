@@ -1,6 +1,5 @@
 """The tool that asks once about many servers: a plan, followed as one change and one task."""
 
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 import mcp.types as t
@@ -39,7 +38,8 @@ class PlanArguments(Arguments):
     state: Annotated[str, Field(max_length=100)] = ""
     region: Annotated[str, Field(max_length=100)] = ""
     label: Annotated[str, Field(description="key=value", max_length=200)] = ""
-    arguments: Annotated[dict[str, JsonValue] | None, Field(description="others of the operation")] = None
+    labels: Annotated[tuple[str, ...], Field(description="for label: key=value, key-", max_length=1000)] = ()
+    snapshot: Annotated[str, Field(description="for snapshot_create: its name", max_length=200)] = ""
     at_once: Annotated[int, Field(ge=1, le=10)] = 1
     pause: Annotated[int, Field(ge=0, le=3600, description="seconds")] = 0
     stop_after: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -84,7 +84,7 @@ async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
     exceeded = exceeded_limit(caller, f"{PREFIX}{operation.name}", alters=True)
     request = Request(
         operation.name,
-        _others(arguments.arguments or {}),
+        _others(arguments),
         ctx.actor(call),
         ORIGIN,
         reason=reason,
@@ -106,5 +106,7 @@ def _options(arguments: PlanArguments) -> PlanOptions:
     return PlanOptions(arguments.at_once, arguments.pause, arguments.stop_after, arguments.probe)
 
 
-def _others(arguments: Mapping[str, JsonValue]) -> dict[str, Json]:
-    return {name: value for name, value in arguments.items() if name != "server"}
+def _others(arguments: PlanArguments) -> dict[str, Json]:
+    """Return the arguments of the operation beside its server."""
+    labels: dict[str, Json] = {"labels": list(arguments.labels)} if arguments.labels else {}
+    return labels | ({"snapshot": arguments.snapshot} if arguments.snapshot else {})
