@@ -240,11 +240,9 @@ def _firewall(name: str, rest: list[str], reason: str) -> Command:
     asked = firewall_operation(name, rest)
     try:
         command = parse_firewall(name, rest)
-    except MissingArgumentError as error:
-        if "server" in error.values and has_form(OPERATIONS[asked]):
-            return OpenForm(asked, error.values, reason)
-        return UnclearCommand(str(error), f"Write: {usage(word_for(name))}")
     except ArgumentsError as error:
+        if isinstance(error, MissingArgumentError) and "server" in error.values and has_form(OPERATIONS[asked]):
+            return OpenForm(asked, error.values, reason)
         return UnclearCommand(str(error), f"Write: {usage(word_for(name))}")
     return RunOperation(command.operation, command.arguments, reason)
 
