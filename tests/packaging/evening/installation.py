@@ -16,6 +16,8 @@ WORKER: Final = Block("docs/service.md", "A worker beside it")
 ADMIN: Final = Block("docs/service.md", "Commands as the service")
 TAKE_AWAY: Final = Block("docs/service.md", "Take it away")
 UPGRADE: Final = Block("docs/upgrade.md", "A service of systemd, from a wheel")
+LONG_UP: Final = 86_400
+"""Seconds that the server is up before a reboot, which is noticed by a shorter uptime than before."""
 BOT_TOKEN: Final = "xoxb-simulated-bot-token"
 SIGNING_SECRET: Final = "simulated-signing-secret"
 SETTINGS: Final = """[settings]
@@ -87,6 +89,7 @@ async def upgrade(evening: Evening, earlier: Edition, current: Edition, folders:
     evening.folder = folders[0]
     _install_earlier(evening, folders)
     outside = evening.outside
+    outside.pass_time(LONG_UP)
     outside.type_command("reboot web01 because before the upgrade")
     card = await outside.message_with(APPROVALS, "U0BOB", "before the upgrade", "vps:approve")
     evening.transcript.add_remark("Alice asks for a reboot, which waits for Bob.")
