@@ -45,7 +45,7 @@ async def scheduled(planner: Planner, words: str, **options: Any) -> Change:
     return await planner.stage.gate.confirm(outcome.change.id, ALICE, outcome.change.digest, scope=OPERATOR)
 
 
-@pytest.mark.requirement("later")
+@pytest.mark.requirement("scheduled-once")
 async def test_a_plan_that_was_due_before_all_processes_stopped_has_missed_its_time(
     database_url: str, provider: SimulatorHandle
 ) -> None:
