@@ -15,7 +15,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
 from vpsops.core.grants import repository, trail
-from vpsops.core.grants.model import Grant, GrantState, common_extent, ended_text, mismatch, new_grant
+from vpsops.core.grants.model import Grant, GrantState, GrantStep, common_extent, ended_text, mismatch, new_grant
 from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor
 from vpsops.core.messaging import outbox
@@ -39,15 +39,6 @@ class GrantEnd:
     state: GrantState
     note: str
     body: Mapping[str, Json] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantStep:
-    """A step of a grant that was stored, for whoever counts them."""
-
-    state: GrantState
-    operation: str
-    event: str
 
 
 def open_grant(connection: Connection, change: Change, policy: str, now: datetime) -> Grant | None:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from vpsops.core.changes.model import Change, GrantWish, IllegalStepError, Verdict
-from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.common.errors import NotAllowedError, UnknownGrantError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import count_text, duration, moment
 from vpsops.core.common.timings import GRANT_STEPS_SECONDS
@@ -50,6 +50,15 @@ def check_step(before: GrantState, after: GrantState) -> None:
     """Raise `IllegalStepError` unless the table has this step."""
     if after not in STEPS[before]:
         raise IllegalStepError(f"grant {before} -> {after}")
+
+
+@dataclass(frozen=True, slots=True)
+class GrantStep:
+    """A step of a grant that was stored, to be counted."""
+
+    state: GrantState
+    operation: str
+    event: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,3 +232,8 @@ def _other_server(grant: Grant, target: Target) -> str:
     if grant.states and target.state.lower() not in grant.states:
         return f"the server is {target.state or 'in an unknown state'}, and it holds while {' or '.join(grant.states)}"
     return ""
+
+
+def unknown_grant(grant_id: str) -> UnknownGrantError:
+    """Return the error for a grant that is not there, or not to be seen."""
+    return UnknownGrantError(f"There is no grant {grant_id[:40]}.", hint="List the open grants to see their ids.")

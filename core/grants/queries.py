@@ -7,10 +7,9 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.changes.scope import Scope, Visibility
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import UnknownGrantError
 from vpsops.core.grants import repository
 from vpsops.core.grants.lifecycle import IS_OPEN
-from vpsops.core.grants.model import Grant
+from vpsops.core.grants.model import Grant, unknown_grant
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage.database import Database
 
@@ -26,11 +25,6 @@ def load(connection: Connection, grant_id: str, visibility: Visibility) -> Grant
     if grant is None or not shows(visibility, grant):
         raise unknown_grant(grant_id)
     return grant
-
-
-def unknown_grant(grant_id: str) -> UnknownGrantError:
-    """Return the error for a grant that is not there, or not to be seen."""
-    return UnknownGrantError(f"There is no grant {grant_id[:40]}.", hint="List the open grants to see their ids.")
 
 
 def open_in(connection: Connection, visibility: Visibility, now: datetime) -> list[Grant]:

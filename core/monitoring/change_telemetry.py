@@ -8,7 +8,7 @@ import structlog
 
 from vpsops.core.audit.records import AppendedRecord
 from vpsops.core.changes.model import OVERRIDDEN, Change, ChangeStep, State
-from vpsops.core.grants.lifecycle import GrantStep
+from vpsops.core.grants.model import GrantStep
 from vpsops.core.policy.decision import Decision
 from vpsops.core.telemetry import metrics
 from vpsops.core.telemetry.telemetry import Telemetry

@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field, JsonValue, WithJsonSchema
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.scope import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.text import moment
-from vpsops.core.grants.model import Grant
-from vpsops.core.grants.queries import unknown_grant
+from vpsops.core.grants.model import Grant, unknown_grant
 from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.registry import NoArguments
 from vpsops.mcp_server.presenters import results
