@@ -19,9 +19,12 @@ def gemini(tool: Tool) -> dict[str, Any]:
 
 
 def agents(tool: Tool) -> dict[str, Any]:
-    """Return what openai-agents sends of a tool in its strict mode; raises where it falls back from it."""
+    """Return what openai-agents sends of a tool in its strict mode; raises where it falls back from it.
+
+    A tool without arguments has nothing to be strict about, and the library leaves it as it is.
+    """
     converted = MCPUtil.to_function_tool(tool, MCPServerStdio(params={"command": "none"}), True)
-    if not converted.strict_json_schema:
+    if not converted.strict_json_schema and tool.model_dump(by_alias=True)["inputSchema"].get("properties"):
         raise ValueError(f"{tool.name} has no strict form")
     return dict(converted.params_json_schema)
 
