@@ -338,7 +338,7 @@ class Runner:
         if sending.left or not isinstance(error, anyio.get_cancelled_exc_class()):
             await self._unknown(sending.change, "the sending process was stopped before an answer came")
             return
-        why = "the process was told to stop before it was sent"
+        why = "the process was stopped before it was sent"
         await self._back(sending.change, "not_processed", why, why)
 
     async def _held_back(self, change: Change, why: str) -> Change | None:

@@ -58,10 +58,10 @@ class Limits:
     def protects(self, target: Target, actor: Actor) -> "Exceeded | None":
         """Return the refusal of any change on a protected server; one of unknown name counts as protected."""
         if self.protected and _means(self._protected, target):
-            return _protected("protected", self.protected, target, "Nobody changes it through vpsops.")
+            return _protected("protected", self.protected, target, "No one changes it through vpsops.")
         if self.protected_from_agents and actor.kind is ActorKind.AGENT and _means(self._from_agents, target):
             return _protected("protected_from_agents", self.protected_from_agents, target, "Agents may not change it.")
-        by_label = _protected_by_label("protected_labels", self.protected_labels, target, "Nobody changes it.")
+        by_label = _protected_by_label("protected_labels", self.protected_labels, target, "No one changes it.")
         if by_label is None and actor.kind is ActorKind.AGENT:
             words, what = self.protected_labels_from_agents, "Agents may not change it."
             return _protected_by_label("protected_labels_from_agents", words, target, what)

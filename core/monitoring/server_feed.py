@@ -36,7 +36,7 @@ class Difference:
     before: Server | None = None  # as it was, if it has changed
 
 
-Told = Callable[[Sequence[Difference]], None]
+ServerListener = Callable[[Sequence[Difference]], None]
 
 
 def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list[Difference]:
@@ -67,7 +67,7 @@ class ServerFeed:
         self._group = group
         self._supervisor = supervisor or Supervisor(clock)
         self._lock = anyio.Lock()
-        self._listeners: dict[object, Told] = {}
+        self._listeners: dict[object, ServerListener] = {}
         self._polling = False
         self._tried_at = float("-inf")
         self._forget()
@@ -78,7 +78,7 @@ class ServerFeed:
         self._tried = anyio.Event()
         self._seen_at = float("-inf")
 
-    def follow(self, listener: Told) -> Callable[[], None]:
+    def follow(self, listener: ServerListener) -> Callable[[], None]:
         """Call `listener` with every difference from now on, until the result is called; it must not raise."""
         token = object()
         self._listeners[token] = listener

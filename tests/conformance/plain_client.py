@@ -121,7 +121,7 @@ def publishes(event: ServerEvent) -> Run:
     async def run(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         del params
         await context.lifespan_context.bus.publish(event)
-        return text_result("Told.")
+        return text_result("Notified.")
 
     return run
 

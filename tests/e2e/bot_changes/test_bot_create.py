@@ -9,7 +9,7 @@ from vpsops.playground.slack.workspace.entities import View
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
-TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})
+NOTICES = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})
 PLANS_SECONDS = 2.0  # of virtual time, until the provider lists its plans
 BEFORE_PLANS_SECONDS = 1.5
 
@@ -50,7 +50,7 @@ async def priced(stage: BotHarness, view: View) -> View:
 
 async def test_a_server_is_made_from_the_form_and_told_with_its_address(tmp_path: Path) -> None:
     """The form shows the price; sending it makes the server; card and channel show address and duration."""
-    async with playing(tmp_path, TOLD) as stage:
+    async with playing(tmp_path, NOTICES) as stage:
         view = await priced(stage, await opened(stage, "create web09.example.com region=Oslo because we grow"))
         delivery = await stage.slack.submit_view("alice", view, {**FILLED})
         assert delivery.error is None
@@ -131,7 +131,7 @@ async def test_a_form_opens_while_the_provider_hangs(tmp_path: Path) -> None:
 
 async def test_a_server_that_fails_to_come_up_is_told(tmp_path: Path) -> None:
     """A failed provisioning is on the card and in the channel."""
-    async with playing(tmp_path, TOLD) as stage:
+    async with playing(tmp_path, NOTICES) as stage:
         stage.fault(kind="fail_provision", match={"operation": "create"})
         view = await priced(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
@@ -141,7 +141,9 @@ async def test_a_server_that_fails_to_come_up_is_told(tmp_path: Path) -> None:
 
 async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Path) -> None:
     """Past its time the channel is notified, the card shows it, and the end is posted in the same thread."""
-    scene = Scene(provider=SimulatorConfig(speed=20), timing=replace(QUICK, create_limit=0.5), settings=TOLD.settings)
+    scene = Scene(
+        provider=SimulatorConfig(speed=20), timing=replace(QUICK, create_limit=0.5), settings=NOTICES.settings
+    )
     async with playing(tmp_path, scene) as stage:
         view = await priced(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})

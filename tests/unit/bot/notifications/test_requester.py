@@ -52,7 +52,7 @@ def test_who_asked_in_no_channel_is_mentioned_in_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "purpose", "where", "told"),
+    ("event", "purpose", "where", "notified"),
     [
         ("succeeded", "told:succeeded", "C0OPS", True),
         ("succeeded", "told:succeeded", "C0APPROVALS", False),
@@ -67,9 +67,9 @@ def test_who_asked_in_no_channel_is_mentioned_in_none() -> None:
         ("needs_person", "told:ended:card", "C0OPS", False),
     ],
 )
-def test_copies_say_whether_the_requester_has_the_news(event: str, purpose: str, where: str, *, told: bool) -> None:
+def test_copies_say_whether_the_requester_has_the_news(event: str, purpose: str, where: str, *, notified: bool) -> None:
     """The one that mentions them, a direct one, and a card that was posted for the end."""
-    assert is_notified(event, [copy(purpose, where)], "C0OPS", ()) is told
+    assert is_notified(event, [copy(purpose, where)], "C0OPS", ()) is notified
 
 
 def test_a_subscriber_gets_the_news_with_the_mention() -> None:

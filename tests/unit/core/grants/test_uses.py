@@ -167,7 +167,7 @@ async def test_its_time_ends_it(stage: Stage) -> None:
     ],
 )
 async def test_another_agent_token_or_person_is_held(stage: Stage, actor: Actor, origin: Origin, reason: str) -> None:
-    """The human behind the grant is told why; a stranger's agent learns nothing of it."""
+    """The human behind the grant reads why; a stranger's agent learns nothing of it."""
     grant = await opened(stage)
     note = await why_held(stage, actor=actor, origin=origin)
     assert note == (f"{grant.id} does not let it through: {reason}." if reason else "")

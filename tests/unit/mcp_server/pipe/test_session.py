@@ -68,9 +68,9 @@ def test_a_handshake_that_no_service_takes_is_answered_and_may_be_tried_again() 
     session = PipeSession([])
     session.send(HELLO)
     session.lose()
-    (told,) = parsed(session.give_up())
-    assert told["id"] == 0
-    assert "nothing was done" in told["error"]["message"]
+    (reply,) = parsed(session.give_up())
+    assert reply["id"] == 0
+    assert "nothing was done" in reply["error"]["message"]
     assert session.give_up() == []
     assert len(session.introduce()) == 1
 
@@ -83,7 +83,7 @@ def test_what_was_in_flight_is_answered_once_and_never_sent_again() -> None:
     session.send(request(9, "tools/list"))
     assert not session.hear(change(7, "chg_0123456789ab"))
     assert session.hear(answer(8))
-    lost = {told["id"]: told["error"] for told in parsed(session.lose())}
+    lost = {each["id"]: each["error"] for each in parsed(session.lose())}
     assert set(lost) == {"a", 7, 9}
     assert lost[7]["data"] == {"change": "chg_0123456789ab"}
     assert "chg_0123456789ab" in lost[7]["message"]
@@ -101,8 +101,8 @@ def test_a_change_of_another_request_is_not_taken_for_ones_own() -> None:
     session.send(request(0))
     for ident in (None, False, "0", [0]):
         assert not session.hear(change(ident, "chg_0123456789ab"))
-    (told,) = parsed(session.lose())
-    assert "data" not in told["error"]
+    (reply,) = parsed(session.lose())
+    assert "data" not in reply["error"]
 
 
 def test_a_request_that_was_given_up_is_not_answered() -> None:
@@ -119,8 +119,8 @@ def test_open_questions_are_withdrawn() -> None:
         assert session.hear(request(ident, "elicitation/create", message="Reboot?"))
     session.send(answer("ab-1"))
     session.hear(to_line({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "ab-2"}}))
-    (told,) = parsed(session.lose())
-    assert (told["method"], told["params"]["requestId"]) == ("notifications/cancelled", "ab-0")
+    (reply,) = parsed(session.lose())
+    assert (reply["method"], reply["params"]["requestId"]) == ("notifications/cancelled", "ab-0")
 
 
 def test_subscriptions_are_made_again_under_ids_of_the_pipes_own() -> None:
@@ -151,8 +151,8 @@ def test_a_stream_of_the_new_era_is_opened_again_and_acknowledged_once() -> None
     session.introduce()
     listen = request(5, "subscriptions/listen", notifications={"resourceSubscriptions": ["vps://servers"]})
     session.send(listen)
-    told = {"_meta": {"io.modelcontextprotocol/subscriptionId": 5}}
-    acknowledged = to_line({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": told})
+    params = {"_meta": {"io.modelcontextprotocol/subscriptionId": 5}}
+    acknowledged = to_line({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": params})
     other = acknowledged.replace(b":5}", b":55}")
     assert session.hear(acknowledged)
     assert session.lose() == []
@@ -162,7 +162,7 @@ def test_a_stream_of_the_new_era_is_opened_again_and_acknowledged_once() -> None
     assert not session.hear(acknowledged)
     assert session.hear(acknowledged)
     (news,) = parsed(session.renew())
-    assert news["params"] == {**told, "uri": "vps://servers"}
+    assert news["params"] == {**params, "uri": "vps://servers"}
     (ended,) = parsed(session.close())
     assert ended["id"] == 5
 

@@ -136,7 +136,7 @@ async def test_flags_that_cannot_be_read_serve_nothing(core: Core, words: Any) -
 
 
 async def test_a_pipe_learns_which_change_a_call_waits_for(core: Core) -> None:
-    """It is told apart from what goes to the client; a client that is no pipe hears nothing of it."""
+    """It is distinct from what goes to the client; a client that is no pipe hears nothing of it."""
     async with serving_socket(core) as (path, _):
         async with raw_client(path) as raw:
             await raw.send({**PIPE, "params": {"words": []}})
@@ -253,7 +253,7 @@ async def test_too_many_requests_at_once_are_refused(core: Core) -> None:
 
 
 async def test_one_user_can_open_so_many_connections_and_no_more(core: Core) -> None:
-    """The one too many is told why; another user is served."""
+    """The one too many gets the reason; another user is served."""
     kernel = Kernel()
     async with serving_socket(core, kernel) as (path, _), anyio.create_task_group() as group:
         opened: list[Raw] = []

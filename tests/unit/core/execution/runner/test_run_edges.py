@@ -193,7 +193,7 @@ async def test_what_is_told_to_stop_before_its_write_leaves_waits_for_the_next_p
     again = await stage.changes.get(change.id, scope=OPERATOR)
     assert (again.state, stage.asked("stop")) == (State.APPROVED, 0)
     assert (await stage.events(change.id)).endswith("sending not_processed")
-    assert "told to stop before it was sent" in again.note
+    assert "stopped before it was sent" in again.note
 
 
 @dataclass
