@@ -3,14 +3,13 @@
 from typing import Final
 
 from vpsops.bot.commands.argument_parser import ArgumentsError
+from vpsops.bot.protocol.command_catalog import TIME, takes_open_text
 from vpsops.bot.protocol.text_normalization import abbreviate
 from vpsops.core.operations import Operation
-from vpsops.core.operations.arguments import ArgumentKind, arguments_of
+from vpsops.core.operations.arguments import arguments_of
 from vpsops.core.schedule.time_words import FORMS, is_time
 
-BEGINNINGS: Final = frozenset({"at", "in"})
-FREE: Final = frozenset({ArgumentKind.TEXT, ArgumentKind.LABELS})
-"""Kinds of arguments that take all words that are left."""
+BEGINNINGS: Final = frozenset(form.split()[0] for form in TIME)
 
 
 def split_time(operation: Operation, words: list[str]) -> tuple[list[str], str]:
@@ -18,14 +17,13 @@ def split_time(operation: Operation, words: list[str]) -> tuple[list[str], str]:
 
     Raises `ArgumentsError` for what looks like a time and is none, and where it may be a part of an argument.
     """
-    arguments = arguments_of(operation.arguments)
-    own = {argument.word.lower() for argument in arguments}
+    own = {argument.word.lower() for argument in arguments_of(operation.arguments)}
     for index in range(len(words)):
         if words[index].lower() not in BEGINNINGS - own:
             continue
         time = " ".join(words[index:])
         if is_time(time):
-            if any(argument.spec.kind in FREE or argument.many for argument in arguments):
+            if takes_open_text(operation):
                 raise ArgumentsError(f"'{abbreviate(time)}' may be a part of the text, so nothing was run.")
             return words[:index], time
         if not operation.reads and _looks_like_time(words[index:]):

@@ -11,6 +11,10 @@ SHORT_NAMES: Final = {name: operation.command for name, operation in OPERATIONS.
 """The command words of operations that are not their names."""
 
 NOT_IN_FORMS: Final = frozenset({ArgumentKind.SECRET, ArgumentKind.KEYS, ArgumentKind.SERVER})
+OPEN_KINDS: Final = frozenset({ArgumentKind.TEXT, ArgumentKind.LABELS})
+"""Kinds of arguments that take all words that are left."""
+TIME: Final = ("at TIME", "in 2h", "in window NAME")
+"""How the time of a change is typed; each begins with the word that marks it."""
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "changes": ("[open|mine|scheduled|SERVER|CHANGE]", "List the newest changes and their state."),
@@ -63,9 +67,9 @@ ARGUMENTS: Final = {
     "list": "[PART OF A NAME] [state:STATE] [region:REGION] [label:KEY=VALUE]",
     "create": "[HOSTNAME] [plan=PLAN] [region=REGION] [os=OS]",
     "firewall": "SERVER [allow PORT/PROTOCOL from SOURCE|remove RULE]",
-    "firewall_allow": "SERVER PORT/PROTOCOL from SOURCE [because REASON]",
-    "firewall_remove": "SERVER RULE [because REASON]",
+    "firewall_allow": "SERVER PORT/PROTOCOL from SOURCE",
 }
+"""Arguments that are typed in another way than one after another."""
 
 OPERATION_OF: Final = {SHORT_NAMES.get(name, name): name for name in OPERATIONS}
 ALIASES: Final = {name: name for name in SHORT_NAMES}
@@ -113,6 +117,20 @@ def lacks_arguments(operation: Operation, given: Mapping[str, Any]) -> bool:
     return has_form(operation) and "server" in given and any(name not in given for name in required)
 
 
+def takes_open_text(operation: Operation) -> bool:
+    """Return whether an argument takes all words that are left, so that a time behind it may be a part of it."""
+    arguments = arguments_of(operation.arguments)
+    return any(argument.spec.kind in OPEN_KINDS or argument.many for argument in arguments)
+
+
+def time_usage(operation: Operation) -> str:
+    """Return the syntax of the time of a change, or "" where none can be typed."""
+    if operation.reads or takes_open_text(operation):
+        return ""
+    own = {argument.word.lower() for argument in arguments_of(operation.arguments)}
+    return f"[{'|'.join(form for form in TIME if form.split()[0] not in own)}]"
+
+
 def usage(word: str) -> str:
     """Return a command's syntax."""
     if word in CHAT_COMMANDS:
@@ -128,7 +146,7 @@ def summary(word: str) -> str:
 
 def _arguments(name: str) -> str:
     operation = OPERATIONS[name]
-    if name in ARGUMENTS:
-        return ARGUMENTS[name]
-    words = [argument.placeholder for argument in arguments_of(operation.arguments)]
-    return " ".join(words if operation.reads else [*words, "[at TIME|in 2h|in window NAME]", "[because REASON]"])
+    placeholders = [argument.placeholder for argument in arguments_of(operation.arguments)]
+    words = ARGUMENTS.get(name) or " ".join(placeholders)
+    tail = "" if operation.reads else f"{time_usage(operation)} [because REASON]"
+    return " ".join(f"{words} {tail}".split())

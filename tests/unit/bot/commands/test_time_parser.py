@@ -1,8 +1,12 @@
 """A time behind a command runs it later; what may be something else runs nothing."""
 
+from typing import Final
+
 import pytest
 
 from vpsops.bot.commands.parser import OpenForm, RunOperation, ShowChanges, UnclearCommand, parse_command
+from vpsops.bot.protocol.command_catalog import OPERATION_OF, usage
+from vpsops.core.operations import OPERATIONS
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,30 @@ def test_without_a_time_nothing_is_different() -> None:
 def test_what_runs_later_is_listed(text: str) -> None:
     """By a command of its own, and among the lists of changes."""
     assert parse_command(text) == ShowChanges("scheduled")
+
+
+WHOLE: Final = {
+    "rename": "rename web01 shop",
+    "resize": "resize web01 vps-4gb",
+    "label": "label web01 team=shop",
+    "firewall-allow": "firewall-allow web01 22/tcp from 10.0.0.0/8",
+    "firewall-remove": "firewall-remove web01 rule-1",
+    "snapshot": "snapshot web01 before",
+    "snapshot-delete": "snapshot-delete web01 before",
+    "rollback": "rollback web01 before",
+    "backup-delete": "backup-delete web01 backup-1",
+    "backup-restore": "backup-restore web01 backup-1",
+    "backup-policy": "backup-policy web01 daily 02:00",
+    "create": "create web09 plan=vps-2gb",
+}
+"""Each change with all that it has to be given; the others take a server alone."""
+
+
+@pytest.mark.parametrize("word", [word for word, name in OPERATION_OF.items() if not OPERATIONS[name].reads])
+@pytest.mark.parametrize(
+    ("time", "form"), [("at 02:00", "at TIME"), ("in 2h", "in 2h"), ("in window nightly", "in window NAME")]
+)
+def test_usage_shows_the_times_that_a_command_takes(word: str, time: str, form: str) -> None:
+    """A name, labels or a note would take the words of a time, and `at` is a backup policy's own word."""
+    command = parse_command(f"{WHOLE.get(word, f'{word} web01')} {time}")
+    assert isinstance(command, RunOperation) == (form in usage(word)), command
