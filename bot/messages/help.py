@@ -11,6 +11,7 @@ from vpsops.bot.protocol.command_catalog import (
     CHAT_COMMANDS,
     LISTED,
     SLASH,
+    TIME,
     operation_of,
     summary,
     synonyms_of,
@@ -20,6 +21,7 @@ from vpsops.bot.protocol.command_catalog import (
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.subscriptions import SubscriptionEvent
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.schedule.time_words import FORMS
 
 SECTION: Final = 2900
 BEGIN: Final = "Begin with these:"
@@ -37,6 +39,9 @@ EVERYDAY: Final[Mapping[str, str]] = {
     "changes": f"{SLASH} changes open",
 }
 """The five commands that most people need, each with an example."""
+ANY_TIME: Final = f"[{'|'.join(TIME)}]"
+SHORT_TIME: Final = "[TIME]"
+TIMES: Final = f"TIME is one of: {FORMS}."
 SAMPLES: Final = {"SERVER": "web01", "CHANGE": "chg_1a2b3c4d5e6f", "COMMAND": "reboot"}
 CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "decisions": (
@@ -93,13 +98,19 @@ def example_of(word: str) -> str:
 
 def _group(title: str, words: Sequence[str], may: Mapping[str, str]) -> Post:
     lead = f"Commands about {title}:"
-    blocks = (section(plain(lead)), *_sections([_row(word, may) for word in words]), context(plain(MORE)))
-    return Post(blocks)
+    rows = _sections([_row(word, may) for word in words])
+    times = [context(plain(TIMES))] if any(ANY_TIME in usage(word) for word in words) else []
+    return Post((section(plain(lead)), *rows, *times, context(plain(MORE))))
+
+
+def usage_in_group(word: str) -> str:
+    """Return a command's syntax with a short word for its time, which its group explains once."""
+    return usage(word).replace(ANY_TIME, SHORT_TIME)
 
 
 def _row(word: str, may: Mapping[str, str]) -> str:
     rights = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
-    return f"*{escape_untrusted(usage(word), 200)}* {escape_untrusted(summary(word), 160)}" + (
+    return f"*{escape_untrusted(usage_in_group(word), 200)}* {escape_untrusted(summary(word), 160)}" + (
         f" _{rights}_" if rights else ""
     )
 

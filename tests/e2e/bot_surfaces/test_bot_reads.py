@@ -31,7 +31,7 @@ async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path
         ("regions", "Regions"),
         ("list state:stopped", "No servers"),
         ("help", "/vps reboot web01 because it hangs"),
-        ("help servers", "/vps reboot SERVER [at TIME|in 2h|in window NAME] [because REASON]"),
+        ("help servers", "/vps reboot SERVER [TIME] [because REASON]"),
         ("help reboot", "Connections drop"),
         ("", "Begin with these:"),
         ("changes", "The newest changes: none"),

@@ -18,9 +18,9 @@ from vpsops.bot.features.operations import result_post
 from vpsops.bot.features.server_actions import fitting
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions
-from vpsops.bot.messages.help import EVERYDAY, command_groups, example_of, help_page
+from vpsops.bot.messages.help import EVERYDAY, TIMES, command_groups, example_of, help_page, usage_in_group
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, usage_page
-from vpsops.bot.protocol.command_catalog import LISTED, usage
+from vpsops.bot.protocol.command_catalog import LISTED
 from vpsops.bot.slack_api.block_limits import fit_post, view_limit_violations
 from vpsops.bot.views.modals import CreateDraft, OrderOptions, create_view, deny_view, encode_option, read_values
 from vpsops.core.common.errors import InvalidInputError, UnknownServerError
@@ -161,12 +161,22 @@ def test_help_begins_with_five_examples_then_groups_then_one_command() -> None:
         assert not check_message({"text": "x", "blocks": list(page.blocks)})
         for word in words:
             assert word in first
-            assert escape_untrusted(usage(word), 200) in page.text
+            assert escape_untrusted(usage_in_group(word), 200) in page.text
             if word not in groups:  # a group explains the command of its name
                 assert escape_untrusted(example_of(word), 200) in help_page(word).text
             assert not check_message({"text": "x", "blocks": list(help_page(word).blocks)})
     for operation in OPERATIONS.values():
         assert operation.summary in str(help_page(operation.toolset).blocks)
+
+
+def test_a_group_says_once_how_a_time_is_typed() -> None:
+    """And only where one of its commands takes a time; the page of a command has its own in full."""
+    servers = help_page("servers").text
+    assert servers.count(TIMES) == 1
+    assert "/vps reboot SERVER [TIME] [because REASON]" in servers
+    assert "at TIME" not in servers
+    assert TIMES not in help_page("catalogue").text
+    assert "/vps reboot SERVER [at TIME|in 2h|in window NAME] [because REASON]" in help_page("reboot").text
 
 
 @pytest.mark.parametrize("example", EVERYDAY.values())
