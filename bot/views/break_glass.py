@@ -7,7 +7,7 @@ from vpsops.bot.blocks.elements import Block, described, field_sections, modal, 
 from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
-from vpsops.bot.views.modals import entered_text, metadata_of, text_input, typed_name
+from vpsops.bot.views.modals import entered_text, metadata_of, requester_section, text_input, typed_name
 from vpsops.core.break_glass.rights import (
     NOTE_CHARACTERS,
     REASON_CHARACTERS,
@@ -59,7 +59,8 @@ def review_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         action_ids.REVIEW_FORM,
         REVIEW_TITLE,
         [
-            *field_sections([("Change", _what(change)), ("Id", change.id), ("Requested by", change.actor.cited)]),
+            *field_sections([("Change", _what(change)), ("Id", change.id)]),
+            requester_section(change),
             section(plain(f"Run without approval, because: {reason}")),
             text_input("reason", NOTE_LABEL, multiline=True, most=LONGEST_WORDS),
         ],

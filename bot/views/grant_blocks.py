@@ -20,6 +20,7 @@ from vpsops.bot.blocks.labels import action_label
 from vpsops.bot.blocks.text import escape_untrusted, moment, user_mention
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
+from vpsops.bot.views.modals import requester_section
 from vpsops.core.changes.model import Change, GrantWish
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import count_text, duration, one_line
@@ -52,7 +53,8 @@ def grant_form(change: Change, metadata: Mapping[str, Any]) -> Block:
         action_ids.GRANT_FORM,
         "Approve and allow",
         [
-            *field_sections([("Change", what), ("Id", change.id), ("Requested by", change.actor.cited)]),
+            *field_sections([("Change", what), ("Id", change.id)]),
+            requester_section(change),
             section(plain(change.effect)),
             section(plain(HELD_WORDS)),
             *asked,

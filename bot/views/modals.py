@@ -12,6 +12,7 @@ from vpsops.bot.blocks.elements import (
     described,
     field_sections,
     modal,
+    mrkdwn,
     option,
     plain,
     section,
@@ -19,6 +20,7 @@ from vpsops.bot.blocks.elements import (
     way_back,
 )
 from vpsops.bot.blocks.labels import action_label, action_verb
+from vpsops.bot.messages.change_card import requester_text
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.core.changes.model import Change
@@ -180,6 +182,11 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     )
 
 
+def requester_section(change: Change) -> Block:
+    """Render who asks for a change as its card does: an agent with the person it acts for."""
+    return section(mrkdwn(f"*Requested by*\n{requester_text(change)}"))
+
+
 def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Render the form that asks for the server's name before a destructive operation."""
     what = action_label(change.operation, change.target.hostname, 140)
@@ -191,7 +198,8 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
             *field_sections([("Change", what), ("Warning", lookalike_warning(change.target.hostname))]),
             *field_sections([("Id", change.target.id), ("Address", change.target.address)]),
             *described(change.facts),
-            *field_sections([("Requested by", change.actor.cited), ("Reason", change.reason)]),
+            requester_section(change),
+            *field_sections([("Reason", change.reason)]),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
             _text_input("name", f"Type {whole(change)}: {name}", CreateDraft()),
             *([_note_input()] if metadata.get("as") == "approve" else []),
