@@ -14,6 +14,8 @@ def file_text(document: Document) -> str:
         *([_embedded(document)] if document.embedded else [_section("[[rule]]", rule) for rule in document.rules]),
         *_limits(document.limits),
         *(_section("[[workspace]]", workspace) for workspace in document.workspaces),
+        *(_section("[[window]]", window) for window in document.windows),
+        *(_section("[[freeze]]", freeze) for freeze in document.freezes),
         _holds(document.holds),
     ]
     return "\n".join(section for section in sections if section)
@@ -39,7 +41,7 @@ def _limits(limits: Table) -> Iterator[str]:
 
 
 def _section(header: str, table: Mapping[str, Json]) -> str:
-    first = [key for key in ("id", "team", "decision") if key in table]
+    first = [key for key in ("id", "team", "name", "decision") if key in table]
     keys = [*first, *(key for key in table if key not in first)]
     return "".join([f"{header}\n", *(f"{key} = {value_text(table[key])}\n" for key in keys)]) if table else ""
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from vpsops.core.config.settings import Settings
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.difference import changed_lines, meaning_lines
 from vpsops.core.policy_register.document import Document, document_from, ruleset_from
+from vpsops.core.policy_register.file_text import file_text
 
 RULE = '[[rule]]\nid = "all"\ndecision = "allow"\nrisk = ["read", "change", "disruptive"]\n'
 WINDOW = (
@@ -33,6 +36,13 @@ def test_what_is_stored_is_read_as_it_was_declared(tmp_path: Path) -> None:
     assert calendar.windows[0].choice.servers == {"web*", "app*"}
     assert [freeze.name for freeze in calendar.freezes] == ["year-end"]
     assert made == document(tmp_path, FREEZE + WINDOW.replace('"WEB*", "app*"', '"app*", "web*"') + RULE)
+
+
+@pytest.mark.parametrize("rules", [RULE, ""], ids=["own rules", "embedded"])
+def test_what_is_shown_of_a_policy_has_its_calendar(tmp_path: Path, rules: str) -> None:
+    """The text of `vpsops policy show` is the same policy when it is applied: no freeze is lost on the way."""
+    made = document(tmp_path, rules + WINDOW + FREEZE)
+    assert document(tmp_path, file_text(made)) == made
 
 
 def test_a_policy_without_a_calendar_keeps_its_text(tmp_path: Path) -> None:
