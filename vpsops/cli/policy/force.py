@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
+from vpsops.cli.policy.regions import print_regions
 from vpsops.cli.policy.uptake import report_uptake
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError, StaleChangeError, VpsopsError
@@ -160,6 +161,7 @@ async def apply_policy(
         print_line(f"{short_version(document.version)} is in force already, since {when(now.revision.at)}.")
         return GOOD
     _print_difference(now, document)
+    await print_regions(settings, clock, document, now.document)
     if not options.yes and ask("Put it in force for all processes of this database? Type yes: ").strip() != "yes":
         print_line("Nothing was applied.")
         return REFUSED
@@ -213,7 +215,7 @@ def _print_difference(now: ForceState, document: Document) -> None:
         print_line(f"{indent}{cell(line, 400)}".rstrip())
 
 
-async def diff_policy(database: Database, settings: Settings, options: ForceOptions, _: Clock) -> int:
+async def diff_policy(database: Database, settings: Settings, options: ForceOptions, clock: Clock) -> int:
     """Print what a policy would change."""
     now = await database.read(force_state)
     document, _source_of = await _requested(database, settings, options, now.document)
@@ -221,10 +223,11 @@ async def diff_policy(database: Database, settings: Settings, options: ForceOpti
         print_line(f"No difference: {short_version(document.version)} is in force.")
         return GOOD
     _print_difference(now, document)
+    await print_regions(settings, clock, document, now.document)
     return DIFFERENT
 
 
-async def show_policy(database: Database, _: Settings, options: ForceOptions, _clock: Clock) -> int:
+async def show_policy(database: Database, settings: Settings, options: ForceOptions, clock: Clock) -> int:
     """Print a policy, the one in force unless another is named."""
     if options.version:
         revision: Revision | None = await database.read(partial(history.named, name=options.version))
@@ -248,6 +251,7 @@ async def show_policy(database: Database, _: Settings, options: ForceOptions, _c
         f"# Number {revision.number}, applied {when(revision.at)} by {cell(revision.author)} (claimed), "
         f"from {_place(revision)}.\n"
     )
+    await print_regions(settings, clock, revision.document, lead="# ")
     sys.stdout.write(file_text(revision.document))
     return GOOD
 
