@@ -11,6 +11,7 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts import incident
+from tests.transcripts.held_terminal import terminal_page
 from tests.transcripts.record import Json, Record, page
 from tests.transcripts.setup import setup_page
 from tests.transcripts.wire_recorder import NEW, OLD, Speaker, Wire, begin, pipes, posts
@@ -232,6 +233,8 @@ async def pages() -> dict[str, str]:
         results["incident.md"] = (await incident.play(Path(folder))).page
     with tempfile.TemporaryDirectory() as folder:
         results["init.md"] = await setup_page(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        results["terminal.md"] = await terminal_page(Path(folder))
     return {**results, "README.md": index(results)}
 
 
@@ -248,7 +251,7 @@ def index(results: Mapping[str, str]) -> str:
     )
 
 
-ELSEWHERE: Final = {"incident.md": "Slack", "init.md": "a terminal"}
+ELSEWHERE: Final = {"incident.md": "Slack", "init.md": "a terminal", "terminal.md": "a terminal and Slack"}
 
 
 def _where(name: str) -> str:

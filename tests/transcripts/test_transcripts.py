@@ -1,9 +1,12 @@
 """The pages are what the server says, and the same each time."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.__main__ import PLACE
+from tests.transcripts.held_terminal import terminal_page
 from tests.transcripts.record import Record
 from tests.transcripts.scenarios import KINDS, transcript_page
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -18,6 +21,11 @@ async def test_a_conversation_that_is_held_again_makes_the_same_page(kind: str, 
     async with running_simulator(SimulatorConfig(seed=7, speed=600.0), clock=VirtualClock()) as provider:
         page = await transcript_page(KINDS[kind], era, transport, provider)
     assert page == (PLACE / f"{kind}-{transport}-{era}.md").read_text(encoding="utf-8")
+
+
+async def test_a_terminal_shows_what_its_page_says(tmp_path: Path) -> None:
+    """A held reboot is approved in the simulated Slack as the committed page has it."""
+    assert await terminal_page(tmp_path) == (PLACE / "terminal.md").read_text(encoding="utf-8")
 
 
 def test_what_differs_each_time_is_replaced() -> None:
