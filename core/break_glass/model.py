@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from vpsops.core.changes.model import check_table
 from vpsops.core.common import timings
 
 FIRST_SECONDS: Final = timings.REVIEW_SECONDS
@@ -33,14 +34,9 @@ REVIEW_STEPS: Final[Mapping[ReviewState, frozenset[ReviewState]]] = {
 }
 
 
-class IllegalReviewStepError(Exception):
-    """A step of a review that the table does not have."""
-
-
 def check_review_step(before: ReviewState, after: ReviewState) -> None:
-    """Raise `IllegalReviewStepError` unless the table has this step."""
-    if after not in REVIEW_STEPS[before]:
-        raise IllegalReviewStepError(f"{before} -> {after}")
+    """Raise `IllegalStepError` unless the table has this step."""
+    check_table(REVIEW_STEPS, before, after)
 
 
 @dataclass(frozen=True, slots=True)

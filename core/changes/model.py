@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.json_types import Json
@@ -114,13 +114,21 @@ NOT_OF_PLANS = frozenset({State.SENDING})
 """The states that a plan never has: its members are sent."""
 
 
+AnyState = TypeVar("AnyState", bound=StrEnum)
+
+
 class IllegalStepError(Exception):
     """A step the table does not have."""
 
 
 def check_step(before: State, after: State) -> None:
     """Raise `IllegalStepError` unless the table has this step."""
-    if after not in STEPS[before]:
+    check_table(STEPS, before, after)
+
+
+def check_table(steps: Mapping[AnyState, frozenset[AnyState]], before: AnyState, after: AnyState) -> None:
+    """Raise `IllegalStepError` unless a table of steps has this one: of changes, grants, reviews or members."""
+    if after not in steps[before]:
         raise IllegalStepError(f"{before} -> {after}")
 
 

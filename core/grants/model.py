@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from vpsops.core.changes.model import Change, GrantWish, IllegalStepError, Verdict
+from vpsops.core.changes.model import Change, GrantWish, Verdict, check_table
 from vpsops.core.common.errors import NotAllowedError, UnknownGrantError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import count_text, duration, moment
@@ -48,8 +48,7 @@ STEPS: Final[Mapping[GrantState, frozenset[GrantState]]] = {
 
 def check_step(before: GrantState, after: GrantState) -> None:
     """Raise `IllegalStepError` unless the table has this step."""
-    if after not in STEPS[before]:
-        raise IllegalStepError(f"grant {before} -> {after}")
+    check_table(STEPS, before, after)
 
 
 @dataclass(frozen=True, slots=True)

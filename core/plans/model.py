@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.model import Change, State, check_table
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations.target import Target, is_plan
 from vpsops.core.schedule.model import closed_window
@@ -60,14 +60,9 @@ BAD: Final = frozenset({MemberState.FAILED, MemberState.UNCLEAR})
 """The states that `stop_after` counts."""
 
 
-class IllegalMemberStepError(Exception):
-    """A step of a member that the table does not have."""
-
-
 def check_member_step(before: MemberState, after: MemberState) -> None:
-    """Raise `IllegalMemberStepError` unless the table has this step."""
-    if after not in STEPS[before]:
-        raise IllegalMemberStepError(f"{before} -> {after}")
+    """Raise `IllegalStepError` unless the table has this step."""
+    check_table(STEPS, before, after)
 
 
 @dataclass(frozen=True, slots=True)

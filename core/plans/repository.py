@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.serialization import target_of
 from vpsops.core.common.errors import StaleChangeError, UnreadableRowError
-from vpsops.core.common.stored_values import UnreadableValueError, mapping_of
+from vpsops.core.common.stored_values import UnreadableValueError, mapping_of, moment, seconds
 from vpsops.core.plans.model import MemberState, PlanMember, check_member_step, digest_of_members
 from vpsops.core.storage.tables import PLAN_MEMBERS
 
@@ -33,7 +33,7 @@ def _values(plan_id: str, member: PlanMember) -> dict[str, Any]:
         "digest": member.digest,
         "change_id": member.change_id or None,
         "note": member.note,
-        "moved_at": member.moved_at.timestamp() if member.moved_at else None,
+        "moved_at": seconds(member.moved_at),
     }
 
 
@@ -56,7 +56,7 @@ def _member(row: sa.RowMapping) -> PlanMember:
         state=MemberState(row["state"]),
         change_id=row["change_id"] or "",
         note=row["note"],
-        moved_at=None if row["moved_at"] is None else datetime.fromtimestamp(row["moved_at"], UTC),
+        moved_at=moment(row["moved_at"]),
     )
 
 

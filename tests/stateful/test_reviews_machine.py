@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.harness.profiles import examples
 from tests.unit.core.storage.samples import CHANGE, NOW
-from vpsops.core.break_glass.model import IllegalReviewStepError, ReviewState, check_review_step
+from vpsops.core.break_glass.model import ReviewState, check_review_step
 from vpsops.core.break_glass.rights import check_overrider, check_reviewer, is_overridable
-from vpsops.core.changes.model import Change, ChangeOverride, State
+from vpsops.core.changes.model import Change, ChangeOverride, IllegalStepError, State
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.policy.decision import Decision, Ruling
@@ -69,7 +69,7 @@ class ReviewsMachine(RuleBasedStateMachine):
             check_reviewer(self.change, actor)
             assert self.review is not None
             check_review_step(self.review, ReviewState.CLOSED)
-        except (NotAllowedError, IllegalReviewStepError):
+        except (NotAllowedError, IllegalStepError):
             return
         self.review, self.closed_by = ReviewState.CLOSED, actor.id
 

@@ -13,13 +13,13 @@ from tests.unit.core.harness import Setup, Stage, staged
 from vpsops.core.break_glass import repository as reviews
 from vpsops.core.break_glass.model import (
     REVIEW_STEPS,
-    IllegalReviewStepError,
     Review,
     ReviewState,
     check_review_step,
     next_reminder,
 )
 from vpsops.core.break_glass.reminders import ReviewReminders
+from vpsops.core.changes.model import IllegalStepError
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import Settings
 from vpsops.core.diagnostics.reviews import check_reviews
@@ -45,7 +45,7 @@ def test_an_open_review_closes_and_nothing_else_happens(before: ReviewState, aft
     if (before, after) == (ReviewState.OPEN, ReviewState.CLOSED):
         check_review_step(before, after)
         return
-    with pytest.raises(IllegalReviewStepError):
+    with pytest.raises(IllegalStepError):
         check_review_step(before, after)
 
 

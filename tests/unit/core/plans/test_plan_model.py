@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.core.changes.model import State
+from vpsops.core.changes.model import IllegalStepError, State
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.target import Target
 from vpsops.core.plans.groups import group_in_the_way, too_many_down
 from vpsops.core.plans.model import (
     BAD,
     STEPS,
-    IllegalMemberStepError,
     MemberState,
     PlanMember,
     PlanOptions,
@@ -56,7 +55,7 @@ def test_the_table_of_a_member_is_what_is_documented() -> None:
         if after.value in written.get(before.value, set()):
             check_member_step(before, after)
         else:
-            with pytest.raises(IllegalMemberStepError):
+            with pytest.raises(IllegalStepError):
                 check_member_step(before, after)
     assert {state for state in MemberState if state.is_final} == set(MemberState) - {
         MemberState.WAITING,
