@@ -17,6 +17,8 @@ MAX_FALLBACK = 2900
 SHORT_FACT: Final = 120
 MAX_FACT: Final = 2_000
 MAX_FIELD: Final = 900
+MAX_VALUE: Final = 2_000
+"""Characters; https://docs.slack.dev/reference/block-kit/block-elements/button-element."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,14 @@ def button(text: str, action: str, value: Mapping[str, Any], style: str = "") ->
     """Return a button with a value in compact JSON. Values must not contain secrets or URLs."""
     element = {"type": "button", "text": plain(text, 75), "action_id": action, "value": pack(value)}
     return {**element, "style": style} if style else element
+
+
+def choice(row: Sequence[Block], typed: Sequence[str]) -> Block:
+    """Return a row of buttons; where one cannot hold all that was asked for, what to type in their place."""
+    if all(len(item["value"]) <= MAX_VALUE for item in row):
+        return actions(row)
+    words = ", ".join(one_line(word, 100) for word in typed)
+    return section(plain(f"This is too long for buttons. Send it again with one of {words}."))
 
 
 def option(text: str, value: str, description: str = "") -> Block:

@@ -97,7 +97,7 @@ class OperationRequest:
     @property
     def words(self) -> dict[str, str]:
         """The reason and the time as the value of a button that asks for the same holds them."""
-        return {**({"why": one_line(self.reason, 400)} if self.reason else {}), **self.time}
+        return {**({"why": one_line(self.reason, LONGEST_REASON)} if self.reason else {}), **self.time}
 
 
 async def submit_change(ctx: BotContext, requester: Requester, request: OperationRequest) -> Outcome:

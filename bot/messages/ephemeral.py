@@ -4,7 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from vpsops.bot.blocks.elements import Block, Post, actions, button, context, mrkdwn, pack, plain, section
+from vpsops.bot.blocks.elements import (
+    MAX_VALUE,
+    Block,
+    Post,
+    actions,
+    button,
+    choice,
+    context,
+    mrkdwn,
+    pack,
+    plain,
+    section,
+)
 from vpsops.bot.blocks.labels import MAX_BUTTON_TEXT, action_label, action_verb
 from vpsops.bot.blocks.local_times import local_times
 from vpsops.bot.protocol import action_ids
@@ -13,9 +25,6 @@ from vpsops.bot.protocol.text_normalization import undo_slack_markup
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import PreconditionError, Remedy, VpsopsError
 from vpsops.core.common.text import one_line
-
-VALUE = 2000
-
 
 NO_ARGUMENTS: Final[Mapping[str, Any]] = {}
 
@@ -58,7 +67,8 @@ def server_suggestions(
         )
         for number, name in enumerate(nearest[:5])
     ]
-    return Post((*base.blocks, actions(row))) if row else base
+    fitting = [item for item in row if len(item["value"]) <= MAX_VALUE]  # the hint has all of the names
+    return Post((*base.blocks, actions(fitting))) if fitting else base
 
 
 def time_choice(error: VpsopsError, readings: Sequence[str], call: Mapping[str, Any]) -> Post:
@@ -67,7 +77,7 @@ def time_choice(error: VpsopsError, readings: Sequence[str], call: Mapping[str, 
         button(one_line(words, 75), action_ids.numbered_action_id(action_ids.RUN, number), {**call, "when": words})
         for number, words in enumerate(readings)
     ]
-    return Post((section(plain(error.message)), context(plain("Which one?")), actions(row)))
+    return Post((section(plain(error.message)), context(plain("Which one?")), choice(row, readings)))
 
 
 def precondition_note(error: PreconditionError, first: Mapping[str, Any], again: Mapping[str, Any]) -> Post:
@@ -80,7 +90,7 @@ def precondition_note(error: PreconditionError, first: Mapping[str, Any], again:
         button(remedy_label(remedy), action_ids.REMEDY, first),
         button(f"Then: {action_label(str(again['op']), remedy.hostname, 69)}", action_ids.AGAIN, again),
     ]
-    fitting = [element for element in row if len(element["value"]) <= VALUE]
+    fitting = [element for element in row if len(element["value"]) <= MAX_VALUE]
     return Post((*base.blocks, actions(fitting))) if fitting else base
 
 
@@ -93,7 +103,7 @@ def busy_note(refused: Refused, now: datetime, label: str = "", value: Mapping[s
     base = note(refused.reason, refused.hint, refused.error_id)
     blocks = [*base.blocks, *local_times((refused.reason,), now)]
     if value:
-        repeats = len(pack(value)) <= VALUE
+        repeats = len(pack(value)) <= MAX_VALUE
         text = one_line(f"Set aside, then: {label}", MAX_BUTTON_TEXT) if repeats else "Set aside"
         kept = value if repeats else {"c": value["c"]}
         blocks.append(actions([button(text, action_ids.SET_ASIDE, kept)]))
@@ -117,6 +127,6 @@ def command_suggestions(message: str, hint: str, near: Sequence[str]) -> Post:
 def command_button(words: str, text: str, number: int) -> Block | None:
     """Return a button that executes a typed command; None if the text exceeds a button's value."""
     value = {"t": text}
-    if len(pack(value)) > VALUE:
+    if len(pack(value)) > MAX_VALUE:
         return None
     return button(f"{SLASH} {one_line(words, 70)}", action_ids.numbered_action_id(action_ids.TYPED, number), value)

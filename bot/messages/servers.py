@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vpsops.bot.blocks.elements import (
+    MAX_VALUE,
     Block,
     Post,
     actions,
     button,
+    choice,
     context,
     field_sections,
     header,
@@ -41,7 +43,6 @@ MORE_LABEL: Final = "More…"
 Offered = Mapping[str, Sequence[str]]
 """The operations that a person may ask for, by the server's id."""
 SIZE: Final = 20
-VALUE: Final = 2000
 LABELS: Final = 600
 OWNER: Final = "owner"
 """The key of the label that names an owner, where the settings name no other."""
@@ -136,7 +137,8 @@ def server_choice(
     more = (
         f" These are the first {CHOICES}; type more of the name to narrow it down." if len(candidates) > CHOICES else ""
     )
-    return Post((section(plain(words + more)), actions(row)))
+    typed = [ident if name in twice else name for ident, name in visible]
+    return Post((section(plain(words + more)), choice(row, typed)))
 
 
 def share(asked: OperationCall) -> Block:
@@ -191,7 +193,7 @@ def simple(names: Sequence[str]) -> list[str]:
 def more_button(server: Server) -> Block | None:
     """Return the button that opens the form with all that may be done with a server; None for an id too long for it."""
     value = {"s": server.id}
-    return button(MORE_LABEL, action_ids.MORE, value) if len(pack(value)) <= VALUE else None
+    return button(MORE_LABEL, action_ids.MORE, value) if len(pack(value)) <= MAX_VALUE else None
 
 
 def _menu(server: Server, offered: Offered) -> Block | None:
@@ -211,11 +213,14 @@ def _foot(page: ServerList, asked: OperationCall) -> list[Block]:
     row = [
         button(words, action_ids.numbered_action_id(action_ids.RUN, number), value)
         for number, (words, value) in enumerate(turns)
-        if len(pack(value)) <= VALUE
+        if len(pack(value)) <= MAX_VALUE
     ]
     lacking = [context(plain(NARROW))] if len(row) < len(turns) else []
     row += [_whole(page, asked)] if page.next_cursor or page.previous_cursor else []
-    return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(LIST_ALL)])]
+    return [
+        *lacking,
+        actions([*row, share(asked)] if len(pack(asked.value)) <= MAX_VALUE else row or [share(LIST_ALL)]),
+    ]
 
 
 def _whole(page: ServerList, asked: OperationCall) -> Block:
