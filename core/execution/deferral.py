@@ -18,6 +18,7 @@ from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
 from vpsops.core.execution.notes import DOUBTED_CREATE, LAPSED, UNVERIFIED, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.operations.traits import makes_server
+from vpsops.core.plans.repository import schedule_of
 from vpsops.core.schedule.model import check_in_time
 from vpsops.core.storage.tables import AUDIT, CHANGES
 from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError
@@ -41,18 +42,23 @@ def is_due(now: float) -> sa.ColumnElement[bool]:
 
 
 def lapse(connection: Connection, change: Change, timing: Timing) -> float:
-    """Return until when a change's approval counts, in UTC seconds: one with a schedule until that ends."""
+    """Return until when a change's approval counts, in UTC seconds: one with a schedule until that ends.
+
+    That of a plan's member ends with the plan's window at the latest.
+    """
     if change.schedule is not None:
         return change.schedule.run_until.timestamp()
     records = sa.select(sa.func.max(AUDIT.c.at)).where(AUDIT.c.change_id == change.id, AUDIT.c.event.in_(YES_EVENTS))
     decided_at = connection.scalar(records) or change.created_at.timestamp()
     open_for = (change.expires_at - change.created_at).total_seconds() if change.expires_at else timing.confirm_seconds
-    return decided_at + max(open_for, timing.late_limit)
+    until = decided_at + max(open_for, timing.late_limit)
+    window = schedule_of(connection, change)
+    return until if window is None else min(until, window.run_until.timestamp())
 
 
 def check_lapse(connection: Connection, change: Change, now: datetime, timing: Timing) -> None:
     """Raise `LapsedError` where a change's approval does not count any more, and `MissedError` after its schedule."""
-    check_in_time(change.schedule, now)
+    check_in_time(schedule_of(connection, change), now)
     if now.timestamp() > lapse(connection, change, timing):
         raise LapsedError(LAPSED)
 

@@ -68,6 +68,7 @@ from vpsops.core.operations.traits import shows_by_uptime
 from vpsops.core.outcomes.removals import GONE_ALREADY, is_gone
 from vpsops.core.outcomes.strangers import kept_while_sent
 from vpsops.core.outcomes.twins import TwinError, check_twins
+from vpsops.core.plans.repository import schedule_of
 from vpsops.core.schedule.model import MissedError, check_in_time
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage.database import Database
@@ -235,7 +236,7 @@ class Runner:
                 self.continuity.verify(connection)
             policy = self.recheck.policy.read(connection).version  # the first lock, as in every decision
             agent_pause.check(connection, change.actor)
-            check_in_time(change.schedule, now)
+            check_in_time(schedule_of(connection, change), now)
             check_wishes(connection, change, now)
             check_authorized(connection, change)
             check_twins(connection, change, now)
@@ -370,8 +371,8 @@ class Runner:
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note)
 
     async def _lapse(self, change: Change, error: Exception) -> None:
-        """End a change that comes too late; one that missed its time has expired, unless it was sent before."""
-        if isinstance(error, MissedError) and not change.sends:
+        """End a change that comes too late; one that missed its own time has expired, unless it was sent before."""
+        if isinstance(error, MissedError) and change.schedule is not None and not change.sends:
             await self.database.transact(lambda connection: expire_missed(connection, change, self.clock.now()))
         else:
             await self._not_sent(change, f". {error}")

@@ -8,11 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from vpsops.core.changes import repository as change_rows
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.serialization import target_of
 from vpsops.core.common.errors import StaleChangeError, UnreadableRowError
 from vpsops.core.common.stored_values import UnreadableValueError, mapping_of, moment, seconds
 from vpsops.core.plans.model import MemberState, PlanMember, check_member_step, digest_of_members
+from vpsops.core.schedule.model import Schedule
 from vpsops.core.storage.tables import PLAN_MEMBERS
 
 
@@ -100,6 +102,17 @@ def has_member(connection: Connection, plan: Change, change: Change) -> bool:
         and (member.operation, member.digest) == (change.operation, change.digest)
         for member in members
     )
+
+
+def schedule_of(connection: Connection, change: Change) -> Schedule | None:
+    """Return the schedule that a change may be sent in: its own, or its plan's where that is a window's.
+
+    A plan with a time and no window only begins in it.
+    """
+    if not change.plan:
+        return change.schedule
+    schedule = change_rows.load(connection, change.plan).schedule
+    return schedule if schedule is not None and schedule.window else None
 
 
 def unstarted(connection: Connection, plan_ids: Collection[str]) -> Mapping[str, int]:

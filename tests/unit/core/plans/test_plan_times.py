@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Connection
 
+from tests.fakes.timing import QUICK
 from tests.unit.core.harness import ALICE, Setup
 from tests.unit.core.plans.plan_stage import Planner, planned, staged
 from tests.unit.core.scheduler.test_due_changes import DatedClock, ahead_by
@@ -14,6 +15,7 @@ from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.common.timings import Timing
 from vpsops.core.policy import parse_policy
 from vpsops.core.schedule.model import LaterRequest
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -34,6 +36,7 @@ id = "all"
 decision = "confirm"
 """
 POLICY = parse_policy(RULES, "vpsops.toml")
+UNTIL_23 = parse_policy(RULES.replace("24:00", "23:00"), "vpsops.toml")
 
 
 async def scheduled(planner: Planner, words: str, **options: Any) -> Change:
@@ -82,3 +85,51 @@ async def test_no_member_begins_after_the_window_has_closed(database_url: str, p
         assert stage.effects("reboot") == 1
         assert (ended.state, await planner.states(plan.id)) == (State.FAILED, ["done", "not_run", "not_run"])
         assert "2 not started (app002.example.com, app003.example.com). The window days closed at" in ended.note
+
+
+def five_minutes_before_23() -> DatedClock:
+    """Return a clock on whose date the window of `UNTIL_23` closes soon."""
+    clock = DatedClock()
+    now = clock.now()
+    clock.ahead = now.replace(hour=22, minute=58) - now
+    return clock
+
+
+@pytest.mark.parametrize(
+    ("timing", "retry_after", "why"),
+    [
+        pytest.param(replace(QUICK, write_gap=150.0, write_burst=1), None, "23:00 UTC", id="the pace of writes"),
+        pytest.param(QUICK, 150.0, "429", id="a 429"),
+    ],
+)
+async def test_a_member_that_is_held_back_is_not_sent_after_the_window_has_closed(
+    database_url: str, provider: SimulatorHandle, timing: Timing, retry_after: float | None, why: str
+) -> None:
+    """It began within the window, and is sent within it or not at all."""
+    clock = five_minutes_before_23()
+    async with staged(database_url, provider, Setup(policy=UNTIL_23, clock=clock, timing=timing)) as stage:
+        planner = Planner(stage)
+        planner.add_servers(2)
+        if retry_after is not None:
+            stage.fault("status", "reboot", "app002.example.com", status=429, times=1, retry_after=retry_after)
+        plan = await scheduled(planner, "in window days")
+        ended = await stage.changes.wait(plan.id, seconds=600, until=lambda now: now.state.final, scope=OPERATOR)
+        last = (await planner.changes_of(plan.id))[-1]
+        assert (stage.effects("reboot", "app002.example.com"), last.state) == (0, State.FAILED), last.note
+        assert why in last.note
+        assert (ended.state, await planner.states(plan.id)) == (State.FAILED, ["done", "failed"])
+
+
+async def test_a_member_that_waits_for_the_provider_within_the_window_is_sent(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """The end of the window is no other limit on it."""
+    clock = five_minutes_before_23()
+    async with staged(database_url, provider, Setup(policy=UNTIL_23, clock=clock)) as stage:
+        planner = Planner(stage)
+        planner.add_servers(2)
+        stage.fault("status", "reboot", "app002.example.com", status=429, times=1, retry_after=30.0)
+        plan = await scheduled(planner, "in window days")
+        ended = await stage.changes.wait(plan.id, seconds=180, until=lambda now: now.state.final, scope=OPERATOR)
+        assert (ended.state, ended.note) == (State.SUCCEEDED, "2 of 2 done.")
+        assert stage.effects("reboot", "app002.example.com") == 1
