@@ -103,12 +103,13 @@ def end_grant(connection: Connection, grant: Grant, by: Actor, evidence: str, no
 
 
 def end_all(connection: Connection, why: str, now: datetime) -> Sequence[Grant]:
-    """End every open grant for one reason, and those that this version cannot read without a record."""
-    grants = repository.select(connection, IS_OPEN)
+    """End every open grant for one reason, each with its record; return those that this version can read."""
     end = GrantEnd(GrantState.ENDED, f"{why[:1].upper()}{why[1:]}.")
-    ended = [_end(connection, grant, end, now) for grant in grants]
-    rest = {"state": GrantState.ENDED.value, "ended_at": now.timestamp()}
-    connection.execute(sa.update(GRANTS).where(IS_OPEN).values(**rest))
+    ended = [_end(connection, grant, end, now) for grant in repository.select(connection, IS_OPEN, limit=None)]
+    values = {"state": end.state.value, "ended_at": now.timestamp(), "note": end.note}
+    unreadable = sa.update(GRANTS).where(IS_OPEN).values(**values).returning(GRANTS.c.id, GRANTS.c.source)
+    for row in connection.execute(unreadable).all():
+        chain.append(connection, now.timestamp(), trail.ENDED, row.source, {trail.WISH: row.id, "why": end.note})
     return ended
 
 

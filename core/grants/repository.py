@@ -82,7 +82,7 @@ def _changed(connection: Connection, grant: Grant, where: sa.ColumnElement[bool]
     return grant_of(row)
 
 
-def select(connection: Connection, *where: sa.ColumnElement[bool], limit: int = MOST_OPEN) -> list[Grant]:
+def select(connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = MOST_OPEN) -> list[Grant]:
     """Return grants, the newest first; those that cannot be read here are left out, and let nothing through."""
     query = sa.select(GRANTS).where(*where).order_by(GRANTS.c.opened_at.desc(), GRANTS.c.id)
     return rows.read(connection, query, GRANTS.c.id, grant_of, limit).rows

@@ -25,7 +25,7 @@ from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Done, Held, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownGrantError
-from vpsops.core.grants import lifecycle
+from vpsops.core.grants import lifecycle, repository
 from vpsops.core.grants.model import GrantState
 from vpsops.core.grants.queries import GrantQueries
 from vpsops.core.grants.topics import topic_of
@@ -174,3 +174,23 @@ async def test_a_row_that_cannot_be_read_lets_nothing_through(stage: Stage) -> N
     await stage.gate.pause_agents(VOTERS[0], paused=True, scope=OPERATOR)
     states = await stage.database.read(lambda entry: list(entry.scalars(sa.select(GRANTS.c.state))))
     assert states == ["ended"]
+
+
+async def test_a_pause_records_the_end_of_each_grant(stage: Stage) -> None:
+    """Also of those that are more than are read at once, and of one that cannot be read."""
+    grant = await opened(stage)
+    others = [f"gr_{number}" for number in range(repository.MOST_OPEN + 1)]
+
+    def copy(connection: Connection) -> None:
+        row = dict(connection.execute(sa.select(GRANTS)).mappings().one())
+        rows = [{**row, "id": ident, "source": f"chg_of_{ident}"} for ident in others]
+        connection.execute(sa.insert(GRANTS), rows)
+        connection.execute(GRANTS.update().where(GRANTS.c.id == others[0]).values(target={"id": 7}))
+
+    await stage.database.transact(copy)
+    await stage.gate.pause_agents(VOTERS[0], paused=True, scope=OPERATOR)
+    kept = await stage.database.read(lambda connection: chain.read(connection, limit=2 * len(others)))
+    ended = [str(record.body.get("grant")) for record in kept if record.event == "grant_ended"]
+    assert sorted(ended) == sorted([grant.id, *others])
+    notes = await stage.database.read(lambda connection: set(connection.scalars(sa.select(GRANTS.c.note))))
+    assert notes == {"Agents were paused."}
