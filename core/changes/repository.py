@@ -169,6 +169,12 @@ def select(
     return batch(connection, *where, limit=limit, oldest_first=oldest_first).rows
 
 
+def select_by_time(connection: Connection, *where: sa.ColumnElement[bool], limit: int) -> list[Change]:
+    """Return scheduled changes in the order of their times; those that cannot be read here are left out."""
+    query = sa.select(CHANGES).where(*where).order_by(CHANGES.c.run_at, CHANGES.c.id)
+    return rows.read_with(connection, query, CHANGES.c.id, _decoder(connection), limit).rows
+
+
 def batch(
     connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
 ) -> Batch[Change]:

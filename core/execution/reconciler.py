@@ -34,7 +34,7 @@ from vpsops.core.grants.lifecycle import close_due, has_due
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import needs_polling
 from vpsops.core.schedule.steady_date import SteadyDate
-from vpsops.core.scheduler.due_changes import DueChanges, is_near
+from vpsops.core.scheduler.due_changes import DueChanges, DueTurns, is_near
 from vpsops.core.storage import leases
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import BEAT_SECONDS, Process, alive
@@ -84,6 +84,7 @@ class Reconciler:
     recheck: Recheck | None = None  # for scheduled changes; without it they are left to other processes
     date: SteadyDate | None = None
     broken: dict[str, float] = field(default_factory=dict)  # changes with a failed step, and when it is retried
+    turns: DueTurns = field(default_factory=DueTurns)
     run_plan: Callable[[str], None] = lambda _: None
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
@@ -124,6 +125,7 @@ class Reconciler:
             await self._step(change, expire)
         for change in due.to_remind:
             await self._step(change, partial(attend, timing=self.timing))
+        self.turns.note(due.scheduled, BATCH)
         if due.scheduled and self.recheck is not None:
             settle = DueChanges(self.recheck, believed).settle
             for change in due.scheduled:
@@ -153,7 +155,7 @@ class Reconciler:
             to_remind=self._oldest(connection, held & (CHANGES.c.remind_at <= now)),
             to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
             orphaned=self._oldest(connection, (CHANGES.c.state == State.SENDING.value) & masterless),
-            scheduled=self._oldest(connection, is_near(self.clock.now()) & claims.supported()),
+            scheduled=self._scheduled(connection),
             newest=self._newest(connection),
             standing=self._is_standing(connection, others),
             grants=has_due(
@@ -171,9 +173,17 @@ class Reconciler:
 
     def _oldest(self, connection: Connection, where: sa.ColumnElement[bool]) -> list[Change]:
         """Return due changes, the oldest first; those that failed recently only after a pause."""
+        rested = CHANGES.c.id.not_in(self._resting())
+        return repository.select(connection, where, rested, limit=BATCH, oldest_first=True)
+
+    def _scheduled(self, connection: Connection) -> list[Change]:
+        near = is_near(self.clock.now()) & claims.supported() & CHANGES.c.id.not_in(self._resting())
+        return repository.select_by_time(connection, near, self.turns.is_next, limit=BATCH)
+
+    def _resting(self) -> list[str]:
+        """Return the changes of which a step failed recently."""
         now = self.clock.monotonic()
-        resting = [ident for ident, until in self.broken.items() if until > now]
-        return repository.select(connection, where, CHANGES.c.id.not_in(resting), limit=BATCH, oldest_first=True)
+        return [ident for ident, until in self.broken.items() if until > now]
 
     def _newest(self, connection: Connection) -> float:
         sent = sa.select(sa.func.max(CHANGES.c.sent_at)).where(repository.in_states(*WATCHED), runnable())

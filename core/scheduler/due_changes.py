@@ -4,6 +4,7 @@ Each step is one transaction with compare-and-set, so that two processes start n
 it is decided here what the reconciler, which reads the table and keeps the pace, carries out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,6 +23,8 @@ from vpsops.core.messaging import outbox
 from vpsops.core.schedule.model import CLOCK_TIME, DueAction, due_action
 from vpsops.core.storage.tables import CHANGES
 
+FIRST: Final = (0.0, "")
+"""Before the first time and id of all."""
 CONFLICT: Final = "schedule_conflict"
 NO_PROCESS: Final = "No process of vpsops that could send it was running in that time."
 
@@ -30,6 +33,27 @@ def is_near(now: datetime) -> sa.ColumnElement[bool]:
     """The condition that a change is scheduled and its time may have come."""
     scheduled = CHANGES.c.state == State.SCHEDULED.value
     return scheduled & (CHANGES.c.run_at <= now.timestamp() + DATE_SLACK_SECONDS)
+
+
+@dataclass(slots=True)
+class DueTurns:
+    """The part of the scheduled changes that comes next, in the order of their times, where a round cannot take all.
+
+    So those that wait for their servers are passed over, until all others had their turn.
+    """
+
+    _after: tuple[float, str] = FIRST
+
+    @property
+    def is_next(self) -> sa.ColumnElement[bool]:
+        """The condition that a scheduled change comes after those of the last round."""
+        run_at, ident = self._after
+        return (CHANGES.c.run_at > run_at) | ((CHANGES.c.run_at == run_at) & (CHANGES.c.id > ident))
+
+    def note(self, taken: Sequence[Change], most: int) -> None:
+        """Remember what a round took, of `most` at a time; after the last of all it begins again."""
+        schedule = taken[-1].schedule if len(taken) >= most else None
+        self._after = FIRST if schedule is None else (schedule.run_at.timestamp(), taken[-1].id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from tests.fakes.policies import two_votes_for_agents
 from tests.harness.virtual_time import VirtualClock
@@ -15,10 +17,12 @@ from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Held, Refused, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError
+from vpsops.core.execution.reconciler import BATCH
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy import parse_policy
 from vpsops.core.schedule.model import LaterRequest
+from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -340,3 +344,21 @@ async def test_a_start_is_asked_for_when_it_makes_sense(stage: Stage) -> None:
     stage.server("off01.example.com", Really.STOPPED)
     change = await scheduled(stage, "in 1m", operation="start", server="off01")
     assert (await settled(stage, change)).state is State.SUCCEEDED
+
+
+async def test_many_that_wait_for_their_servers_delay_no_other(stage: Stage) -> None:
+    """More than a round takes were due before it, and cannot start: it starts at its time all the same."""
+    waiting = await scheduled(stage, operation="stop")
+    await stage.ask("reboot", AGENT, server="web01")  # has the server until it is voted on
+    other = stage.server("other.example.com")
+    change = await scheduled(stage, server=other.hostname)
+
+    def copy(connection: Connection) -> None:
+        row = dict(connection.execute(sa.select(CHANGES).where(CHANGES.c.id == waiting.id)).mappings().one())
+        rows = [{**row, "id": f"{waiting.id}_{number}", "key": None} for number in range(BATCH)]
+        connection.execute(sa.insert(CHANGES), rows)
+
+    await stage.database.transact(copy)
+    await pass_time(stage, timedelta(seconds=70))
+    assert (await stage.changes.get(change.id, scope=OPERATOR)).state is State.SUCCEEDED
+    assert (await stage.changes.get(waiting.id, scope=OPERATOR)).state is State.SCHEDULED
