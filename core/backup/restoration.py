@@ -164,7 +164,7 @@ def restore_text(taken: str, closed: ClosedChanges) -> str:
         else ""
     )
     waited = (
-        f" Superseded, as they waited for people: {count_text(len(closed.superseded), 'change')}."
+        f" Superseded, as they waited for people or for their time: {count_text(len(closed.superseded), 'change')}."
         if closed.superseded
         else ""
     )

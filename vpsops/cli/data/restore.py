@@ -49,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Put a backup into the configured database, in one transaction: SQLite or PostgreSQL, whatever it was taken"
         " from. An older schema is brought up to date, a newer one refused, as is a database that a process uses. What"
-        " was sent since the backup is not known: changes that waited for people in it are superseded, those that were"
-        " agreed to or sent need a person, and messages and deliveries that waited are left out."
+        " was sent since the backup is not known: changes that waited for people or for their time in it are"
+        " superseded, those that were approved or sent need a person, and messages and deliveries that waited are left"
+        " out."
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="what `vpsops backup` wrote")
     parser.add_argument("--check", action="store_true", help="verify FILE and say what a restore would mean; no more")
@@ -157,7 +158,8 @@ def _lines(done: RestoreReport) -> Iterator[str]:
     closed = done.closed
     yield f"Restored; record {done.seq} of the trail says so."
     if closed.superseded:
-        yield f"Superseded, as they waited for people: {count_text(len(closed.superseded), 'change')}."
+        count = count_text(len(closed.superseded), "change")
+        yield f"Superseded, as they waited for people or for their time: {count}."
     if closed.need_person:
         more = f" and {len(closed.need_person) - SHOWN} more" if len(closed.need_person) > SHOWN else ""
         yield f"To be settled by a person, as they may have been sent: {', '.join(closed.need_person[:SHOWN])}{more}."

@@ -87,7 +87,7 @@ def test_a_check_says_what_a_restore_would_mean_and_makes_no_database(backup: Pa
 def test_into_an_empty_database_nothing_is_asked(backup: Path, cli: Cli, empty_database_url: str) -> None:
     said = cli("restore", str(backup))
     assert (said.code, said.err) == (0, "")
-    assert "Superseded, as they waited for people: 1 change." in said.out
+    assert "Superseded, as they waited for people or for their time: 1 change." in said.out
     assert "1 message to Slack, and what 1 command or click from it" in said.out
     assert [row["state"] for row in contents(empty_database_url)["changes"]] == ["superseded"]
     assert "The trail is whole up to record 3" in cli("audit", "verify").out
