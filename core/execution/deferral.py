@@ -18,6 +18,7 @@ from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
 from vpsops.core.execution.notes import DOUBTED_CREATE, LAPSED, UNVERIFIED, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.operations.traits import makes_server
+from vpsops.core.plans.model import is_stopping, stop_words
 from vpsops.core.plans.repository import schedule_of
 from vpsops.core.schedule.model import check_in_time
 from vpsops.core.storage.tables import AUDIT, CHANGES
@@ -56,9 +57,17 @@ def lapse(connection: Connection, change: Change, timing: Timing) -> float:
     return until if window is None else min(until, window.run_until.timestamp())
 
 
+def check_not_over(connection: Connection, change: Change, now: datetime) -> None:
+    """Raise `MissedError` where the time of a change is over, and `LapsedError` where its plan was stopped."""
+    check_in_time(schedule_of(connection, change), now)
+    plan = repository.load(connection, change.plan) if change.plan else None
+    if plan is not None and is_stopping(plan):
+        raise LapsedError(f"Its plan was stopped by {stop_words(plan)}.")
+
+
 def check_lapse(connection: Connection, change: Change, now: datetime, timing: Timing) -> None:
     """Raise `LapsedError` where a change's approval does not count any more, and `MissedError` after its schedule."""
-    check_in_time(schedule_of(connection, change), now)
+    check_not_over(connection, change, now)
     if now.timestamp() > lapse(connection, change, timing):
         raise LapsedError(LAPSED)
 

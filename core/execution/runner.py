@@ -45,7 +45,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
 from vpsops.core.execution.claims import WriteClaims
-from vpsops.core.execution.deferral import LapsedError, defer, doubt
+from vpsops.core.execution.deferral import LapsedError, check_not_over, defer, doubt
 from vpsops.core.execution.notes import (
     DOUBTED,
     NO_RESULT,
@@ -68,8 +68,7 @@ from vpsops.core.operations.traits import shows_by_uptime
 from vpsops.core.outcomes.removals import GONE_ALREADY, is_gone
 from vpsops.core.outcomes.strangers import kept_while_sent
 from vpsops.core.outcomes.twins import TwinError, check_twins
-from vpsops.core.plans.repository import schedule_of
-from vpsops.core.schedule.model import MissedError, check_in_time
+from vpsops.core.schedule.model import MissedError
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
@@ -236,7 +235,7 @@ class Runner:
                 self.continuity.verify(connection)
             policy = self.recheck.policy.read(connection).version  # the first lock, as in every decision
             agent_pause.check(connection, change.actor)
-            check_in_time(schedule_of(connection, change), now)
+            check_not_over(connection, change, now)
             check_wishes(connection, change, now)
             check_authorized(connection, change)
             check_twins(connection, change, now)

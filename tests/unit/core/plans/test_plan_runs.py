@@ -9,7 +9,8 @@ import pytest
 import structlog
 from sqlalchemy.engine import Connection
 
-from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage
+from tests.fakes.timing import QUICK
+from tests.unit.core.harness import AGENT, ALICE, VOTERS, Setup, Stage
 from tests.unit.core.plans.plan_stage import Planner, staged
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import repository
@@ -150,6 +151,29 @@ async def test_a_running_plan_is_stopped_after_the_member_that_runs(planner: Pla
     assert await planner.states(plan.id) == ["done", "not_run", "not_run"]
     assert plan.note.endswith("Stopped by alice.")
     assert planner.stage.effects("reboot") == 1
+
+
+@pytest.mark.parametrize("waits_for", ["the pace of writes", "a 429"])
+async def test_a_member_that_is_held_back_is_not_sent_once_its_plan_was_stopped(
+    database_url: str, provider: SimulatorHandle, waits_for: str
+) -> None:
+    """It has begun, and nothing of it has left: who stops the plan finds its server as it was."""
+    timing = replace(QUICK, write_gap=60.0, write_burst=1) if waits_for == "the pace of writes" else QUICK
+    async with staged(database_url, provider, Setup(timing=timing)) as stage:
+        planner = Planner(stage)
+        planner.add_servers(2)
+        if waits_for == "a 429":
+            stage.fault("status", "reboot", "app002.example.com", status=429, times=1, retry_after=60.0)
+        plan = await planner.confirmed("app*")
+        await stage.changes.wait(
+            plan.id, seconds=60, until=lambda now: now.note.startswith("1 of 2 done; app002"), scope=OPERATOR
+        )
+        await stage.clock.sleep(10)
+        await stage.gate.stop_plan(plan.id, ALICE, scope=OPERATOR)
+        await stage.changes.wait(plan.id, seconds=300, until=lambda now: now.state.final, scope=OPERATOR)
+        assert await planner.states(plan.id) == ["done", "failed"]
+        assert stage.effects("reboot", "app002.example.com") == 0
+        assert "Its plan was stopped by alice." in (await planner.changes_of(plan.id))[-1].note
 
 
 async def test_a_stranger_stops_no_plan(planner: Planner) -> None:
