@@ -63,9 +63,12 @@ class Screen:
         os.write(self._file, keys.encode())
 
     def end(self) -> int:
-        """Read to the end, and return the exit code."""
+        """Read to the end, and return the exit code; ends a process that stays."""
+        end = time.monotonic() + PATIENCE_SECONDS
         while self._has_read():
-            pass
+            if time.monotonic() > end:
+                self.process.kill()
+                raise AssertionError(f"the process did not end; it wrote:\n{self.text}")
         os.close(self._file)
         return self.process.wait(PATIENCE_SECONDS)
 

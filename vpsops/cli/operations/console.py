@@ -90,8 +90,8 @@ def _write_err(text: str) -> None:
 def _read_line(text: str) -> str:
     """Ask on standard error, so that a result can be piped; Ctrl-C ends the question and not the loop behind it."""
     sys.stdout.flush()
-    _write_err(text)
-    with _interrupting():
+    with _interrupting():  # before the question is seen: who sees it may press Ctrl-C
+        _write_err(text)
         line = sys.stdin.readline()
     if not line:
         _write_err("\n")
@@ -105,8 +105,10 @@ def _interrupting() -> Iterator[None]:
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in STOPS}
+    before = {number: signal.getsignal(number) for number in STOPS}
     try:
+        for number in STOPS:
+            signal.signal(number, interrupt)
         yield
     finally:
         for number, handler in before.items():
