@@ -21,6 +21,7 @@ from vpsops.core.identity.actors import Actor
 from vpsops.core.messaging import outbox
 from vpsops.core.policy.decision import Decision, GrantUse
 from vpsops.core.storage.commit_notifier import facts_of
+from vpsops.core.storage.leases import latest_beat
 from vpsops.core.storage.rows import JsonText
 from vpsops.core.storage.tables import GRANTS
 
@@ -50,6 +51,7 @@ def open_grant(connection: Connection, change: Change, policy: str, now: datetim
     if change.state is not State.APPROVED or what is None or policy != change.ruling.policy:
         return None
     grant = new_grant(f"gr_{secrets.token_hex(6)}", change, what, now)
+    grant = replace(grant, opened_beat=latest_beat(connection))
     repository.insert(connection, grant)
     _record(connection, grant, trail.OPENED, trail.opened_body(grant), now)
     return grant
@@ -64,8 +66,11 @@ def use_grant(connection: Connection, change: Change, now: datetime, *, warned: 
     if change.ruling.decision is not Decision.APPROVE or change.ruling.grant_terms is None:
         return change
     reasons: list[str] = []
+    beat = latest_beat(connection)
     for grant in repository.open_of(connection, change.operation, change.actor):
-        reason = mismatch(grant, change, now) or ("people have to see its warning" if warned else "")
+        reason = mismatch(grant, change, grant.date_by(beat, now)) or (
+            "people have to see its warning" if warned else ""
+        )
         taken = None if reason else repository.take_use(connection, grant, now)
         if taken is not None:
             _record(connection, taken, trail.USED, trail.used_body(taken, change), now)
@@ -91,7 +96,8 @@ def ended_since(connection: Connection, change: Change, policy: str, now: dateti
     if policy != grant.ruling.policy:
         return f"{use.id} does not hold: {POLICY}."
     used_up = grant.state is GrantState.USED_UP  # a use that was counted before the last one holds as that does
-    reason = ended_text(replace(grant, used=0, state=GrantState.OPEN if used_up else grant.state), now)
+    date = grant.date_by(latest_beat(connection), now)
+    reason = ended_text(replace(grant, used=0, state=GrantState.OPEN if used_up else grant.state), date)
     return f"{use.id} does not hold: {reason}." if reason else ""
 
 
@@ -113,24 +119,26 @@ def end_all(connection: Connection, why: str, now: datetime) -> Sequence[Grant]:
     return ended
 
 
-def is_due(now: datetime, policy: str | None) -> sa.ColumnElement[bool]:
+def is_due(beat: float | None, now: datetime, policy: str | None) -> sa.ColumnElement[bool]:
     """The condition that an open grant is over: by its time, or because another policy is in force, if one is known."""
-    ended = GRANTS.c.until <= now.timestamp()
+    ended = repository.is_over(beat, now)
     return IS_OPEN & (ended if policy is None else ended | (JsonText(GRANTS.c.ruling, "policy") != policy))
 
 
 def has_due(connection: Connection, now: datetime, policy: str | None) -> bool:
     """Return whether an open grant is over."""
-    return connection.scalar(sa.select(GRANTS.c.id).where(is_due(now, policy)).limit(1)) is not None
+    due = is_due(latest_beat(connection), now, policy)
+    return connection.scalar(sa.select(GRANTS.c.id).where(due).limit(1)) is not None
 
 
 def close_due(connection: Connection, policy: str | None, now: datetime) -> int:
     """End the grants that are over, and return how many."""
-    due = repository.select(connection, is_due(now, policy))
+    beat = latest_beat(connection)
+    due = repository.select(connection, is_due(beat, now, policy))
     for grant in due:
         over = GrantEnd(GrantState.EXPIRED, f"Its time ended at {moment(grant.until)}.")
         replaced = GrantEnd(GrantState.ENDED, f"{POLICY.capitalize()}.")
-        _end(connection, grant, over if grant.until <= now else replaced, now)
+        _end(connection, grant, over if grant.until <= grant.date_by(beat, now) else replaced, now)
     return len(due)
 
 

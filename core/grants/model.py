@@ -13,7 +13,7 @@ from vpsops.core.changes.model import Change, GrantWish, Verdict, check_table
 from vpsops.core.common.errors import NotAllowedError, UnknownGrantError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import count_text, duration, moment
-from vpsops.core.common.timings import GRANT_STEPS_SECONDS
+from vpsops.core.common.timings import CERTAIN_SECONDS, GRANT_STEPS_SECONDS
 from vpsops.core.identity.actors import Actor, ActorKind, Origin, is_among
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import ServerPatterns
@@ -81,6 +81,17 @@ class Grant:
     until: datetime
     ended_at: datetime | None = None
     note: str = ""  # why it ended, for people
+    opened_beat: float | None = None  # the last heartbeat before it opened, in the lease clock's seconds
+
+    def date_by(self, beat: float | None, now: datetime) -> datetime:
+        """Return the date to compare its end with: `now`, or what the heartbeats since it was opened make of it.
+
+        The later of both, so that a date that is set back lengthens nothing. `beat` is the last heartbeat of all.
+        """
+        if beat is None or self.opened_beat is None:
+            return now
+        passed = beat - self.opened_beat - CERTAIN_SECONDS
+        return max(now, self.opened_at + timedelta(seconds=max(passed, 0.0)))
 
     @property
     def servers_text(self) -> str:

@@ -12,6 +12,7 @@ from vpsops.core.grants.lifecycle import IS_OPEN
 from vpsops.core.grants.model import Grant, unknown_grant
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import latest_beat
 
 
 def shows(visibility: Visibility, grant: Grant) -> bool:
@@ -29,8 +30,8 @@ def load(connection: Connection, grant_id: str, visibility: Visibility) -> Grant
 
 def open_in(connection: Connection, visibility: Visibility, now: datetime) -> list[Grant]:
     """Return the visible grants that are open, the newest first."""
-    grants = repository.select(connection, IS_OPEN)
-    return [grant for grant in grants if grant.is_open(now) and shows(visibility, grant)]
+    grants, beat = repository.select(connection, IS_OPEN), latest_beat(connection)
+    return [grant for grant in grants if grant.is_open(grant.date_by(beat, now)) and shows(visibility, grant)]
 
 
 class GrantQueries:

@@ -14,12 +14,14 @@ from sqlalchemy.engine import Connection
 from vpsops.core.changes.serialization import origin_of, origin_values, ruling_of, ruling_values, target_of
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.stored_values import mapping_of, moment, names_of, seconds, text_of
+from vpsops.core.common.timings import CERTAIN_SECONDS
 from vpsops.core.grants.model import Grant, GrantState, check_step
 from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor
 from vpsops.core.identity.serialization import actor_of
 from vpsops.core.storage import rows
 from vpsops.core.storage.commit_notifier import touch
+from vpsops.core.storage.leases import latest_beat
 from vpsops.core.storage.tables import GRANTS
 
 MOST_OPEN = 500
@@ -48,9 +50,19 @@ def insert(connection: Connection, grant: Grant) -> None:
             until=grant.until.timestamp(),
             ended_at=seconds(grant.ended_at),
             note=grant.note,
+            opened_beat=grant.opened_beat,
         )
     )
     touch(connection, topic_of(grant.id))
+
+
+def is_over(beat: float | None, now: datetime) -> sa.ColumnElement[bool]:
+    """The condition that the time of a grant has passed; `Grant.date_by` says by which clocks."""
+    passed = GRANTS.c.until <= now.timestamp()
+    if beat is None:
+        return passed
+    since = beat - GRANTS.c.opened_beat - CERTAIN_SECONDS
+    return passed | (GRANTS.c.opened_beat.is_not(None) & (GRANTS.c.opened_at + since >= GRANTS.c.until))
 
 
 def take_use(connection: Connection, grant: Grant, now: datetime) -> Grant | None:
@@ -58,7 +70,8 @@ def take_use(connection: Connection, grant: Grant, now: datetime) -> Grant | Non
     used = GRANTS.c.used + 1
     state = sa.case((used >= GRANTS.c.uses, GrantState.USED_UP.value), else_=GRANTS.c.state)
     free = (GRANTS.c.state == GrantState.OPEN.value) & (GRANTS.c.used < GRANTS.c.uses)
-    return _changed(connection, grant, free & (GRANTS.c.until > now.timestamp()), used=used, state=state)
+    over = is_over(latest_beat(connection), now)
+    return _changed(connection, grant, free & ~over, used=used, state=state)
 
 
 def end(connection: Connection, grant: Grant, after: GrantState, now: datetime, note: str) -> Grant:
@@ -124,4 +137,5 @@ def grant_of(row: sa.RowMapping) -> Grant:
         until=until,
         ended_at=moment(row["ended_at"]),
         note=text_of(row, "note"),
+        opened_beat=row["opened_beat"],
     )

@@ -39,6 +39,7 @@ def opened_body(grant: Grant) -> dict[str, Any]:
         "uses": grant.uses,
         "until": grant.until.timestamp(),
         "policy": grant.ruling.policy,
+        "beat": grant.opened_beat,
     }
 
 

@@ -120,6 +120,7 @@ GRANTS = sa.Table(
     sa.Column("until", sa.Double, nullable=False),
     sa.Column("ended_at", sa.Double, nullable=True),
     sa.Column("note", sa.Text, nullable=False),  # why it ended, for people
+    sa.Column("opened_beat", sa.Double, nullable=True),  # the last heartbeat before it opened, in the lease clock
     sa.Index("grants_open", "state", "until"),
     sa.Index("grants_by_agent", "agent_id", "state"),
 )

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from tests.harness.patience import eventually
 from tests.unit.core.grants.harness import (
     MCP,
     ask,
@@ -21,7 +22,7 @@ from tests.unit.core.grants.harness import (
 )
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, stage_of, staged
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import State
+from vpsops.core.changes.model import GrantWish, State
 from vpsops.core.changes.requests import Done, Held, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownGrantError
@@ -194,3 +195,21 @@ async def test_a_pause_records_the_end_of_each_grant(stage: Stage) -> None:
     assert sorted(ended) == sorted([grant.id, *others])
     notes = await stage.database.read(lambda connection: set(connection.scalars(sa.select(GRANTS.c.note))))
     assert notes == {"Agents were paused."}
+
+
+@pytest.mark.requirement("grant-dates")
+@pytest.mark.parametrize("back", [0.0, 7200.0])
+async def test_a_date_that_is_set_back_lengthens_no_grant(stage: Stage, back: float) -> None:
+    """Its time is over by the date, or by what has passed since it was opened, whichever is earlier."""
+    await opened(stage, wish=GrantWish(300.0))
+    move(stage, -back)
+    await stage.clock.sleep(280.0)
+    assert (await let_through(stage)).state is State.SUCCEEDED
+    await stage.clock.sleep(60.0)
+    assert isinstance(await ask(stage), Held)
+
+    async def is_closed() -> bool:
+        (grant,) = await grants(stage)
+        return grant.state is GrantState.EXPIRED
+
+    await eventually(is_closed)
