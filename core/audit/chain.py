@@ -13,36 +13,27 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit.records import (
     GENESIS,
-    AppendedRecord,
     TrailRecord,
-    canonical,
+    append,
     columns_agree,
     loaded,
     record_from,
     record_hash,
 )
-from vpsops.core.common.json_types import Json
-from vpsops.core.storage import commit_notifier
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
-
-def append(
-    connection: Connection, at: float, event: str, change_id: str | None, body: Mapping[str, Json]
-) -> TrailRecord:
-    """Add a record to the end of the chain, inside the caller's transaction."""
-    head = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash).with_for_update()).one()
-    seq = head.seq + 1
-    text = canonical(seq, at, event, change_id, body)
-    record = TrailRecord(seq, at, event, change_id, text, head.hash, record_hash(head.hash, text))
-    connection.execute(
-        sa.insert(AUDIT).values(
-            seq=seq, at=at, event=event, change_id=change_id, record=text, previous=head.hash, hash=record.hash
-        )
-    )
-    connection.execute(sa.update(AUDIT_HEAD).values(seq=seq, hash=record.hash))
-    commit_notifier.touch(connection, commit_notifier.AUDIT)
-    commit_notifier.facts_of(connection).append(AppendedRecord(event, body))
-    return record
+__all__ = [
+    "ChainFault",
+    "ChainFaultKind",
+    "ChainVerifier",
+    "append",
+    "head",
+    "lock_head",
+    "newest",
+    "read",
+    "record_from_row",
+    "verify",
+]
 
 
 def read(

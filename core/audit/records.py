@@ -1,12 +1,20 @@
-"""Records of the audit trail as they are hashed: each hash covers the record's own text and the hash before it."""
+"""Records of the audit trail: how one is hashed, with the hash before it, and added to the trail.
+
+A first read verifies records and adds none, so SQLAlchemy is loaded with the first one that is added.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vpsops.core.common.json_types import Json
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from vpsops.core.common.json_types import Json
 
 GENESIS = "0" * 64
 HIDDEN = frozenset({"ssh_keys"})
@@ -37,6 +45,30 @@ class TrailRecord:
         """The record as data."""
         loaded: Mapping[str, Json] = json.loads(self.text)
         return loaded
+
+
+def append(
+    connection: Connection, at: float, event: str, change_id: str | None, body: Mapping[str, Json]
+) -> TrailRecord:
+    """Add a record to the end of the trail, inside the caller's transaction."""
+    import sqlalchemy as sa  # noqa: PLC0415 - not for what reads a file
+
+    from vpsops.core.storage import commit_notifier  # noqa: PLC0415 - likewise
+    from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD  # noqa: PLC0415 - likewise
+
+    head = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash).with_for_update()).one()
+    seq = head.seq + 1
+    text = canonical(seq, at, event, change_id, body)
+    record = TrailRecord(seq, at, event, change_id, text, head.hash, record_hash(head.hash, text))
+    connection.execute(
+        sa.insert(AUDIT).values(
+            seq=seq, at=at, event=event, change_id=change_id, record=text, previous=head.hash, hash=record.hash
+        )
+    )
+    connection.execute(sa.update(AUDIT_HEAD).values(seq=seq, hash=record.hash))
+    commit_notifier.touch(connection, commit_notifier.AUDIT)
+    commit_notifier.facts_of(connection).append(AppendedRecord(event, body))
+    return record
 
 
 def record_hash(previous: str, text: str) -> str:

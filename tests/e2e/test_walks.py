@@ -25,10 +25,9 @@ from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
 WORD: Final = "becauseofwalks"
 STORED: Final = "core/changes/repository.py:insert"
-SLACK_FILES: Final = 14
-MCP_FILES: Final = 13
-"""One of them holds records as they are hashed, apart from the trail, so that a first read needs no SQLAlchemy."""
-ARGUMENT_FILES: Final = 22
+SLACK_FILES: Final = 13
+MCP_FILES: Final = 12
+ARGUMENT_FILES: Final = 21
 STOP: Final = {"server": "web01", "reason": WORD}
 CREATE: Final = {
     "hostname": "walk.example.com",
