@@ -64,7 +64,7 @@ class Ground:
 async def running_ground(options: RuntimeOptions, clock: Clock | None = None) -> AsyncIterator[Ground]:
     """Run the two simulators; the server of the page sets `url` before `populated` is entered."""
     clock = clock or SystemClock()
-    simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3)
+    simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3, restores=True)
     with tempfile.TemporaryDirectory(prefix="vpsops-playground-", ignore_cleanup_errors=True) as name:
         async with (
             running_workspace(workspace_config(), clock, clock) as workspace,

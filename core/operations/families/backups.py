@@ -21,7 +21,13 @@ from vpsops.core.operations.families.backup_lookup import (
     size_text,
     youngest_first,
 )
-from vpsops.core.operations.families.parts import check_stopped, server_of, total_of, typed_part
+from vpsops.core.operations.families.parts import (
+    check_stopped,
+    server_of,
+    stopped_afterwards,
+    total_of,
+    typed_part,
+)
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
 from vpsops.core.operations.strategies import Choice, LiveState, Precheck
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, Server
@@ -135,7 +141,7 @@ def _describe_restore(_arguments: Arguments, live: LiveState) -> tuple[Fact, ...
         *_described(live),
         Fact("Lost", f"all written since {since}"),
         Fact("Snapshots", f"whether they stay is {UNKNOWN}"),
-        Fact("Afterwards", "the server is stopped, and has to be started"),
+        stopped_afterwards(Pace.LONG),
     )
 
 

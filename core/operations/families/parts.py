@@ -5,6 +5,9 @@ from typing import Any, Final
 
 from vpsops.core.common.errors import InvalidInputError, PreconditionError, Remedy
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import duration
+from vpsops.core.common.timings import DEFAULT_TIMING, Pace
+from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.strategies import Inspected, Inspection, Sent, TypedName
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
@@ -46,6 +49,15 @@ def typed_part(argument: str) -> TypedName:
 def total_of(listed: ProviderList[Any]) -> int:
     """Return how many a list has, those that could not be read included."""
     return max(listed.total or 0, len(listed) + len(listed.unreadable))
+
+
+def stopped_afterwards(pace: Pace) -> Fact:
+    """Return the fact that a server whose disk is replaced is stopped, and from when it can be started again."""
+    later = duration(DEFAULT_TIMING.limit(pace))
+    return Fact(
+        "Afterwards",
+        f"the server stays stopped. It can be started {later} later: the API does not show when its disk is ready",
+    )
 
 
 async def inspect_disk(api: Wayscloud, sent: Sent, unshown: str) -> Inspection:

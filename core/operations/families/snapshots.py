@@ -18,6 +18,7 @@ from vpsops.core.operations.families.parts import (
     check_stopped,
     inspect_disk,
     server_of,
+    stopped_afterwards,
     total_of,
     typed_part,
 )
@@ -189,7 +190,7 @@ def describe_rollback(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]
         *_described(arguments, live),
         Fact("Lost", f"all written since {since}"),
         Fact("Newer snapshots", f"whether they stay is {UNKNOWN}"),
-        Fact("Afterwards", "the server is stopped, and has to be started"),
+        stopped_afterwards(Pace.POWER),
     )
 
 

@@ -83,7 +83,9 @@ def may_follow_effect(error: ProviderRefusedError) -> bool:
 
 
 NO_METHOD: Final = re.compile(
-    r"\W*(|(it is )?(the )?method( is)? not allowed.*|not (implemented|offered|supported|found))\W*", re.IGNORECASE
+    r"\W*(|(it is )?(the )?method( is)? not allowed.*|not (offered|supported|found)"
+    r"|(\w+ (is|are) )?not (yet )?implemented( yet)?)\W*",
+    re.IGNORECASE,
 )
 """What an answer says of a method that is absent for every server; other words may be about this server alone."""
 
