@@ -217,11 +217,12 @@ def request_for_limits(ctx: CallContext, call: sdk_compat.ToolCall) -> Request:
 
 async def _run(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
     if call.tool in CHANGE_TOOLS:
-        too_fast = await ctx.core.admission.admit(request_for_limits(ctx, call))
+        tool = CHANGE_TOOLS[call.tool]
+        too_fast = None if tool.counted else await ctx.core.admission.admit(request_for_limits(ctx, call))
         if too_fast is not None:
             return results.refused_result(too_fast, tools=ctx.change_tools)
         SIGNATURES[call.tool].check(call.arguments)
-        return await CHANGE_TOOLS[call.tool].handle(ctx, call)
+        return await tool.handle(ctx, call)
     if call.tool == PLAN:
         SIGNATURES[call.tool].check(call.arguments)
         return await request_plan(ctx, call)

@@ -10,6 +10,7 @@ from typing import Final
 from vpsops.bot.commands.argument_parser import ArgumentsError, MissingArgumentError, pair_of, parse_arguments
 from vpsops.bot.commands.corrections import corrected_texts
 from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_operation, parse_firewall
+from vpsops.bot.commands.grant_parser import AskGrant, parse_grant
 from vpsops.bot.commands.list_filters import parse_filters
 from vpsops.bot.commands.plan_parser import RunPlan, plan_of_arguments, plan_of_words, taken_words
 from vpsops.bot.commands.time_parser import split_time
@@ -164,6 +165,7 @@ class UnclearCommand:
 Command = (
     RunOperation
     | RunPlan
+    | AskGrant
     | OpenForm
     | OpenCreate
     | ShowHelp
@@ -220,7 +222,7 @@ def _operation_now(word: str, rest: list[str], reason: str) -> Command:
         return own(rest, reason)
     arguments = arguments_of(OPERATIONS[name].arguments)
     if not arguments:
-        return _alone(word, name, rest)
+        return RunOperation(name) if not rest else replace(_too_much(word), near=(word,))
     alone = OPERATIONS[name].takes_server and len(arguments) == 1
     return _on_server(word, name, rest, reason) if alone else _with_arguments(word, name, rest, reason)
 
@@ -259,10 +261,6 @@ def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
     return UnclearCommand(f"{SLASH} {word} takes {taken_words(name)}.", f"Write: {usage(word)}", meant)
 
 
-def _alone(word: str, name: str, rest: list[str]) -> Command:
-    return RunOperation(name) if not rest else replace(_too_much(word), near=(word,))
-
-
 def _list(rest: list[str], _reason: str) -> Command:
     filters = parse_filters(rest)
     if filters.problem:
@@ -284,27 +282,22 @@ def _create(rest: list[str], reason: str) -> Command:
 def _changes(rest: list[str], _reason: str) -> Command:
     if len(rest) > 1:
         return UnclearCommand(f"{SLASH} changes takes one thing at a time.", f"Write: {usage('changes')}")
-    if not rest:
-        return ShowChanges()
-    if rest[0].lower() in {"open", "mine", "scheduled"}:
-        return ShowChanges(rest[0].lower())
+    scope = rest[0].lower() if rest else ""
+    if scope in {"", "open", "mine", "scheduled"}:
+        return ShowChanges(scope)
     change = _change_id(rest[0])
     return ShowCard(change) if change else ShowChanges(server=plain_reference(rest[0]))
 
 
 def _about_change(word: str, make: Callable[[str, str], Command], rest: list[str], reason: str) -> Command:
     if len(rest) != 1 or not _change_id(rest[0]):
-        return _which(word)
+        return UnclearCommand("Which change?", f"Write: {usage(word)}; {SLASH} changes shows the ids.")
     return make(_change_id(rest[0]), reason)
 
 
 def _change_id(word: str) -> str:
     """Return the id of a change without what stands around it, or ""."""
     return plain_reference(word) if _CHANGE.fullmatch(plain_reference(word)) else ""
-
-
-def _which(word: str) -> UnclearCommand:
-    return UnclearCommand("Which change?", f"Write: {usage(word)}; {SLASH} changes shows the ids.")
 
 
 def _audit(rest: list[str], _reason: str) -> Command:
@@ -335,15 +328,21 @@ def _watch(rest: list[str], reason: str) -> Command:
 
 
 def _notify(rest: list[str], reason: str) -> Command:
-    if reason:
-        return UnclearCommand("notify takes no reason.", f"Write: {usage('notify')}")
-    return ManageSubscriptions(tuple(rest))
+    unclear = UnclearCommand("notify takes no reason.", f"Write: {usage('notify')}")
+    return unclear if reason else ManageSubscriptions(tuple(rest))
+
+
+def _grant(rest: list[str], reason: str) -> Command:
+    try:
+        return parse_grant(rest, reason)
+    except ArgumentsError as error:
+        return UnclearCommand(str(error), f"Write: {usage('grant')}")
 
 
 def _pause(rest: list[str], reason: str) -> Command:
     if rest:
-        meant = (f"pause because {' '.join(rest)}",)
-        return UnclearCommand(f"{SLASH} pause applies to all agents.", f"Write: {usage('pause')}", meant)
+        message, meant = f"{SLASH} pause applies to all agents.", (f"pause because {' '.join(rest)}",)
+        return UnclearCommand(message, f"Write: {usage('pause')}", meant)
     return PauseAgents(reason)
 
 
@@ -394,6 +393,7 @@ ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "report": _report,
     "watch": _watch,
     "notify": _notify,
+    "grant": _grant,
     "grants": lambda rest, _: _too_much("grants") if rest else ShowChanges("grants"),
     "pause": _pause,
     "resume": lambda rest, reason: _too_much("resume") if rest else ResumeAgents(reason),

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.labels import action_label
 from vpsops.bot.blocks.text import user_mention
+from vpsops.bot.commands.grant_parser import AskGrant
 from vpsops.bot.commands.plan_parser import RunPlan
 from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
@@ -52,6 +53,7 @@ from vpsops.core.common.errors import AmbiguousServerError, PreconditionError, R
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.supervision import block_tasks
 from vpsops.core.common.text import one_line
+from vpsops.core.grants.requests import GrantRequest
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
@@ -128,26 +130,41 @@ async def run(ctx: BotContext, requester: Requester, request: OperationRequest) 
         await ctx.slack.reply(requester.where, post, replace=request.replace, everyone=request.everyone)
 
 
-async def run_plan(ctx: BotContext, requester: Requester, command: RunPlan) -> None:
-    """Hold a plan and say where its card is, or say why there is none."""
-    post = await patiently(ctx, requester, partial(_plan_post, ctx, requester, command))
+async def hold(ctx: BotContext, requester: Requester, command: RunPlan | AskGrant) -> None:
+    """Hold a plan or a request for a grant and say where its card is, or say why there is none."""
+    post = await patiently(ctx, requester, partial(_held_post, ctx, requester, command))
     if post is not None:
         await ctx.slack.reply(requester.where, post)
 
 
-async def _plan_post(ctx: BotContext, requester: Requester, command: RunPlan) -> Post | None:
+async def _held_post(ctx: BotContext, requester: Requester, command: RunPlan | AskGrant) -> Post | None:
     try:
-        asked = await request_of(ctx, requester, command.operation, command.arguments)
-        later = LaterRequest(command.later, await ctx.membership.read_zone(requester.user)) if command.later else None
-        request = replace(asked, reason=command.reason, later=later)
-        planned = PlanRequest(request, selection_from(command.words), command.options)
-        outcome = await ctx.core.gate.submit_plan(planned, scope=ctx.core.scope)
+        if isinstance(command, RunPlan):
+            outcome = await _submit_plan(ctx, requester, command)
+        else:
+            outcome = await _submit_grant(ctx, requester, command)
     except VpsopsError as error:
         return error_note(error)
     if isinstance(outcome, Refused):
-        return note(outcome.reason, outcome.hint, outcome.error_id)
+        post = note(outcome.reason, outcome.hint, outcome.error_id)
+        return await linked_to(ctx, requester, post, outcome.change)
     change = outcome.change
     return await card_note(ctx, requester, change, spoken=False) if change is not None else None
+
+
+async def _submit_plan(ctx: BotContext, requester: Requester, command: RunPlan) -> Outcome:
+    asked = await request_of(ctx, requester, command.operation, command.arguments)
+    later = LaterRequest(command.later, await ctx.membership.read_zone(requester.user)) if command.later else None
+    planned = PlanRequest(
+        replace(asked, reason=command.reason, later=later), selection_from(command.words), command.options
+    )
+    return await ctx.core.gate.submit_plan(planned, scope=ctx.core.scope)
+
+
+async def _submit_grant(ctx: BotContext, requester: Requester, command: AskGrant) -> Outcome:
+    request = replace(await request_of(ctx, requester, command.operation, {}), reason=command.reason)
+    asked = GrantRequest(request, command.servers, command.seconds, command.uses, command.agent, command.human)
+    return await ctx.core.gate.ask_grant(asked, scope=ctx.core.scope)
 
 
 async def patiently(ctx: BotContext, requester: Requester, make: Callable[[], Awaitable[Post | None]]) -> Post | None:

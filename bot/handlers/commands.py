@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from vpsops.bot.blocks.elements import Post
+from vpsops.bot.commands.grant_parser import AskGrant
 from vpsops.bot.commands.parser import (
     CancelChange,
     Command,
@@ -27,7 +28,7 @@ from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create, open_override
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operation_forms import run_or_ask
-from vpsops.bot.features.operations import OperationRequest, run, run_plan
+from vpsops.bot.features.operations import OperationRequest, hold, run
 from vpsops.bot.features.pause import pause, paused_note, switched_note
 from vpsops.bot.features.permissions import right_words
 from vpsops.bot.features.votes import withdraw
@@ -76,8 +77,8 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
                 command.operation, command.arguments, command.reason, typed.replace, later=command.later
             )
             await run(ctx, requester, request)
-        case RunPlan():
-            await run_plan(ctx, requester, command)
+        case RunPlan() | AskGrant():
+            await hold(ctx, requester, command)
         case OpenForm():
             request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
             await run_or_ask(ctx, requester, request, typed.trigger)

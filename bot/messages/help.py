@@ -50,6 +50,7 @@ CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "approve",
         "deny",
         "cancel",
+        "grant",
         "grants",
         "override",
         "reviews",
@@ -152,6 +153,10 @@ DETAILS: Final = {
         f"Events are {', '.join(SubscriptionEvent)}, or all."
         f" {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
         f" adds one; {SLASH} notify alone shows them, and {SLASH} notify off with an id ends one."
+    ),
+    "grant": (
+        f"Held for the votes that the agent's change would need: {SLASH} grant claude-code reboot web01 web02 for 1h"
+        " uses=10 because on call. Without uses as many as the rule lets."
     ),
     "grants": "Approvers open a grant on the card of an agent's change, where its rule lets them.",
     "pause": "Agents can read but change nothing until a member of the approval channel resumes them.",

@@ -15,12 +15,13 @@ from vpsops.core.audit import chain
 from vpsops.core.audit.records import TrailRecord, is_whole, redacted
 from vpsops.core.changes import repository as change_rows
 from vpsops.core.changes.audit_entries import needed
-from vpsops.core.changes.model import OVERRIDDEN, REVIEWED, Change, State, Verdict, digest_of, shown_facts
+from vpsops.core.changes.model import AGENT, OVERRIDDEN, REVIEWED, Change, State, Verdict, digest_of, shown_facts
 from vpsops.core.common.errors import UnknownChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.grants import repository
 from vpsops.core.grants.trail import OPENED, missing_grant, row_difference
 from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.operations.target import is_grant_request
 from vpsops.core.plans.model import is_running_plan
 from vpsops.core.plans.repository import has_member
 from vpsops.core.policy.decision import Decision, GrantUse, Ruling
@@ -284,15 +285,26 @@ def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) ->
         return "the audit trail holds a denial"
     if _is_overridden(request, trail):
         return ""
-    asker, voters = _actor(request.get("actor")), list[Actor]()
+    askers, voters = _askers(request), list[Actor]()
     for vote in votes:
         voter = _actor(vote.get("by"))
-        own = voter.same_human(asker) or (bool(asker.account) and asker.account in {voter.account, voter.id})
+        own = any(
+            voter.same_human(asker) or (bool(asker.account) and asker.account in {voter.account, voter.id})
+            for asker in askers
+        )
         repeated = any(voter.same_human(before) for before in voters)
         if voter.kind is ActorKind.PERSON and not own and not repeated and _is_eligible(ruling, request, vote):
             voters.append(voter)
     needed = max(int(request.get("votes", ruling.votes)), 1)
     return "" if len(voters) >= needed else f"the audit trail holds {len(voters)} of the {needed} votes it needs"
+
+
+def _askers(request: Mapping[str, Json]) -> list[Actor]:
+    """Return who asked, and the agent that a request for a grant is for: the human of neither may vote."""
+    arguments = request.get("arguments")
+    agent = arguments.get(AGENT) if isinstance(arguments, Mapping) else None
+    granted = is_grant_request(str(request.get("operation")))
+    return [_actor(request.get("actor")), *([_actor(agent)] if granted else [])]
 
 
 def _is_overridden(request: Mapping[str, Json], trail: Trail) -> bool:

@@ -24,7 +24,7 @@ from vpsops.core.authorization.authorization import (
 )
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.grants.trail import missing_grant
+from vpsops.core.grants.trail import OPENED, missing_grant, unasked_grant
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import AUDIT, CHANGES
 
@@ -167,6 +167,10 @@ def _whole_trail(records: Sequence[TrailRecord] | None) -> Trail | None:
 def _unapproved(trail: Trail, change: Change | None = None, plan: Trail | None = None) -> Iterator[str]:
     """Yield each sending of a change without its approval, or that of its plan, before it in the trail."""
     for index, body in enumerate(trail.bodies):
+        if body["event"] == OPENED:
+            why = unapproved_source(trail) or unasked_grant(body, trail.bodies[:index])
+            if why:
+                yield f"record {body['seq']} opens a grant without its votes: {why}"
         if body["event"] != SENDING:
             continue
         before = Trail(trail.bodies[:index])

@@ -15,6 +15,7 @@ from vpsops.core.changes.preview import Preview
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
 from vpsops.core.grants.lifecycle import ended_since
+from vpsops.core.grants.requests import exceeds, origin_of_agent
 from vpsops.core.identity.account_questions import has_answers
 from vpsops.core.identity.actors import ActorKind
 from vpsops.core.limits import quotas
@@ -22,7 +23,7 @@ from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging.posted_messages import has_copies
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.target import Target, is_plan, planned_in
+from vpsops.core.operations.target import Target, granted_in, is_grant_request, is_plan, planned_in, single_operation
 from vpsops.core.plans.repository import members_of
 from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy.decision import Decision, Ruling
@@ -31,6 +32,7 @@ from vpsops.core.policy_register.force import PolicyInForce
 STRICTER = "Nothing was sent. {why} It was asked for under other rules: ask again under those in force."
 
 LIMITED = "Nothing was sent. {why}"
+UNGRANTABLE = "No grant was opened. {why} Ask again."
 
 
 class StricterError(Exception):
@@ -49,9 +51,11 @@ class Recheck:
 
         What this process cannot run it cannot judge; the process that sends it decides again.
         """
-        if (planned_in(change.operation) or change.operation) not in OPERATIONS:
+        if single_operation(change.operation) not in OPERATIONS:
             return ""
         runs_at = max(now, change.schedule.run_at) if change.schedule else now
+        if is_grant_request(change.operation) and (why := self._ungrantable(connection, change, now)):
+            return UNGRANTABLE.format(why=why)
         ruling = self._whole_ruling(connection, change, runs_at)
         waited = (now - change.created_at).total_seconds()
         longest = hold_seconds(ruling, self.policy.timing_from(self.timing))
@@ -64,10 +68,33 @@ class Recheck:
         return self._objection(connection, change, _tightened(change, ruling))
 
     def _whole_ruling(self, connection: Connection, change: Change, now: datetime) -> Ruling:
-        """Return the ruling on a change as it was shown; of a plan, that over all its members."""
+        """Return the ruling on a change as it was shown; of a plan or for a grant, that over all its servers."""
         if is_plan(change.operation):
             return self._plan_ruling(connection, change, now)
+        if is_grant_request(change.operation):
+            return strictest([ruling for _, ruling in self._granted_rulings(connection, change, now)])
         return self._ruling(connection, change, change.target, change.ruling.monthly, now)
+
+    def _granted_rulings(self, connection: Connection, change: Change, now: datetime) -> list[tuple[Target, Ruling]]:
+        """Return the servers of a request for a grant, each with the ruling on its agent's own change of it."""
+        agents = replace(
+            change, operation=granted_in(change.operation), actor=change.agent, origin=origin_of_agent(change)
+        )
+        targets = [member.target for member in members_of(connection, change.id)]
+        return [(target, self._ruling(connection, agents, target, None, now)) for target in targets]
+
+    def _ungrantable(self, connection: Connection, change: Change, now: datetime) -> str:
+        """Return why votes open no grant now: the policy is another one, its terms are, or a limit forbids it."""
+        if self.policy.read(connection).version != change.ruling.policy:
+            return "Another policy is in force than the one that it was asked under."
+        limits = self.policy.read_limits(connection)
+        rulings = self._granted_rulings(connection, change, now)
+        for target, ruling in rulings:
+            exceeded = limits.protects(target, change.agent)
+            why = exceeded.text if exceeded is not None else exceeds(change, ruling)
+            if why:
+                return f"{target.hostname}: {why}"
+        return "" if rulings else "Its servers are not known."
 
     def _objection(self, connection: Connection, change: Change, why: str) -> str:
         if why:

@@ -22,12 +22,12 @@ from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.text import one_line
-from vpsops.core.grants.lifecycle import open_grant
+from vpsops.core.grants.lifecycle import open_grant, open_requested
 from vpsops.core.grants.model import misfit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
-from vpsops.core.operations.target import is_plan
+from vpsops.core.operations.target import is_grant_request, is_plan
 from vpsops.core.plans.model import STOP, is_running_plan, is_stopping
 from vpsops.core.plans.progress import progress_words
 from vpsops.core.plans.repository import leave_waiting
@@ -84,6 +84,7 @@ class Votes:
         approvals.check(change, word.actor)
         if verdict is Verdict.APPROVE:
             agent_pause.check(connection, change.actor)
+            agent_pause.check(connection, change.agent)
         wish = word.grant if verdict is Verdict.APPROVE else None
         if wish is not None and (why := misfit(wish, change.ruling.grant_terms)):
             raise InvalidInputError(why, hint="Nothing was decided.")
@@ -97,6 +98,8 @@ class Votes:
         repository.add_vote(connection, change.id, vote)
         counted = self._count(connection, change, vote)
         counted = replace(counted, votes=(*counted.votes, vote))
+        if counted.state is State.APPROVED and is_grant_request(counted.operation):
+            return replace(open_requested(connection, counted, now), votes=counted.votes)
         if counted.state is State.APPROVED and wish is not None:
             open_grant(connection, counted, self.recheck.policy.read(connection).version, now)
         return counted

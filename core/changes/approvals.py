@@ -36,12 +36,14 @@ def check(change: Change, voter: Actor) -> None:
 
 
 def check_not_asker(change: Change, voter: Actor) -> None:
-    """Raise `NotAllowedError` for the human who requested a change, also where an agent did so for them."""
-    own = bool(change.actor.account) and change.actor.account in {voter.account, voter.id}
-    if own or voter.same_human(change.actor):
-        raise NotAllowedError(
-            f"You asked for this change, yourself or through {change.actor.cited}: others must decide."
-        )
+    """Raise `NotAllowedError` for the human who requested a change, also where an agent did so for them.
+
+    And for the human behind an agent for which another person requests a grant.
+    """
+    for asker in (change.actor, change.agent):
+        own = bool(asker.account) and asker.account in {voter.account, voter.id}
+        if own or voter.same_human(asker):
+            raise NotAllowedError(f"You asked for this change, yourself or through {asker.cited}: others must decide.")
 
 
 def confirms_in(change: Change, place: str) -> bool:

@@ -13,7 +13,7 @@ r"""The life of a change, as a table and frozen values.
 Between held and approved a change with a schedule is `scheduled`: it has all the consent it needs, waits for its time
 without its server, and is approved then, or expires, is superseded or cancelled (`vpsops.core.schedule.model`).
 A plan, which is one question about many servers, sends nothing itself: it goes from approved to watching, and its
-members are changes of their own.
+members are changes of their own. Nor does a request for a grant, which succeeds as the grant opens.
 
 `sending` is committed before the call leaves: a change found in it without a living owner has an
 unknown outcome, which is checked and never repeated. A write that the provider refused has one as well, until checks
@@ -31,8 +31,9 @@ from typing import Final, Self, TypeVar
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.identity.serialization import actor_of
 from vpsops.core.operations.facts import Fact
-from vpsops.core.operations.target import Target, is_plan
+from vpsops.core.operations.target import Target, is_grant_request, is_plan
 from vpsops.core.policy.decision import Ruling
 from vpsops.core.schedule.model import Schedule
 
@@ -187,6 +188,8 @@ class ChangeOverride:
     reviewed_at: datetime | None = None
 
 
+AGENT: Final = "agent"
+"""Key of the arguments of a request for a grant: the agent that would be granted."""
 OVERRIDDEN = "overridden"
 REVIEWED = "review_closed"
 """The events of a run without votes, and of the end of its review."""
@@ -271,6 +274,14 @@ class Change:
     def approvals(self) -> int:
         """How many have approved."""
         return sum(vote.verdict is Verdict.APPROVE for vote in self.votes)
+
+    @property
+    def agent(self) -> Actor:
+        """Who it is for: its asker, or the agent that a request for a grant names; raises where that is unreadable."""
+        if not is_grant_request(self.operation):
+            return self.actor
+        named = self.arguments.get(AGENT)
+        return actor_of(named if isinstance(named, Mapping) else {})
 
     @property
     def deferred(self) -> bool:

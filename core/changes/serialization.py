@@ -21,7 +21,7 @@ from vpsops.core.common.stored_values import (
 from vpsops.core.identity.actors import Origin
 from vpsops.core.identity.serialization import actor_of, approvers_of
 from vpsops.core.operations.facts import Fact
-from vpsops.core.operations.target import ServerName, Target
+from vpsops.core.operations.target import ServerName, Target, is_grant_request
 from vpsops.core.policy.decision import Decision, GrantTerms, GrantUse, Ruling
 from vpsops.core.schedule.model import Schedule
 
@@ -72,7 +72,8 @@ def _target_values(target: Target) -> dict[str, Any]:
 
 def _format_of(change: Change) -> int:
     """Return the format of a new change: an older version takes a schedule, a plan and a grant for nothing."""
-    is_plain = change.schedule is None and change.ruling.grant is None and not change.plan
+    granted = change.ruling.grant is not None or is_grant_request(change.operation)
+    is_plain = change.schedule is None and not granted and not change.plan
     return PLAIN_FORMAT if is_plain else FORMAT
 
 

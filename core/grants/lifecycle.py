@@ -10,15 +10,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
+from vpsops.core.changes import repository as changes
 from vpsops.core.changes.audit_entries import person
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
-from vpsops.core.common.text import moment
+from vpsops.core.common.text import count_text, moment
 from vpsops.core.grants import repository, trail
 from vpsops.core.grants.model import Grant, GrantState, GrantStep, common_extent, ended_text, mismatch, new_grant
+from vpsops.core.grants.requests import requested_grant
 from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor
 from vpsops.core.messaging import outbox
+from vpsops.core.plans.repository import members_of
 from vpsops.core.policy.decision import Decision, GrantUse
 from vpsops.core.storage.commit_notifier import facts_of
 from vpsops.core.storage.leases import latest_beat
@@ -55,6 +58,17 @@ def open_grant(connection: Connection, change: Change, policy: str, now: datetim
     repository.insert(connection, grant)
     _record(connection, grant, trail.OPENED, trail.opened_body(grant), now)
     return grant
+
+
+def open_requested(connection: Connection, change: Change, now: datetime) -> Change:
+    """Open the grant that a request was approved for, which is the end of the request."""
+    grant = requested_grant(f"gr_{secrets.token_hex(6)}", change, members_of(connection, change.id), now)
+    grant = replace(grant, opened_beat=latest_beat(connection))
+    repository.insert(connection, grant)
+    _record(connection, grant, trail.OPENED, trail.opened_body(grant), now)
+    note = f"{grant.id} is open until {moment(grant.until)}, for {count_text(grant.uses, 'use')}."
+    values = {"note": note, "settled_at": now.timestamp()}
+    return changes.step(connection, change, State.SUCCEEDED, now, event="settled", body={"why": note}, **values)
 
 
 def use_grant(connection: Connection, change: Change, now: datetime, *, warned: bool = False) -> Change:

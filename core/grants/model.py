@@ -3,7 +3,7 @@
 open -> open (a use), used_up, expired, ended
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from vpsops.core.common.text import count_text, duration, moment
 from vpsops.core.common.timings import CERTAIN_SECONDS, GRANT_STEPS_SECONDS
 from vpsops.core.identity.actors import Actor, ActorKind, Origin, is_among
 from vpsops.core.operations.target import Target
+from vpsops.core.plans.names import listed_names
 from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.policy.decision import Decision, GrantTerms, Ruling
 
@@ -95,8 +96,14 @@ class Grant:
 
     @property
     def servers_text(self) -> str:
-        """Return the servers that it is for: one hostname, or the patterns of its rule."""
-        return ", ".join(self.servers) or self.target.hostname
+        """Return the servers that it is for: their hostnames, or the patterns of its rule."""
+        named = listed_names([member.hostname for member in self.target.members])
+        return ", ".join(self.servers) or named or self.target.hostname
+
+    @property
+    def server_ids(self) -> frozenset[str]:
+        """Return the ids of the servers that it is for; those of a rule's patterns are not listed."""
+        return frozenset(member.id for member in self.target.members) or frozenset({self.target.id})
 
     @property
     def uses_text(self) -> str:
@@ -193,6 +200,8 @@ def mismatch(grant: Grant, change: Change, now: datetime) -> str:
         "its arguments are others" if own_arguments(change) != grant.arguments else "",
         _other_rules(grant, change.ruling),
         _other_server(grant, change.target),
+        _other_state(grant.states, change.target),
+        _other_state(change.ruling.grant_terms.states if change.ruling.grant_terms else (), change.target),
     )
     return next((reason for reason in reasons if reason), "")
 
@@ -224,10 +233,22 @@ def _other_rules(grant: Grant, ruling: Ruling) -> str:
     asked = grant.ruling
     if ruling.policy != asked.policy:
         return "another policy is in force"
-    same = (ruling.votes, ruling.requirements, ruling.approvers) == (asked.votes, asked.requirements, asked.approvers)
-    if ruling.decision is not Decision.APPROVE or not same or ruling.grant_terms != asked.grant_terms:
-        return "other rules decide about this server now"
-    return ""
+    return "" if _is_voted(asked, ruling) else "other rules decide about this server now"
+
+
+def _is_voted(asked: Ruling, ruling: Ruling) -> bool:
+    """Return whether the votes on a grant are all that a ruling asks for, and its terms allow no less."""
+    granted, terms = asked.grant_terms, ruling.grant_terms
+    if ruling.decision is not Decision.APPROVE or terms is None or granted is None:
+        return False
+    needed, given = ruling.requirements or (ruling.approvers,), asked.requirements or (asked.approvers,)
+    among = all(
+        set(getattr(ruling.approvers, kind)) <= set(getattr(asked.approvers, kind))
+        for kind in ("groups", "people", "channels")
+    )
+    voted = among and max(ruling.votes, 1) <= max(asked.votes, 1) and set(needed) <= set(given)
+    within = granted.seconds <= terms.seconds and granted.uses <= terms.uses
+    return voted and within and granted.servers in {(), terms.servers}
 
 
 def _other_server(grant: Grant, target: Target) -> str:
@@ -237,10 +258,14 @@ def _other_server(grant: Grant, target: Target) -> str:
         known = "" if name == target.id.lower() else name
         if patterns.hold(target.id.lower(), known) is not True:
             return f"it is for {grant.servers_text}"
-    elif not target.id or target.id != grant.target.id:
+    elif not target.id or target.id not in grant.server_ids:
         return f"it is for {grant.servers_text}"
-    if grant.states and target.state.lower() not in grant.states:
-        return f"the server is {target.state or 'in an unknown state'}, and it holds while {' or '.join(grant.states)}"
+    return ""
+
+
+def _other_state(states: Sequence[str], target: Target) -> str:
+    if states and target.state.lower() not in states:
+        return f"the server is {target.state or 'in an unknown state'}, and it holds while {' or '.join(states)}"
     return ""
 
 

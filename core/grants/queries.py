@@ -1,18 +1,28 @@
-"""Reads of grants, each within a scope: other workspaces' and those about hidden servers do not exist."""
+"""Reads of grants and of agents, each within a scope: other workspaces' and those about hidden servers do not exist."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from vpsops.core.changes.repository import of_teams
 from vpsops.core.changes.scope import Scope, Visibility
+from vpsops.core.changes.serialization import origin_of
 from vpsops.core.common.clock import Clock
+from vpsops.core.common.stored_values import moment
 from vpsops.core.grants import repository
+from vpsops.core.grants.agents import KnownAgent
 from vpsops.core.grants.lifecycle import IS_OPEN
 from vpsops.core.grants.model import Grant, unknown_grant
 from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.identity.serialization import actor_of
+from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import latest_beat
+from vpsops.core.storage.rows import JsonText
+from vpsops.core.storage.tables import CHANGES
 
 
 def shows(visibility: Visibility, grant: Grant) -> bool:
@@ -32,6 +42,29 @@ def open_in(connection: Connection, visibility: Visibility, now: datetime) -> li
     """Return the visible grants that are open, the newest first."""
     grants, beat = repository.select(connection, IS_OPEN), latest_beat(connection)
     return [grant for grant in grants if grant.is_open(grant.date_by(beat, now)) and shows(visibility, grant)]
+
+
+MOST_READ: Final = 500
+"""The newest requests of agents that are read to know the agents."""
+
+
+def known_agents(connection: Connection, teams: frozenset[str]) -> list[KnownAgent]:
+    """Return the agents of some workspaces that asked for changes, each as in its last request, the newest first."""
+    agents = JsonText(CHANGES.c.actor, "kind") == ActorKind.AGENT.value
+    columns = (CHANGES.c.id, CHANGES.c.actor, CHANGES.c.origin, CHANGES.c.created_at)
+    query = sa.select(*columns).where(agents, *of_teams(teams)).order_by(CHANGES.c.created_at.desc())
+    result: dict[tuple[str, ...], KnownAgent] = {}
+    for agent in rows.read(connection, query, CHANGES.c.id, _agent, MOST_READ).rows:
+        key = (agent.actor.id, agent.human, agent.origin.front, agent.origin.team)
+        result.setdefault(key, agent)
+    return list(result.values())
+
+
+def _agent(row: sa.RowMapping) -> KnownAgent:
+    seen_at = moment(row["created_at"])
+    if seen_at is None:
+        raise ValueError("a change has no time")
+    return KnownAgent(actor_of(row["actor"]), origin_of(row["origin"]), row["id"], seen_at)
 
 
 class GrantQueries:

@@ -15,7 +15,7 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
     },
     "plans": ("vps_plan",),
     "changes": ("vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
-    "grants": ("vps_grants", "vps_grant_end"),
+    "grants": ("vps_grants", "vps_grant_ask", "vps_grant_end"),
 }
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 """Every tool's toolset."""
@@ -31,6 +31,7 @@ SECRET = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if op
 ALTERING = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if not operation.reads) | {
     "vps_change_cancel",
     "vps_plan",
+    "vps_grant_ask",
     "vps_grant_end",
 }
 """The tools that are not read-only."""

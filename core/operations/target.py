@@ -7,6 +7,8 @@ from vpsops.core.wayscloud.answers.regions import region_text
 
 PLAN: Final = "plan_"
 """How the stored name of a plan begins: one question about many servers; the operation of its members follows."""
+GRANT: Final = "grant_"
+"""How the stored name of a request for a grant begins; the operation that the grant would be for follows."""
 
 
 class ServerName(NamedTuple):
@@ -20,8 +22,8 @@ class ServerName(NamedTuple):
 class Target:
     """What a change acts on, as it was when the change was asked for.
 
-    For a create there is no server yet: `id` is empty and `hostname` is the one wanted. A plan has its servers as
-    `members`, and says in `hostname` how many they are.
+    For a create there is no server yet: `id` is empty and `hostname` is the one wanted. A plan and a request for a
+    grant have their servers as `members`, and say in `hostname` how many they are, or which.
     """
 
     id: str
@@ -33,7 +35,7 @@ class Target:
     system: str = ""  # its operating system; changes of earlier versions have none
     region_name: str = ""  # as the provider lists it; no part of the digest
     labels: tuple[str, ...] | None = None  # such as `team=shop`; None where they are not known. No part of the digest
-    members: tuple[ServerName, ...] = ()  # of a plan: its servers. The digest has them by the plan's arguments
+    members: tuple[ServerName, ...] = ()  # of a plan or a grant: its servers. The digest has them by the arguments
 
     @property
     def place(self) -> str:
@@ -42,7 +44,7 @@ class Target:
 
     @property
     def key(self) -> str:
-        """What at most one open change may hold; empty for a plan: its members hold their servers in turn."""
+        """What at most one open change may hold; empty for many: a plan's members hold theirs in turn."""
         if self.members:
             return ""
         return f"server:{self.id}" if self.id else f"hostname:{self.hostname.lower()}"
@@ -56,3 +58,18 @@ def planned_in(name: str) -> str:
 def is_plan(name: str) -> bool:
     """Return whether a stored name is a plan's."""
     return bool(planned_in(name))
+
+
+def granted_in(name: str) -> str:
+    """Return the operation that a request for a grant is about; empty for a name that is no such request's."""
+    return name.removeprefix(GRANT) if name.startswith(GRANT) else ""
+
+
+def is_grant_request(name: str) -> bool:
+    """Return whether a stored name is that of a request for a grant."""
+    return bool(granted_in(name))
+
+
+def single_operation(name: str) -> str:
+    """Return the operation that a stored name is about: of a plan that of its members, of a grant what it allows."""
+    return planned_in(name) or granted_in(name) or name

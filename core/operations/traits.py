@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS, Operation, Risk
 from vpsops.core.operations.arguments import ArgumentKind
 from vpsops.core.operations.registry import Proof
-from vpsops.core.operations.target import PLAN, Target, planned_in
+from vpsops.core.operations.target import GRANT, PLAN, Target, is_grant_request, single_operation
+
+GRANT_EFFECT: Final = (
+    "Until the grant ends, this agent may do it without votes. Each use is checked, recorded and shown like any change."
+)
 
 
 def plan_of(operation: Operation) -> Operation:
@@ -16,9 +21,14 @@ def plan_of(operation: Operation) -> Operation:
     return replace(operation, name=f"{PLAN}{operation.name}", effect=effect)
 
 
+def grant_request_of(operation: Operation) -> Operation:
+    """Return the entry by which a request for a grant of an operation is stored; it is never sent to the provider."""
+    return replace(operation, name=f"{GRANT}{operation.name}", effect=GRANT_EFFECT)
+
+
 def _described(name: str) -> Operation | None:
-    """Return the entry that describes a stored name: for a plan, that of its members."""
-    return OPERATIONS.get(planned_in(name) or name)
+    """Return the entry that describes a stored name: for a plan that of its members, for a grant what it allows."""
+    return OPERATIONS.get(single_operation(name))
 
 
 def entry_of(name: str) -> Operation | None:
@@ -29,13 +39,19 @@ def entry_of(name: str) -> Operation | None:
 def title_of(name: str, server: str) -> str:
     """Return what an operation does to a server, as an order: `Allow traffic to web01`."""
     operation = _described(name)
-    return operation.titled(server) if operation is not None else f"{_words(name)} {server}"
+    title = operation.titled(server) if operation is not None else f"{_words(single_operation(name))} {server}"
+    return _as_grant(title) if is_grant_request(name) else title
 
 
 def action_of(name: str) -> str:
     """Return what an operation does, where its server is named beside: `Allow traffic`."""
     operation = _described(name)
-    return operation.action if operation is not None else _words(name)
+    action = operation.action if operation is not None else _words(single_operation(name))
+    return _as_grant(action) if is_grant_request(name) else action
+
+
+def _as_grant(words: str) -> str:
+    return f"Grant to {words[:1].lower()}{words[1:]}"
 
 
 def _words(name: str) -> str:

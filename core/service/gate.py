@@ -22,9 +22,8 @@ from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.requests import DryRun, Held, Outcome, Refused, Request
 from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError, StorageError
-from vpsops.core.grants import lifecycle
-from vpsops.core.grants.model import Grant, check_ender
-from vpsops.core.grants.queries import load
+from vpsops.core.grants.model import Grant
+from vpsops.core.grants.requests import GrantRequest
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.plans.requests import PlanRequest
@@ -32,6 +31,7 @@ from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import with_group_names
 from vpsops.core.service.change_store import votes_of
+from vpsops.core.service.plans.grant_submission import GrantSubmissions
 from vpsops.core.service.plans.submission import PlanSubmissions
 from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.service.submissions import Submissions
@@ -40,7 +40,7 @@ from vpsops.core.service.submissions import Submissions
 class Gate:
     """Commands: submit, confirm, vote, cancel and resolve changes, and pause agents; each within a scope."""
 
-    __slots__ = ("_admission", "_backend", "_plans", "_servers", "_submissions")
+    __slots__ = ("_admission", "_backend", "_grants", "_plans", "_servers", "_submissions")
 
     def __init__(self, backend: Backend, admission: Admission, servers: ServerQueries) -> None:
         self._backend = backend
@@ -48,6 +48,7 @@ class Gate:
         self._servers = servers
         self._submissions = Submissions(backend, admission)
         self._plans = PlanSubmissions(backend, admission, self._submissions)
+        self._grants = GrantSubmissions(backend, admission, self._submissions)
 
     async def submit(self, request: Request, *, scope: Scope) -> Outcome:
         """Decide a request for a change: hold it, start it or refuse it. A read is left to `ServerQueries`.
@@ -75,6 +76,11 @@ class Gate:
     async def dry_run_plan(self, planned: PlanRequest, *, scope: Scope) -> DryRun:
         """Decide as `submit_plan` does; ask no one and store nothing."""
         return await self._plans.dry_run(planned, scope)
+
+    async def ask_grant(self, asked: GrantRequest, *, scope: Scope) -> Outcome:
+        """Hold a request for a grant of an agent, which people vote on as on the agent's change; raises as `submit`."""
+        outcome = await self._grants.submit(asked, scope)
+        return Held(await self._named(outcome.change)) if isinstance(outcome, Held) else outcome
 
     async def dry_run(self, request: Request, *, scope: Scope) -> DryRun:
         """Decide a request for a change as `submit` does; ask no one and store nothing. Raises as `submit` does."""
@@ -225,19 +231,7 @@ class Gate:
 
         Raises `NotAllowedError` for others, `StaleChangeError` where it has ended already, `UnknownGrantError`.
         """
-        backend, by = self._backend, clean_actor(actor, self._backend.redactor)
-
-        def work(connection: Connection) -> Grant:
-            grant = load(connection, grant_id, backend.visibility(scope))
-            check_ender(grant, actor)
-            words = worded(backend.redactor.text(evidence))
-            return lifecycle.end_grant(connection, grant, by, words, backend.clock.now())
-
-        try:
-            return await backend.database.transact(work)
-        except NotAllowedError as error:
-            await self._admission.record_refused_decision(grant_id, actor, error, scope=scope)
-            raise
+        return await self._grants.end(grant_id, actor, evidence, scope)
 
     async def pause_agents(  # noqa: PLR0913 - all of it named
         self,

@@ -1,4 +1,4 @@
-"""The tools on changes themselves: list, get, wait, cancel; and those on grants, none of which opens one."""
+"""The tools on changes themselves: list, get, wait, cancel; and those on grants, of which people open each."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,14 @@ import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue, WithJsonSchema
 
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.changes.scope import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.text import moment
 from vpsops.core.grants.model import Grant, unknown_grant
+from vpsops.core.grants.requests import GrantRequest, grantable, grantable_names
 from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.registry import NoArguments
+from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
 from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
@@ -21,7 +24,7 @@ from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, table
 from vpsops.mcp_server.tools.change_flow import PATIENCE, CallContext, follow_change
 from vpsops.mcp_server.tools.check import CHANGES, CHECK, UNLISTED, CheckArguments, CheckResult, evaluate_change
-from vpsops.mcp_server.tools.definitions import ToolOutline
+from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
 
 A = TypeVar("A", bound=Arguments)
@@ -83,6 +86,7 @@ class ChangeTool:
     enums: Mapping[str, list[JsonValue]] = field(default_factory=dict)  # values that only a refusal lists
     unlisted: Mapping[str, Schema] = field(default_factory=dict)  # arguments that it takes besides
     alters: bool = False
+    counted: bool = False  # the gate counts the call itself, as for a change
 
     @property
     def outline(self) -> ToolOutline:
@@ -196,12 +200,24 @@ async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 
 EVIDENCE: Final = "by the agent itself"
 NONE: Final = "No grant is open for you: each change is asked for. People open grants, in Slack."
+GRANTABLE_NAMES: Final[list[JsonValue]] = list(grantable_names())
+"""The operations that can be asked for; a refusal lists them."""
 
 
 class GrantArguments(Arguments):
     """One grant."""
 
     grant: Annotated[str, Field(max_length=100)]
+
+
+class AskArguments(Arguments):
+    """What an agent asks to repeat without votes, where, and for how long."""
+
+    operation: Annotated[str, Field(max_length=100, description="tool without vps_")]
+    servers: Annotated[tuple[str, ...], Field(max_length=100, description="names")]
+    minutes: Annotated[int, Field(ge=5, le=1440)]
+    uses: Annotated[int | None, Field(ge=1, le=100)] = None
+    reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
 
 
 class ListedGrant(BaseModel):
@@ -254,6 +270,25 @@ async def end_grant(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     return results.text_result(f"{grant.id} is ended. Changes take votes again.", ended.model_dump(mode="json"))
 
 
+async def ask_grant(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
+    """Ask for a grant of the very agent that calls, which needs the operation's own tool; follow the request."""
+    arguments, caller = parse_arguments(AskArguments, call), ctx.caller_of(call)
+    operation = grantable(arguments.operation)
+    request = Request(operation.name, {}, ctx.actor(call), ctx.origin(call), arguments.reason, named_in=caller.named_in)
+    exceeded = exceeded_limit(caller, f"{PREFIX}{operation.name}", alters=True)
+    if exceeded is not None:
+        return results.refused_result(
+            await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools
+        )
+    asked = GrantRequest(request, arguments.servers, arguments.minutes * 60.0, arguments.uses)
+    outcome = await ctx.core.gate.ask_grant(asked, scope=ctx.scope)
+    if isinstance(outcome, Refused):
+        return results.refused_result(outcome, tools=ctx.change_tools)
+    if outcome.change is None:
+        raise RuntimeError("the gate answered a change without one")
+    return await follow_change(ctx, call, outcome.change, ctx.patience)
+
+
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
     tool.name: tool
     for tool in (
@@ -270,6 +305,15 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
         ChangeTool("vps_change_wait", "Wait for a change.", WaitArguments, wait_change),
         ChangeTool("vps_change_cancel", "Cancel your change.", CancelArguments, cancel_change, alters=True),
         ChangeTool("vps_grants", "List what you may do without votes now.", NoArguments, list_grants, GrantListResult),
+        ChangeTool(
+            "vps_grant_ask",
+            "Ask to repeat an operation without votes for a time. Other people must agree.",
+            AskArguments,
+            ask_grant,
+            enums={"operation": GRANTABLE_NAMES},
+            alters=True,
+            counted=True,
+        ),
         ChangeTool("vps_grant_end", "End your own grant early.", GrantArguments, end_grant, ListedGrant, alters=True),
     )
 }

@@ -1,1 +1,1 @@
-"""Requests for plans: their servers are selected, decided and stored as one question."""
+"""Requests about several servers, plans and grants: each is selected, decided and stored as one question."""

@@ -1,5 +1,6 @@
 """Grants in Slack: asked for on the card, shown in the approval channel, ended with a click."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from tests.fakes.slack_bot import BotHarness, buttons, message_words, stage, wor
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Held, Outcome, Request
-from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.changes.scope import OPERATOR, ChangeQuery
 from vpsops.core.identity.actors import Origin
 from vpsops.playground.slack.workspace.entities import Message
 
@@ -137,3 +138,49 @@ async def test_home_shows_what_is_open_and_a_pause_ends_it(tmp_path: Path) -> No
         await world.slack.command("carol", "ops", "/vps", "pause")
         await world.card("approvals", words="Agents were paused.")
         assert await core.grants.list_open(scope=OPERATOR) == []
+
+
+@pytest.mark.requirement("grant-requests")
+async def test_a_grant_is_asked_for_in_slack_and_opened_by_another_persons_vote(tmp_path: Path) -> None:
+    """The card holds all that it is about; its asker does not vote; the line appears, and a use needs no vote."""
+    async with held(tmp_path) as (world, core, _, change):
+        await core.gate.cancel(change.id, AGENT, scope=OPERATOR)
+        typed = "grant assistant of @alice reboot web01 for 1h uses=2 because on call"
+        await world.slack.command("bob", "ops", "/vps", typed)
+        card = await world.card("approvals", words="Grant to reboot web01.example.com")
+        words = message_words(card)
+        for part in ("assistant", "1 h from the last vote", "at most 2", "on call", "0 of 1 approval"):
+            assert part in words, part
+        assert "vps:approve_grant" not in buttons(card)
+        await world.slack.click("bob", card, "vps:approve")
+        await world.private("bob", "You asked for this change")
+        await world.slack.click("carol", card, "vps:approve")
+        line = await world.card("approvals", words="Allowed: Reboot web01.example.com")
+        assert "0 of 2 used" in message_words(line)
+        ended = await world.card("approvals", words="is open until")
+        assert "Grant to reboot web01.example.com: done" in message_words(ended)
+        assert isinstance(await request(core), Done)
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("grant reboot web01 for 1h", "No agent reboot is known|Name the agent"),
+        ("grant assistant reboot web01", "Say for how long"),
+        ("grant assistant reboot for 1h", "Name the servers"),
+        ("grant assistant reboot web01 for 3h", "Write a time from 5 min to 1 h 30 min"),
+        ("grant assistant reboot web01 for ever", "is no time"),
+        ("grant assistant reboot web01 for 1h uses=many", "uses takes one number"),
+        ("grant assistant reboot * for 1h", "No rule lets its approvers grant|No grant on"),
+        ("grant assistant delete web01 for 1h", "cannot be granted"),
+        ("grant nobody reboot web01 for 1h", "No agent nobody is known"),
+    ],
+)
+async def test_what_cannot_be_granted_is_answered_with_what_to_write(tmp_path: Path, typed: str, answer: str) -> None:
+    """In private; nothing is held."""
+    async with held(tmp_path) as (world, core, _, change):
+        await core.gate.cancel(change.id, AGENT, scope=OPERATOR)
+        await world.slack.command("bob", "ops", "/vps", typed)
+        words = message_words(await world.private("bob"))
+        assert re.search(answer, words), words
+        assert (await core.changes.page(ChangeQuery(open_only=True), scope=OPERATOR)).changes == ()

@@ -26,6 +26,7 @@ from vpsops.core.common.timings import CHANGE_POLL_SECONDS, REDRAW_SECONDS
 from vpsops.core.console.exit_codes import INTERRUPTED, REFUSED
 from vpsops.core.console.layout import facts
 from vpsops.core.console.terminal import cell
+from vpsops.core.grants.requests import GrantRequest
 from vpsops.core.operations import Operation, Risk
 from vpsops.core.operations.traits import typed_name_of
 from vpsops.core.plans.model import is_running_plan
@@ -84,6 +85,14 @@ async def run_plan(session: Session, operation: Operation, plan: TypedPlan, opti
         _show(session, dry.change)
         return previewed(dry)
     return await _continue(session, await gate.submit_plan(planned, scope=scope), options, "")
+
+
+async def request_grant(session: Session, asked: GrantRequest, wait: float | None) -> RequestReport:
+    """Request a grant for an agent, and follow the request; raises what the gate raises."""
+    outcome = await session.core.gate.ask_grant(asked, scope=session.core.scope)
+    if isinstance(outcome, Held):
+        _show(session, outcome.change)
+    return await _continue(session, outcome, ChangeOptions(wait=wait), "")
 
 
 async def _resolved(session: Session, request: Request, call: Callable[..., Awaitable[T]]) -> tuple[T, Request]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, BOB, CONFIRM, NOW, change, scheduled
+from tests.unit.bot.grant_samples import grant_changes
 from tests.unit.bot.messages.family_samples import SAMPLES, held_change, superseded_rollback
 from tests.unit.bot.messages.plan_samples import plan_changes
 from vpsops.bot.blocks.approver_text import CHANNEL_MENTION, ApproverLabels, approver_mentions
@@ -54,7 +55,10 @@ def all_cards() -> Mapping[str, Post]:
     grantable = replace(asked, ruling=replace(APPROVE, grant_terms=GrantTerms(7200.0, 20, ("web*",))))
     cards["held_grantable"] = change_card(grantable, NOW, Audience.VOTERS, called)
     plans = {f"plan_{name}": change_card(plan, NOW, Audience.VOTERS, called) for name, plan in plan_changes().items()}
-    return {**cards, **plans, **_confirmation_cards(), **_override_cards(labels)}
+    grants = {
+        f"grant_{name}": change_card(each, NOW, Audience.VOTERS, called) for name, each in grant_changes().items()
+    }
+    return {**cards, **plans, **grants, **_confirmation_cards(), **_override_cards(labels)}
 
 
 def overridable() -> Change:

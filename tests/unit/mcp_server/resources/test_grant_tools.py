@@ -12,7 +12,7 @@ from mcp import Client
 from tests.unit.mcp_server.harness import ERAS, client_of, text
 from tests.unit.mcp_server.tools.test_limits import limited
 from vpsops.core.app import Core
-from vpsops.core.changes.model import GrantWish, Verdict
+from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.scope import OPERATOR, ChangeQuery
 from vpsops.core.config.settings import Settings
 from vpsops.core.grants.model import GrantState
@@ -68,9 +68,9 @@ async def called(client: Client, tool: str, **arguments: str) -> t.CallToolResul
     return await client.call_tool(tool, arguments)
 
 
-def test_the_toolset_reads_and_ends_and_does_nothing_else() -> None:
-    """It is served where it is named; no tool of any toolset opens or prolongs a grant."""
-    assert TOOLSETS["grants"] == ("vps_grants", "vps_grant_end")
+def test_the_toolset_reads_asks_and_ends_and_does_nothing_else() -> None:
+    """It is served where it is named; no tool of any toolset opens or prolongs a grant: one asks people for it."""
+    assert TOOLSETS["grants"] == ("vps_grants", "vps_grant_ask", "vps_grant_end")
     assert "vps_grants" not in ALTERING
     assert {tool for tools in TOOLSETS.values() for tool in tools if "grant" in tool} == set(TOOLSETS["grants"])
 
@@ -95,3 +95,55 @@ async def test_an_agent_sees_uses_and_ends_its_own_grant_alone(settings: Setting
         assert "No grant is open" in text(await called(own, "vps_grants"))
         assert (await core.grants.get(ident, scope=OPERATOR)).state is GrantState.ENDED
         assert "1 person in Slack" in text(await called(own, "vps_check", operation="reboot", server=WEB))
+
+
+@pytest.mark.requirement("grant-tools")
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_agent_asks_for_a_grant_that_people_vote_on(settings: Settings, tmp_path: Path, era: str) -> None:
+    """Its own, for its own token: it opens with another person's vote, and not before."""
+    async with limited(settings, tmp_path, POLICY) as core, clients(core, era) as (own, other):
+        answers: list[t.CallToolResult] = []
+
+        async def ask() -> None:
+            answers.append(
+                await own.call_tool(
+                    "vps_grant_ask",
+                    {"operation": "reboot", "servers": [WEB], "minutes": 60, "uses": 2, "reason": "on call"},
+                )
+            )
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask)
+            change = await held_change(core)
+            assert (change.operation, change.reason) == ("grant_reboot", "on call")
+            assert await core.grants.list_open(scope=OPERATOR) == []
+            await core.gate.vote(change.id, BOB, Verdict.APPROVE, change.digest, scope=OPERATOR)
+        assert "is open until" in text(answers[0])
+        assert f"reboot on {WEB}" in text(await called(own, "vps_grants"))
+        assert "No grant is open" in text(await called(other, "vps_grants"))
+        assert not (await called(own, "vps_reboot", server=WEB)).is_error
+
+
+async def test_an_agent_cannot_ask_for_more_than_the_rule(settings: Settings, tmp_path: Path) -> None:
+    """Nor for what no rule grants, nor for a pattern; each refusal says what can be asked."""
+    async with limited(settings, tmp_path, POLICY) as core, clients(core, ERAS[0]) as (own, _):
+        for arguments, reason in (
+            ({"operation": "reboot", "servers": [WEB], "minutes": 121}, "Write a time from 5 min to 2 h"),
+            ({"operation": "reboot", "servers": [WEB], "minutes": 60, "uses": 4}, "Write uses from 1 to 3"),
+            ({"operation": "reboot", "servers": ["*"], "minutes": 60}, "No rule lets its approvers grant"),
+            ({"operation": "delete", "servers": [WEB], "minutes": 60}, "operation"),
+            ({"operation": "stop", "servers": [WEB], "minutes": 60}, "The policy refuses it"),
+        ):
+            refused = await own.call_tool("vps_grant_ask", arguments)
+            assert refused.is_error
+            assert reason in text(refused)
+        assert (await core.changes.page(ChangeQuery(open_only=True), scope=OPERATOR)).changes == ()
+
+
+async def held_change(core: Core) -> Change:
+    """Return the change that is held, once it is."""
+    change = None
+    while change is None:
+        change = next(iter((await core.changes.page(ChangeQuery(open_only=True), scope=OPERATOR)).changes), None)
+        await anyio.sleep(0.05)
+    return change

@@ -58,6 +58,7 @@ def test_no_tool_and_no_argument_approves() -> None:
         "vps_change_cancel",
         "vps_plan",
         "vps_grants",
+        "vps_grant_ask",
         "vps_grant_end",
     }
     named = {name for tool in TOOLS for name in tool.input_schema["properties"]}
