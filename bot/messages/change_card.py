@@ -234,7 +234,7 @@ def override_blocks(change: Change, options: CardOptions = PLAIN) -> list[Block]
     if is_overridable(change):
         rules = change.ruling.overrides[:VOTES_SHOWN]
         who = "; and also ".join(" or ".join(approver_words(rule, options.labels)) for rule in rules)
-        return [context(mrkdwn(f"Its asker may run it without approval if they are among {who}."))]
+        return [context(mrkdwn(f"The requester may run it without approval, if among {who}."))]
     override = change.override
     if override is None:
         return []
@@ -246,7 +246,7 @@ def override_blocks(change: Change, options: CardOptions = PLAIN) -> list[Block]
 def review_text(override: ChangeOverride) -> str:
     """Return how the review of a run without approval stands, as escaped mrkdwn."""
     if override.reviewer is None or override.reviewed_at is None:
-        return "Its review is open: another person who may approve it closes it."
+        return "Its review is open. An approver other than the requester closes it."
     who = user_mention(override.reviewer.id, override.reviewer.label)
     return f"Reviewed by {who}, {moment(override.reviewed_at)}: {escape_untrusted(override.note, 600)}"
 

@@ -42,7 +42,9 @@ class LeftOut:
 
     @property
     def words(self) -> str:
-        """The server and the reason."""
+        """The server and the reason, which may begin with its name."""
+        if self.why.startswith(f"{self.hostname} "):
+            return self.why.rstrip(".")
         return f"{self.hostname}: {self.why}"
 
 

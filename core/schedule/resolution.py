@@ -30,11 +30,12 @@ def _in_window(name: str, words: str, now: datetime, calendar: Calendar, target:
     window = calendar.window(name)
     names = [each.name for each in calendar.windows if each.covers(target)]
     server = target.hostname or target.id
-    hint = f"There are {', '.join(names)} for {server}." if names else f"No window is for {server}: name a time."
+    hint = f"For {server} there is {' and '.join(names)}." if names else f"No window is for {server}: name a time."
     if window is None:
         raise InvalidInputError(f"There is no window {name}.", hint=hint)
     if not window.covers(target):
-        raise InvalidInputError(f"The window {name} is not for {server}.", hint=hint)
+        other = hint if names else "No other one is: name a time."
+        raise InvalidInputError(f"The window {name} is not for {server}.", hint=other)
     span = window.next_span(now)
     if span is None:
         raise InvalidInputError(f"The window {name} does not open within two weeks.", hint="Name a time.")

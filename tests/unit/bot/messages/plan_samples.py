@@ -17,7 +17,7 @@ from vpsops.core.plans.requests import LeftOut, plan_facts, plan_preview
 HOSTS: Final = tuple(f"web{number:02}.example.com" for number in (1, 2, 3, 4, 6))
 OPTIONS: Final = PlanOptions(pause=30, probe="http:80/health")
 LEFT_OUT: Final = (
-    LeftOut("web05.example.com", "stopped already"),
+    LeftOut("web05.example.com", "web05.example.com is stopped."),
     LeftOut("web07.example.com", "protected by the policy"),
 )
 WAITING: Final = tuple(

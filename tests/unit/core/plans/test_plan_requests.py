@@ -115,10 +115,10 @@ async def test_what_is_stopped_already_is_left_out_and_said(planner: Planner) ->
     planner.stage.server("app001.example.com")
     planner.stage.server("app002.example.com", ServerState.STOPPED)
     facts = facts_of(await planner.submit("app*"))
-    assert facts["Left out"] == "app002.example.com: app002.example.com is stopped."
+    assert facts["Left out"] == "app002.example.com is stopped"
     nothing = await planner.submit("app002", "app002.example.com")
     assert isinstance(nothing, Refused)
-    assert "No server is left to reboot" in nothing.reason
+    assert nothing.reason == "No server is left to reboot: app002.example.com is stopped. Nothing was done."
 
 
 async def test_filters_narrow_as_a_list_of_servers_does(planner: Planner) -> None:
