@@ -1,8 +1,11 @@
 """What runs: the version and the commit that it was built from, Python, and the SDKs."""
 
 import platform
+import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 UNKNOWN: Final = "unknown"
@@ -15,15 +18,33 @@ SDKS: Final = {
     "OpenTelemetry SDK": "opentelemetry-sdk",
 }
 LONGEST: Final = 80
+GIT_SECONDS: Final = 5.0
+COMMIT: Final = re.compile(r"[0-9a-f]{7,40}(-dirty)?")
 
 
 def build_commit() -> str:
-    """Return the commit that a build put beside the package; a checkout has none."""
+    """Return the commit that a build put beside the package, or that of the checkout that runs."""
+    package = files("vpsops")
     try:
-        text = files("vpsops").joinpath(COMMIT_FILE).read_text(encoding="ascii")
+        text = package.joinpath(COMMIT_FILE).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return checkout_commit(Path(str(package)).parent) or UNKNOWN
     except (OSError, ValueError):
         return UNKNOWN
     return text.strip()[:LONGEST] or UNKNOWN
+
+
+def checkout_commit(root: Path) -> str:
+    """Return the commit of a checkout, marked where files were altered since, or "" for another folder."""
+    if not (root / ".git").exists():
+        return ""
+    words = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False, timeout=GIT_SECONDS)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    commit = done.stdout.strip()
+    return commit if done.returncode == 0 and COMMIT.fullmatch(commit) else ""
 
 
 def version_text() -> str:

@@ -134,20 +134,33 @@ def test_a_slip_is_answered_with_what_is_near(capsys: pytest.CaptureFixture[str]
 def test_the_version_names_the_commit_python_and_the_sdks(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A build puts the commit beside the package; a checkout has none."""
+    """A build puts the commit beside the package; a folder that is no checkout has none."""
+    monkeypatch.setattr(version, "files", lambda _: tmp_path)
     for option in ("--version", "-V"):
         assert ended([option]) == 0
         own, python, *sdks = capsys.readouterr().out.splitlines()
         assert own == f"vpsops {metadata.version('vpsops')} (commit unknown)"
         assert python == f"Python {platform.python_version()}"
         assert f"MCP SDK {metadata.version('mcp')}" in sdks
-    monkeypatch.setattr(version, "files", lambda _: tmp_path)
     (tmp_path / "build_commit.txt").write_text("0123456789ab-dirty\n", "utf-8")
     assert version.version_text().startswith(f"vpsops {metadata.version('vpsops')} (commit 0123456789ab-dirty)\n")
     (tmp_path / "build_commit.txt").write_bytes(b"\xff")
     assert version.build_commit() == "unknown"
     monkeypatch.setattr(version, "SDKS", {"None": "no-such-package"})
     assert "None" not in version.version_text()
+
+
+def test_the_version_of_a_checkout_is_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a build, the commit is that of the checkout, marked where files were altered since."""
+    monkeypatch.setattr(version, "files", lambda _: tmp_path / "vpsops")
+    identity = ["-c", "user.name=ann", "-c", "user.email=ann@example.com"]
+    (tmp_path / "page.md").write_text("first\n", "utf-8")
+    for words in (["init", "-q"], ["add", "page.md"], ["commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert version.build_commit() == head.stdout[:12]
+    (tmp_path / "page.md").write_text("second\n", "utf-8")
+    assert version.build_commit() == f"{head.stdout[:12]}-dirty"
 
 
 @pytest.mark.parametrize(
