@@ -39,6 +39,11 @@ def not_sent(change: Change, rest: str) -> str:
     return f"{refusal.message} Checks found no trace of it. It was not sent again{rest}"
 
 
+def unknown_note(why: str) -> str:
+    """State why the outcome of a write is not known, and what is done about it."""
+    return f"{why[:1].upper()}{why[1:].rstrip('.')}. The outcome is being checked; nothing is sent again."
+
+
 def remedy_result(error: InvalidInputError) -> Mapping[str, Json]:
     """Return what the result of a change keeps of an unmet precondition: the operation that would meet it."""
     return {REMEDY: error.remedy.stored} if isinstance(error, PreconditionError) else NO_RESULT

@@ -56,6 +56,7 @@ from vpsops.core.execution.notes import (
     not_sent,
     remedy_result,
     sent_record,
+    unknown_note,
 )
 from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook, pause_after
 from vpsops.core.limits.account import read_account
@@ -366,8 +367,7 @@ class Runner:
         return await self._step(change, State.APPROVED, event, {"why": why}, note=note, sends=sends)
 
     async def _unknown(self, change: Change, why: str) -> None:
-        note = f"No clear answer came ({why}). The outcome is being checked; nothing is sent again."
-        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note)
+        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=unknown_note(why))
 
     async def _lapse(self, change: Change, error: Exception) -> None:
         """End a change that comes too late; one that missed its own time has expired, unless it was sent before."""
