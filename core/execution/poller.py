@@ -222,6 +222,7 @@ class ChangePoller:
             away=frozenset(self._away),
             moved=frozenset(self._moved),
             waited=waited,
+            taken_at=steady,
         )
 
 

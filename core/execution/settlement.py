@@ -57,6 +57,11 @@ class ChangeReading:
     snapshot: FleetSnapshot
     usage: Usage | None = None
 
+    def with_usage(self, usage: Usage, at: float) -> "ChangeReading":
+        """Return this reading with a server's usage, received at `at` by the steady clock."""
+        lag = max(at - self.snapshot.taken_at, 0.0) if self.snapshot.taken_at is not None else 0.0
+        return replace(self, usage=usage, snapshot=replace(self.snapshot, usage_lag=lag))
+
     def lacking(self, finding: OutcomeFinding) -> Server | None:
         """Return the server that has to be read for a finding, or nothing where all is read."""
         if finding.server is None or finding.finding not in READ:
@@ -199,7 +204,7 @@ class Settlement:
         """Return a reading with the parts that a finding lacks, if the answer comes in time."""
         if finding.finding is OutcomeKind.NEEDS_USAGE:
             usage = await self._within(change, self._usage(server), patience)
-            return None if usage is None else replace(reading, usage=usage)
+            return None if usage is None else reading.with_usage(usage, self.clock.monotonic())
         full = await self._within(change, self._in_full(server), patience)
         return None if full is None else replace(reading, snapshot=reading.snapshot.with_full(full))
 

@@ -66,6 +66,8 @@ class FleetSnapshot:
     moved: frozenset[str] = frozenset()  # those for which an earlier poll saw that in the `status`
     full: frozenset[str] = frozenset()  # servers that were read by themselves
     waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was polled for, by a steady clock
+    taken_at: float | None = None  # `now` by a steady clock
+    usage_lag: float = 0.0  # seconds from `now` until the usage of the change's server was received
     absent: Mapping[str, float] = field(default_factory=dict)
     ours: frozenset[str] = frozenset()  # ids and hostnames that our changes are about; read for unclear creates alone
 
@@ -323,7 +325,7 @@ def _not_seen(
     refusal = change.refusal
     if progress is Progress.UNSEEN:
         return _unreported(change, server)
-    if _has_begun_since(change, usage, snapshot):
+    if _has_begun_since(change, usage, snapshot, lag=snapshot.usage_lag):
         return OutcomeFinding(
             OutcomeKind.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set"
         )
@@ -354,11 +356,12 @@ def _unreported(change: Change, server: Server) -> OutcomeFinding:
     return OutcomeFinding(OutcomeKind.NEEDS_PERSON if change.refusal.doubtful else OutcomeKind.FAILED, server, note)
 
 
-def _has_begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot) -> bool:
+def _has_begun_since(change: Change, usage: Usage | None, snapshot: FleetSnapshot, *, lag: float = 0.0) -> bool:
     """Return whether a server came up after its reboot was sent, by the time of day.
 
     Possibly no poll ran while its uptime was below the one before. Setting the server's date has the same effect,
-    so this counts only after the time limit.
+    so this counts only after the time limit. The uptime is of a moment between the poll and `lag` seconds after it:
+    without `lag` a reboot is certain, with it the absence of one is.
     """
     uptime = usage.uptime_seconds if usage is not None and shows_by_uptime(change.operation) else None
-    return uptime is not None and uptime < age(change, snapshot.now)
+    return uptime is not None and uptime < age(change, snapshot.now) + lag

@@ -1,5 +1,6 @@
 """What a check means, for any list, age and usage: every finding is a legal step, and every unclear outcome ends."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -143,6 +144,20 @@ def test_a_reboot_nobody_looked_at_is_not_denied(gap: float, share: float) -> No
         OutcomeKind.SUCCEEDED,
         OutcomeKind.NEEDS_PERSON,
     }
+
+
+def test_an_uptime_that_arrives_late_denies_no_reboot() -> None:
+    """Read twenty seconds after the poll, the uptime of a reboot that took five is longer than the time until the poll.
+
+    It proves none either: a server that was up for those seconds before the sending has the same uptime.
+    """
+    unclear = change("reboot", State.UNKNOWN, 200)
+    late = FleetSnapshot([server()], True, START, usage_lag=20.0)
+    assert determine_outcome(unclear, late, usage(215), DEFAULT_TIMING).finding is OutcomeKind.NEEDS_PERSON
+    assert determine_outcome(unclear, late, usage(195), DEFAULT_TIMING).finding is OutcomeKind.SUCCEEDED
+    assert determine_outcome(unclear, late, usage(225), DEFAULT_TIMING).finding is OutcomeKind.FAILED
+    prompt = replace(late, usage_lag=0.0)
+    assert determine_outcome(unclear, prompt, usage(215), DEFAULT_TIMING).finding is OutcomeKind.FAILED
 
 
 @given(GAP)
