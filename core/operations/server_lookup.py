@@ -3,9 +3,12 @@
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
 from vpsops.core.wayscloud.answers.errors import NotFoundError
@@ -15,7 +18,8 @@ from vpsops.core.wayscloud.answers.models import ProviderList, Server
 if TYPE_CHECKING:
     from vpsops.core.wayscloud.client import Wayscloud
 
-Stage = Callable[[str, Sequence[Server]], list[Server]]
+K = TypeVar("K")
+Stage = Callable[[str], Sequence[Server]]
 LONGEST_REFERENCE = 253
 NEAREST = 3
 AROUND: Final = "\"'`()<>{} \u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
@@ -49,27 +53,84 @@ async def by_full_id(api: "Wayscloud", text: str) -> Server | None:
 
 
 def find_server(text: str, servers: Sequence[Server]) -> Server:
-    """Return the one server meant by an id, a hostname, a display name, an address or a beginning of one name only.
+    """Return the one server meant by a name; see `ServerIndex.find`."""
+    return ServerIndex(servers).find(text)
 
-    An exact match wins over a prefix, and a name as it is written over one without what stands around it; a close
-    match is offered, never taken.
-    Raises `UnknownServerError` with the nearest names, or `AmbiguousServerError` with the candidates.
-    """
-    reference = clean(text)
-    lack = servers.lack if isinstance(servers, ProviderList) else ""
-    spellings = dict.fromkeys(filter(None, (reference, plain_reference(reference))))
-    stages: list[Stage] = [_by_id, _by_name, _by_address]
-    stages += [] if lack else [_by_prefix]  # of names that are not seen one may fit as well
-    for stage, spelling in [(stage, spelling) for stage in stages for spelling in spellings]:
-        matches = stage(spelling, servers)
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            raise AmbiguousServerError(
-                reference, [(s.id, s.hostname) for s in sorted(matches, key=lambda s: s.hostname)]
-            )
-    close = (nearest(spelling, servers) for spelling in spellings)
-    raise UnknownServerError(reference, next(filter(None, close), []), lack)
+
+class ServerIndex:
+    """Servers by all that they are called, for any number of names: each is found without a walk over the fleet."""
+
+    def __init__(self, servers: Sequence[Server]) -> None:
+        self._servers = servers
+        self._lack = servers.lack if isinstance(servers, ProviderList) else ""
+
+    def find(self, text: str) -> Server:
+        """Return the one server meant by an id, a hostname, a display name, an address or a beginning of one name only.
+
+        An exact match wins over a prefix, and a name as it is written over one without what stands around it; a close
+        match is offered, never taken.
+        Raises `UnknownServerError` with the nearest names, or `AmbiguousServerError` with the candidates.
+        """
+        reference = clean(text)
+        spellings = dict.fromkeys(filter(None, (reference, plain_reference(reference))))
+        stages: list[Stage] = [self._by_id, self._by_name, self._by_address]
+        stages += [] if self._lack else [self._by_prefix]  # of names that are not seen one may fit as well
+        for stage, spelling in [(stage, spelling) for stage in stages for spelling in spellings]:
+            matches = stage(spelling)
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                raise AmbiguousServerError(
+                    reference, [(s.id, s.hostname) for s in sorted(matches, key=lambda s: s.hostname)]
+                )
+        close = (nearest(spelling, self._servers) for spelling in spellings)
+        raise UnknownServerError(reference, next(filter(None, close), []), self._lack)
+
+    def _by_id(self, reference: str) -> Sequence[Server]:
+        return self._ids.get(reference, ())
+
+    def _by_name(self, reference: str) -> Sequence[Server]:
+        return self._hostnames.get(canonical_hostname(reference), ()) or self._short_names.get(reference, ())
+
+    def _by_address(self, reference: str) -> Sequence[Server]:
+        address = _address(reference)
+        return self._addresses.get(address, ()) if address is not None else ()
+
+    def _by_prefix(self, reference: str) -> Sequence[Server]:
+        begin = bisect_left(self._sorted_names, reference, key=lambda entry: entry[0])
+        fitting = takewhile(lambda entry: entry[0].startswith(reference), islice(self._sorted_names, begin, None))
+        places = sorted({place for _, place in fitting})
+        return [self._servers[place] for place in places]
+
+    @cached_property
+    def _ids(self) -> Mapping[str, Sequence[Server]]:
+        return _grouped((server.id.lower(), server) for server in self._servers)
+
+    @cached_property
+    def _hostnames(self) -> Mapping[str, Sequence[Server]]:
+        return _grouped((canonical_hostname(server.hostname), server) for server in self._servers)
+
+    @cached_property
+    def _short_names(self) -> Mapping[str, Sequence[Server]]:
+        pairs = ((server, {_first_label(server), (server.display_name or "").lower()}) for server in self._servers)
+        return _grouped((name, server) for server, names in pairs for name in names)
+
+    @cached_property
+    def _addresses(self) -> Mapping[IPv4Address | IPv6Address, Sequence[Server]]:
+        pairs = ((server, {_address(server.ipv4), _address(server.ipv6)}) for server in self._servers)
+        return _grouped((address, server) for server, own in pairs for address in own if address is not None)
+
+    @cached_property
+    def _sorted_names(self) -> Sequence[tuple[str, int]]:
+        """All names with the place of their server, in their order."""
+        return sorted((name, place) for place, server in enumerate(self._servers) for name in _names(server))
+
+
+def _grouped(pairs: Iterable[tuple[K, Server]]) -> Mapping[K, Sequence[Server]]:
+    groups: dict[K, list[Server]] = {}
+    for key, server in pairs:
+        groups.setdefault(key, []).append(server)
+    return groups
 
 
 def clean(text: str) -> str:
@@ -106,24 +167,6 @@ def nearest(reference: str, servers: Sequence[Server]) -> list[str]:
 
 def _first_label(server: Server) -> str:
     return server.hostname.lower().split(".", 1)[0]
-
-
-def _by_id(reference: str, servers: Sequence[Server]) -> list[Server]:
-    return [s for s in servers if s.id.lower() == reference]
-
-
-def _by_name(reference: str, servers: Sequence[Server]) -> list[Server]:
-    full = [s for s in servers if canonical_hostname(s.hostname) == canonical_hostname(reference)]
-    return full or [s for s in servers if reference in {_first_label(s), (s.display_name or "").lower()}]
-
-
-def _by_prefix(reference: str, servers: Sequence[Server]) -> list[Server]:
-    return [s for s in servers if any(name.startswith(reference) for name in _names(s))]
-
-
-def _by_address(reference: str, servers: Sequence[Server]) -> list[Server]:
-    address = _address(reference)
-    return [s for s in servers if address is not None and address in {_address(s.ipv4), _address(s.ipv6)}]
 
 
 def _address(text: str | None) -> IPv4Address | IPv6Address | None:

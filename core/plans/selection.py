@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vpsops.core.common.errors import InvalidInputError
-from vpsops.core.operations.server_lookup import clean, find_server
+from vpsops.core.operations.server_lookup import ServerIndex, clean
 from vpsops.core.operations.servers import ListArguments, is_matching, unknown_facts
 from vpsops.core.policy.context import ServerPatterns, is_glob
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
@@ -79,11 +79,12 @@ def candidates(selection: Selection, servers: ProviderList[Server]) -> SelectedS
         return SelectedServers(tuple(sorted(servers, key=_by_name)), lack=lack)
     chosen: dict[str, Server] = {}
     explicit: set[str] = set()
+    index = ServerIndex(servers)
     for name in selection.names:
         if is_glob(name):
             chosen |= {server.id: server for server in _matching(name, servers) if server.id not in chosen}
         else:
-            server = find_server(name, servers)
+            server = index.find(name)
             explicit.add(server.id)
             chosen.setdefault(server.id, server)
     return SelectedServers(tuple(chosen.values()), frozenset(explicit), lack if len(explicit) < len(chosen) else "")
