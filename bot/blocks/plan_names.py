@@ -37,6 +37,6 @@ def names_text(change: Change, *, posted: bool) -> str:
     if posted:
         return f"The names of {more} are in the thread of this message."
     return (
-        f"The names of {more} are not in the thread of this message."
-        f" Read them before you decide: vpsops changes {change.id} at a terminal."
+        f"The names of {more} are not in the thread of this message, and no one can agree before they are."
+        f" Where that stays, read them with vpsops changes {change.id} at a terminal, and ask for the servers in parts."
     )

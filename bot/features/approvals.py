@@ -10,7 +10,7 @@ import structlog
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.features.validation import same_name
-from vpsops.bot.features.votes import Spoken, cast
+from vpsops.bot.features.votes import Spoken, cast, check_names
 from vpsops.bot.ingress.interaction import Interaction, Requester
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.slack_api.client import SlackError
@@ -112,7 +112,8 @@ def _may(requester: Requester, agreed: Agreed) -> None:
 
 
 async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change:
-    """Let the gate take a yes; raises what it raises."""
+    """Let the gate take a yes; raises what it raises, and `NamesUnpostedError`."""
+    await check_names(ctx, requester, agreed.change)
     if agreed.yes is Yes.APPROVE:
         spoken = Spoken(agreed.note, agreed.grant)
         return await cast(ctx, requester, agreed.change, Verdict.APPROVE, agreed.digest, spoken)

@@ -5,14 +5,19 @@ from typing import Final
 
 from vpsops.bot.context.bot_context import BotContext
 from vpsops.bot.ingress.interaction import Requester
+from vpsops.bot.notifications.change_topic import has_all_names
 from vpsops.core.authorization.votes import Statement
 from vpsops.core.break_glass.overrides import OverrideRequest
 from vpsops.core.break_glass.rights import is_overridable
 from vpsops.core.changes.approvals import is_unconfirmed, settlers
 from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.requests import SetAside
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.grants.model import Grant
 from vpsops.core.identity.actors import Actor, Approvers, union_of
+from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.operations.target import is_plan
+from vpsops.core.plans.names import SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,26 @@ class Spoken:
 
 
 NOTHING_MORE: Final = Spoken()
+
+
+class NamesUnpostedError(InvalidInputError):
+    """The names of a plan's servers are not all in the thread of its card, so no one can have read them."""
+
+
+async def check_names(ctx: BotContext, requester: Requester, change: Change) -> None:
+    """Raise `NamesUnpostedError` while the names of a plan's servers are not all in the thread of its card.
+
+    What is posted is stored with each message, so that every process knows it.
+    """
+    if not is_plan(change.operation):
+        return
+    copies = await ctx.core.outbox.copies(topic_of(change.id))
+    if not has_all_names(change, copies, requester.where.channel):
+        raise NamesUnpostedError(
+            "The list of names is still being posted in the thread of the card, so nothing was counted.",
+            hint="Press again once the card says that it is there. Where that does not come, ask for the servers in "
+            f"parts of at most {SHOWN}: a card names so many itself.",
+        )
 
 
 async def cast(  # noqa: PLR0913 - one vote, all of it named
@@ -93,6 +118,7 @@ class Overriding:
 async def override(ctx: BotContext, requester: Requester, asked: Overriding) -> Change:
     """Run one's own change without approval, with what Slack says of the asker now; raises what the gate raises."""
     change = await ctx.core.changes.get(asked.change_id, scope=ctx.core.scope)
+    await check_names(ctx, requester, change)
     actor, evidence = requester.actor, ""
     if is_overridable(change) and actor.same_human(change.actor):  # else nothing has to be read for the gate to refuse
         overriders = union_of(change.ruling.overrides)

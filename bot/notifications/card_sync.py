@@ -17,7 +17,7 @@ from vpsops.bot.messages.change_card import (
     requester_text,
     typical_duration_text,
 )
-from vpsops.bot.notifications.change_topic import ENDED, FIXED, NAMES, ChangeTopic
+from vpsops.bot.notifications.change_topic import ENDED, FIXED, ChangeTopic, names_purpose
 from vpsops.bot.notifications.destinations import (
     ApprovalMentions,
     Place,
@@ -120,7 +120,7 @@ class CardSync:
 
     async def _is_posted(self, topic: ChangeTopic, card: PostedMessage, part: int, post: Post) -> bool:
         """Post a part of the names unless it is there; return whether it is."""
-        purpose = f"{NAMES}{card.ts}:{part}"
+        purpose = names_purpose(card.ts, part)
         if topic.has(purpose, ""):
             return True
         try:
@@ -137,7 +137,9 @@ class CardSync:
     def _names(self, topic: ChangeTopic, ts: str) -> str:
         """Return what a copy of a plan's card says about the names that it only counts; a new one has no `ts`."""
         parts = range(len(name_posts(topic.change)))
-        return names_text(topic.change, posted=bool(ts) and all(topic.has(NAMES, f"{ts}:{part}") for part in parts))
+        return names_text(
+            topic.change, posted=bool(ts) and all(topic.has(names_purpose(ts, part), "") for part in parts)
+        )
 
     async def _card(
         self, topic: ChangeTopic, audience: Audience, channel: str, *, instead: bool = False, ts: str = ""

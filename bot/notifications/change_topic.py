@@ -1,10 +1,12 @@
 """A change during the delivery of its messages, with their places: loaded once for all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
 
+from vpsops.bot.blocks.plan_names import name_posts
 from vpsops.core.changes.model import Change
 from vpsops.core.execution.card_refresh import load_with_copies
 from vpsops.core.messaging.outbox import Outbox, topic_of
@@ -81,6 +83,23 @@ class ChangeTopic:
         """Return the notices to store, once."""
         unsaved, self.unsaved = self.unsaved, []
         return unsaved
+
+
+def names_purpose(ts: str, part: int) -> str:
+    """Return the purpose of a part of a plan's names in the thread of a card."""
+    return f"{NAMES}{ts}:{part}"
+
+
+def has_all_names(change: Change, copies: Sequence[PostedMessage], channel: str) -> bool:
+    """Return whether a card of a channel has all names of a plan's servers in it and its thread.
+
+    For a channel without a card, that of another one counts.
+    """
+    parts = range(len(name_posts(change)))
+    cards = [copy for copy in copies if not copy.purpose.startswith(NOTICE) or copy.purpose.startswith(FIXED)]
+    here = [card for card in cards if card.channel == channel] or cards
+    posted = {copy.purpose for copy in copies}
+    return not parts or any(all(names_purpose(card.ts, part) in posted for part in parts) for card in here)
 
 
 @dataclass(slots=True)

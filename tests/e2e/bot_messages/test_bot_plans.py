@@ -142,3 +142,33 @@ async def test_names_that_slack_refused_at_first_are_posted_by_the_outbox(tmp_pa
         second.release()
         card = await stage.card(words="are in the thread of this message")
         assert names_in([card.text, *replies_to(stage, card)]) == LARGE
+
+
+async def test_no_one_agrees_before_all_names_are_in_the_thread(tmp_path: Path) -> None:
+    """A click is refused and counts for nothing while names are still being posted; later it runs the plan."""
+    async with large_fleet(tmp_path) as stage:
+        first = stage.slack.faults.hold_next("chat.postMessage")
+        second = stage.slack.faults.hold_next("chat.postMessage")
+        await stage.slack.command("alice", "ops", "/vps", "reboot node*")
+        first.release()
+        card = await stage.card(words="waiting for confirmation")
+        await stage.slack.click("alice", card, "vps:confirm")
+        await stage.private("alice", "The list of names is still being posted")
+        assert stage.effects("reboot") == 0
+        second.release()
+        listed = await stage.card(words="are in the thread of this message")
+        await stage.slack.click("alice", listed, "vps:confirm")
+        await stage.card(words="is in progress")
+
+
+async def test_a_thread_that_takes_nothing_lets_no_one_agree(tmp_path: Path) -> None:
+    """Where the names cannot be posted, a click says what to do instead."""
+    async with large_fleet(tmp_path) as stage:
+        held = stage.slack.faults.hold_next("chat.postMessage")
+        stage.slack.faults.fail_next("chat.postMessage", error="cannot_reply_to_message")
+        await stage.slack.command("alice", "ops", "/vps", "reboot node*")
+        held.release()
+        card = await stage.card(words="are not in the thread of this message")
+        await stage.slack.click("alice", card, "vps:confirm")
+        await stage.private("alice", "ask for the servers in parts of at most 20")
+        assert stage.effects("reboot") == 0
