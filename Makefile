@@ -67,6 +67,7 @@ docs: $(VENV)/.ready ## Rewrite the generated pages
 
 crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
 	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.crash --changes 40 --plans 50 --kills 40 --most-gap 4 --seeds 1
 	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
 	$(BIN)/python -m tests.crash --scenarios
 

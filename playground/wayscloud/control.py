@@ -66,6 +66,7 @@ class Control:
             {
                 "seq": effect.seq,
                 "at": effect.at.isoformat(),
+                "ends_at": effect.ends_at.isoformat(),
                 "operation": effect.operation,
                 "server_id": effect.server_id,
                 "hostname": effect.hostname,

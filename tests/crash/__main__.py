@@ -23,7 +23,10 @@ def main() -> int:
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--plans", type=int, default=4, help="plans of ten servers each")
+    parser.add_argument("--most-gap", type=float, default=1.5, help="seconds between two kills at most")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--keep", type=Path, help="a new folder for databases and logs, to look at afterwards")
     parser.add_argument("--freeze", action="store_true", help="stop and wake processes instead of killing them")
     parser.add_argument("--scenarios", action="store_true", help="play a moved file and stores that go back instead")
     options = parser.parse_args()
@@ -35,11 +38,21 @@ def main() -> int:
         server = stack.enter_context(running_postgres()) if "postgresql" in kinds else None
         for kind in kinds:
             for seed in options.seeds:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpsops-crash-")))
+                folder = options.keep / f"{kind}-{seed}" if options.keep else None
+                if folder is None:
+                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpsops-crash-")))
+                folder.mkdir(parents=True, exist_ok=True)
                 url = server.database() if kind == "postgresql" and server else f"sqlite:///{folder / 'db.sqlite3'}"
-                result = anyio.run(
-                    partial(play, CrashRun(url, seed, options.changes, options.kills, options.freeze), folder)
+                run = CrashRun(
+                    url,
+                    seed,
+                    options.changes,
+                    options.kills,
+                    options.freeze,
+                    plans=options.plans,
+                    most_gap_seconds=options.most_gap,
                 )
+                result = anyio.run(partial(play, run, folder))
                 results.append(result)
                 _print_results(result)
     print("\n" + describe(results))  # noqa: T201
@@ -70,9 +83,8 @@ async def _on_own_server(
 
 
 def _print_results(result: CrashResult) -> None:
-    problems = [*result.verdict.wrong, *result.audit_faults, *result.cards_wrong, *result.died]
     print(f"{result.run.database.split(':', 1)[0]} seed {result.run.seed}: {'good' if result.is_good else 'WRONG'}")  # noqa: T201
-    for problem in problems[:20]:
+    for problem in result.wrong[:20]:
         print(f"  {problem}")  # noqa: T201
     sys.stdout.flush()
 

@@ -11,10 +11,11 @@ import anyio
 
 from tests.crash.names import resolve_slowly
 from tests.crash.plan import ASKER, VOTERS, PlanItem
+from tests.crash.server_plans import ServerPlanItem
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.changes.requests import Done, Held
+from vpsops.core.changes.requests import Done, Held, Outcome
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, StorageError
 from vpsops.core.common.timings import Timing
@@ -41,10 +42,11 @@ TIMING = Timing(
     write_burst=50,
 )
 AT_ONCE = 8
+AnyItem = PlanItem | ServerPlanItem
 TROUBLE = (StaleChangeError, NotAllowedError, StorageError, WayscloudError)
 
 
-async def main(items: Sequence[PlanItem]) -> None:
+async def main(items: Sequence[PlanItem], plans: Sequence[ServerPlanItem]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
     resolve_slowly()
     share, shares, timing = int(sys.argv[2]), int(sys.argv[3]), replace(TIMING, confirm_seconds=float(sys.argv[4]))
@@ -53,7 +55,8 @@ async def main(items: Sequence[PlanItem]) -> None:
         sys.stdout.flush()
         limiter = anyio.CapacityLimiter(AT_ONCE)
         async with anyio.create_task_group() as group:
-            for item in items:
+            everything: list[AnyItem] = [*plans, *items]
+            for item in everything:
                 if item.number % shares == share:
                     group.start_soon(_drive_slowly, core, item, limiter)
         sys.stdout.write("driven\n")
@@ -61,29 +64,47 @@ async def main(items: Sequence[PlanItem]) -> None:
         await anyio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
 
 
-async def _drive_slowly(core: Core, item: PlanItem, limiter: anyio.CapacityLimiter) -> None:
+async def _drive_slowly(core: Core, item: AnyItem, limiter: anyio.CapacityLimiter) -> None:
     async with limiter:
         while not await _drive(core, item):
             await core.clock.sleep(0.2)
         await core.clock.sleep(random.uniform(0, 0.3))  # noqa: S311 - spreads the load
 
 
-async def _drive(core: Core, item: PlanItem) -> bool:
+async def _drive(core: Core, item: AnyItem) -> bool:
     """Take a change to where people leave it; returns whether that worked this time."""
     try:
-        outcome = await core.gate.submit(item.request, scope=OPERATOR)
+        outcome = await _submit(core.gate, item)
         if isinstance(outcome, Held):
             await _decide(core, item, outcome.change)
+        if isinstance(outcome, Done | Held) and outcome.change is not None and item.fate == "stop":
+            await _stop(core, outcome.change)
         return isinstance(outcome, Done | Held)
     except TROUBLE:
         return False
 
 
-async def _decide(core: Core, item: PlanItem, change: Change) -> None:
+async def _submit(gate: Gate, item: AnyItem) -> Outcome:
+    if isinstance(item, ServerPlanItem):
+        return await gate.submit_plan(item.planned, scope=OPERATOR)
+    return await gate.submit(item.request, scope=OPERATOR)
+
+
+async def _stop(core: Core, plan: Change) -> None:
+    """Stop a plan once a member of it is done, unless it ends before."""
+    while not plan.state.final:
+        if plan.state is State.WATCHING and not plan.note.startswith("0 of"):
+            await core.gate.stop_plan(plan.id, ASKER, scope=OPERATOR)
+            return
+        await core.clock.sleep(0.2)
+        plan = await core.changes.get(plan.id, scope=OPERATOR)
+
+
+async def _decide(core: Core, item: AnyItem, change: Change) -> None:
     match item.fate:
         case "cancel":
             await core.gate.cancel(change.id, change.actor, scope=OPERATOR)
-        case "confirm":
+        case "confirm" | "stop":
             await _confirm(core.gate, change)
         case "approve" | "deny":
             await _vote(core, item, change)
@@ -110,7 +131,7 @@ async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> No
         troubles.append(error)
 
 
-async def _vote(core: Core, item: PlanItem, change: Change) -> None:
+async def _vote(core: Core, item: AnyItem, change: Change) -> None:
     done = {vote.voter.id for vote in change.votes}
     verdicts = [Verdict.APPROVE, Verdict.APPROVE if item.fate == "approve" else Verdict.DENY]
     for voter, verdict in zip(VOTERS, verdicts, strict=False):
@@ -122,4 +143,6 @@ async def _vote(core: Core, item: PlanItem, change: Change) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, [PlanItem(**load) for load in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))])
+    stored = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    plans = [ServerPlanItem(**values) for values in stored["plans"]]
+    anyio.run(main, [PlanItem(**values) for values in stored["changes"]], plans)

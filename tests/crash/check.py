@@ -49,14 +49,22 @@ def _wrong(item: PlanItem, change: Change, count: int) -> list[str]:
         return [f"{summary}, with the schedule {change.schedule}"]
     if change.schedule is not None and change.sent_at is not None and change.sent_at < change.schedule.run_at:
         return [f"{summary}, sent at {change.sent_at}, before its time"]
-    if change.state is State.SUCCEEDED and count != 1:
-        return [f"{summary}, and the provider did it {count} times"]
-    if change.state in UNDONE and count:
-        return [f"{summary}, and the provider did it"]
-    if change.state is State.FAILED and count:
-        return [f"{summary} ({change.note}), and the provider did it"]
-    if change.state.open and change.state is not State.NEEDS_PERSON:
-        return [f"{summary}: not at rest"]
+    fault = effect_fault(change, count)
+    if fault:
+        return [f"{summary}: {fault}"]
     if item.fate in {"deny", "cancel", "expire"} and change.state is State.SUCCEEDED:
         return [f"{summary}, against what people said"]
     return []
+
+
+def effect_fault(change: Change, count: int) -> str:
+    """Return what is wrong with the end of a change whose effect the provider counted so often, or ""."""
+    if change.state is State.SUCCEEDED and count != 1:
+        return f"succeeded, and the provider did it {count} times"
+    if change.state in UNDONE and count:
+        return f"{change.state.value}, and the provider did it"
+    if change.state is State.FAILED and count:
+        return f"failed ({change.note}), and the provider did it"
+    if change.state.open and change.state is not State.NEEDS_PERSON:
+        return f"{change.state.value}: not at rest"
+    return ""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import aiohttp
@@ -17,18 +18,23 @@ import sqlalchemy as sa
 from anyio.abc import Process
 from sqlalchemy.engine import Connection
 
+from tests.crash.cards import CardCheck, check_cards
 from tests.crash.check import CrashVerdict, judge
+from tests.crash.check_plans import PlanRecord, Span, judge_plans
 from tests.crash.names import NAME
-from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, PlanItem, draw
+from tests.crash.plan import CARD_EVERY, CHANNELS, PlanItem, draw
+from tests.crash.server_plans import MEMBERS, ServerPlanItem, draw_plans, policy_until
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import SystemClock
+from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.first_contact import is_recorded
+from vpsops.core.operations.target import is_plan
+from vpsops.core.plans.repository import members_of
 from vpsops.core.storage import Database, open_database
-from vpsops.core.storage.tables import CHANGES, OUTBOX
+from vpsops.core.storage.tables import AUDIT, CHANGES, OUTBOX
 from vpsops.playground.processes import environment_of, running_command
-from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Channel
@@ -36,6 +42,9 @@ from vpsops.playground.slack.workspace.entities import Channel
 ACTORS = 3
 FROZEN_SECONDS = 7.0  # longer than a process may be silent before others take over
 REST_SECONDS = 600.0
+UP = frozenset({"active", "running"})  # the word of each dialect
+SPARE_PER_PLAN = 14
+"""Servers of the fleet for a plan of ten: one in seven does not run."""
 START_SECONDS = 60.0
 CLOCK = SystemClock()
 FAULTS = """
@@ -79,6 +88,8 @@ class CrashRun:
     kills: int
     freeze: bool = False
     hold_seconds: float = 20.0  # unconfirmed holds expire after these
+    plans: int = 0  # of ten servers each
+    most_gap_seconds: float = 1.5  # between two kills
 
 
 @dataclass(slots=True)
@@ -87,19 +98,48 @@ class CrashResult:
 
     run: CrashRun
     verdict: CrashVerdict
+    plans: CrashVerdict
+    members: Counter[str]  # of plans, by their states
     kills: int
     audit_faults: list[str]
-    cards: int
-    cards_wrong: list[str]
-    cards_twice: int
+    cards: CardCheck
+    unsent: list[str]  # messages that are not delivered
     died: list[str]
     seconds: float
 
     @property
+    def wrong(self) -> list[str]:
+        """Every sentence of what went wrong."""
+        found = [self.verdict.wrong, self.plans.wrong, self.audit_faults, self.cards.wrong, self.unsent, self.died]
+        return [sentence for sentences in found for sentence in sentences]
+
+    @property
+    def lost(self) -> int:
+        """Changes and members that are not there."""
+        return self.verdict.lost + self.plans.lost
+
+    @property
+    def twice(self) -> int:
+        """Effects that the provider counted more than once."""
+        return self.verdict.twice + self.plans.twice
+
+    @property
     def is_good(self) -> bool:
         """Return whether nothing went wrong."""
-        cards = self.cards_wrong or self.cards_twice
-        return self.verdict.is_good and not (self.audit_faults or cards or self.died)
+        return not (self.lost or self.twice or self.cards.twice or self.wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class CrashItems:
+    """What the processes of a run ask for."""
+
+    changes: list[PlanItem]
+    plans: list[ServerPlanItem]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all requests."""
+        return [*(f"crash-{item.number}" for item in self.changes), *(item.key for item in self.plans)]
 
 
 @dataclass(slots=True)
@@ -165,27 +205,39 @@ async def play(run: CrashRun, folder: Path) -> CrashResult:
     )
     config = replace(config, channels=config.channels + channels)
     (folder / "faults.toml").write_text(FAULTS)
-    words = ["simulator", "--port", "0", "--speed", "300", "--seed", str(run.seed), "--fleet", str(run.changes + 20)]
+    words = ["simulator", "--port", "0", "--speed", "300", "--seed", str(run.seed)]
+    words += ["--fleet", str(run.changes + 20 + SPARE_PER_PLAN * run.plans)]
     words += ["--faults", str(folder / "faults.toml")]
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(running_workspace(config))
         bare = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
         provider = await stack.enter_async_context(running_command("simulator", words, bare, folder))
         items = await _plan(run, provider, folder)
-        environment = environment_of(folder, workspace, provider, POLICY)
+        environment = environment_of(folder, workspace, provider, policy_until(CLOCK.now()))
         environment |= {"WAYSCLOUD_API_URL": environment["WAYSCLOUD_API_URL"].replace("127.0.0.1", NAME)}
         environment |= {"VPSOPS_DATABASE_URL": run.database, "VPSOPS_CHANNEL": "", "VPSOPS_APPROVAL_CHANNEL": ""}
         database = await stack.enter_async_context(open_database(run.database, CLOCK))
         async with _troupe(run, environment, folder, database) as troupe:
-            kills = await _disturb(run, troupe, database, len(items))
-            await _rest(database, len(items))
-        verdict = judge(items, await database.read(_by_key), await _effects(provider))
-        cards, wrong, twice = _cards(workspace, await database.read(_by_key))
-        faults = [fault.what for fault in await database.read(_audit)]
-        return CrashResult(run, verdict, kills, faults, cards, wrong, twice, troupe.died, CLOCK.monotonic() - begun)
+            kills = await _disturb(run, troupe, database, items.keys)
+            await _rest(database, items.keys)
+        changes, spans = await database.read(_by_key), await _spans(provider)
+        records = await database.read(_plan_records)
+        effects = Counter((span.operation, span.hostname) for span in spans)
+        return CrashResult(
+            run,
+            judge(items.changes, changes, effects),
+            judge_plans(items.plans, records, spans),
+            Counter(member.state.value for record in records.values() for member in record.members),
+            kills,
+            [fault.what for fault in await database.read(_audit)],
+            check_cards(workspace, changes),
+            await database.read(_unsent),
+            troupe.died,
+            CLOCK.monotonic() - begun,
+        )
 
 
-async def _plan(run: CrashRun, provider: str, folder: Path) -> list[PlanItem]:
+async def _plan(run: CrashRun, provider: str, folder: Path) -> CrashItems:
     async with aiohttp.ClientSession(headers={"X-API-Key": "wayscloud_vps_crash_SECRET"}) as session:
         async with session.get(f"{provider}/_sim/requests") as answer:
             answer.raise_for_status()
@@ -193,11 +245,16 @@ async def _plan(run: CrashRun, provider: str, folder: Path) -> list[PlanItem]:
         while not servers:  # the faults strike here too
             async with session.get(f"{provider}/v1/vps") as answer:
                 servers = (await answer.json()).get("instances", []) if answer.status == 200 else []
-    up = sorted(s["hostname"] for s in servers if s["status"] == "running")
+    up = sorted(s["hostname"] for s in servers if s["status"] in UP)
     down = sorted(s["hostname"] for s in servers if s["status"] == "stopped")
-    items = draw(run.seed, run.changes, up, down)
-    (folder / "plan.json").write_text(json.dumps([asdict(item) for item in items]))
-    return items
+    if not up or not down:
+        raise AssertionError("the fleet has no servers of a kind that the run needs")
+    plans = draw_plans(run.seed, run.plans, up, down)
+    taken = {name for item in plans for name in item.servers}
+    changes = draw(run.seed, run.changes, *([name for name in names if name not in taken] for names in (up, down)))
+    stored = {"changes": [asdict(item) for item in changes], "plans": [asdict(item) for item in plans]}
+    (folder / "plan.json").write_text(json.dumps(stored))
+    return CrashItems(changes, plans)
 
 
 @asynccontextmanager
@@ -221,32 +278,40 @@ async def _troupe(
             await troupe.end()
 
 
-async def _disturb(run: CrashRun, troupe: Troupe, database: Database, target: int) -> int:
+async def _disturb(run: CrashRun, troupe: Troupe, database: Database, keys: Sequence[str]) -> int:
     """Kill or freeze at random points, for as long as there is something to disturb."""
     dice = random.Random(run.seed)  # noqa: S311 - the same points again for the same seed
     await CLOCK.sleep(2.5)  # the processes are starting
     for count in range(run.kills):
-        await CLOCK.sleep(dice.uniform(0.1, 1.5))
+        await CLOCK.sleep(dice.uniform(0.1, run.most_gap_seconds))
         index = dice.randrange(len(troupe.running))
         await (troupe.freeze(index) if run.freeze else troupe.kill(index))
-        if await database.read(lambda connection: _is_settled(connection, target)):
+        if await _is_at_rest(database, keys):
             return count + 1
     return run.kills
 
 
-async def _rest(database: Database, count: int) -> None:
+async def _rest(database: Database, keys: Sequence[str]) -> None:
     """Wait until every change is at rest and every message is sent; the checks report what is not by then."""
     with anyio.move_on_after(REST_SECONDS):
-        while not await database.read(lambda connection: _is_settled(connection, count)):
+        while not await _is_at_rest(database, keys):
             await CLOCK.sleep(0.5)
 
 
-def _is_settled(connection: Connection, count: int) -> bool:
-    total = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES)) or 0
+async def _is_at_rest(database: Database, keys: Sequence[str]) -> bool:
+    """Return whether everything is settled, as far as a busy machine lets this process read it."""
+    try:
+        return await database.read(lambda connection: _is_settled(connection, keys))
+    except StorageError:
+        return False
+
+
+def _is_settled(connection: Connection, keys: Sequence[str]) -> bool:
+    known = set(connection.scalars(sa.select(CHANGES.c.key)))
     resting = [state.value for state in State if state.final or state is State.NEEDS_PERSON]
     moving = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.not_in(resting)))
     waiting = connection.scalar(sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "waiting"))
-    return total >= count and not moving and not waiting
+    return known.issuperset(keys) and not moving and not waiting
 
 
 def _by_key(connection: Connection) -> dict[str, Change]:
@@ -258,46 +323,63 @@ def _audit(connection: Connection) -> list[chain.ChainFault]:
     return list(chain.verify(chain.read(connection, limit=1_000_000), chain.head(connection)))
 
 
-async def _effects(provider: str) -> Counter[tuple[str, str]]:
+def _unsent(connection: Connection) -> list[str]:
+    """Return the messages that were not delivered."""
+    query = sa.select(OUTBOX.c.topic, OUTBOX.c.state, OUTBOX.c.error).where(OUTBOX.c.state != "done")
+    return [f"the message {row.topic} is {row.state}: {row.error}" for row in connection.execute(query)]
+
+
+def _plan_records(connection: Connection) -> dict[str, PlanRecord]:
+    """Return all that is stored of each plan, by its key."""
+    changes = _by_key(connection)
+    numbers = {
+        (row.event, row.change_id): row.seq
+        for row in connection.execute(sa.select(AUDIT.c.seq, AUDIT.c.event, AUDIT.c.change_id))
+    }
+    records = {}
+    for key, plan in changes.items():
+        if is_plan(plan.operation):
+            own = {change.id: change for change in changes.values() if change.plan == plan.id}
+            begun = {name: numbers["requested", name] for name in own}
+            members = members_of(connection, plan.id)
+            records[key] = PlanRecord(plan, members, own, begun, numbers.get(("plan_stopped", plan.id)))
+    return records
+
+
+async def _spans(provider: str) -> list[Span]:
     async with aiohttp.ClientSession() as session, session.get(f"{provider}/_sim/effects") as answer:
         effects = (await answer.json())["effects"]
-    return Counter((item["operation"], item["hostname"]) for item in effects)
-
-
-def _cards(workspace: SimulatedWorkspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
-    """Check every card: it must state the end, without buttons; a second one for a change is counted."""
-    cards: Counter[str] = Counter()
-    wrong = []
-    requested = {change.id: change for change in changes.values() if change.origin.front == "slack"}
-    for channel in CHANNELS:
-        for message in workspace.messages(channel):
-            change = next((value for name, value in requested.items() if name in json.dumps(message.blocks)), None)
-            if change is None or message.thread_ts not in {None, message.ts}:
-                continue
-            buttons = [block for block in message.blocks if block.get("type") == "actions"]
-            if any(block.get("type") == "header" for block in message.blocks):
-                cards[change.id] += 1
-                if buttons and change.state is not State.NEEDS_PERSON:
-                    wrong.append(f"the card of {change.id} ({change.state.value}) still has buttons")
-    wrong += [f"{name} has no card" for name in requested if not cards[name]]
-    return len(cards), wrong, sum(count - 1 for count in cards.values())
+    return [
+        Span(
+            item["hostname"],
+            item["operation"],
+            datetime.fromisoformat(item["at"]),
+            datetime.fromisoformat(item["ends_at"]),
+        )
+        for item in effects
+    ]
 
 
 def describe(results: Sequence[CrashResult]) -> str:
     """Return the results as a table."""
-    names = ("database", "seed", "disturbed", "changes", "lost", "done twice", "wrong end", "audit faults")
-    head = f"| {' | '.join((*names, 'cards wrong', 'cards twice', 'ends', 's'))} |"
-    rows = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+    names = ("database", "seed", "disturbed", "changes", "plans", "lost", "done twice", "wrong end", "audit faults")
+    head = f"| {' | '.join((*names, 'cards wrong', 'cards twice', 'ends', 'ends of plans', 'members', 's'))} |"
+    rows = [head, f"|{'---|' * (head.count('|') - 1)}"]
     for result in results:
-        states = ", ".join(f"{count} {name}" for name, count in sorted(result.verdict.states.items()))
         kind = result.run.database.split(":", 1)[0]
         how = f"{result.kills} {'frozen' if result.run.freeze else 'killed'}"
+        wrong, cards = len(result.verdict.wrong + result.plans.wrong + result.unsent), result.cards
         rows.append(
-            f"| {kind} | {result.run.seed} | {how} | {result.run.changes} | {result.verdict.lost} "
-            f"| {result.verdict.twice} | {len(result.verdict.wrong)} | {len(result.audit_faults)} "
-            f"| {len(result.cards_wrong)} of {result.cards} | {result.cards_twice} | {states} | {result.seconds:.0f} |"
+            f"| {kind} | {result.run.seed} | {how} | {result.run.changes} | {result.run.plans} | {result.lost} "
+            f"| {result.twice} | {wrong} | {len(result.audit_faults)} | {len(cards.wrong)} of {cards.count} "
+            f"| {cards.twice} | {_counted(result.verdict.states)} | {_counted(result.plans.states)} "
+            f"| {_counted(result.members)} | {result.seconds:.0f} |"
         )
     return "\n".join(rows)
 
 
-__all__ = ["CARD_EVERY", "CrashResult", "CrashRun", "describe", "play"]
+def _counted(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(states.items())) or "-"
+
+
+__all__ = ["CARD_EVERY", "MEMBERS", "CrashResult", "CrashRun", "describe", "play"]

@@ -10,9 +10,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 
 
 async def test_a_small_crash_run_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Thirty changes, five kills: nothing lost, nothing done twice, every card and every record as it should be."""
-    run = CrashRun(f"sqlite:///{tmp_path / 'db.sqlite3'}", seed=7, changes=30, kills=5, hold_seconds=3.0)
+    """Thirty changes, three plans, five kills: nothing lost or done twice, every card and record as it should be."""
+    run = CrashRun(f"sqlite:///{tmp_path / 'db.sqlite3'}", seed=7, changes=30, kills=5, hold_seconds=3.0, plans=3)
     result = await play(run, tmp_path)
     assert result.is_good, result
     assert result.kills == 5
     assert sum(result.verdict.states.values()) == 30
+    assert sum(result.plans.states.values()) == 3
+    assert result.members["done"]

@@ -52,13 +52,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """An event of a server that an API request caused."""
+    """An event of a server that an API request caused; the server is between two states until `ends_at`."""
 
     seq: int
     at: datetime
     operation: str
     server_id: str
     hostname: str
+    ends_at: datetime
 
 
 class World:
@@ -131,7 +132,7 @@ class World:
             until=self.time.seconds() + lasts,
             doomed=doomed,
         )
-        self.count("create", server)
+        self.count("create", server, lasts)
         return self._keep(server)
 
     def power(self, server: SimulatedServer, power: Power, *, doomed: bool = False) -> str | None:
@@ -140,8 +141,9 @@ class World:
         if reason is None and not already(server, power):
             state = MOVES[power]
             rng = Random(f"{self.config.seed}/moves/{server.id}/{server.moves}")
-            self._keep(begin(server, state, self.time.seconds() + rng.uniform(*DURATIONS[state]), doomed=doomed))
-            self.count(power, server)
+            lasts = rng.uniform(*DURATIONS[state])
+            self._keep(begin(server, state, self.time.seconds() + lasts, doomed=doomed))
+            self.count(power, server, lasts)
         return reason
 
     def override(
@@ -183,11 +185,11 @@ class World:
         """Return a server's items of one family by id; the mapping is mutable."""
         return self._items.setdefault((server_id, family), {})
 
-    def count(self, operation: str, server: SimulatedServer) -> None:
-        """Note that an operation took effect."""
+    def count(self, operation: str, server: SimulatedServer, lasts: float = 0.0) -> None:
+        """Note that an operation took effect; the server is busy with it for `lasts` seconds of the world."""
         self.counts[operation] += 1
-        seq = self.counts.total()
-        self.effects.append(Effect(seq, self.time.now(), str(operation), server.id, server.hostname))
+        at, ends_at = self.time.now(), self.time.after(lasts)
+        self.effects.append(Effect(self.counts.total(), at, str(operation), server.id, server.hostname, ends_at))
 
     def counted(self, operation: str | None = None) -> Iterable[Effect]:
         """Return the effects still kept, oldest first, of one operation when named."""
