@@ -22,6 +22,8 @@ from vpsops.core.policy.context import is_glob
 OPTION: Final = re.compile(r"-{0,2}(at[_-]once|pause|stop[_-]after|probe)=(.*)", re.IGNORECASE)
 SECONDS: Final = re.compile(r"([0-9]{1,4})(s|m)?")
 MOST: Final = 1_000_000
+SIGNS: Final = re.compile(r"[a-z0-9*](?=.*[?\[])(?:[a-z0-9.*?-]|\[[a-z0-9!-]{1,40}\])*(?<![a-z0-9]\?)(?<!\.)")
+"""A pattern with `?` or `[…]`: a `?` behind a letter or a digit at the end asks, as people do."""
 
 
 class PlanWordsError(ArgumentsError):
@@ -86,7 +88,13 @@ def taken_words(operation: str) -> str:
 
 def names_many(word: str) -> bool:
     """Return whether one word means several servers: a pattern or a filter."""
-    return FILTER.fullmatch(word) is not None or is_glob(plain_reference(word))
+    return FILTER.fullmatch(word) is not None or bool(_pattern(word)) or is_glob(plain_reference(word))
+
+
+def _pattern(word: str) -> str:
+    """Return a pattern with `?` or `[…]`, or "" where these are punctuation around a name."""
+    plain = strip_quotes(word).lower()
+    return plain if SIGNS.fullmatch(plain) else ""
 
 
 def _selects(word: str) -> bool:
@@ -95,7 +103,7 @@ def _selects(word: str) -> bool:
 
 def _plain(word: str) -> str:
     match = FILTER.fullmatch(word)
-    return f"{match[1].lower()}:{strip_quotes(match[2])}" if match else plain_reference(word)
+    return f"{match[1].lower()}:{strip_quotes(match[2])}" if match else _pattern(word) or plain_reference(word)
 
 
 def _name(word: str) -> str:

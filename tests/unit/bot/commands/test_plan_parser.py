@@ -19,6 +19,10 @@ from vpsops.core.plans.model import PlanOptions
         ("stop LABEL:team=shop", ("label:team=shop",)),
         ("reboot `web01` web02.example.com", ("web01", "web02.example.com")),
         ("reboot db-* web*", ("db-*", "web*")),
+        ("reboot web?1", ("web?1",)),
+        ("reboot `WEB0?.example.com` db-?", ("web0?.example.com", "db-?")),
+        ("reboot web[01]", ("web[01]",)),
+        ("reboot web0[1-3] db?*", ("web0[1-3]", "db?*")),
     ],
 )
 def test_names_patterns_and_filters_are_a_plan(text: str, words: tuple[str, ...]) -> None:
@@ -35,6 +39,12 @@ def test_names_patterns_and_filters_are_a_plan(text: str, words: tuple[str, ...]
 def test_a_sentence_is_no_plan(text: str) -> None:
     """A word that may be none of a server runs nothing."""
     assert isinstance(parse_command(text), UnclearCommand)
+
+
+@pytest.mark.parametrize("text", ["reboot web01?", "reboot [web01]", "reboot web01 ?", "reboot (web01)?"])
+def test_punctuation_around_a_name_is_no_pattern(text: str) -> None:
+    """A question mark at the end of a name asks, and brackets around one are people's."""
+    assert not isinstance(parse_command(text), RunPlan)
 
 
 def test_one_name_is_one_server() -> None:
