@@ -50,16 +50,16 @@ class WindowName:
 def read_time(words: str, zone: str, now: datetime) -> datetime | WindowName:
     """Return the moment that words mean, in UTC, or the window that they name.
 
-    `zone` is that of times without one. Raises `InvalidInputError` for other words, for a time that is past or further
-    ahead than a month, and `UnclearTimeError`.
+    `zone` is that of times without one; a span such as `in 2h` is as long in every zone. Raises `InvalidInputError` for
+    other words, a zone that is none, a time that is past or further ahead than a month, and `UnclearTimeError`.
     """
-    text = " ".join(words.split()).lower()
+    text, asker_zone = " ".join(words.split()).lower(), zone_of(zone)
     if match := _WINDOW.fullmatch(text):
         return WindowName(match["name"])
     if match := _IN.fullmatch(text):
         moment = now + _duration(match["parts"])
     elif match := _AT.fullmatch(text):
-        moment = _local(match["date"], match["time"], zone_of(match["zone"] or zone), now)
+        moment = _local(match["date"], match["time"], zone_of(match["zone"]) if match["zone"] else asker_zone, now)
     else:
         raise InvalidInputError(f"{one_line(words, 60)!r} is no time to run at.", hint=f"Write {FORMS}.")
     check_ahead(moment, now)

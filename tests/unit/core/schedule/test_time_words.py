@@ -59,6 +59,19 @@ def test_a_window_is_named() -> None:
     assert read_time("In  Window  Nightly", "UTC", NOW) == WindowName("nightly")
 
 
+@pytest.mark.parametrize("words", ["at 02:00", "in 2h", "in window nightly", "at 02:00 Europe/Oslo"])
+def test_a_zone_that_is_none_is_refused_whatever_the_words(words: str) -> None:
+    """It is stored and shown beside the time, so it has to be one."""
+    with pytest.raises(InvalidInputError, match="is no time zone"):
+        read_time(words, "Europe/Atlantis", NOW)
+
+
+def test_a_span_is_as_long_in_every_zone() -> None:
+    """Two hours across the end of summer time are two hours by the clock that the provider has."""
+    before = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # 02:30 in Oslo, half an hour before the clocks go back
+    assert read_time("in 2h", "Europe/Oslo", before) == read_time("in 2h", "UTC", before) == before + timedelta(hours=2)
+
+
 @pytest.mark.parametrize(
     "words",
     [
