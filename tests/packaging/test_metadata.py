@@ -14,6 +14,7 @@ from tests.packaging.wheel import ROOT, build_both, members, metadata_of, wheel_
 from vpsops.cli import main as console
 from vpsops.core.console.parser import options_of, subparsers_of
 
+PUBLISHER = r"github(usercontent)?\.com/vpsops|io\.github\.vpsops|The vpsops authors"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -35,6 +36,16 @@ def test_an_sdist_makes_the_same_wheel_and_the_index_shows_whole_addresses(tmp_p
     assert [link for link in LINK.findall(shown) if not link.startswith(("https://", "#"))] == []
     assert "(https://raw.githubusercontent.com/vpsops/vpsops/main/docs/pictures/" in shown
     assert {url.partition(",")[0] for url in metadata.get_all("Project-URL", [])} >= {"Homepage", "Changelog", "Issues"}
+
+
+def test_the_page_on_releases_names_each_file_with_a_placeholder_of_the_publisher() -> None:
+    """Who publishes changes all of them, and finds them in one place."""
+    page = (ROOT / "docs/releasing.md").read_text("utf-8")
+    section = page.partition("## Names of the publisher")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    named = {word for row in rows for word in re.findall(r"`([^`]+)`", row.rpartition(" | ")[2])}
+    with_one = git(ROOT, "grep", "-lE", PUBLISHER, "--", ".", ":!tests", ":!docs/releasing.md").splitlines()
+    assert named == set(with_one)
 
 
 def test_each_address_of_the_metadata_is_a_file_here() -> None:
