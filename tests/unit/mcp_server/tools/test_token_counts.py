@@ -58,8 +58,12 @@ def counts_of_all() -> dict[str, int]:
 @pytest.mark.parametrize(("toolset", "most"), APART.items())
 def test_a_toolset_that_is_counted_apart_keeps_its_budget(toolset: str, most: int) -> None:
     """It has a tool, and all of its tools together stay within its number."""
-    counts = [COUNTS[tool.name].tokens for tool in all_tools() if TOOLS[tool.name] == toolset]
-    assert 0 < sum(counts) <= most
+    assert 0 < count_of(toolset) <= most
+
+
+def count_of(toolset: str) -> int:
+    """Return the tokens of a toolset."""
+    return sum(COUNTS[tool.name].tokens for tool in all_tools() if TOOLS[tool.name] == toolset)
 
 
 def test_the_page_tells_what_was_counted() -> None:
@@ -67,6 +71,7 @@ def test_the_page_tells_what_was_counted() -> None:
     page = (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8")
     assert f"tools take {sum(usual())} tokens" in page
     assert f"all {len(counts_of_all())} take {sum(counts_of_all().values())}" in page
+    assert [toolset for toolset in APART if f"`{toolset}` ({count_of(toolset)})" not in page] == []
 
 
 def test_the_instructions_keep_theirs() -> None:
