@@ -17,11 +17,11 @@ HOUR = 3600.0
 
 
 @contextmanager
-def served() -> Iterator[SimulatorHandle]:
+def served(*, restores: bool = False) -> Iterator[SimulatorHandle]:
     """Serve a simulator at the machine's own speed until the block is left."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(running_simulator(SimulatorConfig(speed=1.0))) as handle,
+        portal.wrap_async_context_manager(running_simulator(SimulatorConfig(speed=1.0, restores=restores))) as handle,
     ):
         yield handle
 

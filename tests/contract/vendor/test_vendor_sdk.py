@@ -133,6 +133,21 @@ def test_an_eleventh_snapshot_is_a_limit_reached(
 
 
 @pytest.mark.requirement("vendor-clients")
+def test_a_backup_is_restored_where_the_service_has_a_worker_for_it() -> None:
+    """On a stopped server, once; without the worker the SDK raises what it has for 501."""
+    with served(restores=True) as service, WaysCloudClient(token=KEY, base_url=service.url) as client:
+        world, vps = service.simulator.world, client.vps
+        backup = vps.create_backup(DB)["backup_id"]
+        world.time.advance(HOUR)
+        with pytest.raises(ConflictError, match="must be stopped"):
+            vps.restore_backup(DB, backup)
+        vps.stop(DB)
+        world.time.advance(HOUR)
+        assert vps.restore_backup(DB, backup) == {"message": "Restore queued"}
+        assert effects(world) == {"create_backup": 1, "stop": 1, "restore_backup": 1}
+
+
+@pytest.mark.requirement("vendor-clients")
 def test_backups_live(vps: VPSService, world: World) -> None:
     """Backups are made, counted, offered for download, not restored yet, deleted; a policy sets the next date."""
     made = vps.create_backup(DB)
