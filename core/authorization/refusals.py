@@ -84,11 +84,16 @@ def terminal_refusal(identified: IdentifiedActor, origin: Origin, *, slack: bool
     )
 
 
+PROGRAM_HINT: Final = "Without a person at the terminal it is an agent that asks: rules for persons are not about it."
+
+
 def refusal_of(ruling: Ruling, identified: IdentifiedActor, origin: Origin, *, can_confirm: bool) -> Refused | None:
     """Return why a change cannot even be held, or nothing."""
     actor = identified.actor
     if ruling.decision is Decision.DENY:
-        return policy_refusal(ruling)
+        refusal = policy_refusal(ruling)
+        by_program = actor.kind is ActorKind.AGENT and not origin.verifies_people
+        return replace(refusal, hint=f"{refusal.hint} {PROGRAM_HINT}") if by_program else refusal
     if ruling.decision is Decision.APPROVE and claims_human(actor, origin) and not actor.account:
         return _without_account(identified)
     if ruling.decision is Decision.CONFIRM:

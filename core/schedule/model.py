@@ -65,8 +65,9 @@ class Schedule:
 
     @property
     def times(self) -> str:
-        """The times in UTC, to the minute, such as `2026-12-01 01:00 UTC until 2026-12-01 01:30 UTC`."""
-        return f"{self.run_at:{CLOCK_TIME}} until {self.run_until:{CLOCK_TIME}}"
+        """The times in UTC, to the minute: those of a window, or a start and the latest one."""
+        limit = " until" if self.window else ", at the latest"
+        return f"{self.run_at:{CLOCK_TIME}}{limit} {self.run_until:{CLOCK_TIME}}"
 
     @property
     def fact(self) -> Fact:

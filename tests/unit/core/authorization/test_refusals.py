@@ -10,10 +10,27 @@ from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.identity.actors import Origin
 from vpsops.core.policy import parse_policy
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NO_READS = parse_policy('[[rule]]\nid = "changes"\nrisk = "disruptive"\ndecision = "confirm"\n', "vpsops.toml")
+
+PEOPLE = parse_policy(
+    """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+risk = "disruptive"
+decision = "confirm"
+""",
+    "vpsops.toml",
+)
 
 
 async def refusals(stage: Stage) -> list[tuple[str, str, str]]:
@@ -28,6 +45,18 @@ async def test_a_read_that_the_policy_refuses_is_on_record(database_url: str, pr
         refused = await stage.gate.submit(Request("list", {}, AGENT, SLACK), scope=OPERATOR)
         assert isinstance(refused, Refused)
         assert await refusals(stage) == [("list", AGENT.id, refused.reason)]
+
+
+@pytest.mark.parametrize(("origin", "told"), [(Origin("cli"), True), (SLACK, False)])
+async def test_a_program_at_a_terminal_learns_that_it_counts_as_an_agent(
+    database_url: str, provider: SimulatorHandle, origin: Origin, *, told: bool
+) -> None:
+    """Where a rule is for persons alone, its asker would otherwise find that rule and no reason."""
+    async with staged(database_url, provider, Setup(policy=PEOPLE)) as stage:
+        request = Request("reboot", {"server": "web01"}, AGENT, origin)
+        refused = await stage.gate.submit(request, scope=OPERATOR)
+        assert isinstance(refused, Refused)
+        assert ("it is an agent that asks" in refused.hint) is told
 
 
 async def test_a_change_behind_another_is_refused_on_record(database_url: str, provider: SimulatorHandle) -> None:
