@@ -91,6 +91,7 @@ async def request_grant(session: Session, asked: GrantRequest, wait: float | Non
     """Request a grant for an agent, and follow the request; raises what the gate raises."""
     outcome = await session.core.gate.ask_grant(asked, scope=session.core.scope)
     if isinstance(outcome, Held):
+        session.console.note(action(outcome.change))
         _show(session, outcome.change)
     return await _continue(session, outcome, ChangeOptions(wait=wait), "")
 

@@ -12,6 +12,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.cli import main
 from vpsops.cli.break_glass import override
+from vpsops.cli.grants import request
 from vpsops.cli.operations import cancel, commands, follow, report
 from vpsops.cli.operations.commands import Surroundings
 from vpsops.cli.operations.console import Console
@@ -21,7 +22,12 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.console.layout import PLAIN, Style
 from vpsops.core.identity.accounts import AccountDirectory
 
-WORKS = {"follow": follow.follow_change, "cancel": cancel.cancel_change, "override": override.override_change}
+WORKS = {
+    "follow": follow.follow_change,
+    "cancel": cancel.cancel_change,
+    "override": override.override_change,
+    "grant": request.ask_grant,
+}
 
 
 @dataclass
