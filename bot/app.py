@@ -11,7 +11,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 from pydantic import BaseModel
-from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
+from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
@@ -29,7 +29,7 @@ from vpsops.bot.ingress.interaction import claims_of
 from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD, VERIFIED_HEADERS, SlackRequestVerifier
 from vpsops.bot.ingress.slack_secrets import SlackSecrets
 from vpsops.bot.ingress.worker import INBOX, InboxWorker
-from vpsops.bot.listeners import register
+from vpsops.bot.listeners import PayloadDispatcher, answer_failed, bolt_request
 from vpsops.bot.notifications.card_sync import CARDS, CardRefresher
 from vpsops.bot.notifications.outbox_worker import OUTBOX, OutboxWorker
 from vpsops.bot.notifications.token_check import TokenCheck
@@ -96,7 +96,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         inbox_worker = InboxWorker(core.inbox, core.clock, partial(_handle, ctx), ack_scheduler, core.supervisor)
         secrets = SlackSecrets(core.reloader, slack, office.membership)
         core.reloader.add(secrets.prepare)
-        bolt = build_bolt(ctx, inbox_worker, secrets)
+        bolt = build_bolt(ctx, inbox_worker)
         start_loops(ctx, inbox_worker, group)
         if install_service:
             core.supervisor.start("token_keys", install_service.kept.reencrypt, group=group, ends=True)
@@ -143,8 +143,8 @@ def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService
     return open_install_service(core, session)
 
 
-def build_bolt(ctx: BotContext, inbox_worker: InboxWorker, secrets: SlackSecrets) -> AsyncApp:
-    """Build the Bolt app with its listeners.
+def build_bolt(ctx: BotContext, inbox_worker: InboxWorker) -> AsyncApp:
+    """Build the Bolt app; its first middleware answers all that was parsed from verified bytes.
 
     Bolt's default authorization calls Slack before the first acknowledgement; this one uses the known token.
     """
@@ -160,12 +160,14 @@ def build_bolt(ctx: BotContext, inbox_worker: InboxWorker, secrets: SlackSecrets
         process_before_response=True,
         client=client,
         authorize=authorize,
-        request_verification_enabled=False,  # its own check keeps the secret that it began with
+        before_authorize=PayloadDispatcher(inbox_worker, partial(_options, ctx), ctx.sessions.removed),
+        request_verification_enabled=False,  # verified before Bolt: the dispatcher refuses what was not
+        ssl_check_enabled=False,  # likewise answered before
+        ignoring_self_events_enabled=False,  # no event gets there
+        attaching_function_token_enabled=False,
         raise_error_for_unhandled_request=True,  # else Bolt answers 404, and Slack sends it again
     )
-    if secrets.signing_secret:
-        bolt.middleware(secrets.verification)
-    register(bolt, inbox_worker, partial(_options, ctx), ctx.sessions.removed)
+    bolt.error(answer_failed)
     return bolt
 
 
@@ -211,7 +213,7 @@ class _VerifiedEndpoint:
 
 
 class _BoltEndpoint:
-    """Bolt as an ASGI application behind request verification; its own adapter reads the request once more."""
+    """Bolt as an ASGI application behind request verification; its own adapter verifies and parses once more."""
 
     def __init__(self, bolt: AsyncApp) -> None:
         self._bolt = bolt
@@ -219,8 +221,7 @@ class _BoltEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = (await receive())["body"].decode()
-            context = {PARSED_PAYLOAD: scope[PARSED_PAYLOAD]}
-            request = AsyncBoltRequest(body=body, headers=dict(scope[VERIFIED_HEADERS]), context=context)
+            request = bolt_request(scope[PARSED_PAYLOAD], body=body, headers=dict(scope[VERIFIED_HEADERS]))
             result = await self._bolt.async_dispatch(request)
             response = Response(result.body, result.status, result.first_headers())
         except Exception as error:  # noqa: BLE001 - Bolt assumes more of a payload than is verified

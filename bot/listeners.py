@@ -1,15 +1,15 @@
-"""Bolt's listeners: parse the payload, store it, acknowledge. They wait for nothing but the database."""
+"""What Bolt hands every request to: store the payload, acknowledge. Nothing but the database is waited for."""
 
 import math
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from slack_bolt import BoltResponse
-from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
+from slack_bolt.async_app import AsyncAck, AsyncBoltRequest
 from slack_bolt.error import BoltUnhandledRequestError
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.features.operation_forms import form_errors
@@ -33,6 +33,7 @@ from vpsops.bot.protocol.payloads import (
     BlockSuggestion,
     EventCallback,
     MalformedPayloadError,
+    OtherPayload,
     ShortcutPayload,
     SlashCommand,
     ViewPayload,
@@ -56,44 +57,133 @@ RATE_LIMITED: Final = "app_rate_limited"
 """Slack's notice that it withholds events for the rest of a minute, over HTTP."""
 MAX_KIND: Final = 40
 
-ANY: Final = re.compile(".*", re.DOTALL)
 NOT_STORED: Final = "Your request could not be stored, so nothing was done. Try again in a moment."
 
 logger = structlog.get_logger(__name__)
-Body = dict[str, Any]
-M = TypeVar("M", bound=BaseModel)
 Suggest = Callable[[BlockSuggestion], Awaitable[list[Block]]]
 Removed = Callable[[str, float], Awaitable[None]]
 
 
-def register(app: AsyncApp, inbox_worker: InboxWorker, suggest: Suggest, removed: Removed) -> None:
-    """Register listeners that store every request; only menu options are answered immediately."""
-    for command in COMMANDS:
-        app.command(command)(_command(inbox_worker))
-    app.event(OPENED)(_event(inbox_worker))
-    for kind in MESSAGES:
-        app.event(kind)(_message(inbox_worker))
-    for event in (UNINSTALLED, REVOKED):
-        app.event(event)(_removed(removed))
-    app.action(ANY)(_click(inbox_worker))
-    app.view(ANY)(_submission(inbox_worker))
-    app.shortcut(ANY)(_shortcut(inbox_worker))
-    app.options(ANY)(_options(suggest))
-    app.command(ANY)(_unknown_command)  # Socket Mode redelivers what is not acknowledged
-    app.event(ANY)(_unknown_event)
-    app.error(_broken)
+class PayloadDispatcher(AsyncMiddleware):
+    """Bolt's first middleware: answers each payload by its model, before Bolt authorizes and searches its listeners.
+
+    It reads nothing of a request but the payload that was parsed from verified bytes: without one it refuses. What is
+    only acknowledged goes on to Bolt's own middleware.
+    """
+
+    def __init__(self, inbox_worker: InboxWorker, suggest: Suggest, removed: Removed) -> None:
+        self._inbox_worker = inbox_worker
+        self._suggest = suggest
+        self._removed = removed
+        self._listeners: Mapping[type[Any], Callable[[Any, AsyncAck], Awaitable[BoltResponse]]] = {
+            SlashCommand: self._command,
+            BlockActions: self._click,
+            ViewSubmission: self._submission,
+            EventCallback: self._event,
+            ShortcutPayload: self._shortcut,
+            BlockSuggestion: self._options,
+        }
+        self._events: Mapping[str, Callable[[EventCallback], Awaitable[object]]] = {
+            OPENED: self._opened,
+            **dict.fromkeys(MESSAGES, self._message),
+            **dict.fromkeys((UNINSTALLED, REVOKED), self._uninstalled),
+        }
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,  # noqa: ARG002 - Bolt's signature
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 - likewise
+    ) -> BoltResponse | None:
+        """Answer a request, or let Bolt go on with it; raises what storing a payload raises."""
+        payload = req.context.get(PARSED_PAYLOAD)
+        listener = self._listeners.get(type(payload))
+        if listener is not None:
+            return await listener(payload, req.context.ack)
+        if isinstance(payload, OtherPayload):
+            return await next()
+        logger.error("unverified_request_refused", type=type(payload).__name__)
+        return BoltResponse(status=401, body="not signed")
+
+    async def _command(self, command: SlashCommand, ack: AsyncAck) -> BoltResponse:
+        if command.command not in COMMANDS:  # Socket Mode redelivers what is not acknowledged
+            return await ack(text=f"Unknown command. Nothing was done. {SLASH} help lists the commands.")
+        try:
+            await self._inbox_worker.accept(command_key(command.trigger_id), COMMAND, command)
+        except StorageError as error:
+            logger.error("command_not_stored", error=error.message, error_id=error.error_id)
+            return await ack(text=f"{NOT_STORED} ({error.error_id})")
+        return await ack()
+
+    async def _click(self, click: BlockActions, ack: AsyncAck) -> BoltResponse:
+        try:
+            await self._inbox_worker.accept(click_key(click), CLICK, without_secrets(click))
+        except StorageError as error:  # without an acknowledgement, Slack shows a warning
+            logger.error("click_not_stored", error=error.message, error_id=error.error_id)
+            raise
+        return await ack()
+
+    async def _submission(self, submission: ViewSubmission, ack: AsyncAck) -> BoltResponse:
+        wrong = errors_of(submission)
+        if wrong:
+            return await ack(response_action="errors", errors=dict(wrong))
+        try:
+            await self._inbox_worker.accept(submission_key(submission), SUBMISSION, submission)
+        except StorageError as error:
+            logger.error("submission_not_stored", error=error.message, error_id=error.error_id)
+            return await ack(response_action="update", view=busy_view("Not done", f"{NOT_STORED} ({error.error_id})"))
+        return await ack(response_action="update", view=_working(submission))
+
+    async def _event(self, event: EventCallback, ack: AsyncAck) -> BoltResponse:
+        """Acknowledge an event once it is stored: Slack sends what is not acknowledged again."""
+        kind = str(event.event.get("type", ""))
+        listener = self._events.get(kind)
+        if listener is None:
+            logger.info("event_ignored", type=one_line(kind, MAX_KIND))
+        else:
+            await listener(event)
+        return await ack()
+
+    async def _opened(self, event: EventCallback) -> None:
+        if event.event.get("tab", "home") == "home":
+            await self._inbox_worker.accept(event_key(event), EVENT, event)
+
+    async def _message(self, event: EventCallback) -> None:
+        """Store what a person typed to the app; all other messages are acknowledged and forgotten."""
+        message = chat_messages.chat_message_from(event)
+        if message is not None:
+            await self._inbox_worker.accept(message_key(message), MESSAGE, message)
+
+    async def _uninstalled(self, event: EventCallback) -> None:
+        tokens = event.event.get("tokens")
+        people_only = event.event.get("type") == REVOKED and not (isinstance(tokens, dict) and tokens.get("bot"))
+        if event.team_id and not people_only:
+            await self._removed(event.team_id, math.inf if event.event_time is None else event.event_time)
+
+    async def _shortcut(self, shortcut: ShortcutPayload, ack: AsyncAck) -> BoltResponse:
+        try:
+            await self._inbox_worker.accept(shortcut_key(shortcut), SHORTCUT, shortcut)
+        except StorageError as error:  # without an acknowledgement, Slack shows a warning
+            logger.error("shortcut_not_stored", error=error.message, error_id=error.error_id)
+            raise
+        return await ack()
+
+    async def _options(self, suggestion: BlockSuggestion, ack: AsyncAck) -> BoltResponse:
+        return await ack(options=await self._suggest(suggestion))
 
 
-async def _unknown_command(ack: AsyncAck) -> None:
-    await ack(text=f"Unknown command. Nothing was done. {SLASH} help lists the commands.")
+def bolt_request(payload: BaseModel, **raw: Any) -> AsyncBoltRequest:
+    """Return the request that carries a payload through Bolt; the raw one is for those that Bolt itself answers."""
+    context = {PARSED_PAYLOAD: payload}
+    return (
+        AsyncBoltRequest(**raw, context=context)
+        if isinstance(payload, OtherPayload)
+        else AsyncBoltRequest(body="", context=context)
+    )
 
 
-async def _unknown_event(body: Body) -> None:
-    event = body.get("event")
-    logger.info("event_ignored", type=str(event.get("type", "")) if isinstance(event, dict) else "")
-
-
-async def _broken(error: Exception) -> BoltResponse:
+async def answer_failed(error: Exception) -> BoltResponse:
     """Respond for a listener that raised, or is absent; Bolt's own error text would contain the payload."""
     if isinstance(error, BoltUnhandledRequestError):
         _log_ignored(error.body)
@@ -112,114 +202,6 @@ def _log_ignored(body: Mapping[str, Any]) -> None:
         logger.warning("slack_events_withheld", hint="Slack sends no more events of this minute: the app gets too many")
         return
     logger.info("delivery_ignored", type=kind)
-
-
-def _command(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
-    async def on_command(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        command = _read(SlashCommand, body, context)
-        try:
-            await inbox_worker.accept(command_key(command.trigger_id), COMMAND, command)
-        except StorageError as error:
-            logger.error("command_not_stored", error=error.message, error_id=error.error_id)
-            await ack(text=f"{NOT_STORED} ({error.error_id})")
-            return
-        await ack()
-
-    return on_command
-
-
-def _click(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
-    async def on_click(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        click = _read(BlockActions, body, context)
-        try:
-            await inbox_worker.accept(click_key(click), CLICK, without_secrets(click))
-        except StorageError as error:  # without an acknowledgement, Slack shows a warning
-            logger.error("click_not_stored", error=error.message, error_id=error.error_id)
-            raise
-        await ack()
-
-    return on_click
-
-
-def _submission(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
-    async def on_submission(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        submission = _read(ViewSubmission, body, context)
-        wrong = errors_of(submission)
-        if wrong:
-            await ack(response_action="errors", errors=dict(wrong))
-            return
-        try:
-            await inbox_worker.accept(submission_key(submission), SUBMISSION, submission)
-        except StorageError as error:
-            logger.error("submission_not_stored", error=error.message, error_id=error.error_id)
-            await ack(response_action="update", view=busy_view("Not done", f"{NOT_STORED} ({error.error_id})"))
-            return
-        await ack(response_action="update", view=_working(submission))
-
-    return on_submission
-
-
-def _read(model: type[M], body: Body, context: AsyncBoltContext) -> M:
-    """Return the payload as the guard has read it; by Socket Mode there is no guard before us."""
-    checked = context.get(PARSED_PAYLOAD)
-    if isinstance(checked, model):
-        return checked
-    try:
-        return model.model_validate(body)
-    except ValidationError:
-        raise MalformedPayloadError("the payload lacks what one of its kind has") from None
-
-
-def _event(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
-    async def on_event(body: Body, context: AsyncBoltContext) -> None:
-        """What is not stored is not acknowledged either, so that Slack sends it again."""
-        event = _read(EventCallback, body, context)
-        if event.event.get("tab", "home") == "home":
-            await inbox_worker.accept(event_key(event), EVENT, event)
-
-    return on_event
-
-
-def _message(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
-    async def on_message(body: Body, context: AsyncBoltContext) -> None:
-        """Store what a person typed to the app; all other messages are acknowledged and forgotten."""
-        message = chat_messages.chat_message_from(_read(EventCallback, body, context))
-        if message is not None:
-            await inbox_worker.accept(message_key(message), MESSAGE, message)
-
-    return on_message
-
-
-def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
-    async def on_removed(body: Body, context: AsyncBoltContext) -> None:
-        """Store the removal before acknowledging, so that Slack redelivers if that fails."""
-        event = _read(EventCallback, body, context)
-        tokens = event.event.get("tokens")
-        people_only = event.event.get("type") == REVOKED and not (isinstance(tokens, dict) and tokens.get("bot"))
-        if event.team_id and not people_only:
-            await removed(event.team_id, math.inf if event.event_time is None else event.event_time)
-
-    return on_removed
-
-
-def _shortcut(inbox_worker: InboxWorker) -> Callable[..., Awaitable[None]]:
-    async def on_shortcut(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        shortcut = _read(ShortcutPayload, body, context)
-        try:
-            await inbox_worker.accept(shortcut_key(shortcut), SHORTCUT, shortcut)
-        except StorageError as error:  # without an acknowledgement, Slack shows a warning
-            logger.error("shortcut_not_stored", error=error.message, error_id=error.error_id)
-            raise
-        await ack()
-
-    return on_shortcut
-
-
-def _options(suggest: Suggest) -> Callable[..., Awaitable[None]]:
-    async def on_options(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        await ack(options=await suggest(_read(BlockSuggestion, body, context)))
-
-    return on_options
 
 
 def without_secrets(click: BlockActions) -> BlockActions:

@@ -15,14 +15,13 @@ import aiohttp
 import anyio
 import structlog
 from slack_bolt.adapter.socket_mode.internals import build_headers
-from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from vpsops.bot.app import Bot
 from vpsops.bot.ingress.connection_pace import ConnectionPace
-from vpsops.bot.ingress.request_verification import PARSED_PAYLOAD
+from vpsops.bot.listeners import bolt_request
 from vpsops.bot.protocol.payloads import parse_payload
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.slack_api.proxy import proxy_for
@@ -238,10 +237,10 @@ class SocketModeConnection:
 
     async def _response_to(self, request: SocketModeRequest) -> BoltResponse:
         try:
-            context = {PARSED_PAYLOAD: parse_payload(request.payload)}
-            body, headers = request.payload, build_headers(request)
-            bolt_request = AsyncBoltRequest(mode="socket_mode", body=body, headers=headers, context=context)
-            return await self._bot.bolt.async_dispatch(bolt_request)
+            payload, headers = parse_payload(request.payload), build_headers(request)
+            return await self._bot.bolt.async_dispatch(
+                bolt_request(payload, mode="socket_mode", body=request.payload, headers=headers)
+            )
         except Exception as error:  # noqa: BLE001 - whatever a payload breaks, it would break again
             logger.warning("delivery_dropped", error=type(error).__name__)
             return BoltResponse(status=200, body="")

@@ -1,15 +1,13 @@
 """The Slack app's own secrets in a running bot: checked with Slack before a reload takes up others."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 from pydantic import SecretStr
-from slack_bolt.middleware.request_verification.async_request_verification import AsyncRequestVerification
 
 from vpsops.bot.ingress.request_verification import SlackRequestVerifier
-from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.bot.workspaces.tenancy import tenant_of
@@ -30,7 +28,7 @@ class AppTokenUser(Protocol):
 
 @dataclass(eq=False)
 class SlackSecrets:
-    """What the secrets are used by: the client, both checks of signatures, and the line of Socket Mode."""
+    """What the secrets are used by: the client, the check of signatures, and the line of Socket Mode."""
 
     reloader: Reloader
     slack: SlackClient
@@ -39,10 +37,6 @@ class SlackSecrets:
     """Called once another bot token is in use."""
     guard: SlackRequestVerifier | None = None
     line: AppTokenUser | None = None
-    verification: AsyncRequestVerification = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.verification = AsyncRequestVerification(self.signing_secret, base_logger=slack_logger)
 
     @property
     def signing_secret(self) -> str:
@@ -77,7 +71,6 @@ class SlackSecrets:
     def _sign_by(self, secret: str) -> None:
         if secret and self.guard is not None:
             self.guard.use(secret)
-            self.verification.verifier.signing_secret = secret
 
     async def _check_bot_token(self, settings: Settings) -> None:
         other = SlackClient(settings, self.slack.session)

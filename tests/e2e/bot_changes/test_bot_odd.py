@@ -50,6 +50,7 @@ async def test_what_is_unknown_is_acknowledged_once(
                 world, type="block_actions", actions=[{"action_id": "old", "action_ts": "1", "value": SECRET}]
             ),
             await interact(world, type="view_submission", view=view),
+            await interact(world, type="view_submission", view={"id": "V1", "private_metadata": SECRET}),
             await interact(world, type="shortcut", callback_id="old_shortcut", action_ts="1"),
             await interact(
                 world, type="message_action", callback_id="old_one", action_ts="1", message={"text": SECRET}
@@ -109,7 +110,7 @@ async def test_what_bolt_stumbles_over_is_refused_without_a_trace(
     """A signed form of no known kind passes the guard and breaks Bolt: 400, and nothing of it in the log."""
     caplog.set_level(logging.DEBUG)
     async with playing(tmp_path) as world:
-        delivery = await interact(world, type="view_submission", view={"id": "V1", "callback_id": SECRET})
+        delivery = await interact(world, type="function_run", response_urls=3, value=SECRET)
         assert [attempt.status for attempt in delivery.attempts][:1] == [400]
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
