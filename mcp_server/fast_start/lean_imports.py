@@ -1,11 +1,12 @@
 """Makes what follows the early answers import less: a read needs a part of the SDK, and few of its models.
 
-Measured in `docs/benchmarks.md`. Four means, none of which changes what a module does once it is used:
+Measured in `docs/benchmarks.md`. These means, none of which changes what a module does once it is used:
 
 - The SDK's package initialisers import its client, its HTTP stack and its composed server. Here a package is entered
   without them, and executes its own initialiser at the first name that it lacks.
 - A pydantic model builds its validator when it is first used (`defer_build`), not when its class is made: the SDK has
-  456 models of two protocol revisions, and a session uses some twenty.
+  456 models of two protocol revisions, and a session uses some twenty. So does each of the SDK's seven adapters of
+  unions, which would build all models in it; a session on stdio uses one.
 - The collector of cycles does not run while modules load, and what was loaded is left out of its later runs.
 
 - The SDK's server imports what it would serve HTTP by, for one of its methods. In a process on stdio it gets the names
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 PACKAGES = ("mcp", "mcp.server")
 """Packages with initialisers that import more than a server on stdio uses."""
 WITHHELD = ("rich", "httpx._main")
+TYPES = "mcp_types"
 SERVER = "mcp.server.lowlevel.server"
 FOR_HTTP = (
     "mcp.server.auth.middleware.auth_context",
@@ -87,6 +89,21 @@ class NamesForHttp(ModuleType):
         return NameForHttp(f"{self.__name__}.{name}")
 
 
+class DeferredAdapters:
+    """Stands for pydantic's `TypeAdapter`: makes adapters that build their validator when they are first used."""
+
+    def __getitem__(self, _: object) -> DeferredAdapters:
+        """Return itself, as the class does with the type of its values."""
+        return self
+
+    def __call__(self, type: Any, **options: Any) -> Any:  # noqa: A002 - pydantic's name
+        """Return an adapter; raises as the class does."""
+        from pydantic import ConfigDict  # noqa: PLC0415 - loaded by now
+        from pydantic.type_adapter import TypeAdapter  # noqa: PLC0415 - likewise
+
+        return TypeAdapter(type, **{"config": ConfigDict(defer_build=True), **options})
+
+
 def begin(*, http: bool = False) -> None:
     """Prepare this process: what is imported from here on costs less. For a process's entry alone."""
     gc.disable()
@@ -95,10 +112,25 @@ def begin(*, http: bool = False) -> None:
     from pydantic import BaseModel  # noqa: PLC0415 - heavy: after the early answers
 
     BaseModel.model_config["defer_build"] = True
+    import_deferred(TYPES)
     for name in PACKAGES:
         enter_package(name)
     if not http:
         import_without(SERVER, FOR_HTTP)
+
+
+def import_deferred(name: str) -> None:
+    """Import a module, so that its adapters, all of unions, build their validators when they are first used."""
+    from importlib import import_module  # noqa: PLC0415
+
+    import pydantic  # noqa: PLC0415 - heavy: after the early answers
+    from pydantic.type_adapter import TypeAdapter  # noqa: PLC0415 - likewise
+
+    pydantic.TypeAdapter = DeferredAdapters()  # type: ignore[misc, assignment]  # while it is imported
+    try:
+        import_module(name)
+    finally:
+        pydantic.TypeAdapter = TypeAdapter  # type: ignore[misc]  # as it was
 
 
 def import_without(name: str, others: Sequence[str]) -> None:

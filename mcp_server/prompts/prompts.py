@@ -23,8 +23,9 @@ from vpsops.mcp_server.prompts import steps
 from vpsops.mcp_server.prompts.steps import RULES, address
 from vpsops.mcp_server.protocol import sdk_compat, uris
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize
+from vpsops.mcp_server.resources.links import JSON
 from vpsops.mcp_server.resources.reader import ResourceReader, ResourceReaders
-from vpsops.mcp_server.resources.resources import JSON, as_text
+from vpsops.mcp_server.resources.resources import as_text
 from vpsops.mcp_server.tools.definitions import PREFIX
 
 LONGEST_ARGUMENT: Final = 400

@@ -7,8 +7,9 @@ import mcp.types as t
 from vpsops.core.changes.model import State
 from vpsops.mcp_server.presenters.results import ToolResult
 from vpsops.mcp_server.protocol.uris import CHANGE, change_uri
-from vpsops.mcp_server.resources.resources import JSON
 
+JSON: Final = "application/json"
+"""What every resource is."""
 SINCE: Final = "2025-06-18"  # revisions before it have no links; they compare as text
 
 

@@ -22,9 +22,9 @@ from vpsops.mcp_server.presenters.servers import structured_content
 from vpsops.mcp_server.protocol import sdk_compat, uris
 from vpsops.mcp_server.protocol.text import sanitize_json
 from vpsops.mcp_server.protocol.uris import ResourceAddress, ResourceKind, page_uri, parse_uri
+from vpsops.mcp_server.resources.links import JSON
 from vpsops.mcp_server.resources.reader import ResourceReader, ResourceReaders
 
-JSON: Final = "application/json"
 PAGE: Final = 50
 RECORDS: Final = 50
 SHOWN_CHANGES: Final = 200

@@ -23,7 +23,14 @@ from vpsops.mcp_server.presenters.size_limit import Content, ResultPage, fit_row
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, table
 from vpsops.mcp_server.tools.change_flow import PATIENCE, CallContext, follow_change
-from vpsops.mcp_server.tools.check import CHANGES, CHECK, UNLISTED, CheckArguments, CheckResult, evaluate_change
+from vpsops.mcp_server.tools.check import (
+    CHANGES,
+    CHECK,
+    CheckArguments,
+    CheckResult,
+    evaluate_change,
+    unlisted_arguments,
+)
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
 
@@ -84,7 +91,7 @@ class ChangeTool:
     handle: Handler
     result: type[BaseModel] = ChangeResult
     enums: Mapping[str, list[JsonValue]] = field(default_factory=dict)  # values that only a refusal lists
-    unlisted: Mapping[str, Schema] = field(default_factory=dict)  # arguments that it takes besides
+    unlisted: Callable[[], Mapping[str, Schema]] = dict  # arguments that it takes besides
     alters: bool = False
     counted: bool = False  # the gate counts the call itself, as for a change
 
@@ -98,7 +105,7 @@ class ChangeTool:
         """Its arguments, with all their bounds."""
         bounded = bounded_properties(self.arguments)
         enums = {name: {**bounded[name], "enum": values} for name, values in self.enums.items()}
-        return Signature(self.name, bounded | enums | dict(self.unlisted), required_names(self.arguments))
+        return Signature(self.name, bounded | enums | dict(self.unlisted()), required_names(self.arguments))
 
     def describe(self) -> t.Tool:
         """Return the tool as a list shows it."""
@@ -292,7 +299,9 @@ async def ask_grant(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
     tool.name: tool
     for tool in (
-        ChangeTool("vps_check", CHECK, CheckArguments, evaluate_change, CheckResult, {"operation": CHANGES}, UNLISTED),
+        ChangeTool(
+            "vps_check", CHECK, CheckArguments, evaluate_change, CheckResult, {"operation": CHANGES}, unlisted_arguments
+        ),
         ChangeTool(
             "vps_changes",
             "List open changes.",

@@ -37,7 +37,7 @@ class Outlook(StrEnum):
 
 
 class Checkable(Arguments):
-    """What a change may be about, in the arguments of its own tool; the few others are in `UNLISTED`."""
+    """What a change may be about, in the arguments of its own tool; the few others are `unlisted_arguments`."""
 
     server: Annotated[str, Field(max_length=300)] = ""
     hostname: str = ""
@@ -67,15 +67,19 @@ CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items(
 """The operations that the tool takes; a refusal lists them, since the names of their tools are in the list of tools."""
 
 
-UNLISTED: Final[Mapping[str, Schema]] = {
-    name: schema
-    for operation in OPERATIONS.values()
-    if not operation.reads
-    for name, schema in bounded_properties(operation.arguments).items()
-    if name not in Checkable.model_fields
-}
-"""Arguments of changes (a name, SSH keys, a description) that are on the question and in the digest, and may be
-refused: the tool takes them as the change's own does, and does not list them, as each would cost its tokens."""
+def unlisted_arguments() -> Mapping[str, Schema]:
+    """Return the arguments of changes (a name, SSH keys, a description) that the tool takes and does not list.
+
+    They are on the question and in the digest, and may be refused, so the tool takes them as the change's own does;
+    each listed one would cost its tokens. The schemas of all changes are made for it.
+    """
+    return {
+        name: schema
+        for operation in OPERATIONS.values()
+        if not operation.reads
+        for name, schema in bounded_properties(operation.arguments).items()
+        if name not in Checkable.model_fields
+    }
 
 
 class CheckArguments(Checkable):

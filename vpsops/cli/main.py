@@ -118,7 +118,8 @@ def _call(words: list[str], handover: Handover | None) -> int:
     if not words:
         parser_of(words).print_help()
         return GOOD
-    arguments = parsed(parser_of(words), words)
+    serves_host = handover is not None and all(word.startswith("--") and word != "--help" for word in words[1:])
+    arguments = parsed(parser_of(words, serves_host=serves_host), words)
     arguments.handover, arguments.words = handover, words[1:]
     if arguments.command in {"doctor", "init"}:
         arguments.checks = [check for name in CHECKS for check in importlib.import_module(name).CHECKS]
@@ -184,8 +185,11 @@ def require_playground(words: Sequence[str]) -> None:
         )
 
 
-def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the requested subcommand adds its arguments, and is imported."""
+def parser_of(words: Sequence[str], *, serves_host: bool = False) -> argparse.ArgumentParser:
+    """Return the parser; only the requested subcommand adds its arguments, and is imported.
+
+    With `serves_host`, which is for words of options alone, `vpsops mcp` is without its actions.
+    """
     import importlib  # noqa: PLC0415
 
     from vpsops.core.console.parser import CommandParser, VersionAction  # noqa: PLC0415 - as argparse itself
@@ -201,7 +205,8 @@ def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, (module, summary) in COMMANDS.items():
         sub = subparsers.add_parser(name, help=summary, description=summary.capitalize() + ".")
         if words and words[0] == name:
-            importlib.import_module(module).add_arguments(sub)
+            requested = importlib.import_module(module)
+            (requested.add_serving_arguments if serves_host else requested.add_arguments)(sub)
     if not words or words[0] not in COMMANDS:
         _add_operations(subparsers, words)
     return parser

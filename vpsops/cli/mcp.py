@@ -15,7 +15,6 @@ from anyio.abc import TaskGroup
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from vpsops.cli.hosts import command as hosts
 from vpsops.core.app import open_core
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.timings import GRACE_SECONDS
@@ -40,6 +39,14 @@ DESCRIPTION = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops mcp`."""
+    from vpsops.cli.hosts import command as hosts  # noqa: PLC0415 - not for a process that serves
+
+    add_serving_arguments(parser)
+    hosts.add_arguments(parser)
+
+
+def add_serving_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops mcp` without the words that write a host's configuration."""
     parser.description = DESCRIPTION
     parser.epilog = "Over HTTP, other machines are served once callers authenticate: see docs/mcp.md."
     parser.add_argument(
@@ -48,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"serve Streamable HTTP at this address under {PATH}, such as {EXAMPLE} (port 0 takes a free one)",
     )
     add_flags(parser)
-    hosts.add_arguments(parser)
+    parser.set_defaults(action=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     Raises `ConfigurationError` where the settings do not load, `StorageError` where nothing can be stored.
     """
     if arguments.action is not None:
+        from vpsops.cli.hosts import command as hosts  # noqa: PLC0415 - as above
+
         return hosts.run(arguments)
     keep_hang_up()
     settings = load_settings()

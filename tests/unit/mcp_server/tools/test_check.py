@@ -24,7 +24,7 @@ from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.mcp_server.presenters.schemas import bounded_properties
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.mcp_server.tools.check import CHANGES as CHECKABLE
-from vpsops.mcp_server.tools.check import UNLISTED, Checkable, CheckArguments, override_line
+from vpsops.mcp_server.tools.check import Checkable, CheckArguments, override_line, unlisted_arguments
 from vpsops.playground.wayscloud.account.account import Item
 from vpsops.playground.wayscloud.account.resources import FIREWALL
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -115,7 +115,7 @@ async def test_what_is_on_the_question_can_be_checked(core: Core) -> None:
 
 def test_every_argument_of_a_change_can_be_checked() -> None:
     """By its name, listed or not."""
-    known = {*Checkable.model_fields, *UNLISTED}
+    known = {*Checkable.model_fields, *unlisted_arguments()}
     assert {name for entry in OPERATIONS.values() if not entry.reads for name in entry.arguments.model_fields} <= known
 
 

@@ -12,7 +12,7 @@ from tests.unit.mcp_server.tools.tool_snapshots import all_tools
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.presenters.projection import FIELDS
-from vpsops.mcp_server.tools.check import UNLISTED
+from vpsops.mcp_server.tools.check import unlisted_arguments
 from vpsops.mcp_server.tools.parameters import SIGNATURES
 from vpsops.mcp_server.tools.signature import Signature, fits
 
@@ -57,7 +57,7 @@ def test_every_tool_has_its_signature() -> None:
     assert set(SIGNATURES) == set(tools)
     for name, tool in tools.items():
         schema = tool.input_schema
-        unlisted = UNLISTED if name == "vps_check" else {}
+        unlisted = unlisted_arguments() if name == "vps_check" else {}
         assert list(SIGNATURES[name].properties) == [*schema.get("properties", {}), *unlisted]
         assert SIGNATURES[name].required == set(schema.get("required", ()))
 
