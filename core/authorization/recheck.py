@@ -23,7 +23,9 @@ from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging.posted_messages import has_copies
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.target import Target, granted_in, is_grant_request, is_plan, planned_in, single_operation
+from vpsops.core.operations.target import Target, granted_in, is_grant_request, is_plan, single_operation
+from vpsops.core.operations.traits import entry_of_plan
+from vpsops.core.plans.model import PlanMember
 from vpsops.core.plans.repository import members_of
 from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy.decision import Decision, Ruling
@@ -51,7 +53,10 @@ class Recheck:
 
         What this process cannot run it cannot judge; the process that sends it decides again.
         """
-        if single_operation(change.operation) not in OPERATIONS:
+        if is_plan(change.operation):
+            if entry_of_plan(change.operation) is None:
+                return ""
+        elif single_operation(change.operation) not in OPERATIONS:
             return ""
         runs_at = max(now, change.schedule.run_at) if change.schedule else now
         if is_grant_request(change.operation) and (why := self._ungrantable(connection, change, now)):
@@ -123,23 +128,23 @@ class Recheck:
         quotas.check_agreed(connection, limits, change, seen.target)
         quotas.check_sending(connection, limits, change, account, now)
 
-    def for_member(self, connection: Connection, plan: Change, target: Target, now: datetime) -> str:
+    def for_member(self, connection: Connection, plan: Change, seen: Preview, now: datetime) -> str:
         """Return why a member of a plan may not begin under the rules and limits in force; empty where it may.
 
-        `target` is its server as it was read last.
+        `seen` is what would be done, to its server as it was read last.
         """
-        operation = planned_in(plan.operation)
-        why = tightened(plan.ruling, self._ruling(connection, replace(plan, operation=operation), target, None, now))
+        member = replace(plan, operation=seen.operation)
+        why = tightened(plan.ruling, self._ruling(connection, member, seen.target, seen.monthly, now))
         limits = self.policy.read_limits(connection)
-        documented = OPERATIONS[operation].documented
-        exceeded = limits.protects(target, plan.actor) or limits.forbids(operation, documented=documented)
+        documented = OPERATIONS[seen.operation].documented
+        exceeded = limits.protects(seen.target, plan.actor) or limits.forbids(seen.operation, documented=documented)
         return why or (exceeded.text if exceeded is not None else "")
 
     def _plan_ruling(self, connection: Connection, plan: Change, now: datetime) -> Ruling:
         """Return the strictest ruling over the members of a plan, as they were shown."""
-        single = replace(plan, operation=planned_in(plan.operation))
         rulings = [
-            self._ruling(connection, single, member.target, None, now) for member in members_of(connection, plan.id)
+            self._ruling(connection, replace(plan, operation=member.operation), member.target, _monthly(member), now)
+            for member in members_of(connection, plan.id)
         ]
         return strictest(rulings) if rulings else Ruling(Decision.DENY, reason="It has no servers.")
 
@@ -154,6 +159,10 @@ class Recheck:
         slack = self.policy.settings_from(Settings()).slack_configured
         slack = slack or has_answers(connection) or has_copies(connection)
         return with_places(ruling, OPERATIONS[change.operation], change.actor, slack=slack)
+
+
+def _monthly(member: PlanMember) -> float | None:
+    return member.part.monthly if member.part is not None else None
 
 
 def _tightened(change: Change, ruling: Ruling) -> str:

@@ -41,11 +41,19 @@ class Problem:
 
 def schema_problem(error: ValidationError, model: type[WrittenTable], title: str) -> Problem:
     """Return the first problem of a table; an unknown key comes first, for it explains one that is missing."""
-    errors = error.errors(include_url=False)
-    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-    key = tuple(part for part in first["loc"] if isinstance(part, str))
+    return schema_problems(error, model, title)[0]
+
+
+def schema_problems(error: ValidationError, model: type[WrittenTable], title: str) -> list[Problem]:
+    """Return all problems of a table; unknown keys come first, for they explain those that are missing."""
+    errors = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
+    return [_problem(dict(each), model, title) for each in errors]
+
+
+def _problem(error: dict[str, Any], model: type[WrittenTable], title: str) -> Problem:
+    key = tuple(part for part in error["loc"] if isinstance(part, str))
     name = ".".join(safe_word(part) for part in key) or title
-    return Problem(key, *_described(dict(first), name, key[-1] if key else "", table_at(model, key[:-1])))
+    return Problem(key, *_described(error, name, key[-1] if key else "", table_at(model, key[:-1])))
 
 
 def _described(error: dict[str, Any], name: str, key: str, table: type[WrittenTable]) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from vpsops.core.execution.deferral import LapsedError, check_lapse
 from vpsops.core.execution.notes import BROKEN, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.traits import plan_of
+from vpsops.core.operations.traits import RUNBOOK, plan_of
 from vpsops.core.schedule.model import MissedError
 from vpsops.core.storage.capability import Capability, Need, capabilities
 from vpsops.core.storage.database import Database
@@ -40,7 +40,8 @@ def sent_operations() -> frozenset[str]:
 
 def plan_operations() -> frozenset[str]:
     """Return the stored names of plans; their members are sent in their place."""
-    return frozenset(plan_of(operation).name for operation in OPERATIONS.values() if operation.plannable)
+    planned = frozenset(plan_of(operation).name for operation in OPERATIONS.values() if operation.plannable)
+    return planned | {RUNBOOK.name}
 
 
 def own_capability() -> Capability:

@@ -31,7 +31,7 @@ from vpsops.core.limits.model import (
 )
 from vpsops.core.operations.target import Target, is_plan
 from vpsops.core.operations.traits import is_documented, makes_server
-from vpsops.core.plans.repository import unstarted
+from vpsops.core.plans.repository import members_of, unstarted, waiting_members
 from vpsops.core.policy.context import BILLED
 from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
@@ -57,10 +57,10 @@ def check_stored(
         if change.schedule is not None:
             at = change.schedule.run_at.timestamp()
             _raise(too_many_then(limits, _scheduled_beside(connection, change, at), at))
-    _check_counted(limits, change, account)
-    if account is not None and change.operation in BILLED:
+    _check_counted(connection, limits, change, account)
+    if account is not None:
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
-        _raise(_exceeded(limits, change, account, open_ones))
+        _raise(_exceeded(limits, change, account, open_ones + _moves(connection)))
 
 
 def check_agreed(connection: Connection, limits: Limits, change: Change, target: Target | None = None) -> None:
@@ -77,6 +77,10 @@ def check_agreed(connection: Connection, limits: Limits, change: Change, target:
     price = change.ruling.monthly
     if change.operation in BILLED and limits.max_monthly_spend is not None and price is not None:
         _raise(over_budget(limits, price))
+    if is_plan(change.operation) and limits.max_monthly_spend is not None:
+        for member in members_of(connection, change.id):
+            if member.part is not None and member.part.monthly is not None:
+                _raise(over_budget(limits, member.part.monthly))
 
 
 def check_sending(
@@ -86,7 +90,7 @@ def check_sending(
 
     What only waits for people does not count here: it was counted when it was stored, and may never leave.
     """
-    _check_counted(limits, change, account)
+    _check_counted(connection, limits, change, account)
     if account is not None and change.operation in BILLED:
         left = _creates(connection, _under_way(), now)
         _raise(_exceeded(limits, change, account, left))
@@ -100,12 +104,19 @@ def _exceeded(
     return too_many_servers or too_dear(limits, account, planned)
 
 
-def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | None) -> None:
+def _check_counted(connection: Connection, limits: Limits, change: Change, account: AccountSnapshot | None) -> None:
     """Raise `LimitReachedError` for a limit that was set after the account was read, so that nothing was counted."""
-    if limits.about_creates and change.operation in BILLED and account is None:
+    if limits.about_creates and account is None and _is_billed(connection, change):
         name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
         why = "it was set a moment ago, and the servers were not counted for it."
         raise LimitReachedError(Exceeded(name, "new", why, "Ask again."))
+
+
+def _is_billed(connection: Connection, change: Change) -> bool:
+    """Return whether a change has a price, or is a runbook with a step that has one."""
+    if not is_plan(change.operation):
+        return change.operation in BILLED
+    return any(member.operation in BILLED for member in members_of(connection, change.id))
 
 
 def _under_way() -> sa.ColumnElement[bool]:
@@ -160,6 +171,15 @@ def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetim
     query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
     creates = rows.read(connection, query, CHANGES.c.id, _create)
     return creates.rows + [PlannedCreate("", "") for _ in creates.unreadable]
+
+
+def _moves(connection: Connection) -> list[PlannedCreate]:
+    """Return the moves to larger plans that runbooks have before them."""
+    members = waiting_members(connection, BILLED)
+    return [
+        PlannedCreate(member.target.hostname, str(member.arguments.get("plan", "")), member.target.id, enlarges=True)
+        for member in members
+    ]
 
 
 def _create(row: sa.RowMapping) -> PlannedCreate:

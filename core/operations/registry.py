@@ -17,6 +17,7 @@ from vpsops.core.operations.strategies import (
     Choices,
     Describe,
     Inspect,
+    LeadsTo,
     TypedName,
     always,
     hostname,
@@ -149,6 +150,8 @@ class Operation:
     idempotent: bool = False  # a second run changes nothing more
     leaves_down: bool = False  # its server is down afterwards, until it is started
     plannable: bool = False  # one question may be about many servers; decision 0044 says which and why
+    leads_to: LeadsTo | None = None  # the server after a run, for the later steps of a runbook; absent: it is no step
+    counts_runs: bool = False  # its facts count its own runs, so that a runbook has it once for a server
     outcomes: tuple[str, str] = ("It happened", "It did not happen")  # the buttons that settle an unknown outcome
     done: str = ""  # the sentence of success, with {hostname}
     advice: str = ""  # to a model after a failure, before it asks again
@@ -195,8 +198,13 @@ class Operation:
 
 def _may_be_planned(operation: Operation) -> bool:
     """Return whether an operation acts on a server there is, destroys nothing and costs nothing."""
+    return _may_be_step(operation) and not operation.billed
+
+
+def _may_be_step(operation: Operation) -> bool:
+    """Return whether an operation acts on a server there is, and destroys nothing."""
     mild = operation.risk in {Risk.CHANGE, Risk.DISRUPTIVE}
-    return mild and operation.takes_server and not (operation.billed or operation.removes)
+    return mild and operation.takes_server and not operation.removes
 
 
 class OperationTable(Mapping[str, Operation]):
@@ -218,6 +226,8 @@ class OperationTable(Mapping[str, Operation]):
                 raise ValueError(f"operation {operation.name}: another one has {', '.join(taken)}")
             if operation.plannable and not _may_be_planned(operation):
                 raise ValueError(f"operation {operation.name}: it cannot be asked for about many servers")
+            if operation.leads_to is not None and not _may_be_step(operation):
+                raise ValueError(f"operation {operation.name}: it cannot be a step of a runbook")
             if operation.secret and not operation.reads:
                 raise ValueError(f"operation {operation.name}: only the result of a read can be secret")
             self._entries[operation.name] = operation

@@ -11,8 +11,9 @@ from vpsops.core.common.timings import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECOND
 from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
 from vpsops.core.operations.counts import ServerCount, counts_of
 from vpsops.core.operations.families.create import CREATE
+from vpsops.core.operations.families.parts import started, stopped
 from vpsops.core.operations.registry import Observation, Operation, Progress, Proof, Risk, ServerArguments, Synonyms
-from vpsops.core.operations.strategies import Precheck
+from vpsops.core.operations.strategies import Precheck, as_before
 from vpsops.core.wayscloud.answers.labels import has_term, label_term, label_terms, label_words
 from vpsops.core.wayscloud.answers.models import (
     AcceptedOperation,
@@ -351,6 +352,7 @@ SERVERS = (
         effect="The server boots and is usually reachable in 30 to 60 seconds.",
         settled=start_settled,
         check=check_start,
+        leads_to=started,
         fits=lambda server: not server.ready,
         idempotent=True,
         outcomes=("It started", "It did not start"),
@@ -370,6 +372,7 @@ SERVERS = (
         effect="The server shuts down and stays down until it is started. A stopped server still costs its storage.",
         settled=stop_settled,
         check=check_stop,
+        leads_to=stopped,
         fits=lambda server: not server.off,
         idempotent=True,
         outcomes=("It stopped", "It did not stop"),
@@ -388,6 +391,7 @@ SERVERS = (
         effect="Connections drop; the server is usually back in one to two minutes.",
         settled=reboot_settled,
         check=check_reboot,
+        leads_to=as_before,
         fits=lambda server: not server.off,
         proof=Proof.UPTIME,
         outcomes=("It rebooted", "It did not reboot"),

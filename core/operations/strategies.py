@@ -96,6 +96,8 @@ Check = Callable[["Wayscloud", Arguments, Server | None], Awaitable[Precheck]]
 CheckRequest = Callable[["Wayscloud", Arguments], Awaitable[None]]
 Describe = Callable[[Arguments, LiveState], tuple[Fact, ...]]
 Inspect = Callable[["Wayscloud", Sent], Awaitable[Inspection]]
+LeadsTo = Callable[[Server, Arguments, object], Server]
+"""A server, the resolved arguments and the details of a precheck, to the server as a run would leave it."""
 TypedName = Callable[[Mapping[str, Json], Target], str]
 
 
@@ -121,6 +123,11 @@ def no_choices(_result: BaseModel) -> tuple[Choice, ...]:
 def hostname(_arguments: Mapping[str, Json], target: Target) -> str:
     """Return the name of a change's server."""
     return target.hostname
+
+
+def as_before(server: Server, _arguments: Arguments, _details: object) -> Server:
+    """Return a server that shows nothing of a run."""
+    return server
 
 
 def always(_server: Server) -> bool:

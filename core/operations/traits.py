@@ -2,17 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS, Operation, Risk
-from vpsops.core.operations.arguments import ArgumentKind
-from vpsops.core.operations.registry import Proof
-from vpsops.core.operations.target import GRANT, PLAN, Target, is_grant_request, single_operation
+from vpsops.core.operations.arguments import ArgumentKind, Arguments
+from vpsops.core.operations.registry import NoArguments, Proof
+from vpsops.core.operations.target import GRANT, PLAN, Target, is_grant_request, planned_in, single_operation
+from vpsops.core.wayscloud.requests.send_hook import SendHook
+
+if TYPE_CHECKING:
+    from vpsops.core.wayscloud.client import Wayscloud
 
 GRANT_EFFECT: Final = (
     "Until the grant ends, this agent may do it without votes. Each use is checked, recorded and shown like any change."
 )
+
+
+async def _never_run(_api: "Wayscloud", _arguments: Arguments, _departure: SendHook | None) -> BaseModel:
+    """Stand for the call of what is never sent."""
+    raise NotImplementedError
 
 
 def plan_of(operation: Operation) -> Operation:
@@ -26,8 +37,31 @@ def grant_request_of(operation: Operation) -> Operation:
     return replace(operation, name=f"{GRANT}{operation.name}", effect=GRANT_EFFECT)
 
 
+RUNBOOK: Final = Operation(
+    name=f"{PLAN}runbook",
+    title="Run {server}",
+    summary="Run the steps of a runbook.",
+    guidance="",
+    risk=Risk.DISRUPTIVE,
+    arguments=NoArguments,
+    result=NoArguments,
+    run=_never_run,
+)
+"""The entry by which a runbook is stored, a plan of different operations; it is never sent either."""
+
+
+def entry_of_plan(name: str) -> Operation | None:
+    """Return the entry of a plan by its stored name; None where this version does not know its operation."""
+    if name == RUNBOOK.name:
+        return RUNBOOK
+    operation = OPERATIONS.get(planned_in(name))
+    return plan_of(operation) if operation is not None and operation.plannable else None
+
+
 def _described(name: str) -> Operation | None:
     """Return the entry that describes a stored name: for a plan that of its members, for a grant what it allows."""
+    if name == RUNBOOK.name:
+        return RUNBOOK
     return OPERATIONS.get(single_operation(name))
 
 
@@ -52,6 +86,12 @@ def action_of(name: str) -> str:
 
 def _as_grant(words: str) -> str:
     return f"Grant to {words[:1].lower()}{words[1:]}"
+
+
+def word_of(name: str) -> str:
+    """Return the word of people for an operation."""
+    operation = OPERATIONS.get(name)
+    return operation.word if operation is not None else name
 
 
 def _words(name: str) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.families.parts import started
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.traits import risk_of
 from vpsops.core.plans.model import PlanMember
@@ -15,8 +16,8 @@ Shares = Sequence[tuple[str, int]]
 
 
 def too_many_down(members: Sequence[PlanMember], shares: Shares) -> str:
-    """Return why a plan that leaves its servers down can never keep to the shares, or ""."""
-    staying = [member for member in members if OPERATIONS[member.operation].leaves_down]
+    """Return why a plan that has its servers down together can never keep to the shares, or ""."""
+    staying = _most_down(members)
     for key, most in shares:
         if any(member.target.labels is None for member in staying):
             return _unknown(key)
@@ -25,6 +26,23 @@ def too_many_down(members: Sequence[PlanMember], shares: Shares) -> str:
         if count > most:
             return f"it would take {count} servers of {key}={value} down, and at most {most} may be"
     return ""
+
+
+def _most_down(members: Sequence[PlanMember]) -> list[PlanMember]:
+    """Return the members that leave their servers down, as many as are down together where none of them fails.
+
+    In a runbook a later step may start what an earlier one stopped.
+    """
+    down: dict[str, PlanMember] = {}
+    most: list[PlanMember] = []
+    for member in members:
+        operation = OPERATIONS[member.operation]
+        if operation.leaves_down and not member.compensates:
+            down[member.target.id] = member
+        elif operation.leads_to is started and not member.compensates:
+            down.pop(member.target.id, None)
+        most = max(most, list(down.values()), key=len)
+    return most
 
 
 def group_in_the_way(member: PlanMember, servers: Sequence[Server], running: Collection[str], shares: Shares) -> str:

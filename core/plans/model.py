@@ -22,6 +22,7 @@ from typing import Final
 from vpsops.core.changes.model import Change, State, check_table
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations.target import Target, is_plan
+from vpsops.core.plans.steps import StepPart
 from vpsops.core.schedule.model import closed_window
 
 DEFAULT_MOST: Final = 20
@@ -78,12 +79,32 @@ class PlanMember:
     change_id: str = ""
     note: str = ""
     moved_at: datetime | None = None
+    part: StepPart | None = None  # of a runbook
+
+    @property
+    def compensates(self) -> bool:
+        """Return whether it is done only where a step of its runbook fails."""
+        return self.part is not None and self.part.compensates
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The digests of what was shown of it: it begins as one of these, or not at all."""
+        return frozenset({self.digest, *(self.part.alternatives if self.part is not None else ())})
 
 
 def digest_of_members(members: Sequence[PlanMember]) -> str:
     """Hash all members in their order, each with the digest of what was shown of it."""
-    content = [[member.operation, member.target.id, member.target.hostname, member.digest] for member in members]
-    return hashlib.sha256(json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+    content = [
+        [member.operation, member.target.id, member.target.hostname, member.digest, *_part_content(member)]
+        for member in members
+    ]
+    return hashlib.sha256(
+        json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
+    ).hexdigest()
+
+
+def _part_content(member: PlanMember) -> list[Json]:
+    return [member.part.stored] if member.part is not None else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository as change_rows
-from vpsops.core.changes.model import Change
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.serialization import target_of
 from vpsops.core.common.errors import StaleChangeError, UnreadableRowError
 from vpsops.core.common.stored_values import UnreadableValueError, mapping_of, moment, seconds
 from vpsops.core.plans.model import MemberState, PlanMember, check_member_step, digest_of_members
+from vpsops.core.plans.steps import part_of
 from vpsops.core.schedule.model import Schedule
-from vpsops.core.storage.tables import PLAN_MEMBERS
+from vpsops.core.storage.tables import CHANGES, PLAN_MEMBERS
 
 
 def insert_members(connection: Connection, plan_id: str, members: Sequence[PlanMember]) -> None:
@@ -36,6 +37,7 @@ def _values(plan_id: str, member: PlanMember) -> dict[str, Any]:
         "change_id": member.change_id or None,
         "note": member.note,
         "moved_at": seconds(member.moved_at),
+        "part": member.part.stored if member.part is not None else None,
     }
 
 
@@ -59,6 +61,7 @@ def _member(row: sa.RowMapping) -> PlanMember:
         change_id=row["change_id"] or "",
         note=row["note"],
         moved_at=moment(row["moved_at"]),
+        part=part_of(row["part"]),
     )
 
 
@@ -99,7 +102,8 @@ def has_member(connection: Connection, plan: Change, change: Change) -> bool:
     return any(
         member.change_id == change.id
         and member.state is MemberState.RUNNING
-        and (member.operation, member.digest) == (change.operation, change.digest)
+        and member.operation == change.operation
+        and change.digest in member.digests
         for member in members
     )
 
@@ -120,3 +124,15 @@ def unstarted(connection: Connection, plan_ids: Collection[str]) -> Mapping[str,
     own = PLAN_MEMBERS.c.plan_id
     query = sa.select(own, sa.func.count()).where(own.in_(plan_ids), PLAN_MEMBERS.c.change_id.is_(None)).group_by(own)
     return {str(plan_id): int(count) for plan_id, count in connection.execute(query)} if plan_ids else {}
+
+
+def waiting_members(connection: Connection, operations: Collection[str]) -> list[PlanMember]:
+    """Return the members with some operations that wait, or may have to, in plans that did not end."""
+    open_states = [state.value for state in State if not state.final]
+    plans = sa.select(CHANGES.c.id).where(CHANGES.c.state.in_(open_states))
+    query = sa.select(PLAN_MEMBERS).where(
+        PLAN_MEMBERS.c.state == MemberState.WAITING.value,
+        PLAN_MEMBERS.c.operation.in_(sorted(operations)),
+        PLAN_MEMBERS.c.plan_id.in_(plans),
+    )
+    return [_member(row) for row in connection.execute(query).mappings()]

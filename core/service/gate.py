@@ -27,6 +27,7 @@ from vpsops.core.grants.requests import GrantRequest
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.plans.requests import PlanRequest
+from vpsops.core.runbooks.requests import RunbookRequest
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import with_group_names
@@ -69,11 +70,11 @@ class Gate:
             case _:
                 return outcome
 
-    async def submit_plan(self, planned: PlanRequest, *, scope: Scope) -> Outcome:
+    async def submit_plan(self, planned: PlanRequest | RunbookRequest, *, scope: Scope) -> Outcome:
         """Decide a request about many servers, which is one change; raises as `submit` does."""
         return await self._plans.submit(planned, scope)
 
-    async def dry_run_plan(self, planned: PlanRequest, *, scope: Scope) -> DryRun:
+    async def dry_run_plan(self, planned: PlanRequest | RunbookRequest, *, scope: Scope) -> DryRun:
         """Decide as `submit_plan` does; ask no one and store nothing."""
         return await self._plans.dry_run(planned, scope)
 

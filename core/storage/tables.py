@@ -84,6 +84,7 @@ PLAN_MEMBERS = sa.Table(
     sa.Column("change_id", sa.String(40), nullable=True),  # once it began
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("moved_at", sa.Double, nullable=True),  # when its state last changed
+    sa.Column("part", sa.JSON(none_as_null=True), nullable=True),  # of a runbook: the step that it is, or compensates
 )
 
 VOTES = sa.Table(

@@ -41,6 +41,7 @@ COMMANDS = {
     "changes": ("vpsops.cli.changes", "list changes"),
     "scheduled": ("vpsops.cli.schedule.command", "list the changes that run later"),
     "grant": ("vpsops.cli.grants.request", "ask that an agent may repeat an operation without votes for a time"),
+    "runbook": ("vpsops.cli.runbooks.command", "run the steps of a file as one question; check or explain them"),
     "grants": ("vpsops.cli.grants.command", "list what agents may do without votes for now, or end it"),
     "report": ("vpsops.cli.operations.report", "show how servers, costs, agents and changes stand"),
     "ask": ("vpsops.cli.operations.commands", "request a change as a program, with no question at this terminal"),

@@ -23,6 +23,8 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.notes import difference
 from vpsops.core.limits import quotas
+from vpsops.core.limits.account import read_account
+from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.plans.groups import group_in_the_way
@@ -81,9 +83,13 @@ class MemberStart:
             return finding
         seen = finding.seen
         try:
+            operation, limits = OPERATIONS[member.operation], self.recheck.policy.latest_limits()
+            account = await read_account(self.api, limits, operation)
             change = await self.database.transact(
-                lambda connection: self._store(connection, plan.id, member.ordinal, seen)
+                lambda connection: self._store(connection, plan.id, member.ordinal, seen, account)
             )
+        except WayscloudError as error:
+            return MemberFinding(None, MemberState.FAILED, f"the account could not be read: {error.message}")
         except MemberBlockedError as error:
             return MemberFinding(None, error.after, error.why)
         except (LimitReachedError, AgentsPausedError) as error:
@@ -99,21 +105,24 @@ class MemberStart:
             seen = await preview_stored(self.api, operation, member.arguments)
             servers = await self.api.list_servers() if shares else ()
         except NotFoundError:
-            return MemberFinding(None, MemberState.SKIPPED, GONE)
+            return MemberFinding(None, _left_state(member), GONE)
         except InvalidInputError as error:
-            return MemberFinding(None, MemberState.SKIPPED, error.message)
+            after = MemberState.SKIPPED if member.compensates else _left_state(member)
+            return MemberFinding(None, after, error.message)
         except WayscloudError as error:
             return MemberFinding(None, MemberState.FAILED, f"it could not be read: {error.message}")
         seen = seen if member.target.system else replace(seen, target=replace(seen.target, system=""))
-        if seen.digest(plan.ruling.policy) != member.digest:
-            shown = replace(plan, target=member.target, cost="", facts=())
-            return MemberFinding(None, MemberState.SKIPPED, f"it changed: {difference(shown, replace(seen, facts=()))}")
+        if seen.digest(plan.ruling.policy) not in member.digests:
+            shown = replace(plan, target=member.target, cost=seen.cost, facts=())
+            return MemberFinding(None, _left_state(member), f"it changed: {difference(shown, replace(seen, facts=()))}")
         waits = group_in_the_way(
             replace(member, target=seen.target), servers, {other.target.id for other in running}, shares
         )
         return MemberFinding(why=waits) if waits else MemberFinding(seen)
 
-    def _store(self, connection: Connection, plan_id: str, ordinal: int, seen: Preview) -> Change:
+    def _store(
+        self, connection: Connection, plan_id: str, ordinal: int, seen: Preview, account: AccountSnapshot | None
+    ) -> Change:
         """Store a member's change with its claim, where its turn is now by what the database holds."""
         now = self.clock.now()
         self.continuity.verify(connection)
@@ -121,13 +130,13 @@ class MemberStart:
         plan = repository.load(connection, plan_id, lock=True)
         member = self._in_turn(connection, plan, ordinal, now)
         agent_pause.check(connection, plan.actor)
-        why = self.recheck.for_member(connection, plan, seen.target, now)
+        why = self.recheck.for_member(connection, plan, seen, now)
         if why:
             raise MemberBlockedError(MemberState.FAILED, why)
         first = repository.by_lock(connection, seen.target.key)
         if first is not None:
             named = first.id if first.origin.team == plan.origin.team else "another change"
-            raise MemberBlockedError(MemberState.SKIPPED, f"busy with {named}")
+            raise MemberBlockedError(_left_state(member), f"busy with {named}")
         change = member_change(plan, member, seen, now)
         request = Request(change.operation, change.arguments, plan.actor, plan.origin, reason=plan.reason)
         body = {**requested(request, seen, change.ruling), MEMBER_OF: plan.id}
@@ -136,7 +145,7 @@ class MemberStart:
             body = {"why": f"by plan {plan.id}"}
             change = repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
         move_member(connection, plan.id, member, MemberState.RUNNING, now, change_id=change.id)
-        quotas.check_stored(connection, self.recheck.policy.read_limits(connection), change, None, now)
+        quotas.check_stored(connection, self.recheck.policy.read_limits(connection), change, account, now)
         return self.claim(connection, change)
 
     def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
@@ -146,6 +155,11 @@ class MemberStart:
         if not is_running_plan(plan) or not isinstance(step, BeginMember) or step.member.ordinal != ordinal:
             raise NotInTurnError
         return step.member
+
+
+def _left_state(member: PlanMember) -> MemberState:
+    """Return the state of a member that cannot begin: in a runbook later steps count on it."""
+    return MemberState.SKIPPED if member.part is None else MemberState.FAILED
 
 
 class NotInTurnError(Exception):

@@ -33,7 +33,7 @@ from vpsops.core.plans.model import (
     is_running_plan,
     options_of,
 )
-from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, plan_words
+from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, compensations_due, next_step, plan_words
 from vpsops.core.plans.repository import leave_waiting, members_of, move_member
 from vpsops.core.plans.requests import probe_from
 from vpsops.core.schedule.model import MissedError, check_in_time
@@ -191,7 +191,7 @@ class PlanWorker:
         unhealthy: dict[int, str] = {}
 
         async def check(member: PlanMember) -> None:
-            unhealthy[member.ordinal] = await self._unhealthy(view.plan, view.changes[member.change_id])
+            unhealthy[member.ordinal] = await self._unhealthy(view.plan, member, view.changes[member.change_id])
 
         outcomes = {member.ordinal: outcome_of(view.changes[member.change_id]) for member in members}
         async with anyio.create_task_group() as group:  # a server that does not answer keeps no other one waiting
@@ -210,9 +210,9 @@ class PlanWorker:
         except StaleChangeError:
             logger.info("plan_member_already_moved", plan=plan_id, ordinal=member.ordinal)
 
-    async def _unhealthy(self, plan: Change, change: Change) -> str:
+    async def _unhealthy(self, plan: Change, member: PlanMember, change: Change) -> str:
         """Return why a server did not answer within the time of a probe, or ""."""
-        spec = probe_from(options_of(plan).probe)
+        spec = probe_from(member.part.probe if member.part is not None else options_of(plan).probe)
         if spec is None:
             return ""
         end = self.clock.monotonic() + PROBE_SECONDS
@@ -291,5 +291,7 @@ def outcome_of(change: Change) -> tuple[MemberState, str]:
 
 
 def _counts(members: Sequence[PlanMember]) -> dict[MemberState, int]:
-    states = [member.state for member in members]
+    """Return how many members ended how; compensations that were not due did not."""
+    due = compensations_due(members)
+    states = [member.state for member in members if not member.compensates or member in due]
     return {state: states.count(state) for state in MemberState if state in states}

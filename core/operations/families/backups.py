@@ -29,7 +29,7 @@ from vpsops.core.operations.families.parts import (
     typed_part,
 )
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments
-from vpsops.core.operations.strategies import Choice, LiveState, Precheck
+from vpsops.core.operations.strategies import Choice, LiveState, Precheck, as_before
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, Server
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests import endpoints
@@ -244,6 +244,8 @@ BACKUPS: Final = (
         check=_check_create,
         describe=_describe_create,
         inspect=inspect_create,
+        leads_to=as_before,
+        counts_runs=True,
         pace=Pace.LONG,
         outcomes=("It was made", "It was not made"),
         done="The backup of {hostname} is complete.",

@@ -164,6 +164,11 @@ def describe_label(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
     return (*facts, Fact("Other labels", f"{', '.join(stay[:LISTED])}{more}" if stay else ""))
 
 
+def labelled(server: Server, arguments: Arguments, _details: object) -> Server:
+    """Return a server with the labels of a resolved request, which are all there are to be."""
+    return server.model_copy(update={"labels": dict(edit_of(cast("LabelArguments", arguments).labels).values)})
+
+
 def _value_words(value: str | None) -> str:
     return "" if value is None else _shown_value(value)
 
@@ -203,6 +208,7 @@ LABELS: Final = (
         check=check_label,
         describe=describe_label,
         inspect=inspect_label,
+        leads_to=labelled,
         documented=False,
         idempotent=True,
         outcomes=("It was labelled", "It was not labelled"),

@@ -206,6 +206,15 @@ def describe_resize(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
     )
 
 
+def resized(server: Server, arguments: Arguments, details: object) -> Server:
+    """Return a server on its new plan; its sizes are that plan's, and its price is not its own any more."""
+    after = cast("Resize", details).after
+    sizes = (after.vcpus, after.memory_gb, after.disk_gb) if after is not None else (None, None, None)
+    own = dict(zip(("vcpus", "memory_gb", "disk_gb"), sizes, strict=True))
+    plan = cast("ResizeArguments", arguments).plan
+    return server.model_copy(update={"plan": plan, **own, "monthly_price": None, "currency": None})
+
+
 def _size(server: Server | None, plan: Plan | None) -> str:
     """Return the size that a server reports of itself, else that of its plan."""
     of = server if server is not None and server.memory_gb is not None else plan
@@ -299,6 +308,7 @@ LIFECYCLE: Final = (
         check=check_resize,
         describe=describe_resize,
         inspect=inspect_resize,
+        leads_to=resized,
         documented=False,
         billed=True,
         pace=Pace.LONG,

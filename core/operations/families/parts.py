@@ -7,6 +7,7 @@ from vpsops.core.common.errors import InvalidInputError, PreconditionError, Reme
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import duration
 from vpsops.core.common.timings import DEFAULT_TIMING, Pace
+from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.strategies import Inspected, Inspection, Sent, TypedName
 from vpsops.core.operations.target import Target
@@ -68,3 +69,13 @@ async def inspect_disk(api: Wayscloud, sent: Sent, unshown: str) -> Inspection:
     if server.pending:
         return Inspection(Inspected.UNDER_WAY)
     return Inspection(Inspected.NOT_KNOWABLE, unshown)
+
+
+def started(server: Server, _arguments: Arguments, _details: object) -> Server:
+    """Return a server that runs, where its API tells whether it does."""
+    return server if server.power_unknown else server.model_copy(update={"status": "running", "power_state": None})
+
+
+def stopped(server: Server, _arguments: Arguments, _details: object) -> Server:
+    """Return a server that is stopped, where its API tells whether it is."""
+    return server if server.power_unknown else server.model_copy(update={"status": "stopped", "power_state": None})

@@ -23,7 +23,7 @@ from vpsops.core.operations.families.parts import (
     typed_part,
 )
 from vpsops.core.operations.registry import Operation, Risk, ServerArguments, Synonyms
-from vpsops.core.operations.strategies import Choice, Inspected, Inspection, LiveState, Precheck, Sent
+from vpsops.core.operations.strategies import Choice, Inspected, Inspection, LiveState, Precheck, Sent, as_before
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, ProviderList, Server
 from vpsops.core.wayscloud.answers.validate import validate_snapshot_name
 from vpsops.core.wayscloud.client import Wayscloud
@@ -326,6 +326,8 @@ SNAPSHOTS: Final = (
         check=check_create,
         describe=describe_create,
         inspect=inspect_create,
+        leads_to=as_before,
+        counts_runs=True,
         pace=Pace.LONG,
         outcomes=("It was taken", "It was not taken"),
         done="The snapshot of {hostname} is taken.",

@@ -22,6 +22,7 @@ from vpsops.core.operations.strategies import no_facts
 from vpsops.core.operations.target import Target
 from vpsops.core.plans.requests import LeftOut, PlanRequest
 from vpsops.core.plans.selection import SelectedServers, candidates, narrowed, query_of
+from vpsops.core.plans.steps import StepPart
 from vpsops.core.policy.decision import Decision
 from vpsops.core.service.backend import Backend
 from vpsops.core.storage.tables import CHANGES
@@ -35,6 +36,14 @@ AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedPart:
+    """The part of a previewed member in a runbook, and what it would do where its server is in another state then."""
+
+    part: StepPart
+    others: tuple[Preview, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedServers:
     """What would be done to each server of a plan, and the servers that are left out."""
 
@@ -42,6 +51,8 @@ class PlannedServers:
     left_out: tuple[LeftOut, ...] = ()
     lack: str = ""
     selected: int = 0  # before any was left out
+    parts: tuple[PlannedPart, ...] = ()  # of a runbook: one for each preview
+    now: Mapping[str, Target] = field(default_factory=dict)  # of a runbook: its servers as they are, by their ids
 
 
 @dataclass(slots=True)
@@ -61,9 +72,9 @@ class PlanSelection:
         Raises `InvalidInputError` where a name means no server or several, `WayscloudError`, `StorageError`.
         """
         api = self.backend.api_for(self.scope, lane=RequestLane.WORK)
-        selected = await self._select(api)
-        servers = [server for server in selected.servers if self._is_readable(server, selected)]
-        locks = await self._locks(servers)
+        selected = await self.select(api)
+        servers = [server for server in selected.servers if self.is_readable(server, selected)]
+        locks = await self.locks(servers)
         free = [server for server in servers if self._is_free(server, locks)]
         if len(free) <= most:
             limiter = anyio.CapacityLimiter(AT_ONCE)
@@ -74,7 +85,8 @@ class PlanSelection:
         left_out = tuple(self._left_out[server.id] for server in servers if server.id in self._left_out)
         return PlannedServers(previews, left_out, selected.lack, len(free))
 
-    async def _select(self, api: Wayscloud) -> SelectedServers:
+    async def select(self, api: Wayscloud) -> SelectedServers:
+        """Return the servers that the words mean; raises as `find` does."""
         query = await self.backend.regions.with_ids(api, query_of(self.planned.selection))
         selected = candidates(self.planned.selection, await api.list_servers())
         lacking = [server for server in selected.servers if lacks_fact(server, query)][:MOST]
@@ -84,7 +96,7 @@ class PlanSelection:
             selected = SelectedServers(servers, selected.explicit, selected.lack)
         return narrowed(query, selected)
 
-    def _is_readable(self, server: Server, selected: SelectedServers) -> bool:
+    def is_readable(self, server: Server, selected: SelectedServers) -> bool:
         """Return whether a server may be named to who asks: one that they named, or that they may read."""
         return server.id in selected.explicit or self._decides(OPERATIONS["get"], target_of(server)) is Decision.ALLOW
 
@@ -96,7 +108,7 @@ class PlanSelection:
         policy = self.backend.policy.latest()
         return policy.decide(facts(operation, request.actor, request.origin, target, None, now)).decision
 
-    async def _locks(self, servers: Sequence[Server]) -> Mapping[str, Change]:
+    async def locks(self, servers: Sequence[Server]) -> Mapping[str, Change]:
         """Return the open changes by the ids of their servers."""
         keys = [target_of(server).key for server in servers]
 
@@ -107,12 +119,13 @@ class PlanSelection:
 
     def _is_free(self, server: Server, locks: Mapping[str, Change]) -> bool:
         """Return whether nothing keeps a server out that is known without reading more of it."""
-        why = self._obstacle(target_of(server), locks.get(server.id))
+        why = self.obstacle(target_of(server), locks.get(server.id))
         if why:
             self._left_out[server.id] = LeftOut(server.hostname, why)
         return not why
 
-    def _obstacle(self, target: Target, first: Change | None) -> str:
+    def obstacle(self, target: Target, first: Change | None) -> str:
+        """Return why a server is left out that is known without more reads, or ""; `first` is the change on it."""
         limits = self.backend.policy.latest_limits()
         known = target if target.labels is not None else replace(target, labels=())  # those are judged once read
         protected = limits.protects(known, self.planned.request.actor)
@@ -134,7 +147,7 @@ class PlanSelection:
         async with limiter:
             try:
                 full = await api.get_server(server.id) if self._lacks(server) else server
-                obstacle = self._obstacle(target_of(full), None)
+                obstacle = self.obstacle(target_of(full), None)
                 if obstacle:
                     self._left_out[server.id] = LeftOut(server.hostname, obstacle)
                     return

@@ -9,13 +9,14 @@ from vpsops.core.authorization.refusals import IdentifiedActor, policy_refusal, 
 from vpsops.core.authorization.submission import facts, reachable_places, with_places, with_warning
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import DryRun, Outcome, Refused, Request
-from vpsops.core.changes.scope import Scope
+from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import bound, count_text, one_line
+from vpsops.core.limits.account import read_account
 from vpsops.core.limits.guard import refusal_for
-from vpsops.core.limits.model import Exceeded
-from vpsops.core.operations import Operation
-from vpsops.core.operations.traits import plan_of
+from vpsops.core.limits.model import AccountSnapshot, Exceeded
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.traits import RUNBOOK, plan_of, word_of
 from vpsops.core.plans.groups import too_many_down
 from vpsops.core.plans.model import PlanMember
 from vpsops.core.plans.names import SHOWN
@@ -24,36 +25,58 @@ from vpsops.core.plans.selection import Selection
 from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy import Policy
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.runbooks.requests import RunbookRequest, runbook_preview
 from vpsops.core.schedule.model import Schedule
 from vpsops.core.schedule.resolution import resolve
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_store import ChangeStore, Draft, PolicyReplacedError, new_change
-from vpsops.core.service.plans.selection import PlannedServers, PlanSelection
+from vpsops.core.service.plans.runbook_selection import RunbookSelection
+from vpsops.core.service.plans.selection import PlannedPart, PlannedServers, PlanSelection
 from vpsops.core.service.submissions import Submissions, undocumented_limit
+from vpsops.core.wayscloud.requests.transport import RequestLane
 
 LONGEST_WARNING: Final = 400
+
+
+AnyPlan = PlanRequest | RunbookRequest
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedPlan:
     """A request for a plan with its identified actor and its servers."""
 
-    operation: Operation
-    planned: PlanRequest
+    entry: Operation  # as the plan is stored
+    planned: AnyPlan
     human: IdentifiedActor
     servers: PlannedServers
 
     @property
     def request(self) -> Request:
-        """The request; its operation is that of each member."""
+        """The request; its operation is that of each member, or a runbook's."""
         return self.planned.request
 
     @property
     def as_asked(self) -> Request:
         """The request with the words that its servers were named by, for a record."""
+        if isinstance(self.planned, RunbookRequest):
+            return self.request
         arguments = {**self.request.arguments, "servers": self.planned.selection.words}
         return replace(self.request, arguments=arguments)
+
+    @property
+    def word(self) -> str:
+        """What is done, for people."""
+        if isinstance(self.planned, RunbookRequest):
+            return f"run {self.planned.runbook.name} on"
+        return word_of(self.request.operation)
+
+    @property
+    def words(self) -> str:
+        """The words that select the servers."""
+        if isinstance(self.planned, RunbookRequest):
+            return " ".join(dict.fromkeys(step.selection.words for step in self.planned.steps))
+        return self.planned.selection.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +101,7 @@ class PlanSubmissions:
         self._submissions = submissions
         self._store = ChangeStore(backend, admission)
 
-    async def submit(self, planned: PlanRequest, scope: Scope) -> Outcome:
+    async def submit(self, planned: AnyPlan, scope: Scope) -> Outcome:
         """Hold a plan, start it or refuse it; raises as `Gate.submit_plan` does."""
         backend = self._backend
         await backend.policy.refresh()
@@ -105,7 +128,7 @@ class PlanSubmissions:
             except PolicyReplacedError as error:
                 policy = error.policy
 
-    async def dry_run(self, planned: PlanRequest, scope: Scope) -> DryRun:
+    async def dry_run(self, planned: AnyPlan, scope: Scope) -> DryRun:
         """Decide a request for a plan as `submit` does; ask no one and store nothing. Raises as `submit` does."""
         await self._backend.offers.refresh()
         request = self._submissions.prepared(planned.request, scope)
@@ -113,30 +136,46 @@ class PlanSubmissions:
         limits = self._backend.policy.latest_limits()
         missing = prepared.human.refusal or _unselected(prepared, limits.max_many)
         decided = self._decided(self._backend.policy.latest(), prepared)
-        draft = self._draft(prepared, decided, scope)
+        draft = await self._draft(prepared, decided, scope)
         refusal = refusal_for(missing) if isinstance(missing, Exceeded) else missing
         if refusal is None and decided.exceeded is not None:
             refusal = refusal_for(decided.exceeded)
         refusal = refusal or decided.refusal
         return DryRun(draft.change, refusal) if refusal is not None else await self._store.dry_run(draft)
 
-    def _clean(self, planned: PlanRequest, request: Request) -> PlanRequest:
+    def _clean(self, planned: AnyPlan, request: Request) -> AnyPlan:
         """Return a request with words fit to be stored and shown, those for its servers too."""
+        if isinstance(planned, RunbookRequest):
+            return replace(planned, request=request)
         redactor, selection = self._backend.redactor, planned.selection
         names = tuple(redactor.name(name) for name in selection.names)
         filters = {key: redactor.name(value) for key, value in selection.filters.items()}
         return replace(planned, request=request, selection=Selection(names, filters))
 
-    async def _prepared(self, planned: PlanRequest, scope: Scope) -> PreparedPlan:
-        operation = plannable(planned.request.operation)
+    async def _prepared(self, planned: AnyPlan, scope: Scope) -> PreparedPlan:
+        is_runbook = isinstance(planned, RunbookRequest)
+        entry = RUNBOOK if is_runbook else plan_of(plannable(planned.request.operation))
         most = self._backend.policy.latest_limits().max_many
         check_options(planned.options, most)
         human = await self._submissions.identified(planned.request)
         planned = replace(planned, request=replace(planned.request, actor=human.actor))
         servers = PlannedServers()
         if human.refusal is None:
-            servers = await PlanSelection(self._backend, operation, planned, scope).find(most)
-        return PreparedPlan(operation, planned, human, servers)
+            servers = await self._selection(planned, scope).find(most)
+        return PreparedPlan(entry, planned, human, servers)
+
+    def _selection(self, planned: AnyPlan, scope: Scope) -> PlanSelection | RunbookSelection:
+        if isinstance(planned, RunbookRequest):
+            return RunbookSelection(self._backend, planned, scope)
+        return PlanSelection(self._backend, plannable(planned.request.operation), planned, scope)
+
+    async def _account(self, previews: Sequence[Preview], scope: Scope) -> AccountSnapshot | None:
+        """Return the account where a member has a price and a limit is about it."""
+        billed = next((OPERATIONS[seen.operation] for seen in previews if OPERATIONS[seen.operation].billed), None)
+        if billed is None:
+            return None
+        api = self._backend.api_for(OPERATOR, lane=RequestLane.WORK)
+        return await read_account(api, self._backend.policy.latest_limits(), billed, named=scope.servers)
 
     async def _decide_by(self, policy: Policy, prepared: PreparedPlan, scope: Scope) -> Outcome:
         decided, request = self._decided(policy, prepared), prepared.request
@@ -144,37 +183,39 @@ class PlanSubmissions:
             return await self._admission.refuse_change(request, decided.preview, decided.ruling, decided.refusal)
         if decided.exceeded is not None:
             return await self._admission.refuse_for_limit(request, decided.exceeded)
-        return await self._store.store(self._draft(prepared, decided, scope))
+        return await self._store.store(await self._draft(prepared, decided, scope))
 
-    def _draft(self, prepared: PreparedPlan, decided: DecidedPlan, scope: Scope) -> Draft:
-        backend, operation = self._backend, plan_of(prepared.operation)
+    async def _draft(self, prepared: PreparedPlan, decided: DecidedPlan, scope: Scope) -> Draft:
+        backend, operation = self._backend, prepared.entry
         timing = backend.policy.timing_from(backend.timing)
         request = replace(prepared.request, operation=operation.name)
         change = new_change(operation, request, decided.preview, decided.ruling, backend.clock.now(), timing)
         change = replace(change, traceparent=backend.telemetry.tracer.current())
-        return Draft(change, request, decided.preview, None, scope, decided.members)
+        account = await self._account(prepared.servers.previews, scope)
+        return Draft(change, request, decided.preview, account, scope, decided.members)
 
     def _decided(self, policy: Policy, prepared: PreparedPlan) -> DecidedPlan:
         """Decide about every member, and about the plan by the strictest of these rulings."""
-        request, human, operation = prepared.request, prepared.human, prepared.operation
+        request, human, previews = prepared.request, prepared.human, prepared.servers.previews
         schedule = self._schedule(policy, prepared)
         now = self._backend.clock.now()
         at = max(now, schedule.run_at) if schedule is not None else now
-        rulings = [self._ruling(policy, operation, request, preview, at) for preview in prepared.servers.previews]
-        ruling = strictest(rulings) if rulings else Ruling(Decision.DENY, policy=policy.version)
-        members = tuple(
-            PlanMember(number, preview.operation, preview.arguments, preview.target, preview.digest(policy.version))
-            for number, preview in enumerate(prepared.servers.previews, 1)
-        )
+        rulings = [self._ruling(policy, request, preview, at) for preview in previews]
+        # a step that comes after another is decided about its server as it is, too
+        present = [replace(seen, target=prepared.servers.now.get(seen.target.id, seen.target)) for seen in previews]
+        also = [self._ruling(policy, request, seen, at) for seen in present if prepared.servers.parts]
+        ruling = strictest([*rulings, *also]) if rulings else Ruling(Decision.DENY, policy=policy.version)
+        members = _members(prepared.servers, policy.version)
         seen = _preview(prepared, members).scheduled(schedule)
         limits = self._backend.policy.latest_limits()
         down = too_many_down(members, limits.max_unavailable)
-        exceeded = undocumented_limit(limits, operation) or (
+        undocumented = (undocumented_limit(limits, OPERATIONS[preview.operation]) for preview in previews)
+        exceeded = next(filter(None, undocumented), None) or (
             _shares_exceeded(limits.max_unavailable, down) if down else None
         )
         if ruling.decision is Decision.DENY:
-            return DecidedPlan(seen, ruling, members, _denied(prepared, rulings))
-        ruling = with_places(with_warning(ruling, seen), operation, request.actor, slack=human.slack)
+            return DecidedPlan(seen, ruling, members, _denied(prepared, rulings, also))
+        ruling = with_places(with_warning(ruling, seen), prepared.entry, request.actor, slack=human.slack)
         refusal = refusal_of(ruling, human, request.origin, can_confirm=request.can_confirm)
         places = reachable_places(ruling, request.actor, can_confirm=request.can_confirm, slack=human.slack)
         return DecidedPlan(seen, replace(ruling, confirm_in=places), members, refusal, exceeded)
@@ -190,23 +231,37 @@ class PlanSubmissions:
             raise InvalidInputError("These servers have different windows.", hint="Name a time, or ask in parts.")
         return schedules.pop()
 
-    def _ruling(self, policy: Policy, operation: Operation, request: Request, seen: Preview, at: datetime) -> Ruling:
-        ruling = policy.decide(facts(operation, request.actor, request.origin, seen.target, None, at))
+    def _ruling(self, policy: Policy, request: Request, seen: Preview, at: datetime) -> Ruling:
+        operation = OPERATIONS[seen.operation]
+        ruling = policy.decide(facts(operation, request.actor, request.origin, seen.target, seen.monthly, at))
         return self._backend.workspaces.ruling_of(ruling, request.origin.team)
+
+
+def _members(servers: PlannedServers, version: str) -> tuple[PlanMember, ...]:
+    parts: Sequence[PlannedPart | None] = servers.parts or [None] * len(servers.previews)
+    members = []
+    for number, (seen, planned) in enumerate(zip(servers.previews, parts, strict=True), 1):
+        digest, part = seen.digest(version), None
+        if planned is not None:
+            part = replace(planned.part, alternatives=tuple(other.digest(version) for other in planned.others))
+        members.append(PlanMember(number, seen.operation, seen.arguments, seen.target, digest, part=part))
+    return tuple(members)
 
 
 def _preview(prepared: PreparedPlan, members: Sequence[PlanMember]) -> Preview:
     servers, options = prepared.servers, prepared.planned.options
+    if isinstance(prepared.planned, RunbookRequest):
+        return runbook_preview(prepared.planned, members, servers.previews, servers.left_out, servers.lack)
     own = {preview.target.id: preview.facts for preview in servers.previews}
     shown = plan_facts(members, servers.left_out, options, own, servers.lack)
     warnings = dict.fromkeys(preview.warning for preview in servers.previews if preview.warning)
-    seen = plan_preview(prepared.operation, members, options, shown)
+    seen = plan_preview(OPERATIONS[prepared.request.operation], members, options, shown)
     return replace(seen, warning=bound(" ".join(warnings), LONGEST_WARNING))
 
 
 def _unselected(prepared: PreparedPlan, most: int) -> Refused | Exceeded | None:
     """Return why a selection makes no plan: nothing is left of it, or too much."""
-    servers, words = prepared.servers, prepared.planned.selection.words
+    servers, words = prepared.servers, prepared.words
     if servers.selected > most:
         why = f"{count_text(servers.selected, 'server')} match."
         return Exceeded("max_many", str(most), why, "Narrow the selection, or ask for the servers in parts.")
@@ -214,7 +269,7 @@ def _unselected(prepared: PreparedPlan, most: int) -> Refused | Exceeded | None:
         return None
     left = "; ".join(server.words for server in servers.left_out[:SHOWN])
     if left:
-        return Refused(f"No server is left to {prepared.operation.word}: {bound(left, 1500)}. Nothing was done.")
+        return Refused(f"No server is left to {prepared.word}: {bound(left, 1500)}. Nothing was done.")
     lack = f" {servers.lack}" if servers.lack else ""
     return Refused(
         f"No server matches {one_line(words, 200)}.{lack} Nothing was done.",
@@ -222,17 +277,19 @@ def _unselected(prepared: PreparedPlan, most: int) -> Refused | Exceeded | None:
     )
 
 
-def _denied(prepared: PreparedPlan, rulings: Sequence[Ruling]) -> Refused:
+def _denied(prepared: PreparedPlan, rulings: Sequence[Ruling], also: Sequence[Ruling]) -> Refused:
     """Return the refusal of a plan for the servers that a rule denies, by name, with the others to ask for."""
-    pairs = list(zip(prepared.servers.previews, rulings, strict=True))
+    stricter = [strictest(pair) for pair in zip(rulings, also, strict=True)] if also else rulings
+    pairs = list(zip(prepared.servers.previews, stricter, strict=True))
     denied = [(preview, ruling) for preview, ruling in pairs if ruling.decision is Decision.DENY]
     if not denied:
         return Refused("There is no server to decide about. Nothing was done.")
-    names = [preview.target.hostname for preview, _ in denied]
+    names = list(dict.fromkeys(preview.target.hostname for preview, _ in denied))
     rest = [preview.target.hostname for preview, ruling in pairs if ruling.decision is not Decision.DENY]
+    rest = [] if prepared.servers.parts else rest
     refusal = policy_refusal(denied[0][1])
     reason = f"{refusal.reason} It is about {_named(names)}, so none of the plan was done."
-    again = f"Ask for the others alone: {prepared.operation.word} {' '.join(rest[:SHOWN])}" if rest else ""
+    again = f"Ask for the others alone: {prepared.word} {' '.join(rest[:SHOWN])}" if rest else ""
     more = " …" if len(rest) > SHOWN else ""
     return Refused(reason, hint=f"{refusal.hint} {again}{more}".strip())
 

@@ -81,7 +81,7 @@ def describe(parser: argparse.ArgumentParser, operation: Operation, *, program: 
     if operation.reads:
         _add_read_options(parser, operation)
     else:
-        _add_change_options(parser, operation, program=program)
+        add_change_options(parser, operation, program=program)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON document, and nothing else, to standard output"
     )
@@ -141,7 +141,8 @@ def _add_read_options(parser: argparse.ArgumentParser, operation: Operation) -> 
         )
 
 
-def _add_change_options(parser: argparse.ArgumentParser, operation: Operation, *, program: bool) -> None:
+def add_change_options(parser: argparse.ArgumentParser, operation: Operation, *, program: bool) -> None:
+    """Add the options of a request for a change: why, how long it is followed, when it runs, and the answer to it."""
     add = parser.add_argument
     add("--because", metavar="REASON", default="", help="why, for those who decide and for the record")
     add_wait(parser)

@@ -33,6 +33,7 @@ from vpsops.core.plans.model import is_running_plan
 from vpsops.core.plans.requests import PlanRequest
 from vpsops.core.plans.selection import selection_from
 from vpsops.core.policy.decision import Decision
+from vpsops.core.runbooks.requests import RunbookRequest
 from vpsops.core.schedule.model import LaterRequest
 
 T = TypeVar("T")
@@ -78,7 +79,11 @@ async def run_change(
 async def run_plan(session: Session, operation: Operation, plan: TypedPlan, options: ChangeOptions) -> RequestReport:
     """Request a plan about many servers, ask here what is to be asked here, and follow it; raises as `run_change`."""
     request = session.request(operation, plan.arguments, options.reason, options.later)
-    planned = PlanRequest(request, selection_from(plan.words), plan.options)
+    return await run_planned(session, PlanRequest(request, selection_from(plan.words), plan.options), options)
+
+
+async def run_planned(session: Session, planned: PlanRequest | RunbookRequest, options: ChangeOptions) -> RequestReport:
+    """Request a plan or a runbook, ask here what is to be asked here, and follow it; raises as `run_change`."""
     gate, scope = session.core.gate, session.core.scope
     if options.dry_run:
         dry = await gate.dry_run_plan(planned, scope=scope)

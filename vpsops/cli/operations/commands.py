@@ -118,9 +118,9 @@ async def execute(settings: Settings, arguments: argparse.Namespace, around: Sur
             if operation.reads:
                 return await _read(session, operation, values, arguments)
             if plan is not None:
-                report = await run_plan(session, operation, plan, _options(arguments, session))
+                report = await run_plan(session, operation, plan, change_options(arguments, session))
             else:
-                report = await run_change(session, operation, values, _options(arguments, session))
+                report = await run_change(session, operation, values, change_options(arguments, session))
         except KeyboardInterrupt:  # at a question, before anything was requested
             report = RequestReport("interrupted", INTERRUPTED, None, "Interrupted. Nothing was requested.")
         except VpsopsError as error:
@@ -154,7 +154,8 @@ async def session_of(settings: Settings, around: Surroundings, *, program: bool)
         raise failure
 
 
-def _options(arguments: argparse.Namespace, session: Session) -> ChangeOptions:
+def change_options(arguments: argparse.Namespace, session: Session) -> ChangeOptions:
+    """Return what the command line says of a change beside its own arguments."""
     return ChangeOptions(
         reason=arguments.because,
         wait=arguments.wait,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from vpsops.cli.grants import request
 from vpsops.cli.operations import cancel, commands, follow, report
 from vpsops.cli.operations.commands import Surroundings
 from vpsops.cli.operations.console import Console
+from vpsops.cli.runbooks.command import run_runbook
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
@@ -73,6 +75,10 @@ class FakeTerminal:
             work = WORKS[words[0]]
             return await commands.work_on_change(
                 self.settings, arguments, lambda session: work(arguments, session), self._around()
+            )
+        if words[0] == "runbook":
+            return await commands.work_on_change(
+                self.settings, arguments, partial(run_runbook, arguments), self._around()
             )
         if words[0] == "report":
             return await report.execute(self.settings, arguments, self._around())

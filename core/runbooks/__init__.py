@@ -1,0 +1,1 @@
+"""Runbooks: plans of different operations, from a file with arguments."""

@@ -1,0 +1,106 @@
+"""`vpsops runbook` at the terminal, and the worked example of the page about it, run on the simulator."""
+
+import re
+import shlex
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.harness.repository import ROOT
+from tests.harness.virtual_time import VirtualClock
+from tests.unit.cli.operations.terminal import FakeTerminal
+from vpsops.cli.runbooks.command import check
+from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.config.settings import load_settings
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+
+KEY: Final = "wayscloud_vps_test1_SECRET"
+PAGE: Final = (ROOT / "docs" / "runbooks.md").read_text(encoding="utf-8")
+RUNBOOK: Final = re.compile(r"^```toml\n(name = .*?)^```$", re.MULTILINE | re.DOTALL)
+POLICY: Final = re.compile(r"^```toml\n(\[\[rule.*?)^```$", re.MULTILINE | re.DOTALL)
+CONSOLE: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+async def fleet() -> AsyncIterator[SimulatorHandle]:
+    """The fleet of `vpsops simulator --fleet 12`."""
+    async with running_simulator(SimulatorConfig(speed=600.0, fleet=12), clock=VirtualClock()) as handle:
+        yield handle
+
+
+@pytest.fixture
+def terminal(
+    fleet: SimulatorHandle, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FakeTerminal:
+    (policy,), (runbook,) = POLICY.findall(PAGE), RUNBOOK.findall(PAGE)
+    (tmp_path / "vpsops.toml").write_text(policy)
+    (tmp_path / "grow.toml").write_text(runbook)
+    monkeypatch.chdir(tmp_path)
+    values = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": fleet.url, "VPSOPS_DATABASE_URL": database_url}
+    values |= {"VPSOPS_ACTOR": "ann@example.com", "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml")}
+    return FakeTerminal(load_settings(values))
+
+
+async def test_the_example_of_the_page_runs_as_it_says(terminal: FakeTerminal) -> None:
+    """Every line that the page shows below a command is what the command shows, in that order."""
+    (console,) = CONSOLE.findall(PAGE)
+    commands = re.findall(r"^\$ vpsops (.+)\n((?:[^$].*\n)*)", console, re.MULTILINE)
+    assert len(commands) == 2
+    for command, expected in commands:
+        await terminal.run(*shlex.split(command))
+        shown = iter([*"\n".join(terminal.err).splitlines(), *terminal.result.splitlines()])
+        for line in expected.splitlines():
+            assert any(line in other for other in shown), (command, line, terminal.err, terminal.result)
+
+
+async def test_a_runbook_is_asked_about_once(terminal: FakeTerminal) -> None:
+    """A no withdraws all of it, and nothing is sent."""
+    terminal.typed = ("n",)
+    assert await terminal.run("runbook", "run", "grow.toml", "servers=web01", "plan=vps-8gb-4cpu") == 6
+    assert terminal.asked == ["Run the runbook grow? [y/N] "]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), r"servers is missing\. plan is missing\."),
+        (("servers=web01", "plan=a b"), "plan takes one plan"),
+        (("servers=web01", "plan=x", "size=1"), "size is no argument"),
+        (("web01",), "web01 is no argument"),
+        (("plan=a", "plan=b"), "plan is there twice"),
+        (("servers=nosuch99", "plan=x"), "nosuch99"),
+        (("servers=,", "plan=x"), "servers takes names"),
+    ],
+)
+async def test_arguments_that_do_not_fit_request_nothing(
+    terminal: FakeTerminal, words: tuple[str, ...], why: str
+) -> None:
+    """The answer says which, and what the runbook takes."""
+    with pytest.raises(InvalidInputError, match=why):
+        await terminal.run("runbook", "run", "grow.toml", *words)
+
+
+def test_check_says_what_a_file_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line for each step, with what is done where it fails."""
+    (text,) = RUNBOOK.findall(PAGE)
+    path = tmp_path / "grow.toml"
+    path.write_text(text)
+    assert check(str(path)) == 0
+    shown = capsys.readouterr().out
+    assert "It takes: grow servers=SERVERS plan=PLAN" in shown
+    assert "3  resize {servers}; if it fails: start" in shown
+
+
+def test_check_says_everything_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each problem, with the file's line."""
+    path = tmp_path / "bad.toml"
+    path.write_text('name = "x"\nnote = 1\n[[step]]\noperation = "delete"\nservers = "web01"\n')
+    assert check(str(path)) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"{path}:1: description is missing.")
+    assert "2: unknown key note" in lines[1]
+    assert "4: step 1: delete is no step of a runbook." in lines[2]

@@ -1,0 +1,1 @@
+"""`vpsops runbook`: plans from files."""

@@ -1,0 +1,101 @@
+"""`vpsops runbook`: check a runbook's file, show what it would do, and run it as one question."""
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from vpsops.cli.operations.arguments import EXIT_CODES, add_change_options
+from vpsops.cli.operations.change_flow import run_planned
+from vpsops.cli.operations.commands import change_options, execute_on_change
+from vpsops.cli.operations.reports import RequestReport
+from vpsops.cli.operations.session import Session
+from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.text import count_text
+from vpsops.core.console.exit_codes import GOOD, USAGE
+from vpsops.core.console.terminal import cell, print_line
+from vpsops.core.operations.traits import RUNBOOK, word_of
+from vpsops.core.runbooks.loader import MOST_CHARACTERS, RunbookError, load_runbook
+from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
+
+ACTIONS: Final = {
+    "check": "read the file and say everything that is wrong with it, with the line",
+    "explain": "say what each step would do to which servers, and who would have to agree",
+    "run": "ask once for all steps, and follow them",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops runbook`."""
+    parser.description = (
+        "Run different operations on servers as one question: the steps of a file in TOML, with its arguments."
+    )
+    parser.epilog = "For example: vpsops runbook run grow.toml servers=web01 plan=vps-8gb-4cpu"
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
+        action.add_argument("file", metavar="FILE", help="the runbook, in TOML")
+        if name == "check":
+            continue
+        action.add_argument("given", nargs="*", metavar="NAME=VALUE", help="the arguments that the runbook takes")
+        action.epilog = EXIT_CODES
+        add_change_options(action, RUNBOOK, program=name == "explain")
+        action.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, explain or run a runbook. Raises what the gate raises."""
+    if arguments.action == "check":
+        return check(arguments.file)
+    return execute_on_change(arguments, partial(run_runbook, arguments))
+
+
+def check(path: str) -> int:
+    """Print what a runbook does, or everything that is wrong with its file, a line each."""
+    try:
+        runbook = load_runbook(_read(path), path)
+    except RunbookError as error:
+        for problem in error.problems:
+            print_line(cell(problem, 500))
+        return USAGE
+    print_line(f"{cell(path, 200)} is in order: {count_text(len(runbook.steps), 'step')}.")
+    print_line(f"It takes: {runbook.usage}")
+    for number, step in enumerate(runbook.steps, 1):
+        after = ", then ".join(word_of(each.operation) for each in step.compensations)
+        failed = f"; if it fails: {after}" if after else ""
+        print_line(f"  {number}  {word_of(step.operation)} {cell(' '.join(step.servers), 300)}{failed}")
+    return GOOD
+
+
+async def run_runbook(arguments: argparse.Namespace, session: Session) -> RequestReport:
+    """Ask for a runbook, or say what it would do; raises what the gate raises."""
+    runbook = load_runbook(_read(arguments.file), arguments.file)
+    arguments.dry_run = arguments.dry_run or arguments.action == "explain"
+    options = change_options(arguments, session)
+    values = request_arguments(runbook, _given(arguments.given))
+    request = session.request(RUNBOOK, values, options.reason, options.later)
+    return await run_planned(session, RunbookRequest(request, runbook), options)
+
+
+def _read(path: str) -> str:
+    """Return a file's text; raises `InvalidInputError`."""
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            return file.read(MOST_CHARACTERS + 1)
+    except OSError as error:
+        raise InvalidInputError(f"{path[:200]} cannot be read: {error.strerror}.", hint="Check its path.") from None
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{path[:200]} is no text in UTF-8.", hint="Is it the right file?") from None
+
+
+def _given(words: Sequence[str]) -> dict[str, str]:
+    """Return values by their names; raises `InvalidInputError` for a word that is none, and for a name given twice."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or name in given:
+            what = "is there twice" if sign else "is no argument"
+            raise InvalidInputError(f"{name[:60]} {what}.", hint="Write each as name=value.")
+        given[name] = value
+    return given
