@@ -65,7 +65,7 @@ class ExpectedGrant:
     seen: GrantState = GrantState.OPEN
 
 
-class DatedClock(FakeClock):
+class SetDateClock(FakeClock):
     """A clock with a date that is set, and seconds that nothing sets."""
 
     ahead = timedelta()
@@ -84,7 +84,7 @@ class GrantsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         type(self).examples += 1
-        self.stack, self.portal, self.clock = ExitStack(), Portal(), DatedClock()
+        self.stack, self.portal, self.clock = ExitStack(), Portal(), SetDateClock()
         self.stack.callback(self.portal.close)
         opened = [self._open(), self._open()]
         self.databases = [database for database, _ in opened]
@@ -283,7 +283,7 @@ class GrantsMachine(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([-5, -1, 0, 1]), seconds=st.sampled_from([0.0, 310.0]))
     def set_date(self, hours: int, seconds: float) -> None:
-        """The machines' date is set, and time passes or does not."""
+        """The machines' date is set, and time passes or stands."""
         self.clock.ahead = timedelta(hours=hours)
         self.pass_time(seconds)
 
