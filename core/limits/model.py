@@ -288,7 +288,7 @@ def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded
 
 
 def too_many_then(limits: Limits, run_at: Sequence[float], at: float) -> Exceeded | None:
-    """Return the limit that the changes scheduled for these times, one of them `at`, exceed in any hour around it.
+    """Return the limit that changes that run at these times, one of them `at`, exceed in any hour around it.
 
     Times are UTC seconds since 1970.
     """
@@ -296,7 +296,9 @@ def too_many_then(limits: Limits, run_at: Sequence[float], at: float) -> Exceede
     count = max((sum(begin <= time < begin + HOUR for time in run_at) for begin in hours), default=0)
     if limits.max_changes_per_hour is None or count <= limits.max_changes_per_hour:
         return None
-    why = f"{count - 1} changes are scheduled for the hour around that time."
+    others = count - 1
+    what = "1 change is" if others == 1 else f"{others} changes are"
+    why = f"{what} asked for or scheduled in the hour around that time."
     return Exceeded("max_changes_per_hour", str(limits.max_changes_per_hour), why, "Choose another time.")
 
 

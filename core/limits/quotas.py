@@ -37,6 +37,7 @@ from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
 
 APPEARING: Final = timings.APPEARING_SECONDS
+WITHDRAWN = (State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED)
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
 
 
@@ -54,9 +55,8 @@ def check_stored(
     """Raise `LimitReachedError` unless a change that was just stored keeps within the limits with all that is open."""
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
-        if change.schedule is not None:
-            at = change.schedule.run_at.timestamp()
-            _raise(too_many_then(limits, _scheduled_beside(connection, change, at), at))
+        at = change.schedule.run_at.timestamp() if change.schedule is not None else now.timestamp()
+        _raise(too_many_then(limits, _run_beside(connection, change, at), at))
     _check_counted(connection, limits, change, account)
     if account is not None:
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
@@ -148,17 +148,24 @@ def _times(connection: Connection, requests: Sequence[sa.RowMapping], column: st
     return [at for at, weight in weights for _ in range(weight)]
 
 
-def _scheduled_beside(connection: Connection, change: Change, at: float) -> list[float]:
-    """Return when this requester's changes that did not end run, within an hour of `at`, that one's own among them.
+def _run_beside(connection: Connection, change: Change, at: float) -> list[float]:
+    """Return when this requester's changes run, within an hour of `at`, that one's own among them.
 
-    Times are UTC seconds. Unreadable ones count as theirs, and as running then.
+    A change without a schedule runs when it is asked for; scheduled ones that were withdrawn count no more. Times are
+    UTC seconds. Unreadable ones count as theirs, and as running then.
     """
-    waiting = CHANGES.c.state.in_([state.value for state in (State.HELD, State.SCHEDULED, State.APPROVED, *UNDER_WAY)])
-    query = sa.select(CHANGES.c.id, CHANGES.c.operation, CHANGES.c.run_at, CHANGES.c.actor)
-    query = query.where(waiting, CHANGES.c.run_at > at - HOUR, CHANGES.c.run_at < at + HOUR)
+    runs_at = sa.func.coalesce(CHANGES.c.run_at, CHANGES.c.created_at).label("runs_at")
+    asked = sa.and_(CHANGES.c.run_at.is_(None), *_within_an_hour(CHANGES.c.created_at, at))
+    withdrawn = CHANGES.c.state.in_([state.value for state in WITHDRAWN])
+    scheduled = sa.and_(*_within_an_hour(CHANGES.c.run_at, at), sa.not_(withdrawn))
+    query = sa.select(CHANGES.c.id, CHANGES.c.operation, runs_at, CHANGES.c.actor).where(sa.or_(asked, scheduled))
     requests = rows.read(connection, query, CHANGES.c.id, lambda row: (row, actor_of(row["actor"])))
     own = [row for row, actor in requests.rows if same_principal(actor, change.actor)]
-    return _times(connection, own, "run_at") + [at] * len(requests.unreadable)
+    return _times(connection, own, "runs_at") + [at] * len(requests.unreadable)
+
+
+def _within_an_hour(column: sa.Column[float], at: float) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    return column > at - HOUR, column < at + HOUR
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:

@@ -207,8 +207,18 @@ async def test_no_more_changes_are_scheduled_for_an_hour_than_may_be_asked_for_i
         clock.ahead += 2 * HOUR
     third = await stage.gate.submit(request("in 60m", operation="stop"), scope=OPERATOR)
     assert isinstance(third, Refused)
-    assert "2 changes are scheduled for the hour around that time" in third.reason
+    assert "2 changes are asked for or scheduled in the hour around that time" in third.reason
     assert isinstance(await stage.gate.submit(request("in 126m", operation="stop"), scope=OPERATOR), Held)
+
+
+async def test_what_is_asked_for_now_counts_with_what_runs_in_the_same_hour(stage: Stage, clock: DatedClock) -> None:
+    """One clock for both: a change scheduled hours ago and one asked for now run together."""
+    stage.policy.loaded_limits = Limits(max_changes_per_hour=1)
+    await scheduled(stage, "in 180m", server="web01")
+    clock.ahead += 2.5 * HOUR
+    now = await stage.gate.submit(Request("reboot", {"server": "db01"}, ALICE, SLACK, can_confirm=True), scope=OPERATOR)
+    assert isinstance(now, Refused)
+    assert "1 change is asked for or scheduled in the hour around that time" in now.reason
 
 
 async def test_a_busy_server_is_waited_for_and_said(stage: Stage) -> None:
