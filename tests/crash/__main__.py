@@ -19,17 +19,7 @@ Play = Callable[[Path], Awaitable[ScenarioOutcome]]
 
 def main() -> int:
     """Play the runs and print their table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.crash")
-    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
-    parser.add_argument("--changes", type=int, default=200)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--plans", type=int, default=4, help="plans of ten servers each")
-    parser.add_argument("--most-gap", type=float, default=1.5, help="seconds between two kills at most")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--keep", type=Path, help="a new folder for databases and logs, to look at afterwards")
-    parser.add_argument("--freeze", action="store_true", help="stop and wake processes instead of killing them")
-    parser.add_argument("--scenarios", action="store_true", help="play a moved file and stores that go back instead")
-    options = parser.parse_args()
+    options = _parser().parse_args()
     if options.scenarios:
         return _scenarios(options.database)
     results = []
@@ -57,6 +47,20 @@ def main() -> int:
                 _print_results(result)
     print("\n" + describe(results))  # noqa: T201
     return 0 if all(result.is_good for result in results) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash")
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    parser.add_argument("--changes", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--plans", type=int, default=4, help="plans of ten servers each")
+    parser.add_argument("--most-gap", type=float, default=1.5, help="seconds between two kills at most")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--keep", type=Path, help="a new folder for databases and logs, to look at afterwards")
+    parser.add_argument("--freeze", action="store_true", help="stop and wake processes instead of killing them")
+    parser.add_argument("--scenarios", action="store_true", help="play a moved file and stores that go back instead")
+    return parser
 
 
 def _scenarios(database: str) -> int:

@@ -58,7 +58,7 @@ def _wrong(item: PlanItem, change: Change, count: int) -> list[str]:
 
 
 def effect_fault(change: Change, count: int) -> str:
-    """Return what is wrong with the end of a change whose effect the provider counted so often, or ""."""
+    """Return what is wrong with the end of a change, with the count of its effects at the provider, or ""."""
     if change.state is State.SUCCEEDED and count != 1:
         return f"succeeded, and the provider did it {count} times"
     if change.state in UNDONE and count:

@@ -21,7 +21,7 @@ WELL = {MemberState.DONE, MemberState.SKIPPED}
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class BusySpan:
     """From when until when a server of the provider was busy with an effect."""
 
     hostname: str
@@ -47,7 +47,7 @@ class PlanJudge:
 
     item: ServerPlanItem
     record: PlanRecord
-    spans: Sequence[Span]
+    spans: Sequence[BusySpan]
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -186,11 +186,11 @@ def most_at_once(spans: Sequence[tuple[datetime, datetime]]) -> int:
 
 
 def judge_plans(
-    items: Sequence[ServerPlanItem], records: Mapping[str, PlanRecord], spans: Sequence[Span]
+    items: Sequence[ServerPlanItem], records: Mapping[str, PlanRecord], spans: Sequence[BusySpan]
 ) -> CrashVerdict:
     """Judge all plans of a run; states are counted by plan, what is lost or done twice by member."""
     verdict = CrashVerdict()
-    by_name: dict[str, list[Span]] = {}
+    by_name: dict[str, list[BusySpan]] = {}
     for span in spans:
         by_name.setdefault(span.hostname, []).append(span)
     for item in items:

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from tests.crash.cards import CardCheck, check_cards
 from tests.crash.check import CrashVerdict, judge
-from tests.crash.check_plans import PlanRecord, Span, judge_plans
+from tests.crash.check_plans import BusySpan, PlanRecord, judge_plans
 from tests.crash.names import NAME
 from tests.crash.plan import CARD_EVERY, CHANNELS, PlanItem, draw
 from tests.crash.server_plans import MEMBERS, ServerPlanItem, draw_plans, policy_until
@@ -35,6 +35,7 @@ from vpsops.core.plans.repository import members_of
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, CHANGES, OUTBOX
 from vpsops.playground.processes import environment_of, running_command
+from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Channel
@@ -100,18 +101,18 @@ class CrashResult:
     verdict: CrashVerdict
     plans: CrashVerdict
     members: Counter[str]  # of plans, by their states
-    kills: int
     audit_faults: list[str]
     cards: CardCheck
     unsent: list[str]  # messages that are not delivered
-    died: list[str]
-    seconds: float
+    kills: int = 0
+    died: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def wrong(self) -> list[str]:
         """Every sentence of what went wrong."""
-        found = [self.verdict.wrong, self.plans.wrong, self.audit_faults, self.cards.wrong, self.unsent, self.died]
-        return [sentence for sentences in found for sentence in sentences]
+        parts = [self.verdict.wrong, self.plans.wrong, self.audit_faults, self.cards.wrong, self.unsent, self.died]
+        return [sentence for part in parts for sentence in part]
 
     @property
     def lost(self) -> int:
@@ -220,21 +221,29 @@ async def play(run: CrashRun, folder: Path) -> CrashResult:
         async with _troupe(run, environment, folder, database) as troupe:
             kills = await _disturb(run, troupe, database, items.keys)
             await _rest(database, items.keys)
-        changes, spans = await database.read(_by_key), await _spans(provider)
-        records = await database.read(_plan_records)
-        effects = Counter((span.operation, span.hostname) for span in spans)
-        return CrashResult(
-            run,
-            judge(items.changes, changes, effects),
-            judge_plans(items.plans, records, spans),
-            Counter(member.state.value for record in records.values() for member in record.members),
-            kills,
-            [fault.what for fault in await database.read(_audit)],
-            check_cards(workspace, changes),
-            await database.read(_unsent),
-            troupe.died,
-            CLOCK.monotonic() - begun,
-        )
+        checked = await _checked(run, items, database, await _spans(provider), workspace)
+        return replace(checked, kills=kills, died=troupe.died, seconds=CLOCK.monotonic() - begun)
+
+
+async def _checked(
+    run: CrashRun,
+    items: CrashItems,
+    database: Database,
+    spans: Sequence[BusySpan],
+    workspace: SimulatedWorkspace,
+) -> CrashResult:
+    """Hold what is stored and posted at rest against what was asked for, and what the provider saw."""
+    changes, records = await database.read(_by_key), await database.read(_plan_records)
+    effects = Counter((span.operation, span.hostname) for span in spans)
+    return CrashResult(
+        run,
+        judge(items.changes, changes, effects),
+        judge_plans(items.plans, records, spans),
+        Counter(member.state.value for record in records.values() for member in record.members),
+        [fault.what for fault in await database.read(_audit)],
+        check_cards(workspace, changes),
+        await database.read(_unsent),
+    )
 
 
 async def _plan(run: CrashRun, provider: str, folder: Path) -> CrashItems:
@@ -346,11 +355,11 @@ def _plan_records(connection: Connection) -> dict[str, PlanRecord]:
     return records
 
 
-async def _spans(provider: str) -> list[Span]:
+async def _spans(provider: str) -> list[BusySpan]:
     async with aiohttp.ClientSession() as session, session.get(f"{provider}/_sim/effects") as answer:
         effects = (await answer.json())["effects"]
     return [
-        Span(
+        BusySpan(
             item["hostname"],
             item["operation"],
             datetime.fromisoformat(item["at"]),

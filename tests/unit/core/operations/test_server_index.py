@@ -25,8 +25,8 @@ def test_a_thousand_names_walk_no_more_over_a_fleet_than_one() -> None:
     )
     index = ServerIndex(fleet)
     names = [f"host{number:05}" for number in range(1_000)] + [f"id-{number:05}" for number in range(1_000)]
-    found = [index.find(name) for name in [*names, "host 2999", "host02998.example.com"]]
-    assert [server.id for server in found] == [
+    matches = [index.find(name) for name in [*names, "host 2999", "host02998.example.com"]]
+    assert [server.id for server in matches] == [
         *[f"id-{number:05}" for number in range(1_000)] * 2,
         "id-02999",
         "id-02998",

@@ -1,4 +1,4 @@
-"""The note of a change whose answer was lost reads as sentences."""
+"""After a lost answer the note of a change reads as sentences."""
 
 from collections.abc import AsyncIterator
 
