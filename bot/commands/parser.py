@@ -13,9 +13,9 @@ from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_oper
 from vpsops.bot.commands.grant_parser import AskGrant, parse_grant
 from vpsops.bot.commands.list_filters import parse_filters
 from vpsops.bot.commands.plan_parser import RunPlan, plan_of_arguments, plan_of_words, taken_words
-from vpsops.bot.commands.time_parser import split_time
+from vpsops.bot.commands.time_parser import CREATE, split_time
 from vpsops.bot.commands.vocabulary import HELP, NEAR, command_words, likely_commands
-from vpsops.bot.commands.watch_durations import USUAL_WATCH, watch_duration
+from vpsops.bot.commands.watch_durations import USUAL_WATCH, KeepServer, joined_lifetime, keep_of, watch_duration
 from vpsops.bot.protocol.command_catalog import COMMANDS, SLASH, has_form, operation_of, usage, word_for
 from vpsops.bot.protocol.text_normalization import (
     MAX_TEXT,
@@ -30,15 +30,7 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.arguments import arguments_of
 from vpsops.core.operations.server_lookup import plain_reference
 
-CREATE: Final = {
-    "hostname": "hostname",
-    "plan": "plan",
-    "region": "region",
-    "os": "os_template",
-    "os_template": "os_template",
-}
-BECAUSE: Final = "because"
-"""The word before a reason; where it comes first, no server is named."""
+BECAUSE: Final = "because"  # before a reason; where it comes first, no server is named
 
 _CHANGE: Final = re.compile(r"chg_[0-9A-Za-z_-]{1,60}")
 
@@ -174,6 +166,7 @@ Command = (
     | ShowAudit
     | ShowReport
     | WatchServer
+    | KeepServer
     | ManageSubscriptions
     | PauseAgents
     | ResumeAgents
@@ -223,8 +216,9 @@ def _operation_now(word: str, rest: list[str], reason: str) -> Command:
     arguments = arguments_of(OPERATIONS[name].arguments)
     if not arguments:
         return RunOperation(name) if not rest else replace(_too_much(word), near=(word,))
-    alone = OPERATIONS[name].takes_server and len(arguments) == 1
-    return _on_server(word, name, rest, reason) if alone else _with_arguments(word, name, rest, reason)
+    if OPERATIONS[name].takes_server and len(arguments) == 1:
+        return _on_server(word, name, rest, reason)
+    return _with_arguments(word, name, rest, reason)
 
 
 def _with_arguments(word: str, name: str, rest: list[str], reason: str) -> Command:
@@ -270,7 +264,7 @@ def _list(rest: list[str], _reason: str) -> Command:
 
 def _create(rest: list[str], reason: str) -> Command:
     values: dict[str, str] = {}
-    for word in rest:
+    for word in joined_lifetime(rest):
         pair = pair_of(word, frozenset(CREATE))
         key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
         if key in values or not value:
@@ -346,6 +340,10 @@ def _pause(rest: list[str], reason: str) -> Command:
     return PauseAgents(reason)
 
 
+def _which_server() -> UnclearCommand:
+    return UnclearCommand("Name one server and for how much longer.", f"Write: {usage('keep')}")
+
+
 def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
     near, words = likely_commands(word), text[:MAX_TEXT].split()
     meant = " or ".join(f"{SLASH} {command}" for command in near)
@@ -357,8 +355,8 @@ def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
         typed = [f"show {text.strip()}"]
     elif not near and len(rest) == 1 and swapped[0] in COMMANDS:  # `web01 reboot`
         typed = [f"{swapped[0]} {' '.join(words[count - 1 : count] + words[count + 1 :])}"]
-    message = f"Unknown command '{abbreviate(word)}'. Nothing was run."
-    return UnclearCommand(message, hint, usable_texts(typed) if len(text) <= MAX_TEXT else ())
+    usable = usable_texts(typed) if len(text) <= MAX_TEXT else ()
+    return UnclearCommand(f"Unknown command '{abbreviate(word)}'. Nothing was run.", hint, usable)
 
 
 def usable_texts(texts: Iterable[str]) -> tuple[str, ...]:
@@ -392,6 +390,8 @@ ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "audit": _audit,
     "report": _report,
     "watch": _watch,
+    "keep": lambda rest, reason: keep_of(rest, reason) or _which_server(),
+    "ends": lambda rest, _: _too_much("ends") if rest else ShowChanges("ends"),
     "notify": _notify,
     "grant": _grant,
     "grants": lambda rest, _: _too_much("grants") if rest else ShowChanges("grants"),

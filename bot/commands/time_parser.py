@@ -9,6 +9,15 @@ from vpsops.core.operations import Operation
 from vpsops.core.operations.arguments import arguments_of
 from vpsops.core.schedule.time_words import FORMS, is_time
 
+CREATE: Final = {
+    "hostname": "hostname",
+    "plan": "plan",
+    "region": "region",
+    "os": "os_template",
+    "os_template": "os_template",
+    "for": "lifetime",
+}
+"""Words of a new server by what the form calls them."""
 BEGINNINGS: Final = frozenset(form.split()[0] for form in TIME)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.hostnames import is_same_hostname
 from vpsops.core.common.text import one_line
+from vpsops.core.operations.families.lifetimes import lifetime_seconds
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_ssh_key
 
 MAX_KEYS = 20
@@ -15,6 +16,7 @@ def create_errors(values: Mapping[str, str]) -> Mapping[str, str]:
     """Return what is wrong with a new server's form, by field."""
     checks: Mapping[str, Callable[[], object]] = {
         "hostname": lambda: validate_hostname(values.get("hostname", "")),
+        "lifetime": lambda: lifetime_seconds(values["lifetime"]) if values.get("lifetime") else None,
         "ssh_keys": lambda: keys_of(values.get("ssh_keys", "")),
     }
     return {name: words for name, check in checks.items() if (words := _error_text(check))}

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vpsops.bot.context.bot_context import BotContext
+from vpsops.bot.commands.watch_durations import KeepServer
+from vpsops.bot.context.bot_context import BotContext, request_of
 from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.notifications.change_topic import has_all_names
 from vpsops.core.authorization.votes import Statement
@@ -13,6 +14,7 @@ from vpsops.core.changes.approvals import is_unconfirmed, settlers
 from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.requests import SetAside
 from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.ends.model import ServerEnd
 from vpsops.core.grants.model import Grant
 from vpsops.core.identity.actors import Actor, Approvers, union_of
 from vpsops.core.messaging.outbox import topic_of
@@ -174,3 +176,23 @@ async def full_member_sets_aside(ctx: BotContext, requester: Requester, change_i
     """Return the withdrawal of another person's change, for the request it makes way for; raises `NotAllowedError`."""
     await ctx.membership.require_full_member(requester.user, requester.account)
     return SetAside(change_id, FULL_MEMBER)
+
+
+async def keep_server(ctx: BotContext, requester: Requester, command: KeepServer) -> ServerEnd:
+    """Give a server a later end; anyone but its owner as an approver, as for a vote.
+
+    Raises as the gate does.
+    """
+    core = ctx.core
+    arguments = {"server": command.server, "lifetime": command.lifetime}
+    request = replace(await request_of(ctx, requester, "create", arguments), operation="keep", reason=command.reason)
+    named = command.server.lower().rstrip(".")
+    ends = await core.ends.list_open(scope=core.scope)
+    own = [end for end in ends if named == end.server_id.lower() or end.hostname.lower().startswith(named)]
+    if len(own) == 1 and not requester.actor.same_human(own[0].owner):
+        made = await core.changes.get(own[0].change_id, scope=core.scope)
+        approvers = union_of(settlers(made, core.stewards))
+        standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
+        groups = tuple(dict.fromkeys((*request.actor.groups, *standing.groups)))
+        request = replace(request, actor=replace(request.actor, groups=groups))
+    return await core.gate.keep_server(request, scope=core.scope)

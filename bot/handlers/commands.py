@@ -1,6 +1,7 @@
 """Handles slash commands."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.grant_parser import AskGrant
@@ -24,6 +25,7 @@ from vpsops.bot.commands.parser import (
     parse_command,
 )
 from vpsops.bot.commands.plan_parser import RunPlan
+from vpsops.bot.commands.watch_durations import KeepServer
 from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create, open_override
 from vpsops.bot.features.notify import notify
@@ -31,7 +33,7 @@ from vpsops.bot.features.operation_forms import run_or_ask
 from vpsops.bot.features.operations import OperationRequest, hold, run
 from vpsops.bot.features.pause import pause, paused_note, switched_note
 from vpsops.bot.features.permissions import right_words
-from vpsops.bot.features.votes import withdraw
+from vpsops.bot.features.votes import keep_server, withdraw
 from vpsops.bot.handlers.history import Showing, card_post, show
 from vpsops.bot.handlers.watches import watch
 from vpsops.bot.ingress.interaction import Interaction, Requester
@@ -40,6 +42,7 @@ from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.lists import PageQuery
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.bot.slack_api.client import ReplyTarget
+from vpsops.bot.views.end_blocks import ends_post, kept_post
 from vpsops.bot.views.grant_blocks import grants_post
 from vpsops.bot.workspaces.approver_directory import ApproverDirectory
 from vpsops.core.identity.actors import union_of
@@ -65,6 +68,10 @@ def requester_from(payload: SlashCommand, key: str) -> Requester:
     return Requester(payload.user_id, payload.user_name, payload.team_id, where, key)
 
 
+SHORT_LISTS: Final = (ShowChanges("grants"), ShowChanges("ends"))
+"""Lists that have no pages."""
+
+
 async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
     """Execute the command text. Propagates handler errors."""
     command = parse_command(typed.text)
@@ -87,7 +94,7 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
         case OpenOverride():
             change = await ctx.core.changes.get(command.change, scope=ctx.core.scope)
             await open_override(ctx, requester, typed.trigger, change, change.digest)
-        case ShowChanges() | ShowAudit() | ShowReport() if command != ShowChanges("grants"):
+        case ShowChanges() | ShowAudit() | ShowReport() if command not in SHORT_LISTS:
             await show(ctx, requester, viewed(command), Showing(replace=typed.replace))
         case _:
             await ctx.slack.reply(requester.where, await answer(ctx, requester, command), replace=typed.replace)
@@ -119,8 +126,7 @@ async def answer(ctx: BotContext, requester: Requester, command: Command) -> Pos
             )
             return note(f"{change.id} is withdrawn and will not run.")
         case ShowChanges():
-            grants = await ctx.core.grants.list_open(scope=ctx.core.scope)
-            return grants_post(grants, ctx.core.clock.now())
+            return await _short_list(ctx, command)
         case PauseAgents():
             return switched_note(await pause(ctx, requester, command.reason))
         case ResumeAgents():
@@ -131,8 +137,16 @@ async def answer(ctx: BotContext, requester: Requester, command: Command) -> Pos
             return await _subscribe(ctx, requester, command)
 
 
+async def _short_list(ctx: BotContext, command: ShowChanges) -> Post:
+    if command.scope == "ends":
+        return ends_post(await ctx.core.ends.list_open(scope=ctx.core.scope))
+    return grants_post(await ctx.core.grants.list_open(scope=ctx.core.scope), ctx.core.clock.now())
+
+
 async def _subscribe(ctx: BotContext, requester: Requester, command: Command) -> Post:
     match command:
+        case KeepServer():
+            return kept_post(await keep_server(ctx, requester, command))
         case WatchServer():
             return await watch(ctx, requester, command)
         case ManageSubscriptions():

@@ -108,7 +108,8 @@ def arguments_of(values: Mapping[str, str]) -> Mapping[str, object]:
     """Return what the operation takes."""
     arguments: dict[str, object] = {name: values[name] for name in ("hostname", "plan", "region", "os_template")}
     keys = keys_of(values.get("ssh_keys", ""))
-    return {**arguments, "ssh_keys": list(keys)} if keys else arguments
+    lifetime = {"lifetime": values["lifetime"]} if values.get("lifetime") else {}
+    return {**arguments, **lifetime, **({"ssh_keys": list(keys)} if keys else {})}
 
 
 def _state_words(change: Change) -> str:

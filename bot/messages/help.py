@@ -47,6 +47,8 @@ CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "decisions": (
         "changes",
         "scheduled",
+        "keep",
+        "ends",
         "approve",
         "deny",
         "cancel",

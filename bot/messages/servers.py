@@ -250,6 +250,7 @@ def _facts(server: Server, owner: str) -> list[tuple[str, str]]:
         ("System", server.os_template or ""),
         ("Size", _size(server)),
         ("Price", monthly(server.monthly_price, server.currency)),
+        ("Ends", one_line(server.end or "", 120)),
         ("Id", server.id),
         ("Name", server.display_name or ""),
         ("Owner", one_line(value_in(labels, owner), LABELS)),

@@ -103,6 +103,14 @@ class DirectMessenger:
             if wanted and await self._is_member(who):
                 await self._message(topic, who, f"{event.removeprefix('review_')}:{who}"[:30], post)
 
+    async def ask_owner(self, topic: ChangeTopic, event: str, post: Post) -> bool:
+        """Ask the owner of a server about its end; return whether they are there: active, and a full member."""
+        who = asker_of(topic.change)
+        if not who or not await self._is_member(who):
+            return False
+        await self._message(topic, who, event[:30], post)
+        return True
+
     async def _is_member(self, who: str) -> bool:
         """Return whether an account is a full member's: a group or channel may hold people of another company."""
         try:

@@ -28,6 +28,8 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("[SERVER|@PERSON|CHANGE]", "Show who requested, decided and did what, newest first."),
     "report": ("[label:KEY]", "Show a status report: servers, changes, pending decisions, costs, agents."),
     "watch": ("SERVER [for 2h|stop]", "Post the events of one server in this channel for a while."),
+    "keep": ("SERVER 2d", "Give a server that ends by itself a later end."),
+    "ends": ("", "List the servers that end by themselves, the next one first."),
     "notify": (NOTIFY_ARGUMENTS, "Show or set this channel's notifications: events, servers, quiet hours."),
     "grant": (GRANT_ARGUMENTS, "Ask that an agent may repeat an operation without votes for a time."),
     "grants": ("", "List what agents may do without votes for now, each with a button to end it."),
@@ -67,7 +69,7 @@ CHAT_OFFERS: Final[Mapping[str, str]] = {
 
 ARGUMENTS: Final = {
     "list": "[PART OF A NAME] [state:STATE] [region:REGION] [label:KEY=VALUE]",
-    "create": "[HOSTNAME] [plan=PLAN] [region=REGION] [os=OS]",
+    "create": "[HOSTNAME] [plan=PLAN] [region=REGION] [os=OS] [for 3d]",
     "firewall": "SERVER [allow PORT/PROTOCOL from SOURCE|remove RULE]",
     "firewall_allow": "SERVER PORT/PROTOCOL from SOURCE",
 }

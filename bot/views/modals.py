@@ -142,6 +142,7 @@ def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
         _menu_input("region", "Region", catalogue, draft),
         _menu_input("os_template", "Operating system", catalogue, draft),
         _text_input("ssh_keys", "Public SSH keys, one per line", draft, optional=True, multiline=True),
+        _text_input("lifetime", "Ends after, such as 3d: then it is stopped", draft, optional=True, most=20),
         _text_input("reason", "Reason", draft, optional=True, most=500),
         context(plain("It is billed monthly from its creation, and ready in one to three minutes.")),
     ]

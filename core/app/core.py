@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vpsops.core.service.admission import Admission
     from vpsops.core.service.audit_queries import AuditQueries
     from vpsops.core.service.change_queries import ChangeQueries
+    from vpsops.core.service.ends.end_queries import EndQueries
     from vpsops.core.service.gate import Gate
     from vpsops.core.service.offer_queries import OfferQueries
     from vpsops.core.service.policy_queries import PolicyQueries
@@ -82,6 +83,11 @@ class Core:
     def grants(self) -> GrantQueries:
         """Reads of grants."""
         return self.late().grants
+
+    @property
+    def ends(self) -> EndQueries:
+        """Reads of servers' ends."""
+        return self.late().ends
 
     @property
     def reports(self) -> ReportQueries:

@@ -26,6 +26,7 @@ from vpsops.core.service.admission import Admission
 from vpsops.core.service.audit_queries import AuditQueries
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import ChangeQueries
+from vpsops.core.service.ends.end_queries import EndQueries
 from vpsops.core.service.gate import Gate
 from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.storage.leases import Process
@@ -39,6 +40,7 @@ class Services:
     gate: Gate
     changes: ChangeQueries
     grants: GrantQueries
+    ends: EndQueries
     reports: ReportQueries
     server_feed: ServerFeed
     trail: AuditQueries
@@ -87,6 +89,7 @@ def services_of(backend: Backend, admission: Admission, servers: ServerQueries, 
         gate=Gate(backend, admission, servers),
         changes=changes,
         grants=GrantQueries(database, clock, backend.visibility),
+        ends=EndQueries(database, backend.visibility),
         reports=ReportQueries(servers, changes, clock),
         server_feed=backend.engine.fleet,
         trail=AuditQueries(backend),

@@ -18,6 +18,7 @@ from vpsops.core.changes.audit_entries import needed
 from vpsops.core.changes.model import AGENT, OVERRIDDEN, REVIEWED, Change, State, Verdict, digest_of, shown_facts
 from vpsops.core.common.errors import UnknownChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
+from vpsops.core.ends.trail import missing_end
 from vpsops.core.grants import repository
 from vpsops.core.grants.trail import OPENED, missing_grant, row_difference
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -107,8 +108,15 @@ def check_authorized(connection: Connection, change: Change) -> None:
     why = why or (_plan_problem(connection, change, plan) if plan is not None else "")
     if not why and change.ruling.grant is not None:
         why = _ungranted(connection, change, change.ruling.grant)
+    if not why and change.ruling.end:
+        why = unended(change, read_trail(connection, change.ruling.end))
     if why:
         raise UnauthorizedError(why)
+
+
+def unended(change: Change, source: Trail) -> str:
+    """Return the missing part of what lets a server be stopped at its end: the approval of its create, and the end."""
+    return missing_approval(source) or missing_end(change, source.bodies)
 
 
 def _ungranted(connection: Connection, change: Change, use: GrantUse) -> str:
@@ -150,7 +158,12 @@ def row_differences(change: Change, trail: Trail) -> Iterator[str]:
         yield "its row is not about what was shown and agreed to"
     if "actor" in request and _known_as(_actor(request.get("actor"))) != _known_as(change.actor):
         yield "its row has another asker than its request"
-    requested = {"schedule": None, **request, **({"confirm_in": trail.confirm_in} if "confirm_in" in request else {})}
+    requested = {
+        "schedule": None,
+        "end": None,
+        **request,
+        **({"confirm_in": trail.confirm_in} if "confirm_in" in request else {}),
+    }
     for name, own in _row(change).items():
         if name in requested and requested[name] != own:
             yield f"its row has another {NAMES.get(name, name)} than its request"
@@ -181,6 +194,7 @@ NAMES: Final = {
     "override": "list of those who may run it without votes",
     "votes": "number of votes",
     "team": "workspace",
+    "end": "end of a server",
 }
 
 
@@ -200,6 +214,7 @@ def _row(change: Change) -> Mapping[str, Json]:
         "rules": list(ruling.rules),
         "policy": ruling.policy,
         "schedule": change.schedule.stored if change.schedule else None,
+        "end": ruling.end or None,
     }
 
 

@@ -21,9 +21,11 @@ from vpsops.core.authorization.authorization import (
     missing_approval,
     row_differences,
     unapproved_source,
+    unended,
 )
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
+from vpsops.core.ends.lifecycle import STOPS
 from vpsops.core.grants.trail import OPENED, missing_grant, unasked_grant
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import AUDIT, CHANGES
@@ -73,8 +75,9 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
     )
     changes = repository.batch(connection, CHANGES.c.id.in_(ids), limit=None).rows
     sources = {change.id: change.ruling.grant.source for change in changes if change.ruling.grant is not None}
+    ends = {change.ruling.end for change in changes if change.ruling.end}
     plans = {change.plan for change in changes if change.plan}
-    trails = _trails(connection, [*ids, *sources.values(), *plans])
+    trails = _trails(connection, [*ids, *sources.values(), *plans, *ends])
     newest = connection.scalar(sa.select(AUDIT.c.at).order_by(AUDIT.c.seq.desc()).limit(1)) or 0.0
     versions = dict(connection.execute(sa.select(CHANGES.c.id, CHANGES.c.version).where(CHANGES.c.id.in_(ids))).all())
     settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped during the read
@@ -84,6 +87,7 @@ def _page(after: str, connection: Connection) -> DiscrepancyPage:
         for what in (
             *compared(change, trails.get(change.id, ()), newest, trails.get(change.plan)),
             *_ungranted(change, trails.get(sources.get(change.id, ""))),
+            *_unended(change, trails.get(change.ruling.end)),
         )
     ]
     return DiscrepancyPage(result, ids[-1] if len(ids) == PAGE else "")
@@ -143,6 +147,20 @@ def _ungranted(change: Change, records: Sequence[TrailRecord] | None) -> Iterato
         return
     source = Trail([record.body for record in records])
     why = unapproved_source(source) or missing_grant(change.ruling.grant, change, source.bodies)
+    if why:
+        yield why
+
+
+def _unended(change: Change, records: Sequence[TrailRecord] | None) -> Iterator[str]:
+    """Yield the part of the approval of a stop at an end that the trail of its create lacks."""
+    if not change.ruling.end:
+        return
+    source = _whole_trail(records)
+    if source is None:
+        yield f"the records of {change.ruling.end}, which made its server, could not be compared"
+        return
+    begun = next((index for index, body in enumerate(source.bodies) if body.get(STOPS) == change.id), -1)
+    why = unended(change, Trail(source.bodies[: begun + 1]))
     if why:
         yield why
 

@@ -122,6 +122,8 @@ class Recheck:
         if ended:
             raise StricterError(f"Nothing was sent. {ended} Ask again.")
         why = tightened(_as_voted(change.ruling), ruling) or unoverridable(change.override, ruling)
+        if change.ruling.end and ruling.decision is not Decision.DENY:
+            why = ""  # people agreed to the stop as they agreed to the create
         if why:
             raise StricterError(STRICTER.format(why=why))
         limits = self.policy.read_limits(connection)

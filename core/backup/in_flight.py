@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State, check_step
+from vpsops.core.ends.lifecycle import ask_about_all
 from vpsops.core.grants.lifecycle import WENT_BACK, end_all
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
@@ -50,6 +51,7 @@ def close_open_changes(connection: Connection, now: datetime, why: str) -> Close
     """Move every open change to an end or to a person, with its records; cards that are known are drawn again."""
     moved: dict[State, list[str]] = {State.SUPERSEDED: [], State.NEEDS_PERSON: []}
     end_all(connection, WENT_BACK, now)
+    ask_about_all(connection, now)
     open_states = CHANGES.c.state.in_([state.value for state in STEPS])
     query = sa.select(CHANGES.c.id, CHANGES.c.state).where(open_states).order_by(CHANGES.c.created_at, CHANGES.c.id)
     for change_id, state in connection.execute(query).all():

@@ -93,6 +93,8 @@ def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> 
 
 def needed(ruling: Ruling) -> dict[str, Any]:
     """Return the votes that a ruling asks for and who may cast them, by rule; or where a confirmation counts."""
+    if ruling.end:
+        return {"end": ruling.end}
     if ruling.grant is not None:
         return {"grant": ruling.grant.id, "source": ruling.grant.source, "use": ruling.grant.number}
     if ruling.decision is Decision.CONFIRM and ruling.confirm_in:

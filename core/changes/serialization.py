@@ -31,7 +31,8 @@ FORMAT: Final = 2
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
 voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
 PLAIN_FORMAT: Final = 1
-"""Of a change without a schedule, a grant and an override that is no member of a plan: an older version may run it."""
+"""Of a change without a schedule, a grant, an override and an end that is no member of a plan: an older version may
+run it."""
 
 
 def change_values(change: Change) -> dict[str, Any]:
@@ -71,9 +72,9 @@ def _target_values(target: Target) -> dict[str, Any]:
 
 
 def _format_of(change: Change) -> int:
-    """Return the format of a new change: an older version takes a schedule, a plan and a grant for nothing."""
-    granted = change.ruling.grant is not None or is_grant_request(change.operation)
-    is_plain = change.schedule is None and not granted and not change.plan
+    """Return the format of a new change: an older version takes a schedule, a plan, a grant and an end for nothing."""
+    granted = change.ruling.grant is not None or bool(change.ruling.end) or is_grant_request(change.operation)
+    is_plain = change.schedule is None and not granted and not change.plan and "lifetime" not in change.arguments
     return PLAIN_FORMAT if is_plain else FORMAT
 
 
@@ -106,8 +107,8 @@ def origin_values(origin: Origin) -> dict[str, Json]:
 
 
 def ruling_values(ruling: Ruling) -> dict[str, Json]:
-    """Return a ruling as a column holds it; most have nothing of grants."""
-    absent = {key for key in ("grant_terms", "grant") if getattr(ruling, key) is None}
+    """Return a ruling as a column holds it; most have nothing of grants and ends."""
+    absent = {key for key in ("grant_terms", "grant", "end") if not getattr(ruling, key)}
     return {key: value for key, value in asdict(ruling).items() if key not in absent}
 
 
@@ -226,6 +227,7 @@ def ruling_of(stored: Row) -> Ruling:
         monthly=number_of(stored, "monthly"),
         grant_terms=_grant_terms_of(stored.get("grant_terms")),
         grant=_grant_use_of(stored.get("grant")),
+        end=text_of(stored, "end") if "end" in stored else "",
         overrides=tuple(approvers_of(overriders) for overriders in list_of(stored, "overrides"))
         if "overrides" in stored
         else (),

@@ -194,6 +194,12 @@ REVIEW_SECONDS: Final = 3600.0  # to the first reminder; each later interval is 
 REVIEW_MOST_SECONDS: Final = DAY_SECONDS  # the longest interval between two reminders
 REVIEW_ROUND_SECONDS: Final = 30.0  # between checks whether a reminder is due
 
+# Servers with an end.
+END_ROUND_SECONDS: Final = 5.0  # between checks whether an end is due
+END_TOLERANCE_SECONDS: Final = 1800.0  # a server is stopped at its end until then; after that people are asked
+END_LOOK_SECONDS: Final = 900.0  # between reads of a server at its end, until it is gone
+END_KEEP_SECONDS: Final = DAY_SECONDS  # what the button of a reminder adds
+
 # The audit trail's head, once a day.
 ANCHOR_LOOK_SECONDS: Final = 60.0  # between checks whether a target needs it
 ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook

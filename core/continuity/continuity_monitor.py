@@ -26,6 +26,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.continuity import lineage
 from vpsops.core.continuity.heads import MOST_FINDINGS, HeadFile, Mark
 from vpsops.core.continuity.lineage import Lineage
+from vpsops.core.ends.lifecycle import ask_about_all
 from vpsops.core.grants.lifecycle import WENT_BACK, end_all
 from vpsops.core.messaging import outbox
 from vpsops.core.operations.target import PLAN
@@ -258,6 +259,7 @@ def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -
     running_plan = (CHANGES.c.state == State.WATCHING.value) & CHANGES.c.operation.startswith(PLAN, autoescape=True)
     now, approved = clock.now(), CHANGES.c.state.in_((State.APPROVED.value, State.SCHEDULED.value)) | running_plan
     end_all(connection, WENT_BACK, now)  # uses since then are not counted
+    ask_about_all(connection, now)
     ids = list(connection.scalars(sa.select(CHANGES.c.id).where(approved).order_by(CHANGES.c.created_at)))
     values = {"state": State.NEEDS_PERSON.value, "owner": None, "note": NOTE, "updated_at": now.timestamp()}
     moved = []

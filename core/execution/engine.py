@@ -24,6 +24,8 @@ from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.anchors import AnchorPublisher
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.claims import sent_operations
+from vpsops.core.execution.ends.end_stop import EndStop
+from vpsops.core.execution.ends.worker import EndWorker
 from vpsops.core.execution.plans.member_start import MemberStart
 from vpsops.core.execution.plans.worker import PlanWorker
 from vpsops.core.execution.poller import ChangePoller, watch_quietly
@@ -44,6 +46,7 @@ from vpsops.core.wayscloud.requests.connection import WORK, ProviderConnection
 logger = structlog.get_logger(__name__)
 RETENTION: Final = "retention"
 REVIEWS: Final = "reviews"
+ENDS: Final = "ends"
 ANCHORS: Final = "anchors"
 
 
@@ -92,6 +95,7 @@ class Engine:
         self._watcher = self._poller_of(parts, work)
         self._runner = self._runner_of(parts, work)
         self._plan_worker = self._plan_worker_of(parts, work)
+        self._ends = self._end_worker_of(parts, work)
         self._reconciler = self._reconciler_of(parts)
 
     def _reconciler_of(self, parts: EngineParts) -> Reconciler:
@@ -115,6 +119,11 @@ class Engine:
         start = MemberStart(parts.database, work, parts.clock, recheck, self.continuity, self.claim)
         breaks = parts.timing.breaks
         return PlanWorker(parts.database, parts.clock, parts.process, start, self.run_claimed, breaks)
+
+    def _end_worker_of(self, parts: EngineParts, work: Wayscloud) -> EndWorker:
+        recheck = Recheck(parts.policy, parts.timing)
+        stop = EndStop(parts.database, work, parts.clock, recheck, self.continuity, self.claim)
+        return EndWorker(parts.database, work, parts.clock, SteadyDate(parts.clock), stop, self.run_claimed)
 
     def _poller_of(self, parts: EngineParts, work: Wayscloud) -> ChangePoller:
         return ChangePoller(
@@ -163,6 +172,7 @@ class Engine:
                 (HEARTBEAT, self._process.beat_on),
                 (RECONCILER, self._reconciler.keep),
                 (RETENTION, self._retention.keep),
+                (ENDS, self._ends.keep),
                 (REVIEWS, ReviewReminders(self._retention.database, self._retention.clock).keep),
             ):
                 self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)

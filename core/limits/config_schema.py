@@ -6,15 +6,18 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.config.schema import Words, WrittenTable, nearest_hint, one_of, safe_word, schema_error
 from vpsops.core.limits.access import Restriction, matched
 from vpsops.core.limits.tool_names import TOOLS, TOOLSETS
+from vpsops.core.operations.families.lifetimes import is_lifetime, lifetime_seconds
 from vpsops.core.plans.model import DEFAULT_MOST
 from vpsops.core.policy.config_schema import Labels, Servers
 from vpsops.core.wayscloud.answers.labels import label_term
 
 PATTERN = re.compile(r"[a-z_*?]{1,60}")
 SHARE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?=[1-9][0-9]{0,5}")
+LIFE_NAME = re.compile(r"plan:\S{1,200}|[A-Za-z0-9*?][A-Za-z0-9*?._-]{0,252}")
 CURRENCY = r"^[A-Z]{3}$"
 MOST = 1_000_000
 MOST_MANY = 1_000
@@ -42,6 +45,25 @@ def _shares(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _lives(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        name, _, time = word.rpartition("=")
+        if not LIFE_NAME.fullmatch(name) or not is_lifetime(time):
+            raise schema_error(
+                f"{safe_word(word)} is no server pattern or plan:CODE with a duration", "For example load-*=3d."
+            )
+        try:
+            lifetime_seconds(time)
+        except InvalidInputError as error:
+            raise schema_error(f"{safe_word(word)}: {error.message}", "For example load-*=3d.") from None
+    names = [word.rpartition("=")[0].lower() for word in words]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise schema_error(f"{safe_word(twice)} is there twice", "Give each pattern one duration.")
+    return words
+
+
+Lives = Annotated[Words, AfterValidator(_lives)]
 Shares = Annotated[Words, AfterValidator(_shares)]
 Tools = Annotated[Words, AfterValidator(_tools)]
 Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
@@ -113,6 +135,13 @@ class WrittenLimits(WrittenTable):
     max_unavailable: Annotated[
         Shares,
         Field(description="such as tier=1: how many servers with the same value of that label may be down in a plan"),
+    ] = ()
+    max_life: Annotated[
+        Lives,
+        Field(
+            description="such as load-*=3d or plan:vps-large=7d: new servers by that name, or of that plan, need an end"
+            " within that time"
+        ),
     ] = ()
     mcp: Annotated[
         WrittenRestriction | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")

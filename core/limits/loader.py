@@ -12,6 +12,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.limits.access import EVERYTHING, IN_FORCE, AccessScope, Restriction
 from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction, lowered
 from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.operations.families.lifetimes import lifetime_seconds
 from vpsops.core.plans.model import DEFAULT_MOST
 from vpsops.core.wayscloud.answers.labels import label_term
 
@@ -84,6 +85,7 @@ def limits_of(written: WrittenLimits) -> Limits:
         undocumented=written.undocumented,
         max_many=DEFAULT_MOST if written.max_many is None else written.max_many,
         max_unavailable=tuple(sorted(map(_share, written.max_unavailable))),
+        max_life=tuple(sorted(map(_life, written.max_life))),
         mcp=AccessScope((written.mcp.narrowing(IN_FORCE),)) if written.mcp else EVERYTHING,
     )
 
@@ -91,6 +93,11 @@ def limits_of(written: WrittenLimits) -> Limits:
 def _share(word: str) -> tuple[str, int]:
     key, _, most = word.partition("=")
     return label_term(key), int(most)
+
+
+def _life(word: str) -> tuple[str, int]:
+    name, _, time = word.rpartition("=")
+    return name.lower().rstrip("."), lifetime_seconds(time)
 
 
 def restriction_from(flags: Mapping[str, Any], where: str) -> Restriction:

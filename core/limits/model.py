@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, AccessScope
+from vpsops.core.operations.families.lifetimes import lifetime_text, lifetime_word
 from vpsops.core.operations.target import Target
 from vpsops.core.plans.model import DEFAULT_MOST
 from vpsops.core.policy.context import ServerPatterns, known_name
@@ -19,6 +20,8 @@ from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.answers.states import is_gone
 
 HOUR = 3600.0
+PLAN_LIFE = "plan:"
+"""How an entry of `max_life` begins that is about a plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,9 @@ class Limits:
     undocumented: bool = True  # whether operations may run that the provider does not document
     max_many: int = DEFAULT_MOST  # servers of one plan
     max_unavailable: tuple[tuple[str, int], ...] = ()  # by a label's key: servers of one value that may be down
+    max_life: tuple[
+        tuple[str, int], ...
+    ] = ()  # by a server pattern, or plan:CODE: seconds until the end of a new server
     _protected: ServerPatterns = field(init=False, repr=False, compare=False)
     _from_agents: ServerPatterns = field(init=False, repr=False, compare=False)
 
@@ -74,6 +80,22 @@ class Limits:
         why = f"the provider does not document what {operation.replace('_', ' ')} calls."
         return Exceeded("undocumented", "false", why, "The operator can allow such operations in [limits].")
 
+    def longest_life(self, target: Target) -> tuple[str, int] | None:
+        """Return the shortest of the lifetimes that a server may have, as it is written and in seconds; None if any."""
+        held = [(seconds, name) for name, seconds in self.max_life if _is_named(name, target)]
+        return (f"{min(held)[1]}={lifetime_word(min(held)[0])}", min(held)[0]) if held else None
+
+    def outlives(self, target: Target, seconds: float | None) -> "Exceeded | None":
+        """Return the refusal of a server that would be there for longer than it may; `seconds` is None for no end."""
+        longest = self.longest_life(target)
+        if longest is None or (seconds is not None and seconds <= longest[1]):
+            return None
+        most = lifetime_word(longest[1])
+        why = f"{target.hostname} may be there for {lifetime_text(longest[1])} at most"
+        asked = "and it was given no end" if seconds is None else f"and not for {lifetime_text(int(seconds))}"
+        hint = f"Ask for it with an end: for {most}, or a shorter time." if seconds is None else f"{most} is the most."
+        return Exceeded("max_life", longest[0], f"{why}, {asked}.", hint)
+
     def described(self) -> tuple[str, ...]:
         """Return each limit that is set, as `name value`."""
         named: tuple[tuple[str, object], ...] = (
@@ -88,6 +110,7 @@ class Limits:
             ("undocumented", "" if self.undocumented else "false"),
             ("max_many", self.max_many if self.max_many != DEFAULT_MOST else ""),
             ("max_unavailable", ", ".join(f"{key} {most}" for key, most in self.max_unavailable)),
+            ("max_life", ", ".join(f"{name} {lifetime_word(seconds)}" for name, seconds in self.max_life)),
             *(
                 (f"{narrowing.where} {limit}", value)
                 for narrowing in self.mcp.narrowings
@@ -117,6 +140,12 @@ class Exceeded:
 
 def _means(servers: ServerPatterns, target: Target) -> bool:
     return servers.hold(target.id.lower(), known_name(target.id, target.hostname)) is not False
+
+
+def _is_named(name: str, target: Target) -> bool:
+    if name.startswith(PLAN_LIFE):
+        return not target.plan or target.plan.lower() == name.removeprefix(PLAN_LIFE)
+    return _means(ServerPatterns.of([name]), target)
 
 
 def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded:

@@ -4,7 +4,7 @@ Call it after the change's own step: that step holds the head of the audit trail
 so counts are serialised and include everything stored before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +15,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.serialization import target_of
 from vpsops.core.common import timings
 from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.common.json_types import Json
 from vpsops.core.identity.serialization import actor_of
 from vpsops.core.limits.model import (
     HOUR,
@@ -29,6 +30,7 @@ from vpsops.core.limits.model import (
     too_many_then,
     too_often,
 )
+from vpsops.core.operations.families.lifetimes import lifetime_seconds
 from vpsops.core.operations.target import Target, is_plan
 from vpsops.core.operations.traits import is_documented, makes_server
 from vpsops.core.plans.repository import members_of, unstarted, waiting_members
@@ -70,6 +72,7 @@ def check_agreed(connection: Connection, limits: Limits, change: Change, target:
     """
     _raise(limits.protects(target or change.target, change.actor))
     _raise(limits.forbids(change.operation, documented=is_documented(change.operation)))
+    _raise(outlived(limits, change.operation, change.target, change.arguments))
     if limits.max_changes_per_hour is not None:
         asked_at = change.created_at
         before = [at for at in _asked_at(connection, change, asked_at) if at <= asked_at.timestamp()]
@@ -81,6 +84,14 @@ def check_agreed(connection: Connection, limits: Limits, change: Change, target:
         for member in members_of(connection, change.id):
             if member.part is not None and member.part.monthly is not None:
                 _raise(over_budget(limits, member.part.monthly))
+
+
+def outlived(limits: Limits, operation: str, target: Target, arguments: Mapping[str, Json]) -> Exceeded | None:
+    """Return the limit that a new server would outlive, or None."""
+    if not limits.max_life or not makes_server(operation):
+        return None
+    lifetime = arguments.get("lifetime")
+    return limits.outlives(target, lifetime_seconds(lifetime) if isinstance(lifetime, str) else None)
 
 
 def check_sending(

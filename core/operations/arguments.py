@@ -27,6 +27,7 @@ class ArgumentKind(StrEnum):
     NUMBER = "number"
     CHOICE = "choice"
     SCHEDULE = "schedule"
+    DURATION = "duration"  # such as 3d
     KEYS = "keys"
     ADDRESS = "address"
     SECRET = "secret"  # noqa: S105 - a kind, no secret

@@ -70,6 +70,7 @@ class Ruling:
     grant_terms: GrantTerms | None = None  # what its approvers may grant with their votes
     grant: GrantUse | None = None  # the grant that turned approve into allow; votes and approvers are as they were
 
+    end: str = ""  # the create with the approval that covers this stop at the end of its server
     overrides: tuple[Approvers, ...] = ()  # an asker on each of them may run it without votes; empty for no one
 
     @property

@@ -22,6 +22,7 @@ from vpsops.core.changes.model import Change, GrantWish, Verdict
 from vpsops.core.changes.requests import DryRun, Held, Outcome, Refused, Request
 from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError, StorageError
+from vpsops.core.ends.model import ServerEnd
 from vpsops.core.grants.model import Grant
 from vpsops.core.grants.requests import GrantRequest
 from vpsops.core.identity.actors import Actor, Approvers
@@ -32,6 +33,7 @@ from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_queries import with_group_names
 from vpsops.core.service.change_store import votes_of
+from vpsops.core.service.ends.extension import Extensions
 from vpsops.core.service.plans.grant_submission import GrantSubmissions
 from vpsops.core.service.plans.submission import PlanSubmissions
 from vpsops.core.service.server_queries import ServerQueries
@@ -54,9 +56,8 @@ class Gate:
     async def submit(self, request: Request, *, scope: Scope) -> Outcome:
         """Decide a request for a change: hold it, start it or refuse it. A read is left to `ServerQueries`.
 
-        Raises `InvalidInputError` and its kin where the request makes no sense, `WayscloudError` where
-        the provider cannot be read, `StorageError` where nothing could be stored, and what `set_aside` raises where
-        the request sets another one aside.
+        Raises `InvalidInputError` and its kin where the request makes no sense, `WayscloudError`, `StorageError`, and
+        what `set_aside` raises where the request sets another one aside.
         """
         operation = OPERATIONS.get(request.operation)
         if operation is not None and operation.reads:
@@ -97,10 +98,7 @@ class Gate:
         return change
 
     async def start_engine(self) -> None:
-        """Run in this process what is approved and watch what was sent, as far as no other process does.
-
-        Raises `StorageError`.
-        """
+        """Run what is approved and watch what was sent, as far as no other process does. Raises `StorageError`."""
         await self._backend.engine.start()
 
     async def confirm(  # noqa: PLR0913 - one confirmation, all of it named
@@ -108,10 +106,8 @@ class Gate:
     ) -> Change:
         """Let the asker's own human say yes to exactly what was shown, and run it; `evidence` is how they said it.
 
-        `place` is where they did: in the client's dialog, or in Slack.
-
-        Raises `NotAllowedError` for others, `StaleChangeError` when the change is not held any more or
-        another thing was shown, `UnknownChangeError`.
+        `place` is where they did: in the client's dialog, or in Slack. Raises `NotAllowedError` for others,
+        `StaleChangeError` when the change is not held any more or another thing was shown, `UnknownChangeError`.
         """
         word = Statement(actor, digest, evidence=evidence, place=place)
 
@@ -204,7 +200,7 @@ class Gate:
     ) -> Change:
         """Let a full member withdraw what another person asked for and did not confirm, so that it blocks no server.
 
-        `evidence` is how the membership was read. Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
+        `evidence` is how that was read. Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
         """
         word = Statement(actor, reason=reason, evidence=evidence)
         step = partial(self._votes(scope).set_aside, change_id=change_id, word=word)
@@ -226,6 +222,10 @@ class Gate:
             return votes.resolve(connection, change_id, word, happened=happened)
 
         return await self._allowed(change_id, actor, work, scope)
+
+    async def keep_server(self, request: Request, *, scope: Scope) -> ServerEnd:
+        """Give a server a later end; raises as `Extensions.keep` does."""
+        return await Extensions(self._backend, self._admission, self._submissions).keep(request, scope)
 
     async def end_grant(self, grant_id: str, actor: Actor, *, evidence: str = "", scope: Scope) -> Grant:
         """Let an approver, the agent's human or the agent itself end a grant, with `actor.groups` as for a vote.

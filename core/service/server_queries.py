@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 from pydantic import BaseModel
@@ -12,6 +13,7 @@ from vpsops.core.changes.preview import on_server, target_of
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
 from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
+from vpsops.core.common.text import moment
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.registry import ServerArguments
@@ -81,8 +83,16 @@ class ServerQueries:
             may_show, named = partial(self._may_show, request), partial(regions.named_servers, api)
             return Done(result=await list_servers(api, arguments, may_show, named))
         result = await self._answer(api, operation, arguments, target)
-        named_result = (await regions.named_servers(api, [result]))[0] if isinstance(result, Server) else result
+        named_result: BaseModel = result
+        if isinstance(result, Server):
+            named_result = await self._with_end((await regions.named_servers(api, [result]))[0])
         return Done(result=named_result, target=target)
+
+    async def _with_end(self, server: Server) -> Server:
+        """Return a server with its end, where it has one."""
+        query = "SELECT state, ends_at FROM server_ends WHERE server_id = :server AND state <> 'gone'"
+        ends = await self._backend.database.view(lambda view: view.rows(query, server=server.id))
+        return server.model_copy(update={"end": end_words(ends[0]["state"], ends[0]["ends_at"])}) if ends else server
 
     async def _answer(
         self, api: Wayscloud, operation: Operation, arguments: Arguments, target: Target | None
@@ -172,3 +182,9 @@ class ServerQueries:
 def is_bare(server: Server) -> bool:
     """Return whether the list left out what a server is, or whether it runs."""
     return server.plan is None or server.power_unknown
+
+
+def end_words(state: str, ends_at: float) -> str:
+    """Return a server's end in a few words, by its row."""
+    when = moment(datetime.fromtimestamp(ends_at, UTC))
+    return f"{when}, then it is stopped" if state == "open" else f"{when} ({state})"

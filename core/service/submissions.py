@@ -31,6 +31,7 @@ from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.account import read_account
 from vpsops.core.limits.guard import out_of_sight, refusal_for
 from vpsops.core.limits.model import Exceeded, Limits
+from vpsops.core.limits.quotas import outlived
 from vpsops.core.messaging.posted_messages import has_copies
 from vpsops.core.offers.absences import refusal_text
 from vpsops.core.offers.memory import region_of
@@ -139,7 +140,7 @@ class Submissions:
             return await self._admission.refuse_change(request, seen, ruling, refusal)
         limits = backend.policy.latest_limits()
         exceeded = undocumented_limit(backend.policy.latest_limits(), operation) or _forbidden_by(
-            limits, seen.target, request.actor, scope
+            limits, seen, request.actor, scope
         )
         if exceeded is not None:
             return await self._admission.refuse_for_limit(request, exceeded)
@@ -236,7 +237,7 @@ class Submissions:
         ruling = self._ruling(backend.policy.latest(), operation, request, seen, slack=human.slack)
         refusal = human.refusal or refusal_of(ruling, human, request.origin, can_confirm=request.can_confirm)
         exceeded = undocumented_limit(backend.policy.latest_limits(), operation) or _forbidden_by(
-            backend.policy.latest_limits(), seen.target, request.actor, scope
+            backend.policy.latest_limits(), seen, request.actor, scope
         )
         if refusal is None and exceeded is not None:
             refusal = refusal_for(exceeded)
@@ -284,7 +285,8 @@ def undocumented_limit(limits: Limits, operation: Operation) -> Exceeded | None:
     return limits.forbids(operation.name, documented=operation.documented)
 
 
-def _forbidden_by(limits: Limits, target: Target, actor: Actor, scope: Scope) -> Exceeded | None:
+def _forbidden_by(limits: Limits, seen: Preview, actor: Actor, scope: Scope) -> Exceeded | None:
     """Return the limit that keeps a server from being created or changed here."""
+    target = seen.target
     hidden = None if target.id else out_of_sight(scope.servers, target.hostname)
-    return hidden or limits.protects(target, actor)
+    return hidden or limits.protects(target, actor) or outlived(limits, seen.operation, target, seen.arguments)

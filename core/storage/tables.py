@@ -138,6 +138,29 @@ REVIEWS = sa.Table(
     sa.Index("reviews_by_state", "state", "remind_at"),
 )
 
+SERVER_ENDS = sa.Table(
+    "server_ends",
+    METADATA,
+    sa.Column("server_id", sa.String(200), primary_key=True),  # the provider's
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("hostname", sa.Text, nullable=False),  # as it was made, for people
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("change_id", sa.String(40), nullable=False),  # that made it
+    sa.Column("owner", sa.JSON, nullable=False),
+    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("made_at", sa.Double, nullable=False),
+    sa.Column("since", sa.Double, nullable=False),  # from when the time to its end counts
+    sa.Column("ends_at", sa.Double, nullable=False),
+    sa.Column("next_at", sa.Double, nullable=True),  # when it is looked at next; NULL once it is gone
+    sa.Column("turn", sa.Integer, nullable=False),  # how many ends it was given
+    sa.Column("stop_id", sa.String(40), nullable=False),  # the change that stops it at this end; empty without one
+    sa.Column("delete_id", sa.String(40), nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Index("server_ends_by_look", "next_at"),
+    sa.Index("server_ends_by_change", "change_id"),
+)
+
 AUDIT = sa.Table(
     "audit",
     METADATA,

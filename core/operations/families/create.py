@@ -10,9 +10,11 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DETAIL_SECONDS, Pace
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec, problem_text
+from vpsops.core.operations.facts import Fact
+from vpsops.core.operations.families.lifetimes import lifetime_seconds, lifetime_text, lifetime_word
 from vpsops.core.operations.prices import price
 from vpsops.core.operations.registry import Observation, Operation, Progress, Risk, Synonyms
-from vpsops.core.operations.strategies import Precheck
+from vpsops.core.operations.strategies import LiveState, Precheck
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
@@ -38,6 +40,10 @@ UNCHECKED: Final = "The provider's list of servers is not whole"
 TAKEN_OR_NOT: Final = f"{UNCHECKED} ({{lack}}), so a server by this name may exist already, and be paid for twice."
 
 
+OURS: Final = {"lifetime"}
+"""What the provider is not sent."""
+
+
 class CreateArguments(Arguments):
     """The server to make. Facts: the API documentation's create section."""
 
@@ -47,12 +53,15 @@ class CreateArguments(Arguments):
     os_template: Annotated[str, ArgumentSpec(K.SYSTEM, "System", word="os"), Field(description="of vps_os_templates")]
     display_name: Annotated[str | None, ArgumentSpec(K.TEXT, "Name")] = None
     ssh_keys: Annotated[tuple[str, ...], ArgumentSpec(K.KEYS, "SSH keys"), Field(max_length=MAX_SSH_KEYS)] = ()
+    lifetime: Annotated[
+        str | None, ArgumentSpec(K.DURATION, "Ends after", word="for"), Field(description="such as 3d, then stopped")
+    ] = None
 
 
 def ordered(spec: CreateArguments) -> NewServer:
     """Return an order as it would be sent, names in one spelling; raises `InvalidInputError` for what is none."""
     try:
-        return NewServer.model_validate(spec.model_dump())
+        return NewServer.model_validate(spec.model_dump(exclude=OURS))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -71,7 +80,7 @@ async def check_create(api: Wayscloud, arguments: Arguments, _server: Server | N
         )
     plan = find_plan(await read_plans(api), order.plan)
     return Precheck(
-        arguments=order,
+        arguments=with_lifetime(order, cast("CreateArguments", arguments).lifetime),
         target=Target(id="", hostname=hostname, region=order.region, plan=plan.code if plan else order.plan, labels=()),
         cost=price(plan),
         monthly=plan.monthly_price if plan else None,
@@ -79,6 +88,22 @@ async def check_create(api: Wayscloud, arguments: Arguments, _server: Server | N
         warning="" if servers.complete else TAKEN_OR_NOT.format(lack=servers.lack),
         known=tuple(server.id for server in servers),
     )
+
+
+def with_lifetime(order: NewServer, lifetime: str | None) -> NewServer | CreateArguments:
+    """Return an order with the time after which its server ends, in one spelling; raises `InvalidInputError`."""
+    if lifetime is None:
+        return order
+    word = lifetime_word(lifetime_seconds(lifetime))
+    return CreateArguments.model_validate({**order.model_dump(), "lifetime": word})
+
+
+def describe_create(arguments: Arguments, _live: LiveState) -> tuple[Fact, ...]:
+    """State when a server ends that is made for a time."""
+    lifetime = cast("CreateArguments", arguments).lifetime
+    if lifetime is None:
+        return ()
+    return (Fact("End", f"{lifetime_text(lifetime_seconds(lifetime))} after it is there: it is stopped then"),)
 
 
 async def read_plans(api: Wayscloud) -> ProviderList[Plan]:
@@ -173,7 +198,7 @@ def create_settled(seen: Observation) -> Progress:
 
 async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Server:
     spec = cast("CreateArguments", arguments)
-    return await api.create_server(NewServer(**spec.model_dump()), departure=departure)
+    return await api.create_server(NewServer(**spec.model_dump(exclude=OURS)), departure=departure)
 
 
 CREATE: Final = Operation(
@@ -189,6 +214,7 @@ CREATE: Final = Operation(
     effect="A new server is made, ready in one to three minutes, and billed monthly from then on.",
     settled=create_settled,
     check=check_create,
+    describe=describe_create,
     check_request=check_choices,
     billed=True,
     makes_server=True,

@@ -58,6 +58,7 @@ class Server(ProviderObject):
     plan: str | None = None
     region: str | None = None
     region_name: str | None = None  # from the list of regions, never from an answer about a server
+    end: str | None = None  # when it is stopped by vpsops, in words; never from an answer about a server
     os_template: str | None = None
     ipv4: str | None = None
     ipv6: str | None = None

@@ -34,6 +34,7 @@ FIELDS: Final[Mapping[type[BaseModel], tuple[str, ...]]] = {
         "labels",
         "tags",
         "created_at",
+        "end",
         "id",
     )
 }

@@ -1,0 +1,166 @@
+"""Looks at the ends of servers in every process that runs changes; each step is stored once, by compare-and-set.
+
+Dates are believed as for scheduled changes (`SteadyDate`): none that is set forward stops a server early.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes.model import State
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StaleChangeError, StorageError
+from vpsops.core.common.supervision import RoundRecorder, error_id_of, no_record
+from vpsops.core.ends import lifecycle
+from vpsops.core.ends import repository as ends
+from vpsops.core.ends.model import EndAction, EndState, ServerEnd, drift, end_action
+from vpsops.core.execution.ends.end_stop import EndRefusedError, EndStop, Presence, ServerLook, look_at
+from vpsops.core.schedule.steady_date import SteadyDate
+from vpsops.core.storage.database import Database
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.core.wayscloud.client import Wayscloud
+
+logger = structlog.get_logger(__name__)
+EVERY_SECONDS: Final = timings.END_ROUND_SECONDS
+BATCH: Final = 50
+"""The most ends that are looked at in one round."""
+MISSED: Final = "Its end passed, and nothing was done: no process of vpsops could stop it then."
+STOPPED_BEFORE: Final = "It was stopped already."
+RUNS_AGAIN: Final = "It was stopped at its end, and is {state} now. Nothing is done by itself."
+Step = Callable[[Connection, ServerEnd, datetime], ServerEnd]
+
+
+@dataclass(frozen=True, slots=True)
+class EndWorker:
+    """Reminds owners, begins stops, and follows servers at their ends."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    date: SteadyDate
+    stop: EndStop
+    run: Callable[[str], None]
+    resting: dict[str, float] = field(default_factory=dict)  # ends with a failed step, until when
+
+    async def keep(self, record_round: RoundRecorder = no_record) -> None:
+        """Look now and at every round, until cancelled; an unavailable database is left for the next round."""
+        while True:
+            try:
+                await self.round()
+            except StorageError as error:
+                logger.warning("ends_round_failed", error=error.message, error_id=error.error_id)
+            else:
+                record_round()
+            await self.clock.sleep(EVERY_SECONDS)
+
+    async def round(self) -> None:
+        """Do what is due. Raises `StorageError`."""
+        now, believed = self.clock.now(), self.date.read()
+        if not await self.database.read_along(lambda connection: ends.has_due(connection, now)):
+            return
+        for end in await self.database.read(lambda connection: ends.due(connection, now, BATCH)):
+            if self.resting.get(end.server_id, 0.0) > self.clock.monotonic():
+                continue
+            try:
+                await self._step(end, now, believed)
+            except StaleChangeError:
+                logger.info("end_already_moved", server=end.server_id)
+            except StorageError:
+                raise
+            except Exception as error:  # one end that fails must not keep the others from theirs
+                self.resting[end.server_id] = self.clock.monotonic() + timings.REST_SECONDS
+                logger.exception("end_failed", server=end.server_id, error_id=error_id_of(error))
+
+    async def _step(self, end: ServerEnd, now: datetime, believed: datetime) -> None:
+        match end.state:
+            case EndState.OPEN:
+                await self._open(end, now, believed)
+            case EndState.STOPPING:
+                await self._move(end, _follow_stop)
+            case EndState.STOPPED | EndState.ASKED:
+                await self._watch(end)
+            case EndState.GONE:
+                pass
+
+    async def _open(self, end: ServerEnd, now: datetime, believed: datetime) -> None:
+        match end_action(end, now, believed):
+            case EndAction.REMIND:
+                await self._move(end, lifecycle.remind)
+            case EndAction.STOP:
+                await self._stop(end)
+            case EndAction.ASK:
+                await self._move(end, lambda connection, old, at: lifecycle.ask(connection, old, MISSED, at))
+            case EndAction.WAIT:
+                pass
+
+    async def _stop(self, end: ServerEnd) -> None:
+        """Stop a server as its time has come, or ask people; one that cannot be read, or is busy, is tried again."""
+        look = await look_at(self.api, end.server_id)
+        if look.presence is Presence.GONE:
+            await self._move(end, lifecycle.note_gone)
+        if look.server is None:
+            logger.info("end_server_unreadable", server=end.server_id, why=look.why)
+            return
+        if look.server.off:
+            await self._note_off(end, look.server)
+            return
+        try:
+            stop_id = await self.stop.begin(end, look.server)
+        except EndRefusedError as error:
+            why = f"{error} It is not stopped by itself."
+            await self._move(end, lambda connection, old, at: lifecycle.ask(connection, old, why, at))
+            return
+        if stop_id:
+            self.run(stop_id)
+
+    async def _note_off(self, end: ServerEnd, server: Server) -> None:
+        """Note that a server is stopped already, unless it is another one by now than the one that was made."""
+
+        def step(connection: Connection, old: ServerEnd, at: datetime) -> ServerEnd:
+            why = drift(self.stop.known(connection, old), server.hostname, server.plan or "")
+            if why:
+                return lifecycle.ask(connection, old, why, at)
+            return lifecycle.note_stopped(connection, old, STOPPED_BEFORE, at)
+
+        await self._move(end, step)
+
+    async def _watch(self, end: ServerEnd) -> None:
+        """Look at a server after its end: whether it is gone, or was started again or stopped by others."""
+        look = await look_at(self.api, end.server_id)
+        await self._move(end, lambda connection, old, at: _watched(connection, old, look, at))
+
+    async def _move(self, end: ServerEnd, step: Step) -> None:
+        await self.database.transact(lambda connection: step(connection, end, self.clock.now()))
+
+
+def _follow_stop(connection: Connection, end: ServerEnd, now: datetime) -> ServerEnd:
+    """Move an end as the change moved that stops its server."""
+    stop_state = lifecycle.stop_state(connection, end)
+    if stop_state is None:
+        return lifecycle.ask(connection, end, f"The change that stopped it, {end.stop_id}, is gone.", now)
+    state, note = stop_state
+    if state is State.SUCCEEDED:
+        return lifecycle.note_stopped(connection, end, "It was stopped at its end.", now)
+    if state.final or state is State.NEEDS_PERSON:
+        return lifecycle.ask(
+            connection, end, f"It could not be stopped at its end ({end.stop_id}). {note}".strip(), now
+        )
+    return ends.alter(connection, end, next_at=now + timedelta(seconds=EVERY_SECONDS))
+
+
+def _watched(connection: Connection, end: ServerEnd, look: ServerLook, now: datetime) -> ServerEnd:
+    if look.presence is Presence.GONE:
+        return lifecycle.note_gone(connection, end, now)
+    server = look.server
+    if server is None or (end.state is EndState.ASKED and not server.off):
+        return lifecycle.look_later(connection, end, now)
+    if end.state is EndState.STOPPED and server.ready:
+        return lifecycle.ask(connection, end, RUNS_AGAIN.format(state=server.state), now)
+    if end.state is EndState.ASKED and server.off:
+        return lifecycle.note_stopped(connection, end, "It is stopped.", now)
+    return lifecycle.look_later(connection, end, now)

@@ -1,0 +1,1 @@
+"""Extensions and reads of servers' ends."""

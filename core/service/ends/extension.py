@@ -1,0 +1,144 @@
+"""Gives a server a later end: by its owner or those who may settle the change that made it, by policy and limits.
+
+The policy is asked as for a create, since the server is paid for longer. A person's own word is the confirmation that
+it may ask for; where it asks for approval, one of those who approve extends it.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.change_reader import ChangeReader
+from vpsops.core.authorization.submission import facts
+from vpsops.core.changes import repository
+from vpsops.core.changes.approvals import settlers
+from vpsops.core.changes.audit_entries import clean_actor, person
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.preview import target_of
+from vpsops.core.changes.requests import Request
+from vpsops.core.changes.scope import Scope
+from vpsops.core.common.errors import InvalidInputError, NotAllowedError
+from vpsops.core.common.text import moment
+from vpsops.core.ends import lifecycle
+from vpsops.core.ends import repository as ends
+from vpsops.core.ends.model import ServerEnd
+from vpsops.core.identity.actors import Actor, ActorKind, is_among
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.families.lifetimes import MOST_SECONDS, lifetime_seconds
+from vpsops.core.operations.server_lookup import locate_server
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision
+from vpsops.core.service.admission import Admission
+from vpsops.core.service.backend import Backend
+from vpsops.core.service.submissions import Submissions
+from vpsops.core.wayscloud.requests.transport import RequestLane
+
+KEEP = "keep"
+CREATE = "create"
+
+
+def no_end(name: str) -> InvalidInputError:
+    """Return the error for a server that has no end."""
+    return InvalidInputError(f"{name} has no end.", hint="Nothing stops it by itself, so there is nothing to extend.")
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """Decides requests to keep servers for longer; `Gate` calls it."""
+
+    backend: Backend
+    admission: Admission
+    submissions: Submissions
+
+    async def keep(self, request: Request, scope: Scope) -> ServerEnd:
+        """Give a server a later end: `lifetime` counts from its end, or from now where that has passed.
+
+        `request.arguments` are `server` and `lifetime`; `actor.groups` are as for a vote. Raises `InvalidInputError`,
+        `NotAllowedError` with the reason, `StaleChangeError`, `WayscloudError`, `StorageError`.
+        """
+        backend = self.backend
+        await backend.policy.refresh()
+        request = self.submissions.prepared(request, scope)
+        seconds = lifetime_seconds(str(request.arguments.get("lifetime", "")))
+        exceeded = await self.admission.count(request.actor)
+        if exceeded is not None:
+            refusal = await self.admission.refuse_for_rate(request, exceeded)
+            raise NotAllowedError(refusal.reason, hint=refusal.hint)
+        human = await self.submissions.identified(request)
+        if human.refusal is not None:
+            refusal = await self.admission.refuse(request, human.refusal)
+            raise NotAllowedError(refusal.reason, hint=refusal.hint)
+        request = replace(request, actor=replace(human.actor, groups=request.actor.groups))
+        api = backend.api_for(scope, lane=RequestLane.WORK)
+        target = target_of(await locate_server(api, str(request.arguments.get("server", ""))))
+        await backend.engine.start()
+        try:
+            return await backend.database.transact(lambda entry: self._keep(entry, request, target, seconds, scope))
+        except NotAllowedError as error:
+            await self.admission.record_refused_decision(target.id, request.actor, error, scope=scope)
+            raise
+
+    def _keep(self, connection: Connection, request: Request, target: Target, seconds: int, scope: Scope) -> ServerEnd:
+        backend, actor, now = self.backend, request.actor, self.backend.clock.now()
+        backend.policy.check(connection)
+        agent_pause.check(connection, actor)
+        end = ends.find(connection, target.id)
+        if end is None or not end.is_open:
+            raise no_end(target.hostname)
+        made = ChangeReader(scope, backend.workspaces).load(connection, end.change_id)
+        self._check_may(connection, made, request, target, now)
+        ends_at = max(now, end.ends_at) + timedelta(seconds=seconds)
+        self._check_bounds(connection, end, target, ends_at, now)
+        self._withdraw_stop(connection, end, actor, now)
+        return lifecycle.keep(connection, end, ends_at, clean_actor(actor, backend.redactor), now)
+
+    def _check_may(self, connection: Connection, made: Change, request: Request, target: Target, now: datetime) -> None:
+        """Raise `NotAllowedError` unless this actor may keep the server under the policy in force."""
+        actor, backend = request.actor, self.backend
+        stewards = backend.policy.read_stewards(connection, made.origin.team)
+        is_person = actor.kind is ActorKind.PERSON
+        decides = is_person and all(is_among(settler, actor) for settler in settlers(made, stewards))
+        if not (actor.same_human(made.actor) or decides):
+            who = f"{made.actor.cited} may, and those who may approve it."
+            raise NotAllowedError("You are not among those who may keep this server.", hint=who)
+        asked = facts(OPERATIONS[CREATE], actor, request.origin, target, made.ruling.monthly, now)
+        ruling = backend.policy.read(connection).decide(asked)
+        ruling = backend.policy.read_workspaces(connection).ruling_of(ruling, request.origin.team)
+        rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."
+        if ruling.decision is Decision.DENY:
+            raise NotAllowedError(f"The policy refuses to keep it for longer. {ruling.reason}".strip(), hint=rules)
+        if not is_person and ruling.decision is not Decision.ALLOW:
+            raise NotAllowedError(
+                "A person has to keep this server for longer.", hint="Its owner writes: vpsops keep, or /vps keep."
+            )
+        approves = is_person and not actor.same_human(made.actor) and is_among(ruling.approvers, actor)
+        if ruling.decision is Decision.APPROVE and not approves:
+            raise NotAllowedError(
+                "The policy asks for an approval of what is paid for longer, so one of those who approve keeps it.",
+                hint=rules,
+            )
+
+    def _check_bounds(
+        self, connection: Connection, end: ServerEnd, target: Target, ends_at: datetime, now: datetime
+    ) -> None:
+        """Raise `NotAllowedError` for an end beyond `max_life`, or further ahead than an end may be."""
+        life = (ends_at - end.made_at).total_seconds()
+        exceeded = self.backend.policy.read_limits(connection).outlives(target, life)
+        if exceeded is not None:
+            longest = self.backend.policy.read_limits(connection).longest_life(target)
+            until = moment(end.made_at + timedelta(seconds=longest[1])) if longest else ""
+            raise NotAllowedError(exceeded.text, hint=f"It may be kept until {until}.")
+        if (ends_at - now).total_seconds() > MOST_SECONDS:
+            raise InvalidInputError("A server is kept for at most 366 days ahead.", hint="Name a shorter time.")
+
+    def _withdraw_stop(self, connection: Connection, end: ServerEnd, actor: Actor, now: datetime) -> None:
+        """Cancel the stop of the former end where it has not left."""
+        stop_state = lifecycle.stop_state(connection, end) if end.stop_id else None
+        if stop_state is None or stop_state[0] is not State.APPROVED:
+            return
+        stop = repository.load(connection, end.stop_id, lock=True)
+        body = {"by": person(clean_actor(actor, self.backend.redactor)), "reason": "the server is kept"}
+        note = "Its server is kept for longer. Nothing was sent."
+        repository.step(connection, stop, State.CANCELLED, now, event="cancelled", body=body, note=note)

@@ -1,0 +1,1 @@
+"""`vpsops ends` and `vpsops keep`: servers that end by themselves."""
