@@ -1,18 +1,29 @@
 """Groups of servers by the value of a label, and how many of one may be down at a time."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Change, State
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.parts import started
 from vpsops.core.operations.registry import Risk
+from vpsops.core.operations.target import Target
 from vpsops.core.operations.traits import risk_of
 from vpsops.core.plans.model import PlanMember
-from vpsops.core.wayscloud.answers.labels import label_words, value_in
-from vpsops.core.wayscloud.answers.models import Server
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.wayscloud.answers.labels import label_term, label_words
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 
 Shares = Sequence[tuple[str, int]]
 """For the keys of labels, how many servers with the same value may be down."""
+UNDER_WAY: Final = (State.APPROVED, State.SENDING, State.UNKNOWN, State.WATCHING, State.NEEDS_PERSON)
+DOWN_MEANWHILE: Final = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
+NOT_KNOWN: Final = Target("", "")
+"""The server of a change that this version cannot read: it may be of every group."""
 
 
 def too_many_down(members: Sequence[PlanMember], shares: Shares) -> str:
@@ -21,7 +32,7 @@ def too_many_down(members: Sequence[PlanMember], shares: Shares) -> str:
     for key, most in shares:
         if any(member.target.labels is None for member in staying):
             return _unknown(key)
-        counts = Counter(value for member in staying if (value := value_in(member.target.labels, key)))
+        counts = Counter(value for member in staying for value in _values(member.target.labels or (), key))
         value, count = counts.most_common(1)[0] if counts else ("", 0)
         if count > most:
             return f"it would take {count} servers of {key}={value} down, and at most {most} may be"
@@ -45,28 +56,44 @@ def _most_down(members: Sequence[PlanMember]) -> list[PlanMember]:
     return most
 
 
-def group_in_the_way(member: PlanMember, servers: Sequence[Server], running: Collection[str], shares: Shares) -> str:
-    """Return why a member would take too many of a group down now, or ""; `running` are ids of servers under way.
+def group_in_the_way(member: PlanMember, servers: Sequence[Server], under_way: Iterable[Target], shares: Shares) -> str:
+    """Return why a member would take too many of a group down now, or "".
 
-    A server that is not surely up counts as down, and one with unknown labels belongs to every group.
+    `servers` is the provider's list and `under_way` the servers that changes may take down meanwhile. A server that is
+    not surely up counts as down, one with unknown labels belongs to every group, and a list that is not whole may lack
+    one that is down.
     """
     if risk_of(member.operation) is not Risk.DISRUPTIVE:
         return ""
+    others = {server.id: label_words(server.labels) for server in servers if not server.ready}
+    others |= {target.id: target.labels for target in under_way}
+    others.pop(member.target.id, None)
+    lack = servers.lack if isinstance(servers, ProviderList) else ""
     for key, most in shares:
         if member.target.labels is None:
             return _unknown(key)
-        value = value_in(member.target.labels, key)
-        others = [server for server in servers if server.id != member.target.id]
-        down = [server for server in others if not server.ready or server.id in running]
-        count = sum(_belongs(server, key, value) for server in down)
-        if value and count + 1 > most:
-            return f"{count} of {key}={value} are down, and at most {most} may be"
+        for value in sorted(_values(member.target.labels, key)):
+            if lack:
+                return f"others of {key}={value} may be down: {lack}"
+            count = sum(labels is None or value in _values(labels, key) for labels in others.values())
+            if count + 1 > most:
+                return f"{count} of {key}={value} are down, and at most {most} may be"
     return ""
 
 
-def _belongs(server: Server, key: str, value: str) -> bool:
-    words = label_words(server.labels)
-    return words is None or value_in(words, key) == value
+def servers_under_way(connection: Connection, but: Change) -> list[Target]:
+    """Return the servers that open changes beside one may take down until they end; it waits for no provider."""
+    own = CHANGES.c.lock.is_not(None) & (CHANGES.c.id != but.id)
+    mild = [name for name, operation in OPERATIONS.items() if operation.risk not in DOWN_MEANWHILE]
+    where = (own, repository.in_states(*UNDER_WAY), CHANGES.c.operation.not_in(mild))
+    changes = repository.batch(connection, *where, limit=None)
+    return [change.target for change in changes.rows] + [NOT_KNOWN] * bool(changes.unreadable)
+
+
+def _values(labels: Iterable[str], key: str) -> frozenset[str]:
+    """Return the values of a key as filters and rules compare them: several keys may read the same."""
+    terms = (label_term(word).partition("=") for word in labels)
+    return frozenset(value for name, _, value in terms if name == label_term(key) and value)
 
 
 def _unknown(key: str) -> str:

@@ -57,7 +57,7 @@ def read_time(words: str, zone: str, now: datetime) -> datetime | WindowName:
     if match := _WINDOW.fullmatch(text):
         return WindowName(match["name"])
     if match := _IN.fullmatch(text):
-        moment = now + _duration(match["parts"])
+        moment = _after(now, match["parts"])
     elif match := _AT.fullmatch(text):
         moment = _local(match["date"], match["time"], zone_of(match["zone"]) if match["zone"] else asker_zone, now)
     else:
@@ -103,9 +103,14 @@ def _zones() -> Mapping[str, str]:
     return {name.lower(): name for name in available_timezones() - NO_PLACES}
 
 
-def _duration(parts: str) -> timedelta:
+def _after(now: datetime, parts: str) -> datetime:
     amounts = [(int(amount), _UNITS[unit]) for amount, unit in _PART.findall(parts)]
-    return sum((timedelta(**{unit: amount}) for amount, unit in amounts), timedelta())
+    try:
+        return now + sum((timedelta(**{unit: amount}) for amount, unit in amounts), timedelta())
+    except OverflowError:  # behind the last day that a date has
+        raise InvalidInputError(
+            f"That time is more than {SCHEDULE_AHEAD_DAYS} days ahead.", hint="Ask for it later."
+        ) from None
 
 
 def _local(day: str | None, time: str, zone: tzinfo, now: datetime) -> datetime:

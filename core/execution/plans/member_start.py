@@ -27,13 +27,14 @@ from vpsops.core.limits.account import read_account
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.plans.groups import group_in_the_way
+from vpsops.core.plans.groups import Shares, group_in_the_way, servers_under_way
 from vpsops.core.plans.model import MemberState, PlanMember, begins_no_more, is_running_plan, options_of
 from vpsops.core.plans.progress import BeginMember, next_step
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.policy.decision import Decision
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
+from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 GONE: Final = "it is not there any more"
@@ -44,19 +45,24 @@ Claim = Callable[[Connection, Change], Change]
 class MemberFinding:
     """What was found of a member right before its beginning: what would be sent, or why it does not begin.
 
-    `after` is the state that the member goes to without beginning; None lets it wait.
+    `after` is the state that the member goes to without beginning; None lets it wait. `servers` is the provider's list,
+    where a limit needs it.
     """
 
     seen: Preview | None = None
     after: MemberState | None = None
     why: str = ""
     change_id: str = ""
+    servers: Sequence[Server] | None = None
 
 
 class MemberBlockedError(Exception):
-    """Found in the transaction that would begin a member; carries the state that it goes to instead, and why."""
+    """Found in the transaction that would begin a member; carries the state that it goes to instead, and why.
 
-    def __init__(self, after: MemberState, why: str) -> None:
+    Without a state it waits.
+    """
+
+    def __init__(self, after: MemberState | None, why: str) -> None:
         super().__init__(why)
         self.after = after
         self.why = why
@@ -81,12 +87,12 @@ class MemberStart:
         finding = await self._look(plan, member, running)
         if finding.seen is None:
             return finding
-        seen = finding.seen
+        seen, servers = finding.seen, finding.servers
         try:
             operation, limits = OPERATIONS[member.operation], self.recheck.policy.latest_limits()
             account = await read_account(self.api, limits, operation)
             change = await self.database.transact(
-                lambda connection: self._store(connection, plan.id, member.ordinal, seen, account)
+                lambda connection: self._store(connection, plan.id, member.ordinal, seen, account, servers)
             )
         except WayscloudError as error:
             return MemberFinding(None, MemberState.FAILED, f"the account could not be read: {error.message}")
@@ -103,7 +109,7 @@ class MemberStart:
         operation, shares = OPERATIONS[member.operation], self.recheck.policy.latest_limits().max_unavailable
         try:
             seen = await preview_stored(self.api, operation, member.arguments)
-            servers = await self.api.list_servers() if shares else ()
+            servers = await self.api.list_servers() if shares else None
         except NotFoundError:
             return MemberFinding(None, _left_state(member), GONE)
         except InvalidInputError as error:
@@ -115,13 +121,18 @@ class MemberStart:
         if seen.digest(plan.ruling.policy) not in member.digests:
             shown = replace(plan, target=member.target, cost=seen.cost, facts=())
             return MemberFinding(None, _left_state(member), f"it changed: {difference(shown, replace(seen, facts=()))}")
-        waits = group_in_the_way(
-            replace(member, target=seen.target), servers, {other.target.id for other in running}, shares
-        )
-        return MemberFinding(why=waits) if waits else MemberFinding(seen)
+        going = [other.target for other in running]
+        waits = group_in_the_way(replace(member, target=seen.target), servers or (), going, shares)
+        return MemberFinding(why=waits) if waits else MemberFinding(seen, servers=servers)
 
-    def _store(
-        self, connection: Connection, plan_id: str, ordinal: int, seen: Preview, account: AccountSnapshot | None
+    def _store(  # noqa: PLR0913 - what one step stores, and what was read for it
+        self,
+        connection: Connection,
+        plan_id: str,
+        ordinal: int,
+        seen: Preview,
+        account: AccountSnapshot | None,
+        servers: Sequence[Server] | None,
     ) -> Change:
         """Store a member's change with its claim, where its turn is now by what the database holds."""
         now = self.clock.now()
@@ -145,8 +156,30 @@ class MemberStart:
             body = {"why": f"by plan {plan.id}"}
             change = repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
         move_member(connection, plan.id, member, MemberState.RUNNING, now, change_id=change.id)
-        quotas.check_stored(connection, self.recheck.policy.read_limits(connection), change, account, now)
+        limits = self.recheck.policy.read_limits(connection)
+        quotas.check_stored(connection, limits, change, account, now)
+        self._check_group(connection, limits.max_unavailable, replace(member, target=seen.target), change, servers)
         return self.claim(connection, change)
+
+    def _check_group(
+        self,
+        connection: Connection,
+        shares: Shares,
+        member: PlanMember,
+        change: Change,
+        servers: Sequence[Server] | None,
+    ) -> None:
+        """Let a member wait while it would take too many of a group down, with all that is under way.
+
+        Call it after the member's own step, which holds the head of the trail: two plans are counted one by one.
+        """
+        if not shares:
+            return
+        if servers is None:
+            raise MemberBlockedError(None, "a limit was set a moment ago, and the servers were not read for it")
+        waits = group_in_the_way(member, servers, servers_under_way(connection, change), shares)
+        if waits:
+            raise MemberBlockedError(None, waits)
 
     def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
         """Return the member that begins next; raises `MemberBlockedError` without a state where it is another one."""
