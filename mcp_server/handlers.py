@@ -3,7 +3,7 @@
 A session that calls tools asks for few of these: what answers is imported with the first question for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +26,6 @@ LISTS = ("prompts/list", "resources/list", "resources/templates/list")
 
 def add_read_handlers(server: Server[Any], readers: ResourceReaders, hint: CacheHint, shutdown: Shutdown) -> None:
     """Register a server's read handlers; `hint` is how long its lists may be kept, `shutdown` ends streams."""
-    known: list[Completions] = []
-
-    async def complete(context: sdk_compat.Context, params: t.CompleteRequestParams) -> t.CompleteResult:
-        if not known:
-            from vpsops.mcp_server.prompts.completions import Completions  # noqa: PLC0415 - with the first question
-
-            known.append(Completions(readers.core.clock))
-        return await known[0].complete(readers.of(context), params)
 
     async def subscribe(context: sdk_compat.Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
         return await subscriptions.subscribe(publisher_of(context), readers.of(context), context, params.uri)
@@ -55,10 +47,26 @@ def add_read_handlers(server: Server[Any], readers: ResourceReaders, hint: Cache
     add("subscriptions/listen", t.SubscriptionsListenRequestParams, listen)
     add("prompts/list", t.PaginatedRequestParams, list_prompts)
     add("prompts/get", t.GetPromptRequestParams, partial(get_prompt, readers))
-    add("completion/complete", t.CompleteRequestParams, complete)
+    add("completion/complete", t.CompleteRequestParams, completer(readers))
     serve_skills(server, partial(skills_of, readers))
     server.cache_hints |= dict.fromkeys(LISTS, hint)
     server.lifespan = lambda _: open_updates(readers.core)
+
+
+def completer(
+    readers: ResourceReaders,
+) -> Callable[[sdk_compat.Context, t.CompleteRequestParams], Awaitable[t.CompleteResult]]:
+    """Return the handler of completions; what answers them is loaded and kept with the first question."""
+    known: list[Completions] = []
+
+    async def complete(context: sdk_compat.Context, params: t.CompleteRequestParams) -> t.CompleteResult:
+        if not known:
+            from vpsops.mcp_server.prompts.completions import Completions  # noqa: PLC0415 - with the first question
+
+            known.append(Completions(readers.core.clock))
+        return await known[0].complete(readers.of(context), params)
+
+    return complete
 
 
 def skills_of(readers: ResourceReaders, context: sdk_compat.Context) -> Sequence[Skill]:
@@ -94,7 +102,7 @@ async def list_resources(context: sdk_compat.Context, params: t.PaginatedRequest
 async def list_templates(
     context: sdk_compat.Context, params: t.PaginatedRequestParams | None
 ) -> t.ListResourceTemplatesResult:
-    """Return the resources whose address has a name in it."""
+    """Return the templates of resources with a name in their address."""
     from vpsops.mcp_server.resources import resources  # noqa: PLC0415 - with the first question
 
     return await resources.list_templates(context, params)

@@ -51,6 +51,7 @@ BY_KIND: Final[Mapping[K, st.SearchStrategy[Any]]] = {
     K.SCHEDULE: st.builds("{:02d}:{:02d}".format, st.integers(0, 22), st.integers(0, 59)),
     K.KEYS: st.lists(st.binary(min_size=32, max_size=32).map(_key_of), min_size=1, max_size=3, unique=True).map(tuple),
     K.ADDRESS: st.builds("10.{}.{}.0/24".format, numbers, numbers),
+    K.DURATION: st.builds("{}h".format, st.integers(1, 23)),
 }
 
 
@@ -164,4 +165,6 @@ def words_for(argument: Argument, value: Any) -> list[str]:
         return [part for word in value for part in word.split("=")]
     if argument.spec.kind is K.KEYS:
         return [key.split()[-1] for key in value]
+    if argument.spec.kind is K.DURATION:
+        return [f"{value.removesuffix('h')} h after"]
     return [str(value)]
