@@ -31,9 +31,8 @@ def ends_post(ends: Sequence[ServerEnd]) -> Post:
 
 def end_line(end: ServerEnd) -> str:
     """Return a server's end on one line (mrkdwn)."""
-    owner = escape_untrusted(end.owner.cited, 80)
-    when = f"ends {moment(end.ends_at)}" if end.state is EndState.OPEN else escape_untrusted(end_text(end), 300)
-    return f"*{escape_untrusted(end.hostname, 120)}* {when}, owner {owner}"
+    text = f"Ends {moment(end.ends_at)}." if end.state is EndState.OPEN else escape_untrusted(end_text(end), 300)
+    return f"*{escape_untrusted(end.hostname, 120)}*: {text} Owner: {escape_untrusted(end.owner.cited, 80)}"
 
 
 def kept_post(end: ServerEnd) -> Post:

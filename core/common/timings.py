@@ -199,6 +199,9 @@ END_ROUND_SECONDS: Final = 5.0  # between checks whether an end is due
 END_TOLERANCE_SECONDS: Final = 1800.0  # a server is stopped at its end until then; after that people are asked
 END_LOOK_SECONDS: Final = 900.0  # between reads of a server at its end, until it is gone
 END_KEEP_SECONDS: Final = DAY_SECONDS  # what the button of a reminder adds
+END_REMINDER_SECONDS: Final = (DAY_SECONDS, 3600.0)  # the owner is asked so long before the end
+LIFETIME_LEAST_SECONDS: Final = 15 * 60  # a server is made for
+LIFETIME_LONGEST_SECONDS: Final = 366 * 86_400
 
 # The audit trail's head, once a day.
 ANCHOR_LOOK_SECONDS: Final = 60.0  # between checks whether a target needs it
@@ -213,6 +216,9 @@ SHIP_LONGEST_PAUSE_SECONDS: Final = 60.0
 SHIP_LOOK_SECONDS: Final = 5.0  # a poll for records although no signal came
 SHIP_LATE_SECONDS: Final = 3600.0  # doctor warns where a destination lacks a record for so long
 SHIP_ATTEMPTS: Final = 5  # of a command that ships once
+
+# What runs beside this process.
+GIT_SECONDS: Final = 5.0  # for the commit of a checkout
 
 
 class Pace(StrEnum):

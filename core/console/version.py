@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from vpsops.core.common.timings import GIT_SECONDS
+
 UNKNOWN: Final = "unknown"
 COMMIT_FILE: Final = "build_commit.txt"
 SDKS: Final = {
@@ -18,7 +20,6 @@ SDKS: Final = {
     "OpenTelemetry SDK": "opentelemetry-sdk",
 }
 LONGEST: Final = 80
-GIT_SECONDS: Final = 5.0
 COMMIT: Final = re.compile(r"[0-9a-f]{7,40}(-dirty)?")
 
 

@@ -17,11 +17,8 @@ from enum import StrEnum
 from typing import Final
 
 from vpsops.core.changes.model import check_table
-from vpsops.core.common.timings import END_LOOK_SECONDS, END_TOLERANCE_SECONDS
+from vpsops.core.common.timings import END_LOOK_SECONDS, END_REMINDER_SECONDS, END_TOLERANCE_SECONDS
 from vpsops.core.identity.actors import Actor, Origin
-
-BEFORE_SECONDS: Final = (86_400.0, 3_600.0)
-"""How long before the end the owner is asked."""
 
 
 class EndState(StrEnum):
@@ -99,7 +96,7 @@ class KnownServer:
 
 def reminder_times(since: datetime, ends_at: datetime) -> Sequence[datetime]:
     """Return when the owner is asked: a day and an hour before, as far as that is ahead; else half way."""
-    before = [ends_at - timedelta(seconds=seconds) for seconds in BEFORE_SECONDS]
+    before = [ends_at - timedelta(seconds=seconds) for seconds in END_REMINDER_SECONDS]
     ahead = [at for at in before if at > since]
     return ahead or [since + (ends_at - since) / 2]
 

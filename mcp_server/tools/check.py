@@ -50,12 +50,10 @@ class Checkable(Arguments):
     labels: tuple[str, ...] = ()
     port: int = 0
     source: str = ""
-    protocol: str = ""
     rule: str = ""
     frequency: str = ""
     time_of_day: str = ""
     retention_days: int = 0
-    day_of_week: str = ""
 
 
 def is_checkable(operation: Operation) -> bool:
@@ -68,7 +66,7 @@ CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items(
 
 
 def unlisted_arguments() -> Mapping[str, Schema]:
-    """Return the arguments of changes (a name, SSH keys, a description) that the tool takes and does not list.
+    """Return the arguments of changes that the tool takes and does not list, such as SSH keys or a lifetime.
 
     They are on the question and in the digest, and may be refused, so the tool takes them as the change's own does;
     each listed one would cost its tokens. The schemas of all changes are made for it.

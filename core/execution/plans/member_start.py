@@ -148,13 +148,7 @@ class MemberStart:
         if first is not None:
             named = first.id if first.origin.team == plan.origin.team else "another change"
             raise MemberBlockedError(_left_state(member), f"busy with {named}")
-        change = member_change(plan, member, seen, now)
-        request = Request(change.operation, change.arguments, plan.actor, plan.origin, reason=plan.reason)
-        body = {**requested(request, seen, change.ruling), MEMBER_OF: plan.id}
-        repository.insert(connection, change, key=f"{plan.id}:{ordinal}", body=body)
-        if change.state is State.HELD:
-            body = {"why": f"by plan {plan.id}"}
-            change = repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
+        change = _stored_change(connection, plan, member, seen, now)
         move_member(connection, plan.id, member, MemberState.RUNNING, now, change_id=change.id)
         limits = self.recheck.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, account, now)
@@ -197,6 +191,18 @@ def _left_state(member: PlanMember) -> MemberState:
 
 class NotInTurnError(Exception):
     """The plan moved meanwhile, and another member is next, or none."""
+
+
+def _stored_change(connection: Connection, plan: Change, member: PlanMember, seen: Preview, now: datetime) -> Change:
+    """Store the change of a member, approved, under its place in the plan."""
+    change = member_change(plan, member, seen, now)
+    request = Request(change.operation, change.arguments, plan.actor, plan.origin, reason=plan.reason)
+    body = {**requested(request, seen, change.ruling), MEMBER_OF: plan.id}
+    repository.insert(connection, change, key=f"{plan.id}:{member.ordinal}", body=body)
+    if change.state is not State.HELD:
+        return change
+    body = {"why": f"by plan {plan.id}"}
+    return repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
 
 
 def member_change(plan: Change, member: PlanMember, seen: Preview, now: datetime) -> Change:

@@ -53,9 +53,7 @@ class CreateArguments(Arguments):
     os_template: Annotated[str, ArgumentSpec(K.SYSTEM, "System", word="os"), Field(description="of vps_os_templates")]
     display_name: Annotated[str | None, ArgumentSpec(K.TEXT, "Name")] = None
     ssh_keys: Annotated[tuple[str, ...], ArgumentSpec(K.KEYS, "SSH keys"), Field(max_length=MAX_SSH_KEYS)] = ()
-    lifetime: Annotated[
-        str | None, ArgumentSpec(K.DURATION, "Ends after", word="for"), Field(description="such as 3d, then stopped")
-    ] = None
+    lifetime: Annotated[str | None, ArgumentSpec(K.DURATION, "Ends after", word="for"), Field(description="3d")] = None
 
 
 def ordered(spec: CreateArguments) -> NewServer:

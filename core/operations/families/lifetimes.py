@@ -5,10 +5,9 @@ from typing import Final
 
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import one_line
+from vpsops.core.common.timings import LIFETIME_LEAST_SECONDS, LIFETIME_LONGEST_SECONDS
 
 UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60}
-LEAST_SECONDS: Final = 15 * 60
-MOST_SECONDS: Final = 366 * 86_400
 EXAMPLE: Final = "3d, 12h or 1d12h"
 _PART: Final = re.compile(r"(\d{1,6}) ?([dhm])", re.ASCII)
 _WHOLE: Final = re.compile(r"(?:\d{1,6} ?[dhm] ?)+", re.ASCII)
@@ -20,7 +19,7 @@ def lifetime_seconds(text: str) -> int:
     if not _WHOLE.fullmatch(words):
         raise InvalidInputError(f"{one_line(text, 40)!r} is no duration.", hint=f"Write {EXAMPLE}.")
     seconds = sum(int(amount) * UNITS[unit] for amount, unit in _PART.findall(words))
-    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+    if not LIFETIME_LEAST_SECONDS <= seconds <= LIFETIME_LONGEST_SECONDS:
         raise InvalidInputError(
             "A server is made for 15 minutes to 366 days.", hint=f"Write {EXAMPLE}, or leave it out for no end."
         )

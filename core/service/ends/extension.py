@@ -21,12 +21,13 @@ from vpsops.core.changes.requests import Request
 from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.common.text import moment
+from vpsops.core.common.timings import LIFETIME_LONGEST_SECONDS
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends import repository as ends
 from vpsops.core.ends.model import ServerEnd
 from vpsops.core.identity.actors import Actor, ActorKind, is_among
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.families.lifetimes import MOST_SECONDS, lifetime_seconds
+from vpsops.core.operations.families.lifetimes import lifetime_seconds
 from vpsops.core.operations.server_lookup import locate_server
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
@@ -130,7 +131,7 @@ class Extensions:
             longest = self.backend.policy.read_limits(connection).longest_life(target)
             until = moment(end.made_at + timedelta(seconds=longest[1])) if longest else ""
             raise NotAllowedError(exceeded.text, hint=f"It may be kept until {until}.")
-        if (ends_at - now).total_seconds() > MOST_SECONDS:
+        if (ends_at - now).total_seconds() > LIFETIME_LONGEST_SECONDS:
             raise InvalidInputError("A server is kept for at most 366 days ahead.", hint="Name a shorter time.")
 
     def _withdraw_stop(self, connection: Connection, end: ServerEnd, actor: Actor, now: datetime) -> None:

@@ -5,14 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.browser.surfaces.news import ITEMS, SUBSCRIPTION
-from tests.browser.surfaces.samples import DONE, ENDED_GRANT, FAILED, GRANT, TWO
+from tests.browser.surfaces.samples import ASKED_END, DONE, ENDED_GRANT, FAILED, GRANT, SERVER_END, STOPPED_END, TWO
 from tests.unit.bot.changes_in_every_state import NOW
 from tests.unit.bot.messages.card_snapshots import overridden
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
 from vpsops.bot.messages.notices import change_notice, override_notice, reminder, service_notice
 from vpsops.bot.messages.subscriptions import subscription_added
+from vpsops.bot.views.end_blocks import end_notice, ends_post, kept_post
 from vpsops.bot.views.grant_blocks import grant_post, grants_post
+from vpsops.core.ends import lifecycle
 
 
 def notices() -> Mapping[str, tuple[str, Post]]:
@@ -30,6 +32,7 @@ def notices() -> Mapping[str, tuple[str, Post]]:
         ),
         "notice-grant": ("What an agent may do for a time", grant_post(GRANT, NOW)),
         "notice-grants": ("`/vps grants`", grants_post((GRANT, ENDED_GRANT), NOW)),
+        **_ends(),
         "notice-service": (
             "Something about the service",
             service_notice("The provider has not answered for 3 minutes. Nothing is sent meanwhile."),
@@ -38,4 +41,23 @@ def notices() -> Mapping[str, tuple[str, Post]]:
         "news-group": ("Many things at once", group_post(ITEMS)),
         "news-summary": ("What a quiet night held back", summary_post(ITEMS)),
         "subscribed": ("A channel that was subscribed", subscription_added(SUBSCRIPTION)),
+    }
+
+
+def _ends() -> Mapping[str, tuple[str, Post]]:
+    return {
+        "notice-end": (
+            "A server that ends tomorrow, to its owner",
+            end_notice(SERVER_END, lifecycle.REMINDED, "<@U0ANN>"),
+        ),
+        "notice-end-stopped": (
+            "A server that was stopped at its end",
+            end_notice(STOPPED_END, lifecycle.STOPPED, "<@U0ANN>"),
+        ),
+        "notice-end-asked": (
+            "A server that could not be stopped at its end",
+            end_notice(ASKED_END, lifecycle.ASKED, "<@U0ANN>"),
+        ),
+        "notice-ends": ("`/vps ends`", ends_post((SERVER_END, STOPPED_END))),
+        "notice-end-kept": ("`/vps keep load01 1d`", kept_post(SERVER_END)),
     }

@@ -7,6 +7,7 @@ from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, NOW, change
 from vpsops.bot.features.server_actions import fitting
 from vpsops.bot.views.modals import OrderOptions
 from vpsops.core.changes.model import State
+from vpsops.core.ends.model import EndState, ServerEnd
 from vpsops.core.grants.model import GrantExtent, GrantState, new_grant
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.backups import BackupAddress
@@ -92,5 +93,23 @@ GRANTABLE = replace(
 )
 GRANT = replace(
     new_grant("gr_0123456789ab", GRANTABLE, GrantExtent(3600.0, ("web*",)), NOW - timedelta(minutes=10)), used=3
+)
+SERVER_END = ServerEnd(
+    server_id="srv-9",
+    version=1,
+    state=EndState.OPEN,
+    hostname="load01.example.com",
+    plan="vps-4gb-2cpu",
+    change_id="chg_0123456789ab",
+    owner=DONE.actor,
+    origin=DONE.origin,
+    made_at=NOW - timedelta(days=2),
+    since=NOW - timedelta(days=2),
+    ends_at=NOW + timedelta(days=1),
+    next_at=NOW + timedelta(hours=23),
+)
+STOPPED_END = replace(SERVER_END, state=EndState.STOPPED, ends_at=NOW, note="It was stopped at its end.")
+ASKED_END = replace(
+    SERVER_END, state=EndState.ASKED, ends_at=NOW, note="It was not stopped: a freeze denies every change."
 )
 ENDED_GRANT = replace(GRANT, state=GrantState.ENDED, note="bob ended it.")

@@ -109,6 +109,8 @@ def _option(argument: Argument) -> str:
 
 def _add_argument(group: "argparse._ArgumentGroup", argument: Argument) -> None:
     text = argument.description or argument.spec.label
+    if argument.spec.kind is ArgumentKind.DURATION:
+        text = f"stop the server so long after it is made, such as {argument.description}"
     choices = f" ({', '.join(argument.spec.choices)})" if argument.spec.choices else ""
     more = "; may be repeated" if argument.many else ""
     group.add_argument(

@@ -38,6 +38,7 @@ AWAITED = {
     ("core/outcomes/absence.py", "completed"): "a fan-out awaited by its caller",
     ("core/execution/plans/worker.py", "_settle"): "a fan-out awaited by its caller",
     ("core/service/plans/grant_submission.py", "_read_in_full"): "a fan-out awaited by its caller",
+    ("core/service/plans/runbook_selection.py", "_read_in_full"): "a fan-out awaited by its caller",
     ("core/service/plans/selection.py", "find"): "a fan-out awaited by its caller",
     ("core/execution/settlement.py", "_read_quickly"): "a fan-out awaited by its caller",
     (
