@@ -1,5 +1,6 @@
 """Who may run a change without votes and who may close the review of it, and what they have to write."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -73,7 +74,7 @@ def checked_reason(own: str, text: str) -> str:
     reason = plain(text)
     rest = reason.casefold()
     own = plain(own).casefold()
-    rest = " ".join(rest.replace(own, " ").split()) if own else rest
+    rest = " ".join(re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", " ", rest).split()) if own else rest
     if len(reason) < REASON_CHARACTERS or len(set(reason.casefold()) - {" "}) < DISTINCT_CHARACTERS:
         raise InvalidInputError("The reason is too short.", hint=REASON_HINT)
     if len(rest) < REASON_CHARACTERS:

@@ -134,7 +134,7 @@ class WrittenLimits(WrittenTable):
     ] = None
     max_unavailable: Annotated[
         Shares,
-        Field(description="such as tier=1: how many servers with the same value of that label may be down in a plan"),
+        Field(description="such as tier=1: how many servers with the same value of that label may be down at a time"),
     ] = ()
     max_life: Annotated[
         Lives,

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from tests.unit.core.break_glass.test_overrides import BOB, overridden, policy, reviewed
 from tests.unit.core.harness import ALICE, SLACK, Setup, Stage, staged
-from vpsops.core.break_glass.rights import is_overridable
+from vpsops.core.break_glass.rights import checked_reason, is_overridable
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.changes.scope import OPERATOR, Scope
@@ -115,3 +115,10 @@ async def test_what_runs_later_can_wait_for_votes(stage: Stage) -> None:
         await overridden(stage, outcome.change)
     assert "without a time" in refused.value.hint
     assert (await stage.changes.get(outcome.change.id, scope=OPERATOR)).state is State.HELD
+
+
+@pytest.mark.parametrize("own", ["e", "E", "we", ""])
+def test_a_short_reason_of_the_change_takes_no_letters_from_anothers_words(own: str) -> None:
+    """Only its words themselves are those of the change."""
+    reason = "The web tier seems dead."
+    assert checked_reason(own, reason) == reason
