@@ -117,8 +117,8 @@ async def test_what_runs_later_can_wait_for_votes(stage: Stage) -> None:
     assert (await stage.changes.get(outcome.change.id, scope=OPERATOR)).state is State.HELD
 
 
-@pytest.mark.parametrize("own", ["e", "E", "we", ""])
+@pytest.mark.parametrize("own", ["e", "E", "ee", ""])
 def test_a_short_reason_of_the_change_takes_no_letters_from_anothers_words(own: str) -> None:
     """Only its words themselves are those of the change."""
-    reason = "The web tier seems dead."
+    reason = "Three trees fell here."
     assert checked_reason(own, reason) == reason
