@@ -24,6 +24,7 @@ from vpsops.core.storage.schema import OutdatedError, SchemaStatus
 from vpsops.core.storage.tables import AUDIT, CHANGES, SWITCHES
 
 PROGRAM = """
+import select
 import sys
 from pathlib import Path
 from vpsops.cli.main import main
@@ -32,7 +33,8 @@ from vpsops.core.backup import snapshot
 def wait(path):
     sys.stdout.write("written\\n")
     sys.stdout.flush()
-    sys.stdin.read()
+    while not select.select([sys.stdin], [], [], 1.0)[0]:
+        pass  # a signal right before the wait is seen after it
 
 snapshot.VerifiedBackup.read = wait
 sys.exit(main(["backup", sys.argv[1]]))
