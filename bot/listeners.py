@@ -68,7 +68,7 @@ class PayloadDispatcher(AsyncMiddleware):
     """Bolt's first middleware: answers each payload by its model, before Bolt authorizes and searches its listeners.
 
     It reads nothing of a request but the payload that was parsed from verified bytes: without one it refuses. What is
-    only acknowledged goes on to Bolt's own middleware.
+    only acknowledged passes to Bolt's own middleware.
     """
 
     def __init__(self, inbox_worker: InboxWorker, suggest: Suggest, removed: Removed) -> None:

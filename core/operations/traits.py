@@ -22,8 +22,8 @@ GRANT_EFFECT: Final = (
 
 
 async def _never_run(_api: "Wayscloud", _arguments: Arguments, _departure: SendHook | None) -> BaseModel:
-    """Stand for the call of what is never sent."""
-    raise NotImplementedError
+    """Stand for the call of what is never sent: its changes end without a send, or have members that are sent."""
+    raise RuntimeError("a plan or a grant is never sent to the provider")
 
 
 def plan_of(operation: Operation) -> Operation:

@@ -31,7 +31,7 @@ class StepOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunbookArgument:
-    """What a runbook is told when it is asked for; without a default it has to be given."""
+    """What a request gives to a runbook; without a default it has to be given."""
 
     name: str
     kind: ValueKind

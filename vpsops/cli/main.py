@@ -42,7 +42,7 @@ COMMANDS = {
     "scheduled": ("vpsops.cli.schedule.command", "list the changes that run later"),
     "grant": ("vpsops.cli.grants.request", "ask that an agent may repeat an operation without votes for a time"),
     "runbook": ("vpsops.cli.runbooks.command", "run the steps of a file as one question; check or explain them"),
-    "ends": ("vpsops.cli.ends.listing", "list the servers that end by themselves"),
+    "ends": ("vpsops.cli.ends.command", "list the servers that end by themselves"),
     "keep": ("vpsops.cli.ends.keep", "give a server that ends by itself a later end"),
     "grants": ("vpsops.cli.grants.command", "list what agents may do without votes for now, or end it"),
     "report": ("vpsops.cli.operations.report", "show how servers, costs, agents and changes stand"),

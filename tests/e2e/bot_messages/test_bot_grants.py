@@ -173,7 +173,7 @@ async def test_a_grant_is_asked_for_in_slack_and_opened_by_another_persons_vote(
         ("grant assistant reboot web01 for 1h uses=many", "uses takes one number"),
         ("grant assistant reboot * for 1h", "No rule lets its approvers grant|No grant on"),
         ("grant assistant delete web01 for 1h", "cannot be granted"),
-        ("grant nobody reboot web01 for 1h", "No agent nobody is known"),
+        ("grant stranger reboot web01 for 1h", "No agent stranger is known"),
     ],
 )
 async def test_what_cannot_be_granted_is_answered_with_what_to_write(tmp_path: Path, typed: str, answer: str) -> None:

@@ -66,7 +66,7 @@ async def test_a_request_is_shown_and_held_for_people(terminal: FakeTerminal) ->
         ((*ASKED[:4], "--for", "3h"), "cannot be granted here"),
         ((*ASKED[:4], "--for", "ever"), "is no time"),
         ((*ASKED, "--uses", "4"), "4 uses cannot be granted here"),
-        (("grant", "nobody", "reboot", "web01", "--for", "1h"), "No agent nobody is known"),
+        (("grant", "stranger", "reboot", "web01", "--for", "1h"), "No agent stranger is known"),
         (("grant", "assistant", "delete", "web01", "--for", "1h"), "cannot be granted"),
     ],
 )

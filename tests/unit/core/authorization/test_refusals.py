@@ -47,16 +47,16 @@ async def test_a_read_that_the_policy_refuses_is_on_record(database_url: str, pr
         assert await refusals(stage) == [("list", AGENT.id, refused.reason)]
 
 
-@pytest.mark.parametrize(("origin", "told"), [(Origin("cli"), True), (SLACK, False)])
+@pytest.mark.parametrize(("origin", "hinted"), [(Origin("cli"), True), (SLACK, False)])
 async def test_a_program_at_a_terminal_learns_that_it_counts_as_an_agent(
-    database_url: str, provider: SimulatorHandle, origin: Origin, *, told: bool
+    database_url: str, provider: SimulatorHandle, origin: Origin, *, hinted: bool
 ) -> None:
     """Where a rule is for persons alone, its asker would otherwise find that rule and no reason."""
     async with staged(database_url, provider, Setup(policy=PEOPLE)) as stage:
         request = Request("reboot", {"server": "web01"}, AGENT, origin)
         refused = await stage.gate.submit(request, scope=OPERATOR)
         assert isinstance(refused, Refused)
-        assert ("it is an agent that asks" in refused.hint) is told
+        assert ("it is an agent that asks" in refused.hint) is hinted
 
 
 async def test_a_change_behind_another_is_refused_on_record(database_url: str, provider: SimulatorHandle) -> None:

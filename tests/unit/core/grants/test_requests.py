@@ -270,7 +270,7 @@ async def test_the_same_request_waits_once(stage: Stage) -> None:
 
 
 async def test_it_holds_no_server(stage: Stage) -> None:
-    """A change of the same server goes on beside it."""
+    """A change of the same server continues beside it."""
     await known(stage)
     await asked(stage)
     assert isinstance(await ask(stage), Held)

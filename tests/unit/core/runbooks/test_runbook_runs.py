@@ -180,7 +180,7 @@ async def test_what_a_compensation_finds_done_is_skipped(planner: Planner) -> No
 
 @pytest.mark.requirement("runbook-compensation")
 async def test_a_compensation_that_fails_stops(planner: Planner) -> None:
-    """It is told, and the compensations after it do not begin."""
+    """It is reported, and the compensations after it do not begin."""
     planner.add_servers(2)
     planner.stage.fault("status", "upgrade", "app002.example.com", status=409)
     planner.stage.fault("status", "start", "app001.example.com", status=409)
