@@ -12,14 +12,13 @@ from vpsops.core.policy.decision import Decision
 APPROVERS: Final = "C0APPROVALS"
 ALICE: Final = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 BOB: Final = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB", groups=(APPROVERS,))
-AGENT: Final = Actor(ActorKind.AGENT, "agent", "agent", "slack:U0ALICE")
+AGENT: Final = Actor(ActorKind.AGENT, "agent", "agent", "slack:U0ALICE", account="U0ALICE")
 
 
 async def hold(core: Core, operation: str, actor: Actor, **arguments: str) -> Change:
     """Ask for a change that the policy holds; raises `TypeError` where it does not."""
-    outcome = await core.gate.submit(
-        Request(operation, arguments, actor, Origin("cli"), can_confirm=True), scope=OPERATOR
-    )
+    origin = Origin("slack" if actor.kind is ActorKind.PERSON else "mcp")
+    outcome = await core.gate.submit(Request(operation, arguments, actor, origin, can_confirm=True), scope=OPERATOR)
     if not isinstance(outcome, Held):
         raise TypeError(f"{operation} {arguments} was not held: {outcome}")
     return outcome.change
