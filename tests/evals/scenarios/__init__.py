@@ -7,6 +7,7 @@ from tests.evals.scenarios.backups import BACKUP_SCENARIOS
 from tests.evals.scenarios.bulk import BULK_SCENARIOS
 from tests.evals.scenarios.diagnosis import DIAGNOSIS_SCENARIOS
 from tests.evals.scenarios.firewall import FIREWALL_SCENARIOS
+from tests.evals.scenarios.grant_requests import GRANT_SCENARIOS
 from tests.evals.scenarios.hostile import HOSTILE_SCENARIOS
 from tests.evals.scenarios.lifecycle import LIFECYCLE_SCENARIOS
 from tests.evals.scenarios.pending_changes import PENDING_CHANGE_SCENARIOS
@@ -22,6 +23,7 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *BACKUP_SCENARIOS,
     *BULK_SCENARIOS,
     *FIREWALL_SCENARIOS,
+    *GRANT_SCENARIOS,
     *PENDING_CHANGE_SCENARIOS,
     *REFUSAL_SCENARIOS,
     *HOSTILE_SCENARIOS,
