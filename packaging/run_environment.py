@@ -121,7 +121,7 @@ def _run(
 
 
 def _detail(packages: set[str]) -> str:
-    return f"{len(packages)} packages" if packages else ""
+    return f"{len(packages)} package{'s' if len(packages) > 1 else ''}" if packages else ""
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[str]:

@@ -61,7 +61,7 @@ async def open_parts(
     async with (
         opened_telemetry() as telemetry,
         open_database(settings.database, clock, supervisor=supervisor, options=options) as database,
-        register_of(database, clock, declaration_of(settings), timing) as in_force,
+        register_of(database, clock, declaration_of(settings), timing, at_terminal=front == "cli") as in_force,
         provider_connection(settings, clock, redactor, telemetry) as connection,
         anyio.create_task_group() as group,
     ):
@@ -107,10 +107,10 @@ async def opened_telemetry() -> AsyncIterator[Telemetry]:
 
 @asynccontextmanager
 async def register_of(
-    database: Database, clock: Clock, declared: Declaration, timing: Timing
+    database: Database, clock: Clock, declared: Declaration, timing: Timing, *, at_terminal: bool
 ) -> AsyncIterator[PolicyRegister]:
     """Open the policy in force; raises `StorageError` where it cannot be relied on."""
-    register = PolicyRegister(database, clock, declared, timing)
+    register = PolicyRegister(database, clock, declared, timing, at_terminal=at_terminal)
     await register.open(f"{socket.gethostname()}-{os.getpid()}")
     yield register
 

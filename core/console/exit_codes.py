@@ -9,7 +9,13 @@ from typing import Final
 
 import structlog
 
-from vpsops.core.common.errors import ConfigurationError, InvalidInputError, NotSignedInError, VpsopsError
+from vpsops.core.common.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    NotSignedInError,
+    PreconditionError,
+    VpsopsError,
+)
 from vpsops.core.common.redaction import tidy
 from vpsops.core.wayscloud.answers import errors as provider
 
@@ -20,7 +26,7 @@ USAGE: Final = 2
 NOT_AUTHENTICATED: Final = 3
 UNREACHABLE: Final = 4
 HELD: Final = 5  # a change waits for people, or is not finished yet
-REFUSED: Final = 6  # by policy, a limit or a person; nothing was done
+REFUSED: Final = 6  # by policy, a limit, a person or an unmet precondition; nothing was done
 FAILED: Final = 7  # the change failed
 UNCLEAR: Final = 8  # the change was sent, and a person has to check what became of it
 INTERRUPTED: Final = 130  # by Ctrl-C or SIGTERM; the change stays as it is
@@ -29,6 +35,8 @@ LONGEST: Final = 1000
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code that an error stands for."""
+    if isinstance(error, PreconditionError):
+        return REFUSED
     if isinstance(error, ConfigurationError | InvalidInputError):
         return USAGE
     if isinstance(error, provider.NotAuthenticatedError | provider.NotPermittedError | NotSignedInError):

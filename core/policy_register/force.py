@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Approvers
@@ -64,6 +65,11 @@ class PolicyInForce:
     def latest_stewards(self, team: str) -> Approvers:
         """Return who may resume agents and settle unclear changes, as this process read it last."""
         return _stewards(self.latest_workspaces(), self.loaded_stewards, team)
+
+    @property
+    def difference(self) -> NotAllowedError | None:
+        """How this process's own policy differs from the one in force, as it was read last; None where it does not."""
+        return None
 
     def check(self, connection: Connection) -> None:
         """Raise `NotAllowedError` if this process was started with another policy than the one in force."""

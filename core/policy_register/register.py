@@ -66,11 +66,14 @@ class PolicyReading:
 class PolicyRegister(PolicyInForce):
     """The policy in force in a database, for one process."""
 
-    def __init__(self, database: Database, clock: Clock, declared: Declaration, own: Timing) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, declared: Declaration, own: Timing, *, at_terminal: bool = False
+    ) -> None:
         self._database = database
         self._clock = clock
         self._declared = declared
         self._timing = own
+        self._at_terminal = at_terminal
         self._readings: dict[tuple[int, str], tuple[Declaration, PolicyReading]] = {}
         self._latest: PolicyReading | None = None
         self._problem: StorageError | None = None
@@ -141,7 +144,8 @@ class PolicyRegister(PolicyInForce):
             logger.info("policy_replaced", version=short_version(revision.version), number=revision.number)
         if not reading.agrees:
             error = self._difference(reading)
-            logger.warning("policy_differs", message=error.message, hint=error.hint)
+            log = logger.info if self._at_terminal else logger.warning  # a terminal has said it in its own words
+            log("policy_differs", message=error.message, hint=error.hint)
         elif self._latest is not None and not self._latest.agrees:
             logger.info("policy_agrees", version=short_version(revision.version), number=revision.number)
 
@@ -224,6 +228,12 @@ class PolicyRegister(PolicyInForce):
         except (PolicyDiffersError, PolicyBrokenError):
             return False
         return True
+
+    @property
+    def difference(self) -> NotAllowedError | None:
+        """How this process's own policy differs from the one in force, as it was read last; None where it does not."""
+        reading = self._latest
+        return self._difference(reading) if reading is not None and not reading.agrees else None
 
     def _difference(self, reading: PolicyReading) -> PolicyDiffersError:
         source, revision = self._declared.source, reading.revision

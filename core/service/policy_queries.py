@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.limits.access import AccessScope
@@ -49,6 +50,11 @@ class PolicyQueries:
     def settings_from(self, own: Settings) -> Settings:
         """Return a process's settings with the deciding ones as they are in force."""
         return self._backend.policy.settings_from(own)
+
+    @property
+    def difference(self) -> NotAllowedError | None:
+        """How this process's own policy differs from the one in force; None where it does not."""
+        return self._backend.policy.difference
 
     def rights(self, actor: Actor, front: str) -> Mapping[str, Right]:
         """Return what a person may do now, by operation."""

@@ -31,6 +31,8 @@ EXIT_CODES: Final = (
 )
 READ_CODES: Final = "Exit code: 0 done, 6 refused, 2 wrong usage, 3 not authenticated, 4 provider unreachable, 1 other."
 PREFIX: Final = "argument_"
+LISTED: Final = re.compile(r"(?:(.+) )?of vps_(\w+)")
+"""How the description of an argument names the tool that lists its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _option(argument: Argument) -> str:
 
 
 def _add_argument(group: "argparse._ArgumentGroup", argument: Argument) -> None:
-    text = argument.description or argument.spec.label
+    text = own_words(argument.description, argument.spec.label) or argument.spec.label
     if argument.spec.kind is ArgumentKind.DURATION:
         text = f"stop the server so long after it is made, such as {argument.description}"
     choices = f" ({', '.join(argument.spec.choices)})" if argument.spec.choices else ""
@@ -120,6 +122,14 @@ def _add_argument(group: "argparse._ArgumentGroup", argument: Argument) -> None:
         action="append" if argument.many else "store",
         help=f"{text}{choices}{more}",
     )
+
+
+def own_words(description: str, label: str) -> str:
+    """Return what an argument is, where it names a tool with the command of the terminal that is the same operation."""
+    match = LISTED.fullmatch(description)
+    if match is None:
+        return description
+    return f"{match[1] or label}, as `vpsops {OPERATIONS[match[2]].word}` lists it"
 
 
 def _add_plan_options(parser: argparse.ArgumentParser) -> None:

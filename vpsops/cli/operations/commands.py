@@ -16,7 +16,7 @@ from vpsops.cli.operations.change_flow import ChangeOptions, run_change, run_pla
 from vpsops.cli.operations.console import Console, system_console
 from vpsops.cli.operations.question import closing_words, remedy_text, status_line, waiting_line
 from vpsops.cli.operations.reports import RequestReport, error_report, refused
-from vpsops.cli.operations.results import FIELDS, label_of, result_document, result_lines, result_notes
+from vpsops.cli.operations.results import FIELDS, label_of, result_document, result_lines, result_notes, stored_text
 from vpsops.cli.operations.session import Session, requester_of, until_stopped
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Change, State
@@ -41,6 +41,8 @@ from vpsops.core.wayscloud.answers.models import HeldList, Server
 from vpsops.core.wayscloud.answers.regions import region_text
 
 LARGEST_PAGE: Final = 100
+UNFILTERED: Final = frozenset({"server", "limit", "cursor", "fields"})
+"""The arguments of a read that leave nothing out of what it lists."""
 MOST_PAGES: Final = 100
 """Pages that are read for one list of a terminal."""
 NO_SECRETS: Final = "A program gets it by --reveal, where [limits.mcp] in force says secrets = true."
@@ -178,7 +180,10 @@ async def _read(
     if isinstance(outcome, Refused):
         return write_report(session, refused(outcome), as_json=arguments.json)
     if isinstance(outcome, Done) and outcome.result is not None:
-        _write_result(session, outcome.result, as_json=arguments.json)
+        _write_result(session, outcome.result, as_json=arguments.json, narrowed=bool(set(values) - UNFILTERED))
+    difference = session.core.policy.difference
+    if difference is not None:
+        session.console.note(cell(f"{difference.message} {difference.hint}", 1000))
     return GOOD
 
 
@@ -225,11 +230,11 @@ async def _all_pages(session: Session, request: Request, held: HeldList) -> Outc
     return outcome
 
 
-def _write_result(session: Session, result: BaseModel, *, as_json: bool) -> None:
+def _write_result(session: Session, result: BaseModel, *, as_json: bool, narrowed: bool) -> None:
     if as_json:
         write_document(session, result_document(result))
         return
-    session.console.print(*result_lines(result, session.console.style))
+    session.console.print(*result_lines(result, session.console.style, narrowed=narrowed))
     session.console.note(*result_notes(result))
 
 
@@ -278,6 +283,6 @@ def made_server(change: Change) -> list[tuple[str, str]]:
     if not makes_server(change.operation) or change.state is not State.SUCCEEDED:
         return []
     region = region_text(str(change.result.get("region") or ""), change.target.region_name)
-    result = {**change.result, "place": region or None}
-    names = [name for name in FIELDS[Server] if result.get(name) is not None]
-    return [(label_of(name), cell(result[name], 253)) for name in names]
+    result = {**change.result, "place": region}
+    texts = {name: stored_text(name, result.get(name)) for name in FIELDS[Server]}
+    return [(label_of(name), cell(text, 253)) for name, text in texts.items() if text]

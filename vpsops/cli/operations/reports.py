@@ -64,7 +64,10 @@ def previewed(dry: DryRun) -> RequestReport:
 
 def error_report(error: VpsopsError) -> RequestReport:
     """Return the report of a request that makes no sense or could not be carried out."""
-    return RequestReport("error", exit_code(error), None, error.message, error.hint, error.error_id)
+    code = exit_code(error)
+    return RequestReport(
+        "refused" if code == REFUSED else "error", code, None, error.message, error.hint, error.error_id
+    )
 
 
 def change_document(change: Change) -> dict[str, Json]:

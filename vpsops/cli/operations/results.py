@@ -1,6 +1,7 @@
 """The result of a read, as lines or as a document: by its fields, whatever operation it is of."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, get_args, get_origin
 
@@ -72,13 +73,14 @@ UNITS: Final[Mapping[str, Callable[[float], str]]] = {
 """How a number is written, by the end of its field's name."""
 
 
-def result_lines(result: BaseModel, style: Style) -> list[str]:
-    """Return a result as lines: a table of what it lists, or each of its fields."""
+def result_lines(result: BaseModel, style: Style, *, narrowed: bool = False) -> list[str]:
+    """Return a result as lines: a table of what it lists, or each of its fields; `narrowed` if a filter was given."""
     rows = rows_of(result)
     if rows is None:
         return facts(_pairs(result), style)
     if not rows:
-        return [f"There are no {str(listed_field(result)).replace('_', ' ')}."]
+        listed = str(listed_field(result)).replace("_", " ")
+        return [f"No {listed} match." if narrowed else f"There are no {listed}."]
     names = COLUMNS.get(type(rows[0])) or _names(rows[0])
     heads = [label_of(name).upper() for name in names]
     return table(heads, [[_cell(row, name) for name in names] for row in rows], style)
@@ -167,3 +169,11 @@ def value_text(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(value_text(name, item) for item in value)
     return cell(value.get_secret_value() if isinstance(value, SecretStr) else value, LONGEST)
+
+
+def stored_text(name: str, value: Json) -> str:
+    """Return a field's value for people as `value_text` does, of a result as it is stored: moments are text there."""
+    if name.endswith("_at") and isinstance(value, str):
+        with suppress(ValueError):
+            return moment(datetime.fromisoformat(value))
+    return value_text(name, value)

@@ -39,6 +39,7 @@ def test_every_operation_is_a_subcommand(operation: Operation, capsys: pytest.Ca
         assert f"--{option}" in text
         assert option not in OWN_OPTIONS
     assert "Exit code" in text
+    assert "vps_" not in text, "a tool of assistants is named by its command here"
 
 
 @pytest.mark.parametrize("operation", ENTRIES, ids=lambda operation: operation.name)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
@@ -15,6 +16,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
 from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.exit_codes import REFUSED
 from vpsops.core.console.layout import Style
 from vpsops.core.wayscloud.answers.errors import ProviderFaultError
 from vpsops.playground.wayscloud import faults
@@ -316,3 +318,37 @@ async def test_the_trail_has_the_request(terminal: Make) -> None:
     text = json.dumps([record.body for record in records])
     assert '"origin": "cli"' in text
     assert "ann@example.com" in text
+
+
+async def test_a_list_without_a_match_says_so(terminal: Make) -> None:
+    """There are servers, and none with that label."""
+    own = terminal()
+    assert await own.run("list", "label:team=nobody") == 0
+    assert own.result == "No servers match.\n"
+
+
+async def test_a_policy_that_differs_is_told_once(terminal: Make) -> None:
+    """A read has its result and one remark in words, a change its refusal; neither has a line of the log."""
+    first = terminal(policy=ALLOWED.format(decision="allow"))
+    assert await first.run("list") == 0
+    assert not first.err
+    other = terminal(policy=ALLOWED.format(decision="confirm"))
+    with structlog.testing.capture_logs() as logs:
+        assert await other.run("list") == 0
+        assert "web01" in other.result
+        assert len(other.err) == 1
+        assert other.err[0].startswith("This process was started with another policy")
+        assert await other.run("reboot", "web01") == REFUSED
+        assert other.shown.count("This process was started with another policy") == 1
+    assert {line["log_level"] for line in logs if line["event"] == "policy_differs"} <= {"info"}
+
+
+async def test_a_made_server_reads_as_one_that_is_shown(terminal: Make) -> None:
+    """Its figures have their units, its moments their zone; labels that it has not are left out."""
+    own = terminal("y")
+    assert await own.run("create", "new01.example.com", "vps-2gb-1cpu", "oslo", "debian-12") == 0
+    told = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in own.result.splitlines() if "  " in line}
+    assert told["Memory"] == "2 GB"
+    assert told["Monthly price"] == "99"
+    assert told["Created at"].endswith(" UTC")
+    assert not {"Labels", "Tags"} & set(told)

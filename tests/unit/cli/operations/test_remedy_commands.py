@@ -9,6 +9,7 @@ from tests.unit.cli.operations.terminal import FakeTerminal
 from vpsops.cli.operations.question import remedy_text
 from vpsops.core.common.errors import PreconditionError, Remedy
 from vpsops.core.config.settings import load_settings
+from vpsops.core.console.exit_codes import REFUSED, exit_code
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
@@ -29,6 +30,15 @@ async def test_a_rollback_of_a_running_server_names_the_stop(terminal: FakeTermi
     with pytest.raises(PreconditionError) as refused:
         await terminal.run("rollback", "web01", "before", "--confirm", "web01.example.com before")
     assert str(refused.value).endswith("then ask again. To do it: vpsops stop web01.example.com")
+    assert exit_code(refused.value) == REFUSED
+
+
+async def test_a_program_reads_that_the_request_was_refused(terminal: FakeTerminal) -> None:
+    """The words are right and nothing was done: no wrong usage."""
+    assert await terminal.run("snapshot", "web01", "before") == 0
+    with pytest.raises(PreconditionError):
+        await terminal.run("rollback", "web01", "before", "--confirm", "web01.example.com before", "--json")
+    assert (terminal.document["outcome"], terminal.document["exit_code"]) == ("refused", REFUSED)
 
 
 async def test_an_eleventh_snapshot_names_the_deletion_of_the_oldest(terminal: FakeTerminal) -> None:

@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from tests.unit.core.sample import server
-from vpsops.cli.operations.results import result_document, result_lines, result_notes, value_text
+from vpsops.cli.operations.results import result_document, result_lines, result_notes, stored_text, value_text
+from vpsops.core.common.json_types import Json
 from vpsops.core.console.layout import PLAIN
 from vpsops.core.operations.families.backup_policy import ShownPolicy
 from vpsops.core.operations.servers import ListArguments, ServerList, page
@@ -45,6 +46,11 @@ def test_any_other_result_is_shown_by_its_fields() -> None:
     ]
     assert result_lines(Copy(copy_id="c1"), PLAIN) == ["Copy id  c1"]
     assert result_lines(Copies(copies=[], total=0), PLAIN) == ["There are no copies."]
+
+
+def test_a_filter_that_matches_nothing_is_told_apart_from_nothing_there() -> None:
+    """There may be servers that it leaves out."""
+    assert result_lines(Copies(copies=[], total=0), PLAIN, narrowed=True) == ["No copies match."]
 
 
 def test_a_server_is_its_facts() -> None:
@@ -86,3 +92,22 @@ def test_what_a_list_lacks_is_a_note() -> None:
     listed = page(ProviderList([server()], total=3), ListArguments())
     assert "1 of 3" in result_notes(listed)[0]
     assert "1 of 3" in str(result_document(listed))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("created_at", "2026-11-30T12:17:16Z", "2026-11-30 12:17 UTC"),
+        ("created_at", "soon", "soon"),
+        ("memory_gb", 2.0, "2 GB"),
+        ("monthly_price", 99.0, "99"),
+        ("labels", {}, ""),
+        ("labels", {"team": "shop"}, "team=shop"),
+        ("tags", [], ""),
+        ("plan", None, ""),
+        ("hostname", "web01.example.com", "web01.example.com"),
+    ],
+)
+def test_a_stored_result_reads_as_one_that_was_just_read(name: str, value: Json, text: str) -> None:
+    """It is JSON, so its moments are text and its numbers may have lost what they were."""
+    assert stored_text(name, value) == text
