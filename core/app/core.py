@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from vpsops.core.messaging.subscriptions import Subscriptions
     from vpsops.core.monitoring.server_feed import ServerFeed
     from vpsops.core.reports.report_queries import ReportQueries
+    from vpsops.core.runbooks.queries import RunbookQueries
     from vpsops.core.server.readiness import Readiness
     from vpsops.core.service.admission import Admission
     from vpsops.core.service.audit_queries import AuditQueries
@@ -88,6 +89,11 @@ class Core:
     def ends(self) -> EndQueries:
         """Reads of servers' ends."""
         return self.late().ends
+
+    @property
+    def runbooks(self) -> RunbookQueries:
+        """Reads of registered runbooks."""
+        return self.late().runbooks
 
     @property
     def reports(self) -> ReportQueries:

@@ -22,6 +22,7 @@ from vpsops.core.messaging.preferences import PreferenceStore
 from vpsops.core.messaging.subscriptions import Subscriptions
 from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.reports.report_queries import ReportQueries
+from vpsops.core.runbooks.queries import RunbookQueries
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.audit_queries import AuditQueries
 from vpsops.core.service.backend import Backend
@@ -41,6 +42,7 @@ class Services:
     changes: ChangeQueries
     grants: GrantQueries
     ends: EndQueries
+    runbooks: RunbookQueries
     reports: ReportQueries
     server_feed: ServerFeed
     trail: AuditQueries
@@ -90,6 +92,7 @@ def services_of(backend: Backend, admission: Admission, servers: ServerQueries, 
         changes=changes,
         grants=GrantQueries(database, clock, backend.visibility),
         ends=EndQueries(database, backend.visibility),
+        runbooks=RunbookQueries(database, backend.visibility),
         reports=ReportQueries(servers, changes, clock),
         server_feed=backend.engine.fleet,
         trail=AuditQueries(backend),

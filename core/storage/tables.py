@@ -252,6 +252,19 @@ POLICIES = sa.Table(
     sa.Index("policies_by_version", "version"),
 )
 
+RUNBOOKS = sa.Table(
+    "runbooks",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("number", sa.Integer, nullable=False),  # how often one of this name was applied
+    sa.Column("version", sa.String(80), nullable=False),  # of the text
+    sa.Column("text", sa.Text, nullable=False),  # as it was written, TOML
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("by", sa.JSON, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("record", sa.BigInteger, nullable=False),  # of the audit trail
+)
+
 LEASES = sa.Table(
     "leases",
     METADATA,

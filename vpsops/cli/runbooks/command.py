@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from vpsops.cli.operations.arguments import EXIT_CODES, add_change_options
@@ -11,19 +10,29 @@ from vpsops.cli.operations.change_flow import run_planned
 from vpsops.cli.operations.commands import change_options, execute_on_change
 from vpsops.cli.operations.reports import RequestReport
 from vpsops.cli.operations.session import Session
+from vpsops.cli.runbooks.file_text import is_registered_name, read_text
+from vpsops.cli.runbooks.registry import run_register
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import count_text
 from vpsops.core.console.exit_codes import GOOD, USAGE
 from vpsops.core.console.terminal import cell, print_line
 from vpsops.core.operations.traits import RUNBOOK, word_of
-from vpsops.core.runbooks.loader import MOST_CHARACTERS, RunbookError, load_runbook
+from vpsops.core.runbooks.loader import RunbookError, load_runbook
+from vpsops.core.runbooks.model import Runbook
 from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
 
 ACTIONS: Final = {
     "check": "read the file and say everything that is wrong with it, with the line",
     "explain": "say what each step would do to which servers, and who would have to agree",
     "run": "ask once for all steps, and follow them",
+    "apply": "store runbooks by their names for all processes of the database, on record",
+    "list": "list the stored runbooks with what they take",
+    "show": "print a stored runbook as it was written, with who applied it",
+    "remove": "remove a stored runbook, on record; what is asked for already goes on",
 }
+REQUESTS: Final = ("explain", "run")
+FILE: Final = "the runbook, in TOML"
+EITHER: Final = "a stored runbook, or the path of a file, which has a dot or a slash"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,26 +44,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     for name, summary in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=f"{summary[:1].upper()}{summary[1:]}.")
-        action.add_argument("file", metavar="FILE", help="the runbook, in TOML")
-        if name == "check":
-            continue
-        action.add_argument("given", nargs="*", metavar="NAME=VALUE", help="the arguments that the runbook takes")
-        action.epilog = EXIT_CODES
-        add_change_options(action, RUNBOOK, program=name == "explain")
-        action.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+        _describe(action, name)
+
+
+def _describe(action: argparse.ArgumentParser, name: str) -> None:
+    match name:
+        case "check":
+            action.add_argument("file", metavar="FILE", help=FILE)
+        case "apply":
+            action.add_argument("files", nargs="+", metavar="FILE", help=FILE)
+            action.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
+        case "show" | "remove":
+            action.add_argument("name", metavar="NAME", help="the name of a stored runbook")
+        case "explain" | "run":
+            _describe_request(action, name)
+        case _:
+            pass  # list takes nothing
+
+
+def _describe_request(action: argparse.ArgumentParser, name: str) -> None:
+    action.add_argument("runbook", metavar="RUNBOOK", help=EITHER)
+    action.add_argument("given", nargs="*", metavar="NAME=VALUE", help="the arguments that the runbook takes")
+    action.epilog = EXIT_CODES
+    add_change_options(action, RUNBOOK, program=name == "explain")
+    action.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, explain or run a runbook. Raises what the gate raises."""
+    """Check, explain, run, store or list runbooks. Raises what the gate and the register raise."""
     if arguments.action == "check":
         return check(arguments.file)
+    if arguments.action not in REQUESTS:
+        return run_register(arguments)
     return execute_on_change(arguments, partial(run_runbook, arguments))
 
 
 def check(path: str) -> int:
     """Print what a runbook does, or everything that is wrong with its file, a line each."""
     try:
-        runbook = load_runbook(_read(path), path)
+        runbook = load_runbook(read_text(path), path)
     except RunbookError as error:
         for problem in error.problems:
             print_line(cell(problem, 500))
@@ -70,7 +98,7 @@ def check(path: str) -> int:
 
 async def run_runbook(arguments: argparse.Namespace, session: Session) -> RequestReport:
     """Ask for a runbook, or say what it would do; raises what the gate raises."""
-    runbook = load_runbook(_read(arguments.file), arguments.file)
+    runbook = await _runbook(arguments.runbook, session)
     arguments.dry_run = arguments.dry_run or arguments.action == "explain"
     options = change_options(arguments, session)
     values = request_arguments(runbook, _given(arguments.given))
@@ -78,15 +106,11 @@ async def run_runbook(arguments: argparse.Namespace, session: Session) -> Reques
     return await run_planned(session, RunbookRequest(request, runbook), options)
 
 
-def _read(path: str) -> str:
-    """Return a file's text; raises `InvalidInputError`."""
-    try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            return file.read(MOST_CHARACTERS + 1)
-    except OSError as error:
-        raise InvalidInputError(f"{path[:200]} cannot be read: {error.strerror}.", hint="Check its path.") from None
-    except UnicodeDecodeError:
-        raise InvalidInputError(f"{path[:200]} is no text in UTF-8.", hint="Is it the right file?") from None
+async def _runbook(word: str, session: Session) -> Runbook:
+    """Return the registered runbook of a name, or that of a file; raises `InvalidInputError`."""
+    if is_registered_name(word):
+        return await session.core.runbooks.get(word, scope=session.core.scope)
+    return load_runbook(read_text(word), word)
 
 
 def _given(words: Sequence[str]) -> dict[str, str]:

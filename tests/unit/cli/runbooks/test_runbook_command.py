@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,10 @@ from tests.harness.repository import ROOT
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.cli.operations.terminal import FakeTerminal
 from vpsops.cli.runbooks.command import check
+from vpsops.cli.runbooks.registry import Applier, apply_runbooks, files_of
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.config.settings import load_settings
+from vpsops.core.storage import open_database
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -104,3 +107,24 @@ def test_check_says_everything_that_is_wrong(tmp_path: Path, capsys: pytest.Capt
     assert lines[0].startswith(f"{path}:1: description is missing.")
     assert "2: unknown key note" in lines[1]
     assert "4: step 1: delete is no step of a runbook." in lines[2]
+
+
+async def test_a_registered_runbook_runs_by_its_name(terminal: FakeTerminal) -> None:
+    """As its file does, after a yes to what it holds; a name that there is not says so, and nothing is requested."""
+    words = ("runbook", "run", "grow", "servers=web01", "plan=vps-8gb-4cpu", "--yes")
+    with pytest.raises(InvalidInputError, match="There is no runbook called 'grow'"):
+        await terminal.run(*words)
+    files, clock, asked = files_of(["grow.toml"]), VirtualClock(), list[str]()
+    assert files is not None
+    async with open_database(terminal.settings.database, clock) as database:
+        for answer, code in (("no", 6), ("yes", 0)):
+            ask = partial(_answered, asked, answer)
+            assert await apply_runbooks(files, database, Applier(terminal.settings, clock), yes=False, ask=ask) == code
+    assert asked == ["Apply 1 runbook for all processes? Type yes: "] * 2
+    assert await terminal.run(*words) == 0
+    assert "4 of 4 done." in terminal.result
+
+
+def _answered(asked: list[str], answer: str, question: str) -> str:
+    asked.append(question)
+    return answer

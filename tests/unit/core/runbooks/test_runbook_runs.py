@@ -1,6 +1,7 @@
 """Runbooks through the gate: one question, its steps in order, and compensations where a step fails."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -18,7 +19,9 @@ from vpsops.core.operations.traits import RUNBOOK
 from vpsops.core.plans.model import MemberState
 from vpsops.core.plans.repository import move_member
 from vpsops.core.policy.loader import parse_policy
+from vpsops.core.runbooks import register
 from vpsops.core.runbooks.loader import load_runbook
+from vpsops.core.runbooks.register import RunbookApplication, RunbookText
 from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
 from vpsops.playground.wayscloud.hardware.model import ServerState, SimulatedServer
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -53,6 +56,7 @@ operation = "start"
 operation = "start"
 servers = "{servers}"
 """
+STEP_OF_ANOTHER: Final = '[[step]]\noperation = "reboot"\nservers = "app001"\n'
 SERVERS: Final = 'order = "servers"'
 
 
@@ -281,3 +285,24 @@ async def test_the_prices_of_all_steps_are_added_up(database_url: str, provider:
         refused = await submit(stage, servers="app*")
         assert isinstance(refused, Refused)
         assert "max_monthly_spend" in refused.reason
+
+
+@pytest.mark.requirement("runbook-register")
+async def test_what_was_asked_for_stays_what_was_shown(planner: Planner) -> None:
+    """Another runbook of the name is applied before the confirmation: the steps that were agreed to are done."""
+    planner.add_servers(1)
+    text = GROW.replace("ORDER", "")
+    other = f'name = "grow"\ndescription = "Other."\n{STEP_OF_ANOTHER}'
+    database = planner.stage.database
+    over: dict[str, str] = {}
+    for each in (text, other):
+        applied = RunbookApplication([RunbookText(load_runbook(each, "grow.toml"), "x")], over, {}, 1.0)
+        (stored,) = await database.transact(partial(register.apply, asked=applied))
+        if each == text:
+            outcome = await submit(planner.stage, text=stored.text, servers="app001")
+        over = {"grow": stored.version}
+    assert isinstance(outcome, Held)
+    await planner.stage.gate.confirm(outcome.change.id, ALICE, outcome.change.digest, scope=OPERATOR)
+    plan = await planner.end(outcome.change.id)
+    assert plan.note == "4 of 4 done."
+    assert await done(planner, plan) == ["snapshot_create app001", "stop app001", "resize app001", "start app001"]
