@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -13,9 +12,17 @@ from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_oper
 from vpsops.bot.commands.grant_parser import AskGrant, parse_grant
 from vpsops.bot.commands.list_filters import parse_filters
 from vpsops.bot.commands.plan_parser import RunPlan, plan_of_arguments, plan_of_words, taken_words
-from vpsops.bot.commands.time_parser import CREATE, split_time
+from vpsops.bot.commands.runbook_parser import RunRunbook, parse_runbook
+from vpsops.bot.commands.time_parser import (
+    CREATE,
+    KeepServer,
+    WatchServer,
+    joined_lifetime,
+    keep_of,
+    split_time,
+    watch_of,
+)
 from vpsops.bot.commands.vocabulary import HELP, NEAR, command_words, likely_commands
-from vpsops.bot.commands.watch_durations import USUAL_WATCH, KeepServer, joined_lifetime, keep_of, watch_duration
 from vpsops.bot.protocol.command_catalog import COMMANDS, SLASH, has_form, operation_of, usage, word_for
 from vpsops.bot.protocol.text_normalization import (
     MAX_TEXT,
@@ -102,14 +109,6 @@ class ShowReport:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchServer:
-    """Post one server's events in this channel for some time, or stop doing so."""
-
-    server: str
-    lasts: timedelta | None = USUAL_WATCH  # None stops the watch
-
-
-@dataclass(frozen=True, slots=True)
 class ManageSubscriptions:
     """Show or change this channel's subscriptions; `notify_parser` parses the words."""
 
@@ -158,6 +157,7 @@ Command = (
     RunOperation
     | RunPlan
     | AskGrant
+    | RunRunbook
     | OpenForm
     | OpenCreate
     | ShowHelp
@@ -313,24 +313,16 @@ def _report(rest: list[str], _reason: str) -> Command:
     return ShowReport(label=pair[1] if pair else "")
 
 
-def _watch(rest: list[str], reason: str) -> Command:
-    words = [word.lower() for word in rest[1:]]
-    lasts = watch_duration(words)
-    if not rest or reason or (words and words != ["stop"] and lasts is None):
-        return UnclearCommand("Name one server and, if needed, a duration.", f"Write: {usage('watch')}; from 5m to 7d.")
-    return WatchServer(rest[0], None if words == ["stop"] else lasts or USUAL_WATCH)
-
-
 def _notify(rest: list[str], reason: str) -> Command:
     unclear = UnclearCommand("notify takes no reason.", f"Write: {usage('notify')}")
     return unclear if reason else ManageSubscriptions(tuple(rest))
 
 
-def _grant(rest: list[str], reason: str) -> Command:
+def _parsed(word: str, parse: Callable[[list[str], str], Command], rest: list[str], reason: str) -> Command:
     try:
-        return parse_grant(rest, reason)
+        return parse(rest, reason)
     except ArgumentsError as error:
-        return UnclearCommand(str(error), f"Write: {usage('grant')}")
+        return UnclearCommand(str(error), f"Write: {usage(word)}")
 
 
 def _pause(rest: list[str], reason: str) -> Command:
@@ -338,10 +330,6 @@ def _pause(rest: list[str], reason: str) -> Command:
         message, meant = f"{SLASH} pause applies to all agents.", (f"pause because {' '.join(rest)}",)
         return UnclearCommand(message, f"Write: {usage('pause')}", meant)
     return PauseAgents(reason)
-
-
-def _which_server() -> UnclearCommand:
-    return UnclearCommand("Name one server and for how much longer.", f"Write: {usage('keep')}")
 
 
 def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
@@ -389,11 +377,19 @@ ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "reviews": lambda rest, _: _too_much("reviews") if rest else ShowChanges("reviews"),
     "audit": _audit,
     "report": _report,
-    "watch": _watch,
-    "keep": lambda rest, reason: keep_of(rest, reason) or _which_server(),
+    "watch": lambda rest, reason: (
+        watch_of(rest, reason)
+        or UnclearCommand("Name one server and, if needed, a duration.", f"Write: {usage('watch')}; from 5m to 7d.")
+    ),
+    "keep": lambda rest, reason: (
+        keep_of(rest, reason) or UnclearCommand("Name one server and for how much longer.", f"Write: {usage('keep')}")
+    ),
     "ends": lambda rest, _: _too_much("ends") if rest else ShowChanges("ends"),
     "notify": _notify,
-    "grant": _grant,
+    "grant": partial(_parsed, "grant", parse_grant),
+    "runbook": lambda rest, reason: (
+        _parsed("runbook", parse_runbook, rest, reason) if rest else ShowChanges("runbooks")
+    ),
     "grants": lambda rest, _: _too_much("grants") if rest else ShowChanges("grants"),
     "pause": _pause,
     "resume": lambda rest, reason: _too_much("resume") if rest else ResumeAgents(reason),

@@ -13,6 +13,7 @@ from vpsops.bot.blocks.labels import action_label
 from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.commands.grant_parser import AskGrant
 from vpsops.bot.commands.plan_parser import RunPlan
+from vpsops.bot.commands.runbook_parser import RunRunbook
 from vpsops.bot.context.bot_context import BotContext, read, request_of, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.features.server_actions import may_ask_for, offered_operations
@@ -59,9 +60,11 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import Addons, OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
+from vpsops.core.operations.traits import RUNBOOK
 from vpsops.core.plans.requests import PlanRequest
 from vpsops.core.plans.selection import selection_from
 from vpsops.core.policy.decision import Decision
+from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
 from vpsops.core.schedule.model import LaterRequest
 from vpsops.core.schedule.time_words import UnclearTimeError
 from vpsops.core.wayscloud.answers.models import Server, Usage
@@ -106,7 +109,7 @@ async def submit_change(ctx: BotContext, requester: Requester, request: Operatio
     """Submit a change for a person, with its reason; raises what the gate raises."""
     asked = await request_of(ctx, requester, request.operation, request.arguments)
     aside = await full_member_sets_aside(ctx, requester, request.sets_aside) if request.sets_aside else None
-    later = LaterRequest(request.later, await ctx.membership.read_zone(requester.user)) if request.later else None
+    later = await _later(ctx, requester, request.later)
     whole = replace(asked, reason=request.reason, sets_aside=aside, later=later)
     return await ctx.core.gate.submit(whole, scope=ctx.core.scope)
 
@@ -130,17 +133,19 @@ async def run(ctx: BotContext, requester: Requester, request: OperationRequest) 
         await ctx.slack.reply(requester.where, post, replace=request.replace, everyone=request.everyone)
 
 
-async def hold(ctx: BotContext, requester: Requester, command: RunPlan | AskGrant) -> None:
-    """Hold a plan or a request for a grant and say where its card is, or say why there is none."""
+async def hold(ctx: BotContext, requester: Requester, command: RunPlan | AskGrant | RunRunbook) -> None:
+    """Hold a plan, a runbook or a request for a grant and say where its card is, or say why there is none."""
     post = await patiently(ctx, requester, partial(_held_post, ctx, requester, command))
     if post is not None:
         await ctx.slack.reply(requester.where, post)
 
 
-async def _held_post(ctx: BotContext, requester: Requester, command: RunPlan | AskGrant) -> Post | None:
+async def _held_post(ctx: BotContext, requester: Requester, command: RunPlan | AskGrant | RunRunbook) -> Post | None:
     try:
         if isinstance(command, RunPlan):
             outcome = await _submit_plan(ctx, requester, command)
+        elif isinstance(command, RunRunbook):
+            outcome = await _submit_runbook(ctx, requester, command)
         else:
             outcome = await _submit_grant(ctx, requester, command)
     except VpsopsError as error:
@@ -154,11 +159,20 @@ async def _held_post(ctx: BotContext, requester: Requester, command: RunPlan | A
 
 async def _submit_plan(ctx: BotContext, requester: Requester, command: RunPlan) -> Outcome:
     asked = await request_of(ctx, requester, command.operation, command.arguments)
-    later = LaterRequest(command.later, await ctx.membership.read_zone(requester.user)) if command.later else None
-    planned = PlanRequest(
-        replace(asked, reason=command.reason, later=later), selection_from(command.words), command.options
-    )
+    asked = replace(asked, reason=command.reason, later=await _later(ctx, requester, command.later))
+    planned = PlanRequest(asked, selection_from(command.words), command.options)
     return await ctx.core.gate.submit_plan(planned, scope=ctx.core.scope)
+
+
+async def _submit_runbook(ctx: BotContext, requester: Requester, command: RunRunbook) -> Outcome:
+    runbook = await ctx.core.runbooks.get(command.name, scope=ctx.core.scope)
+    asked = await request_of(ctx, requester, RUNBOOK.name, request_arguments(runbook, command.values))
+    asked = replace(asked, reason=command.reason, later=await _later(ctx, requester, command.later))
+    return await ctx.core.gate.submit_plan(RunbookRequest(asked, runbook), scope=ctx.core.scope)
+
+
+async def _later(ctx: BotContext, requester: Requester, words: str) -> LaterRequest | None:
+    return LaterRequest(words, await ctx.membership.read_zone(requester.user)) if words else None
 
 
 async def _submit_grant(ctx: BotContext, requester: Requester, command: AskGrant) -> Outcome:

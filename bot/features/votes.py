@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vpsops.bot.commands.watch_durations import KeepServer
+from vpsops.bot.commands.time_parser import KeepServer
 from vpsops.bot.context.bot_context import BotContext, request_of
 from vpsops.bot.ingress.interaction import Requester
 from vpsops.bot.notifications.change_topic import has_all_names

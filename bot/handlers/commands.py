@@ -21,11 +21,11 @@ from vpsops.bot.commands.parser import (
     ShowHelp,
     ShowReport,
     UnclearCommand,
-    WatchServer,
     parse_command,
 )
 from vpsops.bot.commands.plan_parser import RunPlan
-from vpsops.bot.commands.watch_durations import KeepServer
+from vpsops.bot.commands.runbook_parser import RunRunbook
+from vpsops.bot.commands.time_parser import KeepServer, WatchServer
 from vpsops.bot.context.bot_context import BotContext, known_actor
 from vpsops.bot.features.modals import open_create, open_override
 from vpsops.bot.features.notify import notify
@@ -44,6 +44,7 @@ from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.end_blocks import ends_post, kept_post
 from vpsops.bot.views.grant_blocks import grants_post
+from vpsops.bot.views.runbook_blocks import runbooks_post
 from vpsops.bot.workspaces.approver_directory import ApproverDirectory
 from vpsops.core.identity.actors import union_of
 
@@ -68,7 +69,7 @@ def requester_from(payload: SlashCommand, key: str) -> Requester:
     return Requester(payload.user_id, payload.user_name, payload.team_id, where, key)
 
 
-SHORT_LISTS: Final = (ShowChanges("grants"), ShowChanges("ends"))
+SHORT_LISTS: Final = (ShowChanges("grants"), ShowChanges("ends"), ShowChanges("runbooks"))
 """Lists that have no pages."""
 
 
@@ -84,7 +85,7 @@ async def obey(ctx: BotContext, requester: Requester, typed: Typed) -> None:
                 command.operation, command.arguments, command.reason, typed.replace, later=command.later
             )
             await run(ctx, requester, request)
-        case RunPlan() | AskGrant():
+        case RunPlan() | AskGrant() | RunRunbook():
             await hold(ctx, requester, command)
         case OpenForm():
             request = OperationRequest(command.operation, command.arguments, command.reason, typed.replace)
@@ -140,6 +141,8 @@ async def answer(ctx: BotContext, requester: Requester, command: Command) -> Pos
 async def _short_list(ctx: BotContext, command: ShowChanges) -> Post:
     if command.scope == "ends":
         return ends_post(await ctx.core.ends.list_open(scope=ctx.core.scope))
+    if command.scope == "runbooks":
+        return runbooks_post(await ctx.core.runbooks.list_all(scope=ctx.core.scope))
     return grants_post(await ctx.core.grants.list_open(scope=ctx.core.scope), ctx.core.clock.now())
 
 

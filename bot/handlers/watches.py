@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.commands.parser import WatchServer
+from vpsops.bot.commands.time_parser import WatchServer
 from vpsops.bot.context.bot_context import BotContext, only_members, read
 from vpsops.bot.features.notify import subscribe
 from vpsops.bot.ingress.interaction import Requester

@@ -52,6 +52,7 @@ CHAT_GROUPS: Final[Mapping[str, Sequence[str]]] = {
         "approve",
         "deny",
         "cancel",
+        "runbook",
         "grant",
         "grants",
         "override",
@@ -77,8 +78,8 @@ def _first_page(lead: str, groups: Mapping[str, Sequence[str]]) -> Post:
     everyday = [(example, summary(word)) for word, example in EVERYDAY.items()]
     rows = [f"*{escape_untrusted(example, 120)}* {escape_untrusted(text, 160)}" for example, text in everyday]
     names = [f"*{title}* {escape_untrusted(', '.join(words), 400)}" for title, words in groups.items()]
-    listed = _sections(["*All commands by group*", *names])
-    blocks = (section(plain(lead)), *_sections(rows), *listed, context(plain(MORE)), context(plain(FOOT)))
+    listed = packed_sections(["*All commands by group*", *names])
+    blocks = (section(plain(lead)), *packed_sections(rows), *listed, context(plain(MORE)), context(plain(FOOT)))
     return Post(blocks)
 
 
@@ -101,7 +102,7 @@ def example_of(word: str) -> str:
 
 def _group(title: str, words: Sequence[str], may: Mapping[str, str]) -> Post:
     lead = f"Commands about {title}:"
-    rows = _sections([_row(word, may) for word in words])
+    rows = packed_sections([_row(word, may) for word in words])
     times = [context(plain(TIMES))] if any(ANY_TIME in usage(word) for word in words) else []
     return Post((section(plain(lead)), *rows, *times, context(plain(MORE))))
 
@@ -118,7 +119,7 @@ def _row(word: str, may: Mapping[str, str]) -> str:
     )
 
 
-def _sections(rows: Sequence[str]) -> list[Block]:
+def packed_sections(rows: Sequence[str]) -> list[Block]:
     """Pack the rows into as few sections as possible."""
     drawn: list[str] = [rows[0]]
     for row in rows[1:]:
@@ -161,6 +162,10 @@ DETAILS: Final = {
         " uses=10 because on call. Without uses as many as the rule lets."
     ),
     "grants": "Approvers open a grant on the card of an agent's change, where its rule lets them.",
+    "runbook": (
+        f"For example: {SLASH} runbook grow servers=web01 plan=vps-8gb-4cpu because more traffic. Its card has every"
+        " step, and what is done where one fails. Runbooks are stored at a terminal: vpsops runbook apply."
+    ),
     "pause": "Agents can read but change nothing until a member of the approval channel resumes them.",
     "resume": "Shows who paused agents and why, with a button for those who may resume them.",
 }

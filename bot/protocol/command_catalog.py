@@ -16,6 +16,7 @@ OPEN_KINDS: Final = frozenset({ArgumentKind.TEXT, ArgumentKind.LABELS})
 TIME: Final = ("at TIME", "in 2h", "in window NAME")
 """How the time of a change is typed; each begins with the word that marks it."""
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
+RUNBOOK_ARGUMENTS: Final = f"[NAME [ARGUMENT=VALUE]... [{'|'.join(TIME)}] [because REASON]]"
 GRANT_ARGUMENTS: Final = "AGENT [of PERSON] OPERATION SERVERS for TIME [uses=N] [because REASON]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "changes": ("[open|mine|scheduled|SERVER|CHANGE]", "List the newest changes and their state."),
@@ -33,6 +34,7 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "notify": (NOTIFY_ARGUMENTS, "Show or set this channel's notifications: events, servers, quiet hours."),
     "grant": (GRANT_ARGUMENTS, "Ask that an agent may repeat an operation without votes for a time."),
     "grants": ("", "List what agents may do without votes for now, each with a button to end it."),
+    "runbook": (RUNBOOK_ARGUMENTS, "List the runbooks, or ask once for all steps of one."),
     "pause": ("[because REASON]", "Stop all agents from changing anything."),
     "resume": ("[because REASON]", "Resume paused agents; asks for a click."),
     "help": ("[COMMAND]", "Explain a command."),
@@ -45,6 +47,7 @@ CHAT_SYNONYMS: Final[Mapping[str, str]] = {
     "abort": "cancel",
     "withdraw": "cancel",
     "summary": "report",
+    "runbooks": "runbook",
     "subscribe": "notify",
     "unpause": "resume",
     "man": "help",

@@ -14,6 +14,7 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
         for toolset in dict.fromkeys(operation.toolset for operation in OPERATIONS.values())
     },
     "plans": ("vps_plan",),
+    "runbooks": ("vps_runbooks", "vps_runbook_run"),
     "changes": ("vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
     "grants": ("vps_grants", "vps_grant_ask", "vps_grant_end"),
 }
@@ -31,6 +32,7 @@ SECRET = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if op
 ALTERING = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if not operation.reads) | {
     "vps_change_cancel",
     "vps_plan",
+    "vps_runbook_run",
     "vps_grant_ask",
     "vps_grant_end",
 }

@@ -70,6 +70,12 @@ class Runbook:
     text: str = ""
 
     @property
+    def operations(self) -> tuple[str, ...]:
+        """The names of the operations of all steps and compensations, each once."""
+        steps = [each for step in self.steps for each in (step, *step.compensations)]
+        return tuple(dict.fromkeys(step.operation for step in steps))
+
+    @property
     def usage(self) -> str:
         """The name with the arguments that it takes: `grow server=SERVERS [plan=PLAN]`."""
         return " ".join((self.name, *(argument.placeholder for argument in self.arguments)))

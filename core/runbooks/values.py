@@ -32,6 +32,18 @@ def placeholders_in(text: str) -> list[str]:
     return PLACEHOLDER.findall(text)
 
 
+def given_values(words: Sequence[str]) -> dict[str, str]:
+    """Return values by their names; raises `InvalidInputError` for a word that is none, and for a name given twice."""
+    given: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign or name in given:
+            what = "is there twice" if sign else "is no argument"
+            raise InvalidInputError(f"{name[:60]} {what}.", hint="Write each as name=value.")
+        given[name] = value
+    return given
+
+
 def argument_problem(argument: RunbookArgument, value: str) -> str:
     """Return why an argument does not take a value, or ""."""
     if not value or len(value) > LONGEST_VALUE or one_line(value, LONGEST_VALUE) != value:

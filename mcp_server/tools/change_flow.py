@@ -26,6 +26,7 @@ from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
 from vpsops.core.plans.model import is_running_plan
 from vpsops.core.plans.requests import PlanRequest
+from vpsops.core.runbooks.requests import RunbookRequest
 from vpsops.mcp_server.auth.access import scope_of
 from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.presenters import results
@@ -122,15 +123,15 @@ def confirmation_evidence(actor: Actor) -> str:
 async def run_change(ctx: CallContext, call: ToolCall, operation: Operation) -> ToolResult:
     """Carry a change as far as possible within one call."""
     if call.state:
-        return await _answered(ctx, call)
+        return await answer_question(ctx, call)
     request = request_from(ctx, call, operation)
     return await _outcome(ctx, call, await ctx.core.gate.submit(request, scope=ctx.scope), request)
 
 
-async def run_plan(ctx: CallContext, call: ToolCall, planned: PlanRequest) -> ToolResult:
-    """Carry a plan as far as possible within one call."""
+async def run_plan(ctx: CallContext, call: ToolCall, planned: PlanRequest | RunbookRequest) -> ToolResult:
+    """Carry a plan or a runbook as far as possible within one call."""
     if call.state:
-        return await _answered(ctx, call)
+        return await answer_question(ctx, call)
     outcome = await ctx.core.gate.submit_plan(planned, scope=ctx.scope)
     return await _outcome(ctx, call, outcome, planned.request)
 
@@ -238,7 +239,8 @@ def _life(ctx: CallContext, change: Change) -> float:
     return min(max(left, 1.0), LONGEST_QUESTION)
 
 
-async def _answered(ctx: CallContext, call: ToolCall) -> ToolResult:
+async def answer_question(ctx: CallContext, call: ToolCall) -> ToolResult:
+    """Go on with the change that a call asked its human about before."""
     state = read_state(call.state)
     if call.answer is not None:
         return await _decide(ctx, call, state, call.answer)

@@ -32,6 +32,7 @@ from vpsops.mcp_server.tools.check import (
     unlisted_arguments,
 )
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
+from vpsops.mcp_server.tools.plan_tool import RunbookArguments, RunbookListResult, list_runbooks, run_runbook
 from vpsops.mcp_server.tools.signature import Signature
 
 A = TypeVar("A", bound=Arguments)
@@ -78,7 +79,7 @@ class ChangeListResult(BaseModel):
     next_cursor: str | None = None
 
 
-Handler = Callable[[CallContext, ToolCall], Awaitable[t.CallToolResult]]
+Handler = Callable[[CallContext, ToolCall], Awaitable[results.ToolResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class ChangeTool:
     enums: Mapping[str, list[JsonValue]] = field(default_factory=dict)  # values that only a refusal lists
     unlisted: Callable[[], Mapping[str, Schema]] = dict  # arguments that it takes besides
     alters: bool = False
+    disrupts: bool = False
     counted: bool = False  # the gate counts the call itself, as for a change
 
     @property
@@ -110,7 +112,10 @@ class ChangeTool:
     def describe(self) -> t.Tool:
         """Return the tool as a list shows it."""
         hints = t.ToolAnnotations(
-            read_only_hint=self.outline.reads, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+            read_only_hint=self.outline.reads,
+            destructive_hint=self.disrupts,
+            idempotent_hint=not self.disrupts,
+            open_world_hint=self.disrupts,
         )
         return t.Tool(
             name=self.name,
@@ -313,6 +318,22 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
         ChangeTool("vps_change_get", "Show a change.", ChangeArguments, get_change),
         ChangeTool("vps_change_wait", "Wait for a change.", WaitArguments, wait_change),
         ChangeTool("vps_change_cancel", "Cancel your change.", CancelArguments, cancel_change, alters=True),
+        ChangeTool(
+            "vps_runbooks",
+            "List runbooks: steps that are asked for once.",
+            NoArguments,
+            list_runbooks,
+            RunbookListResult,
+        ),
+        ChangeTool(
+            "vps_runbook_run",
+            "Ask once for all steps of a runbook. A human must agree.",
+            RunbookArguments,
+            run_runbook,
+            alters=True,
+            disrupts=True,
+            counted=True,
+        ),
         ChangeTool("vps_grants", "List what you may do without votes now.", NoArguments, list_grants, GrantListResult),
         ChangeTool(
             "vps_grant_ask",

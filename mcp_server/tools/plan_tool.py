@@ -1,24 +1,33 @@
-"""The tool that asks once about many servers: a plan, followed as one change and one task."""
+"""The tools that ask once about many changes, followed as one change and one task: a plan, and a runbook."""
 
+from contextlib import suppress
 from typing import Annotated, Final
 
 import mcp.types as t
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from vpsops.core.changes.requests import Request
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import one_line
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.traits import RUNBOOK, word_of
 from vpsops.core.plans.model import PlanOptions
 from vpsops.core.plans.requests import PlanRequest, plannable
 from vpsops.core.plans.selection import FILTERS, Selection
+from vpsops.core.runbooks.loader import RunbookError
+from vpsops.core.runbooks.model import Runbook
+from vpsops.core.runbooks.register import RunbookBrokenError
+from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
+from vpsops.core.runbooks.values import given_values
 from vpsops.core.schedule.model import LaterRequest
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters.changes import ChangeResult
-from vpsops.mcp_server.presenters.results import ToolResult, refused_result
+from vpsops.mcp_server.presenters.results import ToolResult, refused_result, text_result
 from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
-from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext, run_plan
+from vpsops.mcp_server.protocol.text import sanitize
+from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext, answer_question, run_plan
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
 
@@ -110,3 +119,69 @@ def _others(arguments: PlanArguments) -> dict[str, Json]:
     """Return the arguments of the operation beside its server."""
     labels: dict[str, Json] = {"labels": list(arguments.labels)} if arguments.labels else {}
     return labels | ({"snapshot": arguments.snapshot} if arguments.snapshot else {})
+
+
+class RunbookArguments(Arguments):
+    """Which runbook is run, with which values."""
+
+    runbook: Annotated[str, Field(description="its name", max_length=40)]
+    values: Annotated[tuple[str, ...], Field(description="name=value", max_length=10)] = ()
+    at: Annotated[str, Field(description="later: at 02:00 UTC, in 2h", max_length=80)] = ""
+    reason: Annotated[str, Field(max_length=MAX_REASON)] = ""
+
+
+class ListedRunbook(BaseModel):
+    """A runbook, what it takes and what it does."""
+
+    name: str
+    takes: str
+    description: str
+    steps: list[str]
+
+
+class RunbookListResult(BaseModel):
+    """The runbooks that the caller may read."""
+
+    runbooks: list[ListedRunbook]
+
+
+NO_RUNBOOKS: Final = "There are no runbooks. People store them at a terminal."
+
+
+async def list_runbooks(ctx: CallContext, call: ToolCall) -> ToolResult:  # noqa: ARG001 - every tool takes its call
+    """List the runbooks that the caller may read; what cannot be run is left out."""
+    listed: list[ListedRunbook] = []
+    for registered in await ctx.core.runbooks.list_all(scope=ctx.scope):
+        with suppress(RunbookError, RunbookBrokenError):
+            listed.append(_listed(registered.runbook))
+    lines = [f"{each.name} {each.takes}: {each.description} Steps: {', '.join(each.steps)}." for each in listed]
+    return text_result("\n".join(lines) or NO_RUNBOOKS, RunbookListResult(runbooks=listed).model_dump(mode="json"))
+
+
+def _listed(runbook: Runbook) -> ListedRunbook:
+    steps = [word_of(step.operation) for step in runbook.steps]
+    takes = runbook.usage.partition(" ")[2]
+    return ListedRunbook(name=runbook.name, takes=takes, description=sanitize(runbook.description, 300), steps=steps)
+
+
+async def run_runbook(ctx: CallContext, call: ToolCall) -> ToolResult:
+    """Ask for a runbook, and carry it as far as possible; the caller needs the tool of each operation in it."""
+    if call.state:
+        return await answer_question(ctx, call)
+    arguments, caller = RunbookArguments.model_validate(call.arguments), ctx.caller_of(call)
+    runbook = await ctx.core.runbooks.get(arguments.runbook, scope=ctx.scope)
+    request = Request(
+        RUNBOOK.name,
+        request_arguments(runbook, given_values(arguments.values)),
+        ctx.actor(call),
+        ctx.origin(call),
+        reason=one_line(arguments.reason, MAX_REASON),
+        can_confirm=call.can_ask,
+        named_in=caller.named_in,
+        later=LaterRequest(arguments.at) if arguments.at else None,
+    )
+    for operation in runbook.operations:
+        exceeded = exceeded_limit(caller, f"{PREFIX}{operation}", alters=True)
+        if exceeded is not None:
+            return refused_result(await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools)
+    return await run_plan(ctx, call, RunbookRequest(request, runbook))

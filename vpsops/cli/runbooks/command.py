@@ -1,7 +1,6 @@
 """`vpsops runbook`: check a runbook's file, show what it would do, and run it as one question."""
 
 import argparse
-from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -12,7 +11,6 @@ from vpsops.cli.operations.reports import RequestReport
 from vpsops.cli.operations.session import Session
 from vpsops.cli.runbooks.file_text import is_registered_name, read_text
 from vpsops.cli.runbooks.registry import run_register
-from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import count_text
 from vpsops.core.console.exit_codes import GOOD, USAGE
 from vpsops.core.console.terminal import cell, print_line
@@ -20,6 +18,7 @@ from vpsops.core.operations.traits import RUNBOOK, word_of
 from vpsops.core.runbooks.loader import RunbookError, load_runbook
 from vpsops.core.runbooks.model import Runbook
 from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
+from vpsops.core.runbooks.values import given_values
 
 ACTIONS: Final = {
     "check": "read the file and say everything that is wrong with it, with the line",
@@ -101,7 +100,7 @@ async def run_runbook(arguments: argparse.Namespace, session: Session) -> Reques
     runbook = await _runbook(arguments.runbook, session)
     arguments.dry_run = arguments.dry_run or arguments.action == "explain"
     options = change_options(arguments, session)
-    values = request_arguments(runbook, _given(arguments.given))
+    values = request_arguments(runbook, given_values(arguments.given))
     request = session.request(RUNBOOK, values, options.reason, options.later)
     return await run_planned(session, RunbookRequest(request, runbook), options)
 
@@ -111,15 +110,3 @@ async def _runbook(word: str, session: Session) -> Runbook:
     if is_registered_name(word):
         return await session.core.runbooks.get(word, scope=session.core.scope)
     return load_runbook(read_text(word), word)
-
-
-def _given(words: Sequence[str]) -> dict[str, str]:
-    """Return values by their names; raises `InvalidInputError` for a word that is none, and for a name given twice."""
-    given: dict[str, str] = {}
-    for word in words:
-        name, sign, value = word.partition("=")
-        if not sign or name in given:
-            what = "is there twice" if sign else "is no argument"
-            raise InvalidInputError(f"{name[:60]} {what}.", hint="Write each as name=value.")
-        given[name] = value
-    return given

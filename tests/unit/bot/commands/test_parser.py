@@ -19,11 +19,10 @@ from vpsops.bot.commands.parser import (
     ShowHelp,
     ShowReport,
     UnclearCommand,
-    WatchServer,
     parse_command,
 )
+from vpsops.bot.commands.time_parser import USUAL_WATCH, WatchServer
 from vpsops.bot.commands.vocabulary import command_words
-from vpsops.bot.commands.watch_durations import USUAL_WATCH
 from vpsops.bot.protocol.command_catalog import COMMANDS, EXACT, LISTED, OPERATION_OF, usage
 from vpsops.core.changes.model import Verdict
 from vpsops.core.operations import OPERATIONS
