@@ -26,7 +26,7 @@ from vpsops.mcp_server.presenters.changes import ChangeResult
 from vpsops.mcp_server.presenters.results import ToolResult, refused_result, text_result
 from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
-from vpsops.mcp_server.protocol.text import sanitize
+from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext, answer_question, run_plan
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
@@ -154,7 +154,10 @@ async def list_runbooks(ctx: CallContext, call: ToolCall) -> ToolResult:  # noqa
     for registered in await ctx.core.runbooks.list_all(scope=ctx.scope):
         with suppress(RunbookError, RunbookBrokenError):
             listed.append(_listed(registered.runbook))
-    lines = [f"{each.name} {each.takes}: {each.description} Steps: {', '.join(each.steps)}." for each in listed]
+    lines = [
+        f"{join_nonempty((each.name, each.takes), ' ')}: {each.description} Steps: {', '.join(each.steps)}."
+        for each in listed
+    ]
     return text_result("\n".join(lines) or NO_RUNBOOKS, RunbookListResult(runbooks=listed).model_dump(mode="json"))
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from tests.browser.surfaces.news import ITEMS, SUBSCRIPTION
 from tests.browser.surfaces.samples import ASKED_END, DONE, ENDED_GRANT, FAILED, GRANT, SERVER_END, STOPPED_END, TWO
+from tests.fakes.runbooks import registered_runbooks
 from tests.unit.bot.changes_in_every_state import NOW
 from tests.unit.bot.messages.card_snapshots import overridden
 from vpsops.bot.blocks.elements import Post
@@ -14,6 +15,7 @@ from vpsops.bot.messages.notices import change_notice, override_notice, reminder
 from vpsops.bot.messages.subscriptions import subscription_added
 from vpsops.bot.views.end_blocks import end_notice, ends_post, kept_post
 from vpsops.bot.views.grant_blocks import grant_post, grants_post
+from vpsops.bot.views.runbook_blocks import runbooks_post
 from vpsops.core.ends import lifecycle
 
 
@@ -32,6 +34,7 @@ def notices() -> Mapping[str, tuple[str, Post]]:
         ),
         "notice-grant": ("What an agent may do for a time", grant_post(GRANT, NOW)),
         "notice-grants": ("`/vps grants`", grants_post((GRANT, ENDED_GRANT), NOW)),
+        "notice-runbooks": ("`/vps runbook`", runbooks_post(registered_runbooks())),
         **_ends(),
         "notice-service": (
             "Something about the service",

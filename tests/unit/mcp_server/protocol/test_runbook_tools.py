@@ -9,7 +9,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
-ALL = options("servers", "snapshots", "changes", "runbooks")
+ALL = options("servers", "changes", "runbooks")
 FIXED = (
     CYCLE.replace('"cycle"', '"fixed"')
     .replace('"{servers}"', '"app02"')
@@ -60,14 +60,12 @@ async def test_a_list_has_what_the_caller_may_read(core: Core, era: str) -> None
     assert result.structured_content is not None
     assert result.structured_content["runbooks"][0] == {
         "name": "cycle",
-        "takes": "servers=SERVERS [ticket=TEXT]",
-        "description": "Snapshot servers, stop and start them.",
-        "steps": ["snapshot", "stop", "start"],
+        "takes": "servers=SERVERS",
+        "description": "Reboot servers, stop and start them.",
+        "steps": ["reboot", "stop", "start"],
     }
-    assert "fixed [ticket=TEXT]: " in text(result)
-    async with client_of(
-        core, era, None, options("servers", "snapshots", "changes", "runbooks", servers=["app01*"])
-    ) as client:
+    assert "fixed: " in text(result)
+    async with client_of(core, era, None, options("servers", "changes", "runbooks", servers=["app01*"])) as client:
         assert "fixed" not in text(await client.call_tool("vps_runbooks", {}))
         refused = await client.call_tool("vps_runbook_run", {"runbook": "fixed"})
     assert refused.is_error
@@ -103,7 +101,7 @@ async def test_what_does_not_fit_is_refused(
 
 
 @pytest.mark.requirement("runbook-mcp")
-@pytest.mark.parametrize("denied", ["vps_stop", "vps_start", "vps_snapshot_create"])
+@pytest.mark.parametrize("denied", ["vps_stop", "vps_start", "vps_reboot"])
 async def test_a_runbook_needs_the_tool_of_each_step(
     core: Core,
     fleet: SimulatorHandle,  # noqa: F811
@@ -113,9 +111,7 @@ async def test_a_runbook_needs_the_tool_of_each_step(
     """Who may not do one of them alone does none of them; the tool of a compensation counts as well."""
     await apply_runbook(core, CYCLE.replace('\n[[step]]\noperation = "start"\nservers = "{servers}"\n', "\n"))
     await wait_until_up(core)
-    async with client_of(
-        core, era, Human(), options("servers", "snapshots", "changes", "runbooks", deny_tools=[denied])
-    ) as client:
+    async with client_of(core, era, Human(), options("servers", "changes", "runbooks", deny_tools=[denied])) as client:
         result = await client.call_tool("vps_runbook_run", {"runbook": "cycle", "values": ["servers=app01"]})
     assert result.is_error
     assert f"{denied} is switched off here" in text(result)
