@@ -64,7 +64,8 @@ def _buttons(end: ServerEnd) -> list[Block]:
         {"op": "delete", "args": {"server": end.server_id}},
     )
     running = [stop] if end.state in {EndState.OPEN, EndState.ASKED} else []
-    return [_keep_button(end, 0), *running, *([delete] if end.state is not EndState.OPEN else [])]
+    asked = end.state is EndState.STOPPED and end.delete_id  # its card is where people decide
+    return [_keep_button(end, 0), *running, *([delete] if end.state is not EndState.OPEN and not asked else [])]
 
 
 def _keep_button(end: ServerEnd, number: int) -> Block:

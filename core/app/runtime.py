@@ -79,7 +79,8 @@ async def open_runtime(
     reloader = Reloader(settings, clock := clock or SystemClock(), redactor := Redactor(secrets_of(settings)))
     failure: Exception | None = None
     async with open_parts(settings, front, clock, timing, redactor) as opened:
-        engine, directory = LateEngine(opened, settings), accounts or AccountQuestions(opened.database, clock)
+        directory = accounts or AccountQuestions(opened.database, clock)
+        engine = LateEngine(opened, settings, directory)
         backend = backend_of(reloader, opened, engine, directory, redactor)
         follow_sources(reloader, opened)
         try:
@@ -123,9 +124,10 @@ def follow_sources(reloader: Reloader, opened: ProcessParts) -> None:
 class LateEngine:
     """The engine of a process, and what it runs on: made with the first change, or for what serves people."""
 
-    def __init__(self, opened: ProcessParts, settings: Settings) -> None:
+    def __init__(self, opened: ProcessParts, settings: Settings, accounts: AccountDirectory) -> None:
         self._opened = opened
         self._settings = settings
+        self._accounts = accounts
         self._release = installed_release()
         self._parts: EngineParts | None = None
         self._engine: Engine | None = None
@@ -137,7 +139,7 @@ class LateEngine:
             check_release(self._release)
             from vpsops.core.app.services import engine_parts_of  # noqa: PLC0415 - not for what only reads
 
-            self._parts = engine_parts_of(self._opened, self._settings)
+            self._parts = engine_parts_of(self._opened, self._settings, self._accounts)
         return self._parts
 
     def engine(self) -> Engine:

@@ -15,6 +15,7 @@ from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.engine import EngineParts
 from vpsops.core.execution.retention import RetentionDays
 from vpsops.core.grants.queries import GrantQueries
+from vpsops.core.identity.accounts import AccountDirectory
 from vpsops.core.identity.group_names import GroupNames
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
@@ -62,7 +63,7 @@ def head_file_of(settings: Settings) -> HeadFile | None:
         return None
 
 
-def engine_parts_of(opened: ProcessParts, settings: Settings) -> EngineParts:
+def engine_parts_of(opened: ProcessParts, settings: Settings, accounts: AccountDirectory | None = None) -> EngineParts:
     """Return what an engine runs on; raises `ConfigurationError`."""
     database, clock, in_force = opened.database, opened.clock, opened.policy
     process = Process(database, clock, opened.front, can=own_capability(), policy=in_force.declared)
@@ -77,6 +78,7 @@ def engine_parts_of(opened: ProcessParts, settings: Settings) -> EngineParts:
         supervisor=opened.supervisor,
         continuity=ContinuityMonitor(database, clock, process.id, head_file_of(settings)),
         offers=opened.offers,
+        accounts=accounts,
         anchors=AnchorPublisher(database, clock, anchor_targets_from(settings, in_force.latest_workspaces())),
         always=bool(in_force.settings_from(settings).channel or in_force.latest_workspaces().known),
         telemetry=opened.telemetry,

@@ -23,11 +23,22 @@ from vpsops.core.storage.rows import Batch, JsonText, UnreadableRow
 from vpsops.core.storage.tables import CHANGES, VOTES
 
 
-def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:
-    """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock."""
+def insert(
+    connection: Connection,
+    change: Change,
+    *,
+    key: str,
+    body: Mapping[str, Json],
+    remind_at: datetime | None = None,
+) -> None:
+    """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock.
+
+    `remind_at` is when more people are asked, where no one has voted by then.
+    """
     values = serialization.change_values(change)
     lock = change.target.key if change.state.open and change.schedule is None else ""
-    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock or None))
+    remind = remind_at.timestamp() if remind_at else None
+    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock or None, remind_at=remind))
     _touch(connection, change)
     chain.append(connection, change.created_at.timestamp(), "requested", change.id, body)
     _draw(connection, change, change.created_at)

@@ -37,6 +37,8 @@ GONE: Final = "end_gone"
 """The events of an end; the turn and the time follow in those of notices, so that each is posted once."""
 STOPS: Final = "stops_by"
 """Key of a record for the change that stops a server at its end."""
+DELETES: Final = "deletes_by"
+"""Key of a record for the change by which an end asks for the deletion of its server."""
 WENT_BACK: Final = "The database went back or was restored, so what became of the server since is not known."
 LONGEST_NOTE: Final = 400
 
@@ -98,12 +100,18 @@ def begin_stop(connection: Connection, end: ServerEnd, stop: Change, now: dateti
     return after
 
 
-def note_stopped(connection: Connection, end: ServerEnd, note: str, now: datetime) -> ServerEnd:
-    """Note that the server is stopped as its end asks."""
+def note_stopped(connection: Connection, end: ServerEnd, note: str, now: datetime, deletion: str = "") -> ServerEnd:
+    """Note that the server is stopped as its end asks, and the change that asks for its deletion, if one does."""
     after = repository.alter(
-        connection, end, state=EndState.STOPPED, next_at=later_look(now), note=bound(note, LONGEST_NOTE)
+        connection,
+        end,
+        state=EndState.STOPPED,
+        next_at=later_look(now),
+        note=bound(note, LONGEST_NOTE),
+        delete_id=deletion or end.delete_id,
     )
-    _record(connection, after, STOPPED, now, {"why": after.note})
+    asked = {DELETES: deletion} if deletion else {}
+    _record(connection, after, STOPPED, now, {"why": after.note, **asked})
     _notify(connection, after, f"{STOPPED}:{end.turn}:{int(now.timestamp())}", now)
     return after
 
@@ -162,9 +170,9 @@ def ask_about_all(connection: Connection, now: datetime) -> int:
     return count
 
 
-def stop_state(connection: Connection, end: ServerEnd) -> tuple[State, str] | None:
-    """Return the state of the change that stops a server at its end, and what is noted of it; None where it is gone."""
-    query = sa.select(CHANGES.c.state, CHANGES.c.note).where(CHANGES.c.id == end.stop_id)
+def change_state(connection: Connection, change_id: str) -> tuple[State, str] | None:
+    """Return the state of a change of an end, and what is noted of it; None where it is gone."""
+    query = sa.select(CHANGES.c.state, CHANGES.c.note).where(CHANGES.c.id == change_id)
     row = connection.execute(query).one_or_none()
     return None if row is None else (State(row.state), str(row.note))
 

@@ -1,13 +1,14 @@
 r"""The life of a server's end, as a table and frozen values.
 
     open -> stopping -> stopped -> gone
-      |        |           \-> asked (it runs again, or something about it is not as it was left)
+      |        |           \-> asked (it runs again, or its deletion, which its end asked for, came to nothing)
       |        \-> asked (the stop did not happen)
       |-> stopped (it was stopped already)
       \-> asked (it may not be stopped by itself: people are asked)
 
-Its owner keeps the server from any of these states: then it is open again with a later end. `asked` does nothing by
-itself: people stop the server, keep it, or delete it. An end is of one server by the provider's id, never by a name.
+Its owner keeps the server from any of these states, unless its deletion left: then it is open again with a later end.
+`asked` does nothing by itself: people stop the server, keep it, or delete it. An end is of one server by the provider's
+id, never by a name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -76,7 +77,7 @@ class ServerEnd:
     next_at: datetime | None
     turn: int = 1
     stop_id: str = ""
-    delete_id: str = ""
+    delete_id: str = ""  # the change by which this end asked for the deletion, however that ended
     note: str = ""
 
     @property

@@ -24,6 +24,7 @@ from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.anchors import AnchorPublisher
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.claims import sent_operations
+from vpsops.core.execution.ends.end_deletion import EndDeletion
 from vpsops.core.execution.ends.end_stop import EndStop
 from vpsops.core.execution.ends.worker import EndWorker
 from vpsops.core.execution.plans.member_start import MemberStart
@@ -32,6 +33,7 @@ from vpsops.core.execution.poller import ChangePoller, watch_quietly
 from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.retention import DEFAULT_DAYS, Retention, RetentionDays
 from vpsops.core.execution.runner import Runner
+from vpsops.core.identity.accounts import AccountDirectory
 from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.offers.memory import OfferMemory
 from vpsops.core.operations.target import is_plan
@@ -67,6 +69,7 @@ class EngineParts:
     supervisor: Supervisor
     continuity: ContinuityMonitor
     offers: OfferMemory
+    accounts: AccountDirectory | None = None
     anchors: AnchorPublisher | None = None
     always: bool = False
     telemetry: Telemetry = NO_TELEMETRY
@@ -123,7 +126,8 @@ class Engine:
     def _end_worker_of(self, parts: EngineParts, work: Wayscloud) -> EndWorker:
         recheck = Recheck(parts.policy, parts.timing)
         stop = EndStop(parts.database, work, parts.clock, recheck, self.continuity, self.claim)
-        return EndWorker(parts.database, work, parts.clock, SteadyDate(parts.clock), stop, self.run_claimed)
+        deletion = EndDeletion(parts.database, work, parts.clock, recheck, self.continuity, parts.accounts)
+        return EndWorker(parts.database, work, parts.clock, SteadyDate(parts.clock), stop, deletion, self.run_claimed)
 
     def _poller_of(self, parts: EngineParts, work: Wayscloud) -> ChangePoller:
         return ChangePoller(

@@ -143,6 +143,13 @@ class WrittenLimits(WrittenTable):
             " within that time"
         ),
     ] = ()
+    deletion_at_end: Annotated[
+        bool,
+        Field(
+            description="a server that was stopped at its end asks for its deletion, where people approve that by the"
+            " policy; false leaves it to them"
+        ),
+    ] = True
     mcp: Annotated[
         WrittenRestriction | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")
     ] = None

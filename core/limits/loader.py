@@ -86,6 +86,7 @@ def limits_of(written: WrittenLimits) -> Limits:
         max_many=DEFAULT_MOST if written.max_many is None else written.max_many,
         max_unavailable=tuple(sorted(map(_share, written.max_unavailable))),
         max_life=tuple(sorted(map(_life, written.max_life))),
+        deletion_at_end=written.deletion_at_end,
         mcp=AccessScope((written.mcp.narrowing(IN_FORCE),)) if written.mcp else EVERYTHING,
     )
 

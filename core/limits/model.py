@@ -44,6 +44,7 @@ class Limits:
     max_life: tuple[
         tuple[str, int], ...
     ] = ()  # by a server pattern, or plan:CODE: seconds until the end of a new server
+    deletion_at_end: bool = True  # whether a server that was stopped at its end asks for its deletion
     _protected: ServerPatterns = field(init=False, repr=False, compare=False)
     _from_agents: ServerPatterns = field(init=False, repr=False, compare=False)
 
@@ -111,6 +112,7 @@ class Limits:
             ("max_many", self.max_many if self.max_many != DEFAULT_MOST else ""),
             ("max_unavailable", ", ".join(f"{key} {most}" for key, most in self.max_unavailable)),
             ("max_life", ", ".join(f"{name} {lifetime_word(seconds)}" for name, seconds in self.max_life)),
+            ("deletion_at_end", "" if self.deletion_at_end else "false"),
             *(
                 (f"{narrowing.where} {limit}", value)
                 for narrowing in self.mcp.narrowings

@@ -40,7 +40,6 @@ from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.schedule.model import Schedule
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
-from vpsops.core.storage.tables import CHANGES
 
 OTHER_WORKSPACE: Final = Refused(
     "Another workspace's change is first on this server.", hint="Ask again once it is done."
@@ -176,13 +175,11 @@ class ChangeStore:
         if change.ruling.grant_terms is not None:
             change = use_grant(connection, change, backend.clock.now(), warned=bool(draft.preview.warning))
         body = requested(request, draft.preview, change.ruling)
-        repository.insert(connection, change, key=request.key, body=body)
+        remind = first_attention(change, backend.timing)
+        repository.insert(connection, change, key=request.key, body=body, remind_at=remind)
         insert_members(connection, change.id, draft.members)
         check_twins(connection, change, backend.clock.now(), waiting=True)
         check_scheduled_twin(connection, change)
-        remind = first_attention(change, backend.timing)
-        if remind is not None:
-            connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
         limits = backend.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, draft.account, backend.clock.now())
         return change

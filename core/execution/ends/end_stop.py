@@ -5,49 +5,38 @@ theirs, and one that denies, a freeze, a limit, a pause, and a server that is no
 people are asked, and nothing is done by itself.
 """
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.authorization.recheck import Recheck
-from vpsops.core.authorization.submission import facts
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import requested
-from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview, preview_stored
-from vpsops.core.changes.requests import Request
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError, UnreadableRowError
-from vpsops.core.common.text import moment
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.ends import lifecycle
-from vpsops.core.ends.model import KnownServer, ServerEnd, drift
+from vpsops.core.ends.model import ServerEnd, drift
 from vpsops.core.ends.trail import STOP
+from vpsops.core.execution.ends.end_change import EndRefusedError, change_of, known_server, request_of, ruling_of
 from vpsops.core.limits import quotas
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 Claim = Callable[[Connection, Change], Change]
-RESIZE: Final = "resize"
-
-
-class EndRefusedError(Exception):
-    """The server may not be stopped by itself; the text, for people, says why."""
 
 
 class Presence(StrEnum):
@@ -118,54 +107,25 @@ class EndStop:
         now = self.clock.now()
         self.continuity.verify(connection)
         self.recheck.policy.check(connection)
-        why = drift(self.known(connection, end), server.hostname, server.plan or "")
+        why = drift(known_server(connection, end), server.hostname, server.plan or "")
         if why:
             raise EndRefusedError(why)
         agent_pause.check(connection, end.owner)
         if repository.by_lock(connection, seen.target.key) is not None:
             return None
-        change = self._change(connection, end, seen, now)
-        request = Request(STOP, change.arguments, end.owner, end.origin, reason=change.reason)
+        ruling = self._ruling(connection, end, seen, now)
+        change = change_of(end, seen, ruling, f"as agreed to with {end.change_id}", now)
         lifecycle.begin_stop(connection, end, change, now)
-        body = requested(request, seen, change.ruling)
+        body = requested(request_of(end, change), seen, change.ruling)
         repository.insert(connection, change, key=f"end:{end.server_id}:{end.turn}", body=body)
         limits = self.recheck.policy.read_limits(connection)
         quotas.check_agreed(connection, replace(limits, max_changes_per_hour=None), change, seen.target)
         return self.claim(connection, change)
 
-    def known(self, connection: Connection, end: ServerEnd) -> KnownServer:
-        """Return a server as vpsops left it: as it was made, or with the plan that a change moved it to."""
-        moved = sa.select(CHANGES.c.arguments).where(
-            CHANGES.c.server == end.server_id.lower(),
-            CHANGES.c.operation == RESIZE,
-            CHANGES.c.state == State.SUCCEEDED.value,
-        )
-        plans = frozenset(str(arguments.get("plan", "")) for arguments in connection.scalars(moved))
-        return KnownServer(end.hostname, end.plan, plans)
-
-    def _change(self, connection: Connection, end: ServerEnd, seen: Preview, now: datetime) -> Change:
-        operation, policy = OPERATIONS[STOP], self.recheck.policy.read(connection)
-        ruling = policy.decide(facts(operation, end.owner, end.origin, seen.target, None, now))
-        ruling = self.recheck.policy.read_workspaces(connection).ruling_of(ruling, end.origin.team)
+    def _ruling(self, connection: Connection, end: ServerEnd, seen: Preview, now: datetime) -> Ruling:
+        """Return the ruling by which the create's consent covers the stop; raises `EndRefusedError` for a denial."""
+        policy = self.recheck.policy
+        ruling = ruling_of(end, seen, policy.read(connection), policy.read_workspaces(connection), now)
         if ruling.decision is Decision.DENY:
             raise EndRefusedError(f"The policy refuses to stop it. {ruling.reason}".strip())
-        covered = Ruling(Decision.ALLOW, rules=ruling.rules, policy=ruling.policy, end=end.change_id)
-        return Change(
-            id=f"chg_{secrets.token_hex(6)}",
-            version=1,
-            state=State.APPROVED,
-            operation=STOP,
-            arguments=seen.arguments,
-            target=seen.target,
-            actor=end.owner,
-            origin=end.origin,
-            reason=f"Its end at {moment(end.ends_at)}, as agreed to with {end.change_id}",
-            ruling=covered,
-            digest=seen.digest(ruling.policy),
-            created_at=now,
-            expires_at=None,
-            updated_at=now,
-            cost=seen.cost,
-            facts=seen.facts,
-            effect=operation.effect,
-        )
+        return Ruling(Decision.ALLOW, rules=ruling.rules, policy=ruling.policy, end=end.change_id)

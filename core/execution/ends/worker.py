@@ -19,7 +19,10 @@ from vpsops.core.common.supervision import RoundRecorder, error_id_of, no_record
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends import repository as ends
 from vpsops.core.ends.model import EndAction, EndState, ServerEnd, drift, end_action
-from vpsops.core.execution.ends.end_stop import EndRefusedError, EndStop, Presence, ServerLook, look_at
+from vpsops.core.ends.withdrawal import supersede_deletion
+from vpsops.core.execution.ends.end_change import EndRefusedError, known_server
+from vpsops.core.execution.ends.end_deletion import EndDeletion, NotYetError
+from vpsops.core.execution.ends.end_stop import EndStop, Presence, ServerLook, look_at
 from vpsops.core.schedule.steady_date import SteadyDate
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.models import Server
@@ -30,7 +33,10 @@ EVERY_SECONDS: Final = timings.END_ROUND_SECONDS
 BATCH: Final = 50
 """The most ends that are looked at in one round."""
 MISSED: Final = "Its end passed, and nothing was done: no process of vpsops could stop it then."
+STOPPED_AT_END: Final = "It was stopped at its end."
 STOPPED_BEFORE: Final = "It was stopped already."
+STARTED_AGAIN: Final = "The server was started again after its end."
+UNDELETED: Final = "Its deletion is {state} ({id}), and is not asked for again by itself. It is stopped, and paid for."
 RUNS_AGAIN: Final = "It was stopped at its end, and is {state} now. Nothing is done by itself."
 Step = Callable[[Connection, ServerEnd, datetime], ServerEnd]
 
@@ -44,6 +50,7 @@ class EndWorker:
     clock: Clock
     date: SteadyDate
     stop: EndStop
+    deletion: EndDeletion
     run: Callable[[str], None]
     resting: dict[str, float] = field(default_factory=dict)  # ends with a failed step, until when
 
@@ -81,7 +88,7 @@ class EndWorker:
             case EndState.OPEN:
                 await self._open(end, now, believed)
             case EndState.STOPPING:
-                await self._move(end, _follow_stop)
+                await self._follow(end)
             case EndState.STOPPED | EndState.ASKED:
                 await self._watch(end)
             case EndState.GONE:
@@ -119,15 +126,29 @@ class EndWorker:
             self.run(stop_id)
 
     async def _note_off(self, end: ServerEnd, server: Server) -> None:
-        """Note that a server is stopped already, unless it is another one by now than the one that was made."""
+        """Note that a server is stopped already, unless it is not as vpsops left it."""
+        known = await self.database.read(lambda connection: known_server(connection, end))
+        why = drift(known, server.hostname, server.plan or "")
+        if why:
+            await self._move(end, lambda connection, old, at: lifecycle.ask(connection, old, why, at))
+            return
+        await self._close(end, STOPPED_BEFORE)
 
-        def step(connection: Connection, old: ServerEnd, at: datetime) -> ServerEnd:
-            why = drift(self.stop.known(connection, old), server.hostname, server.plan or "")
-            if why:
-                return lifecycle.ask(connection, old, why, at)
-            return lifecycle.note_stopped(connection, old, STOPPED_BEFORE, at)
+    async def _follow(self, end: ServerEnd) -> None:
+        """Move an end as the change moved that stops its server."""
+        stop = await self.database.read(lambda connection: lifecycle.change_state(connection, end.stop_id))
+        if stop is not None and stop[0] is State.SUCCEEDED:
+            await self._close(end, STOPPED_AT_END)
+        else:
+            await self._move(end, lambda connection, old, at: _follow_stop(connection, old, stop, at))
 
-        await self._move(end, step)
+    async def _close(self, end: ServerEnd, note: str) -> None:
+        """Note a stop with the request for the deletion; where something does not answer, it is tried again later."""
+        try:
+            await self.deletion.close(end, note)
+        except NotYetError as error:
+            self.resting[end.server_id] = self.clock.monotonic() + timings.REST_SECONDS
+            logger.info("end_deletion_waits", server=end.server_id, why=str(error))
 
     async def _watch(self, end: ServerEnd) -> None:
         """Look at a server after its end: whether it is gone, or was started again or stopped by others."""
@@ -138,14 +159,11 @@ class EndWorker:
         await self.database.transact(lambda connection: step(connection, end, self.clock.now()))
 
 
-def _follow_stop(connection: Connection, end: ServerEnd, now: datetime) -> ServerEnd:
-    """Move an end as the change moved that stops its server."""
-    stop_state = lifecycle.stop_state(connection, end)
-    if stop_state is None:
+def _follow_stop(connection: Connection, end: ServerEnd, stop: tuple[State, str] | None, now: datetime) -> ServerEnd:
+    """Move an end whose stop did not succeed, or not yet."""
+    if stop is None:
         return lifecycle.ask(connection, end, f"The change that stopped it, {end.stop_id}, is gone.", now)
-    state, note = stop_state
-    if state is State.SUCCEEDED:
-        return lifecycle.note_stopped(connection, end, "It was stopped at its end.", now)
+    state, note = stop
     if state.final or state is State.NEEDS_PERSON:
         return lifecycle.ask(
             connection, end, f"It could not be stopped at its end ({end.stop_id}). {note}".strip(), now
@@ -157,10 +175,21 @@ def _watched(connection: Connection, end: ServerEnd, look: ServerLook, now: date
     if look.presence is Presence.GONE:
         return lifecycle.note_gone(connection, end, now)
     server = look.server
+    if end.state is EndState.STOPPED and (why := _undeleted(connection, end)):
+        return lifecycle.ask(connection, end, why, now)
     if server is None or (end.state is EndState.ASKED and not server.off):
         return lifecycle.look_later(connection, end, now)
     if end.state is EndState.STOPPED and server.ready:
+        supersede_deletion(connection, end, STARTED_AGAIN, now)
         return lifecycle.ask(connection, end, RUNS_AGAIN.format(state=server.state), now)
-    if end.state is EndState.ASKED and server.off:
+    if end.state is EndState.ASKED and server.off and not end.delete_id:
         return lifecycle.note_stopped(connection, end, "It is stopped.", now)
     return lifecycle.look_later(connection, end, now)
+
+
+def _undeleted(connection: Connection, end: ServerEnd) -> str:
+    """Return that the deletion that an end asked for came to nothing; empty where none did."""
+    known = lifecycle.change_state(connection, end.delete_id) if end.delete_id else None
+    if known is None or not known[0].final or known[0] is State.SUCCEEDED:
+        return ""
+    return UNDELETED.format(state=known[0].value, id=end.delete_id)

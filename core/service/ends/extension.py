@@ -12,10 +12,9 @@ from sqlalchemy.engine import Connection
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.change_reader import ChangeReader
 from vpsops.core.authorization.submission import facts
-from vpsops.core.changes import repository
 from vpsops.core.changes.approvals import settlers
 from vpsops.core.changes.audit_entries import clean_actor, person
-from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import target_of
 from vpsops.core.changes.requests import Request
 from vpsops.core.changes.scope import Scope
@@ -25,7 +24,8 @@ from vpsops.core.common.timings import LIFETIME_LONGEST_SECONDS
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends import repository as ends
 from vpsops.core.ends.model import ServerEnd
-from vpsops.core.identity.actors import Actor, ActorKind, is_among
+from vpsops.core.ends.withdrawal import withdraw_for_keeping
+from vpsops.core.identity.actors import ActorKind, is_among
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.lifetimes import lifetime_seconds
 from vpsops.core.operations.server_lookup import locate_server
@@ -92,8 +92,9 @@ class Extensions:
         self._check_may(connection, made, request, target, now)
         ends_at = max(now, end.ends_at) + timedelta(seconds=seconds)
         self._check_bounds(connection, end, target, ends_at, now)
-        self._withdraw_stop(connection, end, actor, now)
-        return lifecycle.keep(connection, end, ends_at, clean_actor(actor, backend.redactor), now)
+        by = clean_actor(actor, backend.redactor)
+        withdraw_for_keeping(connection, end, {"by": person(by), "reason": "the server is kept"}, now)
+        return lifecycle.keep(connection, end, ends_at, by, now)
 
     def _check_may(self, connection: Connection, made: Change, request: Request, target: Target, now: datetime) -> None:
         """Raise `NotAllowedError` unless this actor may keep the server under the policy in force."""
@@ -133,13 +134,3 @@ class Extensions:
             raise NotAllowedError(exceeded.text, hint=f"It may be kept until {until}.")
         if (ends_at - now).total_seconds() > LIFETIME_LONGEST_SECONDS:
             raise InvalidInputError("A server is kept for at most 366 days ahead.", hint="Name a shorter time.")
-
-    def _withdraw_stop(self, connection: Connection, end: ServerEnd, actor: Actor, now: datetime) -> None:
-        """Cancel the stop of the former end where it has not left."""
-        stop_state = lifecycle.stop_state(connection, end) if end.stop_id else None
-        if stop_state is None or stop_state[0] is not State.APPROVED:
-            return
-        stop = repository.load(connection, end.stop_id, lock=True)
-        body = {"by": person(clean_actor(actor, self.backend.redactor)), "reason": "the server is kept"}
-        note = "Its server is kept for longer. Nothing was sent."
-        repository.step(connection, stop, State.CANCELLED, now, event="cancelled", body=body, note=note)

@@ -24,6 +24,7 @@ from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import Timing, TransportSettings
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.engine import Engine, EngineParts
+from vpsops.core.identity.accounts import AccountDirectory
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits.model import UNLIMITED, Limits
 from vpsops.core.offers.memory import OfferMemory
@@ -82,6 +83,7 @@ class Setup:
     options: PostgresOptions = DEFAULT_OPTIONS
     transport: TransportSettings | None = None
     http: HttpTransport | None = None
+    accounts: AccountDirectory | None = EVERYBODY
 
 
 DEFAULT = Setup()
@@ -251,4 +253,5 @@ async def open_parts(database_url: str, setup: Setup, url: str) -> AsyncIterator
             supervisor=Supervisor(clock),
             continuity=ContinuityMonitor(database, clock, process.id),
             offers=OfferMemory(database, clock, url),
+            accounts=setup.accounts,
         )

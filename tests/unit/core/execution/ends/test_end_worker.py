@@ -156,7 +156,8 @@ async def test_a_server_that_is_stopped_already_gets_no_stop(stage: Stage) -> No
     await stage.done("stop", server="load01.example.com")
     await bring(stage, change)
     end = await reach(stage, change, EndState.STOPPED)
-    assert (end.stop_id, end.note) == ("", "It was stopped already.")
+    assert end.stop_id == ""
+    assert end.note.startswith("It was stopped already.")
     assert stage.effects("stop") == 1
 
 
