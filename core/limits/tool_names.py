@@ -17,6 +17,7 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
     "runbooks": ("vps_runbooks", "vps_runbook_run"),
     "changes": ("vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
     "grants": ("vps_grants", "vps_grant_ask", "vps_grant_end"),
+    "ends": ("vps_ends", "vps_keep"),
 }
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 """Every tool's toolset."""
@@ -35,5 +36,6 @@ ALTERING = frozenset(f"vps_{name}" for name, operation in OPERATIONS.items() if 
     "vps_runbook_run",
     "vps_grant_ask",
     "vps_grant_end",
+    "vps_keep",
 }
 """The tools that are not read-only."""

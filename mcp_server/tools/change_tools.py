@@ -1,4 +1,4 @@
-"""The tools on changes themselves: list, get, wait, cancel; and those on grants, of which people open each."""
+"""The tools on changes themselves: list, get, wait, cancel; on grants, of which people open each; and on ends."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +33,7 @@ from vpsops.mcp_server.tools.check import (
 )
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.plan_tool import RunbookArguments, RunbookListResult, list_runbooks, run_runbook
+from vpsops.mcp_server.tools.end_tools import EndListResult, KeepArguments, ListedEnd, keep_server, list_ends
 from vpsops.mcp_server.tools.signature import Signature
 
 A = TypeVar("A", bound=Arguments)
@@ -345,5 +346,15 @@ CHANGE_TOOLS: Mapping[str, ChangeTool] = {
             counted=True,
         ),
         ChangeTool("vps_grant_end", "End your own grant early.", GrantArguments, end_grant, ListedGrant, alters=True),
+        ChangeTool("vps_ends", "List when servers are stopped by themselves.", NoArguments, list_ends, EndListResult),
+        ChangeTool(
+            "vps_keep",
+            "Give a server a later end, if a rule lets you.",
+            KeepArguments,
+            keep_server,
+            ListedEnd,
+            alters=True,
+            counted=True,
+        ),
     )
 }

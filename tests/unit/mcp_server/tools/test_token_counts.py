@@ -15,7 +15,7 @@ from vpsops.core.limits.tool_names import ON_DEMAND, TOOLS, USUAL
 EACH = 70  # on average
 USUAL_MOST = 1_000
 ALL_MOST = 2_300
-APART = {"plans": 450, "grants": 450, "runbooks": 300}
+APART = {"plans": 450, "grants": 450, "runbooks": 300, "ends": 200}
 """Toolsets that are counted by themselves: no one gets them who does not name them."""
 TOOLS_MOST = 18
 INSTRUCTIONS = 60
