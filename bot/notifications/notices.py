@@ -27,11 +27,12 @@ from vpsops.bot.notifications.direct_messages import DirectMessenger
 from vpsops.bot.notifications.events import of_change, spread
 from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.notifications.subscribers import Subscribers
-from vpsops.bot.views.end_blocks import end_notice
+from vpsops.bot.views.end_blocks import end_notice, missing_end_notice
 from vpsops.core.app import Core
 from vpsops.core.break_glass.overrides import REVIEW_REMINDER
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import OVERRIDDEN, Change, State
+from vpsops.core.ends.lifecycle import MISSING as MISSING_END
 from vpsops.core.ends.lifecycle import NOTICES as END_NOTICES
 from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
 from vpsops.core.messaging.posted_messages import PostedMessage
@@ -80,7 +81,7 @@ class NoticeSender:
             await self._call_reviewers(topic, event)
             return ()
         if event.startswith(END_NOTICES):
-            await self._ask_owner(topic, event)
+            await self._tell_of_end(topic, event)
             return ()
         if topic.change.plan and event != State.NEEDS_PERSON.value:  # its plan's card and notice have it
             return ()
@@ -173,23 +174,30 @@ class NoticeSender:
         others = await self._mentions.unreached(change, channels)
         await self._direct.call_reviewers(topic, event, [*people, *others], override_notice(change, event, (), named))
 
-    async def _ask_owner(self, topic: ChangeTopic, event: str) -> None:
-        """Ask the owner of a server about its end, directly and where its card is; one who left: the channel.
+    async def _tell_of_end(self, topic: ChangeTopic, event: str) -> None:
+        """Post what becomes of a server's end, or that it has none where it was to have one.
 
         A notice of an end that the server has no more is not sent.
         """
-        core, change, purpose = self._core, topic.change, f"{NOTICE}{event}"
-        end = await core.ends.of_change(change.id, scope=core.scope)
-        if end is None or event.split(":")[1:2] != [str(end.turn)]:
-            return
+        core, change = self._core, topic.change
         named = requester_text(change, await self._mentions.directory.requester_name(change))
-        reached = await self._direct.ask_owner(topic, event, end_notice(end, event, named))
+        if event == MISSING_END:
+            await self._ask_owner(topic, event, missing_end_notice(change, named))
+            return
+        end = await core.ends.of_change(change.id, scope=core.scope)
+        if end is not None and event.split(":")[1:2] == [str(end.turn)]:
+            await self._ask_owner(topic, event, end_notice(end, event, named))
+
+    async def _ask_owner(self, topic: ChangeTopic, event: str, notice: Post) -> None:
+        """Ask the owner of a server about its end, directly and where its card is; one who left: the channel."""
+        core, change, purpose = self._core, topic.change, f"{NOTICE}{event}"
+        reached = await self._direct.ask_owner(topic, event, notice)
         places = [Place("", card.channel, card.ts) for card in topic.cards]
         if not reached or not places:
             places = reviewer_places(change, [], core.settings) if not reached else []
         for place in places:
             if not any(copy.purpose == purpose and copy.channel == place.channel for copy in topic.copies):
-                channel, ts = await self._sender.reply(place, end_notice(end, event, named), f"{change.id}/{purpose}")
+                channel, ts = await self._sender.reply(place, notice, f"{change.id}/{purpose}")
                 if ts:
                     topic.note(purpose, channel, ts)
 

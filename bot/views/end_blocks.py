@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from vpsops.bot.blocks.elements import Block, Post, actions, button, context, mrkdwn, plain, section
+from vpsops.bot.blocks.elements import Block, Post, actions, button, context, header, mrkdwn, plain, section
 from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.core.changes.model import Change
 from vpsops.core.common.text import one_line
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends.labels import end_text
@@ -27,6 +28,16 @@ def ends_post(ends: Sequence[ServerEnd]) -> Post:
     if len(ends) > LISTED:
         blocks.append(context(plain(f"And {len(ends) - LISTED} more that end later.")))
     return Post(tuple(blocks))
+
+
+def with_coming_ends(post: Post, ends: Sequence[ServerEnd]) -> Post:
+    """Append the stops of servers at their ends to what is scheduled, if any."""
+    coming = [end for end in ends if end.state is EndState.OPEN]
+    if not coming:
+        return post
+    rows = section(mrkdwn("\n".join(end_line(end) for end in coming[:LISTED])))
+    more = f"And {len(coming) - LISTED} more. " if len(coming) > LISTED else ""
+    return Post((*post.blocks, header("Stopped at their ends"), rows, context(plain(f"{more}{SLASH} ends lists all."))))
 
 
 def end_line(end: ServerEnd) -> str:
@@ -52,6 +63,13 @@ def end_notice(end: ServerEnd, event: str, mention: str) -> Post:
     row = [] if event.startswith(lifecycle.KEPT) else [actions(_buttons(end))]
     small = context(mrkdwn(f"Owner {mention}"), plain(end.change_id, 80))
     return Post((section(mrkdwn(words)), *row, small))
+
+
+def missing_end_notice(change: Change, mention: str) -> Post:
+    """Say that a server that was to have an end has none, and what to write; `mention` is the owner (mrkdwn)."""
+    name = f"*{escape_untrusted(change.target.hostname, 120)}*"
+    words = f"{name}: {escape_untrusted(lifecycle.no_end_note(change), 500)}"
+    return Post((section(mrkdwn(words)), context(mrkdwn(f"Owner {mention}"), plain(change.id, 80))))
 
 
 def _buttons(end: ServerEnd) -> list[Block]:

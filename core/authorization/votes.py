@@ -22,7 +22,7 @@ from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.text import one_line
-from vpsops.core.ends.lifecycle import open_end
+from vpsops.core.ends.lifecycle import open_end, opening_note, tell_missing
 from vpsops.core.grants.lifecycle import open_grant, open_requested
 from vpsops.core.grants.model import misfit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
@@ -218,9 +218,12 @@ class Votes:
         now, note = self.clock.now(), f"{who} checked: it {'happened' if happened else 'did not happen'}."
         if is_plan(change.operation):
             note = f"{note} {progress_words(leave_waiting(connection, change.id, now))}"
+        if happened:
+            note = f"{note} {opening_note(change, change.result, now)}".strip()
         body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}
         resolved = repository.step(connection, change, after, now, event="resolved", body=body, note=note)
         open_end(connection, resolved, now)
+        tell_missing(connection, resolved, now)
         return resolved
 
     def held(self, connection: Connection, change_id: str, digest: str) -> Change:

@@ -34,6 +34,7 @@ STOPPED: Final = "end_stopped"
 ASKED: Final = "end_asked"
 KEPT: Final = "end_kept"
 GONE: Final = "end_gone"
+MISSING: Final = "end_missing"
 """The events of an end; the turn and the time follow in those of notices, so that each is posted once."""
 STOPS: Final = "stops_by"
 """Key of a record for the change that stops a server at its end."""
@@ -76,13 +77,31 @@ def open_end(connection: Connection, change: Change, now: datetime) -> ServerEnd
     return end
 
 
-def opening_note(change: Change, now: datetime) -> str:
-    """Return what a finished create says of its server's end; empty for one without."""
+def opening_note(change: Change, result: Mapping[str, Json], now: datetime) -> str:
+    """Return what a finished create says of its server's end, by its result; empty for one without."""
     lifetime = ends_by(change)
     if not lifetime:
         return ""
+    if not result.get("id"):
+        return no_end_note(change)
     ends_at = now + timedelta(seconds=lifetime_seconds(lifetime))
     return f"Its end is at {moment(ends_at)}: it is stopped then, unless it is kept."
+
+
+def no_end_note(change: Change) -> str:
+    """Return that a create was to give its server an end and did not, and what to write instead."""
+    return (
+        "The id of its server is not known, so it has no end, and nothing stops it by itself. Once it is there, write:"
+        f" stop {change.target.hostname} in {ends_by(change)}."
+    )
+
+
+def tell_missing(connection: Connection, change: Change, now: datetime) -> None:
+    """Record, and tell people, that a create succeeded without the end that it was to give its server."""
+    if not ends_by(change) or change.result.get("id") or change.state is not State.SUCCEEDED:
+        return
+    chain.append(connection, now.timestamp(), MISSING, change.id, {"why": no_end_note(change)})
+    outbox.put_notice(connection, change.id, MISSING, now)
 
 
 def remind(connection: Connection, end: ServerEnd, now: datetime) -> ServerEnd:

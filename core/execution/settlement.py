@@ -20,7 +20,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.common.timings import Timing
-from vpsops.core.ends.lifecycle import open_end, opening_note
+from vpsops.core.ends.lifecycle import open_end, opening_note, tell_missing
 from vpsops.core.messaging import outbox
 from vpsops.core.operations.traits import is_inspected, makes_server
 from vpsops.core.outcomes.absence import DirectReads, split_by_list
@@ -334,6 +334,7 @@ def apply_outcome(connection: Connection, change: Change, finding: OutcomeFindin
         return repository.amend(connection, change, now, event=step.event, body=body, **step.columns)
     settled = repository.step(connection, change, step.after, now, event=step.event, body=body, **step.columns)
     open_end(connection, settled, now)
+    tell_missing(connection, settled, now)
     return settled
 
 
@@ -364,5 +365,5 @@ def _step_of(change: Change, finding: OutcomeFinding, result: Mapping[str, Any],
             settled = {"settled_at": None if finding.unseen else now.timestamp()}
             event = "refused" if refused else after.value
             if after is State.SUCCEEDED:
-                note = {"note": " ".join(filter(None, (finding.note, opening_note(change, now))))}
+                note = {"note": " ".join(filter(None, (finding.note, opening_note(change, result, now))))}
             return OutcomeStep(after, event, {**note, "result": result, **settled}, notice=after.value)
