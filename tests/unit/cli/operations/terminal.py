@@ -13,6 +13,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.cli import main
 from vpsops.cli.break_glass import override
+from vpsops.cli.ends import keep
 from vpsops.cli.grants import request
 from vpsops.cli.operations import cancel, commands, follow, report
 from vpsops.cli.operations.commands import Surroundings
@@ -80,6 +81,9 @@ class FakeTerminal:
             return await commands.work_on_change(
                 self.settings, arguments, partial(run_runbook, arguments), self._around()
             )
+        if words[0] == "keep":
+            named = [arguments.server, "".join(arguments.lifetime)]
+            return await keep.keep_server(self.settings, named, arguments.because, self._around())
         if words[0] == "report":
             return await report.execute(self.settings, arguments, self._around())
         return await commands.execute(self.settings, arguments, self._around())

@@ -112,3 +112,33 @@ def test_flags_are_checked_as_the_file_is() -> None:
     with pytest.raises(ConfigurationError, match=r"--deny-tools: vps_x means no tool there is"):
         restriction_from({"deny_tools": ["vps_x"]}, "flags")
     assert restriction_from({"read_only": True}, "flags").why_not("vps_stop") == ("read_only", "true")
+
+
+def test_a_longest_life_is_written_by_pattern_or_plan() -> None:
+    """As pairs of a name in the form it is compared in and seconds; one word stands for a list."""
+    limits = parse_limits('[limits]\nmax_life = ["Load-*=3d", "plan:vps-64gb=1d12h"]\n', "vpsops.toml")
+    assert limits.max_life == (("load-*", 3 * 86_400), ("plan:vps-64gb", 36 * 3600))
+    assert parse_limits('[limits]\nmax_life = "load-*=12h"\n', "vpsops.toml").max_life == (("load-*", 12 * 3600),)
+    assert limits.deletion_at_end
+    assert not parse_limits("[limits]\ndeletion_at_end = false\n", "vpsops.toml").deletion_at_end
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ('"load-*"', "is no server pattern or plan:CODE with a duration"),
+        ('"load-*=soon"', "is no server pattern or plan:CODE with a duration"),
+        ('"=3d"', "is no server pattern or plan:CODE with a duration"),
+        ('"plan:=3d"', "is no server pattern or plan:CODE with a duration"),
+        ('"load-*=1m"', "load-*=1m: "),
+        ('"load-*=900d"', "load-*=900d: "),
+        ('["load-*=3d", "LOAD-*=2d"]', "is there twice"),
+        ("[]", "empty list"),
+        ("3", "takes a text or a list"),
+    ],
+)
+def test_an_impossible_longest_life_refuses_to_start(written: str, why: str) -> None:
+    """With its line."""
+    text = refusal(f"[limits]\nmax_life = {written}\n")
+    assert why in text
+    assert "vpsops.toml:2" in text

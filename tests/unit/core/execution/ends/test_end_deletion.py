@@ -26,7 +26,7 @@ from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.changes.scope import OPERATOR
-from vpsops.core.common.errors import StaleChangeError
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.ends.model import EndState, ServerEnd
 from vpsops.core.execution.ends.end_deletion import BY_END
 from vpsops.core.identity.accounts import AccountAnswer, DirectoryUnavailableError, Names
@@ -333,6 +333,8 @@ async def test_an_agents_server_asks_in_the_agents_name(stage: Stage) -> None:
         await stage.gate.vote(outcome.change.id, voter, Verdict.APPROVE, outcome.change.digest, scope=OPERATOR)
     change = await stage.rest(outcome.change.id)
     assert change.state is State.SUCCEEDED, change.note
+    with pytest.raises(NotAllowedError, match="A person has to keep this server"):
+        await stage.gate.keep_server(keep("1h", agent, "load02.example.com"), scope=OPERATOR)
     await bring(stage, change)
     end = await reach(stage, change, EndState.STOPPED)
     deletion = await deletion_of(stage, end)
