@@ -23,6 +23,7 @@ from vpsops.bot.messages.lists import (
     reviews_page,
     with_unreadable,
 )
+from vpsops.bot.views.end_blocks import with_coming_ends
 from vpsops.core.audit.queries import RecordFilter
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.scope import ChangePosition, ChangeQuery, position_from
@@ -86,7 +87,9 @@ async def _scheduled(ctx: BotContext, requester: Requester, *, everyone: bool) -
     changes = (await ctx.core.changes.scheduled(scope=ctx.core.scope))[:MOST_SCHEDULED]
     here = PageLinks(PageQuery("changes", {"scope": SCHEDULED}))
     links = await links_to(ctx, requester, changes)
-    return changes_page("Scheduled changes", changes, links, here, everyone=everyone)
+    ends = await ctx.core.ends.list_open(scope=ctx.core.scope)
+    post = changes_page("Scheduled changes", changes, links, here, everyone=everyone)
+    return with_coming_ends(post, ends)
 
 
 def _position(cursor: str) -> ChangePosition | None:

@@ -173,9 +173,11 @@ def first_line(server: Server) -> str:
 
 
 def second_line(server: Server, owner: str = OWNER) -> str:
-    """Return a server's region, plan, address and owner in one short line."""
+    """Return a server's region, plan, address, owner and end in one short line."""
     person = value_in(label_words(server.labels), owner)
-    parts = (server.place, server.plan, server.ipv4 or server.ipv6 or server.id, f"owner {person}" if person else "")
+    end = f"end {server.end.partition(',')[0]}" if server.end else ""
+    address = server.ipv4 or server.ipv6 or server.id
+    parts = (server.place, server.plan, address, f"owner {person}" if person else "", end)
     return " · ".join(one_line(part, 130) for part in parts if part)
 
 

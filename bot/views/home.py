@@ -22,6 +22,7 @@ from vpsops.bot.messages.lists import newest_of_changes
 from vpsops.bot.messages.servers import first_line, more_button, second_line
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.bot.views.end_blocks import end_line
 from vpsops.bot.views.grant_blocks import grant_blocks
 from vpsops.core.audit.records import TrailRecord
 from vpsops.core.audit.subjects import body_of
@@ -30,6 +31,7 @@ from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
+from vpsops.core.ends.model import ServerEnd
 from vpsops.core.grants.model import Grant
 from vpsops.core.messaging.preferences import Preferences
 from vpsops.core.policy.decision import Decision
@@ -44,6 +46,7 @@ PROBLEMS_SHOWN: Final = 8
 RECORDS_SHOWN: Final = 8
 FILTERS_SHOWN: Final = 5
 GRANTS_SHOWN: Final = 4
+ENDS_SHOWN: Final = 5
 SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
     "dm_settled": (
         "Notify me when my changes finish",
@@ -77,6 +80,7 @@ class HomePage:
     pause: Pause = field(default_factory=Pause)
     may_resume: bool = False
     grants: Sequence[Grant] = ()
+    server_ends: Sequence[ServerEnd] = ()  # of all visible servers, the next one first
     preferences: Preferences = field(default_factory=Preferences)
     links: Mapping[str, str] = field(default_factory=dict)  # permalink of the card, by change id
     notice: str = ""  # result of the last click on Home
@@ -99,6 +103,7 @@ def home_view(page: HomePage) -> Block:
         *_fleet(page.fleet),
         *_agents(page),
         *_grants(page),
+        *_server_ends(page),
         *_recent_activity(page),
         *_settings(page.preferences),
         context(mrkdwn(f"As of {moment(page.now)}")),
@@ -264,6 +269,16 @@ def _grants(page: HomePage) -> list[Block]:
     shown = [block for grant in page.grants[:GRANTS_SHOWN] for block in grant_blocks(grant, page.now)]
     more = len(page.grants) - GRANTS_SHOWN
     return [*shown, context(plain(f"and {more} more: {SLASH} grants"))] if more > 0 else shown
+
+
+def _server_ends(page: HomePage) -> list[Block]:
+    """Return the servers that end by themselves; nothing where none does."""
+    if not page.server_ends:
+        return []
+    rows = section(mrkdwn("\n".join(end_line(end) for end in page.server_ends[:ENDS_SHOWN])))
+    more = len(page.server_ends) - ENDS_SHOWN
+    words = f"and {more} more: {SLASH} ends" if more > 0 else f"{SLASH} keep SERVER 1d keeps one longer."
+    return [header("Servers with an end"), rows, context(plain(words))]
 
 
 PAUSED: Final = "Agents cannot change anything until an approver resumes them. Reads still work."

@@ -79,8 +79,7 @@ async def open_runtime(
     reloader = Reloader(settings, clock := clock or SystemClock(), redactor := Redactor(secrets_of(settings)))
     failure: Exception | None = None
     async with open_parts(settings, front, clock, timing, redactor) as opened:
-        directory = accounts or AccountQuestions(opened.database, clock)
-        engine = LateEngine(opened, settings, directory)
+        engine = LateEngine(opened, settings, directory := accounts or AccountQuestions(opened.database, clock))
         backend = backend_of(reloader, opened, engine, directory, redactor)
         follow_sources(reloader, opened)
         try:

@@ -24,6 +24,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 from vpsops.core.continuity.anchors import anchor_targets_from, last_days
 from vpsops.core.continuity.continuity_monitor import TODO, ContinuityMonitor
+from vpsops.core.diagnostics.ends import check_ends
 from vpsops.core.diagnostics.offers import check_offers
 from vpsops.core.diagnostics.reviews import check_reviews
 from vpsops.core.diagnostics.shipment import check_shipment
@@ -346,6 +347,7 @@ CHECKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFind
     check_queues,
     check_hold_offs,
     check_reviews,
+    check_ends,
     check_offers,
     check_messages,
     check_trail,

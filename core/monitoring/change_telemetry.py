@@ -30,6 +30,7 @@ class ChangeTelemetry:
                 case ChangeStep():
                     log_step(fact)
                     self._count_step(fact)
+                    self._count_end(fact)
                     self._trace_step(fact)
                 case AppendedRecord():
                     self._count_record(fact)
@@ -37,6 +38,11 @@ class ChangeTelemetry:
                     self.telemetry.meter.count(metrics.GRANTS, operation=fact.operation, grant_event=fact.event)
                 case _:
                     pass
+
+    def _count_end(self, step: ChangeStep) -> None:
+        """Count the stop of a server at its end, as that comes to an end of its own."""
+        if step.after.ruling.end and step.after.state.final and step.before is not None and not step.before.state.final:
+            self.telemetry.meter.count(metrics.END_STOPS, state=step.after.state.value)
 
     def _count_step(self, step: ChangeStep) -> None:
         meter, before, after = self.telemetry.meter, step.before, step.after

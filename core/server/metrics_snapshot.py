@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.authorization import agent_pause, hold_offs
 from vpsops.core.break_glass.repository import count_open
 from vpsops.core.changes.model import State
+from vpsops.core.ends import repository as ends
 from vpsops.core.messaging.outbox import QUIET
 from vpsops.core.storage.leases import DEAD_SECONDS
 from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
@@ -33,6 +34,7 @@ class DatabaseSnapshot:
     queues: Mapping[str, QueueState]
     states: Mapping[str, int]
     reviews: int
+    ends: Mapping[str, int]
     dead: int
     hold_offs: Mapping[str, int]
     paused: bool
@@ -55,6 +57,7 @@ def read_snapshot(connection: Connection, tick: float, now: float) -> DatabaseSn
             connection, CHANGES.c.state, CHANGES.c.state.in_([state.value for state in State if state.open])
         ),
         reviews=count_open(connection),
+        ends=ends.counts(connection),
         dead=_queue(connection, OUTBOX.c.created_at, OUTBOX.c.state == "dead").depth,
         hold_offs={scope: scopes.count(scope) for scope in scopes},
         paused=agent_pause.read(connection).paused,

@@ -35,6 +35,7 @@ READ_GAUGES: Final = (
     metrics.QUEUE_AGE,
     metrics.OPEN_CHANGES,
     metrics.OPEN_REVIEWS,
+    metrics.SERVER_ENDS,
     metrics.DEAD_MESSAGES,
     metrics.HOLD_OFFS,
     metrics.AGENTS_PAUSED,
@@ -134,5 +135,7 @@ class MetricsSource:
         for front, count in snapshot.processes.items():
             meter.set(metrics.PROCESSES, count, front=front)
         meter.set(metrics.OPEN_REVIEWS, snapshot.reviews)
+        for end_state in metrics.CLOSED_LISTS["end_state"]:
+            meter.set(metrics.SERVER_ENDS, snapshot.ends.get(end_state, 0), end_state=end_state)
         meter.set(metrics.DEAD_MESSAGES, snapshot.dead)
         meter.set(metrics.AGENTS_PAUSED, snapshot.paused)

@@ -19,7 +19,7 @@ from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.registry import ServerArguments
 from vpsops.core.operations.server_lists import list_servers, read_in_full
 from vpsops.core.operations.server_lookup import locate_server
-from vpsops.core.operations.servers import ListArguments
+from vpsops.core.operations.servers import ListArguments, ServerList
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.admission import Admission
@@ -81,7 +81,7 @@ class ServerQueries:
         arguments = await regions.with_ids(api, arguments)
         if isinstance(arguments, ListArguments):
             may_show, named = partial(self._may_show, request), partial(regions.named_servers, api)
-            return Done(result=await list_servers(api, arguments, may_show, named))
+            return Done(result=await self._with_ends(await list_servers(api, arguments, may_show, named)))
         result = await self._answer(api, operation, arguments, target)
         named_result: BaseModel = result
         if isinstance(result, Server):
@@ -93,6 +93,16 @@ class ServerQueries:
         query = "SELECT state, ends_at FROM server_ends WHERE server_id = :server AND state <> 'gone'"
         ends = await self._backend.database.view(lambda view: view.rows(query, server=server.id))
         return server.model_copy(update={"end": end_words(ends[0]["state"], ends[0]["ends_at"])}) if ends else server
+
+    async def _with_ends(self, listed: ServerList) -> ServerList:
+        """Return a page of servers, those with an end with that."""
+        query = "SELECT server_id, state, ends_at FROM server_ends WHERE state <> 'gone'"
+        rows = await self._backend.database.view(lambda view: view.rows(query)) if listed.servers else []
+        ends = {row["server_id"]: end_words(row["state"], row["ends_at"]) for row in rows}
+        if not ends:
+            return listed
+        servers = [server.model_copy(update={"end": ends.get(server.id)}) for server in listed.servers]
+        return listed.model_copy(update={"servers": servers})
 
     async def _answer(
         self, api: Wayscloud, operation: Operation, arguments: Arguments, target: Target | None

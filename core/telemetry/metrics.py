@@ -40,6 +40,7 @@ CLOSED_LISTS: Final[Mapping[str, tuple[str, ...]]] = {
     "cause": ("policy", "limit", "decision", OTHER),
     "verdict": ("approve", "deny"),
     "grant_event": ("grant_opened", "grant_used", "grant_ended"),
+    "end_state": ("open", "stopping", "stopped", "asked"),
     "queue": ("inbox", "outbox", "runs"),
     "scope": ("all", "create", "server"),
     "transport": ("http", "socket_mode"),
@@ -104,6 +105,12 @@ GRANTS: Final = Metric(
     MetricKind.COUNTER,
     "Grants that were opened, used and ended, counted by the process that stored the step.",
     ("operation", "grant_event"),
+)
+END_STOPS: Final = Metric(
+    "vpsops_end_stops_total",
+    MetricKind.COUNTER,
+    "Stops of servers at their ends, by the state that each came to.",
+    ("state",),
 )
 POLICY_DECISIONS: Final = Metric(
     "vpsops_policy_decisions_total",
@@ -182,6 +189,12 @@ OPEN_CHANGES: Final = Metric(
 OPEN_REVIEWS: Final = Metric(
     "vpsops_reviews_open", MetricKind.GAUGE, "Runs without votes that still need a review by another person."
 )
+SERVER_ENDS: Final = Metric(
+    "vpsops_server_ends",
+    MetricKind.GAUGE,
+    "Servers with an end that are not gone: it is to come, they are stopped, or people are asked.",
+    ("end_state",),
+)
 DEAD_MESSAGES: Final = Metric(
     "vpsops_messages_dead", MetricKind.GAUGE, "Messages to Slack that were given up and are still stored."
 )
@@ -215,6 +228,7 @@ METRICS: Final = (
     VOTES,
     OVERRIDES,
     GRANTS,
+    END_STOPS,
     POLICY_DECISIONS,
     REFUSALS,
     PROVIDER_REQUESTS,
@@ -230,6 +244,7 @@ METRICS: Final = (
     QUEUE_AGE,
     OPEN_CHANGES,
     OPEN_REVIEWS,
+    SERVER_ENDS,
     DEAD_MESSAGES,
     HOLD_OFFS,
     AGENTS_PAUSED,

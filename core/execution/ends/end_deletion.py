@@ -41,7 +41,7 @@ from vpsops.core.wayscloud.client import Wayscloud
 
 DELETE: Final = "delete"
 BY_END: Final = "by_end"
-"""Key of a request's record: the create whose end asks for it."""
+"""Key of a request's record: the create with the end that asks for it."""
 ASKED: Final = "Its deletion is asked for ({id}): those who approve it decide."
 NOT_ASKED: Final = "Its deletion is not asked for by itself: {why}"
 

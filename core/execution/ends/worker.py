@@ -160,7 +160,7 @@ class EndWorker:
 
 
 def _follow_stop(connection: Connection, end: ServerEnd, stop: tuple[State, str] | None, now: datetime) -> ServerEnd:
-    """Move an end whose stop did not succeed, or not yet."""
+    """Move an end after a stop that did not succeed, or not yet."""
     if stop is None:
         return lifecycle.ask(connection, end, f"The change that stopped it, {end.stop_id}, is gone.", now)
     state, note = stop
