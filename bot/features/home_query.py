@@ -135,7 +135,7 @@ async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> Waiting
 
 async def _reviews(ctx: BotContext, me: Actor, reviews: Sequence[Change]) -> Sequence[Change]:
     """Return the open reviews that this person may close, by what can be read of groups and channels now."""
-    others = [change for change in reviews if not me.same_human(change.actor)]
+    others = await ctx.core.changes.for_review([change for change in reviews if not me.same_human(change.actor)])
     every = union_of([change.ruling.approvers for change in others])
     groups = await ctx.membership.read_groups(me.id, (*every.groups, *every.channels)) if others else ()
     reviewer = replace(me, groups=groups or ())

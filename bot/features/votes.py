@@ -136,7 +136,8 @@ async def review(ctx: BotContext, requester: Requester, change: Change, note: st
     """Close the review of a run without approval, as an approver by what Slack says now; raises what the gate does."""
     actor, evidence = requester.actor, ""
     if not actor.same_human(change.actor):
-        approvers = change.ruling.approvers
+        (asked,) = await ctx.core.changes.for_review([change])
+        approvers = asked.ruling.approvers
         standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
         known_as = await _named_by_email(ctx, requester, approvers)
         actor = replace(actor, groups=standing.groups, aliases=known_as)

@@ -160,14 +160,14 @@ class NoticeSender:
 
         A reminder comes only while the review is open; each has a purpose of its own, so that none is posted twice.
         """
-        change = topic.change
-        if change.override is None or (event != OVERRIDDEN and change.override.reviewed_at is not None):
+        if (override := topic.change.override) is None or (event != OVERRIDDEN and override.reviewed_at is not None):
             return
+        (change,) = await self._core.changes.for_review([topic.change])
         labels = await self._mentions.directory.labels(change.ruling.approvers)
         named = requester_text(change, await self._mentions.directory.requester_name(change))
         places = reviewer_places(change, topic.cards, self._core.settings)
         for place in places:
-            await self._call_at(topic, place, event, named)
+            await self._call_at(topic, change, place, named, event)
         channels = [place.channel for place in places]
         present = await self._mentions.directory.members(channels) if places else frozenset[str]()
         people = [who for who in named_approvers(change, labels) if who not in present]
@@ -201,16 +201,16 @@ class NoticeSender:
                 if ts:
                     topic.note(purpose, channel, ts)
 
-    async def _call_at(self, topic: ChangeTopic, place: Place, event: str, named: str) -> None:
+    async def _call_at(self, topic: ChangeTopic, change: Change, place: Place, named: str, event: str) -> None:
         purpose = f"{NOTICE}{event}"
         if any(copy.purpose == purpose and copy.channel == place.channel for copy in topic.copies):
             return
-        labels = await self._mentions.directory.labels(topic.change.ruling.approvers)
-        tokens = await self._mentions.in_thread(topic.change, place.channel, labels)
+        labels = await self._mentions.directory.labels(change.ruling.approvers)
+        tokens = await self._mentions.in_thread(change, place.channel, labels)
         whole = CHANNEL_MENTION in tokens
         there = Place("", place.channel, "" if whole else place.thread, broadcast=not whole and bool(place.thread))
-        post = override_notice(topic.change, event, tokens, named)
-        channel, ts = await self._sender.reply(there, post, f"{topic.change.id}/{purpose}")
+        post = override_notice(change, event, tokens, named)
+        channel, ts = await self._sender.reply(there, post, f"{change.id}/{purpose}")
         if ts:
             topic.note(purpose, channel, ts)
 

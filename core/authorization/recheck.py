@@ -72,6 +72,16 @@ class Recheck:
         ruling = self._whole_ruling(connection, change, now)
         return self._objection(connection, change, _tightened(change, ruling))
 
+    def as_reviewed(self, connection: Connection, change: Change) -> Change:
+        """Return a change that ran without votes with the ruling that says who may review that now.
+
+        It is that of the policy in force, as of the time of the run, where it asks for votes; else the change's own.
+        """
+        if change.override is None:
+            return change
+        ruling = self._whole_ruling(connection, change, change.override.at)
+        return replace(change, ruling=ruling) if ruling.decision is Decision.APPROVE else change
+
     def _whole_ruling(self, connection: Connection, change: Change, now: datetime) -> Ruling:
         """Return the ruling on a change as it was shown; of a plan or for a grant, that over all its servers."""
         if is_plan(change.operation):

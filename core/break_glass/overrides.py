@@ -103,9 +103,9 @@ class Overrides:
         return repository.step(connection, change, change.agreed, now, event=OVERRIDDEN, body=body, **values)
 
     def close_review(self, connection: Connection, change_id: str, word: Statement) -> Change:
-        """Let another person who may approve the change close its review with a note."""
+        """Let another person who may approve the change by the policy in force close its review with a note."""
         change = self._changes.load(connection, change_id, lock=True)
-        check_reviewer(change, word.actor)
+        check_reviewer(self._recheck.as_reviewed(connection, change), word.actor)
         note = checked_note(worded(self._redactor.text(word.reason)))
         review = reviews.load(connection, change_id)
         if change.override is None or review is None or review.state is ReviewState.CLOSED:

@@ -115,7 +115,10 @@ def full_name(change: Change) -> str:
 
 
 def check_reviewer(change: Change, actor: Actor) -> None:
-    """Raise `NotAllowedError` unless this person may close the review of a change that ran without votes."""
+    """Raise `NotAllowedError` unless this person may close the review of a change that ran without votes.
+
+    `change` comes with the ruling that says who may: see `Recheck.as_reviewed`.
+    """
     if actor.kind is not ActorKind.PERSON:
         raise NotAllowedError("Only people close a review.")
     override = change.override

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.authorization.change_reader import ChangeReader, at_rest
+from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.break_glass import repository as reviews
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change, State
@@ -94,6 +95,13 @@ class ChangeQueries:
             return [changes[ident] for ident in ids if ident in changes]
 
         return await self._backend.database.read(find)
+
+    async def for_review(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Return changes that ran without votes, each with the ruling that says who may close its review now."""
+        recheck = Recheck(self._backend.policy, self._backend.timing)
+        return await self._backend.database.read(
+            lambda connection: [recheck.as_reviewed(connection, change) for change in changes]
+        )
 
     async def overview(self, onlooker: Onlooker) -> Overview:
         """Return what concerns a person now; raises `StorageError`."""

@@ -9,6 +9,7 @@ from tests.unit.core.break_glass.test_overrides import (
     BOB,
     NOTE,
     ON_CALL,
+    now_in_force,
     overridden,
     policy,
     reviewed,
@@ -19,6 +20,7 @@ from vpsops.core.break_glass.model import ReviewState
 from vpsops.core.changes.scope import OPERATOR, Scope, ServerFilter
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.identity.actors import Actor
+from vpsops.core.policy import parse_policy
 from vpsops.core.policy.context import ServerPatterns
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -62,6 +64,39 @@ async def test_no_one_else_closes_it(stage: Stage, actor: Actor, words: str) -> 
     with pytest.raises(NotAllowedError, match=words):
         await reviewed(stage, held, actor)
     assert await stage.database.read(reviews.count_open) == 1
+
+
+NEW_APPROVER = replace(BOB, groups=("S_NEW",))
+
+
+@pytest.mark.requirement("override-reviewed")
+async def test_the_policy_in_force_says_who_closes_it(stage: Stage) -> None:
+    """Who was an approver when it ran and is none now is refused, also by the lists; who is one now may."""
+    stage.server("web01")
+    held = await stage.ask("reboot", server="web01")
+    await overridden(stage, held)
+    await now_in_force(stage, policy(approvers='approvers = { groups = ["S_NEW"] }'))
+    with pytest.raises(NotAllowedError, match="not among those who may approve"):
+        await reviewed(stage, held)
+    (listed,) = await stage.changes.for_review(await stage.changes.open_reviews(scope=OPERATOR))
+    assert listed.ruling.approvers.groups == ("S_NEW",)
+    closed = await reviewed(stage, held, NEW_APPROVER)
+    assert closed.override is not None
+    assert closed.override.reviewer == NEW_APPROVER
+    assert closed.ruling == held.ruling
+
+
+@pytest.mark.parametrize("decision", ["allow", "confirm", "deny"])
+async def test_without_votes_in_force_its_own_rules_say_who_closes_it(stage: Stage, decision: str) -> None:
+    """A policy that asks no one for approval names nobody who could close it."""
+    stage.server("web01")
+    held = await stage.ask("reboot", server="web01")
+    await overridden(stage, held)
+    rules = f'[[rule]]\nid = "all"\noperation = "reboot"\ndecision = "{decision}"\n'
+    await now_in_force(stage, parse_policy(rules, "vpsops.toml"))
+    with pytest.raises(NotAllowedError, match="not among those"):
+        await reviewed(stage, held, NEW_APPROVER)
+    assert (await reviewed(stage, held)).override is not None
 
 
 async def test_a_review_needs_words(stage: Stage) -> None:

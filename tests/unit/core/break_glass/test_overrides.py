@@ -53,8 +53,12 @@ override = ["S0ONCALL", "U2"]
 """
 
 
-def policy(extra: str = "", *, override: str = 'override = ["S0ONCALL", "U2"]') -> Policy:
-    return parse_policy(RULES.replace('override = ["S0ONCALL", "U2"]', override) + extra, "vpsops.toml")
+APPROVERS = 'approvers = { groups = ["S_OPS"] }'
+OVERRIDE = 'override = ["S0ONCALL", "U2"]'
+
+
+def policy(extra: str = "", *, override: str = OVERRIDE, approvers: str = APPROVERS) -> Policy:
+    return parse_policy(RULES.replace(OVERRIDE, override).replace(APPROVERS, approvers) + extra, "vpsops.toml")
 
 
 @pytest.fixture
