@@ -51,15 +51,20 @@ class OverrideRequest:
 
 async def identified(asked: OverrideRequest, accounts: AccountDirectory | None) -> OverrideRequest:
     """Return a request with the account of a name at a terminal. Raises `NotAllowedError` where it has none."""
-    human = await identify(accounts, asked.actor, asked.origin, "VPSOPS_ACTOR")
+    return replace(asked, actor=await identified_person(asked.actor, asked.origin, accounts))
+
+
+async def identified_person(actor: Actor, origin: Origin, accounts: AccountDirectory | None) -> Actor:
+    """Return a person with their account, which a name at a terminal has to have; raises `NotAllowedError`."""
+    human = await identify(accounts, actor, origin, "VPSOPS_ACTOR")
     if human.refusal is not None:
         raise NotAllowedError(human.refusal.reason, hint=human.refusal.hint)
-    if claims_human(human.actor, asked.origin) and not human.actor.account:
+    if claims_human(human.actor, origin) and not human.actor.account:
         raise NotAllowedError(
             "Who sits here has no account that is known, so no change can be run without votes from here.",
             hint=ACTOR_HINT,
         )
-    return replace(asked, actor=human.actor)
+    return human.actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ def is_overridable(change: Change) -> bool:
     return is_now and change.actor.kind is ActorKind.PERSON and bool(change.ruling.overrides)
 
 
-def names_only_groups(overrides: Sequence[Approvers]) -> bool:
-    """Return whether one of several lists names no person, so that its groups have to be read."""
-    return any(not overriders.people for overriders in overrides)
+def needs_groups(overrides: Sequence[Approvers], actor: Actor) -> bool:
+    """Return whether one of several lists may include a person by its groups alone, so that these have to be read."""
+    return any(overriders.groups and not is_among(overriders, actor) for overriders in overrides)
 
 
 def override_names_of(change: Change, actor: Actor) -> tuple[str, ...]:

@@ -82,12 +82,15 @@ async def test_another_person_cannot(tmp_path: Path) -> None:
         assert world.effects("reboot") == 0
 
 
-async def test_a_group_cannot_be_read_at_a_terminal(tmp_path: Path) -> None:
-    """The terminal has no token of Slack's; it says where it can be done."""
-    async with held(tmp_path, 'override = ["S0ONCALL"]') as (world, _, change):
+@pytest.mark.parametrize("override", ['override = ["S0ONCALL"]', 'override = ["bob@acme.example", "S0ONCALL"]'])
+async def test_a_group_cannot_be_read_at_a_terminal(tmp_path: Path, override: str) -> None:
+    """The terminal has no token of Slack's; before anything is typed it says where it can be done."""
+    async with held(tmp_path, override) as (world, _, change):
+        screen = terminal(world, REASON, NAME)
         with pytest.raises(NotAllowedError, match="cannot read who is in it") as refused:
-            await terminal(world, REASON, NAME).run("override", change.id)
+            await screen.run("override", change.id)
         assert f"/vps override {change.id}" in refused.value.hint
+        assert screen.asked == []
         assert world.effects("reboot") == 0
 
 

@@ -8,8 +8,8 @@ from vpsops.cli.operations.commands import execute_on_change
 from vpsops.cli.operations.question import action, question_facts
 from vpsops.cli.operations.reports import RequestReport
 from vpsops.cli.operations.session import ORIGIN, Session
-from vpsops.core.break_glass.overrides import OverrideRequest
-from vpsops.core.break_glass.rights import check_overrider, checked_reason, full_name, is_overridable, names_only_groups
+from vpsops.core.break_glass.overrides import OverrideRequest, identified_person
+from vpsops.core.break_glass.rights import check_overrider, checked_reason, full_name, is_overridable, needs_groups
 from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError
 from vpsops.core.console.exit_codes import GOOD
@@ -47,7 +47,7 @@ async def override_change(arguments: argparse.Namespace, session: Session) -> Re
         raise ConfigurationError("This needs a person at a terminal.", hint="Run it by hand, with no pipe.")
     core, console = session.core, session.console
     change = await core.changes.get(arguments.id, scope=core.scope)
-    _check_here(change, session)
+    await _check_here(change, session)
     console.note(f"{action(change)}, without approval", *facts(question_facts(change), console.err_style), CONSEQUENCE)
     reason = arguments.because or console.ask("Why can it not wait for a vote? ")
     checked_reason(change.reason, reason)
@@ -57,11 +57,12 @@ async def override_change(arguments: argparse.Namespace, session: Session) -> Re
     return RequestReport("done", GOOD, done)
 
 
-def _check_here(change: Change, session: Session) -> None:
+async def _check_here(change: Change, session: Session) -> None:
     """Refuse what the gate would refuse, before anything is typed; a terminal cannot read who is in a group."""
     if not is_overridable(change) or not session.actor.same_human(change.actor):
         check_overrider(change, session.actor)
-    if names_only_groups(change.ruling.overrides):
+    person = await identified_person(session.actor, ORIGIN, session.core.accounts)
+    if needs_groups(change.ruling.overrides, person):
         raise NotAllowedError(
             "A rule names a Slack user group for this, and a terminal cannot read who is in it.",
             hint=f"Run it in Slack: /vps override {change.id}",
