@@ -152,8 +152,10 @@ class Process:
             own = {"id": self.id, "front": self.front, "started_at": now, **self.can.columns}
             connection.execute(sa.insert(PROCESSES).values(**own, **values))
             beat = PROCESSES.c.beat
-            gone = sa.or_(beat < tick - 3600, beat > tick + HORIZON_SECONDS)  # long ago, or before a reboot
-            connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, gone))
+            before_reboot = sa.update(PROCESSES).where(beat > tick + DEAD_SECONDS)  # no clock of this boot was there
+            connection.execute(before_reboot.values(beat=-HORIZON_SECONDS))  # known dead, and later than no other beat
+            long_ago = beat < tick - 3600
+            connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, long_ago))
         carry(connection, riders)
 
     async def beat_on(self, record_round: RoundRecorder = no_record) -> None:

@@ -46,6 +46,21 @@ async def test_a_process_is_alive_for_five_seconds_after_its_beat(database: Data
     assert result == {"just", "old", "future"}
 
 
+async def test_heartbeats_of_before_a_reboot_hide_no_later_ones(
+    database: Database, processes: tuple[Process, Process], clock: FakeClock
+) -> None:
+    """The lease clock of SQLite begins again with the machine: the last heartbeat of all is one of since then.
+
+    Who beat before stays known, and known dead.
+    """
+    tick = clock.monotonic()
+    await database.transact(lambda c: beats(c, dead=tick - 60, reboot=tick + 36_000, soon=tick + 6))
+    await processes[0].beat()
+    assert await database.read(leases.latest_beat) == tick
+    assert await database.read(lambda connection: leases.dead(connection, tick)) == {"dead", "reboot", "soon"}
+    assert await database.read(lambda connection: leases.alive(connection, tick)) == {processes[0].id}
+
+
 async def test_a_front_end_is_known_by_its_living_processes(database: Database) -> None:
     """A heartbeat, not a row, shows that a bot can ask people."""
     await database.transact(lambda connection: beats(connection, mcp=NOW, bot=NOW - 60))
