@@ -13,6 +13,7 @@ from vpsops.core.operations.facts import Fact
 Block = dict[str, Any]
 """A block, element or view in Slack's JSON form."""
 
+NO_MENTIONS: Final[Mapping[str, str]] = {}
 MAX_FALLBACK = 2900
 SHORT_FACT: Final = 120
 MAX_FACT: Final = 2_000
@@ -61,17 +62,26 @@ def section(text: Block, accessory: Block | None = None) -> Block:
 
 def field_sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
     """Return label and value pairs as section fields (two columns, bold labels); empty values are omitted."""
-    fields = [
-        mrkdwn(f"*{escape_untrusted(label, 80)}*\n{escape_untrusted(value, MAX_FIELD)}")
-        for label, value in pairs
-        if value
-    ]
+    return _sections([(label, escape_untrusted(value, MAX_FIELD)) for label, value in pairs if value])
+
+
+def _sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
+    fields = [mrkdwn(f"*{escape_untrusted(label, 80)}*\n{value}") for label, value in pairs]
     return [{"type": "section", "fields": fields[at : at + 10]} for at in range(0, len(fields), 10)]
 
 
-def described(facts: Sequence[Fact]) -> list[Block]:
-    """Return the facts of an operation: short ones in columns, each long one by itself."""
-    short = field_sections([(fact.label, fact.value) for fact in facts if len(fact.value) <= SHORT_FACT])
+def described(facts: Sequence[Fact], mentions: Mapping[str, str] = NO_MENTIONS) -> list[Block]:
+    """Return the facts of an operation: short ones in columns, each long one by itself.
+
+    `mentions` has the mention that stands for a value, by the label of its fact.
+    """
+    short = _sections(
+        [
+            (fact.label, mentions.get(fact.label) or escape_untrusted(fact.value, MAX_FIELD))
+            for fact in facts
+            if 0 < len(fact.value) <= SHORT_FACT
+        ]
+    )
     return [*short, *(section(plain(one_line(fact.line, MAX_FACT))) for fact in facts if len(fact.value) > SHORT_FACT)]
 
 

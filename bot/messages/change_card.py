@@ -24,17 +24,19 @@ from vpsops.bot.blocks.elements import (
 )
 from vpsops.bot.blocks.labels import action_label, change_title, state_label
 from vpsops.bot.blocks.local_times import local_times
-from vpsops.bot.blocks.text import escape_untrusted, moment, user_mention
+from vpsops.bot.blocks.text import escape_untrusted, is_user_id, moment, user_mention
 from vpsops.bot.messages.ephemeral import remedy_label
 from vpsops.bot.protocol import action_ids
 from vpsops.core.break_glass.rights import is_overridable
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
-from vpsops.core.changes.model import Change, ChangeOverride, State, Verdict, Vote
+from vpsops.core.changes.model import AGENT, Change, ChangeOverride, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, one_line
+from vpsops.core.grants.requests import PERSON
 from vpsops.core.identity.actors import ActorKind
 from vpsops.core.operations import Risk
+from vpsops.core.operations.target import is_grant_request
 from vpsops.core.operations.traits import outcomes_of, risk_of
 from vpsops.core.outcomes.typical_durations import TypicalDuration
 from vpsops.core.plans.model import is_running_plan, is_stopping
@@ -85,7 +87,7 @@ def change_card(
         *([section(mrkdwn(call))] if call else []),
         *_sentences(change),
         *_escalated(change, audience),
-        *described(change.facts),
+        *described(change.facts, person_mentions(change)),
         *([section(plain(options.names))] if options.names else []),
         *local_times((fact.value for fact in change.facts), now),
         *field_sections(_facts(change, now, options)),
@@ -107,6 +109,13 @@ def _call(change: Change, audience: Audience, options: CardOptions) -> str:
     if audience is Audience.ESCALATED:
         return f"{who}: an approval is missing. Approvers: {approvers_text(change, options.labels)}."
     return f"{who}: your approval is needed."
+
+
+def person_mentions(change: Change) -> Mapping[str, str]:
+    """Return the mention of the person that a request for a grant names, by the label of its fact."""
+    agent = change.arguments.get(AGENT) if is_grant_request(change.operation) else None
+    account = str(agent.get("account") or "") if isinstance(agent, Mapping) else ""
+    return {PERSON: user_mention(account)} if is_user_id(account) else {}
 
 
 def typical_duration_text(usual: TypicalDuration | None) -> str:

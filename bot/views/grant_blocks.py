@@ -110,7 +110,7 @@ def _title(grant: Grant) -> str:
 
 
 def _human(grant: Grant) -> str:
-    return user_mention(grant.agent.account, grant.agent.human)
+    return user_mention(grant.agent.account, grant.agent.person)
 
 
 def _small(grant: Grant, now: datetime) -> str:

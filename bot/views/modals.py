@@ -20,7 +20,7 @@ from vpsops.bot.blocks.elements import (
     way_back,
 )
 from vpsops.bot.blocks.labels import action_label, action_verb
-from vpsops.bot.messages.change_card import requester_text
+from vpsops.bot.messages.change_card import person_mentions, requester_text
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ViewPayload
 from vpsops.core.changes.model import Change
@@ -227,7 +227,7 @@ def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
             *field_sections(
                 [("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]
             ),
-            *described(change.facts),
+            *described(change.facts, person_mentions(change)),
             section(plain(change.effect)),
             _note_input(),
         ],

@@ -20,11 +20,11 @@ from vpsops.core.common.text import count_text, duration, one_line
 from vpsops.core.common.timings import SHORTEST_GRANT_SECONDS
 from vpsops.core.grants.agents import KnownAgent
 from vpsops.core.grants.model import NO_TERMS, Grant, GrantState
-from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import arguments_of
 from vpsops.core.operations.facts import Fact
-from vpsops.core.operations.target import ServerName, Target, granted_in
+from vpsops.core.operations.target import ServerName, Target, granted_in, is_grant_request
 from vpsops.core.operations.traits import grant_request_of
 from vpsops.core.plans.model import PlanMember, digest_of_members
 from vpsops.core.plans.names import listed_names
@@ -34,6 +34,8 @@ from vpsops.core.policy.decision import Decision, GrantTerms, Ruling
 
 WITH_OTHERS: Final = "It takes more than a server, so it is granted on the card of a change that its agent asks for."
 TIME: Final = re.compile(r"([0-9]{1,4})(m|min|mins|minutes?|h|hours?)", re.IGNORECASE)
+PERSON: Final = "Its person"
+"""The label of the fact that names the agent's person."""
 CHANGED: Final = "Its servers are not as they were shown."
 
 
@@ -94,11 +96,10 @@ class GrantOffer:
 
     def _facts(self) -> list[Fact]:
         terms, names = self.terms, listed_names([member.target.hostname for member in self.members])
-        person = one_line(self.agent.human or self.agent.account, 120)
-        agent = f"{self.agent.cited}, for {person}"
         seen = self.seen
         facts = [
-            Fact("Agent", agent),
+            Fact("Agent", self.agent.cited),
+            Fact(PERSON, one_line(self.agent.person, 120)),
             Fact("Its token", f"that of its last request, {seen.change_id}" if seen else "that of this request"),
             Fact("Operation", self.operation.word),
             Fact("Servers", f"all of the rule: {', '.join(terms.servers)}; now {names}" if terms.servers else names),
@@ -233,6 +234,12 @@ def terms_of(change: Change) -> GrantTerms:
     stored: Mapping[str, Any] = change.arguments
     patterns, states = (tuple(str(word) for word in stored[name]) for name in ("patterns", "states"))
     return GrantTerms(float(stored["seconds"]), int(stored["uses"]), patterns, states)
+
+
+def asker_in(source: Change | None) -> Actor | None:
+    """Return the person who asked for a grant, by the change that opened it; None where votes on a change did."""
+    is_request = source is not None and is_grant_request(source.operation)
+    return source.actor if source is not None and is_request and source.actor.kind is ActorKind.PERSON else None
 
 
 def origin_of_agent(change: Change) -> Origin:

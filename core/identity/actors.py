@@ -57,6 +57,14 @@ class Actor:
         return f"the agent that {self.claim}" if self.kind is ActorKind.AGENT else self.label
 
     @property
+    def person(self) -> str:
+        """The human as people read a name: an e-mail address where one is known, else the account in Slack."""
+        email = next((name for name in (self.human, *self.aliases) if "@" in name), "")
+        declared = self.human.removeprefix(SLACK) if self.human.startswith(SLACK) else ""
+        account = self.account or declared
+        return email or (f"Slack account {account}" if account else self.human)
+
+    @property
     def identities(self) -> frozenset[str]:
         """Every id that means this actor or the human behind it, in lower case."""
         names = (self.id, self.human, *self.aliases, self.account)

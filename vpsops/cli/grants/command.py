@@ -54,7 +54,7 @@ def grant_row(grant: Grant) -> tuple[str, ...]:
         grant.operation,
         cell(grant.servers_text, 40),
         cell(grant.agent.claim, 40),
-        cell(grant.agent.human, 40),
+        cell(grant.agent.person, 40),
         when(grant.until.timestamp()),
         f"{grant.used} of {grant.uses}",
     )
