@@ -16,7 +16,7 @@ from vpsops.core.common.text import whole_number
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.server_lookup import plain_reference
 from vpsops.core.plans.model import PlanOptions
-from vpsops.core.plans.selection import FILTER
+from vpsops.core.plans.selection import FILTER, separate_names
 from vpsops.core.policy.context import is_glob
 
 OPTION: Final = re.compile(r"-{0,2}(at[_-]once|pause|stop[_-]after|probe)=(.*)", re.IGNORECASE)
@@ -60,7 +60,7 @@ def plan_of_words(operation: str, words: Sequence[str]) -> RunPlan | None:
 
 
 def plan_of_arguments(operation: str, arguments: Mapping[str, Json]) -> RunPlan | None:
-    """Return the plan of an operation with more arguments, where the word for its server is a pattern or a filter."""
+    """Return the plan of an operation with more arguments, where the word for its server means several."""
     server = str(arguments.get("server", ""))
     plan = parse_plan([server]) if OPERATIONS[operation].plannable and names_many(server) else None
     others = {key: value for key, value in arguments.items() if key != "server"}
@@ -73,7 +73,7 @@ def parse_plan(words: Sequence[str], *, sentence: bool = True) -> PlanWords | No
     With `sentence` a word may be no name at all. Raises `PlanWordsError` for an option's value.
     """
     options = {_name(match[1]): match[2] for match in map(OPTION.fullmatch, words) if match}
-    servers = [word for word in words if not OPTION.fullmatch(word)]
+    servers = separate_names([word for word in words if not OPTION.fullmatch(word)])
     if not servers or (sentence and not all(map(_selects, servers))):
         return None
     many = len(servers) > 1 or names_many(servers[0])
@@ -87,7 +87,9 @@ def taken_words(operation: str) -> str:
 
 
 def names_many(word: str) -> bool:
-    """Return whether one word means several servers: a pattern or a filter."""
+    """Return whether one word means several servers: a pattern, a filter, or names that commas join."""
+    if len(names := separate_names([word])) > 1:
+        return all(map(_selects, names))
     return FILTER.fullmatch(word) is not None or bool(_pattern(word)) or is_glob(plain_reference(word))
 
 

@@ -83,6 +83,11 @@ class ServerIndex:
                 raise AmbiguousServerError(
                     reference, [(s.id, s.hostname) for s in sorted(matches, key=lambda s: s.hostname)]
                 )
+        plain = plain_reference(reference)
+        if "," in plain:
+            raise InvalidInputError(
+                f"No server is called {plain[:120]}, and one server is meant here.", hint="Ask for each by itself."
+            )
         close = (nearest(spelling, self._servers) for spelling in spellings)
         raise UnknownServerError(reference, next(filter(None, close), []), self._lack)
 

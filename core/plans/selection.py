@@ -47,11 +47,24 @@ class SelectedServers:
     lack: str = ""
 
 
+def separate_names(words: Sequence[str]) -> list[str]:
+    """Return words with names that commas join taken apart: `web01,web02`; filters and words with spaces stay whole.
+
+    A word without a name stays as well, so that it is refused as one: without names every server would be meant.
+    """
+    return [name for word in words for name in _joined_names(word)]
+
+
+def _joined_names(word: str) -> list[str]:
+    is_whole = FILTER.fullmatch(word) is not None or " " in word.strip()
+    return [word] if is_whole else [name for name in word.split(",") if name.strip()] or [word]
+
+
 def selection_from(words: Sequence[str]) -> Selection:
     """Parse words such as `web01`, `web*`, `state:stopped`; raises `InvalidInputError` for a filter given twice."""
     names: dict[str, None] = {}
     filters: dict[str, str] = {}
-    for word in words:
+    for word in separate_names(words):
         match = FILTER.fullmatch(word)
         if match is None:
             names[word] = None

@@ -227,10 +227,10 @@ def plan_from(namespace: argparse.Namespace, operation: Operation) -> TypedPlan 
     server = getattr(namespace, f"{PREFIX}server")
     words, others = [*([server] if server is not None else []), *namespace.typed], dict[str, Json]()
     try:
-        if len(arguments_of(operation.arguments)) > 1:  # its first word is the server, or names joined by commas
+        if len(arguments_of(operation.arguments)) > 1:  # its first word is the server, or servers joined by commas
             values = arguments_from(namespace, operation)
             others = {name: value for name, value in values.items() if name != "server"}
-            words = str(values.get("server", "")).split(",")
+            words = [str(values.get("server", ""))]
         plan = parse_plan(words, sentence=False)
         options = options_from({name: str(value) for name, value in typed.items()})
     except PlanWordsError as error:

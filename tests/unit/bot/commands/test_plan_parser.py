@@ -19,6 +19,9 @@ from vpsops.core.plans.model import PlanOptions
         ("stop LABEL:team=shop", ("label:team=shop",)),
         ("reboot `web01` web02.example.com", ("web01", "web02.example.com")),
         ("reboot db-* web*", ("db-*", "web*")),
+        ("reboot web01,web02", ("web01", "web02")),
+        ("reboot web01, web02, web*", ("web01", "web02", "web*")),
+        ("reboot `web01,web02` region:oslo,", ("web01", "web02", "region:oslo,")),
         ("reboot web?1", ("web?1",)),
         ("reboot `WEB0?.example.com` db-?", ("web0?.example.com", "db-?")),
         ("reboot web[01]", ("web[01]",)),
@@ -51,6 +54,7 @@ def test_one_name_is_one_server() -> None:
     """Also in bold, which Slack writes with the sign of patterns around it."""
     assert parse_command("reboot web01") == RunOperation("reboot", {"server": "web01"})
     assert isinstance(parse_command("reboot *web01*"), RunOperation)
+    assert isinstance(parse_command("reboot web01,"), RunOperation)
 
 
 @pytest.mark.parametrize(
@@ -77,11 +81,12 @@ def test_a_wrong_value_is_said(text: str) -> None:
     assert text.split()[2].partition("=")[0] in command.message
 
 
-def test_an_operation_with_more_arguments_takes_a_pattern_for_its_server() -> None:
+@pytest.mark.parametrize(("typed", "words"), [("web*", ("web*",)), ("web01,web02", ("web01", "web02"))])
+def test_an_operation_with_more_arguments_takes_several_for_its_server(typed: str, words: tuple[str, ...]) -> None:
     """The rest are arguments of each."""
-    command = parse_command("label web* team=shop")
+    command = parse_command(f"label {typed} team=shop")
     assert isinstance(command, RunPlan)
-    assert (command.words, command.arguments) == (("web*",), {"labels": ["team=shop"]})
+    assert (command.words, command.arguments) == (words, {"labels": ["team=shop"]})
 
 
 @given(st.lists(st.text(max_size=12), max_size=4))

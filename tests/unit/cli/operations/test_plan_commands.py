@@ -80,6 +80,22 @@ async def test_what_is_no_plan_is_refused(terminal: FakeTerminal, fleet: Simulat
     assert list(fleet.simulator.world.counted()) == []
 
 
+@pytest.mark.parametrize("words", [("web01,web05",), ("web01,", "web05"), ("web01,web05,",), ("web01", "web05")])
+async def test_commas_join_names_as_spaces_do(
+    terminal: FakeTerminal, fleet: SimulatorHandle, words: tuple[str, ...]
+) -> None:
+    """For each operation that takes several servers."""
+    assert await terminal.run("reboot", *words, "--yes") == 0
+    assert fleet.simulator.world.counts["reboot"] == 2
+
+
+async def test_what_takes_one_server_says_so_of_several(terminal: FakeTerminal, fleet: SimulatorHandle) -> None:
+    """Names joined by commas are not one that is unknown."""
+    with pytest.raises(InvalidInputError, match="web01,web05, and one server is meant"):
+        await terminal.run("delete", "web01,web05")
+    assert list(fleet.simulator.world.counted()) == []
+
+
 async def test_other_arguments_are_those_of_every_server(terminal: FakeTerminal, fleet: SimulatorHandle) -> None:
     """`vpsops label web01,web05 wave=1` labels both."""
     assert await terminal.run("label", "web01,web05", "wave=1", "--yes") == 0

@@ -21,6 +21,7 @@ from vpsops.core.plans.model import (
     check_member_step,
 )
 from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
+from vpsops.core.plans.selection import Selection, selection_from
 from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.wayscloud.answers.models import Server
@@ -193,3 +194,19 @@ def test_a_plan_that_stops_more_than_may_be_down_is_refused_before_it_is_asked()
     assert "2 servers of tier=web" in too_many_down(stops, (("tier", 1),))
     assert not too_many_down(stops, (("tier", 2),))
     assert not too_many_down([labelled(number, "tier=web") for number in (1, 2)], (("tier", 1),))
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["web01,web02", "web*"], ("web01", "web02", "web*")),
+        (["web01,", ",web02,,web01"], ("web01", "web02")),
+        (["Web, main"], ("Web, main",)),
+        ([",", "web01"], (",", "web01")),
+        ([",,"], (",,",)),
+    ],
+)
+def test_commas_join_names_for_every_front_end(words: list[str], names: tuple[str, ...]) -> None:
+    """A name with a space and the value of a filter stay whole; a word without a name is never left out."""
+    selected = selection_from([*words, "label:team=a,b"])
+    assert selected == Selection(names, {"label": "team=a,b"})
