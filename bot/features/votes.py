@@ -16,6 +16,7 @@ from vpsops.core.changes.requests import SetAside
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.ends.model import ServerEnd
 from vpsops.core.grants.model import Grant
+from vpsops.core.grants.requests import asker_in
 from vpsops.core.identity.actors import Actor, Approvers, union_of
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.operations.target import is_plan
@@ -80,11 +81,17 @@ async def _as_approver(ctx: BotContext, requester: Requester, approvers: Approve
 
 
 async def end_grant(ctx: BotContext, requester: Requester, grant_id: str) -> Grant:
-    """End a grant, for its approvers and the agent's person. Raises as the gate does, and as `cast` does."""
+    """End a grant, for its approvers, the agent's person and who asked for it.
+
+    Raises as the gate does, and as `cast` does.
+    """
     scope = ctx.core.scope
     grant = await ctx.core.grants.get(grant_id, scope=scope)
     actor, evidence = requester.actor, "the human behind the agent"
-    if not actor.same_human(grant.agent):
+    asker = asker_in(next(iter(await ctx.core.changes.by_ids([grant.source], scope=scope)), None))
+    if asker is not None and actor.same_human(asker):
+        evidence = "the human who asked for it"
+    elif not actor.same_human(grant.agent):
         actor, evidence = await _as_approver(ctx, requester, grant.ruling.approvers)
     return await ctx.core.gate.end_grant(grant.id, actor, evidence=evidence, scope=scope)
 

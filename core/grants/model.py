@@ -147,14 +147,21 @@ def misfit(wish: GrantWish, terms: GrantTerms | None) -> str:
     return ""
 
 
-def check_ender(grant: Grant, actor: Actor) -> None:
-    """Raise `NotAllowedError` unless an approver, the agent's human, or this very agent ends a grant."""
+def check_ender(grant: Grant, actor: Actor, asker: Actor | None) -> None:
+    """Raise `NotAllowedError` unless an approver, the agent's human, this very agent, or its asker ends a grant.
+
+    `asker` is the person who asked for it, where one did. An end only narrows what agents may do.
+    """
     if actor.same_human(grant.agent) and (actor.kind is ActorKind.PERSON or actor.id == grant.agent.id):
+        return
+    if asker is not None and actor.kind is ActorKind.PERSON and actor.same_human(asker):
         return
     required = grant.ruling.requirements or (grant.ruling.approvers,)
     if actor.kind is ActorKind.PERSON and all(is_among(approvers, actor) for approvers in required):
         return
-    raise NotAllowedError("You are not among those who may end this grant.", hint="Its approvers and its human may.")
+    raise NotAllowedError(
+        "You are not among those who may end this grant.", hint="Its approvers, its human and its asker may."
+    )
 
 
 def offered_seconds(terms: GrantTerms) -> tuple[float, ...]:

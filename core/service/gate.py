@@ -228,7 +228,7 @@ class Gate:
         return await Extensions(self._backend, self._admission, self._submissions).keep(request, scope)
 
     async def end_grant(self, grant_id: str, actor: Actor, *, evidence: str = "", scope: Scope) -> Grant:
-        """Let an approver, the agent's human or the agent itself end a grant, with `actor.groups` as for a vote.
+        """Let an approver, the agent's human, its asker or the agent end a grant, with `actor.groups` as for a vote.
 
         Raises `NotAllowedError` for others, `StaleChangeError` where it has ended already, `UnknownGrantError`.
         """

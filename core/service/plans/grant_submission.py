@@ -25,6 +25,7 @@ from vpsops.core.grants.requests import (
     GrantOffer,
     GrantRequest,
     asked_terms,
+    asker_in,
     combined_ruling,
     grantable,
     member_of,
@@ -35,7 +36,7 @@ from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.server_lookup import clean
 from vpsops.core.operations.target import Target
 from vpsops.core.operations.traits import grant_request_of
-from vpsops.core.plans.selection import Selection, candidates
+from vpsops.core.plans.selection import Selection, candidates, separate_names
 from vpsops.core.policy import Policy
 from vpsops.core.policy.context import is_glob
 from vpsops.core.policy.decision import Decision, GrantTerms, Ruling
@@ -100,6 +101,7 @@ class GrantSubmissions:
     async def submit(self, asked: GrantRequest, scope: Scope) -> Outcome:
         """Hold a request for a grant, or refuse it; raises as `Gate.ask_grant` does."""
         await self._backend.policy.refresh()
+        asked = replace(asked, servers=tuple(separate_names(asked.servers)))
         request = self._submissions.prepared(asked.request, scope)
         as_asked = replace(request, arguments={"agent": asked.agent, "servers": " ".join(asked.servers)})
         exceeded = await self._admission.count(request.actor)
@@ -134,7 +136,8 @@ class GrantSubmissions:
 
         def work(connection: Connection) -> Grant:
             grant = load(connection, grant_id, backend.visibility(scope))
-            check_ender(grant, actor)
+            sources = repository.select(connection, CHANGES.c.id == grant.source)
+            check_ender(grant, actor, asker_in(next(iter(sources), None)))
             words = worded(backend.redactor.text(evidence))
             return lifecycle.end_grant(connection, grant, by, words, backend.clock.now())
 

@@ -356,7 +356,8 @@ async def test_what_is_shown_is_what_is_hashed(stage: Stage) -> None:
     await known(stage)
     change = await asked(stage, "web01", uses=2)
     shown = {fact.label: fact.value for fact in change.facts}
-    assert shown["Agent"] == "the agent that calls itself “assistant”, for slack:U1"
+    assert shown["Agent"] == "the agent that calls itself “assistant”"
+    assert shown["Its person"] == "Slack account U1"
     assert (shown["Operation"], shown["Servers"]) == ("reboot", "web01.example.com")
     assert (shown["Lasts"], shown["Uses"]) == ("1 h from the last vote", "at most 2")
     others = [
