@@ -162,6 +162,22 @@ async def test_a_grant_is_asked_for_in_slack_and_opened_by_another_persons_vote(
         assert isinstance(await request(core), Done)
 
 
+@pytest.mark.requirement("grant-requests")
+async def test_who_asked_for_a_grant_ends_it_without_being_an_approver(tmp_path: Path) -> None:
+    """Nothing about approvers has to be read for that."""
+    async with held(tmp_path) as (world, core, _, change):
+        await core.gate.cancel(change.id, AGENT, scope=OPERATOR)
+        await world.slack.command("bob", "ops", "/vps", "grant assistant of @alice reboot web01 for 1h")
+        card = await world.card("approvals", words="Grant to reboot web01.example.com")
+        await world.slack.click("carol", card, "vps:approve")
+        await world.card("approvals", words="Allowed: Reboot web01.example.com")
+        world.slack.kick("approvals", "bob")
+        await world.slack.command("bob", "ops", "/vps", "grants")
+        await world.slack.click("bob", await world.private("bob", "Allowed: Reboot"), "vps:grant_end")
+        await world.card("approvals", words="ended it.")
+        assert await core.grants.list_open(scope=OPERATOR) == []
+
+
 @pytest.mark.parametrize(
     ("typed", "answer"),
     [
