@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping
@@ -63,6 +64,14 @@ async def piped(env: Mapping[str, str], *words: str) -> tuple[int, str, str]:
     """Run a command line without a terminal."""
     done = await anyio.run_process([*VPSOPS, *words], env=dict(env), check=False, stdin=subprocess.DEVNULL)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def test_a_reader_that_stops_reading_is_no_fault(provider: SimulatorHandle, tmp_path: Path) -> None:
+    """`vpsops list | head -1`: the rest of the list has nobody to go to, and that is said nowhere."""
+    words = f"{shlex.join([*VPSOPS, 'list'])} | true"
+    env = environ(provider, tmp_path) | {"PYTHONUNBUFFERED": "1"}  # what is written fails within the task group
+    done = await anyio.run_process(["bash", "-c", words], env=env, check=False)
+    assert done.stderr.decode() == ""
 
 
 @pytest.mark.requirement("terminal-programs")
