@@ -211,7 +211,7 @@ def _check_destructive(rules: Sequence[Rule], path: str) -> None:
         raise ConfigurationError(
             f"{path}:{rule.line}: rule {rule.id} says {rule.decision.value} of what cannot be undone, which needs an"
             " approval.",
-            hint='Write decision = "approve"; or, for people alone, destructive_without_approval = true.',
+            hint='Write decision = "approve"; or, with actor = "person", destructive_without_approval = true.',
         )
 
 

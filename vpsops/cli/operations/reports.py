@@ -66,7 +66,7 @@ def error_report(error: VpsopsError) -> RequestReport:
     """Return the report of a request that makes no sense or could not be carried out."""
     code = exit_code(error)
     return RequestReport(
-        "refused" if code == REFUSED else "error", code, None, error.message, error.hint, error.error_id
+        "refused" if code == REFUSED else "error", code, None, error.message, error.hint, error.shown_id
     )
 
 

@@ -74,12 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for flag, (name, text) in FLAGS.items():
         parser.add_argument(flag, dest=name, metavar="VALUE", help=text)
-    for flag, words in (
-        ("people", policy_text.PEOPLE),
-        ("agents", policy_text.AGENTS),
-        ("destroying", policy_text.DESTROYING),
+    for flag, words, about in (
+        ("people", policy_text.PEOPLE, "that a person asks for"),
+        ("agents", policy_text.AGENTS, "that an assistant asks for"),
+        ("destroying", policy_text.DESTROYING, "that cannot be undone"),
     ):
-        parser.add_argument(f"--{flag}", choices=list(words), help=f"what decides on changes: {', '.join(words)}")
+        parser.add_argument(f"--{flag}", choices=list(words), help=f"what becomes of a change {about}")
     parser.add_argument(
         "--votes", type=partial(number, least=1, most=MOST_VOTES), metavar="N", help="how many approve what destroys"
     )
