@@ -4,6 +4,7 @@ VpsopsError                   base: what happened, what to do next, an id for th
 ├── InvalidInputError         the request as written cannot be carried out; correct it and ask again
 │   ├── AlreadyGoneError      what is to be removed is not there
 │   ├── ArgumentError         a value does not fit its argument
+│   ├── UnchangedError        all is as it was asked for already
 │   ├── PreconditionError     another operation has to come first; carries it
 │   ├── UnknownServerError    no server by that name; carries the nearest
 │   └── AmbiguousServerError  several servers by that name; carries the candidates
@@ -63,6 +64,13 @@ class InvalidInputError(VpsopsError):
 
 class AlreadyGoneError(InvalidInputError):
     """What a removal is about is not there: refused when it is asked for, done when it was to be sent."""
+
+
+class UnchangedError(InvalidInputError):
+    """All is already as the request wants it: there is nothing to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="There is nothing to do.")
 
 
 @dataclass(frozen=True, slots=True)

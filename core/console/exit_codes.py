@@ -14,6 +14,7 @@ from vpsops.core.common.errors import (
     InvalidInputError,
     NotSignedInError,
     PreconditionError,
+    UnchangedError,
     VpsopsError,
 )
 from vpsops.core.common.redaction import tidy
@@ -35,7 +36,7 @@ LONGEST: Final = 1000
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code that an error stands for."""
-    if isinstance(error, PreconditionError):
+    if isinstance(error, PreconditionError | UnchangedError):
         return REFUSED
     if isinstance(error, ConfigurationError | InvalidInputError):
         return USAGE

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import InvalidInputError, UnchangedError
 from vpsops.core.common.timings import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
 from vpsops.core.operations.arguments import ArgumentKind, Arguments, ArgumentSpec
 from vpsops.core.operations.counts import ServerCount, counts_of
@@ -262,14 +262,14 @@ def _rebooted(seen: Observation, uptime: int) -> bool:
 async def check_start(_api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
     """Refuse to start what runs."""
     if server is not None and server.ready:
-        raise InvalidInputError(f"{server.hostname} is running already.", hint="There is nothing to do.")
+        raise UnchangedError(f"{server.hostname} is running already.")
     return Precheck()
 
 
 async def check_stop(_api: Wayscloud, _arguments: Arguments, server: Server | None) -> Precheck:
     """Refuse to stop what is stopped."""
     if server is not None and server.off:
-        raise InvalidInputError(f"{server.hostname} is stopped already.", hint="There is nothing to do.")
+        raise UnchangedError(f"{server.hostname} is stopped already.")
     return Precheck()
 
 

@@ -74,7 +74,7 @@ def _touch(path: Path, *, make: bool, flags: int = os.O_RDWR) -> FileIdentity:
             ) from None
         raise NotReadyError(
             f"There is no database at {path}.",
-            hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
+            hint="The first command that uses it makes it, such as `vpsops list`; or set VPSOPS_DATABASE_URL.",
         ) from None
     except OSError as error:
         kind = NotWritableError if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} else ConfigurationError

@@ -68,7 +68,9 @@ def check(connection: sa.Connection) -> None:
     """Raise `ConfigurationError` unless the schema is the one this version expects; changes nothing."""
     match schema_status(connection):
         case SchemaStatus.ABSENT:
-            raise NotReadyError("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
+            raise NotReadyError(
+                "The database is empty.", hint="The first command that uses it makes its tables, such as `vpsops list`."
+            )
         case SchemaStatus.OLDER:
             raise OlderSchemaError(
                 "The database was made by an older version of vpsops.",

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from vpsops.core.common.errors import AlreadyGoneError, InvalidInputError
+from vpsops.core.common.errors import AlreadyGoneError, UnchangedError
 from vpsops.core.common.text import moment
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments, ArgumentSpec
@@ -98,7 +98,7 @@ async def _check_set(api: Wayscloud, arguments: Arguments, server: Server | None
     current = (await api.backups.backup_policy(at.id)).policy
     asked = cast("PolicyArguments", arguments)
     if current is not None and _equal(current, ordered(asked)):
-        raise InvalidInputError(f"{at.hostname} has this backup policy already.", hint="There is nothing to do.")
+        raise UnchangedError(f"{at.hostname} has this backup policy already.")
     return Precheck(details=BackupPolicyState(policy=current))
 
 

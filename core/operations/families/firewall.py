@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import InvalidInputError, UnchangedError
 from vpsops.core.operations.arguments import ArgumentKind as K
 from vpsops.core.operations.arguments import Arguments
 from vpsops.core.operations.facts import UNKNOWN, Fact, changed
@@ -86,9 +86,7 @@ async def check_add(api: Wayscloud, arguments: Arguments, server: Server | None)
     listed = await api.firewall.list_rules(at.id)
     equal = next((rule for rule in listed if rule.equals(new)), None)
     if equal is not None:
-        raise InvalidInputError(
-            f"{at.hostname} lets in {new.text} already (rule {equal.id}).", hint="There is nothing to do."
-        )
+        raise UnchangedError(f"{at.hostname} lets in {new.text} already (rule {equal.id}).")
     if not listed.complete:
         raise InvalidInputError(
             f"Whether {at.hostname} has this rule is not known: {listed.lack}.", hint="Ask again later."

@@ -13,7 +13,7 @@ from typing import Annotated, Final, cast
 
 from pydantic import Field
 
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import InvalidInputError, UnchangedError
 from vpsops.core.common.redaction import MASK
 from vpsops.core.common.text import one_line, quoted
 from vpsops.core.operations.arguments import ArgumentKind as K
@@ -81,7 +81,7 @@ async def check_label(_api: Wayscloud, arguments: Arguments, server: Server | No
     _check_edit(of, before, edit)
     after = {key: value for key, value in {**before, **edit.values}.items() if key not in edit.removals}
     if after == before:
-        raise InvalidInputError(f"{of.hostname} has these labels already.", hint="There is nothing to do.")
+        raise UnchangedError(f"{of.hostname} has these labels already.")
     if len(after) > MOST:
         raise InvalidInputError(f"A server has at most {MOST} labels.", hint="Remove some in the same request.")
     for key in before.keys() & after.keys():

@@ -6,7 +6,7 @@ from typing import Annotated, Final, TypeVar, cast
 
 import anyio
 
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import InvalidInputError, UnchangedError
 from vpsops.core.common.text import moment, money
 from vpsops.core.common.timings import DETAIL_SECONDS, Pace
 from vpsops.core.operations.arguments import ArgumentKind as K
@@ -120,7 +120,7 @@ async def check_rename(api: Wayscloud, arguments: Arguments, server: Server | No
     of, renamed = server_of(server), cast("RenameArguments", arguments)
     name = validate_text(renamed.name, "name")
     if name == of.display_name:
-        raise InvalidInputError(f"{of.hostname} has this name already.", hint="There is nothing to do.")
+        raise UnchangedError(f"{of.hostname} has this name already.")
     listed = await api.list_servers()
     other = next((item for item in listed if item.id != of.id and _answers_to(item, name)), None)
     if other is not None:
@@ -160,7 +160,7 @@ async def check_resize(api: Wayscloud, arguments: Arguments, server: Server | No
     """Refuse the plan that the server has, one that there is not, and one that is smaller in anything."""
     of, resized = server_of(server), cast("ResizeArguments", arguments)
     if of.plan is not None and of.plan.lower() == resized.plan.lower():
-        raise InvalidInputError(f"{of.hostname} has the plan {of.plan} already.", hint="There is nothing to do.")
+        raise UnchangedError(f"{of.hostname} has the plan {of.plan} already.")
     plans = await read_plans(api)
     after = find_plan(plans, resized.plan)
     before = next((item for item in plans if item.code.lower() == (of.plan or "").lower()), None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vpsops.core.common.errors import InvalidInputError, PreconditionError, Remedy
+from vpsops.core.common.errors import InvalidInputError, PreconditionError, Remedy, UnchangedError
 from vpsops.core.console.exit_codes import OTHER, REFUSED, USAGE, exit_code, guarded
 
 
@@ -34,8 +34,9 @@ def test_a_fault_beside_it_is_reported(capsys: pytest.CaptureFixture[str]) -> No
     assert "This is a fault of vpsops" in capsys.readouterr().err
 
 
-def test_what_another_operation_has_to_precede_is_refused() -> None:
+def test_what_has_to_wait_or_is_there_already_is_refused() -> None:
     """The words were right, so it is no wrong usage."""
     remedy = Remedy("stop", {"server": "s1"}, "web01")
     assert exit_code(PreconditionError("web01 is running.", remedy)) == REFUSED
+    assert exit_code(UnchangedError("web01 is running already.")) == REFUSED
     assert exit_code(InvalidInputError("There is no server called 'x'.")) == USAGE
