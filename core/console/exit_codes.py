@@ -68,7 +68,7 @@ def guarded(call: Callable[[], int], report: Callable[[str], None] | None = None
 def complain(error: BaseException, report: Callable[[str], None] | None = None) -> int:
     """Print an error in one line and return its exit code; an unexpected error is logged with its place."""
     leaves = list(_leaves(error))
-    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves) or _no_reader(leaves):
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves) or _has_no_reader(leaves):
         return OTHER
     known = next((leaf for leaf in leaves if isinstance(leaf, VpsopsError)), None)
     reported = known or VpsopsError(
@@ -86,7 +86,7 @@ def complain(error: BaseException, report: Callable[[str], None] | None = None) 
     return exit_code(reported)
 
 
-def _no_reader(leaves: Sequence[BaseException]) -> bool:
+def _has_no_reader(leaves: Sequence[BaseException]) -> bool:
     """Return whether the reader of the output has gone, as `head` does: the end of a command, and no fault of ours."""
     return all(isinstance(leaf, BrokenPipeError) for leaf in leaves)
 
