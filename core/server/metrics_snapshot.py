@@ -1,7 +1,7 @@
 """What `/metrics` shows of the database: queues, open changes and processes, read in one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,6 +10,7 @@ from vpsops.core.authorization import agent_pause, hold_offs
 from vpsops.core.break_glass.repository import count_open
 from vpsops.core.changes.model import State
 from vpsops.core.ends import repository as ends
+from vpsops.core.messaging.bot_presence import has_bot
 from vpsops.core.messaging.outbox import QUIET
 from vpsops.core.storage.leases import DEAD_SECONDS
 from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
@@ -50,7 +51,7 @@ def read_snapshot(connection: Connection, tick: float, now: float) -> DatabaseSn
     return DatabaseSnapshot(
         queues={
             "inbox": _queue(connection, arrived, INBOX.c.done_at.is_(None)),
-            "outbox": _queue(connection, OUTBOX.c.created_at, waiting & ~quiet),
+            "outbox": _outbox(connection, waiting & ~quiet, tick),
             "runs": _queue(connection, CHANGES.c.updated_at, (CHANGES.c.state == State.APPROVED.value) & due),
         },
         states=_grouped(
@@ -70,6 +71,12 @@ def read_snapshot(connection: Connection, tick: float, now: float) -> DatabaseSn
 def _queue(connection: Connection, since: sa.ColumnElement[float], where: sa.ColumnElement[bool]) -> QueueState:
     row = connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(where)).one()
     return QueueState(row[0], row[1])
+
+
+def _outbox(connection: Connection, where: sa.ColumnElement[bool], tick: float) -> QueueState:
+    """Return the messages that wait, which have no age where no bot ever served: they are late for no one."""
+    queue = _queue(connection, OUTBOX.c.created_at, where)
+    return queue if has_bot(connection, tick) else replace(queue, since=None)
 
 
 def _grouped(connection: Connection, column: sa.Column[str], where: sa.ColumnElement[bool]) -> dict[str, int]:

@@ -26,13 +26,12 @@ from vpsops.core.changes.requests import DryRun, Outcome, Refused, Request, outc
 from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.config.settings import Settings
-from vpsops.core.identity.account_questions import has_answers
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.account import read_account
 from vpsops.core.limits.guard import out_of_sight, refusal_for
 from vpsops.core.limits.model import Exceeded, Limits
 from vpsops.core.limits.quotas import outlived
-from vpsops.core.messaging.posted_messages import has_copies
+from vpsops.core.messaging.bot_presence import has_bot
 from vpsops.core.offers.absences import refusal_text
 from vpsops.core.offers.memory import region_of
 from vpsops.core.operations import OPERATIONS, Operation
@@ -46,7 +45,6 @@ from vpsops.core.schedule.resolution import resolve
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.service.change_store import ChangeStore, Draft, PolicyReplacedError, new_change
-from vpsops.core.storage.leases import front_alive
 from vpsops.core.telemetry.metrics import OTHER
 from vpsops.core.wayscloud.answers.errors import NotOfferedError
 from vpsops.core.wayscloud.requests.transport import RequestLane
@@ -119,10 +117,7 @@ class Submissions:
         """Return whether a bot serves this database, or did before: while it is down, no other place is trusted."""
         tick = self._backend.database.tick
 
-        def find(entry: Connection) -> bool:
-            return front_alive(entry, tick(entry), "slack") or has_answers(entry) or has_copies(entry)
-
-        return await self._backend.database.read(find)
+        return await self._backend.database.read(lambda connection: has_bot(connection, tick(connection)))
 
     def prepared(self, request: Request, scope: Scope) -> Request:
         """Return a request with words fit to be stored, and the workspace that it counts for."""

@@ -181,7 +181,10 @@ QUEUE_DEPTH: Final = Metric(
     ("queue",),
 )
 QUEUE_AGE: Final = Metric(
-    "vpsops_queue_age_seconds", MetricKind.GAUGE, "Age of the oldest row that waits; 0 without one.", ("queue",)
+    "vpsops_queue_age_seconds",
+    MetricKind.GAUGE,
+    "Age of the oldest row that waits; 0 without one. Messages to Slack have none where no bot ever served.",
+    ("queue",),
 )
 OPEN_CHANGES: Final = Metric(
     "vpsops_changes_open", MetricKind.GAUGE, "Changes that are not at their end, by state.", ("state",)

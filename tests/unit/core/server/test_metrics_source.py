@@ -81,6 +81,20 @@ async def test_queues_processes_and_versions_are_shown(database_url: str) -> Non
         assert "other" not in build
 
 
+@pytest.mark.requirement("metrics-scrape")
+async def test_messages_without_a_bot_have_no_age(database_url: str) -> None:
+    """A set-up without Slack keeps the messages for one that may come; an alert on their age would never end."""
+    async with worker(database_url) as (core, clock), scraper(core) as client:
+        await database_of(core).transact(fill)
+        clock.advance(600)
+        alone = await scraped(client)
+        assert alone['vpsops_queue_depth{queue="outbox"}'] == 3
+        assert alone['vpsops_queue_age_seconds{queue="outbox"}'] == 0
+        await core.outbox.remember("change:chg_held", "card", "C1", "1.2")
+        clock.advance(KEPT_SECONDS)
+        assert (await scraped(client))['vpsops_queue_age_seconds{queue="outbox"}'] >= 600
+
+
 async def test_scrapes_within_seconds_are_of_one_read(database_url: str) -> None:
     """A scraper costs the database one read in five seconds, however often it asks."""
     async with worker(database_url) as (core, clock), scraper(core) as client:
