@@ -1,6 +1,6 @@
 """The audit trail as JSON Lines, and its verification without the database.
 
-The first line names the record after which it begins, the last one where the trail's head was: so a file
+Of an export the first line names the record after which it begins, the last one where the trail's head was: so a file
 that was cut at either end shows. Each line between holds one record with the text that was hashed:
 `hash` is SHA-256 of `previous`, a line feed and `record`, in UTF-8.
 """
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
 from vpsops.core.audit.chain import ChainFault, ChainFaultKind, ChainVerifier
-from vpsops.core.audit.records import GENESIS, TrailRecord
+from vpsops.core.audit.records import GENESIS, TrailRecord, columns_agree, record_hash
 from vpsops.core.common.json_types import Json
 
 MAX_LINE = 1_000_000
 MOST = 1 << 62
+MOST_KEPT = 200_000
+"""Hashes that are kept to know a shipped record that comes again: some 30 MB."""
 TEXTS = ("event", "record", "previous", "hash")
 
 
@@ -70,10 +72,38 @@ def verify_lines(lines: Iterable[str], walk: ChainVerifier) -> Iterator[ChainFau
     )
 
 
+def verify_shipped_lines(lines: Iterable[str], walk: ChainVerifier) -> Iterator[ChainFault]:
+    """Yield every fault of what `vpsops audit ship` wrote, which has neither a first nor a last line.
+
+    It may begin with any record and hold records twice: the same record again is no fault. Nor is a line that is no
+    record, as a write that was cut leaves one: a record that stands nowhere else is missing.
+    """
+    kept: dict[int, str] = {}
+    for record in filter(None, map(_record, map(_parsed, lines))):
+        if not kept:
+            walk.seq, walk.hash = record.seq - 1, record.previous if record.seq > 1 else GENESIS
+        if kept.get(record.seq) != record.hash or not is_whole(record):
+            yield from walk.step(record)
+        kept[record.seq] = record.hash
+        if len(kept) > MOST_KEPT:
+            del kept[next(iter(kept))]
+    if not kept:
+        yield ChainFault(1, ChainFaultKind.REMOVED, "there is no record in it")
+    yield from walk.end()
+
+
+def is_whole(record: TrailRecord) -> bool:
+    """Return whether a record is as it was hashed."""
+    return record_hash(record.previous, record.text) == record.hash and columns_agree(record)
+
+
 def _begin(line: str, walk: ChainVerifier) -> Iterator[ChainFault]:
-    begin = _bound(_parsed(line), "begin", "after")
+    parsed = _parsed(line)
+    begin = _bound(parsed, "begin", "after")
     if begin is None:
-        yield ChainFault(1, ChainFaultKind.REMOVED, "the export has no beginning: its first line is missing")
+        what = "the export has no beginning: its first line is missing"
+        shipped = "; give --shipped for what vpsops audit ship wrote" if _record(parsed) else ""
+        yield ChainFault(1, ChainFaultKind.REMOVED, what + shipped)
     else:
         walk.seq = begin[0]
         walk.hash = begin[1] if begin[0] else GENESIS

@@ -14,7 +14,14 @@ from sqlalchemy.engine import Connection
 from vpsops.cli.data import ship
 from vpsops.core.audit import chain
 from vpsops.core.audit.chain import ChainFault, ChainVerifier
-from vpsops.core.audit.export import MAX_LINE, begin_line, end_line, record_line, verify_lines
+from vpsops.core.audit.export import (
+    MAX_LINE,
+    begin_line,
+    end_line,
+    record_line,
+    verify_lines,
+    verify_shipped_lines,
+)
 from vpsops.core.audit.queries import RecordFilter, record_summary
 from vpsops.core.audit.reader import PAGE, pages
 from vpsops.core.audit.records import GENESIS, TrailRecord
@@ -83,6 +90,12 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
         " it to later ones with --noted."
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="an export; - is standard input")
+    parser.add_argument(
+        "--shipped",
+        action="store_true",
+        help="FILE is what `vpsops audit ship` wrote: it may begin with any record, hold records twice, and has no end"
+        " that could show a cut",
+    )
     parser.add_argument(
         "--anchor",
         metavar="FILE",
@@ -178,10 +191,12 @@ def _next(record_filter: RecordFilter, after: int, connection: Connection) -> tu
 def _verify(arguments: argparse.Namespace) -> int:
     walk = ChainVerifier(noted=arguments.noted, anchors=_anchors(arguments))
     if arguments.file is None:
+        if arguments.shipped:
+            raise InvalidInputError("--shipped goes with FILE.", hint="Name the file, or - for standard input.")
         return run_read(partial(_verify_in, walk))
     report = VerificationReport()
     with _opened(arguments.file) as file:
-        report.add(verify_lines(_lines(file), walk))
+        report.add((verify_shipped_lines if arguments.shipped else verify_lines)(_lines(file), walk))
     return report.close(walk)
 
 

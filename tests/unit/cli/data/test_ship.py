@@ -71,6 +71,28 @@ def test_once_ends_with_what_there_is(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stored")
+@pytest.mark.requirement("ship-verified-elsewhere")
+def test_who_receives_it_can_verify_it(cli: Cli, tmp_path: Path) -> None:
+    """With records that came twice, from any record on, and with a line that a crash cut; not with one missing."""
+    path = tmp_path / "audit.jsonl"
+    cli("audit", "ship", "--once", f"file://{path}")
+    plain = cli("audit", "verify", str(path))
+    assert (plain.code, "give --shipped" in plain.lines[0]) == (1, True)
+    head = cli("audit", "verify").lines[-1].partition("Its head")[2]
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"seq":5,"at"\n')
+    cli("audit", "ship", "--once", "--after", "4", f"file://{path}")
+    again = cli("audit", "verify", "--shipped", str(path))
+    assert (again.code, again.lines[-1].partition("Its head")[2]) == (0, head)
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join(lines[2:]), "utf-8")
+    assert cli("audit", "verify", "--shipped", str(path)).code == 0
+    path.write_text("\n".join(lines[:1] + lines[2:]), "utf-8")
+    assert cli("audit", "verify", "--shipped", str(path)).lines[0] == "record 2 is missing"
+    assert cli("audit", "verify", "--shipped").code == 2
+
+
+@pytest.mark.usefixtures("stored")
 def test_the_address_comes_from_the_settings_and_is_not_shown(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
