@@ -1,7 +1,7 @@
 """The names of settings: unknown ones are refused, with the nearest known name."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from vpsops.core.common.errors import ConfigurationError
@@ -9,6 +9,9 @@ from vpsops.core.config.config_file import ConfigFile
 from vpsops.core.config.secret_values import SECRETS
 
 SECTION: Final = "settings"
+PREFIXES: Final = ("VPSOPS_", "WAYSCLOUD_", "SLACK_")
+NEAR: Final = 0.8
+"""How alike a name has to be: all settings share a prefix."""
 
 
 def refuse_unknown(env: Mapping[str, str], known: Collection[str]) -> None:
@@ -16,14 +19,24 @@ def refuse_unknown(env: Mapping[str, str], known: Collection[str]) -> None:
     allowed = {*known} | {f"{name}_FILE" for name in SECRETS}
     unknown = sorted(name for name in env if name.startswith("VPSOPS_") and name not in allowed)
     if unknown:
-        names = sorted(name for name in allowed if name.startswith("VPSOPS_"))
-        raise ConfigurationError(f"Unknown setting {', '.join(unknown[:5])}.", hint=nearest_name(unknown[0], names))
+        raise ConfigurationError(
+            f"Unknown setting {', '.join(unknown[:5])}.", hint=nearest_hint(unknown[0], sorted(allowed))
+        )
 
 
-def nearest_name(name: str, names: Sequence[str]) -> str:
-    """Return a hint: the nearest of some names, or all of them."""
-    near = difflib.get_close_matches(name, names, 1, cutoff=0.8)  # all share VPSOPS_
-    return f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(names)}."
+def nearest_name(name: str, names: Collection[str]) -> str:
+    """Return the setting that a name comes nearest to, in any case and without its prefix; "" where none is near."""
+    spelled = name.upper().replace("-", "_")
+    spellings = [spelled] if spelled.startswith(PREFIXES) else [prefix + spelled for prefix in PREFIXES]
+    exact = [spelling for spelling in spellings if spelling in names]
+    near = [match for spelling in spellings for match in difflib.get_close_matches(spelling, names, 1, cutoff=NEAR)]
+    return (exact or near or [""])[0]
+
+
+def nearest_hint(name: str, names: Collection[str]) -> str:
+    """Return a hint to a name that is no setting."""
+    near = nearest_name(name, names)
+    return f"Did you mean {near}?" if near else "`vpsops config show` lists the settings."
 
 
 def settings_in(file: ConfigFile, known: Collection[str]) -> dict[str, Any]:
@@ -31,8 +44,9 @@ def settings_in(file: ConfigFile, known: Collection[str]) -> dict[str, Any]:
     table = file.data.get(SECTION, {})
     if not isinstance(table, dict):
         raise file.error(file.line(SECTION), "[settings] must be a table.")
-    unknown = sorted(set(table) - set(known) - {f"{name}_FILE" for name in SECRETS})
+    allowed = {*known} | {f"{name}_FILE" for name in SECRETS}
+    unknown = sorted(set(table) - allowed)
     if unknown:
-        hint = nearest_name(unknown[0], sorted(known))
+        hint = nearest_hint(unknown[0], sorted(allowed))
         raise file.error(file.line(SECTION, unknown[0]), f"unknown setting {unknown[0]} in [settings].", hint)
     return {name: value for name, value in table.items() if name in known}

@@ -1,7 +1,6 @@
 """Where each setting's value is from: for `vpsops config show`, which also names what no setting is called."""
 
-import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,12 +9,11 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import ConfigFile, read_config
 from vpsops.core.config.reload_table import Reloadability, reloadability
 from vpsops.core.config.secret_values import SECRETS, secret_files_in
-from vpsops.core.config.setting_names import SECTION
+from vpsops.core.config.setting_names import SECTION, nearest_name
 from vpsops.core.config.settings import Settings
 
 DEFAULT: Final = "default"
 MASK: Final = "set"
-NEAR: Final = 0.8  # all names share their beginning
 CONFIG: Final = "VPSOPS_CONFIG"
 
 
@@ -65,12 +63,7 @@ def unknown_names(environ: Mapping[str, str]) -> list[UnknownName]:
     file = _file_of(environ)
     strange = [(name, "environment") for name in sorted(environ) if name.startswith("VPSOPS_") and name not in allowed]
     strange += [(name, _place(file, name)) for name in sorted(set(_written(file)) - (allowed - {CONFIG}))]
-    return [UnknownName(name, source, _nearest(name, sorted(allowed))) for name, source in strange]
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1, cutoff=NEAR)
-    return near[0] if near else ""
+    return [UnknownName(name, source, nearest_name(name, sorted(allowed))) for name, source in strange]
 
 
 def _file_of(environ: Mapping[str, str]) -> ConfigFile:

@@ -79,8 +79,8 @@ def address_of(address: str | None, settings: Settings) -> tuple[str, int] | Non
     return read_address(address or DEFAULT, DEFAULT)
 
 
-def require_settings(settings: Settings, *, http: bool) -> None:
-    """Raise `ConfigurationError` naming every variable that is missing."""
+def require_settings(settings: Settings, *, http: bool, without: str = "") -> None:
+    """Raise `ConfigurationError` naming every variable that is missing; `without` says what needs no Slack."""
     several = bool(settings.slack_client_id)  # then each workspace brings its token
     needed = {} if several else {"SLACK_BOT_TOKEN": settings.slack_bot_token}
     needed |= {"SLACK_SIGNING_SECRET": settings.slack_signing_secret} if http else {}
@@ -92,7 +92,7 @@ def require_settings(settings: Settings, *, http: bool) -> None:
         )
         if http and settings.slack_app_token is None:
             hint += " With SLACK_APP_TOKEN the bot uses Socket Mode and needs no signing secret."
-        raise ConfigurationError(f"The Slack bot needs {' and '.join(missing)}.", hint=hint)
+        raise ConfigurationError(f"The Slack bot needs {' and '.join(missing)}.", hint=f"{hint} {without}".rstrip())
 
 
 async def _main(settings: Settings, sock: socket.socket | None, health: socket.socket | None) -> None:

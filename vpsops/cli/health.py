@@ -5,7 +5,7 @@ import json
 import sys
 from http.client import HTTPException
 from typing import Final
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -13,6 +13,7 @@ from vpsops.core.common.errors import InvalidInputError
 
 DEFAULT: Final = "http://127.0.0.1:3000/readyz"
 MOST_BYTES: Final = 65_536
+MOST_WORDS: Final = 200
 READY, NOT_READY = 0, 1
 
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         with error:
             return _say(NOT_READY, words_of(error.read(MOST_BYTES)) or f"it answers {error.code}")
     except (OSError, HTTPException, ValueError) as error:
-        return _say(NOT_READY, f"no answer from {url} ({type(error).__name__})")
+        return _say(NOT_READY, f"no answer from {url}: {reason_of(error)}")
     words = words_of(body)
     return _say(NOT_READY, "it does not answer as vpsops does") if words is None else _say(READY, words or "ready")
 
@@ -47,6 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _say(code: int, words: str) -> int:
     sys.stdout.write(f"{words}\n")
     return code
+
+
+def reason_of(error: Exception) -> str:
+    """Return in plain words why there was no answer."""
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return "it took too long"
+    words = cause.strerror if isinstance(cause, OSError) else ""
+    return (words or f"it was not understood ({type(cause).__name__})")[:MOST_WORDS]
 
 
 def address_from(text: str) -> str:

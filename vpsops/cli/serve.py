@@ -39,6 +39,7 @@ from vpsops.mcp_server.unix_socket.peer import SocketUsers
 from vpsops.mcp_server.unix_socket.service import open_socket
 
 EXAMPLE: Final = "/run/vpsops/mcp.sock"
+WITHOUT_SLACK: Final = "Without Slack, assistants are served by `vpsops mcp --http HOST:PORT`, or here with --socket."
 
 logger = structlog.get_logger(__name__)
 
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     by_socket = args.socket is not None or is_inherited(os.environ, os.getpid())
     slack = not by_socket or has_slack_settings(settings)
     if slack:
-        require_settings(settings, http=settings.slack_app_token is None)
+        require_settings(settings, http=settings.slack_app_token is None, without=WITHOUT_SLACK)
     configure_logging(settings)
     config = socket_config_from(settings)
     with ExitStack() as stack:

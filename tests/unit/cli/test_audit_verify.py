@@ -287,7 +287,7 @@ def test_wrong_settings_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("VPSOPS_NONSENSE", "1")
     output = cli("doctor")
     assert (output.code, len(output.lines), output.err) == (2, 1, "")
-    assert output.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. The settings are VPSOPS_A")
+    assert output.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. `vpsops config show` l")
 
 
 def test_a_question_ends_as_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

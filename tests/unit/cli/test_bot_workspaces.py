@@ -3,8 +3,10 @@
 import pytest
 
 from vpsops.cli.bot import address_of, require_settings
+from vpsops.cli.main import main
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
+from vpsops.core.console.exit_codes import USAGE
 
 SEVERAL = {"SLACK_CLIENT_ID": "1.2", "SLACK_SIGNING_SECRET": "x"}
 
@@ -30,3 +32,11 @@ def test_socket_mode_alone_cannot_install_the_app_anywhere() -> None:
             address_of(f"127.0.0.1:{port}", settings)
     assert address_of("127.0.0.1:3000", settings) == ("127.0.0.1", 3000)
     assert address_of(None, several_settings()) == ("127.0.0.1", 3000)
+
+
+def test_serve_without_slack_says_what_serves_assistants_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """An operator who wants MCP over HTTP and no Slack is not sent to make an app."""
+    assert main(["serve", "--http", "127.0.0.1:0"]) == USAGE
+    error = capsys.readouterr().err
+    assert "The Slack bot needs SLACK_BOT_TOKEN" in error
+    assert "vpsops mcp --http" in error
