@@ -36,7 +36,7 @@ class TableMemory:
 
 
 def data_table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Block:
-    """Return a table with as many of the rows, from the first, as fit into one."""
+    """Return a table with as many of the rows, from the first, as fit."""
     visible: list[list[Block]] = []
     left = CHARACTERS - sum(map(len, heads))
     for row in rows[:TABLE_ROWS]:

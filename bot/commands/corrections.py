@@ -45,5 +45,5 @@ def is_like_name(word: str) -> bool:
 
 
 def _escaped(text: str) -> str:
-    """Return a text as Slack would hand it over, since a button's text is read as a typed one."""
+    """Return a text as Slack would hand it over, since a button's text is read as typed text."""
     return html.escape(text, quote=False)

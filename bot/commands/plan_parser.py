@@ -51,7 +51,7 @@ class RunPlan:
 
 
 def plan_of_words(operation: str, words: Sequence[str]) -> RunPlan | None:
-    """Return the plan of an operation that takes a server alone, or None where the words mean at most one.
+    """Return the plan of an operation that takes a server alone, or None where the words mean at most one server.
 
     Raises `PlanWordsError`.
     """

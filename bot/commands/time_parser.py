@@ -30,7 +30,7 @@ BEGINNINGS: Final = frozenset(form.split()[0] for form in TIME)
 
 
 def split_time(operation: Operation, words: list[str]) -> tuple[list[str], str]:
-    """Return the words before the time that they end with, and the time, or "" without one.
+    """Return the words before the time that they end with, and the time, or "".
 
     Raises `ArgumentsError` for what looks like a time and is none, and where it may be a part of an argument.
     """
@@ -81,7 +81,7 @@ def joined_lifetime(rest: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class KeepServer:
-    """Give a server with an end a later one."""
+    """Put off the end of a server."""
 
     server: str
     lifetime: str

@@ -87,7 +87,7 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFindin
 
 
 class SlackProbe:
-    """Calls Slack's Web API once, without retries, with the settings' token or another one."""
+    """Calls Slack's Web API once, without retries, with the settings' token or another."""
 
     def __init__(self, settings: Settings, session: aiohttp.ClientSession, token: str = "") -> None:
         token = token or (settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else "")

@@ -169,7 +169,7 @@ FULL_MEMBER: Final = "a full member of the workspace, read just now"
 
 
 async def withdraw(ctx: BotContext, requester: Requester, change: Change, reason: str = "") -> Change:
-    """Cancel one's own change or that of one's agent, or set aside another person's unconfirmed one.
+    """Cancel one's own change or that of one's agent, or set aside another person's unconfirmed change.
 
     Raises as the gate does, and `NotAllowedError` for all but full members, who alone set aside.
     """

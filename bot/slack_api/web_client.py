@@ -11,7 +11,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 
 class SlackWebClient(AsyncWebClient):
-    """The SDK's client, for which an answer without a JSON object is an empty one."""
+    """The SDK's client, for which an answer without a JSON object is empty."""
 
     async def _request(self, *, http_verb: str, api_url: str, req_args: dict[str, Any]) -> dict[str, Any]:
         try:

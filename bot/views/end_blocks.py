@@ -1,4 +1,4 @@
-"""Servers that end by themselves: the line of each, the list, and what the owner or a channel is asked about one."""
+"""Servers that end by themselves: the line of each, the list, and what the owner or a channel is asked."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -20,7 +20,7 @@ class UpgradedError(ConfigurationError):
 
 
 def installed_release() -> str:
-    """Return the version that is installed now, with its commit where it has one."""
+    """Return the version that is installed now, with its commit where that is known."""
     try:
         number = version(PACKAGE)
     except PackageNotFoundError:

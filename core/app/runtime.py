@@ -165,7 +165,7 @@ class LateEngine:
         return float("-inf") if self._parts is None else self._parts.process.last_beat
 
     async def stop(self) -> None:
-        """Stop the engine, where there is one."""
+        """Stop the engine, if it was made."""
         if self._engine is not None:
             await self._engine.stop()
 

@@ -103,7 +103,7 @@ def opened(path: Path) -> Iterator[Connection]:
 def opened_current(path: Path, backup: VerifiedBackup) -> Iterator[Connection]:
     """Open a backup in the schema of this version; an older one as a copy that is brought up to date.
 
-    Raises `OutdatedError` for one of a newer version, and `BackupFileError` for a file that is not the verified one.
+    Raises `OutdatedError` for a newer version's file, and `BackupFileError` for a file that is not the one verified.
     """
     if backup.status is SchemaStatus.CURRENT:
         with opened(path) as connection:

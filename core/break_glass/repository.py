@@ -16,7 +16,7 @@ IS_OPEN = REVIEWS.c.state == ReviewState.OPEN.value
 
 
 def open_review(connection: Connection, change_id: str, now: datetime) -> None:
-    """Store a new review; raises IntegrityError where the change has one."""
+    """Store a new review; raises IntegrityError where the change has a review."""
     connection.execute(
         sa.insert(REVIEWS).values(
             change_id=change_id,
@@ -29,7 +29,7 @@ def open_review(connection: Connection, change_id: str, now: datetime) -> None:
 
 
 def load(connection: Connection, change_id: str) -> Review | None:
-    """Return the review of a change, if it has one."""
+    """Return the review of a change, or None."""
     row = connection.execute(sa.select(REVIEWS).where(REVIEWS.c.change_id == change_id)).mappings().one_or_none()
     return None if row is None else review_of(row)
 

@@ -110,7 +110,7 @@ def names_server(typed: str, name: str) -> bool:
 
 
 def full_name(change: Change) -> str:
-    """Return the name to type: the server's hostname, and what of it is destroyed; the id of a server without one."""
+    """Return the name to type: the server's hostname, else its id, and what of it is destroyed."""
     return typed_name_of(change.operation, change.arguments, change.target) or change.target.id
 
 

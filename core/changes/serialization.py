@@ -101,7 +101,7 @@ def _progress_values(change: Change) -> dict[str, Any]:
 
 
 def origin_values(origin: Origin) -> dict[str, Json]:
-    """Return an origin as a column holds it; a request without a token has no fingerprint of one."""
+    """Return an origin as a column holds it; a request without a token has no fingerprint."""
     values = asdict(origin)
     return values if origin.credential else {key: value for key, value in values.items() if key != "credential"}
 

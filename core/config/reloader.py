@@ -50,7 +50,7 @@ class Reloader:
         self._preparations.append(preparation)
 
     def request(self) -> None:
-        """Ask for a reload; several requests within a moment are one."""
+        """Ask for a reload; several requests within a moment cause one reload."""
         self._requested.set()
 
     async def run(self) -> None:

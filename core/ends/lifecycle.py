@@ -45,7 +45,7 @@ LONGEST_NOTE: Final = 400
 
 
 def ends_by(change: Change) -> str:
-    """Return the lifetime that a create gives its server, as it is stored; empty without one."""
+    """Return the lifetime that a create gives its server, as it is stored; empty where it has none."""
     lifetime = change.arguments.get(LIFETIME) if makes_server(change.operation) else None
     return lifetime if isinstance(lifetime, str) else ""
 

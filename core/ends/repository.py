@@ -22,7 +22,7 @@ MOST: Final = 500
 
 
 def insert(connection: Connection, end: ServerEnd) -> None:
-    """Store a new end; raises IntegrityError where the server has one."""
+    """Store a new end; raises IntegrityError where the server has an end."""
     connection.execute(sa.insert(SERVER_ENDS).values(**_values(end)))
 
 

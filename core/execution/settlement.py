@@ -1,4 +1,4 @@
-"""The settlement of a poll: the list settles changes at once; other servers are read in addition, one by one.
+"""The settlement of a poll: the list settles changes at once; other servers are read in addition, each by itself.
 
 A server that does not answer holds up its own change and no other. Its first read is limited to the poll's budget;
 later ones run apart from the polls, with a longer timeout each time.

@@ -100,7 +100,7 @@ def _allowed(change: Change, grant: Grant) -> Change:
 
 
 def ended_since(connection: Connection, change: Change, policy: str, now: datetime) -> str:
-    """Return why the grant of a stored change does not let it be sent any more; empty where it does, or without one."""
+    """Return why the grant of a stored change does not let it be sent any more; empty where it does, or has none."""
     use = change.ruling.grant
     if use is None:
         return ""

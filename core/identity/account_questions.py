@@ -89,7 +89,7 @@ def _put_question(connection: Connection, names: Names, now: float) -> int:
 
 
 def answered(connection: Connection, names: Names, number: int) -> AccountAnswer | None:
-    """Return the answer to a question, once there is one."""
+    """Return the answer to a question, once it was given."""
     query = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == key_of(names), ACCOUNTS.c.answered >= number)
     row = connection.execute(query).one_or_none()
     return None if row is None else AccountAnswer(row.account, row.problem)

@@ -1,4 +1,4 @@
-"""`[limits]` as `vpsops.toml` has it, and the same values as flags and tokens have them: checked one by one."""
+"""`[limits]` as `vpsops.toml` has it, and the same values as flags and tokens have them: each checked by itself."""
 
 import re
 from collections.abc import Mapping

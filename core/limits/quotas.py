@@ -124,7 +124,7 @@ def _check_counted(connection: Connection, limits: Limits, change: Change, accou
 
 
 def _is_billed(connection: Connection, change: Change) -> bool:
-    """Return whether a change has a price, or is a runbook with a step that has one."""
+    """Return whether a change has a price, or is a runbook with a step that costs."""
     if not is_plan(change.operation):
         return change.operation in BILLED
     return any(member.operation in BILLED for member in members_of(connection, change.id))

@@ -78,7 +78,7 @@ class ChangeTelemetry:
             meter.count(metrics.REFUSALS, front=front, cause=_cause_of(record))
 
     def _trace_step(self, step: ChangeStep) -> None:
-        """Record the state that a step ended as a span of the change's trace, or an event within a state as one."""
+        """Record the state that a step ended as a span of the change's trace, or an event within a state."""
         tracer = self.telemetry.tracer
         if not tracer.is_enabled or step.before is None:
             return

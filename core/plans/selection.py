@@ -83,7 +83,7 @@ def query_of(selection: Selection) -> ListArguments:
 def candidates(selection: Selection, servers: ProviderList[Server]) -> SelectedServers:
     """Return the servers that the names and patterns mean, the filters aside.
 
-    Raises `InvalidInputError` where a name means no server or several, and where a pattern cannot be one.
+    Raises `InvalidInputError` where a name means no server or several, and where a pattern is malformed.
     """
     if len(selection.names) > MOST_WORDS:
         raise InvalidInputError(f"More than {MOST_WORDS} names.", hint="Use a pattern such as web*, or a filter.")

@@ -1,4 +1,4 @@
-"""A rule as `vpsops.toml` has it: its keys and values, checked one by one. `lint` checks them together."""
+"""A rule as `vpsops.toml` has it: its keys and values, each checked by itself. `lint` checks them together."""
 
 import re
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ from vpsops.core.wayscloud.answers.labels import label_terms
 from vpsops.core.wayscloud.answers.models import canonical_region
 
 BILLED = frozenset(name for name, operation in OPERATIONS.items() if operation.billed)
-"""Operations with a price; the others have none, which is not an unknown one."""
+"""Operations with a price; the others have none, which is not the same as unknown."""
 
 
 GRANTABLE = frozenset(

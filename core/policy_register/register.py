@@ -138,7 +138,7 @@ class PolicyRegister(PolicyInForce):
         return reading
 
     def _log(self, reading: PolicyReading) -> None:
-        """Log a policy that was applied meanwhile, and whether this process's own is another one."""
+        """Log a policy that was applied meanwhile, and whether this process's own differs."""
         revision = reading.revision
         if self._latest is not None and self._latest.revision != revision:
             logger.info("policy_replaced", version=short_version(revision.version), number=revision.number)

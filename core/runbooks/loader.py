@@ -153,7 +153,7 @@ class _RunbookLoader:
         return RunbookStep(step.operation, step.servers, step.arguments, kept, written.probe)
 
     def _check_use(self, steps: Sequence[RunbookStep], arguments: Mapping[str, RunbookArgument]) -> None:
-        """Note arguments that no step uses; where a step could not be read, it may be the one."""
+        """Note arguments that no step uses; a step that could not be read may use them."""
         if len(steps) != len(self._raw_steps()):
             return
         used = {name for step in steps for each in (step, *step.compensations) for name in _names_in(each)}

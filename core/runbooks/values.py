@@ -75,7 +75,7 @@ def values_from(runbook: Runbook, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def filled_steps(runbook: Runbook, values: Mapping[str, str]) -> tuple[FilledStep, ...]:
-    """Return the steps with their values; raises `InvalidInputError` for a selection that cannot be one."""
+    """Return the steps with their values; raises `InvalidInputError` for a malformed selection."""
     return tuple(_filled(step, values) for step in runbook.steps)
 
 

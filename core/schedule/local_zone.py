@@ -17,7 +17,7 @@ FOLDER: Final = "zoneinfo/"
 
 
 def local_zone(environ: Mapping[str, str], now: datetime, localtime: Path = LOCALTIME) -> str:
-    """Return the zone that TZ or the machine names; its present offset from UTC where neither names one."""
+    """Return the zone that TZ or the machine names; its present offset from UTC where neither does."""
     named = localtime.resolve().as_posix().partition(FOLDER)[2]
     candidates = (environ.get("TZ", "").lstrip(":"), named)
     offset = f"{now.astimezone():%z}"

@@ -33,7 +33,7 @@ class LaterRequest:
 class Schedule:
     """When a change may be sent: from `run_at` until `run_until`, both aware; `words` are the asker's.
 
-    `zone` is the zone in which the words were read; `window` is the name of the maintenance window, if it is one.
+    `zone` is the zone in which the words were read; `window` is the name of the maintenance window, if any.
     """
 
     run_at: datetime
@@ -65,7 +65,7 @@ class Schedule:
 
     @property
     def times(self) -> str:
-        """The times in UTC, to the minute: those of a window, or a start and the latest one."""
+        """The times in UTC, to the minute: those of a window, or a start and the latest start."""
         limit = " until" if self.window else ", at the latest"
         return f"{self.run_at:{CLOCK_TIME}}{limit} {self.run_until:{CLOCK_TIME}}"
 

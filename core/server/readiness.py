@@ -46,7 +46,7 @@ Source = Callable[[], str]
 
 
 class EngineState(Protocol):
-    """What is known of a process's engine, without making one."""
+    """What is known of a process's engine, without making it."""
 
     @property
     def front(self) -> str:

@@ -89,7 +89,7 @@ class ServerQueries:
         return Done(result=named_result, target=target)
 
     async def _with_end(self, server: Server) -> Server:
-        """Return a server with its end, where it has one."""
+        """Return a server with its end, or None for the end."""
         query = "SELECT state, ends_at FROM server_ends WHERE server_id = :server AND state <> 'gone'"
         ends = await self._backend.database.view(lambda view: view.rows(query, server=server.id))
         return server.model_copy(update={"end": end_words(ends[0]["state"], ends[0]["ends_at"])}) if ends else server

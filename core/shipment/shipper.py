@@ -93,7 +93,7 @@ class Shipper:
                 await self._pause(error)
 
     async def _ships_next(self, attempts: int | None) -> bool:
-        """Ship one batch; return whether there was one."""
+        """Ship one batch; return whether there was anything to ship."""
         position, batch = await self.database.read(self._next)
         if not batch:
             return False

@@ -144,7 +144,7 @@ class Wayscloud:
         return await self._list(route, parse.plans, attrgetter("code"))
 
     async def list_addons(self, region: str = "") -> ProviderList[Addon]:
-        """Return the extras for servers, of all regions or of one. No page documents this call."""
+        """Return the extras for servers, of all regions or one region. No page documents this call."""
         query = (("region", validate_part(region, "region")),) if region else ()
         return await self._list(endpoints.ADDONS.page(query), parse.addons, attrgetter("code"))
 

@@ -6,7 +6,7 @@ Measured in `docs/benchmarks.md`. These means, none of which changes what a modu
   without them, and executes its own initialiser at the first name that it lacks.
 - A pydantic model builds its validator when it is first used (`defer_build`), not when its class is made: the SDK has
   456 models of two protocol revisions, and a session uses some twenty. So does each of the SDK's seven adapters of
-  unions, which would build all models in it; a session on stdio uses one.
+  unions, which would build all models in it; a session on stdio uses a single model.
 - The collector of cycles does not run while modules load, and what was loaded is left out of its later runs.
 
 - The SDK's server imports what it would serve HTTP by, for one of its methods. In a process on stdio it gets the names

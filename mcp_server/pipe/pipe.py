@@ -29,7 +29,7 @@ TAIL = 512
 
 
 class ServicePipe:
-    """Both directions of one client, and its connection if there is one."""
+    """Both directions of one client, and its connection, if any."""
 
     def __init__(self, path: str, words: Sequence[str], environ: Mapping[str, str]) -> None:
         self._path = path

@@ -77,7 +77,7 @@ class PipeSession:
 
     @property
     def has_resumed(self) -> bool:
-        """Return whether there was a connection before this one."""
+        """Return whether there was an earlier connection."""
         return self._losses > 0
 
     def send(self, line: bytes) -> None:
@@ -160,7 +160,7 @@ class PipeSession:
         return self.lose()
 
     def introduce(self) -> list[bytes]:
-        """Return the lines that begin a connection: the flags, and the handshake if there was one."""
+        """Return the lines that begin a connection: the flags, and the handshake, if any."""
         lines = [to_line({"jsonrpc": "2.0", "method": PIPE, "params": {"words": self._words}})]
         if self._hello is not None:
             if self._hello[0] not in self._waiting:  # the client has its answer

@@ -63,7 +63,7 @@ class TelemetryMiddleware:
 
 
 def client_context(meta: Mapping[str, Any] | None) -> str:
-    """Return the traceparent that a client sent, if it is one."""
+    """Return the traceparent that a client sent, if it is well formed."""
     text = (meta or {}).get(TRACEPARENT)
     return text if isinstance(text, str) and is_traceparent(text) else ""
 

@@ -154,7 +154,7 @@ def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: S
 
 
 class _StateSeal:
-    """The SDK's seal, imported with its cryptography at the first state that comes or leaves: no read has one."""
+    """The SDK's seal, imported with its cryptography at the first state that comes or leaves: reads have no state."""
 
     def __init__(self, audience: str, principal: Callable[[Context], str], keys: Sequence[bytes]) -> None:
         self._audience = audience

@@ -1,4 +1,4 @@
-"""Short plain text of results: a small table for many, a line or two for one.
+"""Short plain text of results: a small table for many, a line or two for a single result.
 
 Whatever came from outside is data: on one line, bounded, without control or formatting characters.
 """

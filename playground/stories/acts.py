@@ -19,7 +19,7 @@ CHANNELS: Final = {OPS: "#ops", APPROVALS: "#approvals"}
 
 
 async def wait(stage: DemoProcesses, what: str, find: Callable[[], Any]) -> Any:
-    """Return the result of `find` once there is one. Raises `StageError`, which names what did not happen."""
+    """Return the result of `find` once it finds anything. Raises `StageError`, which names what did not happen."""
     try:
         return await stage.workspace.wait_for(find, limit=PATIENCE_SECONDS)
     except TimeoutError:

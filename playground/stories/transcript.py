@@ -53,7 +53,7 @@ class StoryTranscript:
         self.line(INDENT + text, colour)
 
     def paragraph(self, text: str) -> None:
-        """Write an indented text, on more lines where it is too long for one."""
+        """Write an indented text, on more lines where it is too long."""
         for part in wrapped(text, self.width - len(INDENT)):
             self.line(INDENT + part)
 

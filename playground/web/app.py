@@ -77,7 +77,7 @@ class Fence:
 
 
 def allowed(headers: Mapping[str, str], method: str, path: str) -> bool:
-    """Return whether a request names this machine and, if a page sent it, comes from this one."""
+    """Return whether a request names this machine and, if a page sent it, comes from here."""
     host = headers.get("host", "")
     if host.rpartition(":")[0] not in NAMES and host not in NAMES:
         return False

@@ -1,6 +1,6 @@
 """What a Slack client knows of the app before any conversation: the manifest's commands, shortcuts and tabs.
 
-Reads the few lines it needs itself, for no YAML reader is among the dependencies; a test holds it against one.
+Reads the few lines it needs itself, for no YAML reader is among the dependencies; a test holds it against a reader.
 """
 
 import re

@@ -34,7 +34,7 @@ ROOTS: Final = t.ListRootsRequest()
 
 
 def pushes(asked: t.ElicitRequest) -> Run:
-    """Return what asks while the call waits; the message is the call's own where it brings one."""
+    """Return what asks while the call waits; the message is the call's own, if it brings any."""
 
     async def run(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult:
         assert isinstance(asked.params, t.ElicitRequestFormParams)

@@ -41,7 +41,7 @@ def check_cards(workspace: SimulatedWorkspace, changes: Mapping[str, Change]) ->
 
 
 def _change_of(message: Message, asked: Mapping[str, Change]) -> Change | None:
-    """Return the change that a message is the card of, if it is one."""
+    """Return the change that a message is the card of, or None."""
     is_reply = message.thread_ts not in {None, message.ts}
     if is_reply or not any(block.get("type") == "header" for block in message.blocks):
         return None

@@ -176,7 +176,7 @@ async def _request(stream: SocketStream) -> Received:
 
 
 def raw(status: str, body: bytes = b"", *headers: str, length: int | None = None) -> bytes:
-    """Return the bytes of an answer; `length` claims another body size than the true one."""
+    """Return the bytes of an answer; `length` claims a false body size."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 

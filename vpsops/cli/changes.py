@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show a list or a change, or settle one. Raises `ConfigurationError`, `StorageError`, and what the gate raises."""
+    """Show a list or a change, or settle it. Raises `ConfigurationError`, `StorageError`, and what the gate raises."""
     if arguments.settle:
         from vpsops.cli import settle  # noqa: PLC0415 - a read needs none of the gate
 

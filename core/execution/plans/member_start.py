@@ -165,7 +165,7 @@ class MemberStart:
     ) -> None:
         """Let a member wait while it would take too many of a group down, with all that is under way.
 
-        Call it after the member's own step, which holds the head of the trail: two plans are counted one by one.
+        Call it after the member's own step, which holds the head of the trail: two plans are counted in turn.
         """
         if not shares:
             return
@@ -176,7 +176,7 @@ class MemberStart:
             raise MemberBlockedError(None, waits)
 
     def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
-        """Return the member that begins next; raises `MemberBlockedError` without a state where it is another one."""
+        """Return the member that begins next; raises `MemberBlockedError` without a state for another member."""
         members = members_of(connection, plan.id)
         step = next_step(members, options_of(plan), now, stopping=begins_no_more(plan, now))
         if not is_running_plan(plan) or not isinstance(step, BeginMember) or step.member.ordinal != ordinal:

@@ -1,4 +1,4 @@
-"""Which backup is meant, and what became of a change of one."""
+"""Which backup is meant, and what became of its change."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, cast

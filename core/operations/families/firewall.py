@@ -191,7 +191,7 @@ def _some(sources: Sequence[str]) -> str:
 
 
 def _is_within_some(source: str, others: Sequence[str]) -> bool:
-    """Return whether a network lies within another one."""
+    """Return whether a network lies within another."""
     inner = ip_network(source)
     return any(other is not None and _contains(other, inner) for other in map(_as_network, others))
 

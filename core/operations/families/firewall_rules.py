@@ -1,4 +1,4 @@
-"""Which firewall rule is meant, what people read of rules, and what became of a change of one."""
+"""Which firewall rule is meant, what people read of rules, and what became of a rule's change."""
 
 import ipaddress
 import re

@@ -148,7 +148,7 @@ def describe_rename(arguments: Arguments, live: LiveState) -> tuple[Fact, ...]:
 
 
 async def inspect_rename(api: Wayscloud, sent: Sent) -> Inspection:
-    """Compare the name that the server has with the new one."""
+    """Compare the server's name with the new name."""
     server = await api.get_server(sent.target.id)
     if server.display_name is None:
         return Inspection(Inspected.NOT_KNOWABLE, "The API does not show the server's name.")
@@ -224,7 +224,7 @@ def _size(server: Server | None, plan: Plan | None) -> str:
 
 
 async def inspect_resize(api: Wayscloud, sent: Sent) -> Inspection:
-    """Compare the plan that the server has with the new one."""
+    """Compare the server's plan with the new plan."""
     server = await api.get_server(sent.target.id)
     if server.failed:
         return Inspection(Inspected.FAILED, f"The provider reports {server.status}.")

@@ -18,7 +18,7 @@ OF_ANOTHER: Final = "and the request was refused: it may be another one's. Compa
 
 
 def server_of(server: Server | None) -> Server:
-    """Return the server of a request; raises `InvalidInputError` without one."""
+    """Return the server of a request; raises `InvalidInputError` where it names none."""
     if server is None:
         raise InvalidInputError("This is about a server.", hint="Name the server.")
     return server

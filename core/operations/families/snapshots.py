@@ -1,4 +1,4 @@
-"""The operations on snapshots: list them; take, delete and roll back to one."""
+"""The operations on snapshots: list them; take, delete, roll back."""
 
 import difflib
 from collections.abc import Sequence
@@ -222,7 +222,7 @@ async def inspect_create(api: Wayscloud, sent: Sent) -> Inspection:
 
 
 def _another(made: Snapshot, sent: Sent) -> Inspection | None:
-    """Return the finding where a snapshot is older than a request, or may come from another one.
+    """Return the finding where a snapshot is older than a request, or may come from another request.
 
     After a refusal only a description tells: the name may have been taken in between, and that is why it was refused.
     """

@@ -44,6 +44,6 @@ def has_term(terms: frozenset[str] | None, named: Iterable[str]) -> bool | None:
 
 
 def value_in(words: Iterable[str] | None, key: str) -> str:
-    """Return the value of a label by its key, in any case; empty without one."""
+    """Return the value of a label by its key, in any case; empty where it has none."""
     term = label_term(key)
     return next((word.partition("=")[2] for word in words or () if label_term(word.partition("=")[0]) == term), "")

@@ -48,7 +48,7 @@ class RegionNames:
         return ids[0] if ids else text
 
     def _id_shown(self, name: str, code: str) -> str:
-        """Return an id that stands behind a name, unless it is known to have another one."""
+        """Return an id that stands behind a name, unless it is known to have another name."""
         known = self.name_of(code)
         named = {canonical_region(ident) for ident in self.ids.get(_folded(name), ())}
         if known and canonical_region(code) not in named and not same_region(name, code):

@@ -156,7 +156,7 @@ def rules(json: JSON) -> ProviderList[FirewallRule]:
 
 
 def added(server_id: str, new: NewFirewallRule) -> Callable[[JSON], FirewallRule]:
-    """Return a reader of the answer to a new rule, which may be empty, but not be about another one."""
+    """Return a reader of the answer to a new rule, which may be empty, but not be about another rule."""
     check = accepted(server_id)
 
     def read(json: JSON) -> FirewallRule:

@@ -54,7 +54,7 @@ def snapshots(json: JSON) -> ProviderList[Snapshot]:
 
 
 def taken(server_id: str, name: str) -> Callable[[JSON], Snapshot]:
-    """Return a reader of the answer to a new snapshot, which may be empty, but not name another one."""
+    """Return a reader of the answer to a new snapshot, which may be empty, but not name another snapshot."""
     check = NAMES.accepted(server_id, name)
 
     def read(json: JSON) -> Snapshot:

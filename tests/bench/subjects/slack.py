@@ -64,7 +64,7 @@ def _how(steps: tuple[LoadStep, LoadStep], turns: int) -> str:
 
 
 def flushed(path: Path, number: int) -> list[float]:
-    """Return how many milliseconds each of some flushes takes: a command alone waits for one."""
+    """Return how many milliseconds each of some flushes takes: a command alone waits for a single flush."""
     clock, taken = SystemClock(), []
     with path.open("wb") as file:
         for _ in range(number):

@@ -66,7 +66,7 @@ class OtlpReceiver:
 
 @contextmanager
 def running_receiver(port: int = 0) -> Iterator[OtlpReceiver]:
-    """Receive until the block ends; port 0 takes a free one."""
+    """Receive until the block ends; port 0 takes any free port."""
 
     class TracesHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

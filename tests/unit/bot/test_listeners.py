@@ -33,7 +33,7 @@ CHALLENGE = {"type": "url_verification", "challenge": "c0ffee", "token": "t"}
 
 
 def form(value: Mapping[str, Any]) -> str:
-    """Return a command as a form, or an interaction as one."""
+    """Return a command or an interaction as a form."""
     return urlencode(value if "command" in value else {"payload": json.dumps(value)})
 
 

@@ -48,7 +48,7 @@ class HostFile:
             return None
 
     def encoded(self, text: str) -> bytes:
-        """Return a text as this file's bytes: with a mark where it has one."""
+        """Return a text as this file's bytes: with a byte order mark where it has that."""
         marked = (self.content or b"").startswith(BOM.encode())
         return ((BOM if marked else "") + text).encode("utf-8")
 

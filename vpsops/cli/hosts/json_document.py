@@ -105,7 +105,7 @@ class _Layout:
         return indent if indent and "\n" in self.text else UNIT
 
     def insertion(self, span: ObjectSpan, key: str, value: object) -> list[TextEdit]:
-        """Put a member behind the last one."""
+        """Append a member."""
         if not span.members:
             return [self._first(span, key, value)]
         last = span.members[-1]

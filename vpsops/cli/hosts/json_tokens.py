@@ -82,7 +82,7 @@ def tokens_of(text: str) -> list[Token]:
 
 
 def values_of(text: str, *, comments: bool) -> dict[str, Any]:
-    """Return the object that a text is, {} for an empty one. Raises `HostTextError`."""
+    """Return the object that a text is, {} for an empty text. Raises `HostTextError`."""
     if not text.strip():
         return {}
     try:

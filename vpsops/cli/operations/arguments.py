@@ -181,7 +181,7 @@ def _add_later(parser: argparse.ArgumentParser, own: AbstractSet[str]) -> None:
 
 
 def later_from(arguments: argparse.Namespace, zone: Callable[[], str]) -> LaterRequest | None:
-    """Return when a change is to run, None for at once; `zone` returns that of times without one."""
+    """Return when a change is to run, None for at once; `zone` returns that of times that name none."""
     prefixes = {"at": "at", "after": "in", "window": "in window"}
     for name, prefix in prefixes.items():
         words = getattr(arguments, name, None)

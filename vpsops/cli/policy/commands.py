@@ -177,7 +177,7 @@ def checked(policy: Policy, settings: Settings) -> str:
 
 
 def embedded(policy: Policy) -> bool:
-    """Return whether a policy is the embedded one."""
+    """Return whether a policy is the embedded default."""
     return all(rule.line == 0 and rule.id.startswith("default-") for rule in policy.rules)
 
 

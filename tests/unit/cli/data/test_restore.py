@@ -136,7 +136,7 @@ def test_a_backup_of_a_newer_version_is_refused(backup: Path, cli: Cli) -> None:
 def test_a_database_that_cannot_be_opened_is_not_replaced(
     backup: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """It is moved away by hand; then it is restored into an empty one."""
+    """It is moved away by hand; then it is restored into an empty database."""
     url, path = migrated(tmp_path / "vpsops.sqlite3"), tmp_path / "vpsops.sqlite3"
     monkeypatch.setenv("VPSOPS_DATABASE_URL", url)  # a file, whichever database this run is about
     if fault == "damaged":

@@ -83,7 +83,7 @@ def test_values_are_text(value: object, text: str) -> None:
 
 
 def test_a_policy_that_is_not_there_is_told_apart() -> None:
-    """No policy is not an empty one."""
+    """No policy differs from an empty policy."""
     assert result_lines(ShownPolicy(policy=None), PLAIN) == ["Policy  none"]
 
 

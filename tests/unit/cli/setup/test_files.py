@@ -48,7 +48,7 @@ def test_nothing_is_put_in_place_where_one_file_cannot_be_written(tmp_path: Path
 
 
 def test_a_difference_is_shown_and_a_secret_is_not(tmp_path: Path) -> None:
-    """A secret's file is named, with neither its content nor the new one."""
+    """A secret's file is named, with neither its content nor the new content."""
     plain, secret = tmp_path / "vpsops.toml", tmp_path / "key"
     plain.write_text("a = 1\nb = 2\n")
     secret.write_text("old-s3cret")

@@ -98,7 +98,7 @@ async def test_who_may_end_a_grant(stage: Stage, actor: Actor, *, may: bool) -> 
 
 
 async def test_an_unknown_grant_is_not_ended(stage: Stage) -> None:
-    """The error names no other one."""
+    """The error names no other grant."""
     with pytest.raises(UnknownGrantError):
         await stage.gate.end_grant("gr_unknown", ALICE, scope=OPERATOR)
 

@@ -43,7 +43,7 @@ async def test_plans_of_a_region_that_are_not_offered_are_no_empty_list() -> Non
 
 
 async def test_addons_have_their_prices() -> None:
-    """Of all regions, or of one."""
+    """Of all regions, or of one region."""
     provider = Provider().on("GET", "/v1/vps/addons/", Reply(200, [DISK]))
     result = await listed(provider, "addons", region="oslo")
     assert isinstance(result, Addons)

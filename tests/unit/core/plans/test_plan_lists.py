@@ -20,7 +20,7 @@ async def planner(database_url: str, provider: SimulatorHandle) -> AsyncIterator
 
 
 async def test_a_list_shows_a_plan_once(planner: Planner) -> None:
-    """Of four changes the list has the plan, and counts it as one."""
+    """Of four changes the list has the plan, and counts it as one change."""
     plan = await planner.done("app*")
     changes = planner.stage.changes
     assert [change.id for change in await changes.list(scope=OPERATOR)] == [plan.id]
