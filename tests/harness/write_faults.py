@@ -9,7 +9,15 @@ import pytest
 from anyio.abc import SocketStream
 
 from tests.fakes.provider import BOUND, KEY, QUICK, Handler, Received, answers, raw, silent, wire
-from vpsops.core.wayscloud.answers.errors import OutcomeUnknownError
+from vpsops.core.wayscloud.answers.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    NotOfferedError,
+    OutcomeUnknownError,
+    ProviderRefusedError,
+    RateLimitedError,
+)
 from vpsops.core.wayscloud.client import Wayscloud
 
 HURRIED: Final = replace(QUICK, change_seconds=0.2)
@@ -69,3 +77,28 @@ async def check_sent_once(fault: str, write: Callable[[Wayscloud, None], Corouti
     assert len(server.received) == 1
     assert "sent again" in caught.value.hint
     assert KEY not in str(caught.value)
+
+
+every_refusal = pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, NotFoundError),
+        (405, NotOfferedError),
+        (409, ConflictError),
+        (422, InvalidRequestError),
+        (429, RateLimitedError),
+        (501, NotOfferedError),
+    ],
+)
+
+
+async def check_refused_once(
+    status: int, kind: type[ProviderRefusedError], write: Callable[[Wayscloud, None], Coroutine[Any, Any, object]]
+) -> None:
+    """Assert that a write which is refused with this status is sent once, and fails with its kind and the reason."""
+    no = raw(f"{status} No", b'{"detail": "because"}')
+    async with wire(answers(no)) as server, server.client() as client:
+        with pytest.raises(kind, match="because") as caught:
+            await write(client, None)
+    assert type(caught.value) is kind
+    assert len(server.received) == 1

@@ -1,6 +1,5 @@
 """Grants through the gate: what ends them, who may end them, and where they are shown."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -16,11 +15,10 @@ from tests.unit.core.grants.harness import (
     held,
     let_through,
     move,
-    oncall,
     opened,
     why_held,
 )
-from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, stage_of, staged
+from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, stage_of
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import GrantWish, State
 from vpsops.core.changes.requests import Done, Held, Request
@@ -32,13 +30,6 @@ from vpsops.core.grants.queries import GrantQueries
 from vpsops.core.grants.topics import topic_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage.tables import GRANTS, OUTBOX
-from vpsops.playground.wayscloud.serve import SimulatorHandle
-
-
-@pytest.fixture
-async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[Stage]:
-    async with staged(database_url, provider, oncall()) as made:
-        yield made
 
 
 async def test_another_policy_ends_a_grant(stage: Stage) -> None:

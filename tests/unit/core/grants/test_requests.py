@@ -1,6 +1,5 @@
 """Requests for grants through the gate: who asks for whom, what votes open, and each reason why none is held."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,12 +24,6 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=("S_OPS",), account="U2")
 HOUR = 3600.0
 NAMED = "assistant"
-
-
-@pytest.fixture
-async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[Stage]:
-    async with staged(database_url, provider, oncall()) as made:
-        yield made
 
 
 async def request(

@@ -1,6 +1,5 @@
 """Grants through the gate: how they open, what they let through, and each reason why they do not."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -35,12 +34,6 @@ from vpsops.core.policy.decision import Decision
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.hardware.model import ServerState as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-
-
-@pytest.fixture
-async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[Stage]:
-    async with staged(database_url, provider, oncall()) as made:
-        yield made
 
 
 @pytest.mark.requirement("grants")

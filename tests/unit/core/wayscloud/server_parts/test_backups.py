@@ -9,8 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply, answers, raw, wire
-from tests.harness.write_faults import FAULTS, BeforeSend, check_sent_once, fenced
+from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply
+from tests.harness.write_faults import FAULTS, BeforeSend, check_refused_once, check_sent_once, every_refusal, fenced
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import (
     ConflictError,
@@ -320,27 +320,12 @@ async def test_no_fault_sends_a_write_about_backups_twice(fault: str, write: Wri
 
 
 @every_write
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (404, NotFoundError),
-        (405, NotOfferedError),
-        (409, ConflictError),
-        (422, InvalidRequestError),
-        (429, RateLimitedError),
-        (501, NotOfferedError),
-    ],
-)
+@every_refusal
 async def test_a_refused_write_about_backups_is_sent_once(
     status: int, kind: type[ProviderRefusedError], write: Write
 ) -> None:
     """Each refusal has its kind and its reason."""
-    no = raw(f"{status} No", b'{"detail": "because"}')
-    async with wire(answers(no)) as server, server.client() as client:
-        with pytest.raises(kind, match="because") as caught:
-            await write(client, None)
-    assert type(caught.value) is kind
-    assert len(server.received) == 1
+    await check_refused_once(status, kind, write)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b'{"status": "creating"}', b'{"backup_id": null}'])

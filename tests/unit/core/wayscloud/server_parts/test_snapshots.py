@@ -6,17 +6,14 @@ from typing import Any, Final
 
 import pytest
 
-from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply, answers, raw, wire
-from tests.harness.write_faults import FAULTS, BeforeSend, check_sent_once, fenced
+from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply
+from tests.harness.write_faults import FAULTS, BeforeSend, check_refused_once, check_sent_once, every_refusal, fenced
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import (
-    ConflictError,
-    InvalidRequestError,
     NotFoundError,
     NotOfferedError,
     OutcomeUnknownError,
     ProviderRefusedError,
-    RateLimitedError,
     WrongShapeError,
 )
 from vpsops.core.wayscloud.client import Wayscloud
@@ -165,28 +162,13 @@ async def test_no_fault_sends_a_write_about_snapshots_twice(method: str, path: s
 
 
 @every_write
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (404, NotFoundError),
-        (405, NotOfferedError),
-        (409, ConflictError),
-        (422, InvalidRequestError),
-        (429, RateLimitedError),
-        (501, NotOfferedError),
-    ],
-)
+@every_refusal
 async def test_a_refused_write_about_snapshots_is_sent_once(
     method: str, path: str, write: Write, status: int, kind: type[ProviderRefusedError]
 ) -> None:
     """Each refusal has its kind and its reason."""
     del method, path
-    no = raw(f"{status} No", b'{"detail": "because"}')
-    async with wire(answers(no)) as server, server.client() as client:
-        with pytest.raises(kind, match="because") as caught:
-            await write(client, None)
-    assert type(caught.value) is kind
-    assert len(server.received) == 1
+    await check_refused_once(status, kind, write)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "a?b", "a%2fb", "é", "x" * 65, "a\n", "a\u2024b"])
