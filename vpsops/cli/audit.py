@@ -93,8 +93,8 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shipped",
         action="store_true",
-        help="FILE is what `vpsops audit ship` wrote: it may begin with any record, hold records twice, and has no end"
-        " that could show a cut",
+        help="FILE was written by `vpsops audit ship`: it may begin with any record, hold records twice, and be cut at"
+        " its end",
     )
     parser.add_argument(
         "--anchor",
