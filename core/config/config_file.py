@@ -66,6 +66,8 @@ def parse_config(text: str, path: str) -> ConfigFile:
         raise _malformed(path, error) from None
     except RecursionError:
         raise ConfigurationError(f"{path}: its values are nested too deeply.", hint="Is it the right file?") from None
+    except ValueError:  # a number that Python reads no text of
+        raise ConfigurationError(f"{path}: a number in it is too long.", hint="Is it the right file?") from None
 
 
 def _malformed(path: str, error: ValueError) -> ConfigurationError:

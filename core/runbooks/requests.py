@@ -1,11 +1,12 @@
 """A request for a runbook, and the facts that are shown of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Request
+from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.text import bound, count_text, duration, one_line
 from vpsops.core.common.timings import PROBE_SECONDS
 from vpsops.core.operations.facts import Fact
@@ -13,8 +14,8 @@ from vpsops.core.operations.target import ServerName, Target
 from vpsops.core.operations.traits import RUNBOOK, action_of, word_of
 from vpsops.core.plans.model import PlanMember, PlanOptions, digest_of_members
 from vpsops.core.plans.names import SHOWN, listed_names
-from vpsops.core.plans.requests import LONGEST_FACT, LeftOut
-from vpsops.core.runbooks.model import Runbook, StepOrder
+from vpsops.core.plans.requests import LONGEST_FACT, LeftOut, probe_from
+from vpsops.core.runbooks.model import Runbook, RunbookStep, StepOrder
 from vpsops.core.runbooks.values import FilledStep, filled_steps, values_from
 
 NAME: Final = "runbook"
@@ -43,6 +44,32 @@ class RunbookRequest:
 def request_arguments(runbook: Runbook, given: Mapping[str, str]) -> dict[str, str]:
     """Return the arguments of a request for a runbook, with defaults; raises `InvalidInputError`."""
     return {NAME: runbook.name, **values_from(runbook, given)}
+
+
+def redacted_runbook(runbook: Runbook, redactor: Redactor) -> Runbook:
+    """Return a runbook with the words of its file fit to be stored and shown.
+
+    Raises `InvalidInputError` where a probe is none without its secret.
+    """
+    steps = tuple(_redacted_step(step, redactor) for step in runbook.steps)
+    arguments = tuple(
+        replace(argument, default=argument.default and redactor.name(argument.default))
+        for argument in runbook.arguments
+    )
+    description = redactor.name(runbook.description)
+    return replace(runbook, description=description, steps=steps, arguments=arguments, text="")
+
+
+def _redacted_step(step: RunbookStep, redactor: Redactor) -> RunbookStep:
+    probe = redactor.name(step.probe)
+    probe_from(probe)
+    return replace(
+        step,
+        servers=tuple(map(redactor.name, step.servers)),
+        arguments=redactor.json(step.arguments),
+        compensations=tuple(_redacted_step(each, redactor) for each in step.compensations),
+        probe=probe,
+    )
 
 
 def runbook_preview(

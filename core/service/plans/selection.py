@@ -155,7 +155,7 @@ class PlanSelection:
                 seen = await self.operation.check(api, arguments, full)
                 self._previews[server.id] = previewed(self.operation, arguments, full, seen)
             except InvalidInputError as error:
-                self._left_out[server.id] = LeftOut(server.hostname, error.message)
+                self._left_out[server.id] = LeftOut(server.hostname, error.message.rstrip("."))
             except WayscloudError as error:
                 self._left_out[server.id] = LeftOut(server.hostname, f"it could not be read: {error.message}")
 

@@ -25,7 +25,7 @@ from vpsops.core.plans.selection import Selection
 from vpsops.core.plans.strictness import strictest
 from vpsops.core.policy import Policy
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.runbooks.requests import RunbookRequest, runbook_preview
+from vpsops.core.runbooks.requests import RunbookRequest, redacted_runbook, runbook_preview
 from vpsops.core.schedule.model import Schedule
 from vpsops.core.schedule.resolution import resolve
 from vpsops.core.service.admission import Admission
@@ -144,13 +144,15 @@ class PlanSubmissions:
         return DryRun(draft.change, refusal) if refusal is not None else await self._store.dry_run(draft)
 
     def _clean(self, planned: AnyPlan, request: Request) -> AnyPlan:
-        """Return a request with words fit to be stored and shown, those for its servers too."""
+        """Return a request with words fit to be stored and shown: those for its servers, its probe, a file's too."""
+        redactor = self._backend.redactor
         if isinstance(planned, RunbookRequest):
-            return replace(planned, request=request)
-        redactor, selection = self._backend.redactor, planned.selection
+            return RunbookRequest(request, redacted_runbook(planned.runbook, redactor))
+        selection, options = planned.selection, planned.options
         names = tuple(redactor.name(name) for name in selection.names)
         filters = {key: redactor.name(value) for key, value in selection.filters.items()}
-        return replace(planned, request=request, selection=Selection(names, filters))
+        options = replace(options, probe=redactor.name(options.probe))
+        return replace(planned, request=request, selection=Selection(names, filters), options=options)
 
     async def _prepared(self, planned: AnyPlan, scope: Scope) -> PreparedPlan:
         is_runbook = isinstance(planned, RunbookRequest)

@@ -41,10 +41,10 @@ def load(path: Path) -> Sequence[Fault]:
         return parse(tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))
     except OSError as error:
         raise ConfigurationError(f"The fault file {path} cannot be read: {error.strerror}.") from error
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The fault file {path} is not valid: {error}.") from error
     except ValidationError as error:
         raise ConfigurationError(f"The fault file {path} is not valid: {explain(error)}.") from error
+    except ValueError as error:  # of the text, its encoding, or a number that is too long
+        raise ConfigurationError(f"The fault file {path} is not valid: {error}.") from error
 
 
 def explain(error: ValidationError) -> str:

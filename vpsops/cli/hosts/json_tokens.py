@@ -91,6 +91,8 @@ def values_of(text: str, *, comments: bool) -> dict[str, Any]:
         raise HostTextError(f"line {error.lineno} is no JSON: {error.msg}") from None
     except RecursionError:
         raise HostTextError("its values are nested too deeply") from None
+    except ValueError:  # a number that Python reads no text of
+        raise HostTextError("a number in it is too long") from None
     if not isinstance(values, dict):
         raise HostTextError("it is not a JSON object")
     return values

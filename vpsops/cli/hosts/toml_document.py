@@ -25,6 +25,8 @@ class TomlDocument:
             raise HostTextError(f"it is no TOML: {error}") from None
         except RecursionError:
             raise HostTextError("its values are nested too deeply") from None
+        except ValueError:  # a number that Python reads no text of
+            raise HostTextError("a number in it is too long") from None
 
     @property
     def servers(self) -> dict[str, Any]:

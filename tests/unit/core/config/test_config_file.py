@@ -105,8 +105,9 @@ def test_each_element_of_an_array_has_its_table() -> None:
         (b"a = '\xff'\n", "must be TOML in UTF-8"),
         (b"#" * (MAX_CONFIG_BYTES + 1), "over a megabyte"),
         (b"a = " + b"[" * 20_000, "nested too deeply"),
+        (b"a = " + b"1" * 5_000, "too long"),
     ],
-    ids=["syntax", "encoding", "size", "depth"],
+    ids=["syntax", "encoding", "size", "depth", "number"],
 )
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     """The error has the file's path and what to do."""
