@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from tests.fakes.policies import two_votes_for_agents
 from tests.unit.core.harness import ALICE, SLACK, VOTERS, Setup, Stage, staged
 from tests.unit.core.scheduler.test_due_changes import DatedClock, consistent, pass_time
+from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Refused, Request
@@ -71,6 +72,8 @@ async def bring(stage: Stage, change: Change, nearer: timedelta = 2 * HOUR - 10 
         since, ends_at = end.since - nearer, end.ends_at - nearer
         next_at = next_look(since, ends_at, stage.clock.now() - 2 * SECOND)
         ends.alter(connection, end, since=since, ends_at=ends_at, next_at=next_at)
+        body = {"server": end.server_id, "turn": end.turn, "ends_at": ends_at.timestamp()}
+        chain.append(connection, stage.clock.now().timestamp(), lifecycle.KEPT, change.id, body)
 
     await stage.database.transact(work)
 
