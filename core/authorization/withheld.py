@@ -28,14 +28,18 @@ def withheld(policy: Policy, operation: Operation, context: PolicyContext, locat
     allows at some price is not refused here.
     """
     seen = withheld_preview(operation, located)
-    if seen is None:
-        return None
+    ruling = withholding(policy, context) if seen is not None else None
+    return None if seen is None or ruling is None else Withheld(seen, ruling, policy_refusal(ruling))
+
+
+def withholding(policy: Policy, context: PolicyContext) -> Ruling | None:
+    """Return the ruling that keeps a server from a requester, None for one that they may read or change."""
     ruling = policy.decide(context)
     if ruling.decision is not Decision.DENY or not _denies_at_any_price(policy, context):
         return None
     read = OPERATIONS["get"]
     may_read = policy.decide(replace(context, operation=read.name, risk=read.risk)).decision is Decision.ALLOW
-    return None if may_read else Withheld(seen, ruling, policy_refusal(ruling))
+    return None if may_read else ruling
 
 
 def _denies_at_any_price(policy: Policy, context: PolicyContext) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vpsops.core.changes.model import Change
-from vpsops.core.common.json_types import Json
 from vpsops.core.common.hostnames import is_same_hostname
+from vpsops.core.common.json_types import Json
 from vpsops.core.ends.lifecycle import KEPT, LIFETIME, OPENED, STOPPING, STOPS
 from vpsops.core.operations.traits import makes_server
 

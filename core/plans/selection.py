@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vpsops.core.common.errors import InvalidInputError
@@ -39,12 +39,14 @@ class Selection:
 class SelectedServers:
     """The servers that are meant, in the order of the words, then of their names; `explicit` are ids of those named.
 
-    `lack` says, in sentences, what is not known, so that a server may be missing.
+    `lack` says, in sentences, what is not known, so that a server may be missing. `named` are the servers of `explicit`
+    before the filters.
     """
 
     servers: tuple[Server, ...]
     explicit: frozenset[str] = frozenset()
     lack: str = ""
+    named: tuple[Server, ...] = ()
 
 
 def separate_names(words: Sequence[str]) -> list[str]:
@@ -100,7 +102,9 @@ def candidates(selection: Selection, servers: ProviderList[Server]) -> SelectedS
             server = index.find(name)
             explicit.add(server.id)
             chosen.setdefault(server.id, server)
-    return SelectedServers(tuple(chosen.values()), frozenset(explicit), lack if len(explicit) < len(chosen) else "")
+    named = tuple(chosen[ident] for ident in chosen if ident in explicit)
+    lack = lack if len(explicit) < len(chosen) else ""
+    return SelectedServers(tuple(chosen.values()), frozenset(explicit), lack, named)
 
 
 def narrowed(query: ListArguments, selected: SelectedServers) -> SelectedServers:
@@ -108,7 +112,7 @@ def narrowed(query: ListArguments, selected: SelectedServers) -> SelectedServers
     servers = tuple(server for server in selected.servers if is_matching(server, query))
     unknown = " ".join(unknown_facts(selected.servers, query))
     lack = " ".join(filter(None, (selected.lack, unknown)))
-    return SelectedServers(servers, selected.explicit, lack)
+    return replace(selected, servers=servers, lack=lack)
 
 
 def _matching(glob: str, servers: Sequence[Server]) -> list[Server]:

@@ -191,13 +191,13 @@ class GrantSubmissions:
         request, backend = prepared.request, self._backend
         if prepared.agent.refusal is not None:
             return await self._admission.refuse(request, prepared.agent.refusal)
+        decided = self._decided(policy, prepared)  # first: a limit would say something of a server that is refused
         limits = backend.policy.latest_limits()
         agent = prepared.agent.actor
         limited = (limits.protects(target, agent) for target in prepared.targets)
         exceeded = undocumented_limit(limits, prepared.operation) or next(filter(None, limited), None)
         if exceeded is not None:
             return await self._admission.refuse_for_limit(request, exceeded)
-        decided = self._decided(policy, prepared)
         preview, ruling = decided.preview, decided.ruling
         refusal = refusal_of(ruling, prepared.human, request.origin, can_confirm=False) or refusal_of(
             ruling, prepared.agent, prepared.origin, can_confirm=False

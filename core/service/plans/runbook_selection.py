@@ -17,7 +17,7 @@ from vpsops.core.runbooks.model import StepOrder
 from vpsops.core.runbooks.requests import RunbookRequest
 from vpsops.core.runbooks.values import FilledStep
 from vpsops.core.service.backend import Backend
-from vpsops.core.service.plans.selection import AT_ONCE, PlannedPart, PlannedServers, PlanSelection
+from vpsops.core.service.plans.selection import AT_ONCE, PlannedPart, PlannedServers, PlanSelection, WithheldServer
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
@@ -56,6 +56,8 @@ class RunbookSelection:
     _left_out: dict[str, str] = field(default_factory=dict)
     _lacks: dict[str, None] = field(default_factory=dict)
     _selected: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _named: dict[str, tuple[Server, ...]] = field(default_factory=dict)
+    _withheld: list[WithheldServer] = field(default_factory=list)
 
     async def find(self, most: int) -> PlannedServers:
         """Return the members of the runbook; of more than `most` servers none is read.
@@ -64,6 +66,8 @@ class RunbookSelection:
         """
         api = self.backend.api_for(self.scope, lane=RequestLane.WORK)
         steps = [await self._selection(api, step) for step in self.asked.steps]
+        if self._withheld:
+            return PlannedServers(withheld=tuple(self._withheld))
         if len(self._servers) > most:
             return PlannedServers(selected=len(self._servers))
         await self._read_in_full(api)
@@ -81,13 +85,15 @@ class RunbookSelection:
 
     async def _ids(self, api: Wayscloud, step: FilledStep) -> tuple[str, ...]:
         """Return the ids of the servers of a step; raises `InvalidInputError` where there are none."""
-        key = step.selection.words
+        key, selection = step.selection.words, self._single(step)
         if key in self._selected:
+            self._withheld += await selection.withheld(api, self._named[key])
             return self._selected[key]
-        selection = self._single(step)
         selected = await selection.select(api)
+        self._named[key] = selected.named
+        self._withheld += await selection.withheld(api, selected.named)
         servers = [server for server in selected.servers if selection.is_readable(server, selected)]
-        if not servers:
+        if not servers and not self._withheld:
             raise InvalidInputError(
                 f"No server matches {step.selection.words or 'a step'}. Nothing was done.", hint="List the servers."
             )

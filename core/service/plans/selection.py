@@ -8,6 +8,7 @@ import anyio
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.submission import checked, facts
+from vpsops.core.authorization.withheld import withholding
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview, previewed, target_of
@@ -23,7 +24,8 @@ from vpsops.core.operations.target import Target
 from vpsops.core.plans.requests import LeftOut, PlanRequest
 from vpsops.core.plans.selection import SelectedServers, candidates, narrowed, query_of
 from vpsops.core.plans.steps import StepPart
-from vpsops.core.policy.decision import Decision
+from vpsops.core.policy import PolicyContext
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.backend import Backend
 from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.errors import WayscloudError
@@ -31,6 +33,9 @@ from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.transport import RequestLane
 
+ALLOW: Final = Decision.ALLOW
+MOST_WITHHELD: Final = 5
+"""Withheld servers that a refusal names: one is enough to refuse."""
 AT_ONCE: Final = 8
 """Servers that are read at the same time for one question."""
 
@@ -44,8 +49,19 @@ class PlannedPart:
 
 
 @dataclass(frozen=True, slots=True)
+class WithheldServer:
+    """A server that was named by who may neither read nor change it, and the ruling that refuses it."""
+
+    hostname: str
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedServers:
-    """What would be done to each server of a plan, and the servers that are left out."""
+    """What would be done to each server of a plan, and the servers that are left out.
+
+    With a withheld server nothing else is there: no fact of it was read for the question.
+    """
 
     previews: tuple[Preview, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -53,6 +69,7 @@ class PlannedServers:
     selected: int = 0  # before any was left out
     parts: tuple[PlannedPart, ...] = ()  # of a runbook: one for each preview
     now: Mapping[str, Target] = field(default_factory=dict)  # of a runbook: its servers as they are, by their ids
+    withheld: tuple[WithheldServer, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,6 +91,9 @@ class PlanSelection:
         api = self.backend.api_for(self.scope, lane=RequestLane.WORK)
         selected = await self.select(api)
         servers = [server for server in selected.servers if self.is_readable(server, selected)]
+        withheld = await self.withheld(api, selected.named)
+        if withheld:
+            return PlannedServers(withheld=withheld)
         locks = await self.locks(servers)
         free = [server for server in servers if self._is_free(server, locks)]
         if len(free) <= most:
@@ -93,20 +113,35 @@ class PlanSelection:
         if lacking:
             full = {server.id: server for server in await read_in_full(api, lacking, self._may_read)}
             servers = tuple(full.get(server.id, server) for server in selected.servers)
-            selected = SelectedServers(servers, selected.explicit, selected.lack)
+            selected = replace(selected, servers=servers)
         return narrowed(query, selected)
 
     def is_readable(self, server: Server, selected: SelectedServers) -> bool:
         """Return whether a server may be named to who asks: one that they named, or that they may read."""
         return server.id in selected.explicit or self._decides(OPERATIONS["get"], target_of(server)) is Decision.ALLOW
 
+    async def withheld(self, api: Wayscloud, servers: Sequence[Server]) -> tuple[WithheldServer, ...]:
+        """Return those of named servers that the policy keeps from who asks, whatever the filters would leave."""
+        kept_away = list[WithheldServer]()
+        unreadable = (server for server in servers if self._decides(OPERATIONS["get"], target_of(server)) is not ALLOW)
+        for server in unreadable:
+            full = await api.get_server(server.id) if self._lacks(server) else server
+            ruling = withholding(self.backend.policy.latest(), self._context(self.operation, target_of(full)))
+            if ruling is not None:
+                kept_away.append(WithheldServer(server.hostname, ruling))
+            if len(kept_away) >= MOST_WITHHELD:
+                break
+        return tuple(kept_away)
+
     async def _may_read(self, server: Server) -> bool:
         return self._decides(OPERATIONS["get"], target_of(server)) is Decision.ALLOW
 
     def _decides(self, operation: Operation, target: Target) -> Decision:
+        return self.backend.policy.latest().decide(self._context(operation, target)).decision
+
+    def _context(self, operation: Operation, target: Target) -> PolicyContext:
         request, now = self.planned.request, self.backend.clock.now()
-        policy = self.backend.policy.latest()
-        return policy.decide(facts(operation, request.actor, request.origin, target, None, now)).decision
+        return facts(operation, request.actor, request.origin, target, None, now)
 
     async def locks(self, servers: Sequence[Server]) -> Mapping[str, Change]:
         """Return the open changes by the ids of their servers."""

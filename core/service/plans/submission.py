@@ -116,7 +116,7 @@ class PlanSubmissions:
         prepared = await self._prepared(self._clean(planned, request), scope)
         if prepared.human.refusal is not None:
             return await self._admission.refuse(prepared.as_asked, prepared.human.refusal)
-        refusal = _unselected(prepared, backend.policy.latest_limits().max_many)
+        refusal = _withheld(prepared) or _unselected(prepared, backend.policy.latest_limits().max_many)
         if isinstance(refusal, Exceeded):
             return await self._admission.refuse_for_limit(prepared.as_asked, refusal)
         if refusal is not None:
@@ -134,7 +134,7 @@ class PlanSubmissions:
         request = self._submissions.prepared(planned.request, scope)
         prepared = await self._prepared(self._clean(planned, request), scope)
         limits = self._backend.policy.latest_limits()
-        missing = prepared.human.refusal or _unselected(prepared, limits.max_many)
+        missing = prepared.human.refusal or _withheld(prepared) or _unselected(prepared, limits.max_many)
         decided = self._decided(self._backend.policy.latest(), prepared)
         draft = await self._draft(prepared, decided, scope)
         refusal = refusal_for(missing) if isinstance(missing, Exceeded) else missing
@@ -259,6 +259,16 @@ def _preview(prepared: PreparedPlan, members: Sequence[PlanMember]) -> Preview:
     warnings = dict.fromkeys(preview.warning for preview in servers.previews if preview.warning)
     seen = plan_preview(OPERATIONS[prepared.request.operation], members, options, shown)
     return replace(seen, warning=bound(" ".join(warnings), LONGEST_WARNING))
+
+
+def _withheld(prepared: PreparedPlan) -> Refused | None:
+    """Return the refusal of a plan for named servers that who asks may neither read nor change."""
+    withheld = prepared.servers.withheld
+    if not withheld:
+        return None
+    refusal = policy_refusal(withheld[0].ruling)
+    names = _named([server.hostname for server in withheld])
+    return replace(refusal, reason=f"{refusal.reason} It is about {names}, so none of the plan was done.")
 
 
 def _unselected(prepared: PreparedPlan, most: int) -> Refused | Exceeded | None:

@@ -14,7 +14,12 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import ServerArguments
+from vpsops.core.operations.traits import RUNBOOK
+from vpsops.core.plans.requests import PlanRequest
+from vpsops.core.plans.selection import selection_from
 from vpsops.core.policy import Policy, parse_policy
+from vpsops.core.runbooks.loader import load_runbook
+from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.hardware.model import SimulatedServer
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
@@ -128,3 +133,43 @@ async def test_what_the_policy_allows_at_some_price_is_not_withheld(
     async with staged(database_url, provider, Setup(policy=parse_policy(text, "vpsops.toml"))) as stage:
         asked = await stage.gate.submit(Request("resize", arguments, ALICE, SLACK, can_confirm=True), scope=OPERATOR)
     assert isinstance(asked, Held)
+
+
+def many(operation: str, *words: str) -> PlanRequest:
+    """Return a request for a plan of Alice's."""
+    return PlanRequest(Request(operation, {}, ALICE, SLACK, can_confirm=True), selection_from(words))
+
+
+def steps(operation: str) -> RunbookRequest:
+    """Return a request for a runbook with one step."""
+    text = (
+        f'name = "one"\ndescription = "One step."\n[[step]]\noperation = "{operation}"\nservers = ["web01", "db01"]\n'
+    )
+    loaded = load_runbook(text, "one.toml")
+    request = Request(RUNBOOK.name, request_arguments(loaded, {}), ALICE, SLACK, can_confirm=True)
+    return RunbookRequest(request, loaded)
+
+
+MANY: Final[Mapping[str, PlanRequest | RunbookRequest]] = {
+    "a plan that fits": many("stop", "web01", "db01"),
+    "a plan that does not": many("start", "web01", "db01"),
+    "of it alone": many("start", "web01"),
+    "with a filter": many("reboot", "web01", "db01", "state:running"),
+    "with another filter": many("reboot", "web01", "db01", "state:stopped"),
+    "a runbook that fits": steps("reboot"),
+    "a runbook that does not": steps("start"),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+@pytest.mark.requirement("withheld-servers")
+async def test_a_question_about_many_says_no_more(database_url: str, provider: SimulatorHandle, name: str) -> None:
+    """Whatever state it is in, and whatever has it: the policy's refusal by its name, requested and checked."""
+    async with staged(database_url, provider, Setup(policy=policy(HIDDEN))) as stage:
+        refused = await stage.gate.submit_plan(MANY[name], scope=OPERATOR)
+        checked = await stage.gate.dry_run_plan(MANY[name], scope=OPERATOR)
+    assert isinstance(refused, Refused)
+    assert "web01 is Acme's." in refused.reason
+    assert checked.refusal is not None
+    assert checked.refusal.reason == refused.reason
+    assert not any(word in f"{refused} {checked.change.facts}" for word in ("running", "stopped", "already", "busy"))
