@@ -108,9 +108,7 @@ async def settle(ctx: BotContext, requester: Requester, change: Change, *, happe
     gate, actor = ctx.core.gate, requester.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
-        approvers = union_of(settlers(change, ctx.core.stewards))
-        standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
-        actor, evidence = replace(actor, groups=standing.groups), standing.evidence
+        actor, evidence = await _as_approver(ctx, requester, union_of(settlers(change, ctx.core.stewards)))
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=ctx.core.scope)
 
 
@@ -199,8 +197,7 @@ async def keep_server(ctx: BotContext, requester: Requester, command: KeepServer
     own = [end for end in ends if named == end.server_id.lower() or end.hostname.lower().startswith(named)]
     if len(own) == 1 and not requester.actor.same_human(own[0].owner):
         made = await core.changes.get(own[0].change_id, scope=core.scope)
-        approvers = union_of(settlers(made, core.stewards))
-        standing = await ctx.membership.verify_approver(requester.user, approvers, requester.account)
-        groups = tuple(dict.fromkeys((*request.actor.groups, *standing.groups)))
-        request = replace(request, actor=replace(request.actor, groups=groups))
+        known, _ = await _as_approver(ctx, requester, union_of(settlers(made, core.stewards)))
+        groups = tuple(dict.fromkeys((*request.actor.groups, *known.groups)))
+        request = replace(request, actor=replace(request.actor, groups=groups, aliases=known.aliases))
     return await core.gate.keep_server(request, scope=core.scope)

@@ -115,7 +115,8 @@ class Extensions:
             raise NotAllowedError(
                 "A person has to keep this server for longer.", hint="Its owner writes: vpsops keep, or /vps keep."
             )
-        approves = is_person and not actor.same_human(made.actor) and is_among(ruling.approvers, actor)
+        required = ruling.requirements or (ruling.approvers,)
+        approves = is_person and not actor.same_human(made.actor) and all(is_among(each, actor) for each in required)
         if ruling.decision is Decision.APPROVE and not approves:
             raise NotAllowedError(
                 "The policy asks for an approval of what is paid for longer, so one of those who approve keeps it.",
