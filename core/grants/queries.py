@@ -16,7 +16,7 @@ from vpsops.core.grants import repository
 from vpsops.core.grants.agents import KnownAgent
 from vpsops.core.grants.lifecycle import IS_OPEN
 from vpsops.core.grants.model import Grant, unknown_grant
-from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.identity.serialization import actor_of
 from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database
@@ -81,13 +81,23 @@ class GrantQueries:
         """Return a grant; raises `UnknownGrantError`."""
         return await self._database.read(lambda connection: load(connection, grant_id, self._visibility(scope)))
 
-    async def list_open(self, *, scope: Scope, of: Actor | None = None) -> Sequence[Grant]:
-        """Return the open grants, the newest first; those of an agent, or of all agents of a person, with `of`."""
+    async def list_open(
+        self, *, scope: Scope, of: Actor | None = None, origin: Origin | None = None
+    ) -> Sequence[Grant]:
+        """Return the open grants, the newest first; those of an agent, or of all agents of a person, with `of`.
+
+        With `origin` those that an agent's token is for: another token of the same client is another agent.
+        """
         visibility, now = self._visibility(scope), self._clock.now()
         grants = await self._database.read(lambda connection: open_in(connection, visibility, now))
-        return [grant for grant in grants if of is None or _is_of(grant, of)]
+        own = [grant for grant in grants if of is None or _is_of(grant, of)]
+        return [grant for grant in own if origin is None or _is_from(grant.origin, origin)]
 
 
 def _is_of(grant: Grant, actor: Actor) -> bool:
     """Return whether a grant is one of a person's agents, or this very agent's."""
     return grant.agent.same_human(actor) and (actor.kind is ActorKind.PERSON or actor.id == grant.agent.id)
+
+
+def _is_from(granted: Origin, origin: Origin) -> bool:
+    return (granted.front, granted.credential) == (origin.front, origin.credential)

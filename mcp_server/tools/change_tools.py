@@ -252,7 +252,7 @@ class GrantListResult(BaseModel):
 
 async def list_grants(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """List the open grants of the very agent that calls."""
-    grants = await ctx.core.grants.list_open(scope=ctx.scope, of=ctx.actor(call))
+    grants = await ctx.core.grants.list_open(scope=ctx.scope, of=ctx.actor(call), origin=ctx.origin(call))
     listed = GrantListResult(grants=[listed_grant(grant) for grant in grants])
     lines = [grant_text(grant) for grant in listed.grants]
     return results.text_result("\n".join(lines) or NONE, listed.model_dump(mode="json"))
@@ -275,7 +275,7 @@ def grant_text(grant: ListedGrant) -> str:
 async def end_grant(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """End a grant of the very agent that calls: others do not exist. Raises `StaleChangeError`, `UnknownGrantError`."""
     ident, actor = parse_arguments(GrantArguments, call).grant, ctx.actor(call)
-    own = await ctx.core.grants.list_open(scope=ctx.scope, of=actor)
+    own = await ctx.core.grants.list_open(scope=ctx.scope, of=actor, origin=ctx.origin(call))
     if ident not in {grant.id for grant in own}:
         raise unknown_grant(ident)
     grant = await ctx.core.gate.end_grant(ident, actor, evidence=EVIDENCE, scope=ctx.scope)

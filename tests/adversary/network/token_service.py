@@ -18,9 +18,9 @@ from vpsops.playground.wayscloud.serve import running_simulator
 
 @asynccontextmanager
 async def token_service(
-    folder: Path, tokens: str, accounts: AccountDirectory
+    folder: Path, tokens: str, accounts: AccountDirectory, policy: str = ""
 ) -> AsyncIterator[tuple[Core, str, McpHttp]]:
-    """Serve the tokens of a file's text; yield the core, the address of MCP, and the server."""
+    """Serve the tokens of a file's text, by the default policy or another; yield the core, the address, the server."""
     async with running_simulator(SimulatorConfig(), clock=VirtualClock()) as provider:
         settings = Settings.model_validate(
             {
@@ -28,6 +28,7 @@ async def token_service(
                 "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS",
                 "WAYSCLOUD_API_KEY": KEY,
                 "WAYSCLOUD_API_URL": provider.url,
+                **_config(folder, policy),
             }
         )
         async with (
@@ -35,3 +36,11 @@ async def token_service(
             serving(core, with_tokens(settings, folder, tokens)) as (site, http),
         ):
             yield core, site.url, http
+
+
+def _config(folder: Path, policy: str) -> dict[str, str]:
+    if not policy:
+        return {}
+    path = folder / "vpsops.toml"
+    path.write_text(policy, encoding="utf-8")
+    return {"VPSOPS_CONFIG": str(path)}
