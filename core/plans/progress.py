@@ -92,11 +92,16 @@ def compensations_due(members: Sequence[PlanMember]) -> list[PlanMember]:
 
 
 def _pause_left(members: Sequence[PlanMember], options: PlanOptions, now: datetime) -> float:
-    """Return the seconds left of the pause after the member that ended last; a date that was set back adds none."""
+    """Return the seconds left of the pause after the member that ended last, by the date.
+
+    None are left by a date that was set back behind that end: it would be another pause for as long as it was set
+    back. The process that runs the plan counts the pause by its steady clock as well.
+    """
     ended = [member.moved_at for member in members if member.change_id and member.state.is_final and member.moved_at]
     if not ended:
         return 0.0
-    return min(options.pause - (now - max(ended)).total_seconds(), options.pause)
+    passed = (now - max(ended)).total_seconds()
+    return options.pause - passed if passed >= 0 else 0.0
 
 
 def end_state(members: Sequence[PlanMember]) -> State:

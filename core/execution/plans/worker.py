@@ -73,6 +73,7 @@ class PlanWorker:
     breaks: int
     probe: Probe = probe_server
     _blocked: dict[str, float] = field(default_factory=dict)  # since when a plan's next member could not begin
+    _ended: dict[str, float] = field(default_factory=dict)  # when the last member of a plan ended here, by steady time
 
     async def run(self, plan_id: str) -> None:
         """Run a plan until it ends, or another living process has it."""
@@ -86,6 +87,7 @@ class PlanWorker:
                     await self.database.signals.wait(seconds, since=mark)
         finally:
             self._blocked.pop(plan_id, None)
+            self._ended.pop(plan_id, None)
 
     async def _safe_round(self, plan_id: str) -> float | None:
         """Do one round; return the seconds until the next, None where this process is done with the plan."""
@@ -117,12 +119,18 @@ class PlanWorker:
         now = self.clock.now()
         match next_step(view.members, options_of(view.plan), now, stopping=begins_no_more(view.plan, now)):
             case BeginMember(member=member):
-                return await self._begin(view, member)
+                left = self._pause_left(view.plan)
+                return min(left, PLAN_POLL_SECONDS) if left > 0 else await self._begin(view, member)
             case AwaitMembers(seconds=seconds):
                 return PLAN_POLL_SECONDS if seconds is None else min(seconds, PLAN_POLL_SECONDS)
             case EndPlan(state=state):
                 await self.database.transact(partial(self._finish, plan_id, state, ""))
                 return None
+
+    def _pause_left(self, plan: Change) -> float:
+        """Return the seconds left of a plan's pause by the steady clock, which no date that is set shortens."""
+        ended = self._ended.get(plan.id)
+        return 0.0 if ended is None else ended + options_of(plan).pause - self.clock.monotonic()
 
     async def _view(self, plan_id: str) -> PlanView | None:
         """Return a plan that this process runs, or None; it begins with the first read under the lease."""
@@ -207,6 +215,7 @@ class PlanWorker:
     async def _store_end(self, plan_id: str, member: PlanMember, after: MemberState, note: str) -> None:
         try:
             await self.database.transact(partial(self._move, plan_id, member, after, note))
+            self._ended[plan_id] = self.clock.monotonic()
         except StaleChangeError:
             logger.info("plan_member_already_moved", plan=plan_id, ordinal=member.ordinal)
 
