@@ -100,7 +100,7 @@ def test_every_plan_ends_and_keeps_its_order(
 
 @pytest.mark.parametrize(("elapsed", "left"), [(0, 30), (29, 1), (30, None), (31, None), (-3600, None)])
 def test_a_pause_counts_from_the_last_end_and_a_date_set_back_adds_none(elapsed: int, left: int | None) -> None:
-    """Behind that end the date says nothing of a pause; the process that runs the plan counts it by its steady clock."""
+    """Behind that end the date says nothing of a pause: the process that runs the plan counts it steadily."""
     state = [*members(MemberState.DONE, moved_at=NOW - timedelta(seconds=elapsed)), *members(MemberState.WAITING)]
     step = next_step(state, PlanOptions(pause=30), NOW, stopping=False)
     assert step == (AwaitMembers(left) if left else BeginMember(state[1]))
