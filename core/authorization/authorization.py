@@ -24,7 +24,7 @@ from vpsops.core.grants.trail import OPENED, missing_grant, row_difference
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.target import is_grant_request
 from vpsops.core.plans.model import is_running_plan
-from vpsops.core.plans.repository import has_member
+from vpsops.core.plans.seals import MemberSeals
 from vpsops.core.policy.decision import Decision, GrantUse, Ruling
 from vpsops.core.storage.tables import AUDIT
 
@@ -100,12 +100,15 @@ def _unlinked(connection: Connection, records: Sequence[TrailRecord]) -> TrailRe
     return next((record for record in records if vouched.get(record.seq) != record.hash), None)
 
 
-def check_authorized(connection: Connection, change: Change) -> None:
-    """Raise `UnauthorizedError` unless the audit trail carries the approval that a change needs before it is sent."""
+def check_authorized(connection: Connection, change: Change, seals: MemberSeals) -> None:
+    """Raise `UnauthorizedError` unless the audit trail carries the approval that a change needs before it is sent.
+
+    `seals` are what this process knows of plans that it sent members of before.
+    """
     trail = read_trail(connection, change.id)
     plan = read_trail(connection, change.plan) if change.plan else None
     why = missing_authorization(change, trail, plan) or next(row_differences(change, trail), "")
-    why = why or (_plan_problem(connection, change, plan) if plan is not None else "")
+    why = why or (_plan_problem(connection, change, plan, seals) if plan is not None else "")
     if not why and change.ruling.grant is not None:
         why = _ungranted(connection, change, change.ruling.grant)
     if not why and change.ruling.end:
@@ -135,7 +138,7 @@ def unapproved_source(source: Trail) -> str:
     return missing_approval(before)
 
 
-def _plan_problem(connection: Connection, change: Change, trail: Trail) -> str:
+def _plan_problem(connection: Connection, change: Change, trail: Trail, seals: MemberSeals) -> str:
     """Return why a plan does not carry a member, or "": it is the plan as agreed to, it runs, and has this member."""
     try:
         plan = change_rows.load(connection, change.plan)
@@ -146,7 +149,7 @@ def _plan_problem(connection: Connection, change: Change, trail: Trail) -> str:
         return f"of its plan: {why}"
     if not is_running_plan(plan):
         return f"its plan is {plan.state.value.replace('_', ' ')}"
-    return "" if has_member(connection, plan, change) else "its plan does not hold it as it was agreed to"
+    return "" if seals.holds(connection, plan, change) else "its plan does not hold it as it was agreed to"
 
 
 def row_differences(change: Change, trail: Trail) -> Iterator[str]:

@@ -31,7 +31,7 @@ from vpsops.core.messaging.posted_messages import copies_in
 from vpsops.core.operations.target import is_grant_request, is_plan
 from vpsops.core.plans.model import STOP, is_running_plan, is_stopping
 from vpsops.core.plans.progress import progress_words
-from vpsops.core.plans.repository import leave_waiting
+from vpsops.core.plans.repository import leave_waiting, read_tally
 
 MIN_DIGEST = 16
 REASON_SHOWN = 300
@@ -217,7 +217,8 @@ class Votes:
         who = clean_actor(word.actor, self.redactor).label
         now, note = self.clock.now(), f"{who} checked: it {'happened' if happened else 'did not happen'}."
         if is_plan(change.operation):
-            note = f"{note} {progress_words(leave_waiting(connection, change.id, now))}"
+            leave_waiting(connection, change.id, now)
+            note = f"{note} {progress_words(read_tally(connection, change))}"
         if happened:
             note = f"{note} {opening_note(change, change.result, now)}".strip()
         body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}

@@ -7,7 +7,7 @@ of the change, which is tried again.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -69,6 +69,7 @@ from vpsops.core.operations.traits import shows_by_uptime
 from vpsops.core.outcomes.removals import GONE_ALREADY, is_gone
 from vpsops.core.outcomes.strangers import kept_while_sent
 from vpsops.core.outcomes.twins import TwinError, check_twins
+from vpsops.core.plans.seals import MemberSeals
 from vpsops.core.schedule.model import MissedError
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage.database import Database
@@ -95,6 +96,7 @@ class Runner:
     continuity: ContinuityMonitor | None = None
     offers: OfferMemory | None = None
     tracer: Tracer = NO_TRACER
+    seals: MemberSeals = field(default_factory=MemberSeals)
 
     @property
     def claims(self) -> WriteClaims:
@@ -238,7 +240,7 @@ class Runner:
             agent_pause.check(connection, change.actor)
             check_not_over(connection, change, now)
             check_wishes(connection, change, now)
-            check_authorized(connection, change)
+            check_authorized(connection, change, self.seals)
             check_twins(connection, change, now)
             sending = repository.step(
                 connection,
@@ -393,8 +395,6 @@ class Runner:
 
     async def _step(self, change: Change, after: State, event: str, body: Mapping[str, Json], **values: Any) -> Change:
         now = self.clock.now()
-
-        def work(connection: Connection) -> Change:
-            return repository.step(connection, change, after, now, event=event, body=body, **values)
-
-        return await self.database.transact(work)
+        return await self.database.transact(
+            lambda connection: repository.step(connection, change, after, now, event=event, body=body, **values)
+        )

@@ -94,13 +94,22 @@ class PlanMember:
 
 def digest_of_members(members: Sequence[PlanMember]) -> str:
     """Hash all members in their order, each with the digest of what was shown of it."""
-    content = [
-        [member.operation, member.target.id, member.target.hostname, member.digest, *_part_content(member)]
-        for member in members
-    ]
+    return _hashed([_content(member) for member in members])
+
+
+def digest_of_member(member: PlanMember) -> str:
+    """Hash what the digest over all members has of one of them."""
+    return _hashed(_content(member))
+
+
+def _hashed(content: Json) -> str:
     return hashlib.sha256(
         json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()
+
+
+def _content(member: PlanMember) -> list[Json]:
+    return [member.operation, member.target.id, member.target.hostname, member.digest, *_part_content(member)]
 
 
 def _part_content(member: PlanMember) -> list[Json]:

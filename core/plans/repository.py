@@ -13,8 +13,10 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.serialization import target_of
 from vpsops.core.common.errors import StaleChangeError, UnreadableRowError
 from vpsops.core.common.stored_values import UnreadableValueError, mapping_of, moment, seconds
-from vpsops.core.plans.model import MemberState, PlanMember, check_member_step, digest_of_members
+from vpsops.core.operations.traits import RUNBOOK
+from vpsops.core.plans.model import MemberState, PlanMember, check_member_step
 from vpsops.core.plans.steps import part_of
+from vpsops.core.plans.tally import NAMED, MemberTally, PlanTally, tally_of
 from vpsops.core.schedule.model import Schedule
 from vpsops.core.storage.tables import CHANGES, PLAN_MEMBERS
 
@@ -42,12 +44,62 @@ def _values(plan_id: str, member: PlanMember) -> dict[str, Any]:
 
 
 def members_of(connection: Connection, plan_id: str) -> list[PlanMember]:
-    """Return the members of a plan in their order; raises `UnreadableRowError` where one cannot be read here."""
-    query = sa.select(PLAN_MEMBERS).where(PLAN_MEMBERS.c.plan_id == plan_id).order_by(PLAN_MEMBERS.c.ordinal)
+    """Return all members of a plan in their order; raises `UnreadableRowError` where one cannot be read here.
+
+    There may be thousands: what a step of a plan needs is in `read_tally`.
+    """
+    return _select(connection, plan_id)
+
+
+def _select(
+    connection: Connection, plan_id: str, *where: sa.ColumnElement[bool], limit: int | None = None
+) -> list[PlanMember]:
+    """Return some members of a plan in their order; raises `UnreadableRowError` where one cannot be read here."""
+    query = sa.select(PLAN_MEMBERS).where(PLAN_MEMBERS.c.plan_id == plan_id, *where)
     try:
-        return [_member(row) for row in connection.execute(query).mappings()]
+        rows = connection.execute(query.order_by(PLAN_MEMBERS.c.ordinal).limit(limit)).mappings()
+        return [_member(row) for row in rows]
     except (UnreadableValueError, ValueError, KeyError, TypeError) as error:
         raise UnreadableRowError(plan_id, f"a member of it: {type(error).__name__}") from error
+
+
+def read_tally(connection: Connection, plan: Change) -> PlanTally:
+    """Return how far a plan is: its members are counted by the database, and the few that are needed are read.
+
+    Raises `UnreadableRowError`. A runbook, of which the number of members is bounded, is read whole: which of its
+    compensations are due is a matter of all of them.
+    """
+    if plan.operation == RUNBOOK.name:
+        return tally_of(members_of(connection, plan.id))
+    state, ordinal = PLAN_MEMBERS.c.state, PLAN_MEMBERS.c.ordinal
+    ended = sa.func.max(sa.case((PLAN_MEMBERS.c.change_id.is_not(None), PLAN_MEMBERS.c.moved_at)))
+    query = sa.select(state, sa.func.count(), sa.func.min(ordinal), sa.func.max(ordinal), ended)
+    rows = connection.execute(query.where(PLAN_MEMBERS.c.plan_id == plan.id).group_by(state)).all()
+    try:
+        by_state = {MemberState(row[0]): row for row in rows}
+    except ValueError as error:
+        raise UnreadableRowError(plan.id, f"a member of it: {type(error).__name__}") from error
+    known = [
+        member
+        for state_of, row in by_state.items()
+        for member in _known(connection, plan.id, state_of, first=row[2], last=row[3])
+    ]
+    known.sort(key=lambda member: member.ordinal)
+    last_end = max(
+        (row[4] for state_of, row in by_state.items() if state_of.is_final and row[4] is not None), default=None
+    )
+    return PlanTally(MemberTally({state_of: row[1] for state_of, row in by_state.items()}, known, moment(last_end)))
+
+
+def _known(connection: Connection, plan_id: str, state: MemberState, *, first: int, last: int) -> list[PlanMember]:
+    """Return the members of a state that a tally has: those that run, the next that waits, the first that are named."""
+    if state is MemberState.DONE:
+        return []
+    ordinal = PLAN_MEMBERS.c.ordinal
+    if state is MemberState.WAITING:
+        return _select(connection, plan_id, ordinal == first)
+    within = ordinal.between(first, last) & (PLAN_MEMBERS.c.state == state.value)
+    return _select(connection, plan_id, within, limit=None if state is MemberState.RUNNING else NAMED)
 
 
 def _member(row: sa.RowMapping) -> PlanMember:
@@ -86,26 +138,24 @@ def move_member(  # noqa: PLR0913 - one step of a member, all of it named
     return moved
 
 
-def leave_waiting(connection: Connection, plan_id: str, now: datetime) -> list[PlanMember]:
-    """Move the members that wait to their end, as none of them begins any more, and return all members."""
-    for member in members_of(connection, plan_id):
-        if member.state is MemberState.WAITING:
-            move_member(connection, plan_id, member, MemberState.NOT_RUN, now)
-    return members_of(connection, plan_id)
+def leave_waiting(connection: Connection, plan_id: str, now: datetime) -> None:
+    """Move the members that wait to their end, as none of them begins any more."""
+    check_member_step(MemberState.WAITING, MemberState.NOT_RUN)
+    waiting = (PLAN_MEMBERS.c.plan_id == plan_id) & (PLAN_MEMBERS.c.state == MemberState.WAITING.value)
+    values = {"state": MemberState.NOT_RUN.value, "note": "", "moved_at": seconds(now)}
+    connection.execute(sa.update(PLAN_MEMBERS).where(waiting).values(**values))
 
 
-def has_member(connection: Connection, plan: Change, change: Change) -> bool:
-    """Return whether a plan, as it was agreed to, has a change as the member that it begins now."""
-    members = members_of(connection, plan.id)
-    if digest_of_members(members) != plan.arguments.get("members"):
-        return False
-    return any(
-        member.change_id == change.id
-        and member.state is MemberState.RUNNING
-        and member.operation == change.operation
-        and change.digest in member.digests
-        for member in members
-    )
+def member_of(connection: Connection, plan_id: str, change_id: str) -> PlanMember | None:
+    """Return the member that began as a change; None unless exactly one did. Raises `UnreadableRowError`."""
+    members = _select(connection, plan_id, PLAN_MEMBERS.c.change_id == change_id, limit=2)
+    return members[0] if len(members) == 1 else None
+
+
+def count_members(connection: Connection, plan_id: str) -> int:
+    """Return how many members a plan has."""
+    query = sa.select(sa.func.count()).select_from(PLAN_MEMBERS).where(PLAN_MEMBERS.c.plan_id == plan_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def schedule_of(connection: Connection, change: Change) -> Schedule | None:

@@ -30,7 +30,7 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.plans.groups import Shares, group_in_the_way, servers_under_way
 from vpsops.core.plans.model import MemberState, PlanMember, begins_no_more, is_running_plan, options_of
 from vpsops.core.plans.progress import BeginMember, next_step
-from vpsops.core.plans.repository import members_of, move_member
+from vpsops.core.plans.repository import move_member, read_tally
 from vpsops.core.policy.decision import Decision
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
@@ -80,7 +80,7 @@ class MemberStart:
     claim: Claim
 
     async def begin(self, plan: Change, member: PlanMember, running: Sequence[PlanMember]) -> MemberFinding:
-        """BeginMember a member, or return why not; its change is stored and claimed once, whatever process asks.
+        """Begin a member, or return why not; its change is stored and claimed once, whatever process asks.
 
         Raises `StaleChangeError` where another process was first, `StorageError`.
         """
@@ -177,8 +177,7 @@ class MemberStart:
 
     def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
         """Return the member that begins next; raises `MemberBlockedError` without a state for another member."""
-        members = members_of(connection, plan.id)
-        step = next_step(members, options_of(plan), now, stopping=begins_no_more(plan, now))
+        step = next_step(read_tally(connection, plan), options_of(plan), now, stopping=begins_no_more(plan, now))
         if not is_running_plan(plan) or not isinstance(step, BeginMember) or step.member.ordinal != ordinal:
             raise NotInTurnError
         return step.member

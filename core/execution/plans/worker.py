@@ -33,9 +33,10 @@ from vpsops.core.plans.model import (
     is_running_plan,
     options_of,
 )
-from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, compensations_due, next_step, plan_words
-from vpsops.core.plans.repository import leave_waiting, members_of, move_member
+from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, plan_words
+from vpsops.core.plans.repository import leave_waiting, move_member, read_tally
 from vpsops.core.plans.requests import probe_from
+from vpsops.core.plans.tally import PlanTally
 from vpsops.core.schedule.model import MissedError, check_in_time
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage import leases
@@ -49,16 +50,16 @@ LONGEST_MEMBER_NOTE: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A running plan with its members, and the changes of those that run, as of one moment."""
+    """A running plan with the tally of its members, and the changes of those that run, as of one moment."""
 
     plan: Change
-    members: Sequence[PlanMember]
+    tally: PlanTally
     changes: Mapping[str, Change]
 
     @property
     def running(self) -> list[PlanMember]:
         """The members that run."""
-        return [member for member in self.members if member.state is MemberState.RUNNING]
+        return self.tally.running
 
 
 @dataclass(slots=True)
@@ -117,7 +118,7 @@ class PlanWorker:
             await self._settle(view, settled)
             return 0.0
         now = self.clock.now()
-        match next_step(view.members, options_of(view.plan), now, stopping=begins_no_more(view.plan, now)):
+        match next_step(view.tally, options_of(view.plan), now, stopping=begins_no_more(view.plan, now)):
             case BeginMember(member=member):
                 left = self._pause_left(view.plan)
                 return min(left, PLAN_POLL_SECONDS) if left > 0 else await self._begin(view, member)
@@ -142,11 +143,12 @@ class PlanWorker:
         return await self.database.transact(partial(self._take, plan_id))
 
     def _read(self, plan_id: str, connection: Connection) -> tuple[PlanView, bool]:
-        plan, members = repository.load(connection, plan_id), members_of(connection, plan_id)
-        ids = [member.change_id for member in members if member.state is MemberState.RUNNING]
+        plan = repository.load(connection, plan_id)
+        tally = read_tally(connection, plan)
+        ids = [member.change_id for member in tally.running]
         changes = repository.select(connection, CHANGES.c.id.in_(ids), limit=None) if ids else []
         mine = leases.lease_holder(connection, lease_of(plan_id)) == self.process.id
-        return PlanView(plan, members, {change.id: change for change in changes}), mine
+        return PlanView(plan, tally, {change.id: change for change in changes}), mine
 
     def _take(self, plan_id: str, connection: Connection) -> PlanView | None:
         """Take a plan's lease, and let it begin where it was only approved."""
@@ -167,7 +169,7 @@ class PlanWorker:
         except MissedError:
             leases.release_lease(connection, lease_of(plan.id), self.process.id)
             return expire_missed(connection, plan, now)
-        note = plan_words(plan, members_of(connection, plan.id), now)
+        note = plan_words(plan, read_tally(connection, plan), now)
         return repository.step(connection, plan, State.WATCHING, now, event="plan_started", owner=None, note=note)
 
     async def _begin(self, view: PlanView, member: PlanMember) -> float:
@@ -176,7 +178,7 @@ class PlanWorker:
         if finding.change_id:
             self._blocked.pop(plan_id, None)
             self.run_change(finding.change_id)
-            await self.database.transact(partial(self._note, plan_id))
+            await self.database.transact(partial(self._note_again, plan_id))
             return 0.0
         after = finding.after or self._given_up(view, finding)
         if after is None:
@@ -232,27 +234,29 @@ class PlanWorker:
             await self.clock.sleep(PROBE_PAUSE_SECONDS)
 
     def _move(self, plan_id: str, member: PlanMember, after: MemberState, note: str, connection: Connection) -> None:
-        now = self.clock.now()
-        repository.load(connection, plan_id, lock=True)
-        note = one_line(note, LONGEST_MEMBER_NOTE)
-        move_member(connection, plan_id, member, after, now, note=note)
-        self._note(plan_id, connection)
+        plan, note = repository.load(connection, plan_id, lock=True), one_line(note, LONGEST_MEMBER_NOTE)
+        move_member(connection, plan_id, member, after, self.clock.now(), note=note)
+        self._note(connection, plan)
 
-    def _note(self, plan_id: str, connection: Connection) -> None:
+    def _note_again(self, plan_id: str, connection: Connection) -> None:
+        self._note(connection, repository.load(connection, plan_id, lock=True))
+
+    def _note(self, connection: Connection, plan: Change) -> None:
         """Write how far a plan is, and have its card drawn again."""
-        plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
-        words = plan_words(plan, members_of(connection, plan_id), now)
+        now = self.clock.now()
+        words = plan_words(plan, read_tally(connection, plan), now)
         if is_running_plan(plan) and words != plan.note:
             repository.amend(connection, plan, now, note=words)
-            outbox.put_card(connection, plan_id, now)
+            outbox.put_card(connection, plan.id, now)
 
     def _finish(self, plan_id: str, state: State, why: str, connection: Connection) -> None:
         plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
         if not is_running_plan(plan):
             return
-        members = leave_waiting(connection, plan_id, now)
-        words = plan_words(plan, members, now, why)
-        body = {"why": words, "members": {state.value: count for state, count in _counts(members).items()}}
+        leave_waiting(connection, plan_id, now)
+        tally = read_tally(connection, plan)
+        words = plan_words(plan, tally, now, why)
+        body = {"why": words, "members": {state.value: count for state, count in tally.counts.items()}}
         repository.step(
             connection, plan, state, now, event="plan_ended", body=body, note=words, settled_at=now.timestamp()
         )
@@ -297,10 +301,3 @@ def outcome_of(change: Change) -> tuple[MemberState, str]:
             return MemberState.UNCLEAR, change.id
         case _:
             return MemberState.FAILED, change.note or change.state.value
-
-
-def _counts(members: Sequence[PlanMember]) -> dict[MemberState, int]:
-    """Return how many members ended how; compensations that were not due did not."""
-    due = compensations_due(members)
-    states = [member.state for member in members if not member.compensates or member in due]
-    return {state: states.count(state) for state in MemberState if state in states}

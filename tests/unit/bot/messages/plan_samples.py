@@ -13,6 +13,7 @@ from vpsops.core.operations.traits import plan_of
 from vpsops.core.plans.model import MemberState, PlanMember, PlanOptions
 from vpsops.core.plans.progress import progress_words
 from vpsops.core.plans.requests import LeftOut, plan_facts, plan_preview
+from vpsops.core.plans.tally import tally_of
 
 HOSTS: Final = tuple(f"web{number:02}.example.com" for number in (1, 2, 3, 4, 6))
 OPTIONS: Final = PlanOptions(pause=30, probe="http:80/health")
@@ -56,6 +57,6 @@ def _plan(state: State, *moved: MemberState, **times: object) -> Change:
         effect=plan_of(operation).effect,
         reason="kernel update",
         ruling=APPROVE,
-        note=progress_words(members) if moved else "",
+        note=progress_words(tally_of(members)) if moved else "",
         **times,
     )

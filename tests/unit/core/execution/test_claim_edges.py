@@ -19,6 +19,7 @@ from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.continuity import continuity_monitor
 from vpsops.core.continuity.continuity_monitor import RollbackFinding, finding_text
 from vpsops.core.execution import claims
+from vpsops.core.plans.seals import MemberSeals
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -52,7 +53,7 @@ async def test_nothing_is_sent_by_a_trail_with_two_requests(stage: Stage) -> Non
         body = chain.read(connection, change_id=ready.id)[0].body
         more = {name: body[name] for name in body if name not in {"seq", "at", "event", "change"}}
         chain.append(connection, START.timestamp(), "requested", ready.id, more)
-        check_authorized(connection, ready)
+        check_authorized(connection, ready, MemberSeals())
 
     with pytest.raises(UnauthorizedError):
         await stage.database.transact(work)

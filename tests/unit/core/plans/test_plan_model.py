@@ -23,6 +23,7 @@ from vpsops.core.plans.model import (
 from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
 from vpsops.core.plans.selection import Selection, selection_from
 from vpsops.core.plans.strictness import strictest
+from vpsops.core.plans.tally import tally_of
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.wayscloud.answers.models import Server
 
@@ -79,7 +80,7 @@ def test_every_plan_ends_and_keeps_its_order(
     begun: list[int] = []
     for _ in range(4 * count + 2):
         stopping = stops and len(begun) > count // 2
-        step = next_step(state, options, NOW, stopping=stopping)
+        step = next_step(tally_of(state), options, NOW, stopping=stopping)
         running = [member for member in state if member.state is MemberState.RUNNING]
         if isinstance(step, EndPlan):
             break
@@ -102,20 +103,20 @@ def test_every_plan_ends_and_keeps_its_order(
 def test_a_pause_counts_from_the_last_end_and_a_date_set_back_adds_none(elapsed: int, left: int | None) -> None:
     """Behind that end the date says nothing of a pause: the process that runs the plan counts it steadily."""
     state = [*members(MemberState.DONE, moved_at=NOW - timedelta(seconds=elapsed)), *members(MemberState.WAITING)]
-    step = next_step(state, PlanOptions(pause=30), NOW, stopping=False)
+    step = next_step(tally_of(state), PlanOptions(pause=30), NOW, stopping=False)
     assert step == (AwaitMembers(left) if left else BeginMember(state[1]))
 
 
 def test_words_name_five_of_each_kind_and_count_the_rest() -> None:
     """A plan of a thousand has a note of a few lines."""
     state = members(*[MemberState.DONE] * 3, *[MemberState.FAILED], *[MemberState.NOT_RUN] * 996)
-    text = progress_words(state, stopped_by="Ann")
+    text = progress_words(tally_of(state), stopped_by="Ann")
     assert text == (
         "3 of 1000 done; 1 failed (web04); 996 not started (web05, web06, web07, web08, web09 and 991 more)."
         " Stopped by Ann."
     )
-    assert "web01 is in progress" in progress_words(members(MemberState.RUNNING, MemberState.WAITING))
-    assert "web01, web02 are in progress" in progress_words(members(*[MemberState.RUNNING] * 2))
+    assert "web01 is in progress" in progress_words(tally_of(members(MemberState.RUNNING, MemberState.WAITING)))
+    assert "web01, web02 are in progress" in progress_words(tally_of(members(*[MemberState.RUNNING] * 2)))
 
 
 RULINGS = st.builds(

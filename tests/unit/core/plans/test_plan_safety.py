@@ -22,6 +22,7 @@ from vpsops.core.operations.target import Target
 from vpsops.core.plans.model import MemberState
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.plans.requests import ProbeSpec
+from vpsops.core.plans.seals import MemberSeals
 from vpsops.core.policy import parse_policy
 from vpsops.core.storage.tables import CHANGES, LEASES, OUTBOX, PLAN_MEMBERS
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -105,7 +106,7 @@ async def test_a_member_whose_row_was_altered_is_not_sent(planner: Planner) -> N
 
     def check(connection: Connection) -> None:
         first = repository.select(connection, CHANGES.c.plan == plan_id, limit=1)[0]
-        check_authorized(connection, first)
+        check_authorized(connection, first, MemberSeals())
 
     with pytest.raises(UnauthorizedError):
         await planner.stage.database.transact(check)
@@ -130,7 +131,7 @@ async def test_a_forged_member_is_refused_by_the_runner(planner: Planner, what: 
             repository.step(connection, plan, State.FAILED, planner.stage.clock.now(), event="plan_ended")
         body = {"plan": forged.plan, "digest": forged.digest, "operation": "reboot", "decision": "approve"}
         repository.insert(connection, forged, key="", body=body)
-        check_authorized(connection, forged)
+        check_authorized(connection, forged, MemberSeals())
 
     with pytest.raises(UnauthorizedError):
         await planner.stage.database.transact(forge)
