@@ -113,14 +113,18 @@ def end_action(end: ServerEnd, now: datetime, believed: datetime) -> EndAction:
     Past the tolerance nothing is done by itself: no process ran then, the provider was not there, or a date was wrong.
     """
     earlier = min(now, believed)
-    if earlier > end.ends_at + timedelta(seconds=END_TOLERANCE_SECONDS):
+    if earlier > stops_until(end):
         return EndAction.ASK
     if earlier >= end.ends_at:
-        within = max(now, believed) <= end.ends_at + timedelta(seconds=END_TOLERANCE_SECONDS)
-        return EndAction.STOP if within else EndAction.WAIT
+        return EndAction.STOP if max(now, believed) <= stops_until(end) else EndAction.WAIT
     if end.next_at is not None and end.next_at < end.ends_at and earlier >= end.next_at:
         return EndAction.REMIND
     return EndAction.WAIT
+
+
+def stops_until(end: ServerEnd) -> datetime:
+    """Return until when a server may be stopped at its end by itself; after that people are asked."""
+    return end.ends_at + timedelta(seconds=END_TOLERANCE_SECONDS)
 
 
 def drift(known: KnownServer, hostname: str, plan: str) -> str:

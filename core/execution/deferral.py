@@ -15,7 +15,9 @@ from vpsops.core.authorization.hold_offs import HoldOff, hold_off
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
 from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
-from vpsops.core.execution.notes import DOUBTED_CREATE, LAPSED, UNVERIFIED, not_sent
+from vpsops.core.ends import repository as ends
+from vpsops.core.ends.model import stops_until
+from vpsops.core.execution.notes import DOUBTED_CREATE, END_PASSED, LAPSED, UNVERIFIED, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.operations.traits import makes_server
 from vpsops.core.plans.model import is_stopping, stop_words
@@ -45,7 +47,8 @@ def is_due(now: float) -> sa.ColumnElement[bool]:
 def lapse(connection: Connection, change: Change, timing: Timing) -> float:
     """Return until when a change's approval counts, in UTC seconds: one with a schedule until that ends.
 
-    That of a plan's member ends with the plan's window at the latest.
+    That of a plan's member ends with the plan's window at the latest, and that of a stop at a server's end with the
+    time in which the server may be stopped by itself.
     """
     if change.schedule is not None:
         return change.schedule.run_until.timestamp()
@@ -54,12 +57,23 @@ def lapse(connection: Connection, change: Change, timing: Timing) -> float:
     open_for = (change.expires_at - change.created_at).total_seconds() if change.expires_at else timing.confirm_seconds
     until = decided_at + max(open_for, timing.late_limit)
     window = schedule_of(connection, change)
-    return until if window is None else min(until, window.run_until.timestamp())
+    limits = [] if window is None else [window.run_until]
+    if change.ruling.end:
+        end = ends.find(connection, change.target.id)
+        limits.append(stops_until(end) if end is not None else change.created_at)
+    return min([until, *(limit.timestamp() for limit in limits)])
 
 
 def check_not_over(connection: Connection, change: Change, now: datetime) -> None:
-    """Raise `MissedError` where the time of a change is over, and `LapsedError` where its plan was stopped."""
+    """Raise `MissedError` where the time of a change is over, and `LapsedError` where its plan was stopped.
+
+    The time of a stop at a server's end is over with that in which the server may be stopped by itself.
+    """
     check_in_time(schedule_of(connection, change), now)
+    if change.ruling.end:
+        end = ends.find(connection, change.target.id)
+        if end is None or now > stops_until(end):
+            raise LapsedError(END_PASSED)
     plan = repository.load(connection, change.plan) if change.plan else None
     if plan is not None and is_stopping(plan):
         raise LapsedError(f"Its plan was stopped by {stop_words(plan)}.")

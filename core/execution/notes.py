@@ -21,6 +21,7 @@ UNAUTHORIZED: Final = (
     "`vpsops audit verify` checks the trail. Ask again."
 )
 LAPSED: Final = "Its approval ran out before it could be sent. Ask again if it is still needed."
+END_PASSED: Final = "The end of the server passed before it could be stopped."
 UNVERIFIED: Final = "{message} vpsops is verifying that nothing happened; nothing is sent until then."
 DOUBTED_CREATE: Final = (
     "{message} That may be the answer to a repeated request, after the server was made, so vpsops keeps checking "

@@ -24,9 +24,10 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError, UnreadableRowError
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.ends import lifecycle
-from vpsops.core.ends.model import ServerEnd, drift
+from vpsops.core.ends.model import EndAction, ServerEnd, drift
 from vpsops.core.ends.trail import STOP
 from vpsops.core.execution.ends.end_change import EndRefusedError, change_of, known_server, request_of, ruling_of
+from vpsops.core.execution.notes import END_PASSED
 from vpsops.core.limits import quotas
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
@@ -84,17 +85,19 @@ class EndStop:
     continuity: ContinuityMonitor
     claim: Claim
 
-    async def begin(self, end: ServerEnd, server: Server) -> str:
+    async def begin(self, end: ServerEnd, server: Server, action: Callable[[], EndAction]) -> str:
         """Store the stop of a server and return its id; "" where another change has the server, so that it waits.
 
-        Raises `EndRefusedError` where people have to be asked, `StaleChangeError` where another process was first.
+        `action` returns what to do with the end at that moment: reads of the provider, or a pause of this process, may
+        have taken the time that was left. Raises `EndRefusedError` where people have to be asked, `StaleChangeError`
+        where another process was first.
         """
         try:
             seen = await preview_stored(self.api, OPERATIONS[STOP], {"server": server.id})
         except (InvalidInputError, WayscloudError) as error:
             raise EndRefusedError(error.message) from None
         try:
-            change = await self.database.transact(lambda connection: self._store(connection, end, server, seen))
+            change = await self.database.transact(lambda entry: self._store(entry, end, server, seen, action()))
         except AgentsPausedError:
             raise EndRefusedError("Agents are paused, and an agent asked for this server.") from None
         except (LimitReachedError, NotAllowedError) as error:
@@ -103,8 +106,14 @@ class EndStop:
             return ""
         return "" if change is None else change.id
 
-    def _store(self, connection: Connection, end: ServerEnd, server: Server, seen: Preview) -> Change | None:
+    def _store(
+        self, connection: Connection, end: ServerEnd, server: Server, seen: Preview, action: EndAction
+    ) -> Change | None:
         now = self.clock.now()
+        if action is not EndAction.STOP:
+            if action is EndAction.ASK:
+                raise EndRefusedError(END_PASSED)
+            return None
         self.continuity.verify(connection)
         self.recheck.policy.check(connection)
         why = drift(known_server(connection, end), server.hostname, server.plan or "")

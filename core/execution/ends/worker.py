@@ -67,14 +67,15 @@ class EndWorker:
 
     async def round(self) -> None:
         """Do what is due. Raises `StorageError`."""
-        now, believed = self.clock.now(), self.date.read()
+        now = self.clock.now()
+        self.date.read()  # it is followed in rounds without work as well
         if not await self.database.read_along(lambda connection: ends.has_due(connection, now)):
             return
         for end in await self.database.read(lambda connection: ends.due(connection, now, BATCH)):
             if self.resting.get(end.server_id, 0.0) > self.clock.monotonic():
                 continue
             try:
-                await self._step(end, now, believed)
+                await self._step(end)
             except StaleChangeError:
                 logger.info("end_already_moved", server=end.server_id)
             except StorageError:
@@ -83,10 +84,10 @@ class EndWorker:
                 self.resting[end.server_id] = self.clock.monotonic() + timings.REST_SECONDS
                 logger.exception("end_failed", server=end.server_id, error_id=error_id_of(error))
 
-    async def _step(self, end: ServerEnd, now: datetime, believed: datetime) -> None:
+    async def _step(self, end: ServerEnd) -> None:
         match end.state:
             case EndState.OPEN:
-                await self._open(end, now, believed)
+                await self._open(end)
             case EndState.STOPPING:
                 await self._follow(end)
             case EndState.STOPPED | EndState.ASKED:
@@ -94,8 +95,11 @@ class EndWorker:
             case EndState.GONE:
                 pass
 
-    async def _open(self, end: ServerEnd, now: datetime, believed: datetime) -> None:
-        match end_action(end, now, believed):
+    def _action(self, end: ServerEnd) -> EndAction:
+        return end_action(end, self.clock.now(), self.date.read())
+
+    async def _open(self, end: ServerEnd) -> None:
+        match self._action(end):
             case EndAction.REMIND:
                 await self._move(end, lifecycle.remind)
             case EndAction.STOP:
@@ -117,7 +121,7 @@ class EndWorker:
             await self._note_off(end, look.server)
             return
         try:
-            stop_id = await self.stop.begin(end, look.server)
+            stop_id = await self.stop.begin(end, look.server, lambda: self._action(end))
         except EndRefusedError as error:
             why = f"{error} It is not stopped by itself."
             await self._move(end, lambda connection, old, at: lifecycle.ask(connection, old, why, at))
@@ -156,7 +160,11 @@ class EndWorker:
         await self._move(end, lambda connection, old, at: _watched(connection, old, look, at))
 
     async def _move(self, end: ServerEnd, step: Step) -> None:
-        await self.database.transact(lambda connection: step(connection, end, self.clock.now()))
+        await self.database.transact(lambda connection: step(connection, end, self._date()))
+
+    def _date(self) -> datetime:
+        """Return the date to reckon from: one that was set forward a moment ago would put off the next look."""
+        return min(self.clock.now(), self.date.read())
 
 
 def _follow_stop(connection: Connection, end: ServerEnd, stop: tuple[State, str] | None, now: datetime) -> ServerEnd:
