@@ -1,8 +1,9 @@
 """Processes that a test can stop before or after any commit and any byte: dead for good, or woken late."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import Timing, TransportSettings
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
+from vpsops.core.execution.ends.end_stop import EndStop
+from vpsops.core.execution.ends.worker import EndWorker
 from vpsops.core.execution.plans.member_start import MemberStart
 from vpsops.core.execution.plans.worker import PlanWorker
 from vpsops.core.execution.poller import ChangePoller
@@ -25,6 +28,7 @@ from vpsops.core.policy import Policy, Rule
 from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.schedule.steady_date import SteadyDate
 from vpsops.core.storage import Database
 from vpsops.core.storage.commit_notifier import Signals
 from vpsops.core.storage.leases import Process
@@ -45,7 +49,18 @@ class ProcessKilledError(BaseException):
 
 
 class HastyClock(FakeClock):
-    """A clock on which each sleep advances the time."""
+    """A clock on which each sleep advances the time, with a date that is set: `true` is what it shows without that."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the date as it is set."""
+        return self.true + self.ahead
+
+    @property
+    def true(self) -> datetime:
+        """The date as time has passed."""
+        return super().now()
 
     async def sleep(self, seconds: float) -> None:
         """Let `seconds` pass."""
@@ -172,7 +187,7 @@ class CrashableProcess:
     async def do(
         self, what: str, change_id: str = "", left: int | None = None, stop: StopPoint = StopPoint.DIE
     ) -> None:
-        """Run a step to its end, or to the point where the process stops: `beat`, `keep`, `look` or `run`."""
+        """Run a step to its end, or to the point where the process stops; `_step` names the steps."""
         self.life.left, self.life.stop = left, stop
         self.task = asyncio.create_task(self._do(what, change_id))
         await self._settled()
@@ -180,17 +195,7 @@ class CrashableProcess:
     async def _do(self, what: str, change_id: str) -> None:
         self.running.update({change_id} - {""})
         try:
-            match what:
-                case "beat":
-                    await self.process.beat()
-                case "keep":
-                    await self.reconciler.round()
-                case "look":
-                    await self.watcher.watch()
-                case "plan":
-                    await self.take_step(change_id)
-                case _:
-                    await self.runner.run(change_id)
+            await self._step(what, change_id)
         except (ProcessKilledError, PollEndedError, StorageError):
             return
         except BaseExceptionGroup as group:  # the reads of one poll are tasks of their own
@@ -199,8 +204,16 @@ class CrashableProcess:
         finally:
             self.running.discard(change_id)
 
-    async def take_step(self, plan_id: str) -> None:
-        """Take the next step of a plan; a process without a worker for plans leaves them alone."""
+    def _step(self, what: str, change_id: str) -> Awaitable[object]:
+        match what:
+            case "beat":
+                return self.process.beat()
+            case "keep":
+                return self.reconciler.round()
+            case "look":
+                return self.watcher.watch()
+            case _:
+                return self.runner.run(change_id)
 
     async def wake(self, *, dead: bool = False) -> None:
         """Let it continue where it was stopped, or die there."""
@@ -220,18 +233,27 @@ class CrashableProcess:
                 await asyncio.wait({self.task}, timeout=LOOK_SECONDS)
 
 
-class PlanProcess(CrashableProcess):
-    """A process that runs plans as well; the members that it begins wait in `runs_requested`."""
+class WorkerProcess(CrashableProcess):
+    """A process that runs plans and ends of servers as well; the changes that it begins wait in `runs_requested`."""
 
     def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, version: str) -> None:
         super().__init__(pools, app, clock, timing, version)
         continuity = ContinuityMonitor(self.database, clock, self.process.id)
         start = MemberStart(self.database, self.api, clock, self.recheck, continuity, self._claim)
         self.worker = PlanWorker(self.database, clock, self.process, start, self.runs_requested.append, timing.breaks)
+        stop = EndStop(self.database, self.api, clock, self.recheck, continuity, self._claim)
+        date = SteadyDate(clock)
+        date.read()  # as its first round does
+        self.ends = EndWorker(self.database, self.api, clock, date, stop, self.runs_requested.append)
 
-    def _claim(self, connection: Connection, member: Change) -> Change:
-        return self.runner.claims.claim_in(connection, member).change
+    def _claim(self, connection: Connection, begun: Change) -> Change:
+        return self.runner.claims.claim_in(connection, begun).change
 
-    async def take_step(self, plan_id: str) -> None:
-        """Do one round of the worker."""
-        await self.worker._safe_round(plan_id)
+    def _step(self, what: str, change_id: str) -> Awaitable[object]:
+        match what:
+            case "plan":
+                return self.worker._safe_round(change_id)
+            case "ends":
+                return self.ends.round()
+            case _:
+                return super()._step(what, change_id)

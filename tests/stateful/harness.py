@@ -3,8 +3,9 @@
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,17 +13,24 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tests.stateful.crashable_process import CrashableProcess, HastyClock
+from tests.stateful.crashable_process import CrashableProcess, HastyClock, WorkerProcess
+from tests.unit.core.harness import AGENT
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain as audit
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.authorization.submission import checked
 from vpsops.core.changes import repository
+from vpsops.core.changes.audit_entries import requested
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import locate, preview
+from vpsops.core.changes.requests import Request
 from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.ends import lifecycle
+from vpsops.core.ends import repository as ends
+from vpsops.core.ends.model import ServerEnd
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.service.ends.extension import withdraw_stop
 from vpsops.core.storage import schema
 from vpsops.core.storage.pools import open_pools
 from vpsops.core.storage.tables import CHANGES
@@ -60,7 +68,7 @@ class StatefulHarness:
         self.clock = HastyClock()
         self.app = create_app(SimulatorConfig(speed=1.0, fleet=fleet, seed=3), self.clock)
         self.world = self.app.simulator.world
-        self.observer = self.process()
+        self.observer: CrashableProcess = self.process()
         self.made = 0
 
     def close(self) -> None:
@@ -81,13 +89,20 @@ class StatefulHarness:
         self.call(made.do("beat"))
         return made
 
-    def approve(self, operation: str, hostname: str) -> str:
-        """Have a change approved that no process runs yet; raises what makes no sense or is in the way."""
-        return self.call(self._approve(operation, hostname))
+    def started_worker(self) -> WorkerProcess:
+        """Start a process that runs plans and ends of servers as well."""
+        made = WorkerProcess(self.pools, self.app, self.clock, DEFAULT_TIMING, POLICY)
+        self.call(made.do("beat"))
+        return made
 
-    async def _approve(self, operation: str, hostname: str) -> str:
+    def approve(self, operation: str, hostname: str, **more: str) -> str:
+        """Have a change approved that no process runs yet; raises what makes no sense or is in the way."""
+        return self.call(self._approve(operation, hostname, more))
+
+    async def _approve(self, operation: str, hostname: str, more: Mapping[str, str]) -> str:
         named = OPERATIONS[operation]
         arguments = {"hostname": hostname, **NEW} if operation == "create" else {"server": hostname}
+        arguments |= more
         seen = await preview(self.observer.api, named, await locate(self.observer.api, checked(named, arguments)))
         made = change(
             operation,
@@ -99,13 +114,27 @@ class StatefulHarness:
             ruling=Ruling(Decision.ALLOW, policy=POLICY),
             digest=seen.digest(POLICY),
             cost=seen.cost,
+            facts=seen.facts,
             created_at=self.clock.now(),
             updated_at=self.clock.now(),
         )
         self.made += 1
-        body = {"operation": operation, "decision": "allow", "digest": made.digest}
+        body = requested(Request(operation, made.arguments, made.actor, made.origin), seen, made.ruling)
         await self.observer.database.transact(lambda connection: put(connection, made, body=body))
         return made.id
+
+    def keep(self, server_id: str, hours: int) -> ServerEnd | None:
+        """Let the owner of a server keep it, in a transaction as of the request for that; None where it has no end."""
+        now = self.clock.now()
+
+        def work(connection: Connection) -> ServerEnd | None:
+            end = ends.find(connection, server_id)
+            if end is None or not end.is_open:
+                return None
+            withdraw_stop(connection, end, AGENT, now)
+            return lifecycle.keep(connection, end, max(now, end.ends_at) + timedelta(hours=hours), AGENT, now)
+
+        return self.call(self.observer.database.transact(work))
 
     def stored(self) -> dict[str, Change]:
         """Return every change as the database has it."""
@@ -124,8 +153,10 @@ class StatefulHarness:
                 self.call(item.do("beat"))
 
     def do_everything(self, mortal: CrashableProcess) -> None:
-        """Let a process keep, run what its reconciler wants run, and poll."""
+        """Let a process keep, look at ends if it does, run what it wants run, and poll."""
         self.call(mortal.do("keep"))
+        if isinstance(mortal, WorkerProcess):
+            self.call(mortal.do("ends"))
         while mortal.runs_requested:
             self.call(mortal.do("run", mortal.runs_requested.pop()))
         self.call(mortal.do("look"))
@@ -148,8 +179,13 @@ class StatefulHarness:
     def check_end(self) -> None:
         """Assert that succeeded changes were done, others only where people are asked, and that the trail is whole."""
         done, asked = self._count(State.SUCCEEDED), self._count(State.NEEDS_PERSON)
-        assert done <= self.effects() <= done + asked
-        assert self.trail_faults() == []
+        assert done <= self.effects() <= done + asked, (self.effects(), done, asked)
+        self.check_trail()
+
+    def check_trail(self) -> None:
+        """Assert that the trail is whole, and bears out every change."""
+        faults = self.trail_faults()
+        assert faults == [], faults
 
     def trail_faults(self) -> list[str]:
         """Return what is wrong with the trail, and what of the changes it does not bear out."""

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy.engine import Connection
 
 from tests.harness.profiles import examples
-from tests.stateful.crashable_process import PlanProcess, StopPoint
+from tests.stateful.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.harness import LOOKED_UP, POLICY, TAKEN_OVER, StatefulHarness
 from tests.stateful.test_runs_machine import FAULTS, POINTS, SLOTS, STOPS
 from tests.unit.core.sample import change, put
@@ -40,17 +40,10 @@ class PlansMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.scene = StatefulHarness()
-        self.slots = [self.started() for _ in range(3)]
+        self.slots = [self.scene.started_worker() for _ in range(3)]
         self.options = PlanOptions()
         self.known: list[PlanMember] = []
         self.begun_before_stop: frozenset[int] | None = None
-
-    def started(self) -> PlanProcess:
-        """Start a process that runs plans as well."""
-        scene = self.scene
-        made = PlanProcess(scene.pools, scene.app, scene.clock, scene.observer.reconciler.timing, POLICY)
-        scene.call(made.do("beat"))
-        return made
 
     @initialize(count=st.integers(2, 5), at_once=st.integers(1, 3), stop_after=st.integers(1, 3))
     def approve(self, count: int, at_once: int, stop_after: int) -> None:
@@ -119,7 +112,7 @@ class PlansMachine(RuleBasedStateMachine):
     def start_anew(self, slot: int) -> None:
         """Let a process die where it is, and another one start."""
         self.scene.call(self.slots[slot].wake(dead=True))
-        self.slots[slot] = self.started()
+        self.slots[slot] = self.scene.started_worker()
 
     @precondition(lambda self: len(self.scene.app.simulator.faults.armed) < 4)
     @rule(which=st.sampled_from(FAULTS))
@@ -181,11 +174,11 @@ class PlansMachine(RuleBasedStateMachine):
                 self.scene.call(slot.wake(dead=True))
             self.scene.app.simulator.faults.clear()
             if self.known:
-                self._end_with(self.started())
+                self._end_with(self.scene.started_worker())
         finally:
             self.scene.close()
 
-    def _end_with(self, process: PlanProcess) -> None:
+    def _end_with(self, process: WorkerProcess) -> None:
         for number in range(REST_ROUNDS):
             self.scene.pass_time(LOOKED_UP if number % 3 else TAKEN_OVER, [process])
             self.scene.call(process.do("plan", PLAN))
