@@ -32,6 +32,7 @@ from vpsops.core.operations.target import is_grant_request, is_plan
 from vpsops.core.plans.model import STOP, is_running_plan, is_stopping
 from vpsops.core.plans.progress import progress_words
 from vpsops.core.plans.repository import leave_waiting, read_tally
+from vpsops.core.plans.unfinished import end_running
 
 MIN_DIGEST = 16
 REASON_SHOWN = 300
@@ -217,6 +218,7 @@ class Votes:
         who = clean_actor(word.actor, self.redactor).label
         now, note = self.clock.now(), f"{who} checked: it {'happened' if happened else 'did not happen'}."
         if is_plan(change.operation):
+            end_running(connection, now, change.id)
             leave_waiting(connection, change.id, now)
             note = f"{note} {progress_words(read_tally(connection, change))}"
         if happened:

@@ -17,6 +17,7 @@ from vpsops.core.ends.lifecycle import ask_about_all
 from vpsops.core.grants.lifecycle import WENT_BACK, end_all
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
+from vpsops.core.plans.unfinished import end_running
 from vpsops.core.storage.tables import CHANGES
 
 STEPS: Final = {
@@ -56,6 +57,7 @@ def close_open_changes(connection: Connection, now: datetime, why: str) -> Close
     query = sa.select(CHANGES.c.id, CHANGES.c.state).where(open_states).order_by(CHANGES.c.created_at, CHANGES.c.id)
     for change_id, state in connection.execute(query).all():
         moved[_close(connection, change_id, State(state), now, why)].append(change_id)
+    end_running(connection, now)
     return ClosedChanges(tuple(moved[State.SUPERSEDED]), tuple(moved[State.NEEDS_PERSON]))
 
 

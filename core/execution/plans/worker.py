@@ -37,6 +37,7 @@ from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_
 from vpsops.core.plans.repository import leave_waiting, move_member, read_tally
 from vpsops.core.plans.requests import probe_from
 from vpsops.core.plans.tally import PlanTally
+from vpsops.core.plans.unfinished import end_running
 from vpsops.core.schedule.model import MissedError, check_in_time
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage import leases
@@ -253,6 +254,7 @@ class PlanWorker:
         plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
         if not is_running_plan(plan):
             return
+        end_running(connection, now, plan_id)  # there is one only where the run of the plan itself broke
         leave_waiting(connection, plan_id, now)
         tally = read_tally(connection, plan)
         words = plan_words(plan, tally, now, why)

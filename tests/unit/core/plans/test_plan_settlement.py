@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tests.unit.core.harness import VOTERS, Stage
@@ -12,6 +13,8 @@ from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.plans.model import MemberState
+from vpsops.core.storage.tables import PLAN_MEMBERS
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
@@ -37,3 +40,20 @@ async def test_what_never_began_is_not_left_waiting(stage: Stage, *, happened: b
     assert "1 of 3 done; 2 not started" in plan.note
     assert stage.effects("reboot") == 1
     assert [str(each) async for each in discrepancies(stage.database)] == []
+
+
+async def test_a_member_that_nobody_follows_any_more_does_not_run_for_ever(stage: Stage) -> None:
+    """A database that went back leaves its plan to a person, and no process stores what became of its member."""
+    planner = Planner(stage)
+    planner.add_servers(3)
+    plan_id = await paused_after_first(planner)
+
+    def forget(connection: Connection, change: Change) -> None:
+        running = sa.update(PLAN_MEMBERS).where(PLAN_MEMBERS.c.plan_id == plan_id, PLAN_MEMBERS.c.ordinal == 1)
+        connection.execute(running.values(state=MemberState.RUNNING.value))
+        repository.step(connection, change, State.NEEDS_PERSON, stage.clock.now(), event="needs_person")
+
+    await stage.change(plan_id, forget)
+    plan = await stage.gate.resolve(plan_id, VOTERS[0], happened=True, scope=OPERATOR)
+    assert await planner.states(plan_id) == ["done", "not_run", "not_run"]
+    assert "in progress" not in plan.note
