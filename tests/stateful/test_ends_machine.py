@@ -285,7 +285,7 @@ class EndsMachine(RuleBasedStateMachine):
         self.scene.check_trail()
 
     def _check_stopped(self, known: ExpectedEnd) -> None:
-        """A server that is as it was made, and whose end came while a process ran, is stopped or was asked about."""
+        """A server that is as it was made is stopped by the provider where its end says so."""
         server = self._server(known.server_id)
         if known.altered:
             assert known.seen is not EndState.STOPPED or server is None or server.state is ServerState.STOPPED

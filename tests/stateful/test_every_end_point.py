@@ -156,7 +156,7 @@ def test_a_stop_that_had_not_left_is_not_sent_once_the_server_is_kept(scene: Sta
 
 @pytest.mark.requirement("end-never-silent")
 def test_a_date_that_is_set_forward_for_a_moment_puts_off_no_look(scene: StatefulHarness) -> None:
-    """A server whose stop is on its way then is followed in time once the date is right again."""
+    """A server with a stop on its way then is followed in time once the date is right again."""
     end = made_ends(scene, 1)[0]
     process = scene.started_worker()
     reach(scene, end, process)
