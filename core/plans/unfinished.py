@@ -19,14 +19,14 @@ def end_running(connection: Connection, now: datetime, plan_id: str = "") -> int
     running = PLAN_MEMBERS.c.state == MemberState.RUNNING.value
     where = [running, PLAN_MEMBERS.c.plan_id == plan_id] if plan_id else [running]
     query = sa.select(PLAN_MEMBERS.c.plan_id, PLAN_MEMBERS.c.ordinal, PLAN_MEMBERS.c.change_id, CHANGES.c.state)
-    found = connection.execute(query.outerjoin(CHANGES, CHANGES.c.id == PLAN_MEMBERS.c.change_id).where(*where)).all()
-    for row in found:
+    rows = connection.execute(query.outerjoin(CHANGES, CHANGES.c.id == PLAN_MEMBERS.c.change_id).where(*where)).all()
+    for row in rows:
         after, note = _end_of(row.change_id or "", row.state)
         check_member_step(MemberState.RUNNING, after)
         mine = (PLAN_MEMBERS.c.plan_id == row.plan_id) & (PLAN_MEMBERS.c.ordinal == row.ordinal)
         values = {"state": after.value, "note": note, "moved_at": now.timestamp()}
         connection.execute(sa.update(PLAN_MEMBERS).where(mine, running).values(**values))
-    return len(found)
+    return len(rows)
 
 
 def _end_of(change_id: str, state: str | None) -> tuple[MemberState, str]:

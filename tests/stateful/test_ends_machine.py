@@ -240,10 +240,10 @@ class EndsMachine(RuleBasedStateMachine):
         return sorted(stored, key=lambda item: item.created_at, reverse=True)
 
     def _ends(self) -> list[ServerEnd]:
-        found: list[ServerEnd] = self._read(
+        stored: list[ServerEnd] = self._read(
             lambda connection: [end for known in self._ids(connection) if (end := known)]
         )
-        return found
+        return stored
 
     def _ids(self, connection: Connection) -> list[ServerEnd | None]:
         made = [item for item in repository.select(connection, limit=1000) if item.operation == "create"]

@@ -1,0 +1,1 @@
+"""Processes that are stopped at every point of their work in turn."""
