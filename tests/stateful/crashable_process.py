@@ -17,6 +17,7 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import Timing, TransportSettings
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
+from vpsops.core.execution.ends.end_deletion import EndDeletion
 from vpsops.core.execution.ends.end_stop import EndStop
 from vpsops.core.execution.ends.worker import EndWorker
 from vpsops.core.execution.plans.member_start import MemberStart
@@ -242,9 +243,10 @@ class WorkerProcess(CrashableProcess):
         start = MemberStart(self.database, self.api, clock, self.recheck, continuity, self._claim)
         self.worker = PlanWorker(self.database, clock, self.process, start, self.runs_requested.append, timing.breaks)
         stop = EndStop(self.database, self.api, clock, self.recheck, continuity, self._claim)
+        deletion = EndDeletion(self.database, self.api, clock, self.recheck, continuity, None)
         date = SteadyDate(clock)
         date.read()  # as its first round does
-        self.ends = EndWorker(self.database, self.api, clock, date, stop, self.runs_requested.append)
+        self.ends = EndWorker(self.database, self.api, clock, date, stop, deletion, self.runs_requested.append)
 
     def _claim(self, connection: Connection, begun: Change) -> Change:
         return self.runner.claims.claim_in(connection, begun).change

@@ -20,7 +20,7 @@ from vpsops.core.audit import chain as audit
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.authorization.submission import checked
 from vpsops.core.changes import repository
-from vpsops.core.changes.audit_entries import requested
+from vpsops.core.changes.audit_entries import person, requested
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import locate, preview
 from vpsops.core.changes.requests import Request
@@ -28,9 +28,9 @@ from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends import repository as ends
 from vpsops.core.ends.model import ServerEnd
+from vpsops.core.ends.withdrawal import withdraw_for_keeping
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.service.ends.extension import withdraw_stop
 from vpsops.core.storage import schema
 from vpsops.core.storage.pools import open_pools
 from vpsops.core.storage.tables import CHANGES
@@ -131,7 +131,7 @@ class StatefulHarness:
             end = ends.find(connection, server_id)
             if end is None or not end.is_open:
                 return None
-            withdraw_stop(connection, end, AGENT, now)
+            withdraw_for_keeping(connection, end, {"by": person(AGENT), "reason": "the server is kept"}, now)
             return lifecycle.keep(connection, end, max(now, end.ends_at) + timedelta(hours=hours), AGENT, now)
 
         return self.call(self.observer.database.transact(work))

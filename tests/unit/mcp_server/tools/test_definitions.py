@@ -49,7 +49,7 @@ def test_every_tool_states_all_four_annotations(tool: t.Tool) -> None:
 
 @pytest.mark.requirement("no-approval-over-mcp")
 def test_no_tool_and_no_argument_approves() -> None:
-    """Besides the operations there are tools on changes, plans, runbooks, grants and ends; none replaces a person's yes."""
+    """Others are on changes, plans, runbooks, grants and ends; none replaces a person's yes."""
     assert {tool.name for tool in TOOLS} == {f"vps_{name}" for name in OPERATIONS} | {
         "vps_check",
         "vps_changes",
