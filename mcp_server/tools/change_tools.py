@@ -32,7 +32,7 @@ from vpsops.mcp_server.tools.check import (
     unlisted_arguments,
 )
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
-from vpsops.mcp_server.tools.end_tools import EndListResult, KeepArguments, ListedEnd, keep_server, list_ends
+from vpsops.mcp_server.tools.ends.end_tools import EndListResult, KeepArguments, ListedEnd, keep_server, list_ends
 from vpsops.mcp_server.tools.plan_tool import RunbookArguments, RunbookListResult, list_runbooks, run_runbook
 from vpsops.mcp_server.tools.signature import Signature
 

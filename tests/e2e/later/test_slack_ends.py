@@ -96,11 +96,11 @@ async def direct(world: BotHarness, words: str) -> Message:
 
     def find() -> Message | None:
         messages = world.slack.direct_messages("alice")
-        return next((message for message in reversed(messages) if words in message_words(message)), None)
+        return next((each for each in reversed(messages) if words in message_words(each)), None)
 
-    found = await world.slack.wait_for(find)
-    assert found is not None
-    return found
+    message = await world.slack.wait_for(find)
+    assert message is not None
+    return message
 
 
 @pytest.mark.requirement("end-asked-in-slack")

@@ -54,7 +54,7 @@ AWAITED = {
     ("bot/handlers/home.py", "_rounds"): "a fan-out awaited by its caller",
     ("bot/context/permalinks.py", "links_to"): "a fan-out awaited by its caller",
     ("bot/context/bot_context.py", "_read_catalogue"): "a fan-out awaited by its caller",
-    ("bot/features/home_query.py", "_page"): "a fan-out awaited by its caller",
+    ("bot/features/home_query.py", "_slow_parts"): "a fan-out awaited by its caller",
     ("bot/features/operations.py", "patiently"): "belongs to the answer that it speaks for, and ends with it",
     ("core/identity/account_questions.py", "answer_questions"): "a fan-out awaited by its caller",
     ("mcp_server/tools/change_flow.py", "_push"): "belongs to the call that it speaks for, and ends with it",

@@ -54,7 +54,7 @@ destructive_without_approval = true
 POLICY = parse_policy(two_votes_for_agents("S_OPS") + APPROVED_DELETION, "a")
 
 
-class Directory:
+class AnsweringAccounts:
     """A directory of accounts with what it says of each one, and of everyone while it cannot be asked."""
 
     def __init__(self) -> None:
@@ -76,13 +76,13 @@ def clock() -> DatedClock:
 
 
 @pytest.fixture
-def directory() -> Directory:
-    return Directory()
+def directory() -> AnsweringAccounts:
+    return AnsweringAccounts()
 
 
 @pytest.fixture
 async def stage(
-    database_url: str, provider: SimulatorHandle, clock: DatedClock, directory: Directory
+    database_url: str, provider: SimulatorHandle, clock: DatedClock, directory: AnsweringAccounts
 ) -> AsyncIterator[Stage]:
     async with staged(database_url, provider, Setup(clock=clock, policy=POLICY, accounts=directory)) as opened:
         yield opened
@@ -267,7 +267,7 @@ async def test_it_can_be_switched_off(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("problem", ["that account is deactivated", "that account is a guest's"])
-async def test_an_owner_who_left_asks_for_nothing(stage: Stage, directory: Directory, problem: str) -> None:
+async def test_an_owner_who_left_asks_for_nothing(stage: Stage, directory: AnsweringAccounts, problem: str) -> None:
     directory.problems[ALICE.id] = problem
     _, end = await stopped(stage)
     assert end.delete_id == ""
@@ -287,7 +287,7 @@ async def test_the_limit_of_changes_an_hour_is_about_what_people_ask_for(stage: 
     assert (await deletion_of(stage, end)).state is State.HELD
 
 
-async def test_what_is_not_known_now_is_asked_again(stage: Stage, directory: Directory) -> None:
+async def test_what_is_not_known_now_is_asked_again(stage: Stage, directory: AnsweringAccounts) -> None:
     change = await made(stage)
     directory.is_away = True
     await bring(stage, change)
@@ -300,7 +300,7 @@ async def test_what_is_not_known_now_is_asked_again(stage: Stage, directory: Dir
     assert stage.effects("stop") == 1
 
 
-async def test_what_stays_unknown_is_left_to_people(stage: Stage, directory: Directory) -> None:
+async def test_what_stays_unknown_is_left_to_people(stage: Stage, directory: AnsweringAccounts) -> None:
     change = await made(stage)
     directory.is_away = True
     await bring(stage, change)

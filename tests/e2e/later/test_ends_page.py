@@ -47,6 +47,20 @@ def plain(lines: list[str]) -> list[str]:
     return [TOOK.sub("It took", SERVER.sub("…", MINUTE.sub(r"\1", line))) for line in lines]
 
 
+def settings_of(folder: Path, provider: str, database: str) -> Settings:
+    """Return the settings of the page's example."""
+    (folder / "vpsops.toml").write_text(POLICIES[-1])
+    return load_settings(
+        {
+            "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
+            "WAYSCLOUD_API_URL": provider,
+            "VPSOPS_DATABASE_URL": database,
+            "VPSOPS_CONFIG": str(folder / "vpsops.toml"),
+            "VPSOPS_ACTOR": "ann@example.com",
+        }
+    )
+
+
 async def run(settings: Settings, words: list[str]) -> str:
     """Return what a command of the page writes, or why it is refused."""
     terminal = FakeTerminal(settings, clock=CalendarClock(MONDAY))
@@ -75,17 +89,8 @@ async def test_the_load_test_goes_as_the_page_says(
     tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Refused without an end, made with one, kept within its longest life, stopped, and held for its deletion."""
-    (tmp_path / "vpsops.toml").write_text(POLICIES[-1])
     async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as provider:
-        settings = load_settings(
-            {
-                "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
-                "WAYSCLOUD_API_URL": provider.url,
-                "VPSOPS_DATABASE_URL": database_url,
-                "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml"),
-                "VPSOPS_ACTOR": "ann@example.com",
-            }
-        )
+        settings = settings_of(tmp_path, provider.url, database_url)
         for words, expected in commands(CONSOLE[0]):
             if words == ["ends"]:
                 capsys.readouterr()
