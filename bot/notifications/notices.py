@@ -7,6 +7,7 @@ from datetime import datetime
 from vpsops.bot.blocks.approver_text import CHANNEL_MENTION
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.messages.change_card import Audience, requester_text
+from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.notices import change_notice, override_notice, reminder, service_notice
 from vpsops.bot.notifications.card_sync import CardSync
 from vpsops.bot.notifications.change_topic import NOTICE, ChangeTopic
@@ -27,13 +28,15 @@ from vpsops.bot.notifications.direct_messages import DirectMessenger
 from vpsops.bot.notifications.events import of_change, spread
 from vpsops.bot.notifications.message_sender import MessageSender
 from vpsops.bot.notifications.subscribers import Subscribers
-from vpsops.bot.views.end_blocks import end_notice, missing_end_notice
+from vpsops.bot.views.end_blocks import end_notice
 from vpsops.core.app import Core
 from vpsops.core.break_glass.overrides import REVIEW_REMINDER
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import OVERRIDDEN, Change, State
+from vpsops.core.common.text import one_line
 from vpsops.core.ends.lifecycle import MISSING as MISSING_END
 from vpsops.core.ends.lifecycle import NOTICES as END_NOTICES
+from vpsops.core.ends.lifecycle import no_end_note
 from vpsops.core.messaging.outbox import ChannelNews, OutboxMessage
 from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.messaging.subscriptions import Subscription
@@ -180,12 +183,13 @@ class NoticeSender:
         A notice of an end that the server has no more is not sent.
         """
         core, change = self._core, topic.change
-        named = requester_text(change, await self._mentions.directory.requester_name(change))
         if event == MISSING_END:
-            await self._ask_owner(topic, event, missing_end_notice(change, named))
+            asked_by = f"{change.target.hostname}, asked for by {change.actor.cited}"
+            await self._ask_owner(topic, event, note(one_line(asked_by, 300), no_end_note(change)))
             return
         end = await core.ends.of_change(change.id, scope=core.scope)
         if end is not None and event.split(":")[1:2] == [str(end.turn)]:
+            named = requester_text(change, await self._mentions.directory.requester_name(change))
             await self._ask_owner(topic, event, end_notice(end, event, named))
 
     async def _ask_owner(self, topic: ChangeTopic, event: str, notice: Post) -> None:

@@ -8,7 +8,6 @@ from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.core.changes.model import Change
 from vpsops.core.common.text import one_line
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends.labels import end_text
@@ -63,13 +62,6 @@ def end_notice(end: ServerEnd, event: str, mention: str) -> Post:
     row = [] if event.startswith(lifecycle.KEPT) else [actions(_buttons(end))]
     small = context(mrkdwn(f"Owner {mention}"), plain(end.change_id, 80))
     return Post((section(mrkdwn(words)), *row, small))
-
-
-def missing_end_notice(change: Change, mention: str) -> Post:
-    """Say that a server that was to have an end has none, and what to write; `mention` is the owner (mrkdwn)."""
-    name = f"*{escape_untrusted(change.target.hostname, 120)}*"
-    words = f"{name}: {escape_untrusted(lifecycle.no_end_note(change), 500)}"
-    return Post((section(mrkdwn(words)), context(mrkdwn(f"Owner {mention}"), plain(change.id, 80))))
 
 
 def _buttons(end: ServerEnd) -> list[Block]:

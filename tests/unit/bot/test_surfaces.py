@@ -18,7 +18,15 @@ from vpsops.bot.slack_api.block_limits import fit_post
 
 DRAWING: Final = (blocks, messages, views)
 DOCS: Final = FOLDER.parent
-HELPERS: Final = {"fit_post", "shareable", "without_table", "data_table", "change_rows", "with_unreadable"}
+HELPERS: Final = {
+    "fit_post",
+    "shareable",
+    "without_table",
+    "data_table",
+    "change_rows",
+    "with_unreadable",
+    "with_coming_ends",
+}
 """They change what another function has drawn, or draw a part of it."""
 ENDS: Final = ("_page", "_view", "_form", "_note", "_notice", "_post", "_table", "_card", "_home", "_details")
 ONE, ALL = 100_000, 4_000_000
