@@ -23,26 +23,21 @@ from vpsops.core.storage.rows import Batch, JsonText, UnreadableRow
 from vpsops.core.storage.tables import CHANGES, VOTES
 
 
-def insert(
-    connection: Connection,
-    change: Change,
-    *,
-    key: str,
-    body: Mapping[str, Json],
-    remind_at: datetime | None = None,
-) -> None:
-    """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock.
-
-    `remind_at` is when more people are asked, where no one has voted by then.
-    """
+def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:
+    """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock."""
     values = serialization.change_values(change)
     lock = change.target.key if change.state.open and change.schedule is None else ""
-    remind = remind_at.timestamp() if remind_at else None
-    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock or None, remind_at=remind))
+    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock or None))
     _touch(connection, change)
     chain.append(connection, change.created_at.timestamp(), "requested", change.id, body)
     _draw(connection, change, change.created_at)
     facts_of(connection).append(ChangeStep(None, change, "requested"))
+
+
+def remind_at(connection: Connection, change_id: str, at: datetime | None) -> None:
+    """Have more people asked about a new change at a moment, if no one has voted by then; never without one."""
+    if at is not None:
+        connection.execute(sa.update(CHANGES).where(CHANGES.c.id == change_id).values(remind_at=at.timestamp()))
 
 
 def step(  # noqa: PLR0913 - the one place where a change moves; each argument is a column of the step

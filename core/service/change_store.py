@@ -175,11 +175,11 @@ class ChangeStore:
         if change.ruling.grant_terms is not None:
             change = use_grant(connection, change, backend.clock.now(), warned=bool(draft.preview.warning))
         body = requested(request, draft.preview, change.ruling)
-        remind = first_attention(change, backend.timing)
-        repository.insert(connection, change, key=request.key, body=body, remind_at=remind)
+        repository.insert(connection, change, key=request.key, body=body)
         insert_members(connection, change.id, draft.members)
         check_twins(connection, change, backend.clock.now(), waiting=True)
         check_scheduled_twin(connection, change)
+        repository.remind_at(connection, change.id, first_attention(change, backend.timing))
         limits = backend.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, draft.account, backend.clock.now())
         return change

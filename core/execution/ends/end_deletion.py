@@ -153,7 +153,7 @@ class EndDeletion:
         change = change_of(end, seen, ruling, f"for which {end.change_id} was asked; its end asks for this", now, until)
         lifecycle.note_stopped(connection, end, f"{note} {ASKED.format(id=change.id)}", now, change.id)
         body = {**requested(request_of(end, change), seen, ruling), BY_END: end.change_id}
-        key, remind = f"delete:{end.server_id}:{end.turn}", first_attention(change, timing)
-        repository.insert(connection, change, key=key, body=body, remind_at=remind)
+        repository.insert(connection, change, key=f"delete:{end.server_id}:{end.turn}", body=body)
+        repository.remind_at(connection, change.id, first_attention(change, timing))
         limits = replace(self.recheck.policy.read_limits(connection), max_changes_per_hour=None)
         quotas.check_agreed(connection, limits, change, seen.target)
