@@ -37,6 +37,7 @@ from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Server
+from vpsops.core.wayscloud.answers.region_names import region_names
 from vpsops.core.wayscloud.client import Wayscloud
 
 DELETE: Final = "delete"
@@ -103,7 +104,15 @@ class EndDeletion:
             raise NotYetError(error.message) from None
         if not server.off:
             raise EndRefusedError(f"it is {server.state} now.")
-        return server, seen
+        return server, await self._named(seen)
+
+    async def _named(self, seen: Preview) -> Preview:
+        """Return a preview with the name of the server's region for people, where the provider tells it."""
+        try:
+            names = region_names(await self.api.list_named_regions())
+        except WayscloudError:
+            return seen
+        return replace(seen, target=replace(seen.target, region_name=names.name_of(seen.target.region)))
 
     async def _check_owner(self, end: ServerEnd, seen: Preview) -> None:
         """Raise unless the owner is one active full member, as far as the policy has the deletion asked for at all."""
