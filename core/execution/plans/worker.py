@@ -37,7 +37,7 @@ from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_
 from vpsops.core.plans.repository import leave_waiting, move_member, read_tally
 from vpsops.core.plans.requests import probe_from
 from vpsops.core.plans.tally import PlanTally
-from vpsops.core.plans.unfinished import end_running
+from vpsops.core.plans.running_members import end_running
 from vpsops.core.schedule.model import MissedError, check_in_time
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage import leases
