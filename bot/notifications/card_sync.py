@@ -33,7 +33,7 @@ from vpsops.core.changes.approvals import awaits_slack, waits_for_votes
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.supervision import error_id_of
-from vpsops.core.execution.card_refresh import next_ones
+from vpsops.core.execution.card_refresh import RefreshTurns
 from vpsops.core.identity.actors import union_of
 from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.outcomes.typical_durations import TypicalDurations
@@ -222,7 +222,7 @@ class CardRefresher:
 
     async def run(self) -> None:
         """Redraw until cancelled."""
-        refreshed: dict[str, float] = {}
+        turns = RefreshTurns()
         while True:
             await self._core.clock.sleep(REFRESH_SECONDS)
             try:
@@ -230,9 +230,7 @@ class CardRefresher:
             except VpsopsError as error:
                 logger.info("cards_not_refreshed", error=str(error))
                 continue
-            chosen, now = next_ones(running, refreshed, REFRESHED), self._core.clock.monotonic()
-            kept = {change.id: refreshed[change.id] for change in running if change.id in refreshed}
-            refreshed = kept | {change.id: now for change in chosen}
+            chosen = turns.next(running, self._core.clock.monotonic(), REFRESHED)
             async with anyio.create_task_group() as group:  # a channel that is slow keeps no other card old
                 for change in chosen:
                     group.start_soon(self._refresh, change)

@@ -70,8 +70,9 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
 
 
 def _draw(connection: Connection, change: Change, now: datetime) -> None:
-    """Queue the card that shows a change: of a plan's member it is the plan's."""
-    outbox.put_card(connection, change.plan or change.id, now)
+    """Queue the card of a change; a plan's member has none, and is on its plan's by the words of that."""
+    if not change.plan:
+        outbox.put_card(connection, change.id, now)
 
 
 def _touch(connection: Connection, change: Change) -> None:

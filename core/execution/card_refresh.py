@@ -1,6 +1,8 @@
 """Changes in progress, for the process that refreshes their cards; one process at a time does."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy.engine import Connection
 
@@ -10,9 +12,12 @@ from vpsops.core.messaging.outbox import Outbox, topic_of
 from vpsops.core.messaging.posted_messages import PostedMessage
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import acquire_lease
+from vpsops.core.storage.tables import CHANGES
 
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN)
 LEASE = "cards"
+REFRESHES: Final = 20
+"""A card is refreshed again after this part of the time that its change has been under way."""
 
 
 async def mine_to_refresh(database: Database, process: str) -> list[Change]:
@@ -22,7 +27,8 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
     """
 
     def read_changes(connection: Connection) -> list[Change]:
-        return repository.select(connection, repository.in_states(*UNDER_WAY), limit=None, oldest_first=True)
+        own = CHANGES.c.plan.is_(None)  # a plan's members have no cards
+        return repository.select(connection, repository.in_states(*UNDER_WAY), own, limit=None, oldest_first=True)
 
     def lease(connection: Connection) -> bool:
         return acquire_lease(connection, LEASE, process, database.tick(connection))
@@ -40,6 +46,25 @@ async def load_with_copies(outbox: Outbox, change_id: str) -> tuple[Change, list
     return await outbox.with_copies(topic_of(change_id), lambda connection: repository.load(connection, change_id))
 
 
-def next_ones(under_way: Sequence[Change], refreshed: dict[str, float], most: int) -> list[Change]:
-    """Return the cards to refresh next: those that waited longest, so that none of many is left out."""
-    return sorted(under_way, key=lambda change: refreshed.get(change.id, float("-inf")))[:most]
+@dataclass(slots=True)
+class RefreshTurns:
+    """Which cards are refreshed next: those that waited longest, so that none of many is left out.
+
+    A change that has been under way for long is refreshed less often, so that one of a day costs a bounded number.
+    Times are of one process's monotonic clock.
+    """
+
+    _begun: dict[str, float] = field(default_factory=dict)
+    _last: dict[str, float] = field(default_factory=dict)
+
+    def next(self, under_way: Sequence[Change], now: float, most: int) -> list[Change]:
+        """Return the changes with a card to refresh now, `most` at most."""
+        self._begun = {change.id: self._begun.get(change.id, now) for change in under_way}
+        self._last = {ident: at for ident, at in self._last.items() if ident in self._begun}
+        due = [change for change in under_way if self._is_due(change.id, now)]
+        chosen = sorted(due, key=lambda change: self._last.get(change.id, float("-inf")))[:most]
+        self._last |= {change.id: now for change in chosen}
+        return chosen
+
+    def _is_due(self, change_id: str, now: float) -> bool:
+        return now - self._last.get(change_id, float("-inf")) >= (now - self._begun[change_id]) / REFRESHES

@@ -11,7 +11,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.parts import started
 from vpsops.core.operations.registry import Risk
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import ServerName, Target
 from vpsops.core.operations.traits import risk_of
 from vpsops.core.plans.model import PlanMember
 from vpsops.core.storage.tables import CHANGES
@@ -22,6 +22,8 @@ Shares = Sequence[tuple[str, int]]
 """For the keys of labels, how many servers with the same value may be down."""
 UNDER_WAY: Final = (State.APPROVED, State.SENDING, State.UNKNOWN, State.WATCHING, State.NEEDS_PERSON)
 DOWN_MEANWHILE: Final = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
+NAMED: Final = 3
+"""Servers of a group that a reason names."""
 NOT_KNOWN: Final = Target("", "")
 """The server of a change that this version cannot read: it may be of every group."""
 
@@ -56,8 +58,16 @@ def _most_down(members: Sequence[PlanMember]) -> list[PlanMember]:
     return most
 
 
-def group_in_the_way(member: PlanMember, servers: Sequence[Server], under_way: Iterable[Target], shares: Shares) -> str:
+def group_in_the_way(
+    member: PlanMember,
+    servers: Sequence[Server],
+    under_way: Iterable[Target],
+    shares: Shares,
+    named: Sequence[ServerName] = (),
+) -> str:
     """Return why a member would take too many of a group down now, or "".
+
+    `named` are the servers of the plan, which its people know; others are only counted.
 
     `servers` is the provider's list and `under_way` the servers that changes may take down meanwhile. A server that is
     not surely up counts as down, one with unknown labels belongs to every group, and a list that is not whole may lack
@@ -75,10 +85,20 @@ def group_in_the_way(member: PlanMember, servers: Sequence[Server], under_way: I
         for value in sorted(_values(member.target.labels, key)):
             if lack:
                 return f"others of {key}={value} may be down: {lack}"
-            count = sum(labels is None or value in _values(labels, key) for labels in others.values())
-            if count + 1 > most:
-                return f"{count} of {key}={value} are down, and at most {most} may be"
+            down = [ident for ident, labels in others.items() if labels is None or value in _values(labels, key)]
+            if len(down) + 1 > most:
+                return f"{len(down)} of {key}={value} are down{_names(down, named)}, and at most {most} may be"
     return ""
+
+
+def _names(down: Sequence[str], named: Sequence[ServerName]) -> str:
+    """Return those of a plan's own servers that are down, and how many others are: ` (web02 and 1 more)`."""
+    known = {server.id: server.hostname for server in named}
+    own = [known[ident] for ident in down if ident in known]
+    if not own:
+        return ""
+    shown, more = own[:NAMED], len(down) - min(len(own), NAMED)
+    return f" ({', '.join(shown)} and {more} more)" if more else f" ({', '.join(shown)})"
 
 
 def servers_under_way(connection: Connection, but: Change) -> list[Target]:

@@ -13,10 +13,12 @@ from vpsops.core.plans.model import (
     MemberState,
     PlanMember,
     PlanOptions,
+    begins_no_more,
     is_stopping,
     options_of,
     stop_words,
 )
+from vpsops.core.plans.running.member_wait import wait_of
 from vpsops.core.plans.tally import NAMED, MemberTally, PlanTally
 from vpsops.core.schedule.model import closed_window
 
@@ -86,9 +88,11 @@ def end_state(tally: PlanTally) -> State:
 
 
 def plan_words(plan: Change, tally: PlanTally, now: datetime, why: str = "") -> str:
-    """Return how far a plan is, with who stopped it, or its closed window where that keeps members from beginning."""
+    """Return how far a plan is, with what its next member waits for, who stopped it, or its closed window."""
     why = why or _closed_words(plan, tally, now)
-    return progress_words(tally, stopped_by=stop_words(plan), why=why)
+    over = is_over(tally, options_of(plan), stopping=begins_no_more(plan, now))
+    wait = None if over or plan.state.final else wait_of(tally, now)
+    return progress_words(tally, stopped_by=stop_words(plan), why=why, waits=wait.words if wait is not None else "")
 
 
 def _closed_words(plan: Change, tally: PlanTally, now: datetime) -> str:
@@ -100,7 +104,7 @@ def _closed_words(plan: Change, tally: PlanTally, now: datetime) -> str:
     return f"{closed[0].upper()}{closed[1:]}."
 
 
-def progress_words(tally: PlanTally, *, stopped_by: str = "", why: str = "") -> str:
+def progress_words(tally: PlanTally, *, stopped_by: str = "", why: str = "", waits: str = "") -> str:
     """Return how far a plan is: `3 of 12 done; web04 is in progress; 1 failed (web02: no answer); 7 not started`."""
     text = _tally_words(tally.steps)
     if tally.due.total:
@@ -108,7 +112,8 @@ def progress_words(tally: PlanTally, *, stopped_by: str = "", why: str = "") -> 
     elif any(member.part is not None for member in tally.steps.of(MemberState.UNCLEAR)):
         text = f"{text} No compensation begins before it is clear what happened."
     stopped = f" Stopped by {stopped_by}." if stopped_by else ""
-    return bound(f"{text}{stopped} {why}".strip(), LONGEST_NOTE)
+    waiting = f" {waits}." if waits else ""
+    return bound(f"{text}{waiting}{stopped} {why}".strip(), LONGEST_NOTE)
 
 
 def _tally_words(tally: MemberTally) -> str:

@@ -138,6 +138,15 @@ def move_member(  # noqa: PLR0913 - one step of a member, all of it named
     return moved
 
 
+def note_wait(connection: Connection, plan_id: str, member: PlanMember, why: str, since: datetime) -> None:
+    """Store what the next member of a plan waits for; raises `StaleChangeError` where it does not wait any more."""
+    mine = (PLAN_MEMBERS.c.plan_id == plan_id) & (PLAN_MEMBERS.c.ordinal == member.ordinal)
+    waiting = PLAN_MEMBERS.c.state == MemberState.WAITING.value
+    step = sa.update(PLAN_MEMBERS).where(mine, waiting).values(note=why, moved_at=seconds(since))
+    if connection.execute(step).rowcount != 1:
+        raise StaleChangeError(f"Member {member.ordinal} of {plan_id} has moved on.")
+
+
 def leave_waiting(connection: Connection, plan_id: str, now: datetime) -> None:
     """Move the members that wait to their end, as none of them begins any more."""
     check_member_step(MemberState.WAITING, MemberState.NOT_RUN)

@@ -27,6 +27,7 @@ from vpsops.core.limits.account import read_account
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import ServerName
 from vpsops.core.plans.groups import Shares, group_in_the_way, servers_under_way
 from vpsops.core.plans.model import MemberState, PlanMember, begins_no_more, is_running_plan, options_of
 from vpsops.core.plans.progress import BeginMember, next_step
@@ -122,7 +123,7 @@ class MemberStart:
             shown = replace(plan, target=member.target, cost=seen.cost, facts=())
             return MemberFinding(None, _left_state(member), f"it changed: {difference(shown, replace(seen, facts=()))}")
         going = [other.target for other in running]
-        waits = group_in_the_way(replace(member, target=seen.target), servers or (), going, shares)
+        waits = group_in_the_way(replace(member, target=seen.target), servers or (), going, shares, plan.target.members)
         return MemberFinding(why=waits) if waits else MemberFinding(seen, servers=servers)
 
     def _store(  # noqa: PLR0913 - what one step stores, and what was read for it
@@ -152,16 +153,18 @@ class MemberStart:
         move_member(connection, plan.id, member, MemberState.RUNNING, now, change_id=change.id)
         limits = self.recheck.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, account, now)
-        self._check_group(connection, limits.max_unavailable, replace(member, target=seen.target), change, servers)
+        member, names = replace(member, target=seen.target), plan.target.members
+        self._check_group(connection, limits.max_unavailable, member, change, servers, names)
         return self.claim(connection, change)
 
-    def _check_group(
+    def _check_group(  # noqa: PLR0913 - a group, and all that is under way in it
         self,
         connection: Connection,
         shares: Shares,
         member: PlanMember,
         change: Change,
         servers: Sequence[Server] | None,
+        names: Sequence[ServerName],
     ) -> None:
         """Let a member wait while it would take too many of a group down, with all that is under way.
 
@@ -171,7 +174,7 @@ class MemberStart:
             return
         if servers is None:
             raise MemberBlockedError(None, "a limit was set a moment ago, and the servers were not read for it")
-        waits = group_in_the_way(member, servers, servers_under_way(connection, change), shares)
+        waits = group_in_the_way(member, servers, servers_under_way(connection, change), shares, names)
         if waits:
             raise MemberBlockedError(None, waits)
 

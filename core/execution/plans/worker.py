@@ -15,7 +15,6 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, StorageError, UnreadableRowError
 from vpsops.core.common.text import one_line
 from vpsops.core.common.timings import (
-    PLAN_BUSY_SECONDS,
     PLAN_POLL_SECONDS,
     PLAN_RETRY_SECONDS,
     PROBE_PAUSE_SECONDS,
@@ -23,7 +22,7 @@ from vpsops.core.common.timings import (
 )
 from vpsops.core.continuity.continuity_monitor import StoreWentBackError
 from vpsops.core.execution.notes import BROKEN
-from vpsops.core.execution.plans.member_start import MemberFinding, MemberStart, NotInTurnError
+from vpsops.core.execution.plans.member_start import MemberStart, NotInTurnError
 from vpsops.core.execution.plans.probe import Probe, probe_server
 from vpsops.core.messaging import outbox
 from vpsops.core.plans.model import (
@@ -34,8 +33,10 @@ from vpsops.core.plans.model import (
     options_of,
 )
 from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, plan_words
-from vpsops.core.plans.repository import leave_waiting, move_member, read_tally
+from vpsops.core.plans.repository import leave_waiting, move_member, note_wait, read_tally
 from vpsops.core.plans.requests import probe_from
+from vpsops.core.plans.running.card_steps import CardStep, card_step
+from vpsops.core.plans.running.member_wait import since_when, wait_of
 from vpsops.core.plans.tally import PlanTally
 from vpsops.core.plans.running_members import end_running
 from vpsops.core.schedule.model import MissedError, check_in_time
@@ -74,8 +75,8 @@ class PlanWorker:
     run_change: Callable[[str], None]
     breaks: int
     probe: Probe = probe_server
-    _blocked: dict[str, float] = field(default_factory=dict)  # since when a plan's next member could not begin
     _ended: dict[str, float] = field(default_factory=dict)  # when the last member of a plan ended here, by steady time
+    _drawn: dict[str, CardStep] = field(default_factory=dict)  # where the cards of plans were last drawn
 
     async def run(self, plan_id: str) -> None:
         """Run a plan until it ends, or another living process has it."""
@@ -88,8 +89,8 @@ class PlanWorker:
                 if seconds > 0:
                     await self.database.signals.wait(seconds, since=mark)
         finally:
-            self._blocked.pop(plan_id, None)
             self._ended.pop(plan_id, None)
+            self._drawn.pop(plan_id, None)
 
     async def _safe_round(self, plan_id: str) -> float | None:
         """Do one round; return the seconds until the next, None where this process is done with the plan."""
@@ -177,25 +178,26 @@ class PlanWorker:
         plan_id = view.plan.id
         finding = await self.start.begin(view.plan, member, view.running)
         if finding.change_id:
-            self._blocked.pop(plan_id, None)
             self.run_change(finding.change_id)
             await self.database.transact(partial(self._note_again, plan_id))
             return 0.0
-        after = finding.after or self._given_up(view, finding)
-        if after is None:
+        if finding.after is None:
+            why, wait = one_line(finding.why, LONGEST_MEMBER_NOTE), wait_of(view.tally, self.clock.now())
+            if wait is None or wait.why != why or wait.is_over(self.clock.now()):  # a commit would wake this very plan
+                await self.database.transact(partial(self._wait, plan_id, member, why))
             return PLAN_RETRY_SECONDS
-        self._blocked.pop(plan_id, None)
-        await self.database.transact(partial(self._move, plan_id, member, after, finding.why))
+        await self.database.transact(partial(self._move, plan_id, member, finding.after, finding.why))
         return 0.0
 
-    def _given_up(self, view: PlanView, finding: MemberFinding) -> MemberState | None:
-        """Return the state of a member that cannot begin for too long while nothing of its plan runs."""
-        now = self.clock.monotonic()
-        since = self._blocked.setdefault(view.plan.id, now)
-        if view.running:
-            self._blocked[view.plan.id] = now
-        logger.info("plan_waits", plan=view.plan.id, why=finding.why)
-        return MemberState.FAILED if now - since >= PLAN_BUSY_SECONDS else None
+    def _wait(self, plan_id: str, member: PlanMember, why: str, connection: Connection) -> None:
+        """Store what the next member waits for, or that it waited for too long while nothing of its plan ran."""
+        logger.info("plan_waits", plan=plan_id, why=why)
+        plan, now = repository.load(connection, plan_id, lock=True), self.clock.now()
+        note_wait(connection, plan_id, member, why, since_when(member, now))
+        wait = wait_of(read_tally(connection, plan), now)
+        if wait is not None and wait.member.ordinal == member.ordinal and wait.is_over(now):
+            move_member(connection, plan_id, wait.member, MemberState.FAILED, now, note=wait.why)
+        self._note(connection, plan)
 
     async def _settle(self, view: PlanView, members: Sequence[PlanMember]) -> None:
         """Store what became of members; those that succeeded have to answer their plan's probe first."""
@@ -243,11 +245,16 @@ class PlanWorker:
         self._note(connection, repository.load(connection, plan_id, lock=True))
 
     def _note(self, connection: Connection, plan: Change) -> None:
-        """Write how far a plan is, and have its card drawn again."""
-        now = self.clock.now()
-        words = plan_words(plan, read_tally(connection, plan), now)
-        if is_running_plan(plan) and words != plan.note:
-            repository.amend(connection, plan, now, note=words)
+        """Write how far a plan is, and have its card drawn again where that is far enough."""
+        now, tally = self.clock.now(), read_tally(connection, plan)
+        words = plan_words(plan, tally, now)
+        if not is_running_plan(plan) or words == plan.note:
+            return
+        repository.amend(connection, plan, now, note=words)
+        before, wait = self._drawn.get(plan.id), wait_of(tally, now)
+        step = card_step(tally, words, before, waits=wait is not None and wait.until is not None)
+        if step != before:
+            self._drawn[plan.id] = step
             outbox.put_card(connection, plan.id, now)
 
     def _finish(self, plan_id: str, state: State, why: str, connection: Connection) -> None:

@@ -13,6 +13,7 @@ from vpsops.core.operations.traits import plan_of
 from vpsops.core.plans.model import MemberState, PlanMember, PlanOptions
 from vpsops.core.plans.progress import progress_words
 from vpsops.core.plans.requests import LeftOut, plan_facts, plan_preview
+from vpsops.core.plans.running.member_wait import wait_of
 from vpsops.core.plans.tally import tally_of
 
 HOSTS: Final = tuple(f"web{number:02}.example.com" for number in (1, 2, 3, 4, 6))
@@ -27,6 +28,7 @@ WAITING: Final = tuple(
 )
 DONE, RUNNING = MemberState.DONE, MemberState.RUNNING
 FAILED, NOT_RUN = MemberState.FAILED, MemberState.NOT_RUN
+GROUP_DOWN: Final = "2 of tier=web are down (web02.example.com and 1 more), and at most 2 may be"
 NO_ANSWER: Final = "http:80/health did not answer within 1 min"
 
 
@@ -36,18 +38,23 @@ def plan_changes() -> Mapping[str, Change]:
     return {
         "held": _plan(State.HELD),
         "running": _plan(State.WATCHING, DONE, DONE, RUNNING, sent_at=sent),
+        "waiting": _plan(State.WATCHING, DONE, DONE, waits=GROUP_DOWN),
         "ended_in_part": _plan(State.FAILED, DONE, DONE, FAILED, NOT_RUN, NOT_RUN, sent_at=sent, settled_at=NOW),
     }
 
 
-def _plan(state: State, *moved: MemberState, **times: object) -> Change:
-    """Return a plan whose first members are in these states, the rest waiting."""
+def _plan(state: State, *moved: MemberState, waits: str = "", **times: object) -> Change:
+    """Return a plan whose first members are in these states, the rest waiting; `waits` is what the next waits for."""
     operation = OPERATIONS["reboot"]
     preview = plan_preview(operation, WAITING, OPTIONS, plan_facts(WAITING, LEFT_OUT, OPTIONS, {}, ""))
     members = [
         replace(member, state=each, note=NO_ANSWER if each is FAILED else "")
         for member, each in zip(WAITING, (*moved, *[MemberState.WAITING] * len(WAITING)), strict=False)
     ]
+    if waits:
+        members[len(moved)] = replace(members[len(moved)], note=waits, moved_at=NOW - timedelta(minutes=4))
+    tally = tally_of(members)
+    wait = wait_of(tally, NOW)
     return change(
         state,
         operation=preview.operation,
@@ -57,6 +64,6 @@ def _plan(state: State, *moved: MemberState, **times: object) -> Change:
         effect=plan_of(operation).effect,
         reason="kernel update",
         ruling=APPROVE,
-        note=progress_words(tally_of(members)) if moved else "",
+        note=progress_words(tally, waits=wait.words if wait is not None else "") if moved else "",
         **times,
     )

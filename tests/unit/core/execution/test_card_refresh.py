@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.changes.model import Change, State
-from vpsops.core.execution.card_refresh import mine_to_refresh, next_ones
+from vpsops.core.execution.card_refresh import RefreshTurns, mine_to_refresh
 from vpsops.core.outcomes.typical_durations import TypicalDuration, TypicalDurations, typical_duration
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
@@ -43,12 +43,19 @@ async def test_one_living_process_refreshes(database_url: str) -> None:
 
 def test_of_many_each_has_its_turn() -> None:
     """Those that waited longest are next, the new ones first of all."""
-    many = [under_way(number) for number in range(25)]
-    refreshed: dict[str, float] = {}
-    for turn in range(3):
-        for item in next_ones(many, refreshed, 10):
-            refreshed[item.id] = float(turn)
-    assert len(refreshed) == 25
+    many, turns = [under_way(number) for number in range(25)], RefreshTurns()
+    drawn = {item.id for turn in range(3) for item in turns.next(many, 15.0 * turn, 10)}
+    assert len(drawn) == 25
+
+
+def test_a_change_of_a_day_is_refreshed_less_and_less_often() -> None:
+    """For five minutes at each turn, later after a twentieth of its time: some hundred times in a day."""
+    turns, drawn = RefreshTurns(), list[float]()
+    for at in range(0, 86_400, 15):
+        drawn += [float(at) for _ in turns.next([under_way(1)], float(at), 10)]
+    assert drawn[:21] == [15.0 * turn for turn in range(21)]
+    assert len(drawn) < 150
+    assert drawn[-1] > 80_000
 
 
 @pytest.mark.parametrize(

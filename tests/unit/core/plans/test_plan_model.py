@@ -1,5 +1,6 @@
 """The table of a member's states, the order of a plan, its words, and the strictest ruling; all without I/O."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
@@ -9,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpsops.core.changes.model import IllegalStepError, State
+from vpsops.core.common.timings import PLAN_BUSY_SECONDS
 from vpsops.core.identity.actors import Approvers
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import ServerName, Target
 from vpsops.core.plans.groups import group_in_the_way, too_many_down
 from vpsops.core.plans.model import (
     BAD,
@@ -21,9 +23,11 @@ from vpsops.core.plans.model import (
     check_member_step,
 )
 from vpsops.core.plans.progress import AwaitMembers, BeginMember, EndPlan, next_step, progress_words
+from vpsops.core.plans.running.card_steps import card_step
+from vpsops.core.plans.running.member_wait import since_when, wait_of
 from vpsops.core.plans.selection import Selection, selection_from
 from vpsops.core.plans.strictness import strictest
-from vpsops.core.plans.tally import tally_of
+from vpsops.core.plans.tally import MemberTally, PlanTally, tally_of
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.wayscloud.answers.models import Server
 
@@ -178,6 +182,59 @@ def test_no_more_of_a_group_go_down_than_may(others: list[Server], running: set[
         (("tier", 1),),
     )
     assert bool(why) is waits
+
+
+def test_of_those_that_are_down_only_servers_of_the_plan_are_named() -> None:
+    """Who may not read a server outside the plan is not told its name by what a member waits for."""
+    down = [server(number, up=False, labels={"tier": "web"}) for number in (2, 3)]
+    known = (ServerName("i2", "web02"),)
+    why = group_in_the_way(labelled(1, "tier=web"), down, [], (("tier", 1),), known)
+    assert why == "2 of tier=web are down (web02 and 1 more), and at most 1 may be"
+
+
+def test_a_wait_says_since_when_and_until_when_it_may_be() -> None:
+    """Its time counts from its first try, or from the end of the last other member; while one runs there is no end."""
+    since, waiting = NOW - timedelta(minutes=4), replace(members(MemberState.WAITING)[0], ordinal=9, note="2 are down")
+    waiting = replace(waiting, moved_at=since)
+    done = members(MemberState.DONE, moved_at=NOW - timedelta(minutes=1))
+    alone, after = wait_of(tally_of([waiting]), NOW), wait_of(tally_of([*done, waiting]), NOW)
+    assert alone is not None
+    assert alone.until == since + timedelta(seconds=PLAN_BUSY_SECONDS)
+    assert after is not None
+    assert after.until == NOW - timedelta(minutes=1) + timedelta(seconds=PLAN_BUSY_SECONDS)
+    assert not after.is_over(after.until - timedelta(seconds=1))
+    assert after.is_over(after.until)
+    beside = wait_of(tally_of([*members(MemberState.RUNNING), waiting]), NOW)
+    assert beside is not None
+    assert beside.until is None
+    assert wait_of(tally_of(members(MemberState.WAITING)), NOW) is None
+    early = replace(waiting, moved_at=NOW + timedelta(hours=1))
+    assert (since_when(waiting, NOW), since_when(early, NOW)) == (since, NOW)
+
+
+def test_the_card_of_a_thousand_is_drawn_some_hundred_times() -> None:
+    """Whatever becomes of its members, each of which waits for a while as well, its card is drawn a bounded number."""
+    counts, last, drawn = Counter({MemberState.WAITING: 1000}), None, 0
+    for number in range(1000):
+        for before, after in (
+            (MemberState.WAITING, MemberState.RUNNING),
+            (MemberState.RUNNING, (MemberState.DONE, MemberState.FAILED, MemberState.SKIPPED)[number % 3]),
+        ):
+            counts[before] -= 1
+            counts[after] += 1
+            for waits in (True, False):
+                step = card_step(PlanTally(MemberTally(counts)), f"step {number}", last, waits=waits)
+                drawn, last = drawn + (step != last), step
+    assert last is not None
+    assert last.ended == 50
+    assert drawn <= 2 * 50 + 2 * 5 + 1
+
+
+def test_the_card_of_a_small_plan_follows_each_step() -> None:
+    """Twenty servers are watched one by one."""
+    tally = tally_of(members(*[MemberState.WAITING] * 20))
+    first = card_step(tally, "0 of 20 done.", None, waits=False)
+    assert card_step(tally, "0 of 20 done; web01 is in progress.", first, waits=False) != first
 
 
 def test_unknown_labels_count_against_a_member() -> None:

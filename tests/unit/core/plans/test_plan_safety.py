@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import IllegalStepError, State, Verdict, check_move
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.common.text import moment
 from vpsops.core.execution.plans.member_start import NotInTurnError
 from vpsops.core.execution.plans.worker import lease_of
 from vpsops.core.limits.model import Limits
@@ -22,9 +24,11 @@ from vpsops.core.operations.target import Target
 from vpsops.core.plans.model import MemberState
 from vpsops.core.plans.repository import members_of, move_member
 from vpsops.core.plans.requests import ProbeSpec
+from vpsops.core.plans.running import member_wait
 from vpsops.core.plans.seals import MemberSeals
 from vpsops.core.policy import parse_policy
 from vpsops.core.storage.tables import CHANGES, LEASES, OUTBOX, PLAN_MEMBERS
+from vpsops.playground.wayscloud.hardware.model import ServerState
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 FREE = '[[rule]]\nid = "all"\ndecision = "allow"\n'
@@ -266,6 +270,36 @@ async def test_a_group_that_is_down_stops_the_plan_after_a_while(database_url: s
         for earlier, later in itertools.pairwise(changes):
             assert earlier.settled_at is not None
             assert later.created_at >= earlier.settled_at
+
+
+async def test_a_member_that_waits_for_its_group_says_so_and_fails_at_its_end(
+    database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it waits for, since when and until when are among the words that every surface shows of a plan."""
+    shares, busy = Limits(max_unavailable=(("tier", 1),)), 60.0
+    monkeypatch.setattr(member_wait, "PLAN_BUSY_SECONDS", busy)
+    async with staged(database_url, provider, Setup(limits=shares)) as stage:
+        planner, world = Planner(stage), provider.simulator.world
+        planner.add_servers(2)
+        stage.server("other.example.com", ServerState.STOPPED)
+        for made in world.servers():
+            world.override(made, None, None, None, labels={"tier": "web"})
+        plan = await planner.confirmed("app*")
+        waits = await stage.changes.wait(
+            plan.id, seconds=60, until=lambda change: "waits since" in change.note, scope=OPERATOR
+        )
+        begun = waits.updated_at
+        since, until = moment(begun), moment(begun + timedelta(seconds=busy))
+        why = "1 of tier=web are down, and at most 1 may be"
+        assert waits.note == (
+            f"0 of 2 done. app001.example.com waits since {since}: {why}; it fails at {until} if that stays."
+        )
+        plan = await planner.end(plan.id)
+        assert (await planner.states(plan.id)) == ["failed", "not_run"]
+        assert why in plan.note
+        assert "waits since" not in plan.note
+        assert plan.settled_at is not None
+        assert busy <= (plan.settled_at - begun).total_seconds() <= busy + 10
 
 
 def test_nothing_but_a_plan_is_watched_unsent_and_no_plan_is_sent() -> None:
