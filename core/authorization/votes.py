@@ -32,7 +32,7 @@ from vpsops.core.operations.target import is_grant_request, is_plan
 from vpsops.core.plans.model import STOP, is_running_plan, is_stopping
 from vpsops.core.plans.progress import progress_words
 from vpsops.core.plans.repository import leave_waiting, read_tally
-from vpsops.core.plans.running_members import end_running
+from vpsops.core.plans.running.unfollowed_members import end_running
 
 MIN_DIGEST = 16
 REASON_SHOWN = 300

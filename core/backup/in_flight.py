@@ -17,7 +17,7 @@ from vpsops.core.ends.lifecycle import ask_about_all
 from vpsops.core.grants.lifecycle import WENT_BACK, end_all
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.posted_messages import copies_in
-from vpsops.core.plans.running_members import end_running
+from vpsops.core.plans.running.unfollowed_members import end_running
 from vpsops.core.storage.tables import CHANGES
 
 STEPS: Final = {

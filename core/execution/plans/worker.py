@@ -37,8 +37,8 @@ from vpsops.core.plans.repository import leave_waiting, move_member, note_wait, 
 from vpsops.core.plans.requests import probe_from
 from vpsops.core.plans.running.card_steps import CardStep, card_step
 from vpsops.core.plans.running.member_wait import since_when, wait_of
+from vpsops.core.plans.running.unfollowed_members import end_running
 from vpsops.core.plans.tally import PlanTally
-from vpsops.core.plans.running_members import end_running
 from vpsops.core.schedule.model import MissedError, check_in_time
 from vpsops.core.scheduler.due_changes import expire_missed
 from vpsops.core.storage import leases

@@ -153,7 +153,7 @@ async def test_no_word_brings_a_secret_in(
     """Neither on a card, in the database and its trail, in the answer, nor in the log at its most talkative."""
     swept, taken = Sweep(here, secrets_of(here.core.settings)), set[str]()
     for name, ask in WAYS.items():
-        with suppress(VpsopsError):  # whoever typed it reads it; what is stored and logged of it is searched
+        with suppress(VpsopsError):  # its asker reads it; what is stored and logged of it is searched
             swept.answers.append(f"{name}: {await ask(here)!r}")
             taken.add(name)
     await here.settled()

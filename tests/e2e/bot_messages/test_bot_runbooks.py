@@ -20,7 +20,7 @@ GUEST: Final = User("U0GUS", "gus", "Gus Guest", "gus@acme.example", is_restrict
 
 @asynccontextmanager
 async def applied(directory: Path, scene: Scene | None = None) -> AsyncIterator[tuple[BotHarness, Core]]:
-    """A bot whose database has a runbook."""
+    """A bot with a runbook in its database."""
     async with stage(directory, scene) as world, world.bot() as (_, core):
         await apply_runbook(core)
         yield world, core

@@ -1,4 +1,4 @@
-"""A stage whose policy lets those on call approve for a time."""
+"""A stage with a policy that lets those on call approve for a time."""
 
 from collections.abc import AsyncIterator
 
