@@ -119,7 +119,7 @@ async def _waiting(ctx: BotContext, me: Actor, seen: Overview) -> WaitingChanges
 
 async def _votes(ctx: BotContext, me: Actor, holds: Sequence[Change]) -> WaitingChanges:
     """Return what this person may decide, by what can be read of groups and channels now, or why that is open."""
-    others = [hold for hold in holds if not me.same_human(hold.actor)]
+    others = await ctx.core.changes.for_settlement([hold for hold in holds if not me.same_human(hold.actor)])
     if not others:
         return WaitingChanges()
     stewards = ctx.core.stewards

@@ -108,7 +108,8 @@ async def settle(ctx: BotContext, requester: Requester, change: Change, *, happe
     gate, actor = ctx.core.gate, requester.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
-        actor, evidence = await _as_approver(ctx, requester, union_of(settlers(change, ctx.core.stewards)))
+        (current,) = await ctx.core.changes.for_settlement([change])
+        actor, evidence = await _as_approver(ctx, requester, union_of(settlers(current, ctx.core.stewards)))
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=ctx.core.scope)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.policy_comparison import overdue, tightened, unoverridable
 from vpsops.core.authorization.submission import facts, hold_seconds, with_places
-from vpsops.core.changes.model import Change
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import Preview
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
@@ -77,9 +77,19 @@ class Recheck:
 
         It is that of the policy in force, as of the time of the run, where it asks for votes; else the change's own.
         """
-        if change.override is None:
+        return change if change.override is None else self._as_in_force(connection, change, change.override.at)
+
+    def as_settled(self, connection: Connection, change: Change) -> Change:
+        """Return a change with an unknown outcome with the ruling that says who, besides its asker, may settle it now.
+
+        Where votes decided about it, it is that of the policy in force, as of its sending, as for a review.
+        """
+        if change.state is not State.NEEDS_PERSON or change.ruling.decision is not Decision.APPROVE:
             return change
-        ruling = self._whole_ruling(connection, change, change.override.at)
+        return self._as_in_force(connection, change, change.sent_at or change.created_at)
+
+    def _as_in_force(self, connection: Connection, change: Change, at: datetime) -> Change:
+        ruling = self._whole_ruling(connection, change, at)
         return replace(change, ruling=ruling) if ruling.decision is Decision.APPROVE else change
 
     def _whole_ruling(self, connection: Connection, change: Change, now: datetime) -> Ruling:

@@ -213,7 +213,7 @@ class Votes:
         change = self.changes.load(connection, change_id, lock=True)
         if change.state is not State.NEEDS_PERSON:
             raise stale(change)
-        approvals.check_settler(change, word.actor, self.stewards)
+        approvals.check_settler(self.recheck.as_settled(connection, change), word.actor, self.stewards)
         after = State.SUCCEEDED if happened else State.FAILED
         who = clean_actor(word.actor, self.redactor).label
         now, note = self.clock.now(), f"{who} checked: it {'happened' if happened else 'did not happen'}."

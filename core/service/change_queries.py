@@ -103,6 +103,13 @@ class ChangeQueries:
             lambda connection: [recheck.as_reviewed(connection, change) for change in changes]
         )
 
+    async def for_settlement(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Return changes, those with an unknown outcome with the ruling that says who may settle each now."""
+        recheck = Recheck(self._backend.policy, self._backend.timing)
+        return await self._backend.database.read(
+            lambda connection: [recheck.as_settled(connection, change) for change in changes]
+        )
+
     async def overview(self, onlooker: Onlooker) -> Overview:
         """Return what concerns a person now; raises `StorageError`."""
         return await overview_of(self._backend.database, onlooker, self._backend.clock.now())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from tests.unit.core.break_glass.test_overrides import now_in_force, policy
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, stage_of, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
@@ -54,6 +55,19 @@ async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
     assert (await stage.gate.resolve(change.id, VOTERS[0], happened=True, scope=OPERATOR)).state is State.SUCCEEDED
     with pytest.raises(StaleChangeError):
         await stage.gate.resolve(change.id, VOTERS[0], happened=True, scope=OPERATOR)
+
+
+@pytest.mark.requirement("person-settles")
+async def test_the_policy_in_force_says_who_settles_it(stage: Stage) -> None:
+    """Who was an approver when it was sent and is none now is refused, also by the lists; who is one now may."""
+    change = await unclear(stage, AGENT)
+    await now_in_force(stage, policy(approvers='approvers = { groups = ["S_NEW"] }'))
+    with pytest.raises(NotAllowedError, match="not among those"):
+        await stage.gate.resolve(change.id, VOTERS[0], happened=True, scope=OPERATOR)
+    (listed,) = await stage.changes.for_settlement([await stage.changes.get(change.id, scope=OPERATOR)])
+    assert listed.ruling.approvers.groups == ("S_NEW",)
+    approver = replace(BOB, groups=("S_NEW",))
+    assert (await stage.gate.resolve(change.id, approver, happened=True, scope=OPERATOR)).state is State.SUCCEEDED
 
 
 async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage: Stage) -> None:
