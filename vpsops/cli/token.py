@@ -63,7 +63,13 @@ def _new_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server", action="append", metavar="GLOB", help="only these servers, such as web*; also several"
     )
-    parser.add_argument("--toolset", action="append", choices=sorted(TOOLSETS), help="only these tools; also several")
+    parser.add_argument(
+        "--toolset",
+        action="append",
+        choices=sorted(TOOLSETS),
+        metavar="NAME",
+        help=f"only these tools; also several. One of {', '.join(sorted(TOOLSETS))}",
+    )
     parser.add_argument("--group", action="append", metavar="NAME", help="a group for the policy's rules; also several")
     parser.add_argument(
         "--days", type=partial(number, least=1, most=MOST_DAYS), metavar="N", help="it expires after so many days"

@@ -15,9 +15,11 @@ from tests.fakes.slack_bot import BotHarness, buttons, message_words, stage, wor
 from tests.harness.internals import database_of
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.ends import lifecycle
 from vpsops.core.ends import repository as ends
 from vpsops.core.ends.model import EndState, ServerEnd, next_look
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
@@ -77,6 +79,8 @@ async def bring(core: Core, change: Change, left: timedelta) -> None:
         nearer = end.ends_at - now - left
         since, ends_at = end.since - nearer, end.ends_at - nearer
         ends.alter(connection, end, since=since, ends_at=ends_at, next_at=next_look(since, ends_at, now))
+        body = {"server": end.server_id, "turn": end.turn, "ends_at": ends_at.timestamp()}
+        chain.append(connection, now.timestamp(), lifecycle.KEPT, change.id, body)
 
     await database_of(core).transact(work)
 
