@@ -9,6 +9,7 @@ from vpsops.core.changes.requests import Request
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.text import bound, count_text, duration, one_line
 from vpsops.core.common.timings import PROBE_SECONDS
+from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.facts import Fact
 from vpsops.core.operations.target import ServerName, Target
 from vpsops.core.operations.traits import RUNBOOK, action_of, word_of
@@ -88,6 +89,7 @@ def runbook_preview(
         Fact("Arguments", one_line(values, LONGEST_FACT)),
         Fact("Servers", listed_names(list(servers.values()))),
         *_step_facts(asked, members, previews, len(servers)),
+        Fact("Price", _price_words(members, previews)),
         Fact("Left out", bound("; ".join(server.words for server in left_out), LONGEST_FACT)),
         Fact("Order", _order_words(asked.runbook)),
         Fact("Not known", bound(lack, LONGEST_FACT)),
@@ -132,6 +134,19 @@ def _own_lines(steps: Sequence[tuple[PlanMember, Preview]]) -> list[str]:
     if len(set(lines)) == 1:
         return [line for line in lines[:1] if line]
     return [f"{member.target.hostname}: {line}" for (member, _), line in zip(steps, lines, strict=True) if line]
+
+
+def _price_words(members: Sequence[PlanMember], previews: Sequence[Preview]) -> str:
+    """Return what the servers of all steps with a price cost a month together; nothing where no step has one."""
+    pairs = zip(members, previews, strict=True)
+    billed = [seen for member, seen in pairs if OPERATIONS[seen.operation].billed and not member.compensates]
+    if not billed:
+        return ""
+    known = [seen.monthly for seen in billed if seen.monthly is not None]
+    currencies = {seen.currency for seen in billed}
+    if len(known) < len(billed) or len(currencies) > 1:
+        return "not known"
+    return f"{sum(known):g} {currencies.pop()} a month for {count_text(len(billed), 'server')} in total, afterwards"
 
 
 def _compensation_words(members: Sequence[PlanMember]) -> str:
