@@ -73,16 +73,23 @@ def _sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
 def described(facts: Sequence[Fact], mentions: Mapping[str, str] = NO_MENTIONS) -> list[Block]:
     """Return the facts of an operation: short ones in columns, each long one by itself.
 
+    Numbered facts, such as the steps of a runbook, keep their order: all are by themselves where one of them is long.
     `mentions` has the mention that stands for a value, by the label of its fact.
     """
+    alone = {_unnumbered(fact.label) for fact in facts if len(fact.value) > SHORT_FACT}
     short = _sections(
         [
             (fact.label, mentions.get(fact.label) or escape_untrusted(fact.value, MAX_FIELD))
             for fact in facts
-            if 0 < len(fact.value) <= SHORT_FACT
+            if fact.value and _unnumbered(fact.label) not in alone
         ]
     )
-    return [*short, *(section(plain(one_line(fact.line, MAX_FACT))) for fact in facts if len(fact.value) > SHORT_FACT)]
+    long = (fact for fact in facts if fact.value and _unnumbered(fact.label) in alone)
+    return [*short, *(section(plain(one_line(fact.line, MAX_FACT))) for fact in long)]
+
+
+def _unnumbered(label: str) -> str:
+    return label.rstrip("0123456789 ")
 
 
 def context(*elements: Block) -> Block:
