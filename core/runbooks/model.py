@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from vpsops.core.common.errors import StorageError
 from vpsops.core.common.json_types import Json
 
 MOST_STEPS: Final = 10
 """Steps of a runbook: a card shows each of them, and no one reads more."""
 MOST_COMPENSATIONS: Final = 5
 MOST_ARGUMENTS: Final = 10
+
+
+class RunbookBrokenError(StorageError):
+    """A runbook was altered after it was applied: it is never run."""
 
 
 class ValueKind(StrEnum):

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.audit.records import is_whole
-from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError
+from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import bound, count_text
 from vpsops.core.config.schema import nearest_hint
@@ -23,7 +23,7 @@ from vpsops.core.messaging import outbox
 from vpsops.core.operations.traits import word_of
 from vpsops.core.policy.model import short_version
 from vpsops.core.runbooks.loader import load_runbook
-from vpsops.core.runbooks.model import Runbook
+from vpsops.core.runbooks.model import Runbook, RunbookBrokenError
 from vpsops.core.storage.tables import AUDIT, RUNBOOKS
 
 APPLIED: Final = "runbook_applied"
@@ -38,10 +38,6 @@ BARRIER: Final = 1987080197
 
 class UnknownRunbookError(InvalidInputError):
     """There is no runbook of that name, or none that the asker may see."""
-
-
-class RunbookBrokenError(StorageError):
-    """A runbook was altered after it was applied: it is never run."""
 
 
 @dataclass(frozen=True, slots=True)

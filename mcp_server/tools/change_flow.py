@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import mcp.types as t
@@ -26,7 +26,6 @@ from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
 from vpsops.core.plans.model import is_running_plan
 from vpsops.core.plans.requests import PlanRequest
-from vpsops.core.runbooks.requests import RunbookRequest
 from vpsops.mcp_server.auth.access import scope_of
 from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.presenters import results
@@ -47,6 +46,9 @@ from vpsops.mcp_server.protocol.tasks import takes_tasks, task_result
 from vpsops.mcp_server.protocol.text import join_nonempty, quote
 from vpsops.mcp_server.tools.definitions import MAX_REASON
 from vpsops.mcp_server.tools.walks import ServerListCache
+
+if TYPE_CHECKING:
+    from vpsops.core.runbooks.requests import RunbookRequest
 
 PATIENCE: Final = timing.PATIENCE_SECONDS
 STEP: Final = timing.PROGRESS_SECONDS
@@ -128,7 +130,7 @@ async def run_change(ctx: CallContext, call: ToolCall, operation: Operation) -> 
     return await _outcome(ctx, call, await ctx.core.gate.submit(request, scope=ctx.scope), request)
 
 
-async def run_plan(ctx: CallContext, call: ToolCall, planned: PlanRequest | RunbookRequest) -> ToolResult:
+async def run_plan(ctx: CallContext, call: ToolCall, planned: "PlanRequest | RunbookRequest") -> ToolResult:
     """Carry a plan or a runbook as far as possible within one call."""
     if call.state:
         return await answer_question(ctx, call)

@@ -1,7 +1,7 @@
 """The tools that ask once about many changes, followed as one change and one task: a plan, and a runbook."""
 
 from contextlib import suppress
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
@@ -15,11 +15,6 @@ from vpsops.core.operations.traits import RUNBOOK, word_of
 from vpsops.core.plans.model import PlanOptions
 from vpsops.core.plans.requests import PlanRequest, plannable
 from vpsops.core.plans.selection import FILTERS, Selection
-from vpsops.core.runbooks.loader import RunbookError
-from vpsops.core.runbooks.model import Runbook
-from vpsops.core.runbooks.register import RunbookBrokenError
-from vpsops.core.runbooks.requests import RunbookRequest, request_arguments
-from vpsops.core.runbooks.values import given_values
 from vpsops.core.schedule.model import LaterRequest
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters.changes import ChangeResult
@@ -30,6 +25,9 @@ from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext, answer_question, run_plan
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
+
+if TYPE_CHECKING:
+    from vpsops.core.runbooks.model import Runbook
 
 NAME: Final = f"{PREFIX}plan"
 DESCRIPTION: Final = (
@@ -150,6 +148,9 @@ NO_RUNBOOKS: Final = "There are no runbooks. People store them at a terminal."
 
 async def list_runbooks(ctx: CallContext, call: ToolCall) -> ToolResult:  # noqa: ARG001 - every tool takes its call
     """List the runbooks that the caller may read; what cannot be run is left out."""
+    from vpsops.core.runbooks.loader import RunbookError  # noqa: PLC0415 - a read of servers does without
+    from vpsops.core.runbooks.model import RunbookBrokenError  # noqa: PLC0415 - likewise
+
     listed: list[ListedRunbook] = []
     for registered in await ctx.core.runbooks.list_all(scope=ctx.scope):
         with suppress(RunbookError, RunbookBrokenError):
@@ -161,7 +162,7 @@ async def list_runbooks(ctx: CallContext, call: ToolCall) -> ToolResult:  # noqa
     return text_result("\n".join(lines) or NO_RUNBOOKS, RunbookListResult(runbooks=listed).model_dump(mode="json"))
 
 
-def _listed(runbook: Runbook) -> ListedRunbook:
+def _listed(runbook: "Runbook") -> ListedRunbook:
     steps = [word_of(step.operation) for step in runbook.steps]
     takes = runbook.usage.partition(" ")[2]
     return ListedRunbook(name=runbook.name, takes=takes, description=sanitize(runbook.description, 300), steps=steps)
@@ -169,6 +170,9 @@ def _listed(runbook: Runbook) -> ListedRunbook:
 
 async def run_runbook(ctx: CallContext, call: ToolCall) -> ToolResult:
     """Ask for a runbook, and carry it as far as possible; the caller needs the tool of each operation in it."""
+    from vpsops.core.runbooks.requests import RunbookRequest, request_arguments  # noqa: PLC0415 - as above
+    from vpsops.core.runbooks.values import given_values  # noqa: PLC0415 - as above
+
     if call.state:
         return await answer_question(ctx, call)
     arguments, caller = RunbookArguments.model_validate(call.arguments), ctx.caller_of(call)

@@ -19,12 +19,12 @@ from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.runbooks import register
 from vpsops.core.runbooks.loader import load_runbook
+from vpsops.core.runbooks.model import RunbookBrokenError
 from vpsops.core.runbooks.queries import RunbookQueries
 from vpsops.core.runbooks.register import (
     MOST_RUNBOOKS,
     RegisteredRunbook,
     RunbookApplication,
-    RunbookBrokenError,
     RunbookText,
     UnknownRunbookError,
 )
