@@ -3,24 +3,33 @@
 from pathlib import Path
 from typing import Final
 
+import anyio
 import pytest
 
 from vpsops.cli import main
 from vpsops.cli.runbooks import command, registry
+from vpsops.core.common.clock import SystemClock
 from vpsops.core.common.errors import ConfigurationError, InvalidInputError
+from vpsops.core.storage.database import open_database
 
 SMALL: Final = 'name = "NAME"\ndescription = "X."\n[[step]]\noperation = "stop"\nservers = "web01"\n'
 
 
 @pytest.fixture
 def folder(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with two runbooks, and the settings of a process."""
+    """A folder with two runbooks, a database with its tables, and the settings of a process."""
+    anyio.run(_make_tables, database_url)
     monkeypatch.chdir(tmp_path)
     for name in ("halt", "sleep"):
         Path(f"{name}.toml").write_text(SMALL.replace("NAME", name))
     monkeypatch.setenv("VPSOPS_DATABASE_URL", database_url)
     monkeypatch.setenv("VPSOPS_ACTOR", "ann@example.com")
     return tmp_path
+
+
+async def _make_tables(database_url: str) -> None:
+    async with open_database(database_url, SystemClock()):
+        pass
 
 
 def run(*words: str) -> int:
