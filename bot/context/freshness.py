@@ -19,9 +19,12 @@ DECISIONS: Final = frozenset(
         action_ids.STOP_PLAN,
         action_ids.APPROVE,
         action_ids.APPROVE_NOTE,
+        action_ids.APPROVE_GRANT,
         action_ids.DENY,
         action_ids.HAPPENED,
         action_ids.NOT_HAPPENED,
+        action_ids.OVERRIDE,
+        action_ids.REVIEW,
     }
 )
 

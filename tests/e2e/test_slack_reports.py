@@ -78,7 +78,7 @@ FAILED: Final[Mapping[str, SlackReport]] = {
             LATE: (
                 "test_a_late_form_makes_no_server",
                 "test_a_late_command_does_nothing",
-                "test_a_late_vote_is_not_counted",
+                "test_a_late_decision_is_not_counted",
                 "test_time_in_hand_makes_a_delivery_no_younger",
             ),
             MESSAGES: ("test_a_message_that_comes_late_runs_nothing",),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from tests.adversary.harness import PRIVATE_SCENE, AdversaryEnvironment, world
 from tests.harness.internals import database_of
 from vpsops.bot.context.freshness import MEANT_SECONDS
+from vpsops.bot.protocol import action_ids
 from vpsops.core.audit import queries
 from vpsops.core.changes.model import State
 from vpsops.core.changes.scope import OPERATOR
@@ -34,10 +35,13 @@ async def redelivered(
 
 
 @pytest.mark.requirement("late-is-not-done")
-async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "action", [action_ids.APPROVE, action_ids.APPROVE_GRANT, action_ids.OVERRIDE, action_ids.REVIEW]
+)
+async def test_a_late_decision_is_not_counted(tmp_path: Path, action: str) -> None:
     """The person gets the reason, the trail has the click as refused, and the change still waits."""
     async with world(tmp_path, PRIVATE_SCENE) as here:
-        await redelivered(here, _click(here, "vps:approve"), "click", "late", age=LATE)
+        await redelivered(here, _click(here, action), "click", "late", age=LATE)
         change = await here.held()
         assert (change.state, change.votes) == (State.HELD, ())
         assert "nothing was done" in here.private_words("bob")
@@ -100,7 +104,9 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
 
 
 def _click(here: AdversaryEnvironment, action: str) -> dict[str, Any]:
+    """Return a click of Bob's on the card, on a button in the place and with the value of *Approve*."""
     slack = here.stage.slack
-    block, element = element_in(here.card.blocks, action, "")
+    block, element = element_in(here.card.blocks, action_ids.APPROVE, "")
     place = PayloadPlace(message=here.card, values={})
-    return slack.payloads.block_actions(slack.desk.state.users["U0BOB"], place, click_action(block, element))
+    used = click_action(block, {**element, "action_id": action})
+    return slack.payloads.block_actions(slack.desk.state.users["U0BOB"], place, used)
