@@ -1,6 +1,6 @@
 """Eligibility by Slack's answers: each kind of account, how long an answer is cached, what stays unread."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
@@ -208,11 +208,19 @@ class MembershipGate:
         self.calls.append(("cancel", actor, ""))
 
 
+class UnchangedRulings:
+    """Changes under the policy that they were asked for under."""
+
+    async def for_settlement(self, changes: Sequence[Change]) -> Sequence[Change]:
+        return changes
+
+
 def parts_of(membership: Membership) -> Any:
     """Return as much of a bot's parts as a decision takes."""
     policy = SimpleNamespace(by_email=True, groups=("S0WEB",))
     stewards = Approvers(channels=("C0OPS",))
-    core = SimpleNamespace(gate=MembershipGate(), policy=policy, stewards=stewards, scope=OPERATOR)
+    changes = UnchangedRulings()
+    core = SimpleNamespace(gate=MembershipGate(), changes=changes, policy=policy, stewards=stewards, scope=OPERATOR)
     return SimpleNamespace(core=core, membership=membership)
 
 
