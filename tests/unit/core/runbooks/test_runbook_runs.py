@@ -281,10 +281,10 @@ async def test_the_prices_of_all_steps_are_added_up(database_url: str, provider:
     async with staged(database_url, provider, Setup(limits=limits)) as stage:
         for name in ("app001.example.com", "app002.example.com"):
             stage.server(name)
-        one = await submit(stage, servers="app001")
-        assert isinstance(one, Held)
+        held = await submit(stage, servers="app001")
+        assert isinstance(held, Held)
         price = f"{prices['vps-8gb-4cpu']:g} NOK a month for 1 server in total, afterwards"
-        assert {fact.label: fact.value for fact in one.change.facts}["Price"] == price
+        assert {fact.label: fact.value for fact in held.change.facts}["Price"] == price
         refused = await submit(stage, servers="app*")
         assert isinstance(refused, Refused)
         assert "max_monthly_spend" in refused.reason
