@@ -1,4 +1,4 @@
-"""What `vpsops doctor` says of servers' ends: those that passed and were not looked at, and those nobody watches."""
+"""What `vpsops doctor` says of ends: those that passed and were not looked at, and those that no process watches."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ def _unwatched(ends: Sequence[ServerEnd]) -> list[DoctorFinding]:
     coming = [end for end in ends if end.state in {EndState.OPEN, EndState.STOPPING}]
     if not coming:
         return []
-    what = f"{count_text(len(coming), 'server')} with an end that nobody watches, the next one at "
+    what = f"{count_text(len(coming), 'server')} with an end that no process watches, the next one at "
     return [warn(NAME, f"{what}{moment(coming[0].ends_at)}", "Run `vpsops bot`, `vpsops serve` or `vpsops worker`")]
 
 

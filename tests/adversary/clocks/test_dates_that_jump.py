@@ -1,4 +1,4 @@
-"""Dates that are set back or forward while a plan pauses: it goes on after its pause, and no sooner."""
+"""Dates that are set back or forward while a plan pauses: it continues after its pause, and no sooner."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

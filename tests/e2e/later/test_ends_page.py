@@ -101,9 +101,9 @@ async def test_the_load_test_goes_as_the_page_says(
             else:
                 shown = await run(settings, words)
             whole = [line for line in expected if line != MORE]
-            told = plain(written(shown))
-            assert told[: len(whole)] == plain(whole), shown
-            assert len(told) == len(whole) or MORE in expected, shown
+            printed = plain(written(shown))
+            assert printed[: len(whole)] == plain(whole), shown
+            assert len(printed) == len(whole) or MORE in expected, shown
         end, deletion = await end_of_the_night(settings, stored.ends_at)
         assert provider.simulator.world.counts["stop"] == 1
         assert provider.simulator.world.counts["delete"] == 0

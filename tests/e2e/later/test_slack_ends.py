@@ -156,8 +156,8 @@ async def test_after_the_stop_people_decide_about_the_deletion_on_a_card(tmp_pat
     async with ending(tmp_path) as (world, core, change):
         await bring(core, change, timedelta(seconds=2))
         await reach(core, change, EndState.STOPPED)
-        told = await direct(world, words="Its deletion is asked for")
-        assert "Ask for deletion" not in message_words(told)
+        notice = await direct(world, words="Its deletion is asked for")
+        assert "Ask for deletion" not in message_words(notice)
         card = await world.card("approvals", words=f"Delete {HOST}")
         assert "its end asks for this" in message_words(card)
         await world.slack.click("alice", card, "vps:approve")
@@ -170,9 +170,9 @@ async def test_without_approvers_the_message_has_the_button(tmp_path: Path) -> N
     async with ending(tmp_path, policy) as (world, core, change):
         await bring(core, change, timedelta(seconds=2))
         await reach(core, change, EndState.STOPPED)
-        told = await direct(world, words="the policy refuses it")
-        assert "vps:run:2" in buttons(told)
-        await world.slack.click("alice", told, "vps:run:2")
+        notice = await direct(world, words="the policy refuses it")
+        assert "vps:run:2" in buttons(notice)
+        await world.slack.click("alice", notice, "vps:run:2")
         await world.private("alice", "The policy refuses this")
         assert world.effects("delete") == 0
 
@@ -185,8 +185,8 @@ async def test_where_the_owner_left_the_channel_is_asked(tmp_path: Path) -> None
         await bring(core, change, timedelta(seconds=2))
         end = await reach(core, change, EndState.STOPPED)
         assert (end.delete_id, "that account is deactivated" in end.note) == ("", True)
-        told = await world.card("approvals", words="that account is deactivated")
-        assert "vps:run:2" in buttons(told)
+        notice = await world.card("approvals", words="that account is deactivated")
+        assert "vps:run:2" in buttons(notice)
         assert [item for item in world.slack.direct_messages("alice") if HOST in message_words(item)] == []
 
 
@@ -219,6 +219,6 @@ async def test_a_create_that_made_no_end_tells_its_owner(tmp_path: Path) -> None
         await database_of(core).transact(lambda connection: connection.execute(query.values(**values)))
         settled = await core.gate.resolve(outcome.change.id, ALICE, happened=True, scope=OPERATOR)
         assert "so it has no end" in settled.note
-        told = await direct(world, words="so it has no end")
-        assert "stop load02.example.com in 2h" in message_words(told)
+        notice = await direct(world, words="so it has no end")
+        assert "stop load02.example.com in 2h" in message_words(notice)
         assert await core.ends.of_change(outcome.change.id, scope=OPERATOR) is None

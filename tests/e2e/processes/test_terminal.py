@@ -67,7 +67,7 @@ async def piped(env: Mapping[str, str], *words: str) -> tuple[int, str, str]:
 
 
 async def test_a_reader_that_stops_reading_is_no_fault(provider: SimulatorHandle, tmp_path: Path) -> None:
-    """`vpsops list | head -1`: the rest of the list has nobody to go to, and that is said nowhere."""
+    """`vpsops list | head -1`: the rest of the list has no reader, and no line reports that."""
     words = f"{shlex.join([*VPSOPS, 'list'])} | true"
     env = environ(provider, tmp_path) | {"PYTHONUNBUFFERED": "1"}  # what is written fails within the task group
     done = await anyio.run_process(["bash", "-c", words], env=env, check=False)

@@ -27,7 +27,7 @@ ACTIONS: Final = {
     "apply": "store runbooks by their names for all processes of the database, on record",
     "list": "list the stored runbooks with what they take",
     "show": "print a stored runbook as it was written, with who applied it",
-    "remove": "remove a stored runbook, on record; what is asked for already goes on",
+    "remove": "remove a stored runbook, on record; requests that were made before continue",
 }
 REQUESTS: Final = ("explain", "run")
 FILE: Final = "the runbook, in TOML"

@@ -156,7 +156,7 @@ def _author(runbook: RegisteredRunbook) -> str:
 async def remove_runbook(name: str, database: Database, applier: Applier) -> int:
     """Remove a runbook, on record; raises `UnknownRunbookError`."""
     removed = await database.transact(partial(_removed, name=name, applier=applier))
-    print_line(f"Removed: {removed.name}, {short_version(removed.version)}. What is asked for already goes on.")
+    print_line(f"Removed: {removed.name}, {short_version(removed.version)}. Requests that were made before continue.")
     return GOOD
 
 

@@ -323,11 +323,11 @@ async def test_the_trail_has_the_request(terminal: Make) -> None:
 async def test_a_list_without_a_match_says_so(terminal: Make) -> None:
     """There are servers, and none with that label."""
     own = terminal()
-    assert await own.run("list", "label:team=nobody") == 0
+    assert await own.run("list", "label:team=unknown") == 0
     assert own.result == "No servers match.\n"
 
 
-async def test_a_policy_that_differs_is_told_once(terminal: Make) -> None:
+async def test_a_policy_that_differs_is_reported_once(terminal: Make) -> None:
     """A read has its result and one remark in words, a change its refusal; neither has a line of the log."""
     first = terminal(policy=ALLOWED.format(decision="allow"))
     assert await first.run("list") == 0
@@ -347,8 +347,8 @@ async def test_a_made_server_reads_as_one_that_is_shown(terminal: Make) -> None:
     """Its figures have their units, its moments their zone; labels that it has not are left out."""
     own = terminal("y")
     assert await own.run("create", "new01.example.com", "vps-2gb-1cpu", "oslo", "debian-12") == 0
-    told = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in own.result.splitlines() if "  " in line}
-    assert told["Memory"] == "2 GB"
-    assert told["Monthly price"] == "99"
-    assert told["Created at"].endswith(" UTC")
-    assert not {"Labels", "Tags"} & set(told)
+    facts = {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in own.result.splitlines() if "  " in line}
+    assert facts["Memory"] == "2 GB"
+    assert facts["Monthly price"] == "99"
+    assert facts["Created at"].endswith(" UTC")
+    assert not {"Labels", "Tags"} & set(facts)

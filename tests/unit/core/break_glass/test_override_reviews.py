@@ -88,7 +88,7 @@ async def test_the_policy_in_force_says_who_closes_it(stage: Stage) -> None:
 
 @pytest.mark.parametrize("decision", ["allow", "confirm", "deny"])
 async def test_without_votes_in_force_its_own_rules_say_who_closes_it(stage: Stage, decision: str) -> None:
-    """A policy that asks no one for approval names nobody who could close it."""
+    """A policy that asks no one for approval names no one who could close it."""
     stage.server("web01")
     held = await stage.ask("reboot", server="web01")
     await overridden(stage, held)

@@ -51,7 +51,7 @@ async def test_without_ends_there_is_nothing_to_say(database: Database) -> None:
 async def test_an_end_that_no_process_watches_is_warned_of(database: Database) -> None:
     await put(database, coming(database))
     (warning,) = await found(database)
-    assert "nobody watches" in warning
+    assert "no process watches" in warning
     await Process(database, VirtualClock(), "worker").beat()
     assert await found(database) == []
 

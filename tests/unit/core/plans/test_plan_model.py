@@ -185,7 +185,7 @@ def test_no_more_of_a_group_go_down_than_may(others: list[Server], running: set[
 
 
 def test_of_those_that_are_down_only_servers_of_the_plan_are_named() -> None:
-    """Who may not read a server outside the plan is not told its name by what a member waits for."""
+    """Who may not read a server outside the plan does not learn its name from what a member waits for."""
     down = [server(number, up=False, labels={"tier": "web"}) for number in (2, 3)]
     known = (ServerName("i2", "web02"),)
     why = group_in_the_way(labelled(1, "tier=web"), down, [], (("tier", 1),), known)

@@ -93,7 +93,7 @@ async def test_a_runbook_is_kept_by_its_name_and_on_record(database: Database) -
 
 
 async def test_the_same_text_again_is_nothing(database: Database) -> None:
-    """No row is written, nothing is on record, no one is told."""
+    """No row is written, nothing is on record, no message is sent."""
     (first,) = await apply(database, file())
     assert await apply(database, file(), over={"halt": first.version}) == []
     assert [each.event for each in await database.read(chain.read)] == ["runbook_applied"]

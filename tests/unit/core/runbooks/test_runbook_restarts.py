@@ -1,4 +1,4 @@
-"""A process that ends in the middle of a runbook: the next one goes on where it was, nothing twice, nothing lost."""
+"""A process that ends in the middle of a runbook: the next one continues where it was, nothing twice, nothing lost."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
