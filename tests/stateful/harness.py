@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from tests.stateful.crashable_process import CrashableProcess, HastyClock, WorkerProcess
+from tests.stateful.processes.crashable_process import CrashableProcess, HastyClock, WorkerProcess
 from tests.unit.core.harness import AGENT
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain as audit

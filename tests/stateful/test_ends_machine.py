@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from tests.harness.profiles import examples
-from tests.stateful.crashable_process import StopPoint
 from tests.stateful.harness import StatefulHarness
-from tests.stateful.test_runs_machine import FAULTS, POINTS, SLOTS, STOPS
+from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
+from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -29,7 +29,6 @@ from vpsops.core.ends import lifecycle
 from vpsops.core.ends import repository as ends
 from vpsops.core.ends.model import END_STEPS, EndState, ServerEnd
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.playground.wayscloud import faults
 from vpsops.playground.wayscloud.account.account import Effect
 from vpsops.playground.wayscloud.hardware.model import ServerState, SimulatedServer
 
@@ -66,13 +65,11 @@ class ExpectedEnd:
     stopped: Counter[str] = field(default_factory=Counter)  # effects, by the change that was on its way
 
 
-class EndsMachine(RuleBasedStateMachine):
+class EndsMachine(ProcessMachine[WorkerProcess]):
     """Three processes, two servers with an end and others without, and the true time."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.scene = StatefulHarness()
-        self.slots = [self.scene.started_worker() for _ in range(3)]
+        super().__init__(StatefulHarness.started_worker)
         self.model: list[ExpectedEnd] = []
         self.counted = 0
 
@@ -132,24 +129,6 @@ class EndsMachine(RuleBasedStateMachine):
         self.scene.clock.ahead = timedelta()
         if self.slots[slot].is_free:
             self.scene.do_everything(self.slots[slot])
-
-    @rule(slot=SLOTS)
-    def wake(self, slot: int) -> None:
-        """Let a frozen process continue."""
-        if self.slots[slot].task is not None:
-            self.scene.call(self.slots[slot].wake())
-
-    @rule(slot=SLOTS)
-    def start_anew(self, slot: int) -> None:
-        """Let a process die where it is, and another one start, which knows nothing of earlier dates."""
-        self.scene.call(self.slots[slot].wake(dead=True))
-        self.slots[slot] = self.scene.started_worker()
-
-    @precondition(lambda self: len(self.scene.app.simulator.faults.armed) < 4)
-    @rule(which=st.sampled_from(FAULTS))
-    def go_wrong(self, which: dict[str, Any]) -> None:
-        """Let something go wrong at the provider."""
-        self.scene.app.simulator.faults.add(faults.parse(which))
 
     @rule(number=SERVERS, hours=st.sampled_from([1, 4, 30]))
     def keep(self, number: int, hours: int) -> None:

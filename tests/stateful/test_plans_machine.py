@@ -4,17 +4,17 @@ The plan is stored as approved; the worker, the runner, the poller and the recon
 """
 
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy.engine import Connection
 
 from tests.harness.profiles import examples
-from tests.stateful.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.harness import LOOKED_UP, POLICY, TAKEN_OVER, StatefulHarness
-from tests.stateful.test_runs_machine import FAULTS, POINTS, SLOTS, STOPS
+from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
+from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
 from tests.unit.core.sample import change, put
 from vpsops.core.authorization.submission import checked
 from vpsops.core.changes import repository
@@ -27,20 +27,17 @@ from vpsops.core.plans.model import STOP, MemberState, PlanMember, PlanOptions, 
 from vpsops.core.plans.repository import insert_members, members_of
 from vpsops.core.plans.requests import plan_preview
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.playground.wayscloud import faults
 from vpsops.playground.wayscloud.hardware.model import ServerState
 
 PLAN: Final = "chg_plan"
 REST_ROUNDS: Final = 60
 
 
-class PlansMachine(RuleBasedStateMachine):
+class PlansMachine(ProcessMachine[WorkerProcess]):
     """Three processes and one plan; `known` are its members as they were seen last."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.scene = StatefulHarness()
-        self.slots = [self.scene.started_worker() for _ in range(3)]
+        super().__init__(StatefulHarness.started_worker)
         self.options = PlanOptions()
         self.known: list[PlanMember] = []
         self.begun_before_stop: frozenset[int] | None = None
@@ -101,24 +98,6 @@ class PlansMachine(RuleBasedStateMachine):
         self.scene.pass_time(seconds, self.slots)
         if self.slots[slot].is_free:
             self.scene.do_everything(self.slots[slot])
-
-    @rule(slot=SLOTS)
-    def wake(self, slot: int) -> None:
-        """Let a frozen process continue."""
-        if self.slots[slot].task is not None:
-            self.scene.call(self.slots[slot].wake())
-
-    @rule(slot=SLOTS)
-    def start_anew(self, slot: int) -> None:
-        """Let a process die where it is, and another one start."""
-        self.scene.call(self.slots[slot].wake(dead=True))
-        self.slots[slot] = self.scene.started_worker()
-
-    @precondition(lambda self: len(self.scene.app.simulator.faults.armed) < 4)
-    @rule(which=st.sampled_from(FAULTS))
-    def go_wrong(self, which: dict[str, Any]) -> None:
-        """Let something go wrong at the provider."""
-        self.scene.app.simulator.faults.add(faults.parse(which))
 
     @precondition(lambda self: self.begun_before_stop is None)
     @rule()

@@ -5,35 +5,19 @@ No one clicks here, and every process dies: the machine beside this one is about
 
 from collections import Counter
 from contextlib import suppress
-from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, rule
 from sqlalchemy.exc import IntegrityError
 
 from tests.harness.profiles import examples
-from tests.stateful.crashable_process import StopPoint
 from tests.stateful.harness import StatefulHarness
+from tests.stateful.processes.crashable_process import CrashableProcess, StopPoint
+from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
 from vpsops.core.changes.model import STEPS, Change, State
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.playground.wayscloud import faults
-
-SLOTS = st.integers(0, 2)
-POINTS = st.one_of(st.none(), st.integers(0, 15), st.integers(0, 15))  # a run has fifteen or so
-STOPS = st.sampled_from(StopPoint)
-WRITE: dict[str, Any] = {"match": {"method": "POST"}, "times": 1}
-FAULTS: tuple[dict[str, Any], ...] = (
-    {"kind": "drop_before", **WRITE},
-    {"kind": "drop_after", **WRITE},
-    {"kind": "status", "status": 500, **WRITE},
-    {"kind": "status", "status": 502, "after_effect": True, **WRITE},
-    {"kind": "status", "status": 429, "retry_after": 1, **WRITE},
-    {"kind": "status", "status": 409, **WRITE},
-    {"kind": "malformed", **WRITE},
-    {"kind": "status", "status": 500, "match": {"method": "GET"}, "times": 2},
-)
 
 
 def follows(before: State, after: State) -> bool:
@@ -44,13 +28,11 @@ def follows(before: State, after: State) -> bool:
     return after in reached
 
 
-class RunsMachine(RuleBasedStateMachine):
+class RunsMachine(ProcessMachine[CrashableProcess]):
     """Three processes, and the known state of each change."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.scene = StatefulHarness()
-        self.slots = [self.scene.started() for _ in range(3)]
+        super().__init__(StatefulHarness.started)
         self.known: dict[str, Change] = {}
 
     @rule(operation=st.sampled_from(["reboot", "reboot", "stop", "start", "create"]), number=st.integers(0, 1))
@@ -79,24 +61,6 @@ class RunsMachine(RuleBasedStateMachine):
         self.scene.pass_time(seconds, self.slots)
         if self.slots[slot].is_free:
             self.scene.do_everything(self.slots[slot])
-
-    @rule(slot=SLOTS)
-    def wake(self, slot: int) -> None:
-        """Let a frozen process continue."""
-        if self.slots[slot].task is not None:
-            self.scene.call(self.slots[slot].wake())
-
-    @rule(slot=SLOTS)
-    def start_anew(self, slot: int) -> None:
-        """Let a process die where it is, and another one start."""
-        self.scene.call(self.slots[slot].wake(dead=True))
-        self.slots[slot] = self.scene.started()
-
-    @precondition(lambda self: len(self.scene.app.simulator.faults.armed) < 4)
-    @rule(which=st.sampled_from(FAULTS))
-    def go_wrong(self, which: dict[str, Any]) -> None:
-        """Let something go wrong at the provider."""
-        self.scene.app.simulator.faults.add(faults.parse(which))
 
     @invariant()
     def nothing_goes_back_and_nothing_is_done_twice(self) -> None:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.stateful.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
+from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from vpsops.core.changes.model import State
 from vpsops.core.common.timings import END_TOLERANCE_SECONDS
 from vpsops.core.ends import repository as ends

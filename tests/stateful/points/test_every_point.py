@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stateful.crashable_process import CrashableProcess, StopPoint
 from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
+from tests.stateful.processes.crashable_process import CrashableProcess, StopPoint
 from vpsops.core.changes.model import State
 from vpsops.playground.wayscloud import faults
 from vpsops.playground.wayscloud.hardware.model import ServerState as Really
