@@ -47,9 +47,12 @@ def of_change(connection: Connection, change_id: str) -> ServerEnd | None:
     return next(iter(_select(connection, SERVER_ENDS.c.change_id == change_id, limit=1)), None)
 
 
-def due(connection: Connection, now: datetime, limit: int) -> Sequence[ServerEnd]:
-    """Return the ends to look at, the longest waiting first."""
-    return _select(connection, SERVER_ENDS.c.next_at <= now.timestamp(), limit=limit)
+def due(
+    connection: Connection, now: datetime, limit: int, without: Collection[str] = frozenset()
+) -> Sequence[ServerEnd]:
+    """Return the ends to look at, the longest waiting first, but for those of some servers."""
+    where = [SERVER_ENDS.c.next_at <= now.timestamp(), SERVER_ENDS.c.server_id.not_in(sorted(without))]
+    return _select(connection, *where, limit=limit)
 
 
 def has_due(connection: Connection, now: datetime) -> bool:

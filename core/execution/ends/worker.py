@@ -6,6 +6,7 @@ Dates are believed as for scheduled changes (`SteadyDate`): none that is set for
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -71,9 +72,7 @@ class EndWorker:
         self.date.read()  # it is followed in rounds without work as well
         if not await self.database.read_along(lambda connection: ends.has_due(connection, now)):
             return
-        for end in await self.database.read(lambda connection: ends.due(connection, now, BATCH)):
-            if self.resting.get(end.server_id, 0.0) > self.clock.monotonic():
-                continue
+        for end in await self.database.read(partial(ends.due, now=now, limit=BATCH, without=self._still_resting())):
             try:
                 await self._step(end)
             except StaleChangeError:
@@ -83,6 +82,12 @@ class EndWorker:
             except Exception as error:  # one end that fails must not keep the others from theirs
                 self.resting[end.server_id] = self.clock.monotonic() + timings.REST_SECONDS
                 logger.exception("end_failed", server=end.server_id, error_id=error_id_of(error))
+
+    def _still_resting(self) -> frozenset[str]:
+        """Return the servers with a failed step that is not tried again yet; forget the others."""
+        for server_id in [each for each, until in self.resting.items() if until <= self.clock.monotonic()]:
+            del self.resting[server_id]
+        return frozenset(self.resting)
 
     async def _step(self, end: ServerEnd) -> None:
         match end.state:

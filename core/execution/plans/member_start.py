@@ -179,7 +179,7 @@ class MemberStart:
             raise MemberBlockedError(None, waits)
 
     def _in_turn(self, connection: Connection, plan: Change, ordinal: int, now: datetime) -> PlanMember:
-        """Return the member that begins next; raises `MemberBlockedError` without a state for another member."""
+        """Return the member that begins next; raises `NotInTurnError` where it is another one."""
         step = next_step(read_tally(connection, plan), options_of(plan), now, stopping=begins_no_more(plan, now))
         if not is_running_plan(plan) or not isinstance(step, BeginMember) or step.member.ordinal != ordinal:
             raise NotInTurnError

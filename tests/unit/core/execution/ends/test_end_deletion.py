@@ -300,6 +300,20 @@ async def test_what_is_not_known_now_is_asked_again(stage: Stage, directory: Ans
     assert stage.effects("stop") == 1
 
 
+async def test_ends_that_are_tried_again_later_hold_up_no_other(
+    stage: Stage, directory: AnsweringAccounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round is full of ends whose owners cannot be looked up: the next server is stopped in time all the same."""
+    monkeypatch.setattr("vpsops.core.execution.ends.worker.BATCH", 1)
+    first, second = await made(stage), await made(stage, hostname="load02.example.com")
+    directory.is_away = True
+    await bring(stage, first)
+    await reach(stage, first, EndState.STOPPING)
+    await pass_time(stage, 10 * SECOND)
+    await bring(stage, second, 2 * HOUR - 30 * SECOND)
+    await reach(stage, second, EndState.STOPPING)
+
+
 async def test_what_stays_unknown_is_left_to_people(stage: Stage, directory: AnsweringAccounts) -> None:
     change = await made(stage)
     directory.is_away = True
