@@ -6,7 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from tests.browser.surfaces.news import ENDS, RECORDS
-from tests.browser.surfaces.samples import DONE, GRANTABLE, LINK, OFFERED, SERVERS, SNAPSHOT_CHOICES, STOCK, TWO
+from tests.browser.surfaces.samples import (
+    DONE,
+    GRANTABLE,
+    LINK,
+    OFFERED,
+    SERVER_END,
+    SERVERS,
+    SNAPSHOT_CHOICES,
+    STOCK,
+    TWO,
+)
 from tests.unit.bot.changes_in_every_state import ALICE, BOB, NOW, change
 from tests.unit.bot.messages.card_snapshots import deletion_by_agent, overridable, overridden
 from tests.unit.bot.messages.family_samples import held_change
@@ -99,6 +109,7 @@ def _home() -> HomePage:
         ends=ENDS,
         may_resume=True,
         links={TWO[0].id: LINK},
+        server_ends=[SERVER_END],
     )
 
 
