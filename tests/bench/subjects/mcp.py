@@ -15,7 +15,7 @@ from tests.bench.plan import BenchPlan, Section, Table, median
 from tests.bench.provider import provider
 
 CALLS: Final[Mapping[str, tuple[WireCall, WireCall]]] = {
-    "no provider": (WireCall("vps_get", {"server": 7}, refuses=True), WireCall("vps_list")),
+    "no provider": (WireCall("vps_get", {"server": {"name": "web01"}}, refuses=True), WireCall("vps_list")),
     "get": (WireCall("vps_get", {"server": "web01"}), WireCall("vps_get", {"server": "web01"})),
 }
 WAYS: Final = (("stdio", LEGACY), ("stdio", MODERN), ("HTTP", LEGACY), ("HTTP", MODERN))
