@@ -58,15 +58,16 @@ def newest(
     return [record_from_row(row) for row in reversed(connection.execute(query).all())]
 
 
-def head(connection: Connection) -> tuple[int, str]:
+def head(connection: Connection, *, lock: bool = False) -> tuple[int, str]:
     """Return the number and the hash of the last record as the head row has them; a lost head names none."""
-    row = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash)).one_or_none()
+    query = sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     return (0, "") if row is None else (row.seq, row.hash)
 
 
-def lock_head(connection: Connection) -> None:
-    """Lock the trail's head until the commit, so that several queries see one trail."""
-    connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update())
+def lock_head(connection: Connection) -> tuple[int, str]:
+    """Lock the trail's head until the commit, so that several queries see one trail; return what `head` does."""
+    return head(connection, lock=True)
 
 
 class ChainFaultKind(StrEnum):

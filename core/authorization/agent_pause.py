@@ -74,9 +74,9 @@ def _actor(stored: Json) -> Actor | None:
         return None
 
 
-def check(connection: Connection, asker: Actor) -> None:
-    """Raise `AgentsPausedError` for an agent's request while agents are paused; people pass."""
-    if asker.kind is not ActorKind.AGENT:
+def check(connection: Connection, *actors: Actor) -> None:
+    """Raise `AgentsPausedError` if one of some actors is an agent while agents are paused; people pass."""
+    if all(actor.kind is not ActorKind.AGENT for actor in actors):
         return
     _keep_still(connection, "pg_advisory_xact_lock_shared")
     pause = read(connection)

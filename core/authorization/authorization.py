@@ -83,19 +83,19 @@ def read_records(connection: Connection, change_id: str) -> list[TrailRecord]:
 
 def read_trail(connection: Connection, change_id: str) -> Trail:
     """Read and verify the records of a change; raises `UnauthorizedError` where one was altered."""
-    chain.lock_head(connection)  # else a record that is added between two of these queries appears as a broken link
+    head = chain.lock_head(connection)  # else a record that is added between these queries appears as a broken link
     records = read_records(connection, change_id)
-    broken = next((record for record in records if not is_whole(record)), None) or _unlinked(connection, records)
+    broken = next((record for record in records if not is_whole(record)), None) or _unlinked(connection, records, head)
     if broken is not None:
         raise UnauthorizedError(f"record {broken.seq} of the audit trail is not as it was written")
     return Trail([record.body for record in records])
 
 
-def _unlinked(connection: Connection, records: Sequence[TrailRecord]) -> TrailRecord | None:
+def _unlinked(connection: Connection, records: Sequence[TrailRecord], head: tuple[int, str]) -> TrailRecord | None:
     """Return a record that its successor, or the head, does not confirm."""
     following = sa.select(AUDIT.c.seq, AUDIT.c.previous).where(AUDIT.c.seq.in_([record.seq + 1 for record in records]))
     vouched = {row.seq - 1: row.previous for row in connection.execute(following)}
-    seq, digest = chain.head(connection)
+    seq, digest = head
     vouched.setdefault(seq, digest)
     return next((record for record in records if vouched.get(record.seq) != record.hash), None)
 

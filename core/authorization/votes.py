@@ -85,8 +85,7 @@ class Votes:
         change = self.held(connection, change_id, word.digest)
         approvals.check(change, word.actor)
         if verdict is Verdict.APPROVE:
-            agent_pause.check(connection, change.actor)
-            agent_pause.check(connection, change.agent)
+            agent_pause.check(connection, change.actor, change.agent)
         wish = word.grant if verdict is Verdict.APPROVE else None
         if wish is not None and (why := misfit(wish, change.ruling.grant_terms)):
             raise InvalidInputError(why, hint="Nothing was decided.")

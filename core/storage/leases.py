@@ -80,10 +80,14 @@ def front_alive(connection: Connection, tick: float, front: str) -> bool:
 
 def lock_lease(connection: Connection, name: str) -> sa.Row[tuple[str, str, float]]:
     """Return the lease `name`, created free if missing, and locked until the commit."""
+    locked = sa.select(LEASES).where(LEASES.c.name == name).with_for_update()
+    row = connection.execute(locked).one_or_none()
+    if row is not None:
+        return row
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     free = insert(LEASES).values(name=name, owner="", until=0.0).on_conflict_do_nothing()  # two may be the first
     connection.execute(free)
-    return connection.execute(sa.select(LEASES).where(LEASES.c.name == name).with_for_update()).one()
+    return connection.execute(locked).one()
 
 
 def acquire_lease(connection: Connection, name: str, owner: str, tick: float) -> bool:
