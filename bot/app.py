@@ -16,8 +16,8 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import BotContext
@@ -47,7 +47,6 @@ from vpsops.core.common import timings
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.server.health_routes import health_routes
-from vpsops.core.telemetry.meter import MetricMeter
 from vpsops.core.telemetry.metrics import OTHER, SLACK_ACK_SECONDS
 from vpsops.core.telemetry.tracer import NEW_TRACE, SpanRole
 
@@ -63,18 +62,33 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """A running bot: `bolt` for Socket Mode, `routes` to be served over HTTP."""
+    """A running bot: `bolt` for Socket Mode; over HTTP Slack's request URL, if it is configured, and other routes."""
 
     context: BotContext
     bolt: AsyncApp
     inbox_worker: InboxWorker
-    routes: list[Route | Mount]
+    request_url: ASGIApp | None
+    routes: list[Route]
     secrets: SlackSecrets
 
     @property
-    def asgi(self) -> Starlette:
+    def asgi(self) -> ASGIApp:
         """The bot as an application of its own."""
-        return Starlette(routes=self.routes)
+        return self.in_front_of(Starlette(routes=self.routes))
+
+    def in_front_of(self, app: ASGIApp) -> ASGIApp:
+        """Return an application that serves Slack's request URL, and all else by `app`.
+
+        Slack's deadline and its bursts are for this path, so it takes no way through the layers of an application.
+        """
+        request_url = self.request_url
+        if request_url is None:
+            return app
+
+        async def front(scope: Scope, receive: Receive, send: Send) -> None:
+            await (request_url if scope.get("path") == PATH else app)(scope, receive, send)
+
+        return front
 
 
 @asynccontextmanager
@@ -101,9 +115,9 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         if install_service:
             core.supervisor.start("token_keys", install_service.kept.reencrypt, group=group, ends=True)
         watch_health(ctx, secrets, group)
-        routes = [*routes_of(ctx, bolt, secrets), *(install_service.routes if install_service else [])]
+        routes = [*health_routes(core.readiness), *(install_service.routes if install_service else [])]
         try:
-            yield Bot(ctx, bolt, inbox_worker, routes, secrets)
+            yield Bot(ctx, bolt, inbox_worker, request_url_of(ctx, bolt, secrets), routes, secrets)
             if not await inbox_worker.drain(DRAIN_SECONDS):
                 logger.warning("stopped_with_deliveries_in_hand", count=inbox_worker.busy)
             await ctx.outbox_worker.finish(FINISH_SECONDS)
@@ -171,14 +185,20 @@ def build_bolt(ctx: BotContext, inbox_worker: InboxWorker) -> AsyncApp:
     return bolt
 
 
-def routes_of(ctx: BotContext, bolt: AsyncApp, secrets: SlackSecrets) -> list[Route | Mount]:
-    """Return the HTTP routes: Slack's request URL behind request verification, and health."""
-    routes: list[Route | Mount] = [*health_routes(ctx.core.readiness)]
-    if secrets.signing_secret:
-        endpoint = _BoltEndpoint(bolt)
-        guard = secrets.guard = SlackRequestVerifier(endpoint, secrets.signing_secret, ctx.core.clock)
-        routes.insert(0, Route(PATH, _VerifiedEndpoint(guard, ctx.ack_scheduler, ctx.core.telemetry.meter)))
-    return routes
+def request_url_of(ctx: BotContext, bolt: AsyncApp, secrets: SlackSecrets) -> ASGIApp | None:
+    """Return what serves Slack's request URL, behind request verification; None without a signing secret."""
+    if not secrets.signing_secret:
+        return None
+    guard = secrets.guard = SlackRequestVerifier(_bolt_endpoint(bolt), secrets.signing_secret, ctx.core.clock)
+    meter, clock = ctx.core.telemetry.meter, ctx.core.clock
+
+    async def acknowledge(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = clock.monotonic()
+        with ctx.ack_scheduler.acknowledging():
+            await guard(scope, receive, send)
+        meter.observe(SLACK_ACK_SECONDS, clock.monotonic() - begun, transport="http")
+
+    return acknowledge
 
 
 async def _handle(ctx: BotContext, delivery: InboxDelivery, payload: BaseModel | None) -> None:
@@ -197,34 +217,18 @@ async def _options(ctx: BotContext, suggestion: BlockSuggestion) -> list[Block]:
         return []
 
 
-class _VerifiedEndpoint:
-    """ASGI endpoint of Slack's requests; an object, as Starlette would treat a function as a request handler."""
+def _bolt_endpoint(bolt: AsyncApp) -> ASGIApp:
+    """Return Bolt as an application behind request verification; its own adapter verifies and parses once more."""
 
-    def __init__(self, guard: SlackRequestVerifier, ack_scheduler: AckScheduler, meter: MetricMeter) -> None:
-        self._meter = meter
-        self._guard = guard
-        self._ack_scheduler = ack_scheduler
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = anyio.current_time()
-        with self._ack_scheduler.acknowledging():
-            await self._guard(scope, receive, send)
-        self._meter.observe(SLACK_ACK_SECONDS, anyio.current_time() - begun, transport="http")
-
-
-class _BoltEndpoint:
-    """Bolt as an ASGI application behind request verification; its own adapter verifies and parses once more."""
-
-    def __init__(self, bolt: AsyncApp) -> None:
-        self._bolt = bolt
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = (await receive())["body"].decode()
             request = bolt_request(scope[PARSED_PAYLOAD], body=body, headers=dict(scope[VERIFIED_HEADERS]))
-            result = await self._bolt.async_dispatch(request)
+            result = await bolt.async_dispatch(request)
             response = Response(result.body, result.status, result.first_headers())
         except Exception as error:  # noqa: BLE001 - Bolt assumes more of a payload than is verified
             logger.warning("signed_request_rejected", error=type(error).__name__)
             response = Response("malformed", status_code=400)
         await response(scope, receive, send)
+
+    return dispatch

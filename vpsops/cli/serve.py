@@ -13,6 +13,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from vpsops.bot.app import PATH as SLACK_PATH
 from vpsops.bot.app import Bot, open_bot
@@ -144,10 +145,12 @@ async def _main(settings: Settings, doors: _Doors, options: ServerOptions) -> No
             if bot is not None:
                 _start_bot(bot, settings, doors.http, stop, group)
             routes: list[BaseRoute] = [*(bot.routes if bot is not None else health_routes(core.readiness))]
+            app: ASGIApp = create_app([*routes, *(served.routes if served is not None else [])])
+            app = bot.in_front_of(app) if bot is not None else app
             if served is None:
-                await serve(create_app(routes), doors.http, stop)
+                await serve(app, doors.http, stop)
             else:
-                await serve_mcp(served, create_app([*routes, *served.routes]), doors.http, stop)
+                await serve_mcp(served, app, doors.http, stop)
             stop.set()
 
 
