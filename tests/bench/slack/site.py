@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
+import httpx
 
 from tests.bench.children import environment, module, running
 from tests.bench.plan import BenchPlan, median, share
@@ -140,13 +141,18 @@ class Site:
     respond_at: str
 
     async def settled(self) -> None:
-        """Wait until no more requests reach the provider: every accepted change has ended."""
+        """Wait until neither the provider nor the workspace gets any more: every accepted command was worked off."""
         clock = SystemClock()
         with anyio.fail_after(SETTLE_LIMIT):
-            before = -1
-            while (now := await self.provider.total()) != before:
-                before = now
-                await clock.sleep(QUIET_SECONDS)
+            before = (-1, -1)
+            async with httpx.AsyncClient() as workspace:
+                while (now := (await self.provider.total(), await self._answers(workspace))) != before:
+                    before = now
+                    await clock.sleep(QUIET_SECONDS)
+
+    async def _answers(self, workspace: httpx.AsyncClient) -> int:
+        """Return how many answers to commands the workspace took."""
+        return int((await workspace.get(self.respond_at)).text)
 
 
 @asynccontextmanager
