@@ -12,21 +12,14 @@ from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy.engine import Connection
 
 from tests.harness.profiles import examples
-from tests.stateful.harness import LOOKED_UP, POLICY, TAKEN_OVER, StatefulHarness
+from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
-from tests.unit.core.sample import change, put
-from vpsops.core.authorization.submission import checked
+from tests.stateful.stored_plans import PlannedStep, store_plan
 from vpsops.core.changes import repository
-from vpsops.core.changes.audit_entries import requested
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.preview import locate, preview
-from vpsops.core.changes.requests import Request
-from vpsops.core.operations import OPERATIONS
 from vpsops.core.plans.model import STOP, MemberState, PlanMember, PlanOptions, check_member_step
-from vpsops.core.plans.repository import insert_members, members_of
-from vpsops.core.plans.requests import plan_preview
-from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.plans.repository import members_of
 from vpsops.playground.wayscloud.hardware.model import ServerState
 
 PLAN: Final = "chg_plan"
@@ -50,34 +43,12 @@ class PlansMachine(ProcessMachine[WorkerProcess]):
         self.known = self._members()
 
     async def _approve(self, count: int) -> None:
-        api, reboot, members = self.scene.observer.api, OPERATIONS["reboot"], []
         world = self.scene.world
-        for number, server in enumerate(world.servers()[:count], 1):
+        servers = world.servers()[:count]
+        for server in servers:
             world.override(server, ServerState.RUNNING, None, None)
-            seen = await preview(api, reboot, await locate(api, checked(reboot, {"server": server.hostname})))
-            members.append(PlanMember(number, "reboot", seen.arguments, seen.target, seen.digest(POLICY)))
-        seen = plan_preview(reboot, members, self.options, ())
-        now = self.scene.clock.now()
-        made = change(
-            seen.operation,
-            State.APPROVED,
-            id=PLAN,
-            sent_at=None,
-            arguments=seen.arguments,
-            target=seen.target,
-            ruling=Ruling(Decision.ALLOW, policy=POLICY),
-            digest=seen.digest(POLICY),
-            created_at=now,
-            updated_at=now,
-        )
-        asked = Request(made.operation, made.arguments, made.actor, made.origin, reason=made.reason)
-        body = requested(asked, seen, made.ruling)
-
-        def store(connection: Connection) -> None:
-            put(connection, made, body=body)
-            insert_members(connection, PLAN, members)
-
-        await self.scene.observer.database.transact(store)
+        steps = [PlannedStep("reboot", server.hostname) for server in servers]
+        await store_plan(self.scene, PLAN, steps, self.options)
 
     @rule(slot=SLOTS, left=POINTS, stop=STOPS)
     def round(self, slot: int, left: int | None, stop: StopPoint) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
@@ -235,7 +235,7 @@ class CrashableProcess:
 
 
 class WorkerProcess(CrashableProcess):
-    """A process that runs plans and ends of servers as well; the changes that it begins wait in `runs_requested`."""
+    """A process that runs plans, schedules and ends of servers as well; what it begins waits in `runs_requested`."""
 
     def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, version: str) -> None:
         super().__init__(pools, app, clock, timing, version)
@@ -246,6 +246,7 @@ class WorkerProcess(CrashableProcess):
         deletion = EndDeletion(self.database, self.api, clock, self.recheck, continuity, None)
         date = SteadyDate(clock)
         date.read()  # as its first round does
+        self.reconciler = replace(self.reconciler, recheck=self.recheck, date=date)
         self.ends = EndWorker(self.database, self.api, clock, date, stop, deletion, self.runs_requested.append)
 
     def _claim(self, connection: Connection, begun: Change) -> Change:
