@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.fakes.storage.databases import migrated
+from tests.fakes.storage.databases import NewDatabase, PostgresCopies, migrated, sqlite_copies
 from tests.fakes.storage.postgres import PostgresServer, running_postgres
 from tests.harness.profiles import load_profile
 from tests.harness.statement_cache import share_statements
@@ -130,6 +130,15 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database without any table."""
     return f"sqlite:///{tmp_path / 'vpsops.sqlite3'}" if request.param == "sqlite" else _on_postgres(request)
+
+
+@pytest.fixture(params=KINDS)
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
+    """What makes a database for each example of a state machine."""
+    if request.param == "sqlite":
+        return sqlite_copies(tmp_path)
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return PostgresCopies(server)
 
 
 def _on_postgres(request: pytest.FixtureRequest) -> str:

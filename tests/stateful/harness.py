@@ -1,13 +1,10 @@
 """A provider, a database and the processes around them, all on one clock that only the test moves."""
 
 import asyncio
-import tempfile
 from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -31,7 +28,6 @@ from vpsops.core.ends.model import ServerEnd
 from vpsops.core.ends.withdrawal import withdraw_for_keeping
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.storage import schema
 from vpsops.core.storage.pools import open_pools
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.app import create_app
@@ -44,25 +40,12 @@ TAKEN_OVER, LOOKED_UP = 6.0, 190.0  # seconds after which others take over, and 
 Effects = Counter[tuple[str, str]]  # by operation and hostname
 
 
-@cache
-def template() -> bytes:
-    """Return an empty database, made once."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "empty.sqlite3"
-        pools = open_pools(f"sqlite:///{path}")
-        schema.upgrade(pools.durable)
-        pools.close()
-        return path.read_bytes()
-
-
 class StatefulHarness:
     """The processes' shared parts, and a view from outside."""
 
-    def __init__(self, fleet: int = 6) -> None:
+    def __init__(self, database_url: str, fleet: int = 6) -> None:
         self.stack = ExitStack()
-        path = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "db.sqlite3"
-        path.write_bytes(template())
-        self.pools = open_pools(f"sqlite:///{path}")
+        self.pools = open_pools(database_url)
         self.stack.callback(self.pools.close)
         self.loop = self.stack.enter_context(asyncio.Runner())
         self.clock = HastyClock()

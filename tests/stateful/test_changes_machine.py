@@ -1,6 +1,6 @@
 """A state machine over requests, confirmations, votes, time and dying processes, against a model of a few lines.
 
-Real parts throughout: the gate, the engine, a SQLite file and the simulated provider over a socket.
+Real parts throughout: the gate, the engine, either database and the simulated provider over a socket.
 """
 
 import tempfile
@@ -10,17 +10,16 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, consumes, initialize, invariant, multiple, rule
 
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.storage.databases import migrated
+from tests.fakes.storage.databases import NewDatabase
 from tests.fakes.timing import QUICK
 from tests.harness.internals import database_of
 from tests.harness.portal import Portal
-from tests.harness.profiles import examples
 from tests.harness.virtual_time import JumpingClock, VirtualClock
+from tests.stateful.database_machine import DatabaseMachine, run_machine
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.authorization.discrepancies import discrepancies
@@ -78,7 +77,7 @@ class Expected:
     approvals: int = 0
 
 
-class ChangesMachine(RuleBasedStateMachine):
+class ChangesMachine(DatabaseMachine):
     """The product on one side, `Expected` on the other."""
 
     held = Bundle("held")
@@ -89,7 +88,7 @@ class ChangesMachine(RuleBasedStateMachine):
         self.portal = Portal()
         self.stack.callback(self.portal.close)
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.database_url = migrated(self.folder / "db.sqlite3")
+        self.database_url = self.new_database()
         self.clock = JumpingClock()
         self.model: dict[str, Expected] = {}
         self.died = False
@@ -248,7 +247,6 @@ class ChangesMachine(RuleBasedStateMachine):
         return [str(discrepancy) async for discrepancy in discrepancies(database_of(self.core))]
 
 
-ChangesMachine.TestCase.settings = settings(
-    max_examples=examples(10), stateful_step_count=25, suppress_health_check=list(HealthCheck)
-)
-TestChanges = ChangesMachine.TestCase
+def test_changes_follow_what_people_and_processes_do(new_database: NewDatabase) -> None:
+    """Whatever anybody clicks, and whenever the process dies."""
+    run_machine(ChangesMachine, new_database, 10, 25)

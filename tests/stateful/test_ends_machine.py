@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from tests.harness.profiles import examples
+from tests.fakes.storage.databases import NewDatabase
+from tests.stateful.database_machine import run_machine
 from tests.stateful.harness import StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
@@ -281,7 +281,6 @@ class EndsMachine(ProcessMachine[WorkerProcess]):
                 assert events[lifecycle.STOPPING, turn] <= 1
 
 
-EndsMachine.TestCase.settings = settings(
-    max_examples=examples(12), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestEnds = EndsMachine.TestCase
+def test_a_server_is_stopped_once_at_its_end_whatever_stops(new_database: NewDatabase) -> None:
+    """Whatever processes, dates and people do."""
+    run_machine(EndsMachine, new_database, 12, 30)

@@ -6,12 +6,12 @@ The plan is stored as approved; the worker, the runner, the poller and the recon
 from collections import Counter
 from typing import Final
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 from sqlalchemy.engine import Connection
 
-from tests.harness.profiles import examples
+from tests.fakes.storage.databases import NewDatabase
+from tests.stateful.database_machine import run_machine
 from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
@@ -145,7 +145,6 @@ class PlansMachine(ProcessMachine[WorkerProcess]):
         assert self.scene.trail_faults() == []
 
 
-PlansMachine.TestCase.settings = settings(
-    max_examples=examples(12), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestPlans = PlansMachine.TestCase
+def test_a_plan_does_each_member_once_whatever_stops(new_database: NewDatabase) -> None:
+    """Whatever processes, providers and people do."""
+    run_machine(PlansMachine, new_database, 12, 40)

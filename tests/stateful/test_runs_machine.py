@@ -6,12 +6,12 @@ No one clicks here, and every process dies: the machine beside this one is about
 from collections import Counter
 from contextlib import suppress
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from sqlalchemy.exc import IntegrityError
 
-from tests.harness.profiles import examples
+from tests.fakes.storage.databases import NewDatabase
+from tests.stateful.database_machine import run_machine
 from tests.stateful.harness import StatefulHarness
 from tests.stateful.processes.crashable_process import CrashableProcess, StopPoint
 from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
@@ -85,7 +85,6 @@ class RunsMachine(ProcessMachine[CrashableProcess]):
             self.scene.close()
 
 
-RunsMachine.TestCase.settings = settings(
-    max_examples=examples(15), stateful_step_count=40, suppress_health_check=list(HealthCheck)
-)
-TestRuns = RunsMachine.TestCase
+def test_a_change_is_done_once_whatever_stops(new_database: NewDatabase) -> None:
+    """Whatever processes and providers do."""
+    run_machine(RunsMachine, new_database, 15, 40)

@@ -1,24 +1,21 @@
 """A state machine over scheduled changes, a date that is set, busy servers and dying processes, against a model.
 
-The step at a change's time is the reconciler's own, over a SQLite file; nothing is sent.
+The step at a change's time is the reconciler's own, over either database; nothing is sent.
 """
 
-import tempfile
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import Bundle, initialize, invariant, rule
 from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
-from tests.fakes.storage.databases import migrated
+from tests.fakes.storage.databases import NewDatabase
 from tests.harness.portal import Portal
-from tests.harness.profiles import examples
+from tests.stateful.database_machine import DatabaseMachine, run_machine
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
 from vpsops.core.authorization.recheck import Recheck
@@ -70,7 +67,7 @@ class ExpectedSchedule:
     seen: State = State.SCHEDULED
 
 
-class SchedulesMachine(RuleBasedStateMachine):
+class SchedulesMachine(DatabaseMachine):
     """The reconciler on one side, the true time on the other."""
 
     waiting = Bundle("waiting")
@@ -79,7 +76,6 @@ class SchedulesMachine(RuleBasedStateMachine):
         super().__init__()
         self.stack, self.portal, self.clock = ExitStack(), Portal(), TrueClock()
         self.stack.callback(self.portal.close)
-        self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.model: dict[str, ExpectedSchedule] = {}
         self.count = 0
         self.policy = PolicyInForce(parse_policy(ALLOWED, "vpsops.toml"))
@@ -90,7 +86,7 @@ class SchedulesMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Open the database and start a process."""
-        opening = open_database(migrated(self.folder / "db.sqlite3"), self.clock)
+        opening = open_database(self.new_database(), self.clock)
         self.database = self.stack.enter_context(self.portal.wrap_async_context_manager(opening))
         self.restart()
 
@@ -231,5 +227,6 @@ class SchedulesMachine(RuleBasedStateMachine):
         assert faults == []
 
 
-SchedulesMachine.TestCase.settings = settings(max_examples=examples(12), stateful_step_count=20, deadline=None)
-TestSchedulesMachine = SchedulesMachine.TestCase
+def test_scheduled_changes_run_in_their_time_or_not_at_all(new_database: NewDatabase) -> None:
+    """Whatever dates, policies and people do."""
+    run_machine(SchedulesMachine, new_database, 12, 20)

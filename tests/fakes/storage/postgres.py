@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -42,25 +42,25 @@ class PostgresServer:
     _numbers: Iterator[int] = field(default_factory=count)
     _names: list[str] = field(default_factory=list)
 
-    def database(self) -> str:
-        """Make an empty database and return its URL."""
+    def database(self, like: str = "template1") -> str:
+        """Make a database and return its URL: an empty one, or a copy of another that nothing is connected to."""
         name = f"t{os.getpid()}_{next(self._numbers)}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
         self._names.append(name)
         return self.url(name)
 
-    def drop_databases(self) -> None:
-        """Drop every database that `database()` made, and end what is still connected to one.
+    def drop_databases(self, but: Collection[str] = ()) -> None:
+        """Drop every database that `database()` made but some, and end what is still connected to one.
 
         On a busy machine a connection takes longer to end than the server waits for it: that database is left to the
         next call.
         """
         if not self._names:
             return
-        left = []
+        left = [name for name in self._names if name in but]
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            for name in self._names:
+            for name in set(self._names) - set(but):
                 try:
                     connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
                 except psycopg.errors.ObjectInUse:

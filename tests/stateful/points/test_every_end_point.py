@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from vpsops.core.changes.model import State
@@ -21,8 +23,8 @@ SETTLED = {EndState.STOPPED, EndState.ASKED}
 
 
 @pytest.fixture
-def scene() -> Iterator[StatefulHarness]:
-    made = StatefulHarness(fleet=2)
+def scene(tmp_path: Path) -> Iterator[StatefulHarness]:
+    made = StatefulHarness(migrated(tmp_path / "db.sqlite3"), fleet=2)
     try:
         yield made
     finally:

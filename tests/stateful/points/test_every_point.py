@@ -1,9 +1,11 @@
 """One process is stopped at every point of a run in turn: each time one effect or none, and an end that names it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import CrashableProcess, StopPoint
 from vpsops.core.changes.model import State
@@ -17,8 +19,8 @@ POINTS = 18  # more than a run has
 
 
 @pytest.fixture
-def scene() -> Iterator[StatefulHarness]:
-    made = StatefulHarness(fleet=30)
+def scene(tmp_path: Path) -> Iterator[StatefulHarness]:
+    made = StatefulHarness(migrated(tmp_path / "db.sqlite3"), fleet=30)
     try:
         yield made
     finally:

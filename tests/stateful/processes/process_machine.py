@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import precondition, rule
 
+from tests.stateful.database_machine import DatabaseMachine
 from tests.stateful.harness import StatefulHarness
 from tests.stateful.processes.crashable_process import CrashableProcess, StopPoint
 from vpsops.playground.wayscloud import faults
@@ -27,12 +28,12 @@ FAULTS: tuple[dict[str, Any], ...] = (
 )
 
 
-class ProcessMachine(RuleBasedStateMachine, Generic[P]):
+class ProcessMachine(DatabaseMachine, Generic[P]):
     """Three processes on one database, made by `start`."""
 
     def __init__(self, start: Callable[[StatefulHarness], P]) -> None:
         super().__init__()
-        self.scene = StatefulHarness()
+        self.scene = StatefulHarness(self.new_database())
         self._start = start
         self.slots = [start(self.scene) for _ in range(3)]
 
