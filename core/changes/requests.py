@@ -9,7 +9,7 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.decision import Decision
+from vpsops.core.policy.decision import Decision, PartRuling
 from vpsops.core.schedule.model import LaterRequest
 
 
@@ -86,11 +86,14 @@ Outcome = Done | Held | Refused
 class DryRun:
     """What would become of a request now: the change as it would be stored, or why it would be refused.
 
-    `change` is there whenever the request makes sense, also where it would be refused.
+    `change` is there whenever the request makes sense, also where it would be refused. `parts` are the decisions about
+    the steps of a runbook, or about the servers of a plan, and `servers` are those servers.
     """
 
     change: Change
     refusal: Refused | None = None
+    parts: tuple[PartRuling, ...] = ()
+    servers: tuple[Target, ...] = ()
 
 
 def outcome_of(change: Change) -> Outcome:

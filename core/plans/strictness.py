@@ -1,10 +1,10 @@
 """One ruling over all members of a plan: the strictest, with every requirement of the rules behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from vpsops.core.identity.actors import union_of
-from vpsops.core.policy.decision import Ruling
+from vpsops.core.policy.decision import PartRuling, Ruling
 
 LONGEST_REASON: Final = 600
 SLACK: Final = "slack"
@@ -29,6 +29,17 @@ def strictest(rulings: Sequence[Ruling]) -> Ruling:
         expires=min((ruling.expires for ruling in decisive if ruling.expires), default=0.0),
         confirm_in=_places(decisive),
     )
+
+
+def part_rulings(rulings: Iterable[tuple[str, Ruling]]) -> tuple[PartRuling, ...]:
+    """Return the strictest ruling about each part, in their order; where they differ, those that decide are marked."""
+    parts: dict[str, list[Ruling]] = {}
+    for part, ruling in rulings:
+        parts.setdefault(part, []).append(ruling)
+    strict = {part: strictest(of_part) for part, of_part in parts.items()}
+    ranks = {ruling.decision.rank for ruling in strict.values()}
+    decisive = max(ranks) if len(ranks) > 1 else None
+    return tuple(PartRuling(part, ruling, ruling.decision.rank == decisive) for part, ruling in strict.items())
 
 
 def _reason(rulings: Sequence[Ruling]) -> str:

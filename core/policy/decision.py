@@ -90,5 +90,22 @@ class Ruling:
         return " and also ".join(", ".join(names) for names in self.override_names)
 
 
+@dataclass(frozen=True, slots=True)
+class PartRuling:
+    """What is decided about a part of a request; `decides` marks the strictest, where others are milder."""
+
+    part: str
+    ruling: Ruling
+    decides: bool = False
+
+    @property
+    def words(self) -> str:
+        """The decision and its rules in words: `step 3, resize: approve by the rule dear (decides the whole)`."""
+        rules = self.ruling.rules
+        by = f"by the {'rules' if len(rules) > 1 else 'rule'} {', '.join(rules)}" if rules else "as no rule matches"
+        strictest = " (decides the whole)" if self.decides else ""
+        return f"{self.part}: {self.ruling.decision} {by}{strictest}"
+
+
 def _names(every: Sequence[Approvers]) -> list[list[str]]:
     return [[*approvers.people, *approvers.groups, *approvers.channels] for approvers in every]

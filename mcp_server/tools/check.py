@@ -11,8 +11,11 @@ from vpsops.core.changes.approvals import approver_words
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import DryRun, Refused, Request
 from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Arguments
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results
@@ -23,6 +26,8 @@ from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
+from vpsops.mcp_server.tools.plan_tool import RunbookArguments, runbook_request
+from vpsops.mcp_server.tools.signature import Signature
 
 CHECK: Final = "Preview a change."
 
@@ -61,7 +66,12 @@ def is_checkable(operation: Operation) -> bool:
     return not operation.reads and required_names(operation.arguments) <= Checkable.model_fields.keys()
 
 
-CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if is_checkable(operation)]
+RUN: Final = "runbook_run"
+"""What the tool takes besides operations, with the arguments of the tool that runs a runbook."""
+CHANGES: Final[list[JsonValue]] = [
+    *(name for name, operation in OPERATIONS.items() if is_checkable(operation)),
+    RUN,
+]
 """The operations that the tool takes; a refusal lists them, since the names of their tools are in the list of tools."""
 
 
@@ -71,11 +81,11 @@ def unlisted_arguments() -> Mapping[str, Schema]:
     They are on the question and in the digest, and may be refused, so the tool takes them as the change's own does;
     each listed one would cost its tokens. The schemas of all changes are made for it.
     """
+    taken = [operation.arguments for operation in OPERATIONS.values() if not operation.reads]
     return {
         name: schema
-        for operation in OPERATIONS.values()
-        if not operation.reads
-        for name, schema in bounded_properties(operation.arguments).items()
+        for arguments in (*taken, RunbookArguments)
+        for name, schema in bounded_properties(arguments).items()
         if name not in Checkable.model_fields
     }
 
@@ -98,12 +108,16 @@ class CheckResult(BaseModel):
     agree: str | None = Field(None, description="who must agree")
     refused: str | None = Field(None, description="why, and what to do")
     rules: list[str] = Field([], description="of the policy that match")
+    steps: list[str] = Field([], description="of a runbook, each with its decision and rules")
 
 
 async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Answer with a change's predicted outcome. Raises `InvalidInputError` in the words of the change's own tool."""
     values = dict(call.arguments)
-    operation = OPERATIONS[str(values.pop("operation"))]
+    word = str(values.pop("operation"))
+    if word == RUN:
+        return _answer(await _foreseen_runbook(ctx, call, values))
+    operation = OPERATIONS[word]
     signature = signature_for(operation)
     arguments = signature.read(values)  # its choices have no case, as in a call of the tool itself
     signature.check(arguments)
@@ -113,14 +127,35 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
         operation.name, arguments, actor, origin, can_confirm=call.can_ask, named_in=ctx.who(call.context).named_in
     )
     outcome = await ctx.core.gate.dry_run(request, scope=ctx.scope)
-    if outcome.change.target.id and not ctx.core.servers.may_read(
-        Request("get", {}, actor, ORIGIN), outcome.change.target
-    ):
-        raise NotAllowedError("The policy does not let you read this server.", hint="Tell your human.")
+    if outcome.change.target.id:
+        _check_readable(ctx, actor, outcome.change.target)
     exceeded = exceeded_limit(ctx.who(call.context), f"{PREFIX}{operation.name}", alters=True)
     if exceeded is not None:
         outcome = DryRun(outcome.change, Refused(exceeded.text, exceeded.hint))
+    return _answer(outcome)
+
+
+def _check_readable(ctx: CallContext, actor: Actor, server: Target) -> None:
+    if not ctx.core.servers.may_read(Request("get", {}, actor, ORIGIN), server):
+        raise NotAllowedError("The policy does not let you read this server.", hint="Tell your human.")
+
+
+def _answer(outcome: DryRun) -> t.CallToolResult:
     return results.text_result(check_text(outcome), check_result(outcome).model_dump(mode="json", exclude_none=True))
+
+
+async def _foreseen_runbook(ctx: CallContext, call: ToolCall, values: Mapping[str, Json]) -> DryRun:
+    """Return the predicted outcome of a runbook; the caller needs the tool of each operation in it, as to run it."""
+    signature = Signature(f"{PREFIX}{RUN}", bounded_properties(RunbookArguments), required_names(RunbookArguments))
+    arguments = signature.read(dict(values))
+    signature.check(arguments)
+    planned = await runbook_request(ctx, call, RunbookArguments.model_validate(arguments))
+    run = await ctx.core.gate.dry_run_plan(planned, scope=ctx.scope)
+    for server in run.servers:
+        _check_readable(ctx, planned.request.actor, server)
+    tools = [f"{PREFIX}{name}" for name in (RUN, *planned.runbook.operations)]
+    exceeded = next(filter(None, (exceeded_limit(ctx.who(call.context), tool, alters=True) for tool in tools)), None)
+    return run if exceeded is None else DryRun(run.change, Refused(exceeded.text, exceeded.hint))
 
 
 def check_result(run: DryRun) -> CheckResult:
@@ -136,6 +171,7 @@ def check_result(run: DryRun) -> CheckResult:
         agree=None if refusal else approval_text(change),
         refused=join_nonempty((refusal.reason, refusal.hint), " ") if refusal else None,
         rules=[sanitize(rule) for rule in change.ruling.rules],
+        steps=[sanitize(part.words, 300) for part in run.parts],
     )
 
 
@@ -161,7 +197,7 @@ def check_text(run: DryRun) -> str:
     outcome = check_result(run)
     what = f"{outcome.operation} {outcome.server.hostname}"
     if outcome.refused:
-        return f"{what} would be refused. {outcome.refused}"
+        return join_nonempty((f"{what} would be refused. {outcome.refused}", *outcome.steps), "\n")
     lines = (
         f"{what} would be accepted; no one was asked, and nothing is stored.",
         f"Who must agree: {outcome.agree}.",
@@ -169,6 +205,7 @@ def check_text(run: DryRun) -> str:
         f"Effect: {outcome.effect}" if outcome.effect else "",
         f"Cost: {outcome.cost}." if outcome.cost else "",
         *outcome.facts,
-        f"Then call {PREFIX}{run.change.operation} to ask for it.",
+        *outcome.steps,
+        f"Then call {PREFIX}{RUN if run.parts else run.change.operation} to ask for it.",
     )
     return join_nonempty(lines, "\n")

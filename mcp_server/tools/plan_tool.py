@@ -28,6 +28,7 @@ from vpsops.mcp_server.tools.signature import Signature
 
 if TYPE_CHECKING:
     from vpsops.core.runbooks.model import Runbook
+    from vpsops.core.runbooks.requests import RunbookRequest
 
 NAME: Final = f"{PREFIX}plan"
 DESCRIPTION: Final = (
@@ -170,12 +171,22 @@ def _listed(runbook: "Runbook") -> ListedRunbook:
 
 async def run_runbook(ctx: CallContext, call: ToolCall) -> ToolResult:
     """Ask for a runbook, and carry it as far as possible; the caller needs the tool of each operation in it."""
+    if call.state:
+        return await answer_question(ctx, call)
+    planned = await runbook_request(ctx, call, RunbookArguments.model_validate(call.arguments))
+    for operation in planned.runbook.operations:
+        exceeded = exceeded_limit(ctx.caller_of(call), f"{PREFIX}{operation}", alters=True)
+        if exceeded is not None:
+            refusal = await ctx.core.admission.refuse_for_limit(planned.request, exceeded)
+            return refused_result(refusal, tools=ctx.change_tools)
+    return await run_plan(ctx, call, planned)
+
+
+async def runbook_request(ctx: CallContext, call: ToolCall, arguments: RunbookArguments) -> "RunbookRequest":
+    """Return the request for a registered runbook; raises `InvalidInputError` for one that there is not."""
     from vpsops.core.runbooks.requests import RunbookRequest, request_arguments  # noqa: PLC0415 - as above
     from vpsops.core.runbooks.values import given_values  # noqa: PLC0415 - as above
 
-    if call.state:
-        return await answer_question(ctx, call)
-    arguments, caller = RunbookArguments.model_validate(call.arguments), ctx.caller_of(call)
     runbook = await ctx.core.runbooks.get(arguments.runbook, scope=ctx.scope)
     request = Request(
         RUNBOOK.name,
@@ -184,11 +195,7 @@ async def run_runbook(ctx: CallContext, call: ToolCall) -> ToolResult:
         ctx.origin(call),
         reason=one_line(arguments.reason, MAX_REASON),
         can_confirm=call.can_ask,
-        named_in=caller.named_in,
+        named_in=ctx.caller_of(call).named_in,
         later=LaterRequest(arguments.at) if arguments.at else None,
     )
-    for operation in runbook.operations:
-        exceeded = exceeded_limit(caller, f"{PREFIX}{operation}", alters=True)
-        if exceeded is not None:
-            return refused_result(await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools)
-    return await run_plan(ctx, call, RunbookRequest(request, runbook))
+    return RunbookRequest(request, runbook)

@@ -19,12 +19,13 @@ from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.traits import RUNBOOK, plan_of, word_of
 from vpsops.core.plans.groups import too_many_down
 from vpsops.core.plans.model import PlanMember
-from vpsops.core.plans.names import SHOWN
+from vpsops.core.plans.names import SHOWN, listed_names
 from vpsops.core.plans.requests import PlanRequest, check_options, plan_facts, plan_preview, plannable
 from vpsops.core.plans.selection import Selection
-from vpsops.core.plans.strictness import strictest
+from vpsops.core.plans.steps import StepPart
+from vpsops.core.plans.strictness import part_rulings, strictest
 from vpsops.core.policy import Policy
-from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.policy.decision import Decision, PartRuling, Ruling
 from vpsops.core.runbooks.requests import RunbookRequest, redacted_runbook, runbook_preview
 from vpsops.core.schedule.model import Schedule
 from vpsops.core.schedule.resolution import resolve
@@ -88,6 +89,7 @@ class DecidedPlan:
     members: tuple[PlanMember, ...]
     refusal: Refused | None = None
     exceeded: Exceeded | None = None
+    rulings: tuple[Ruling, ...] = ()  # about each member, in their order
 
 
 class PlanSubmissions:
@@ -141,7 +143,10 @@ class PlanSubmissions:
         if refusal is None and decided.exceeded is not None:
             refusal = refusal_for(decided.exceeded)
         refusal = refusal or decided.refusal
-        return DryRun(draft.change, refusal) if refusal is not None else await self._store.dry_run(draft)
+        run = DryRun(draft.change, refusal) if refusal is not None else await self._store.dry_run(draft)
+        servers = {seen.target.id: seen.target for seen in prepared.servers.previews}
+        servers |= prepared.servers.now
+        return replace(run, parts=_parts(prepared, decided.rulings), servers=tuple(servers.values()))
 
     def _clean(self, planned: AnyPlan, request: Request) -> AnyPlan:
         """Return a request with words fit to be stored and shown: those for its servers, its probe, a file's too."""
@@ -207,6 +212,7 @@ class PlanSubmissions:
         present = [replace(seen, target=prepared.servers.now.get(seen.target.id, seen.target)) for seen in previews]
         also = [self._ruling(policy, request, seen, at) for seen in present if prepared.servers.parts]
         ruling = strictest([*rulings, *also]) if rulings else Ruling(Decision.DENY, policy=policy.version)
+        each = tuple(strictest(pair) for pair in zip(rulings, also, strict=True)) if also else tuple(rulings)
         members = _members(prepared.servers, policy.version)
         seen = _preview(prepared, members).scheduled(schedule)
         limits = self._backend.policy.latest_limits()
@@ -216,11 +222,11 @@ class PlanSubmissions:
             _shares_exceeded(limits.max_unavailable, down) if down else None
         )
         if ruling.decision is Decision.DENY:
-            return DecidedPlan(seen, ruling, members, _denied(prepared, rulings, also))
+            return DecidedPlan(seen, ruling, members, _denied(prepared, each), rulings=each)
         ruling = with_places(with_warning(ruling, seen), prepared.entry, request.actor, slack=human.slack)
         refusal = refusal_of(ruling, human, request.origin, can_confirm=request.can_confirm)
         places = reachable_places(ruling, request.actor, can_confirm=request.can_confirm, slack=human.slack)
-        return DecidedPlan(seen, replace(ruling, confirm_in=places), members, refusal, exceeded)
+        return DecidedPlan(seen, replace(ruling, confirm_in=places), members, refusal, exceeded, each)
 
     def _schedule(self, policy: Policy, prepared: PreparedPlan) -> Schedule | None:
         """Return the schedule that a request wishes for; raises `InvalidInputError` where its servers share none."""
@@ -289,10 +295,28 @@ def _unselected(prepared: PreparedPlan, most: int) -> Refused | Exceeded | None:
     )
 
 
-def _denied(prepared: PreparedPlan, rulings: Sequence[Ruling], also: Sequence[Ruling]) -> Refused:
+def _parts(prepared: PreparedPlan, rulings: Sequence[Ruling]) -> tuple[PartRuling, ...]:
+    """Return what is decided about each step of a runbook; of a plan, about the servers that are decided alike."""
+    servers = prepared.servers
+    if not servers.parts:
+        names: dict[Ruling, list[str]] = {}
+        for seen, ruling in zip(servers.previews, rulings, strict=True):
+            names.setdefault(ruling, []).append(seen.target.hostname)
+        return part_rulings((listed_names(alike), ruling) for ruling, alike in names.items())
+    ordered = sorted(
+        zip((planned.part for planned in servers.parts), servers.previews, rulings, strict=True),
+        key=lambda each: (each[0].number, each[0].compensates),
+    )
+    return part_rulings((_title(part, seen), ruling) for part, seen, ruling in ordered)
+
+
+def _title(part: StepPart, seen: Preview) -> str:
+    return f"step {part.number}{', if it fails' if part.compensates else ''}, {word_of(seen.operation)}"
+
+
+def _denied(prepared: PreparedPlan, rulings: Sequence[Ruling]) -> Refused:
     """Return the refusal of a plan for the servers that a rule denies, by name, with the others to ask for."""
-    stricter = [strictest(pair) for pair in zip(rulings, also, strict=True)] if also else rulings
-    pairs = list(zip(prepared.servers.previews, stricter, strict=True))
+    pairs = list(zip(prepared.servers.previews, rulings, strict=True))
     denied = [(preview, ruling) for preview, ruling in pairs if ruling.decision is Decision.DENY]
     if not denied:
         return Refused("There is no server to decide about. Nothing was done.")

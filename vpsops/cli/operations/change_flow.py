@@ -1,12 +1,12 @@
 """A change from the command line to its end: through the gate, past the person at the terminal, and followed."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from vpsops.cli.operations.arguments import TypedPlan
-from vpsops.cli.operations.question import action, question_facts, status_line, waiting_line
+from vpsops.cli.operations.question import action, part_facts, question_facts, status_line, waiting_line
 from vpsops.cli.operations.reports import RequestReport, previewed, refused, report_of
 from vpsops.cli.operations.session import Session, until_stopped
 from vpsops.core.authorization.change_reader import at_rest
@@ -87,7 +87,7 @@ async def run_planned(session: Session, planned: PlanRequest | RunbookRequest, o
     gate, scope = session.core.gate, session.core.scope
     if options.dry_run:
         dry = await gate.dry_run_plan(planned, scope=scope)
-        _show(session, dry.change)
+        _show(session, dry.change, part_facts(dry))
         return previewed(dry)
     return await _continue(session, await gate.submit_plan(planned, scope=scope), options, "")
 
@@ -177,10 +177,10 @@ async def _withdrawn(session: Session, change: Change, why: str, code: int) -> R
     return RequestReport("refused", code, ended, f"{why} Nothing was done.")
 
 
-def _show(session: Session, change: Change) -> None:
-    """Show what a change would do, and who decides."""
+def _show(session: Session, change: Change, parts: Sequence[tuple[str, str]] = ()) -> None:
+    """Show what a change would do, and who decides; of a plan's `parts` as well."""
     here = local_text((fact.value for fact in change.facts), session.core.clock.now())
-    session.console.note(*facts([*question_facts(change), ("Here", here)], session.console.err_style))
+    session.console.note(*facts([*question_facts(change), *parts, ("Here", here)], session.console.err_style))
 
 
 async def follow(session: Session, change: Change, wait: float | None) -> RequestReport:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -9,6 +10,7 @@ from vpsops.core.changes.approvals import approver_words, awaits_slack
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.labels import Phase, phase_label, phase_of
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.requests import DryRun
 from vpsops.core.common.errors import Remedy
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, quoted
@@ -17,7 +19,7 @@ from vpsops.core.identity.actors import Approvers, union_of
 from vpsops.core.operations.traits import entry_of, title_of
 from vpsops.core.plans.model import is_running_plan
 from vpsops.core.plans.names import LONGEST_NAME, SEPARATOR, other_names
-from vpsops.core.policy.decision import Decision
+from vpsops.core.policy.decision import Decision, Ruling
 
 LONGEST: Final = 3_000  # twenty keys with their comments
 LONGEST_REASON: Final = 500
@@ -64,6 +66,16 @@ def approvers_text(change: Change) -> str:
     count = max(ruling.votes, 1)
     named = _named(union_of(ruling.requirements or (ruling.approvers,)), change.group_names)
     return f"{count} {'people' if count > 1 else 'person'} in Slack{named}, not its asker"
+
+
+def part_facts(dry: DryRun) -> list[tuple[str, str]]:
+    """Return what the policy decides about each part of a plan: `step 1, stop: confirm by the rule all`."""
+    return [("Policy", cell(f"{part.words}{_voters(dry.change, part.ruling)}", LONGEST)) for part in dry.parts]
+
+
+def _voters(change: Change, ruling: Ruling) -> str:
+    asked = ruling.decision is Decision.APPROVE
+    return f": {approvers_text(replace(change, ruling=ruling))}" if asked else ""
 
 
 def _named(approvers: Approvers, group_names: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from vpsops.core.changes.requests import DryRun, Refused
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.console.exit_codes import FAILED, GOOD, HELD, REFUSED, UNCLEAR, exit_code
+from vpsops.core.policy.decision import PartRuling
 
 OUTCOMES: Final = {
     State.SCHEDULED: ("scheduled", HELD),
@@ -35,13 +36,16 @@ class RequestReport:
     message: str = ""
     hint: str = ""
     error_id: str = ""
+    parts: tuple[PartRuling, ...] = ()
 
     @property
     def document(self) -> dict[str, Json]:
         """The report for scripts; fields without a value are left out."""
         words = {"message": self.message, "hint": self.hint, "error_id": self.error_id}
         change = {"change": change_document(self.change)} if self.change is not None else {}
-        return {"outcome": self.outcome, "exit_code": self.code, **change, **{k: v for k, v in words.items() if v}}
+        parts: dict[str, Json] = {"parts": [part_document(part) for part in self.parts]} if self.parts else {}
+        given = {name: text for name, text in words.items() if text}
+        return {"outcome": self.outcome, "exit_code": self.code, **change, **parts, **given}
 
 
 def report_of(change: Change) -> RequestReport:
@@ -58,8 +62,8 @@ def refused(refusal: Refused) -> RequestReport:
 def previewed(dry: DryRun) -> RequestReport:
     """Return the report of a dry run, with the change as it would be stored."""
     if dry.refusal is not None:
-        return refused(dry.refusal)
-    return RequestReport("previewed", GOOD, replace(dry.change, id=""))
+        return replace(refused(dry.refusal), parts=dry.parts)
+    return RequestReport("previewed", GOOD, replace(dry.change, id=""), parts=dry.parts)
 
 
 def error_report(error: VpsopsError) -> RequestReport:
@@ -68,6 +72,19 @@ def error_report(error: VpsopsError) -> RequestReport:
     return RequestReport(
         "refused" if code == REFUSED else "error", code, None, error.message, error.hint, error.shown_id
     )
+
+
+def part_document(part: PartRuling) -> dict[str, Json]:
+    """Return the decision about a step of a runbook, or about some servers of a plan, for scripts."""
+    ruling = part.ruling
+    return {
+        "part": part.part,
+        "decision": ruling.decision.value,
+        "rules": list(ruling.rules),
+        "votes": ruling.votes,
+        "approvers": [list(names) for names in ruling.approver_names if names],
+        "decides": part.decides,
+    }
 
 
 def change_document(change: Change) -> dict[str, Json]:

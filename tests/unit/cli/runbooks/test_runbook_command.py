@@ -1,5 +1,6 @@
 """`vpsops runbook` at the terminal, and the worked example of the page about it, run on the simulator."""
 
+import json
 import re
 import shlex
 from collections.abc import AsyncIterator
@@ -35,11 +36,17 @@ async def fleet() -> AsyncIterator[SimulatorHandle]:
 
 
 @pytest.fixture
+def rules() -> str:
+    """Return the rules besides those of the page."""
+    return ""
+
+
+@pytest.fixture
 def terminal(
-    fleet: SimulatorHandle, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleet: SimulatorHandle, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str
 ) -> FakeTerminal:
     (policy,), (runbook,) = POLICY.findall(PAGE), RUNBOOK.findall(PAGE)
-    (tmp_path / "vpsops.toml").write_text(policy)
+    (tmp_path / "vpsops.toml").write_text(policy + rules)
     (tmp_path / "grow.toml").write_text(runbook)
     monkeypatch.chdir(tmp_path)
     values = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": fleet.url, "VPSOPS_DATABASE_URL": database_url}
@@ -84,6 +91,39 @@ async def test_arguments_that_do_not_fit_request_nothing(
     """The answer says which, and what the runbook takes."""
     with pytest.raises(InvalidInputError, match=why):
         await terminal.run("runbook", "run", "grow.toml", *words)
+
+
+STRICTER: Final = """
+[[rule]]
+id = "larger"
+operation = "resize"
+decision = "approve"
+votes = 2
+approvers = { people = ["U0BEN", "U0EVE", "U0DAN"] }
+"""
+
+
+@pytest.mark.parametrize("rules", [STRICTER])
+async def test_explain_names_the_rules_of_each_step(terminal: FakeTerminal) -> None:
+    """With what each decides and who would have to agree, the strictest marked; in the document for scripts as well."""
+    words = ("runbook", "explain", "grow.toml", "servers=web01", "plan=vps-8gb-4cpu")
+    await terminal.run(*words)
+    shown = "\n".join(terminal.err)
+    assert "step 1, snapshot: confirm by the rule all" in shown
+    assert "step 3, resize: approve by the rules larger, all (decides the whole): 2 people in Slack" in shown
+    assert "step 3, if it fails, start: confirm by the rule all" in shown
+    assert shown.count("decides the whole") == 1
+    await terminal.run(*words, "--json")
+    parts = {part["part"]: part for part in json.loads(terminal.result)["parts"]}
+    assert parts["step 3, resize"] == {
+        "part": "step 3, resize",
+        "decision": "approve",
+        "rules": ["larger", "all"],
+        "votes": 2,
+        "approvers": [["U0BEN", "U0DAN", "U0EVE"]],
+        "decides": True,
+    }
+    assert [parts["step 2, stop"][name] for name in ("decision", "decides")] == ["confirm", False]
 
 
 def test_check_says_what_a_file_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,10 @@ from vpsops.core.changes.scope import OPERATOR, Scope, ServerFilter
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError
 from vpsops.core.limits.model import Limits
 from vpsops.core.plans.model import MemberState, digest_of_members
+from vpsops.core.plans.strictness import part_rulings
 from vpsops.core.policy import parse_policy
 from vpsops.core.policy.context import ServerPatterns
-from vpsops.core.policy.decision import Decision
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.schedule.model import LaterRequest
 from vpsops.playground.wayscloud.hardware.model import ServerState
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -256,6 +257,26 @@ async def test_a_dry_run_stores_nothing_and_says_the_same(planner: Planner) -> N
     held = await planner.held("app*")
     assert (dry.change.digest, dry.change.facts) == (held.digest, held.facts)
     assert (await planner.stage.gate.dry_run_plan(planned("nix*"), scope=OPERATOR)).refusal is not None
+
+
+async def test_a_dry_run_says_what_is_decided_about_which_servers(planner: Planner) -> None:
+    """Servers that are decided alike stand together; none decides the whole where all are."""
+    planner.add_servers(2)
+    dry = await planner.stage.gate.dry_run_plan(planned("app*"), scope=OPERATOR)
+    (alike,) = dry.parts
+    assert alike.part == "app001.example.com, app002.example.com"
+    assert (alike.ruling.decision, alike.decides) == (Decision.CONFIRM, False)
+    assert {server.hostname for server in dry.servers} == {"app001.example.com", "app002.example.com"}
+
+
+def test_the_strictest_part_decides_where_parts_differ() -> None:
+    """Of several rulings about a part the strictest counts; a part without a rule is said to be so."""
+    mild, strict = (Ruling(decision, rules=(decision.value,)) for decision in (Decision.ALLOW, Decision.CONFIRM))
+    parts = part_rulings([("a", mild), ("b", mild), ("a", strict), ("c", Ruling(Decision.DENY))])
+    assert [(part.part, part.decides) for part in parts] == [("a", False), ("b", False), ("c", True)]
+    assert parts[0].words == "a: confirm by the rules confirm, allow"
+    assert parts[2].words == "c: deny as no rule matches (decides the whole)"
+    assert part_rulings([]) == ()
 
 
 async def test_a_plan_is_seen_by_those_who_see_all_its_servers(planner: Planner) -> None:

@@ -1,12 +1,16 @@
 """The tools of runbooks: a list, and one question about all steps of one, followed as one change."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.fakes.runbooks import CYCLE, apply_runbook
 from tests.unit.mcp_server.harness import Human, client_of, text
 from tests.unit.mcp_server.protocol.test_plan_tool import fleet, options, wait_until_up  # noqa: F401 - a fixture
+from tests.unit.mcp_server.tools.test_limits import limited
 from vpsops.core.app import Core
 from vpsops.core.changes.scope import OPERATOR
+from vpsops.core.config.settings import Settings
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ALL = options("servers", "changes", "runbooks")
@@ -116,3 +120,49 @@ async def test_a_runbook_needs_the_tool_of_each_step(
     assert result.is_error
     assert f"{denied} is switched off here" in text(result)
     assert list(fleet.simulator.world.counted("stop")) == []
+
+
+STRICT = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+[[rule]]
+id = "usual"
+operation = ["reboot", "stop", "start"]
+decision = "confirm"
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+votes = 2
+approvers = { channels = ["C0APPROVE"] }
+"""
+
+
+async def test_a_check_names_the_rule_of_each_step(
+    settings: Settings,
+    fleet: SimulatorHandle,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """With its decision, the strictest marked; nothing is asked or stored."""
+    assert fleet.simulator.world.servers()
+    async with limited(settings, tmp_path, STRICT) as core:
+        await apply_runbook(core)
+        await wait_until_up(core)
+        async with client_of(core, "legacy", Human(), ALL) as client:
+            await client.list_tools()
+            asked = {"operation": "runbook_run", "runbook": "cycle", "values": ["servers=app01"]}
+            result = await client.call_tool("vps_check", asked)
+            unknown = await client.call_tool("vps_check", {**asked, "runbook": "nosuch"})
+        assert await core.changes.list(scope=OPERATOR) == []
+    assert result.structured_content is not None
+    assert result.structured_content["outlook"] == "approvers are asked"
+    steps = result.structured_content["steps"]
+    assert steps[0] == "step 1, reboot: confirm by the rule usual"
+    assert "step 2, stop: approve by the rules stops, usual (decides the whole)" in steps
+    assert "step 2, if it fails, start: confirm by the rule usual" in steps
+    assert all(step in text(result) for step in steps)
+    assert text(result).endswith("Then call vps_runbook_run to ask for it.")
+    assert unknown.is_error
+    assert "There is no runbook called 'nosuch'" in text(unknown)
