@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,7 +19,6 @@ from vpsops.core.audit.records import is_whole
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import bound, count_text
-from vpsops.core.config.schema import nearest_hint
 from vpsops.core.messaging import outbox
 from vpsops.core.operations.traits import word_of
 from vpsops.core.policy.model import short_version
@@ -32,6 +32,9 @@ MOST_RUNBOOKS: Final = 50
 """Runbooks of a database: a list in chat shows all of them."""
 TOPIC: Final = "runbook"
 MOST_NEWS: Final = 1000
+MOST_NEAR: Final = 3
+"""Names that a hint offers for an unknown name."""
+MOST_NAMED: Final = 10
 BARRIER: Final = 1987080197
 """The key of the lock under which runbooks are applied one after another, on a database with many writers."""
 
@@ -239,5 +242,17 @@ def summary_of(runbook: Runbook) -> str:
 
 def unknown_runbook(name: str, known: Sequence[str]) -> UnknownRunbookError:
     """Return the error for a name that no visible runbook has."""
-    hint = nearest_hint(name, list(known)) if known else "There are none; vpsops runbook apply FILE stores one."
+    hint = _hint_for(name, known) if known else "There are none; vpsops runbook apply FILE stores one."
     return UnknownRunbookError(f"There is no runbook called {name[:60]!r}.", hint=hint)
+
+
+def _hint_for(name: str, known: Sequence[str]) -> str:
+    """Return the nearest names, the nearest first; where none is near, the first names that there are."""
+    word = name.lower()
+    near = get_close_matches(word, known, n=MOST_NEAR)
+    near += [each for each in known if word and (word in each or each in word) and each not in near]
+    if near:
+        first = near[:MOST_NEAR]
+        return f"Did you mean {' or '.join(filter(None, (', '.join(first[:-1]), first[-1])))}?"
+    more = len(known) - MOST_NAMED
+    return f"There are {', '.join(known[:MOST_NAMED])}{f' and {more} more' if more > 0 else ''}."

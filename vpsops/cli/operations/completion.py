@@ -28,16 +28,21 @@ from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Argument, ArgumentKind, arguments_of
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.traits import lister_of
+from vpsops.core.runbooks.model import Runbook, RunbookArgument
 
 SAFE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,252}")
 """The names that are offered: no other word of the provider's comes into a shell."""
 OF_ALL: Final = ("--help", "--version")
 ParserOf = Callable[[Sequence[str]], argparse.ArgumentParser]
 OF_CHANGES: Final = frozenset({"follow", "cancel", "changes"})
+RUNBOOK: Final = "runbook"
+OF_RUNBOOKS: Final = frozenset({"run", "explain", "show", "remove"})
+WITH_VALUES: Final = frozenset({"run", "explain"})
 CHANGES: Final = 50
 SCRIPTS: Final = {
     "bash": """_vpsops() {
     mapfile -t COMPREPLY < <(vpsops complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+    if [[ ${COMPREPLY[0]} == *= ]]; then compopt -o nospace 2>/dev/null; fi
 }
 complete -o bashdefault -o default -F _vpsops vpsops
 """,
@@ -45,7 +50,8 @@ complete -o bashdefault -o default -F _vpsops vpsops
 _vpsops() {
     local -a candidates
     candidates=("${(@f)$(vpsops complete -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    if [[ -n ${candidates[1]} ]]; then compadd -a candidates; else _files; fi
+    if [[ ${candidates[1]} == *= ]]; then compadd -S '' -a candidates
+    elif [[ -n ${candidates[1]} ]]; then compadd -a candidates; else _files; fi
 }
 compdef _vpsops vpsops
 """,
@@ -102,7 +108,39 @@ def candidates(words: Sequence[str], commands: Sequence[str], parser_of: ParserO
         return _begun(_of_operation(operation, rest, current, program=program), current)
     if command in OF_CHANGES and not rest and not current.startswith("-"):
         return _begun(anyio.run(_changes, load_settings()), current)
+    if command == RUNBOOK and rest[:1] and rest[0] in OF_RUNBOOKS and not current.startswith("-"):
+        return _of_runbook(rest, current)
     return _begun(_of_command(parser_of(before), before, current), current) if command in commands else []
+
+
+def _of_runbook(rest: Sequence[str], current: str) -> list[str]:
+    """Return the names of stored runbooks; after one that runs, its arguments, and their choices after the sign."""
+    action, *typed = [word for word in rest if not word.startswith("-")]
+    if not typed:
+        return _begun((runbook.name for runbook in anyio.run(_runbooks, load_settings())), current)
+    name, *given = typed
+    runbook = next((each for each in anyio.run(_runbooks, load_settings()) if each.name == name), None)
+    if action not in WITH_VALUES or runbook is None:
+        return []
+    return values_of(runbook.arguments, given, current)
+
+
+def values_of(arguments: Sequence[RunbookArgument], given: Sequence[str], current: str) -> list[str]:
+    """Return the arguments of a runbook that are not given yet, or the choices of the one before the sign.
+
+    Bash hands over `tier=w` as three words, and takes the last of them for the one to complete; others hand over one.
+    """
+    split = current == "=" or given[-1:] == ["="]
+    if split:
+        before, begun = given[-2 if given[-1:] == ["="] else -1 :][:1], current.removeprefix("=")
+        return _begun((word for each in arguments if [each.name] == before for word in each.choices), begun)
+    name, sign, _ = current.partition("=")
+    if sign:
+        return _begun(
+            (f"{each.name}={word}" for each in arguments if each.name == name for word in each.choices), current
+        )
+    taken = {word.partition("=")[0] for word in given}
+    return _begun((f"{each.name}=" for each in arguments if each.name not in taken), current)
 
 
 def _begun(names: Iterable[str], current: str) -> list[str]:
@@ -203,6 +241,16 @@ async def read_values(
             if isinstance(outcome, Done) and outcome.result is not None:
                 values = _safe(choice.value for choice in lister.choices(outcome.result))
     return values
+
+
+async def _runbooks(settings: Settings, around: Surroundings | None = None) -> list[Runbook]:
+    """Return the stored runbooks that can be run; nothing of one that was altered comes into a shell."""
+    runbooks: list[Runbook] = []
+    async with session_of(settings, around or Surroundings(system_console()), program=True) as session:
+        for registered in await session.core.runbooks.list_all(scope=session.core.scope):
+            with suppress(VpsopsError):
+                runbooks.append(registered.runbook)
+    return runbooks
 
 
 async def _changes(settings: Settings) -> list[str]:

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
+from sqlalchemy.engine import Connection
 
+from tests.fakes.runbooks import CYCLE
 from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
 from tests.packaging.programs import needs_program
@@ -19,6 +22,12 @@ from vpsops.cli.operations.console import system_console
 from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import Settings
 from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.runbooks import register
+from vpsops.core.runbooks.loader import load_runbook
+from vpsops.core.runbooks.model import Runbook
+from vpsops.core.runbooks.register import RunbookApplication, RunbookText
+from vpsops.core.storage import open_database
+from vpsops.core.storage.tables import RUNBOOKS
 from vpsops.playground.wayscloud.account.account import Item
 from vpsops.playground.wayscloud.account.resources import SNAPSHOTS
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -89,6 +98,9 @@ def test_a_script_runs_in_bash(tmp_path: Path) -> None:
 COMP_WORDS=(vpsops reboot w) COMP_CWORD=2
 _vpsops
 printf '%s|' "${{COMPREPLY[@]}}"
+compopt() {{ printf 'compopt %s' "$*"; }}
+vpsops() {{ printf 'servers=\n'; }}
+_vpsops
 """
     )
     done = subprocess.run(
@@ -98,7 +110,7 @@ printf '%s|' "${{COMPREPLY[@]}}"
         check=True,
         timeout=PATIENCE_SECONDS,
     )
-    assert done.stdout == f"complete -- reboot w|web01|$(touch {tmp_path}/run)|"
+    assert done.stdout == f"complete -- reboot w|web01|$(touch {tmp_path}/run)|compopt -o nospace"
     assert not (tmp_path / "run").exists()
 
 
@@ -111,18 +123,26 @@ def test_a_script_runs_in_zsh(tmp_path: Path) -> None:
         f"""compdef() {{ }}
 compadd() {{ print -rn -- "$words|"; print -rn -- "${{(P)2[@]}}"; }}
 _files() {{ print -rn -- "files"; }}
-vpsops() {{ [[ $4 == reboot ]] && printf '%s\\n' "$*" web01 '$(touch {tmp_path}/run)'; }}
+vpsops() {{
+    [[ $4 == reboot ]] && printf '%s\\n' "$*" web01 '$(touch {tmp_path}/run)'
+    [[ $4 == runbook ]] && printf 'servers=\\n'
+}}
 {completion.SCRIPTS["zsh"]}
 words=(vpsops reboot w later) CURRENT=3
 _vpsops
 words=(vpsops restore x) CURRENT=3
+_vpsops
+compadd() {{ print -rn -- "|$1$2$3$4"; }}
+words=(vpsops runbook s) CURRENT=3
 _vpsops
 """.replace("$4 ==", "$3 ==")
     )
     done = subprocess.run(
         ["zsh", "-f", str(script)], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
     )
-    assert done.stdout == f"vpsops reboot w later|complete -- reboot w web01 $(touch {tmp_path}/run)files"
+    assert (
+        done.stdout == f"vpsops reboot w later|complete -- reboot w web01 $(touch {tmp_path}/run)files|-S-acandidates"
+    )
     assert not (tmp_path / "run").exists()
 
 
@@ -200,3 +220,79 @@ async def test_only_names_come_into_a_shell(provider: SimulatorHandle, fleet: Se
     around = Surroundings(system_console(), VirtualClock())
     values = await completion.read_values(settings, OPERATIONS["snapshots"], {"server": server.id}, around)
     assert values == ["before-upgrade"]
+
+
+GROW = """
+name = "grow"
+description = "Stop servers and start them."
+[arguments.servers]
+kind = "servers"
+[arguments.tier]
+kind = "choice"
+choices = ["small", "web"]
+[[step]]
+operation = "label"
+servers = "{servers}"
+arguments = { labels = ["tier={tier}"] }
+"""
+
+
+@pytest.fixture
+def runbooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two stored runbooks."""
+    runbooks = [load_runbook(text, "x.toml") for text in (CYCLE, GROW)]
+
+    async def stored(_: Settings) -> list[Runbook]:
+        return runbooks
+
+    monkeypatch.setattr(completion, "_runbooks", stored)
+
+
+@pytest.mark.requirement("terminal-completion")
+@pytest.mark.usefixtures("runbooks")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("runbook", "ru"), ["run"]),
+        (("runbook", "run", ""), ["cycle", "grow"]),
+        (("runbook", "explain", "g"), ["grow"]),
+        (("runbook", "show", ""), ["cycle", "grow"]),
+        (("runbook", "remove", "c"), ["cycle"]),
+        (("runbook", "check", ""), []),
+        (("runbook", "show", "grow", ""), []),
+        (("runbook", "run", "grow", ""), ["servers=", "tier="]),
+        (("runbook", "run", "grow", "servers=web01", ""), ["tier="]),
+        (("runbook", "run", "grow", "servers", "=", "web01", "t"), ["tier="]),
+        (("runbook", "run", "grow", "servers=web01", "tier=w"), ["tier=web"]),
+        (("runbook", "run", "grow", "tier", "="), ["small", "web"]),
+        (("runbook", "run", "grow", "tier", "=", "w"), ["web"]),
+        (("runbook", "run", "grow", "servers", "=", "w"), []),
+        (("runbook", "run", "nosuch", ""), []),
+        (("runbook", "run", "./grow.toml", ""), []),
+        (("runbook", "run", "grow", "--dry"), ["--dry-run"]),
+        (("runbook", "run", "--dry-run", ""), ["cycle", "grow"]),
+        (("runbook", "list", ""), []),
+    ],
+)
+def test_candidates_of_runbooks(words: tuple[str, ...], offered: list[str]) -> None:
+    """Names of stored ones, then the arguments that one takes, with the sign, and the values of a choice."""
+    assert completion.candidates(words, COMMANDS, main.parser_of) == offered
+
+
+@pytest.mark.requirement("terminal-completion")
+async def test_a_runbook_that_was_altered_is_not_offered(provider: SimulatorHandle, fleet: Settings) -> None:
+    """Neither its name nor what it takes."""
+    key = SecretStr("wayscloud_vps_test1_SECRET")
+    settings = fleet.model_copy(update={"api_key": key, "api_url": provider.url, "actor": "ann@example.com"})
+    around = Surroundings(system_console(), VirtualClock())
+    files = [RunbookText(load_runbook(text, "x.toml"), "x.toml") for text in (CYCLE, GROW)]
+    asked = RunbookApplication(files, {}, {"id": "local:ann"}, 1.0)
+    async with open_database(settings.database, VirtualClock(), make=True) as database:
+        await database.transact(lambda connection: register.apply(connection, asked))
+        await database.transact(lambda connection: alter(connection, "grow"))
+    assert [runbook.name for runbook in await completion._runbooks(settings, around)] == ["cycle"]
+
+
+def alter(connection: Connection, name: str) -> None:
+    """Write another text into the row of a runbook."""
+    connection.execute(sa.update(RUNBOOKS).where(RUNBOOKS.c.name == name).values(text=CYCLE))

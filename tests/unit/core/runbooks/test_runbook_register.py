@@ -27,6 +27,7 @@ from vpsops.core.runbooks.register import (
     RunbookApplication,
     RunbookText,
     UnknownRunbookError,
+    unknown_runbook,
 )
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import OUTBOX, RUNBOOKS
@@ -212,3 +213,30 @@ async def test_a_restored_database_has_its_runbooks(tmp_path: Path) -> None:
         await restore(database, path)
         restored: Any = await queries(database).get("halt", scope=OPERATOR)
     assert restored == file().runbook
+
+
+NAMES = [f"patch-{number:02}" for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("cycel", ["cycle", "grow"], "Did you mean cycle?"),
+        ("Grow", ["grow", "grow-db", "shrink"], "Did you mean grow or grow-db?"),
+        ("patch", ["patch-web", "patch-db", "patch-all", "patch-mail"], 3),
+        ("db", ["grow", "move-database"], "There are grow, move-database."),
+        ("data", ["grow", "move-database"], "Did you mean move-database?"),
+        ("", ["grow"], "There are grow."),
+        ("xyz", NAMES[:10], f"There are {', '.join(NAMES[:10])}."),
+        ("xyz", NAMES[:11], f"There are {', '.join(NAMES[:10])} and 1 more."),
+        ("grow", [], "There are none; vpsops runbook apply FILE stores one."),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_names(word: str, known: list[str], hint: str | int) -> None:
+    """The nearest first, at most three; where none is near, those that there are, up to ten."""
+    shown = unknown_runbook(word, known).hint
+    if isinstance(hint, int):
+        assert shown.startswith("Did you mean patch-")
+        assert shown.count("patch-") == hint
+    else:
+        assert shown == hint
