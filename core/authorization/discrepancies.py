@@ -1,4 +1,4 @@
-"""Differences between the rows of changes and the audit trail, for `vpsops audit verify` and doctor.
+"""Differences between the rows of changes and ends and the audit trail, for `vpsops audit verify` and doctor.
 
 The chain shows what happened to records; this shows what happened to rows: one that was altered behind the trail, a
 send without its approval in the trail, and a trail that was cut under its rows.
@@ -25,10 +25,15 @@ from vpsops.core.authorization.authorization import (
 )
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
+from vpsops.core.ends.lifecycle import OPENED as END_OPENED
 from vpsops.core.ends.lifecycle import STOPS
+from vpsops.core.ends.model import ServerEnd
+from vpsops.core.ends.repository import end_of
+from vpsops.core.ends.trail import end_differences
 from vpsops.core.grants.trail import OPENED, missing_grant, unasked_grant
+from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.tables import AUDIT, CHANGES
+from vpsops.core.storage.tables import AUDIT, CHANGES, SERVER_ENDS
 
 PAGE: Final = 100
 MOST_LOST: Final = 100
@@ -67,6 +72,53 @@ async def discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
         after = page.after
     for discrepancy in await database.read(_without_row):
         yield discrepancy
+    async for discrepancy in _end_discrepancies(database):
+        yield discrepancy
+
+
+async def _end_discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
+    after = ""
+    while True:
+        page = await database.read(partial(_end_page, after))
+        for discrepancy in page.discrepancies:
+            yield discrepancy
+        if not page.after:
+            break
+        after = page.after
+    for change_id in await database.read(_without_end):
+        yield Discrepancy(change_id, "the trail holds that its server has an end, and the row of that is gone")
+
+
+def _end_page(after: str, connection: Connection) -> DiscrepancyPage:
+    """Compare some ends in the order of their servers' ids; one that was stepped during the read is left out."""
+    own = SERVER_ENDS.c.server_id
+    ids = list(connection.scalars(sa.select(own).where(own > after).order_by(own).limit(PAGE)))
+    batch = rows.read(connection, sa.select(SERVER_ENDS).where(own.in_(ids)).order_by(own), own, end_of)
+    trails = _trails(connection, list({end.change_id for end in batch.rows}))
+    versions = dict(connection.execute(sa.select(own, SERVER_ENDS.c.version).where(own.in_(ids))).all())
+    result = [
+        Discrepancy(end.change_id, what)
+        for end in batch.rows
+        if versions.get(end.server_id) == end.version
+        for what in _compared_end(end, trails[end.change_id])
+    ]
+    result += [Discrepancy(f"the end of {row.id}", f"its row cannot be read: {row.why}") for row in batch.unreadable]
+    return DiscrepancyPage(result, ids[-1] if len(ids) == PAGE else "")
+
+
+def _compared_end(end: ServerEnd, records: Sequence[TrailRecord] | None) -> Iterator[str]:
+    source = _whole_trail(records)
+    if source is None:
+        yield f"its records could not be compared with the end of {end.hostname}"
+    else:
+        yield from end_differences(end, source.bodies)
+
+
+def _without_end(connection: Connection) -> Sequence[str]:
+    """Return the changes of which the trail holds an end without a row, up to a limit."""
+    known = sa.exists().where(SERVER_ENDS.c.change_id == AUDIT.c.change_id)
+    query = sa.select(AUDIT.c.change_id).where(AUDIT.c.event == END_OPENED, AUDIT.c.change_id.is_not(None), ~known)
+    return [str(ident) for ident in connection.scalars(query.distinct().limit(MOST_LOST))]
 
 
 def _page(after: str, connection: Connection) -> DiscrepancyPage:

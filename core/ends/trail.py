@@ -1,16 +1,39 @@
-"""Whether the audit trail carries the stop of a server at its end: what was approved is the create, with its end."""
+"""Whether the audit trail carries a server's end and the stop at it: what was approved is the create, with its end."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import is_same_hostname
 from vpsops.core.common.json_types import Json
-from vpsops.core.ends.lifecycle import KEPT, LIFETIME, OPENED, STOPPING, STOPS
+from vpsops.core.ends.lifecycle import (
+    ASKED,
+    DELETES,
+    GONE,
+    KEPT,
+    LIFETIME,
+    OPENED,
+    STOPPED,
+    STOPPING,
+    STOPS,
+)
+from vpsops.core.ends.model import EndState, ServerEnd
 from vpsops.core.operations.traits import makes_server
 
 STOP: Final = "stop"
 PREFIX: Final = "end_"
+STATES: Final[Mapping[object, EndState]] = {
+    OPENED: EndState.OPEN,
+    KEPT: EndState.OPEN,
+    STOPPING: EndState.STOPPING,
+    STOPPED: EndState.STOPPED,
+    ASKED: EndState.ASKED,
+    GONE: EndState.GONE,
+}
+"""The state that a record of an end leads to; a reminder leads to none."""
+UNKNOWN_END: Final = "the audit trail does not hold that its server has an end"
+SAME_SECONDS: Final = 0.001
+"""Times are the same that differ by less: a database may round them."""
 
 
 def missing_end(change: Change, source: Sequence[Mapping[str, Json]]) -> str:
@@ -27,9 +50,9 @@ def missing_end(change: Change, source: Sequence[Mapping[str, Json]]) -> str:
     asked = isinstance(arguments, Mapping) and bool(arguments.get(LIFETIME))
     if not asked or not makes_server(str(request.get("operation") or "")):
         return "the audit trail holds no create with an end for it"
-    own = [body for body in source if str(body["event"]).startswith(PREFIX) and body.get("server") == change.target.id]
+    own = _of_server(change.target.id, source)
     if not any(body["event"] == OPENED for body in own):
-        return "the audit trail does not hold that its server has an end"
+        return UNKNOWN_END
     if own[-1]["event"] != STOPPING or own[-1].get(STOPS) != change.id:
         return "the audit trail does not hold that its server is at its end"
     if not _is_due(own):
@@ -46,3 +69,70 @@ def _is_due(own: Sequence[Mapping[str, Json]]) -> bool:
     if not isinstance(agreed, int | float) or not isinstance(at, int | float):
         return False
     return round(at - agreed, 3) >= 0
+
+
+def _of_server(server_id: str, source: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+    return [body for body in source if str(body["event"]).startswith(PREFIX) and body.get("server") == server_id]
+
+
+def end_differences(end: ServerEnd, source: Sequence[Mapping[str, Json]]) -> Iterator[str]:
+    """Yield the differences between an end's row and the records of the create that opened it."""
+    own = _of_server(end.server_id, source)
+    if not any(body["event"] == OPENED for body in own):
+        yield UNKNOWN_END
+        return
+    state = next(STATES[body["event"]] for body in reversed(own) if body["event"] in STATES)
+    if end.state is not state:
+        yield f"by the audit trail its end is {state}, and its row says {end.state}"
+    recorded, stored = {**_recorded(own), **_asked_by(next(iter(source)))}, _stored(end)
+    for name, value in recorded.items():
+        if not _is_same(value, stored[name]):
+            yield f"the row of its end has another {name} than the audit trail"
+    if end.state is EndState.OPEN and (end.next_at is None or end.next_at > end.ends_at):
+        yield "the row of its end says that it is not looked at when its time comes"
+
+
+def _recorded(own: Sequence[Mapping[str, Json]]) -> dict[str, object]:
+    """Return what the records of an end come to, by the words for it."""
+    told: dict[str, object] = {"stop": "", "deletion": ""}
+    for body in own:
+        match body["event"]:
+            case event if event == OPENED:
+                told |= {"beginning": body.get("at"), "time": body.get("ends_at"), "turn": body.get("turn")}
+            case event if event == KEPT:
+                told |= {"time": body.get("ends_at"), "turn": body.get("turn"), "stop": "", "deletion": ""}
+            case event if event == STOPPING:
+                told |= {"stop": body.get(STOPS)}
+            case event if event == STOPPED:
+                told |= {"deletion": body.get(DELETES) or told["deletion"]}
+    return told
+
+
+def _asked_by(request: Mapping[str, Json]) -> dict[str, object]:
+    """Return who owns the server by the request for it, in which workspace, and what it was called."""
+    actor, target = request.get("actor"), request.get("target")
+    told: dict[str, object] = {}
+    if isinstance(actor, Mapping):
+        told |= {"owner": [actor.get("kind"), actor.get("id"), actor.get("human")]}
+    if isinstance(target, Mapping):
+        told |= {"name": target.get("hostname")}
+    return told | ({"workspace": request["team"]} if "team" in request else {})
+
+
+def _stored(end: ServerEnd) -> dict[str, Any]:
+    return {
+        "beginning": end.made_at.timestamp(),
+        "time": end.ends_at.timestamp(),
+        "turn": end.turn,
+        "stop": end.stop_id,
+        "deletion": end.delete_id,
+        "owner": [end.owner.kind.value, end.owner.id, end.owner.human],
+        "name": end.hostname,
+        "workspace": end.origin.team,
+    }
+
+
+def _is_same(recorded: object, stored: object) -> bool:
+    if isinstance(recorded, float) and isinstance(stored, float):
+        return abs(recorded - stored) < SAME_SECONDS
+    return recorded == stored
