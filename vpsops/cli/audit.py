@@ -29,6 +29,7 @@ from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.console.terminal import cell, number, print_line, run_read
 from vpsops.core.continuity.anchors import read_anchors
+from vpsops.core.runbooks.trail import RunbookTrail
 from vpsops.core.storage import Database, commit_notifier
 from vpsops.core.storage.tables import AUDIT
 
@@ -83,11 +84,11 @@ def _tail_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Verify the trail in the database, and the rows of changes against it: sends without their approval, rows that"
-        " were altered behind it, a trail that was cut under its rows. With FILE verify an export, records alone. Exit"
-        " code 0: whole; 1: not, and each fault is printed with the record's number or the change's id. Who can write"
-        " to the database could rewrite the whole chain: keep the head that a verification prints elsewhere, and give"
-        " it to later ones with --noted."
+        "Verify the trail in the database, and the rows of changes, of servers' ends and of runbooks against it:"
+        " sends without their approval, rows that were altered behind it, a trail that was cut under its rows. With"
+        " FILE verify an export, records alone. Exit code 0: whole; 1: not, and each fault is printed with the"
+        " record's number or the change's id. Who can write to the database could rewrite the whole chain: keep the"
+        " head that a verification prints elsewhere, and give it to later ones with --noted."
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="an export; - is standard input")
     parser.add_argument(
@@ -225,13 +226,16 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 async def _verify_in(walk: ChainVerifier, database: Database) -> int:
-    report, head = VerificationReport(), (0, GENESIS)
+    report, head, runbooks = VerificationReport(), (0, GENESIS), RunbookTrail()
     async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
         for record in records:
             report.add(walk.step(record))
+            runbooks.step(record)
     report.add(walk.end(head))
     async for discrepancy in discrepancies(database):
         report.add_row(discrepancy)
+    for name, why in await database.read(lambda connection: list(runbooks.differences(connection))):
+        report.add_runbook(name, why)
     return report.close(walk)
 
 
@@ -241,6 +245,7 @@ class VerificationReport:
     def __init__(self) -> None:
         self._count = 0
         self._rows: set[str] = set()
+        self._runbooks = 0
         self._reported = 0
 
     def add(self, faults: Iterable[ChainFault]) -> None:
@@ -254,10 +259,20 @@ class VerificationReport:
         self._rows.add(discrepancy.change_id)
         self._report(cell(discrepancy, MAX_FAULT))
 
+    def add_runbook(self, name: str, why: str) -> None:
+        """Report a runbook that is not stored as it was applied last."""
+        self._runbooks += 1
+        self._report(cell(f"runbook {name}: {why}", MAX_FAULT))
+
     def _report(self, what: str) -> None:
         self._reported += 1
         if self._reported <= MAX_FAULTS:
             print_line(what)
+
+    @property
+    def _rows_text(self) -> str:
+        counts = ((len(self._rows), "change"), (self._runbooks, "runbook"))
+        return " and ".join(f"one {what}" if count == 1 else f"{count} {what}s" for count, what in counts if count)
 
     def close(self, walk: ChainVerifier) -> int:
         """Report the verdict and return its exit code."""
@@ -270,12 +285,12 @@ class VerificationReport:
         if walk.anchors:
             beyond = f" No anchor covers the records after {max(walk.anchors)}." if walk.carried else ""
             print_line(f"It carries {walk.carried} of {len(walk.anchors)} anchors.{beyond}")
-        if self._rows:
-            changes = "one change" if len(self._rows) == 1 else f"{len(self._rows)} changes"
-            print_line(
-                f"The trail is whole up to record {walk.seq}, but does not carry {changes} as the database has it."
-            )
-            print_line("Nothing is sent of what it does not carry. Find out who could write to the database.")
+        if self._rows or self._runbooks:
+            what = f"does not carry {self._rows_text} as the database has it"
+            print_line(f"The trail is whole up to record {walk.seq}, but {what}.")
+            print_line("No change is sent that it does not carry. Find out who could write to the database.")
+            if self._runbooks:
+                print_line("A runbook that was put back can be run: apply it or remove it before it is.")
             return TRAIL_BROKEN
         print_line(f"The trail is whole up to record {walk.seq}. Its head to note: {walk.seq}:{walk.hash}")
         return TRAIL_WHOLE

@@ -114,7 +114,7 @@ def candidates(words: Sequence[str], commands: Sequence[str], parser_of: ParserO
 
 
 def _of_runbook(rest: Sequence[str], current: str) -> list[str]:
-    """Return the names of stored runbooks; after one that runs, its arguments, and their choices after the sign."""
+    """Return the names of stored runbooks; after an action that runs it, the arguments, and their choices."""
     action, *typed = [word for word in rest if not word.startswith("-")]
     if not typed:
         return _begun((runbook.name for runbook in anyio.run(_runbooks, load_settings())), current)
@@ -128,7 +128,7 @@ def _of_runbook(rest: Sequence[str], current: str) -> list[str]:
 def values_of(arguments: Sequence[RunbookArgument], given: Sequence[str], current: str) -> list[str]:
     """Return the arguments of a runbook that are not given yet, or the choices of the one before the sign.
 
-    Bash hands over `tier=w` as three words, and takes the last of them for the one to complete; others hand over one.
+    Bash hands over `tier=w` as three words, and completes the last of them; other shells hand over the whole word.
     """
     split = current == "=" or given[-1:] == ["="]
     if split:

@@ -1,6 +1,6 @@
 """Registered runbooks: stored by name and on record, whole or not at all, unusable once altered."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ from tests.fakes.storage.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.backup.backups import backed_up, connected
 from tests.unit.core.backup.test_restoration import CLOCK, restore
+from vpsops.cli.audit import _verify_in
 from vpsops.core.audit import chain
 from vpsops.core.changes.scope import OPERATOR, Scope, ServerFilter, Visibility
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError
@@ -29,6 +30,7 @@ from vpsops.core.runbooks.register import (
     UnknownRunbookError,
     unknown_runbook,
 )
+from vpsops.core.runbooks.trail import RunbookTrail
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import OUTBOX, RUNBOOKS
 
@@ -240,3 +242,77 @@ def test_an_unknown_name_gets_the_nearest_names(word: str, known: list[str], hin
         assert shown.count("patch-") == hint
     else:
         assert shown == hint
+
+
+async def verify(database: Database, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Return the exit code and the output of `vpsops audit verify`."""
+    capsys.readouterr()
+    code = await _verify_in(chain.ChainVerifier(), database)
+    return code, capsys.readouterr().out
+
+
+async def rows_of(database: Database) -> list[dict[str, Any]]:
+    """Return the rows of all runbooks."""
+    rows = await database.read(lambda connection: connection.execute(sa.select(RUNBOOKS)).mappings().all())
+    return [dict(row) for row in rows]
+
+
+async def put_back(database: Database, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows of an earlier time into the database alone, in place of those that are there."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(sa.delete(RUNBOOKS))
+        for row in rows:
+            connection.execute(sa.insert(RUNBOOKS).values(**row))
+
+    await database.transact(work)
+
+
+@pytest.mark.parametrize("later", ["applied", "removed"])
+async def test_a_runbook_that_was_put_back_is_told(
+    database: Database, capsys: pytest.CaptureFixture[str], later: str
+) -> None:
+    """A row as an earlier record has it looks whole by itself; the later record of its name tells."""
+    await apply(database, file())
+    before = await rows_of(database)
+    if later == "applied":
+        await apply(database, file(more="# two\n"), over={"halt": before[0]["version"]})
+    else:
+        await database.transact(lambda connection: register.remove(connection, "halt", BY, 6.0))
+    assert (await verify(database, capsys))[0] == 0
+    await put_back(database, before)
+    code, output = await verify(database, capsys)
+    assert code == 1
+    words = {"applied": "record 2 applied it later", "removed": "record 2 removed it, and its row is there"}
+    assert f"runbook halt: {'its row is as record 1 applied it, and ' * (later == 'applied')}{words[later]}" in output
+    assert "does not carry one runbook as the database has it" in output
+    assert "apply it or remove it before it is" in output
+
+
+async def test_a_runbook_that_is_gone_or_altered_is_told(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its name and the record that applied it."""
+    await apply(database, file(), file("other"))
+    before = await rows_of(database)
+    await put_back(database, [])
+    code, output = await verify(database, capsys)
+    assert code == 1
+    assert "runbook halt: record 1 applied it, and its row is gone" in output
+    assert "does not carry 2 runbooks" in output
+    await put_back(database, [{**row, "text": "x"} for row in before[:1]] + before[1:])
+    code, output = await verify(database, capsys)
+    assert code == 1
+    assert "runbook halt: is not as it was applied" in output
+    assert "one runbook" in output
+
+
+async def test_what_is_applied_while_a_trail_is_verified_is_no_difference(database: Database) -> None:
+    """Records that came after the last one that was read are read with the rows."""
+    await apply(database, file())
+    trail = RunbookTrail()
+    for record in await database.read(chain.read):
+        trail.step(record)
+    await apply(database, file(more="# two\n"), over={"halt": file().version})
+    await apply(database, file("other"))
+    assert await database.read(lambda connection: list(trail.differences(connection))) == []
