@@ -28,6 +28,7 @@ from vpsops.bot.slack_api.proxy import proxy_for
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.json_types import parse_json
 from vpsops.core.common.text import one_line
 from vpsops.core.telemetry.metrics import SLACK_ACK_SECONDS
 
@@ -261,7 +262,7 @@ def _envelope_in(message: aiohttp.WSMessage) -> Mapping[str, Any]:
     if message.type is not aiohttp.WSMsgType.TEXT:
         return {}
     try:
-        envelope = json.loads(message.data)
+        envelope = parse_json(message.data)
     except (ValueError, RecursionError):
         envelope = None
     if not isinstance(envelope, dict):

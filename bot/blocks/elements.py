@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from vpsops.bot.blocks.fallback_text import fallback_text
 from vpsops.bot.blocks.text import escape_untrusted
+from vpsops.core.common.json_types import parse_json
 from vpsops.core.common.text import one_line
 from vpsops.core.operations.facts import Fact
 
@@ -158,7 +159,7 @@ def pack(value: Mapping[str, Any]) -> str:
 def unpack(text: str) -> dict[str, Any]:
     """Parse a button's value or a view's private_metadata; return {} if it is not a JSON object."""
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -117,6 +117,7 @@ async def count(ctx: BotContext, requester: Requester, agreed: Agreed) -> Change
     if agreed.yes is Yes.APPROVE:
         spoken = Spoken(agreed.note, agreed.grant)
         return await cast(ctx, requester, agreed.change, Verdict.APPROVE, agreed.digest, spoken)
+    await ctx.membership.require_full_member(requester.user, requester.account)  # who asked may be a guest since then
     change, scope = agreed.change, ctx.core.scope
     evidence = IN_SLACK_FOR_AGENT if change.actor.kind is ActorKind.AGENT else IN_SLACK
     return await ctx.core.gate.confirm(

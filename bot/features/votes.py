@@ -104,10 +104,12 @@ async def _named_by_email(ctx: BotContext, requester: Requester, approvers: Appr
 
 
 async def settle(ctx: BotContext, requester: Requester, change: Change, *, happened: bool) -> Change:
-    """Settle a change. Raises as `cast` does. The requester may do so without a membership being read."""
+    """Settle a change. Raises as `cast` does. Who asked for it may do so as a full member, whatever the rules say."""
     gate, actor = ctx.core.gate, requester.actor
     evidence = "the human who asked"
-    if not actor.same_human(change.actor):
+    if actor.same_human(change.actor):
+        await ctx.membership.require_full_member(requester.user, requester.account)
+    else:
         (current,) = await ctx.core.changes.for_settlement([change])
         actor, evidence = await _as_approver(ctx, requester, union_of(settlers(current, ctx.core.stewards)))
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=ctx.core.scope)

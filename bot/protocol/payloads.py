@@ -1,11 +1,12 @@
 """Models of Slack's payloads. Fields that vpsops relies on are validated; the rest is ignored."""
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from vpsops.core.common.json_types import parse_json
 
 MAX_BYTES: Final = 1_000_000
 """Slack's payloads are far smaller; a modal's state is the largest."""
@@ -85,9 +86,17 @@ class Container(_Payload):
 
 
 class ViewState(_Payload):
-    """A modal's input values, by block id and action id."""
+    """A modal's input values, by block id and action id; a menu's choice is an object or absent."""
 
     values: dict[str, dict[str, dict[str, Any]]] = {}
+
+    @field_validator("values")
+    @classmethod
+    def _check_choices(cls, values: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, dict[str, Any]]]:
+        for controls in values.values():
+            if not all(isinstance(control.get("selected_option"), dict | None) for control in controls.values()):
+                raise ValueError("a choice is an object")
+        return values
 
 
 class ViewPayload(_Payload):
@@ -244,6 +253,6 @@ def is_ssl_check(body: bytes) -> bool:
 
 def _decode(text: str, content_type: str) -> Any:
     if content_type.split(";", maxsplit=1)[0].strip().lower() == "application/json" or text.startswith("{"):
-        return json.loads(text)
+        return parse_json(text)
     form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS))
-    return json.loads(form["payload"]) if "payload" in form else form
+    return parse_json(form["payload"]) if "payload" in form else form

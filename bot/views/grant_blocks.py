@@ -24,6 +24,7 @@ from vpsops.bot.views.modals import requester_section
 from vpsops.core.changes.model import Change, GrantWish
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import count_text, duration, one_line
+from vpsops.core.common.timings import SHORTEST_GRANT_SECONDS
 from vpsops.core.grants.model import Grant, offered_seconds
 
 TIME: Final = "grant_time"
@@ -80,7 +81,9 @@ def wish_from(state: Mapping[str, Any]) -> GrantWish:
     try:
         seconds = float(_chosen(state, TIME))
     except ValueError:
-        raise InvalidInputError("No time was chosen.", hint="Nothing was decided.") from None
+        seconds = 0.0
+    if not seconds >= SHORTEST_GRANT_SECONDS:  # what is no number is not either
+        raise InvalidInputError("No time that is offered was chosen.", hint="Nothing was decided.")
     return GrantWish(seconds, on_rule=_chosen(state, SERVERS) == ON_RULE)
 
 
