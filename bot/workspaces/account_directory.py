@@ -7,7 +7,7 @@ from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableErr
 from vpsops.bot.workspaces.registry import WorkspaceSessions
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation
 from vpsops.core.common.errors import VpsopsError
-from vpsops.core.identity.accounts import GUEST, AccountAnswer, DirectoryUnavailableError, Names
+from vpsops.core.identity.accounts import GUEST, AccountAnswer, DirectoryUnavailableError, Names, account_name
 from vpsops.core.identity.actors import SLACK
 from vpsops.core.workspaces.model import Workspaces
 
@@ -18,7 +18,7 @@ User = dict[str, Any]
 
 
 class SlackAccounts:
-    """The accounts of the workspace that decides on agents' changes."""
+    """The accounts of the workspace that decides on agents' changes, and of another one where a name says so."""
 
     def __init__(self, offices: WorkspaceSessions, workspaces: Workspaces) -> None:
         self._offices = offices
@@ -26,8 +26,9 @@ class SlackAccounts:
 
     async def find(self, names: Names) -> AccountAnswer:
         """Return the account of these names; raises `DirectoryUnavailableError`, `StorageError`."""
+        team, names = workspace_in(names)
         try:
-            office = await self._offices.of(self._team)
+            office = await self._offices.of(team or self._team)
             return await find_account(office.slack, office.membership, names)
         except MembershipUnreadableError as error:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
@@ -35,6 +36,12 @@ class SlackAccounts:
             raise DirectoryUnavailableError(f"Slack did not return the account ({error}).", hint=HINT) from None
         except VpsopsError as error:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
+
+
+def workspace_in(names: Names) -> tuple[str, Names]:
+    """Return the workspace that one name of an account says, and the names without it; see `account_name`."""
+    team, separator, account = names[0].removeprefix(SLACK).partition("/") if len(names) == 1 else ("", "", "")
+    return (team, (account_name(account),)) if separator and names[0].startswith(SLACK) else ("", names)
 
 
 async def find_account(slack: SlackClient, membership: Membership, names: Names) -> AccountAnswer:

@@ -46,6 +46,11 @@ def names_of(actor: Actor) -> Names:
     return tuple(dict.fromkeys(name for name in names if name.startswith(SLACK) or "@" in name))[:MOST_NAMES]
 
 
+def account_name(account: str, team: str = "") -> str:
+    """Return the name by which the directory knows an account: of the agents' workspace, or of another one."""
+    return f"{SLACK}{team}/{account}" if team else f"{SLACK}{account}"
+
+
 class AccountQuestions:
     """Asks the directory through the database, where the Slack bot of this set-up answers."""
 

@@ -27,8 +27,7 @@ from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.ends import lifecycle
 from vpsops.core.ends.model import ServerEnd, drift
 from vpsops.core.execution.ends.end_change import EndRefusedError, change_of, known_server, request_of, ruling_of
-from vpsops.core.identity.accounts import AccountDirectory, DirectoryUnavailableError
-from vpsops.core.identity.actors import SLACK
+from vpsops.core.identity.accounts import AccountDirectory, DirectoryUnavailableError, account_name
 from vpsops.core.limits import quotas
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
@@ -122,11 +121,17 @@ class EndDeletion:
         if not account or self.accounts is None:
             raise EndRefusedError("the account of its owner is not known.")
         try:
-            answer = await self.accounts.find((f"{SLACK}{account}",))
+            answer = await self.accounts.find((account_name(account, self._team_of(end)),))
         except DirectoryUnavailableError as error:
             raise NotYetError(error.message) from None
         if not answer.account:
             raise EndRefusedError(f"its owner is {end.owner.cited}, and {answer.problem}.")
+
+    def _team_of(self, end: ServerEnd) -> str:
+        """Return the workspace that an owner's account is of; empty for that of agents, and for the only one."""
+        workspaces = self.recheck.policy.latest_workspaces()
+        team = workspaces.owner(end.origin) if workspaces.several else ""
+        return "" if team == workspaces.home else team
 
     def _check(self, ruling: Ruling) -> None:
         """Raise `EndRefusedError` unless a ruling has other people decide."""
