@@ -18,7 +18,7 @@ from vpsops.bot.blocks.elements import (
     section,
 )
 from vpsops.bot.blocks.labels import change_title
-from vpsops.bot.blocks.text import escape_untrusted, moment
+from vpsops.bot.blocks.text import escape_untrusted, is_user_id, moment, user_mention
 from vpsops.bot.messages.change_card import button_value, requester_text, runs_text
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
@@ -29,6 +29,7 @@ from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.stored_values import moment as time_of
 from vpsops.core.common.text import one_line
+from vpsops.core.identity.actors import SLACK
 
 ChangesById = Mapping[str, Change]
 NO_ENDS: Final[ChangesById] = {}
@@ -152,7 +153,8 @@ def audit_page(
             blocks += _end_row(ends[record.change_id], record, links)
             continue
         blocks.append(section(lines(*_record_lines(record, words=True), limit=900)))
-        blocks.append(context(*_record_footer(record, links)))
+        behind = _person_behind(body_of(record))
+        blocks.append(context(*([mrkdwn(behind)] if behind else []), *_record_footer(record, links)))
     return _audit_post(title, records, blocks, turns)
 
 
@@ -238,10 +240,30 @@ def _author(body: Mapping[str, Json]) -> str:
     for name in ("by", "actor"):
         who = body.get(name)
         if isinstance(who, Mapping) and who.get("id"):
-            human = _text(who, "human")
-            behind = f" for {one_line(human, 80)}" if human and human != who["id"] else ""
+            human = _human_of(who)
+            behind = f" for {one_line(human, 80)}" if human and not _account_in(human) else ""
             return f"by {one_line(name_in(body), 120)}{behind}"
     return ""
+
+
+def _person_behind(body: Mapping[str, Json]) -> str:
+    """Return a mention of the account for which an agent acted (mrkdwn); empty where none is named."""
+    for name in ("by", "actor"):
+        who = body.get(name)
+        account = _account_in(_human_of(who)) if isinstance(who, Mapping) else ""
+        if account:
+            return f"for {user_mention(account)}"
+    return ""
+
+
+def _human_of(who: Mapping[str, Json]) -> str:
+    human = _text(who, "human")
+    return human if human != who.get("id") else ""
+
+
+def _account_in(human: str) -> str:
+    account = human.removeprefix(SLACK) if human.startswith(SLACK) else ""
+    return account if is_user_id(account) else ""
 
 
 def _text(body: Mapping[str, Json], name: str) -> str:

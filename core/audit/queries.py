@@ -1,7 +1,9 @@
 """Queries for the trail's records, and one line for people for each record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,6 +21,8 @@ from vpsops.core.storage.tables import CHANGES
 
 WORDS = 160
 PAGE = 500
+LONGEST_NAME = 80
+NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 FURTHEST = 5_000  # how many records are searched for those of a person
 
 
@@ -96,12 +100,23 @@ def _subject(row: sa.RowMapping) -> tuple[str, RecordSubject]:
     return row["id"], RecordSubject(names_of_server(row["target"]), names, actor.identities)
 
 
-def record_summary(record: TrailRecord) -> str:
-    """Return a record as one line."""
+def humans_of(records: Iterable[TrailRecord]) -> frozenset[str]:
+    """Return the people behind who did what is recorded, as they are called there."""
+    humans = (part_of(body_of(record), name, "human") for record in records for name in PEOPLE)
+    return frozenset(human for human in humans if isinstance(human, str))
+
+
+def named_human(human: str, names: Mapping[str, str]) -> str:
+    """Return what a person is called, with the name of their account where one is known."""
+    return f"{cell(names[human], LONGEST_NAME)} ({cell(human)})" if human in names else cell(human)
+
+
+def record_summary(record: TrailRecord, names: Mapping[str, str] = NO_NAMES) -> str:
+    """Return a record as one line; `names` are those of accounts, see `account_names`."""
     body = body_of(record)
     parts = [
         _what(body),
-        _who(body),
+        _who(body, names),
         _decision(body),
         *(_quoted(body, name) for name in ("reason", "why", "note", "text", "evidence")),
     ]
@@ -116,13 +131,13 @@ def _what(body: Mapping[str, Json]) -> str:
     return " ".join(cell(name) for name in names if name)
 
 
-def _who(body: Mapping[str, Json]) -> str:
+def _who(body: Mapping[str, Json], names: Mapping[str, str]) -> str:
     for name in PEOPLE:
         ident, known, human = (part_of(body, name, key) for key in ("id", "name", "human"))
         if ident:
             claims = "calls itself " if part_of(body, name, "kind") == ActorKind.AGENT else ""
             author = f"by {cell(ident)}" + (f" ({claims}{cell(known)})" if known and (claims or known != ident) else "")
-            return author + (f" for {cell(human)}" if human and human != ident else "")
+            return author + (f" for {named_human(str(human), names)}" if human and human != ident else "")
     return ""
 
 

@@ -4,7 +4,7 @@ A server is matched by its id, its hostname or the first label of its hostname. 
 server, the word is matched as the beginning of hostnames.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -14,8 +14,9 @@ from sqlalchemy.engine import Connection
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.scope import UNRESTRICTED, ChangePage, ChangePosition, ChangeQuery, Visibility, position_of
+from vpsops.core.identity.actors import SLACK
 from vpsops.core.storage.rows import UnreadableRow
-from vpsops.core.storage.tables import CHANGES, OPEN_STATES
+from vpsops.core.storage.tables import CHANGES, OPEN_STATES, VOTES
 
 MAX_CHANGES: Final = 200
 BATCH_ROWS: Final = 200
@@ -165,3 +166,17 @@ def _newest(ways: Conditions, where: Conditions, limit: int) -> Conditions:
         for way in ways
     ]
     return [CHANGES.c.id.in_(sa.union_all(*(sa.select(way.subquery().c.id) for way in each)))]
+
+
+def account_names(connection: Connection, humans: Iterable[str]) -> Mapping[str, str]:
+    """Return the names of Slack accounts (`slack:U…`) as their last change or vote has them; others are left out."""
+    names: dict[str, str] = {}
+    for human in {human for human in humans if human.startswith(SLACK)}:
+        account = human.removeprefix(SLACK)
+        own = sa.select(CHANGES.c.actor).where(CHANGES.c.actor_id == account).order_by(CHANGES.c.created_at.desc())
+        cast = sa.select(VOTES.c.voter).where(VOTES.c.voter_id == account).order_by(VOTES.c.at.desc())
+        actor = connection.scalar(own.limit(1)) or connection.scalar(cast.limit(1)) or {}
+        name = actor.get("name") if isinstance(actor, Mapping) else None
+        if isinstance(name, str) and name and name != account:
+            names[human] = name
+    return names

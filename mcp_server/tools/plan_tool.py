@@ -22,7 +22,7 @@ from vpsops.mcp_server.presenters.results import ToolResult, refused_result, tex
 from vpsops.mcp_server.presenters.schemas import Schema, bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
-from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext, answer_question, run_plan
+from vpsops.mcp_server.tools.change_flow import CallContext, answer_question, run_plan
 from vpsops.mcp_server.tools.definitions import MAX_REASON, PREFIX, ToolOutline
 from vpsops.mcp_server.tools.signature import Signature
 
@@ -94,7 +94,7 @@ async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
         operation.name,
         _others(arguments),
         ctx.actor(call),
-        ORIGIN,
+        ctx.origin(call),
         reason=reason,
         can_confirm=call.can_ask,
         named_in=caller.named_in,

@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, TextIO
@@ -22,10 +22,11 @@ from vpsops.core.audit.export import (
     verify_lines,
     verify_shipped_lines,
 )
-from vpsops.core.audit.queries import RecordFilter, record_summary
+from vpsops.core.audit.queries import NO_NAMES, RecordFilter, humans_of, record_summary
 from vpsops.core.audit.reader import PAGE, pages
 from vpsops.core.audit.records import GENESIS, TrailRecord
 from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
+from vpsops.core.changes.queries import account_names
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.console.terminal import cell, number, print_line, run_read
 from vpsops.core.continuity.anchors import read_anchors
@@ -145,22 +146,24 @@ def _tail(arguments: argparse.Namespace) -> int:
 async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
     record_filter = RecordFilter(arguments.server, arguments.person, arguments.change)
     records, seen, further = await database.read(partial(_last, record_filter, arguments.limit, arguments.before))
-    _show(records)
+    await _show(database, records)
     if further is not None:
         sys.stderr.write(f"Searched back to record {further}. For older ones: --before {further}.\n")
     while arguments.follow:
         mark = database.signals.mark(commit_notifier.AUDIT)
         records, now = await database.read(partial(_next, record_filter, seen))
-        _show(records)
+        await _show(database, records)
         if now == seen:
             await database.signals.wait(FOLLOW_SECONDS, since=mark)
         seen = now
     return TRAIL_WHOLE
 
 
-def _show(records: Iterable[TrailRecord]) -> None:
+async def _show(database: Database, records: Sequence[TrailRecord]) -> None:
+    humans = humans_of(records)
+    names = await database.read(partial(account_names, humans=humans)) if humans else NO_NAMES
     for record in records:
-        print_line(record_summary(record))
+        print_line(record_summary(record, names))
     sys.stdout.flush()
 
 

@@ -8,12 +8,12 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.queries import record_summary
+from vpsops.core.audit.queries import NO_NAMES, humans_of, named_human, record_summary
 from vpsops.core.audit.records import TrailRecord, redacted
 from vpsops.core.changes import repository
 from vpsops.core.changes.labels import PHASE_LABELS, phase_of
 from vpsops.core.changes.model import Change, State, Vote
-from vpsops.core.changes.queries import select_page
+from vpsops.core.changes.queries import account_names, select_page
 from vpsops.core.changes.scope import UNRESTRICTED, ChangeQuery
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.hostnames import lookalike_warning
@@ -110,14 +110,16 @@ def unreadable_row(row: UnreadableRow) -> tuple[str, ...]:
 
 async def _detail(change_id: str, database: Database) -> int:
     change, records = await database.read(partial(_loaded, change_id))
-    facts = detail(change)
+    humans = {change.actor.human, *humans_of(records)}
+    names = await database.read(partial(account_names, humans=humans))
+    facts = detail(change, names)
     for line in columns([(f"{name}:", value) for name, value in facts.items() if value]):
         print_line(line)
     for vote in change.votes:
         print_line(f"vote:  {vote_text(vote)}")
     print_line()
     for record in records:
-        print_line(record_summary(record))
+        print_line(record_summary(record, names))
     return 0
 
 
@@ -125,8 +127,8 @@ def _loaded(change_id: str, connection: Connection) -> tuple[Change, list[TrailR
     return repository.load(connection, change_id), chain.newest(connection, RECORDS, change_id=change_id)
 
 
-def detail(change: Change) -> Mapping[str, str]:
-    """Return the facts of a change by name."""
+def detail(change: Change, names: Mapping[str, str] = NO_NAMES) -> Mapping[str, str]:
+    """Return the facts of a change by name; `names` are those of accounts."""
     ruling, target = change.ruling, change.target
     rules = cell(", ".join(ruling.rules) or "no rule")
     return {
@@ -139,7 +141,7 @@ def detail(change: Change) -> Mapping[str, str]:
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.place, target.address) if part),
         "servers": ", ".join(cell(member.hostname, LONGEST_NAME) for member in target.members),
         "careful": lookalike_warning(target.hostname),
-        "by": actor_text(change.actor),
+        "by": actor_text(change.actor, names),
         "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),
         "reason": cell(change.reason, 500),
         "decision": f"{ruling.decision.value} ({rules}, policy {cell(short_version(ruling.policy))})",
@@ -161,11 +163,11 @@ def state_text(change: Change) -> str:
     return state if phase.value == change.state.value else f"{state} ({PHASE_LABELS[phase].label})"
 
 
-def actor_text(actor: Actor) -> str:
+def actor_text(actor: Actor, names: Mapping[str, str] = NO_NAMES) -> str:
     """Return an actor and the human it acts for."""
     name = cell(actor.claim, 80)
     label = name if actor.label == actor.id else f"{name} ({cell(actor.id)})"
-    behind = f" for {cell(actor.human)}" if actor.human and actor.human != actor.id else ""
+    behind = f" for {named_human(actor.human, names)}" if actor.human and actor.human != actor.id else ""
     return f"{actor.kind.value} {label}{behind}"
 
 

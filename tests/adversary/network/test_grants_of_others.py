@@ -97,6 +97,18 @@ async def test_a_grant_lets_no_plan_and_no_later_change_through(tmp_path: Path) 
         assert (await core.grants.get(ident, scope=OPERATOR)).used == 0
 
 
+async def test_every_request_has_the_fingerprint_of_its_token(tmp_path: Path) -> None:
+    """A plan's like a single change's: another token is another agent for it, too."""
+    async with granted(tmp_path) as (core, _, first, ident):
+        credential = (await core.grants.get(ident, scope=OPERATOR)).origin.credential
+        assert credential
+        async with anyio.create_task_group() as group:
+            group.start_soon(first.call_tool, "vps_plan", {"operation": "reboot", "servers": [WEB]})
+            plan = await held_change(core)
+            assert plan.origin.credential == credential
+            await core.gate.vote(plan.id, BOB, Verdict.DENY, plan.digest, scope=OPERATOR)
+
+
 @pytest.mark.parametrize("front", ["slack", "cli", "other"])
 async def test_the_same_agent_from_another_place_is_held(tmp_path: Path, front: str) -> None:
     """Whatever it calls itself: the place and the token are part of the grant."""

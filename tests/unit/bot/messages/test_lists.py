@@ -188,3 +188,14 @@ def test_one_is_sent_to_the_copy_one_can_open() -> None:
     assert (ts("C0OPS"), ts("C0ELSE"), ts("D0BOB", own=True)) == ("2", "3", "1")
     assert ts("C0OPS", of=copies[:1]) == ""
     assert ts("C0OPS", of=copies[3:]) == ""
+
+
+def test_the_person_behind_an_agent_is_a_mention_in_private_and_not_called_in_a_channel() -> None:
+    """An account's id is no name; a mention in a channel would notify its person of every page."""
+    by = {"id": "mcp:helper", "name": "helper", "human": "slack:U0ALICE", "kind": "agent"}
+    records = [record(1, operation="reboot", actor=by)]
+    private = str(audit_page("The trail", records, {}, TURNS).blocks)
+    shared = str(audit_page_for_everyone("The trail", records, {}, TURNS).blocks)
+    assert "for <@U0ALICE>" in private
+    assert "slack:U0ALICE" not in private + shared
+    assert "<@U0ALICE>" not in shared
