@@ -20,9 +20,9 @@ from vpsops.mcp_server.presenters.schemas import (
     required_names,
 )
 from vpsops.mcp_server.presenters.servers import result_model
-from vpsops.mcp_server.tools.signature import Signature
+from vpsops.mcp_server.tools.signature import TOOL_PREFIX, Signature
 
-PREFIX = "vps_"
+PREFIX = TOOL_PREFIX
 MAX_REASON = 300
 HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
 

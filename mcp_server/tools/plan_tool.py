@@ -7,6 +7,7 @@ import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
 
 from vpsops.core.changes.requests import Request
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.operations import OPERATIONS
@@ -34,6 +35,7 @@ NAME: Final = f"{PREFIX}plan"
 DESCRIPTION: Final = (
     "Ask once to start, stop or reboot many servers, one after another; a failure stops the rest. A human must agree."
 )
+WHICH_SERVERS: Final = "Name servers or patterns, or give a state, region or label. The pattern * means every server."
 OPERATION_NAMES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if operation.plannable]
 """The operations that it takes; a refusal lists them."""
 
@@ -87,6 +89,7 @@ async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
     values = dict(call.arguments)
     reason = str(values.pop("reason", ""))
     arguments = PlanArguments.model_validate(values)
+    selection = _selection(arguments)
     operation = plannable(arguments.operation)
     caller = ctx.caller_of(call)
     exceeded = exceeded_limit(caller, f"{PREFIX}{operation.name}", alters=True)
@@ -102,11 +105,14 @@ async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
     )
     if exceeded is not None:
         return refused_result(await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools)
-    return await run_plan(ctx, call, PlanRequest(request, _selection(arguments), _options(arguments)))
+    return await run_plan(ctx, call, PlanRequest(request, selection, _options(arguments)))
 
 
 def _selection(arguments: PlanArguments) -> Selection:
+    """Return the servers that are meant. Raises `InvalidInputError` where none are: that would be every server."""
     filters = {name: value for name in FILTERS if (value := getattr(arguments, name))}
+    if not (arguments.servers or filters):
+        raise InvalidInputError(f"{NAME}: servers: is missing.", hint=WHICH_SERVERS)
     return Selection(tuple(dict.fromkeys(arguments.servers)), filters)
 
 

@@ -19,6 +19,12 @@ TRUTHS: Final[Mapping[str, bool]] = {"true": True, "false": False, "yes": True, 
 LONGEST_JSON: Final = 100_000  # characters of a text that is read as JSON
 LONGEST_NAME: Final = 60
 MOST_WORDS: Final = 24  # values of an enum that a refusal names
+MOST_PROBLEMS: Final = 8  # arguments that a refusal describes
+TOOL_PREFIX: Final = "vps_"
+PAIRS: Final = frozenset({"labels", "label", "values"})
+"""Arguments of texts such as `key=value`, which a host may send as an object."""
+JOINED: Final = frozenset({"labels", "servers"})
+"""Lists of texts that hold no comma, so that one text with commas is several."""
 CATALOGUES: Final[Mapping[str, str]] = {
     "server": "vps_list lists the servers.",
     "plan": "vps_plans lists the plans.",
@@ -46,20 +52,18 @@ class Signature:
         arguments = _object(document)
         if set(arguments) == {ARGUMENTS} and ARGUMENTS not in self.properties:
             arguments = _object(arguments[ARGUMENTS])
-        read = {name: _read(self.properties.get(name, {}), value) for name, value in arguments.items()}
+        read = {name: self._read(name, value) for name, value in arguments.items()}
         return {name: value for name, value in read.items() if not is_empty(value)}
 
     def check(self, arguments: Mapping[str, Json]) -> None:
-        """Raise `InvalidInputError` for the first invalid argument: its name, what it accepts, what to do next."""
-        wrong = next(
-            (self._problem(name, value) for name, value in arguments.items() if self._problem(name, value)), ""
-        )
+        """Raise `InvalidInputError` for all invalid arguments: their names, what they accept, what to do next."""
+        wrong = {name: problem for name, value in arguments.items() if (problem := self._problem(name, value))}
         missing = [name for name in self.properties if name in self.required and name not in arguments]
         if wrong or missing:
-            named = f"{', '.join(missing)}: {'are' if len(missing) > 1 else 'is'} missing."
-            hints = [CATALOGUES.get(name, "") for name in ([wrong.split(":", 1)[0]] if wrong else missing)]
+            problems = [*wrong.values(), _missing(missing)]
+            hints = [CATALOGUES.get(name, "") for name in (*wrong, *missing) if name in self.properties]
             raise InvalidInputError(
-                f"{self.tool}: {wrong or named}", hint=join_nonempty((*dict.fromkeys(hints), self.takes()), " ")
+                f"{self.tool}: {_listed(problems)}", hint=join_nonempty((*dict.fromkeys(hints), self.takes()), " ")
             )
 
     def refusal(self, name: str) -> InvalidInputError:
@@ -82,6 +86,15 @@ class Signature:
         optional = f"optional: {', '.join(rest)}" if rest else ""
         return f"{self.tool} takes: {join_nonempty((', '.join(needed), optional), '; ')}."
 
+    def _read(self, name: str, value: Json) -> Json:
+        """Return an argument's value in the type of its schema, where that takes no guess."""
+        schema = self.properties.get(name, {})
+        if name in PAIRS:
+            value = _pairs(schema, value)
+        if name in JOINED and isinstance(value, str) and not value.strip().startswith(("[", '"')):
+            value = [*value.split(",")]
+        return _read(schema, value)
+
     def _problem(self, name: str, value: Json) -> str:
         schema = self.properties.get(name)
         if schema is not None:
@@ -93,9 +106,19 @@ class Signature:
         if name == ARGUMENTS:
             return f"{ARGUMENTS}: must be a JSON object, not {_quoted(value)}."
         near = get_close_matches(_snake(name), list(self.properties), n=1)
-        return (
-            f"{sanitize(name, LONGEST_NAME)}: there is no such argument.{f' Did you mean {near[0]}?' if near else ''}"
-        )
+        shown = sanitize(name, LONGEST_NAME).strip() or quote("")
+        return f"{shown}: there is no such argument.{f' Did you mean {near[0]}?' if near else ''}"
+
+
+def _missing(names: Sequence[str]) -> str:
+    return f"{', '.join(names)}: {'are' if len(names) > 1 else 'is'} missing." if names else ""
+
+
+def _listed(problems: Sequence[str]) -> str:
+    """Return the problems in one line, as many as a model can use at once."""
+    told = [problem for problem in problems if problem]
+    more = f"{len(told) - MOST_PROBLEMS} more are wrong." if len(told) > MOST_PROBLEMS else ""
+    return join_nonempty((*told[:MOST_PROBLEMS], more), " ")
 
 
 def is_empty(value: Json) -> bool:
@@ -124,8 +147,28 @@ def _from_json(value: Json, first: str) -> Json:
 def _read(schema: Schema, value: Json) -> Json:
     if isinstance(value, str) and schema.get("type") != "string" and value.strip().lower() == "null":
         return None
-    reader = READERS.get(str(schema.get("type")))
+    kind = str(schema.get("type"))
+    if kind in SINGLE and isinstance(value, list) and len(value) == 1 and not isinstance(value[0], list | dict):
+        value = value[0]
+    reader = READERS.get(kind)
     return value if reader is None else reader(schema, value)
+
+
+def _pairs(schema: Schema, value: Json) -> Json:
+    """Return an object, or its JSON text, as texts `key=value`: a list, or the one that a text can be."""
+    pairs = _from_json(value, "{")
+    if not isinstance(pairs, dict) or not pairs or not all(_is_scalar(item) for item in pairs.values()):
+        return value
+    texts: list[Json] = [f"{key}={_spelled(item)}" for key, item in pairs.items()]
+    return texts[0] if schema.get("type") == "string" and len(texts) == 1 else texts
+
+
+def _is_scalar(value: Json) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _spelled(value: Json) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _read_text(schema: Schema, value: Json) -> Json:
@@ -134,7 +177,12 @@ def _read_text(schema: Schema, value: Json) -> Json:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    return next((word for word in _words(schema) if word.lower() == text.lower()), text)
+    return next((word for word in _words(schema) if _is_word(word, text)), text)
+
+
+def _is_word(word: str, text: str) -> bool:
+    """Return whether a text is a word of a fixed set; an operation may be named as its tool is."""
+    return _snake(text).removeprefix(TOOL_PREFIX) == word.lower() or text.lower() == word.lower()
 
 
 def _read_whole(_: Schema, value: Json) -> Json:
@@ -181,6 +229,10 @@ READERS: Final[Mapping[str, Callable[[Schema, Json], Json]]] = {
     "boolean": _read_truth,
     "array": _read_list,
 }
+
+
+SINGLE: Final = frozenset({"string", "integer", "number", "boolean"})
+"""Types of a single value, which a host may send in a list of one."""
 
 
 def fits(schema: Schema, value: Json) -> bool:
@@ -261,7 +313,12 @@ def _quoted(value: Json) -> str:
         return f"a list of {len(value)}" if isinstance(value, list) else "an object"
     if isinstance(value, str):
         return quote(value, LONGEST_NAME)
-    return str(value).lower() if isinstance(value, bool) else f"{_as_float(value):g}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    number = _as_float(value)
+    if math.isnan(number):
+        return "no number"
+    return f"{number:g}" if math.isfinite(number) else "a number that is too large"
 
 
 def _snake(name: str) -> str:

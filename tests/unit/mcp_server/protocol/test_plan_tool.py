@@ -66,6 +66,9 @@ async def test_one_question_is_about_all_servers(core: Core, fleet: SimulatorHan
         ({"operation": "reboot", "servers": ["app*"], "at_once": 11}, "at_once: "),
         ({"operation": "reboot", "servers": ["app*"], "probe": "ftp:1"}, "is no probe"),
         ({"servers": ["app*"]}, "operation: is missing"),
+        ({"operation": "reboot"}, "The pattern * means every server."),
+        ({"operation": "reboot", "servers": [], "region": "", "state": None}, "vps_plan: servers: is missing."),
+        ({"operation": "reboot", "servers": ","}, "vps_plan: servers: is missing."),
     ],
 )
 async def test_what_is_no_plan_is_refused(

@@ -46,6 +46,11 @@ SAMPLE = Signature(
         "open": {"type": "boolean"},
         "keys": {"type": "array", "items": {"type": "string"}, "maxItems": 2},
         "fields": {"type": "array", "items": {"type": "string", "enum": ["id", "plan"]}},
+        "operation": {"type": "string", "enum": ["stop", "snapshot_create"]},
+        "labels": {"type": "array", "items": {"type": "string"}},
+        "values": {"type": "array", "items": {"type": "string"}},
+        "label": {"type": "string"},
+        "servers": {"type": "array", "items": {"type": "string"}},
     },
     frozenset({"name"}),
 )
@@ -103,6 +108,21 @@ def test_no_arguments_at_all_have_many_spellings(given_: Json) -> None:
         ("kind", "HELD", "held"),
         ("name", 1234, "1234"),
         ("name", " a ", "a"),
+        ("name", ["a"], "a"),
+        ("limit", ["3"], 3),
+        ("open", [True], True),
+        ("kind", ["HELD"], "held"),
+        ("operation", "vps_snapshot_create", "snapshot_create"),
+        ("operation", "Snapshot-Create", "snapshot_create"),
+        ("labels", {"team": "shop", "level": 3, "old": True}, ["team=shop", "level=3", "old=true"]),
+        ("labels", '{"team": "shop"}', ["team=shop"]),
+        ("labels", "team=shop, env=prod", ["team=shop", "env=prod"]),
+        ("labels", "old-", ["old-"]),
+        ("values", {"size": 4}, ["size=4"]),
+        ("values", "note=one, two", ["note=one, two"]),
+        ("label", {"team": "shop"}, "team=shop"),
+        ("servers", "web01,web02", ["web01", "web02"]),
+        ("servers", '["web01", "web02"]', ["web01", "web02"]),
     ],
 )
 def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json) -> None:
@@ -122,16 +142,20 @@ def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json
         ("limit", "3.5", "limit: must be a whole number from 1 to 100, not “3.5”."),
         ("limit", 0, "limit: must be a whole number from 1 to 100, not 0."),
         ("limit", 101, "not 101."),
-        ("limit", 10**400, "not inf."),
+        ("limit", 10**400, "not a number that is too large."),
         ("limit", "9" * 500, "limit: must be a whole number from 1 to 100, not “9999"),
         ("limit", "٣", "not “٣”."),
-        ("seconds", float("nan"), "seconds: must be a number from 0 to 45, not nan."),
-        ("seconds", float("inf"), "not inf."),
+        ("seconds", float("nan"), "seconds: must be a number from 0 to 45, not no number."),
+        ("seconds", float("inf"), "not a number that is too large."),
         ("open", "maybe", "open: must be true or false, not “maybe”."),
         ("open", 2, "open: must be true or false, not 2."),
         ("kind", "done", "kind: must be one of held, failed, not “done”."),
         ("name", "toolong", "name: must be text of at most 5 characters, not “toolong”."),
-        ("name", ["a"], "name: must be text of at most 5 characters, not a list of 1."),
+        ("name", ["a", "b"], "name: must be text of at most 5 characters, not a list of 2."),
+        ("name", [["a"]], "not a list of 1."),
+        ("", 1, "vps_sample: “”: there is no such argument."),
+        ("labels", {"team": ["shop"]}, "not an object."),
+        ("labels", {"team": None}, "not an object."),
         ("name", True, "not true."),
         ("fields", ["id", "colour"], "fields: must be a list, each one of id, plan, not “colour”."),
         ("fields", {"id": True}, "not an object."),
@@ -147,7 +171,33 @@ def test_what_does_not_fit_is_said_in_the_schemas_words(name: str, wrong: Json, 
         SAMPLE.check({"name": "a"} | SAMPLE.read({name: wrong}))
     assert refused.value.message.startswith("vps_sample: ")
     assert text in refused.value.message
-    assert refused.value.hint.endswith("vps_sample takes: name; optional: kind, limit, seconds, open, keys, fields.")
+    assert refused.value.hint.endswith(SAMPLE.takes())
+    assert SAMPLE.takes().startswith("vps_sample takes: name; optional: kind, limit, seconds, open, keys, fields, ")
+
+
+@pytest.mark.requirement("mcp-one-meaning")
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    """Invalid, unknown and missing arguments in one refusal, so that a second call can be right."""
+    with pytest.raises(InvalidInputError) as refused:
+        SAMPLE.check(SAMPLE.read({"limit": "ten", "kind": "done", "colour": "red"}))
+    assert refused.value.message == (
+        "vps_sample: limit: must be a whole number from 1 to 100, not “ten”."
+        " kind: must be one of held, failed, not “done”. colour: there is no such argument. name: is missing."
+    )
+    with pytest.raises(InvalidInputError) as missing:
+        SIGNATURES["vps_create"].check({"region": {"code": "oslo"}, "plan": True})
+    assert "region: must be text" in missing.value.message
+    assert "hostname, os_template: are missing." in missing.value.message
+    for tool in ("vps_plans", "vps_regions", "vps_os_templates"):
+        assert f"{tool} lists" in missing.value.hint
+
+
+def test_a_refusal_of_many_arguments_is_short() -> None:
+    """A model that made up a hundred arguments reads of eight, and how many more."""
+    with pytest.raises(InvalidInputError) as refused:
+        SAMPLE.check({"name": "a"} | {f"colour{number}": 1 for number in range(100)})
+    assert refused.value.message.count("there is no such argument") == 8
+    assert refused.value.message.endswith("92 more are wrong.")
 
 
 @pytest.mark.parametrize("given_", [5, True, "x", ["a"], "[1]", {"arguments": "x"}])
