@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -46,6 +47,7 @@ from vpsops.mcp_server.tools.task_notifications import serve_task_notifications
 from vpsops.mcp_server.tools.walks import ServerListCache
 
 NAME = "vpsops"
+LONGEST_NAME = 60
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings
 INSTRUCTIONS = (
     "Servers are named by hostname, id or the beginning of one. A change runs only after a human agreed; this server"
@@ -101,7 +103,7 @@ class ToolHandlers:
         ctx, core = self.ctx, self.ctx.core
         tool = self.tools.get(params.name)
         if tool is None:
-            raise sdk_compat.unknown_tool_error(sanitize(core.redactor.name(params.name)))
+            raise sdk_compat.unknown_tool_error(sanitize(core.redactor.name(params.name)), self._near(context, params))
         await core.policy.refresh()
         caller, call = ctx.who(context), sdk_compat.read_tool_call(context, params, core.clock.monotonic())
         exceeded = exceeded_limit(caller, tool.name, alters=not tool.reads)
@@ -117,6 +119,12 @@ class ToolHandlers:
         answer = await ctx.shutdown.answered(lambda: _answer(narrowed, call), lambda: _unfinished(tool))
         await self.visible.announce(context)
         return results.with_local_times(answer, core.clock.now()) if self.same_machine else answer
+
+    def _near(self, context: sdk_compat.Context, params: t.CallToolRequestParams) -> str:
+        """Return the caller's tool that a name is close to, or an empty text."""
+        caller, name = self.ctx.who(context), params.name[:LONGEST_NAME].lower().replace("-", "_")
+        names = [tool.name for tool in self.tools.values() if is_listed(tool, caller)]
+        return next(iter(get_close_matches(f"{PREFIX}{name.removeprefix(PREFIX)}", names, n=1, cutoff=0.8)), "")
 
 
 def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any]:

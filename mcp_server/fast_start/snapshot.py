@@ -185,6 +185,7 @@ def open_streams(handover: responder.Handover) -> tuple[io.TextIOWrapper, Dedupl
     os.close(null)
     os.dup2(2, 1)
     first = b"".join(line + b"\n" for line in handover.answered) + handover.unread
-    stdin = io.TextIOWrapper(io.BufferedReader(ReplayedInput(first, reading)), encoding="utf-8", errors="replace")
+    lines = io.BufferedReader(ReplayedInput(first, reading))
+    stdin = io.TextIOWrapper(lines, encoding="utf-8", errors="replace", newline="\n")  # a CR in a message is a blank
     stdout = os.fdopen(writing, "w", encoding="utf-8")
     return stdin, DeduplicatedOutput(anyio.wrap_file(stdout), handover.ids)

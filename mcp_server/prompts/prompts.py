@@ -313,7 +313,9 @@ def check_arguments(prompt: t.Prompt, arguments: Arguments) -> dict[str, str]:
     kept = {name: value.strip() for name, value in arguments.items() if value.strip()}
     long = [name for name, value in kept.items() if len(value) > LONGEST_ARGUMENT]
     missing = [name for name, argument in known.items() if argument.required and name not in kept]
-    for wrong, what in ((unknown, "does not take"), (long, "takes less text in"), (missing, "needs")):
-        if wrong:
-            raise sdk_compat.invalid_params_error(f"The prompt {prompt.name} {what}: {', '.join(wrong)}.")
+    faults = ((missing, "needs"), (unknown, "does not take"), (long, "takes less text in"))
+    told = [f"{what}: {', '.join(names)}" for names, what in faults if names]
+    if told:
+        takes = f"It takes: {', '.join(known)}." if known else ""
+        raise sdk_compat.invalid_params_error(f"The prompt {prompt.name} {'; '.join(told)}. {takes}".strip())
     return kept

@@ -25,6 +25,7 @@ WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^"{}\[\]\s,:]+')
 SCALAR = re.compile(r'-?\d{1,18}|"(?:[^"\\]|\\.){0,200}"')
 SURROGATE = re.compile("[\ud800-\udfff]")
 SHOWN = 60
+MOST_IDS = 100  # of a line that cannot be parsed
 UNREADABLE = "This message cannot be read: it is not as JSON-RPC 2.0 and MCP have it."
 
 
@@ -47,7 +48,7 @@ def read_frame(line: str) -> Frame:
     try:
         message = _parsed(text)
     except (ValueError, RecursionError, OverflowError) as error:
-        return Frame("", answers=(_error(_found_id(text), *_unread(error)),))
+        return Frame("", answers=tuple(_error(ident, *_unread(error)) for ident in _found_ids(text)))
     if isinstance(message, list):
         return Frame("", answers=tuple(_batch(message)))
     if not isinstance(message, dict):
@@ -81,7 +82,7 @@ def refuse_request(frame: Frame, text: str, code: int = INVALID_REQUEST) -> Fram
 def refuse_long_line(head: str, longest: int) -> Frame:
     """Return the answer to a line that is too long, by its beginning; a notification's is under no id."""
     text = f"This line is longer than {longest} bytes. Send less at once."
-    return Frame("", answers=(_error(_found_id(head), INVALID_REQUEST, text),))
+    return Frame("", answers=(_error(_found_ids(head)[0], INVALID_REQUEST, text),))
 
 
 def _parsed(text: str) -> Any:
@@ -166,19 +167,24 @@ def _error(ident: Any, code: int, text: str) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": kept, "error": {"code": code, "message": text}})
 
 
-def _found_id(text: str) -> Any:
-    """Return the id of a message that cannot be parsed: the value of its own `id`, of no object within it."""
-    depth, before = 0, ""
+def _found_ids(text: str) -> list[Any]:
+    """Return the ids of messages that cannot be parsed: each the value of its own `id`, of no object within it.
+
+    Several messages may share a line: one after another, or in a batch that is cut off. Without any id it is null.
+    """
+    depth, top, before = 0, 1, ""
+    found: list[Any] = []
     for match in WORD.finditer(text):
         word = match[0]
         if word in "{[":
+            top = 1 + (word == "[") if depth == 0 else top
             depth += 1
         elif word in "}]":
-            depth -= 1
-        elif depth == 1 and before == '"id"' and SCALAR.fullmatch(word):
-            return json.loads(word)
-        before = word if depth == 1 else ""
-    return None
+            depth = max(depth - 1, 0)
+        elif depth == top and before == '"id"' and SCALAR.fullmatch(word) and len(found) < MOST_IDS:
+            found.append(json.loads(word))
+        before = word if depth == top else ""
+    return found or [None]
 
 
 def _depths(text: str) -> Iterator[int]:

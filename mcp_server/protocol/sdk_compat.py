@@ -208,9 +208,9 @@ def require_extension(context: Context, identifier: str) -> None:
     require_client_extension(context, identifier)
 
 
-def unknown_tool_error(name: str) -> MCPError:
-    """Return the protocol error the specification has for a tool that does not exist."""
-    return MCPError(t.INVALID_PARAMS, f"Unknown tool: {name}")
+def unknown_tool_error(name: str, near: str = "") -> MCPError:
+    """Return the protocol error the specification has for a tool that does not exist; `near` is one that does."""
+    return MCPError(t.INVALID_PARAMS, f"Unknown tool: {name}{f'. Did you mean {near}?' if near else ''}")
 
 
 def invalid_cursor_error() -> MCPError:

@@ -61,9 +61,11 @@ Params = dict[str, Any]
 
 async def read_parameters(ctx: Context, call_next: CallNext) -> HandlerResult:
     """Validate a request's parameters before any other handler reads them, and word the errors."""
-    if ctx.request_id is None or ctx.method == INITIALIZE:
+    if ctx.request_id is None:
         return await call_next(ctx)
     try:
+        if ctx.method == INITIALIZE:  # the SDK reads its parameters a second time, as they came
+            return await call_next(ctx)
         return await call_next(replace(ctx, params=read_request(ctx.method, ctx.params)))
     except ValidationError as error:
         raise invalid_params_error(describe_problem(ctx.method, error)) from None

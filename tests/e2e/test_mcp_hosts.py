@@ -99,6 +99,7 @@ def test_odd_lines_are_answered_at_once_and_the_session_lives(environment: dict[
         assert (answer["id"], type(answer["id"])) == (ident, type(ident)), line[:60]
         assert answer["error"]["code"] in {-32700, -32600, -32602}
         assert time.monotonic() - began < 1.0
+    assert ask('{"jsonrpc":"2.0",\r"id":28,\r"method":"ping"}') == {"jsonrpc": "2.0", "id": 28, "result": {}}
     assert ask(LIST)["id"] == 9
     process.stdin.close()
     assert process.wait(PATIENCE_SECONDS) == 0

@@ -80,10 +80,29 @@ def test_a_batch_is_refused_by_each_id_in_it() -> None:
     assert [(item["id"], item["error"]["code"]) for item in answers] == [(1, INVALID_REQUEST), ("b", INVALID_REQUEST)]
 
 
+@pytest.mark.requirement("mcp-every-id-answered")
+@pytest.mark.parametrize(
+    ("line", "idents"),
+    [
+        ('{"jsonrpc":"2.0","id":1,"method":"ping"}{"jsonrpc":"2.0","id":"b","method":"ping"}', [1, "b"]),
+        ('{"jsonrpc":"2.0","id":1,"method":"ping"} , {"method":"ping","params":{"id":9},"id":2}', [1, 2]),
+        ('[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"meth', [1, 2]),
+        ('[{"id":1,"params":{"a":[{"id":7}]}},{"id":2}', [1, 2]),
+        ("}" * 5 + '{"id":3', [3]),
+        ('[[{"id":4', [None]),
+        ("".join(f'{{"id":{number}}}' for number in range(150)), list(range(100))),
+    ],
+)
+def test_several_broken_messages_are_answered_by_each_id(line: str, idents: list[object]) -> None:
+    """Two messages that lost the end of a line between them, and a batch that is cut off."""
+    assert [json.loads(answer)["id"] for answer in read_frame(line).answers] == idents
+
+
 @pytest.mark.parametrize(
     "line",
     [
         '{"jsonrpc":"2.0","id":7,"method":"ping"}',
+        '{"jsonrpc":"2.0",\r"id":7,\t"method":"ping"}',
         '\ufeff{"jsonrpc":"2.0","id":"x","method":"ping","params":{"_meta":{}}}',
         '{"jsonrpc":"2.0","method":"notifications/initialized"}',
         '{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}',

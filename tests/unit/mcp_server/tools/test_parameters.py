@@ -123,6 +123,39 @@ async def test_parameters_of_the_wrong_form_are_named(core: Core) -> None:
             await send(client, "tools/call", {"arguments": {}})
         with pytest.raises(MCPError, match=r"resources/read: .* do not fit: params\.uri\."):
             await send(client, "resources/read", {"uri": 5})
+        for params in ({"capabilities": []}, {"capabilities": None, "protocolVersion": 5}):
+            with pytest.raises(
+                MCPError, match=r"initialize: .* do not fit: params\.capabilities, params\.protocolVersion\."
+            ):
+                await send(client, "initialize", {"clientInfo": {"name": "t", "version": "1"}} | params)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("vps-list", "vps_list"), ("list", "vps_list"), ("VPS_Reboot", "vps_reboot"), ("vps_regoins", "vps_regions")],
+)
+async def test_an_unknown_tool_is_answered_with_the_one_that_is_meant(core: Core, name: str, near: str) -> None:
+    """A host that writes names its own way, and a model that leaves out the beginning."""
+    async with client_of(core, "legacy") as client:
+        with pytest.raises(MCPError, match=f"Unknown tool: {name}. Did you mean {near}\\?"):
+            await client.call_tool(name, {})
+
+
+async def test_a_tool_that_its_caller_does_not_have_is_not_proposed(core: Core) -> None:
+    """It would be refused."""
+    async with client_of(core, "legacy") as client:
+        with pytest.raises(MCPError) as refused:
+            await client.call_tool("vps-plan", {})
+    assert "vps_plan?" not in refused.value.error.message
+
+
+async def test_all_that_is_wrong_with_a_prompt_is_said_at_once(core: Core) -> None:
+    """What is missing, unknown and too long, and what it takes."""
+    async with client_of(core, "legacy") as client:
+        with pytest.raises(MCPError) as refused:
+            await client.get_prompt("incident", {"host": "web01", "symptom": "x" * 5_000})
+    faults = "needs: server; does not take: host; takes less text in: symptom"
+    assert refused.value.error.message == f"The prompt incident {faults}. It takes: server, symptom."
 
 
 async def test_an_unknown_tool_is_not_echoed_at_length(core: Core, era: str) -> None:
