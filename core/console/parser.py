@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
+USAGE: Final = 2
 MOST_NEAR: Final = 2
 LONGEST_WORD: Final = 40
 
@@ -24,8 +25,22 @@ class VersionAction(argparse.Action):
         parser.exit()
 
 
+class UsageError(SystemExit):
+    """The end of a command that was typed wrongly, after it was printed how; `text` says what is wrong."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(USAGE)
+        self.text = text
+
+
 class CommandParser(argparse.ArgumentParser):
     """A parser whose subcommands are of its kind."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong, and end."""
+        self.print_usage(sys.stderr)
+        sys.stderr.write(f"{self.prog}: error: {message}\n")
+        raise UsageError(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:

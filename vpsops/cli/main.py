@@ -98,14 +98,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], handover: Handover | None) -> int:
     from vpsops.core.console.exit_codes import guarded  # noqa: PLC0415 - not before the front has answered
+    from vpsops.core.console.parser import UsageError  # noqa: PLC0415 - as above
 
     why: list[str] = []
-    code = guarded(lambda: _call(words, handover), why.append)
-    if handover is not None and why and not serves_http(words):
-        from vpsops.mcp_server import fast_start  # noqa: PLC0415
+    try:
+        return guarded(lambda: _call(words, handover), why.append)
+    except UsageError as error:
+        why.append(error.text)
+        raise
+    finally:
+        if handover is not None and why and not serves_http(words):
+            from vpsops.mcp_server import fast_start  # noqa: PLC0415
 
-        fast_start.answer_pending(handover, why[0])
-    return code
+            fast_start.answer_pending(handover, why[0])
 
 
 def serves_http(words: Sequence[str]) -> bool:

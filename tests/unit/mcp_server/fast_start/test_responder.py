@@ -171,6 +171,32 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--red-only"], "unrecognized arguments: --red-only. Did you mean --read-only"),
+        (["serve"], "invalid choice: 'serve'"),
+        (["--toolsets"], "argument --toolsets: expected one argument"),
+    ],
+)
+def test_words_that_there_are_not_are_told_to_the_client(tmp_path: Path, words: list[str], text: str) -> None:
+    """A slip in a host's configuration is in the error that the host shows, not on standard error alone."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vpsops", "mcp", *words],
+        input=json.dumps(hello()).encode() + b"\n",
+        capture_output=True,
+        env=environment(tmp_path),
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    (reply,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, reply["id"], reply["error"]["code"]) == (2, 1, -32603)
+    assert reply["error"]["message"].startswith("vpsops cannot serve. ")
+    assert text in reply["error"]["message"]
+    assert text.encode() in done.stderr
+
+
+@pytest.mark.slow
 def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
     """When the rest cannot start, the waiting client gets an error and the log has the reason."""
     (tmp_path / "file").touch()
