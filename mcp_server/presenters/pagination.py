@@ -53,9 +53,19 @@ def read_arguments(operation: Operation, asked: ReadArguments) -> Mapping[str, J
     if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < MOST:
         arguments["limit"] = limit + 1
     if isinstance(cursor, str) and cursor:
-        place = decode_cursor(SERVERS, cursor).removeprefix(f"{walk_in(cursor)}{WALK}")
-        arguments["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
+        arguments["cursor"] = operation_cursor(cursor)
     return arguments
+
+
+def operation_cursor(cursor: str) -> str:
+    """Return the operation's own cursor behind one of a list. Raises `InvalidInputError` for another list's."""
+    place = decode_cursor(SERVERS, cursor).removeprefix(f"{walk_in(cursor)}{WALK}")
+    return place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
+
+
+def list_cursor(cursor: str) -> str:
+    """Return the cursor for callers after which the operation's own one continues, the same for tool and resource."""
+    return encode_cursor(SERVERS, f"={cursor}")
 
 
 def page_from(result: BaseModel, asked: ReadArguments) -> ResultPage:

@@ -32,6 +32,7 @@ SERVERS_SECONDS: Final = 10.0
 CATALOGUE_SECONDS: Final = 300.0
 FAILED_SECONDS: Final = 5.0
 MOST_SIGHTS: Final = 50
+READ_IN_FULL: Final = 20
 
 logger = structlog.get_logger(__name__)
 
@@ -127,6 +128,13 @@ async def list_region_codes(reader: ResourceReader) -> Candidates:
     )
 
 
+async def list_label_keys(reader: ResourceReader) -> Candidates:
+    """Return the keys of labels, those of most servers first; of servers listed without labels a few are read."""
+    servers = await reader.in_full(await reader.servers(), READ_IN_FULL, lambda server: server.labels is None)
+    count = Counter(key for server in servers for key in server.labels or ())
+    return Candidates(_codes([key for key, _ in count.most_common()]))
+
+
 def _codes(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for word in words if word and sanitize(word) == word)
 
@@ -143,12 +151,14 @@ TEMPLATES: Final[Mapping[str, Mapping[str, str]]] = {
     uris.SERVER_TEMPLATE: {"id": "servers"},
     uris.CHANGE_TEMPLATE: {"id": "changes"},
     uris.PAGE_TEMPLATE: {},
+    uris.REPORT_TEMPLATE: {"label": "label_keys"},
 }
 NEEDS: Final = {
     "servers": "list",
     "plans": "plans",
     "os_templates": "os_templates",
     "regions": "regions",
+    "label_keys": "list",
 }
 
 
@@ -170,6 +180,7 @@ class Completions:
             "plans": CachedCandidates(CATALOGUE_SECONDS, list_plan_codes),
             "os_templates": CachedCandidates(CATALOGUE_SECONDS, list_os_template_ids),
             "regions": CachedCandidates(CATALOGUE_SECONDS, list_region_codes),
+            "label_keys": CachedCandidates(CATALOGUE_SECONDS, list_label_keys),
         }
 
     async def complete(self, reader: ResourceReader, params: t.CompleteRequestParams) -> t.CompleteResult:

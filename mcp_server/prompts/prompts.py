@@ -225,10 +225,15 @@ async def write_morning_report(ctx: PromptContext, arguments: Arguments) -> list
 
 
 def _hours(text: str) -> int:
+    """Return how many hours back a report goes. Raises `InvalidInputError` for what is no whole number."""
     try:
-        return min(max(int(text), 1), MOST_HOURS) if text else 24
-    except ValueError:
-        raise InvalidInputError("hours: must be a whole number.", hint=f"From 1 to {MOST_HOURS}.") from None
+        hours = float(text or 24)
+        whole = int(hours)
+    except (ValueError, OverflowError):  # infinity too
+        whole, hours = 0, 0.5
+    if whole != hours:
+        raise InvalidInputError(f"hours: must be a whole number, not {quote(text)}.", hint=f"From 1 to {MOST_HOURS}.")
+    return min(max(whole, 1), MOST_HOURS)
 
 
 def _argument(name: str, description: str, *, required: bool = False) -> t.PromptArgument:

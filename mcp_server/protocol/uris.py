@@ -72,7 +72,9 @@ def parse_uri(uri: str) -> ResourceAddress | None:
     ):
         if uri.startswith(start):
             value = unquote(uri.removeprefix(start))
-            return ResourceAddress(kind, value) if 0 < len(value) <= longest and value.isprintable() else None
+            if not value:  # what a template makes of an empty value
+                return ResourceAddress(kind)
+            return ResourceAddress(kind, value) if len(value) <= longest and value.isprintable() else None
     for start, kind, form in (
         (f"{SERVERS}/", ResourceKind.SERVER, PLAIN),
         (f"{SCHEME}changes/", ResourceKind.CHANGE, CHANGE),

@@ -122,9 +122,11 @@ class ResourceReader:
         self.check("list")
         return await self.core.servers.list_all(self.request("list", {}), scope=self.scope)
 
-    async def in_full(self, servers: Sequence[Server], most: int) -> list[Server]:
-        """Return servers with what the list leaves out of them, for `most` of them at most."""
-        return await self.core.servers.in_full(self.request("get", {}), servers, most, scope=self.scope)
+    async def in_full(
+        self, servers: Sequence[Server], most: int, lacks: Callable[[Server], bool] | None = None
+    ) -> list[Server]:
+        """Return servers with what the list leaves out of them, for `most` of those that lack it at most."""
+        return await self.core.servers.in_full(self.request("get", {}), servers, most, lacks, scope=self.scope)
 
 
 @dataclass(frozen=True, slots=True)

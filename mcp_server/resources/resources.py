@@ -18,6 +18,7 @@ from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.audit import audit_trail_from
+from vpsops.mcp_server.presenters.pagination import list_cursor, operation_cursor
 from vpsops.mcp_server.presenters.servers import structured_content
 from vpsops.mcp_server.protocol import sdk_compat, uris
 from vpsops.mcp_server.protocol.text import sanitize_json
@@ -118,11 +119,12 @@ def as_text(content: Mapping[str, JsonValue]) -> str:
 
 async def read_servers(_: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return a page of servers, with the address of the next."""
-    arguments = {"cursor": address.ref} if address.ref else {}
+    arguments = {"cursor": operation_cursor(address.ref)} if address.ref else {}
     page = await reader.read("list", limit=PAGE, **arguments)
     content = structured_content(page)
     if isinstance(page, ServerList) and page.next_cursor is not None:
-        content["next"] = page_uri(page.next_cursor)
+        after = list_cursor(page.next_cursor)
+        content |= {"next_cursor": after, "next": page_uri(after)}
     return ResourceContent(content)
 
 

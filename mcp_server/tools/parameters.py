@@ -21,7 +21,7 @@ from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 from vpsops.mcp_server.tools.plan_tool import NAME as PLAN
 from vpsops.mcp_server.tools.plan_tool import plan_signature
-from vpsops.mcp_server.tools.signature import Signature, is_empty
+from vpsops.mcp_server.tools.signature import Signature, decode_object, is_empty
 
 INITIALIZE: Final = "initialize"
 SDK_WORDS: Final = "Invalid request parameters"
@@ -114,6 +114,7 @@ def _prompt(params: Params) -> Params:
 
 
 def _completion(params: Params) -> Params:
+    params = {name: decode_object(value) for name, value in params.items()}
     argument, context = params.get("argument"), params.get("context")
     read_argument = dict(argument) if isinstance(argument, dict) else argument
     if isinstance(read_argument, dict):
@@ -125,7 +126,9 @@ def _completion(params: Params) -> Params:
 
 
 def _text(who: str, name: str, value: Json) -> str:
-    """Return a value that must be text; numbers and truths have one spelling."""
+    """Return a value that must be text, or a list of one; numbers and truths have one spelling."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < 10**18):

@@ -133,6 +133,12 @@ def _object(document: Json) -> dict[str, Json]:
     return dict(unwrapped) if isinstance(unwrapped, dict) else {ARGUMENTS: unwrapped}
 
 
+def decode_object(value: Json) -> Json:
+    """Return the object that a text holds as JSON; any other value unchanged."""
+    decoded = _from_json(value, "{")
+    return decoded if isinstance(decoded, dict) else value
+
+
 def _from_json(value: Json, first: str) -> Json:
     """Return the decoded JSON of a text that starts with `first`; any other value unchanged."""
     if not isinstance(value, str) or len(value) > LONGEST_JSON or not value.strip().startswith(first):

@@ -1,5 +1,6 @@
 """Completions in both eras: beginnings first, bounded, by what the caller may read, and none without a provider."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.mcp_server.auth.principal import Caller
 from vpsops.mcp_server.prompts.completions import MOST, Candidates, match_candidates
+from vpsops.mcp_server.protocol.uris import REPORT_TEMPLATE
 from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -48,6 +50,26 @@ async def test_servers_are_completed_by_name_and_id(core: Core, era: str) -> Non
         assert (await of_template(client, SERVER, "b5c6")).values == [WEB_ID]
         assert (await of_template(client, SERVER, "nosuch")).values == []
         assert await of_prompt(client, "incident", "server", "b01") == ["db01.example.com", WEB]
+
+
+@pytest.mark.parametrize("dialect", ["sdk"])
+async def test_labels_of_the_report_are_completed_by_their_keys(core: Core, provider: SimulatorHandle) -> None:
+    """Those of most servers first, as the list of servers shows them."""
+    world = provider.simulator.world
+    first, second = world.servers()
+    world.override(first, None, None, None, labels={"team": "shop", "env": "prod"})
+    world.override(second, None, None, None, labels={"team": "data"})
+    async with client_of(core, "legacy") as client:
+        assert (await of_template(client, REPORT_TEMPLATE, name="label")).values == ["team", "env"]
+        assert (await of_template(client, REPORT_TEMPLATE, "EN", name="label")).values == ["env"]
+
+
+async def test_every_template_that_is_listed_can_be_asked_about(core: Core, era: str) -> None:
+    """Each of its arguments has an answer, which may be empty: a host asks without knowing."""
+    async with client_of(core, era) as client:
+        for template in (await client.list_resource_templates()).resource_templates:
+            for name in re.findall(r"\{\??(\w+)\}", template.uri_template):
+                await of_template(client, template.uri_template, name=name)
 
 
 async def test_changes_are_completed_newest_first(core: Core, era: str) -> None:

@@ -79,7 +79,7 @@ async def test_a_caller_that_may_not_read_has_no_report(core: Core) -> None:
         ("vps://report", ""),
         ("vps://report?label=team", "team"),
         ("vps://report?label=a%2Fb", "a/b"),
-        ("vps://report?label=", None),
+        ("vps://report?label=", ""),
         ("vps://report?label=%0A", None),
         (f"vps://report?label={'x' * 64}", None),
         ("vps://report/team", None),

@@ -26,6 +26,7 @@ from vpsops.mcp_server.presenters.schemas import output_schema
 from vpsops.mcp_server.presenters.servers import ServerListResult, ServerResult
 from vpsops.mcp_server.resources.links import add_change_link
 from vpsops.mcp_server.server import ServerOptions
+from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -163,7 +164,6 @@ TRICKS = [
     "vps://servers/web01\n",
     "vps://servers/..",
     "vps://servers/web01.",
-    "vps://servers?cursor=",
     "vps://servers?cursor=%0a",
     "vps://servers?cursor=" + "x" * 500,
     "vps://servers/" + "a" * 300,
@@ -220,6 +220,26 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
 
 
 @pytest.mark.requirement("resources-obey-policy")
+async def test_tool_and_resource_have_the_same_cursors(core: Core, provider: SimulatorHandle, era: str) -> None:
+    """A page of either continues in the other; an empty cursor is the first page, and any other text is refused."""
+    for number in range(60):
+        provider.simulator.world.create(Order(f"n{number:02}.example.com", "", "vps-4gb-2cpu", "NO", "debian-12"))
+    async with client_of(core, era) as client:
+        first = await read(client, "vps://servers")
+        rest = await client.call_tool("vps_list", {"cursor": first["next_cursor"], "limit": 100})
+        assert rest.structured_content is not None
+        names = [server["hostname"] for server in (*first["servers"], *rest.structured_content["servers"])]
+        assert len(names) == len(set(names)) == 62
+        listed = await client.call_tool("vps_list", {"limit": 5})
+        assert listed.structured_content is not None
+        page = await read(client, f"vps://servers?cursor={listed.structured_content['next_cursor']}")
+        assert page["servers"][0]["hostname"] == sorted(names)[5]
+        assert (await read(client, "vps://servers?cursor="))["servers"] == first["servers"]
+        for wrong in ("zz", "web01.example.com", "web01.example.com%7Cx"):
+            with pytest.raises(MCPError, match="this is not a cursor of this list"):
+                await client.read_resource(f"vps://servers?cursor={wrong}")
+
+
 async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Path, era: str) -> None:
     """A server that a rule keeps from agents is not read as a resource either, and the rule is named."""
     config = tmp_path / "vpsops.toml"

@@ -1,5 +1,6 @@
 """Parameters of whole requests as hosts spell them, through the server and both eras."""
 
+import json
 from typing import Any
 
 import pytest
@@ -88,10 +89,12 @@ async def test_prompts_take_numbers_and_leave_out_what_is_empty(core: Core) -> N
                 plain,
                 plain | {"arguments": {"hours": 2}},
                 plain | {"arguments": '{"hours": 2.0, "x": null}'},
+                plain | {"arguments": {"hours": "2.0"}},
+                plain | {"arguments": {"hours": [2]}},
             )
         ]
         with pytest.raises(MCPError, match="The prompt morning_report takes text in: hours"):
-            await send(client, "prompts/get", plain | {"arguments": {"hours": [2]}})
+            await send(client, "prompts/get", plain | {"arguments": {"hours": [2, 3]}})
         with pytest.raises(MCPError, match="does not take: arguments"):
             await send(client, "prompts/get", plain | {"arguments": 5})
     assert all(other["messages"][0] == first["messages"][0] for other in others)
@@ -106,6 +109,9 @@ async def test_completions_take_null_for_nothing_typed(core: Core) -> None:
             params = {"ref": reference, "argument": argument, "context": context}
             answer = await send(client, "completion/complete", params)
             assert answer["completion"]["values"]
+        typed = {"ref": json.dumps(reference), "argument": '{"name": "server", "value": ["web"]}'}
+        answer = await send(client, "completion/complete", typed)
+        assert answer["completion"]["values"] == [WEB]
 
 
 async def test_a_token_that_is_none_costs_the_progress_and_not_the_answer(core: Core) -> None:
