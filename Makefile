@@ -7,7 +7,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance clients evals tokens bundle release release-try renovate-check interpreters containers containers-check evening docs-site bench lock clean
+.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash crash-plans mutants pictures conformance clients evals tokens bundle release release-try renovate-check interpreters containers containers-check evening docs-site bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -65,9 +65,12 @@ docs: $(VENV)/.ready ## Rewrite the generated pages
 	$(BIN)/python -m tests.docs.generate
 	$(BIN)/python -m tests.transcripts
 
+crash-plans: $(VENV)/.ready ## Kill processes forty times while 400 members of plans run
+	$(BIN)/python -m tests.crash --members 400 --plans 11 --ends 12 --changes 20 --kills 40 --hold 60 --seeds 1
+
 crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
 	$(BIN)/python -m tests.crash
-	$(BIN)/python -m tests.crash --changes 40 --plans 50 --kills 40 --most-gap 4 --seeds 1
+	$(MAKE) crash-plans
 	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
 	$(BIN)/python -m tests.crash --scenarios
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import anyio
 
-from tests.crash.run import CrashResult, CrashRun, describe, play
+from tests.crash.results import CrashResult, CrashRun, describe
+from tests.crash.run import play
 from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, ScenarioOutcome, wrong
 from tests.fakes.storage.postgres import PostgresServer, running_postgres
 
@@ -33,20 +34,27 @@ def main() -> int:
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vpsops-crash-")))
                 folder.mkdir(parents=True, exist_ok=True)
                 url = server.database() if kind == "postgresql" and server else f"sqlite:///{folder / 'db.sqlite3'}"
-                run = CrashRun(
-                    url,
-                    seed,
-                    options.changes,
-                    options.kills,
-                    options.freeze,
-                    plans=options.plans,
-                    most_gap_seconds=options.most_gap,
-                )
+                run = _run(options, url, seed)
                 result = anyio.run(partial(play, run, folder))
                 results.append(result)
                 _print_results(result)
     print("\n" + describe(results))  # noqa: T201
     return 0 if all(result.is_good for result in results) else 1
+
+
+def _run(options: argparse.Namespace, url: str, seed: int) -> CrashRun:
+    return CrashRun(
+        url,
+        seed,
+        options.changes,
+        options.kills,
+        options.freeze,
+        hold_seconds=options.hold,
+        plans=options.plans,
+        members=options.members,
+        ends=options.ends,
+        most_gap_seconds=options.most_gap,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--changes", type=int, default=200)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--plans", type=int, default=4, help="plans of ten servers each")
-    parser.add_argument("--most-gap", type=float, default=1.5, help="seconds between two kills at most")
+    parser.add_argument("--members", type=int, default=0, help="so many members of further plans have to begin")
+    parser.add_argument("--ends", type=int, default=4, help="servers with an end")
+    parser.add_argument("--hold", type=float, default=20.0, help="seconds after which what no one confirms expires")
+    parser.add_argument("--most-gap", type=float, default=8.0, help="seconds between two kills at most")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--keep", type=Path, help="a new folder for databases and logs, to look at afterwards")
     parser.add_argument("--freeze", action="store_true", help="stop and wake processes instead of killing them")

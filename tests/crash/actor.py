@@ -11,6 +11,7 @@ import anyio
 
 from tests.crash.names import resolve_slowly
 from tests.crash.plan import ASKER, VOTERS, PlanItem
+from tests.crash.server_ends import ServerEndItem, shorten_lifetimes
 from tests.crash.server_plans import ServerPlanItem
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
@@ -20,6 +21,7 @@ from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, StorageError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import load_settings
+from vpsops.core.ends.model import EndState
 from vpsops.core.policy.decision import Decision
 from vpsops.core.service.gate import Gate
 from vpsops.core.wayscloud.answers.errors import WayscloudError
@@ -42,21 +44,21 @@ TIMING = Timing(
     write_burst=50,
 )
 AT_ONCE = 8
-AnyItem = PlanItem | ServerPlanItem
+AnyItem = PlanItem | ServerPlanItem | ServerEndItem
 TROUBLE = (StaleChangeError, NotAllowedError, StorageError, WayscloudError)
 
 
-async def main(items: Sequence[PlanItem], plans: Sequence[ServerPlanItem]) -> None:
+async def main(items: Sequence[AnyItem]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
     resolve_slowly()
+    shorten_lifetimes()
     share, shares, timing = int(sys.argv[2]), int(sys.argv[3]), replace(TIMING, confirm_seconds=float(sys.argv[4]))
     async with open_core(load_settings(), front="worker", timing=timing, accounts=EVERYBODY) as core:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         limiter = anyio.CapacityLimiter(AT_ONCE)
         async with anyio.create_task_group() as group:
-            everything: list[AnyItem] = [*plans, *items]
-            for item in everything:
+            for item in items:
                 if item.number % shares == share:
                     group.start_soon(_drive_slowly, core, item, limiter)
         sys.stdout.write("driven\n")
@@ -69,6 +71,37 @@ async def _drive_slowly(core: Core, item: AnyItem, limiter: anyio.CapacityLimite
         while not await _drive(core, item):
             await core.clock.sleep(0.2)
         await core.clock.sleep(random.uniform(0, 0.3))  # noqa: S311 - spreads the load
+    if isinstance(item, ServerEndItem):
+        while not await _follow_end(core, item):
+            await core.clock.sleep(0.5)
+
+
+async def _follow_end(core: Core, item: ServerEndItem) -> bool:
+    """Do what people do about a server with an end; return whether nothing is left to do."""
+    try:
+        made = await _submit(core.gate, item)
+        if not isinstance(made, Done | Held) or made.change is None:
+            return False
+        end = await core.ends.of_change(made.change.id, scope=OPERATOR)
+        if end is None:
+            return (await core.changes.get(made.change.id, scope=OPERATOR)).state.final
+        if item.fate == "keep" and end.turn == 1 and end.state is EndState.OPEN:
+            await core.gate.keep_server(item.keeping(end.server_id), scope=OPERATOR)
+        if not end.delete_id:
+            return end.state in {EndState.STOPPED, EndState.ASKED}
+        await _decide_deletion(core, item, await core.changes.get(end.delete_id, scope=OPERATOR))
+    except TROUBLE:
+        return False
+    return True
+
+
+async def _decide_deletion(core: Core, item: ServerEndItem, deletion: Change) -> None:
+    """Let an approver say yes or no to a deletion, or leave it until it expires."""
+    if deletion.state is State.HELD and item.fate != "leave":
+        verdict = Verdict.APPROVE if item.is_deleted else Verdict.DENY
+        await core.gate.vote(
+            deletion.id, VOTERS[0], verdict, deletion.digest, reason="crash run", evidence="drawn", scope=OPERATOR
+        )
 
 
 async def _drive(core: Core, item: AnyItem) -> bool:
@@ -101,6 +134,9 @@ async def _stop(core: Core, plan: Change) -> None:
 
 
 async def _decide(core: Core, item: AnyItem, change: Change) -> None:
+    if isinstance(item, ServerEndItem):
+        await _confirm(core.gate, change)
+        return
     match item.fate:
         case "cancel":
             await core.gate.cancel(change.id, change.actor, scope=OPERATOR)
@@ -131,7 +167,7 @@ async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> No
         troubles.append(error)
 
 
-async def _vote(core: Core, item: AnyItem, change: Change) -> None:
+async def _vote(core: Core, item: PlanItem | ServerPlanItem, change: Change) -> None:
     done = {vote.voter.id for vote in change.votes}
     verdicts = [Verdict.APPROVE, Verdict.APPROVE if item.fate == "approve" else Verdict.DENY]
     for voter, verdict in zip(VOTERS, verdicts, strict=False):
@@ -144,5 +180,7 @@ async def _vote(core: Core, item: AnyItem, change: Change) -> None:
 
 if __name__ == "__main__":
     stored = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    ends = [ServerEndItem(**values) for values in stored["ends"]]
     plans = [ServerPlanItem(**values) for values in stored["plans"]]
-    anyio.run(main, [PlanItem(**values) for values in stored["changes"]], plans)
+    everything: list[AnyItem] = [*ends, *plans, *(PlanItem(**values) for values in stored["changes"])]
+    anyio.run(main, everything)

@@ -16,7 +16,7 @@ AGENT = Actor(ActorKind.AGENT, "mcp:crash", "crash", "slack:U0ALICE")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"U0V{n}", f"voter{n}", f"U0V{n}", groups=("S0CRASH",)) for n in range(3))
 CARD_EVERY = 5
 WINDOW = '[[window]]\nname = "always"\nhours = "Mon-Sun"\ntime_zone = "UTC"\n'
-POLICY = two_votes_for_agents("S0CRASH") + 'expires = "1m"\n' + WINDOW
+POLICY = two_votes_for_agents("S0CRASH") + 'expires = "2m"\n' + WINDOW
 TIMES = ("", "", "in window always", "in 1m")
 """When changes run: at once, scheduled and due as soon as they are agreed to, or in a minute."""
 

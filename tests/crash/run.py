@@ -11,29 +11,38 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import anyio
-import sqlalchemy as sa
 from anyio.abc import Process
-from sqlalchemy.engine import Connection
 
-from tests.crash.cards import CardCheck, check_cards
-from tests.crash.check import CrashVerdict, judge
-from tests.crash.check_plans import BusySpan, PlanRecord, judge_plans
+from tests.crash.checks.cards import check_cards
+from tests.crash.checks.changes import judge
+from tests.crash.checks.ends import judge_ends
+from tests.crash.checks.plans import BusySpan, judge_plans
 from tests.crash.names import NAME
-from tests.crash.plan import CARD_EVERY, CHANNELS, PlanItem, draw
-from tests.crash.server_plans import MEMBERS, ServerPlanItem, draw_plans, policy_until
-from vpsops.core.audit import chain
-from vpsops.core.changes import repository
-from vpsops.core.changes.model import Change, State
+from tests.crash.plan import CHANNELS, PlanItem, draw
+from tests.crash.records import (
+    busy_spans,
+    chain_faults,
+    changes_by_key,
+    count_running,
+    due_times,
+    end_records,
+    event_counts,
+    is_settled,
+    plan_records,
+    posted_reminders,
+    unsent_messages,
+)
+from tests.crash.results import CrashResult, CrashRun, Disturbances
+from tests.crash.server_ends import ServerEndItem, draw_ends
+from tests.crash.server_plans import ServerPlanItem, draw_plans, policy_from, sure_plans
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.messaging.first_contact import is_recorded
-from vpsops.core.operations.target import is_plan
-from vpsops.core.plans.repository import members_of
 from vpsops.core.storage import Database, open_database
-from vpsops.core.storage.tables import AUDIT, CHANGES, OUTBOX
 from vpsops.playground.processes import environment_of, running_command
 from vpsops.playground.slack.people.model import SimulatedWorkspace
 from vpsops.playground.slack.serve import running_workspace
@@ -47,6 +56,10 @@ UP = frozenset({"active", "running"})  # the word of each dialect
 SPARE_PER_PLAN = 14
 """Servers of the fleet for a plan of ten: one in seven does not run."""
 START_SECONDS = 60.0
+CLOSE_SECONDS = 1.5
+"""Between two kills of which the second meets processes that are starting."""
+KILLED_SHARE = 0.9
+"""The share of members that began by the last kill, where so many are to begin."""
 CLOCK = SystemClock()
 FAULTS = """
 [[faults]]
@@ -80,67 +93,27 @@ match = { operation = "status" }
 
 
 @dataclass(frozen=True, slots=True)
-class CrashRun:
-    """How a run goes: `freeze` stops and wakes processes instead of killing them."""
-
-    database: str
-    seed: int
-    changes: int
-    kills: int
-    freeze: bool = False
-    hold_seconds: float = 20.0  # unconfirmed holds expire after these
-    plans: int = 0  # of ten servers each
-    most_gap_seconds: float = 1.5  # between two kills
-
-
-@dataclass(slots=True)
-class CrashResult:
-    """What came of a run; `seconds` include everything."""
-
-    run: CrashRun
-    verdict: CrashVerdict
-    plans: CrashVerdict
-    members: Counter[str]  # of plans, by their states
-    audit_faults: list[str]
-    cards: CardCheck
-    unsent: list[str]  # messages that are not delivered
-    kills: int = 0
-    died: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def wrong(self) -> list[str]:
-        """Every sentence of what went wrong."""
-        parts = [self.verdict.wrong, self.plans.wrong, self.audit_faults, self.cards.wrong, self.unsent, self.died]
-        return [sentence for part in parts for sentence in part]
-
-    @property
-    def lost(self) -> int:
-        """Changes and members that are not there."""
-        return self.verdict.lost + self.plans.lost
-
-    @property
-    def twice(self) -> int:
-        """Effects that the provider counted more than once."""
-        return self.verdict.twice + self.plans.twice
-
-    @property
-    def is_good(self) -> bool:
-        """Return whether nothing went wrong."""
-        return not (self.lost or self.twice or self.cards.twice or self.wrong)
-
-
-@dataclass(frozen=True, slots=True)
 class CrashItems:
     """What the processes of a run ask for."""
 
     changes: list[PlanItem]
     plans: list[ServerPlanItem]
+    ends: list[ServerEndItem]
 
     @property
     def keys(self) -> list[str]:
         """The keys of all requests."""
-        return [*(f"crash-{item.number}" for item in self.changes), *(item.key for item in self.plans)]
+        others: list[ServerPlanItem | ServerEndItem] = [*self.plans, *self.ends]
+        return [*(f"crash-{item.number}" for item in self.changes), *(item.key for item in others)]
+
+    @property
+    def stored(self) -> dict[str, list[dict[str, Any]]]:
+        """What the processes read."""
+        return {
+            "changes": [asdict(item) for item in self.changes],
+            "plans": [asdict(item) for item in self.plans],
+            "ends": [asdict(item) for item in self.ends],
+        }
 
 
 @dataclass(slots=True)
@@ -207,22 +180,23 @@ async def play(run: CrashRun, folder: Path) -> CrashResult:
     config = replace(config, channels=config.channels + channels)
     (folder / "faults.toml").write_text(FAULTS)
     words = ["simulator", "--port", "0", "--speed", "300", "--seed", str(run.seed)]
-    words += ["--fleet", str(run.changes + 20 + SPARE_PER_PLAN * run.plans)]
+    words += ["--fleet", str(run.changes + 20 + SPARE_PER_PLAN * (run.plans + sure_plans(run.members)))]
     words += ["--faults", str(folder / "faults.toml")]
     async with AsyncExitStack() as stack:
         workspace = await stack.enter_async_context(running_workspace(config))
         bare = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
         provider = await stack.enter_async_context(running_command("simulator", words, bare, folder))
         items = await _plan(run, provider, folder)
-        environment = environment_of(folder, workspace, provider, policy_until(CLOCK.now()))
+        environment = environment_of(folder, workspace, provider, policy_from(CLOCK.now()))
         environment |= {"WAYSCLOUD_API_URL": environment["WAYSCLOUD_API_URL"].replace("127.0.0.1", NAME)}
         environment |= {"VPSOPS_DATABASE_URL": run.database, "VPSOPS_CHANNEL": "", "VPSOPS_APPROVAL_CHANNEL": ""}
         database = await stack.enter_async_context(open_database(run.database, CLOCK))
         async with _troupe(run, environment, folder, database) as troupe:
             kills = await _disturb(run, troupe, database, items.keys)
             await _rest(database, items.keys)
-        checked = await _checked(run, items, database, await _spans(provider), workspace)
-        return replace(checked, kills=kills, died=troupe.died, seconds=CLOCK.monotonic() - begun)
+        checked = await _checked(run, items, database, await busy_spans(provider), workspace)
+        disturbed = await _disturbances(database, kills)
+        return replace(checked, disturbed=disturbed, died=troupe.died, seconds=CLOCK.monotonic() - begun)
 
 
 async def _checked(
@@ -233,16 +207,21 @@ async def _checked(
     workspace: SimulatedWorkspace,
 ) -> CrashResult:
     """Hold what is stored and posted at rest against what was asked for, and what the provider saw."""
-    changes, records = await database.read(_by_key), await database.read(_plan_records)
+    changes, records = await database.read(changes_by_key), await database.read(plan_records)
+    reminders = posted_reminders(workspace)
+    ends = await database.read(lambda connection: end_records(connection, reminders))
     effects = Counter((span.operation, span.hostname) for span in spans)
+    members = [member for record in records.values() for member in record.members]
     return CrashResult(
         run,
-        judge(items.changes, changes, effects),
+        judge(items.changes, changes, effects, await database.read(event_counts)),
         judge_plans(items.plans, records, spans),
-        Counter(member.state.value for record in records.values() for member in record.members),
-        [fault.what for fault in await database.read(_audit)],
+        judge_ends(items.ends, ends, spans),
+        Counter(member.state.value for member in members),
+        sum(bool(member.change_id) for member in members),
+        [fault.what for fault in await database.read(chain_faults)],
         check_cards(workspace, changes),
-        await database.read(_unsent),
+        await database.read(unsent_messages),
     )
 
 
@@ -258,12 +237,12 @@ async def _plan(run: CrashRun, provider: str, folder: Path) -> CrashItems:
     down = sorted(s["hostname"] for s in servers if s["status"] == "stopped")
     if not up or not down:
         raise AssertionError("the fleet has no servers of a kind that the run needs")
-    plans = draw_plans(run.seed, run.plans, up, down)
+    plans = draw_plans(run.seed, run.plans, run.members, up, down)
     taken = {name for item in plans for name in item.servers}
     changes = draw(run.seed, run.changes, *([name for name in names if name not in taken] for names in (up, down)))
-    stored = {"changes": [asdict(item) for item in changes], "plans": [asdict(item) for item in plans]}
-    (folder / "plan.json").write_text(json.dumps(stored))
-    return CrashItems(changes, plans)
+    items = CrashItems(changes, plans, draw_ends(run.seed, run.ends))
+    (folder / "plan.json").write_text(json.dumps(items.stored))
+    return items
 
 
 @asynccontextmanager
@@ -287,17 +266,48 @@ async def _troupe(
             await troupe.end()
 
 
-async def _disturb(run: CrashRun, troupe: Troupe, database: Database, keys: Sequence[str]) -> int:
-    """Kill or freeze at random points, for as long as there is something to disturb."""
-    dice = random.Random(run.seed)  # noqa: S311 - the same points again for the same seed
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One process that was killed or frozen, and how many plans ran then."""
+
+    at: datetime
+    plans: int
+
+
+async def _disturb(run: CrashRun, troupe: Troupe, database: Database, keys: Sequence[str]) -> list[Kill]:
+    """Kill or freeze at random points, for as long as there is something to disturb; half of them follow closely."""
+    dice, kills = random.Random(run.seed), list[Kill]()  # noqa: S311 - the same points again for the same seed
     await CLOCK.sleep(2.5)  # the processes are starting
-    for count in range(run.kills):
-        await CLOCK.sleep(dice.uniform(0.1, run.most_gap_seconds))
+    while len(kills) < run.kills:
+        await CLOCK.sleep(dice.uniform(0.1, dice.choice((CLOSE_SECONDS, run.most_gap_seconds))))
+        plans = await _reach(database, run, keys, len(kills))
+        if plans is None:
+            break
+        kills.append(Kill(CLOCK.now(), plans))
         index = dice.randrange(len(troupe.running))
         await (troupe.freeze(index) if run.freeze else troupe.kill(index))
-        if await _is_at_rest(database, keys):
-            return count + 1
-    return run.kills
+    return kills
+
+
+async def _reach(database: Database, run: CrashRun, keys: Sequence[str], kills: int) -> int | None:
+    """Return how many plans run, None once all is at rest; with `members`, wait until one runs and so many began."""
+    share = run.members * KILLED_SHARE * kills / run.kills
+    while not await _is_at_rest(database, keys):
+        try:
+            plans, begun = await database.read(count_running)
+        except StorageError:
+            continue
+        if not run.members or (plans and begun >= share):
+            return plans
+        await CLOCK.sleep(0.2)
+    return None
+
+
+async def _disturbances(database: Database, kills: Sequence[Kill]) -> Disturbances:
+    """Count kills, and what started between the first and the last of them."""
+    times = await database.read(due_times)
+    between = [at for at in times if kills and kills[0].at <= at <= kills[-1].at]
+    return Disturbances(len(kills), sum(kill.plans > 0 for kill in kills), len(between))
 
 
 async def _rest(database: Database, keys: Sequence[str]) -> None:
@@ -310,85 +320,6 @@ async def _rest(database: Database, keys: Sequence[str]) -> None:
 async def _is_at_rest(database: Database, keys: Sequence[str]) -> bool:
     """Return whether everything is settled, as far as a busy machine lets this process read it."""
     try:
-        return await database.read(lambda connection: _is_settled(connection, keys))
+        return await database.read(lambda connection: is_settled(connection, keys))
     except StorageError:
         return False
-
-
-def _is_settled(connection: Connection, keys: Sequence[str]) -> bool:
-    known = set(connection.scalars(sa.select(CHANGES.c.key)))
-    resting = [state.value for state in State if state.final or state is State.NEEDS_PERSON]
-    moving = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.not_in(resting)))
-    waiting = connection.scalar(sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "waiting"))
-    return known.issuperset(keys) and not moving and not waiting
-
-
-def _by_key(connection: Connection) -> dict[str, Change]:
-    keys = {row.id: row.key for row in connection.execute(sa.select(CHANGES.c.id, CHANGES.c.key))}
-    return {keys[change.id]: change for change in repository.select(connection, limit=10_000)}
-
-
-def _audit(connection: Connection) -> list[chain.ChainFault]:
-    return list(chain.verify(chain.read(connection, limit=1_000_000), chain.head(connection)))
-
-
-def _unsent(connection: Connection) -> list[str]:
-    """Return the messages that were not delivered."""
-    query = sa.select(OUTBOX.c.topic, OUTBOX.c.state, OUTBOX.c.error).where(OUTBOX.c.state != "done")
-    return [f"the message {row.topic} is {row.state}: {row.error}" for row in connection.execute(query)]
-
-
-def _plan_records(connection: Connection) -> dict[str, PlanRecord]:
-    """Return all that is stored of each plan, by its key."""
-    changes = _by_key(connection)
-    numbers = {
-        (row.event, row.change_id): row.seq
-        for row in connection.execute(sa.select(AUDIT.c.seq, AUDIT.c.event, AUDIT.c.change_id))
-    }
-    records = {}
-    for key, plan in changes.items():
-        if is_plan(plan.operation):
-            own = {change.id: change for change in changes.values() if change.plan == plan.id}
-            begun = {name: numbers["requested", name] for name in own}
-            members = members_of(connection, plan.id)
-            records[key] = PlanRecord(plan, members, own, begun, numbers.get(("plan_stopped", plan.id)))
-    return records
-
-
-async def _spans(provider: str) -> list[BusySpan]:
-    async with aiohttp.ClientSession() as session, session.get(f"{provider}/_sim/effects") as answer:
-        effects = (await answer.json())["effects"]
-    return [
-        BusySpan(
-            item["hostname"],
-            item["operation"],
-            datetime.fromisoformat(item["at"]),
-            datetime.fromisoformat(item["ends_at"]),
-        )
-        for item in effects
-    ]
-
-
-def describe(results: Sequence[CrashResult]) -> str:
-    """Return the results as a table."""
-    names = ("database", "seed", "disturbed", "changes", "plans", "lost", "done twice", "wrong end", "audit faults")
-    head = f"| {' | '.join((*names, 'cards wrong', 'cards twice', 'ends', 'ends of plans', 'members', 's'))} |"
-    rows = [head, f"|{'---|' * (head.count('|') - 1)}"]
-    for result in results:
-        kind = result.run.database.split(":", 1)[0]
-        how = f"{result.kills} {'frozen' if result.run.freeze else 'killed'}"
-        wrong, cards = len(result.verdict.wrong + result.plans.wrong + result.unsent), result.cards
-        rows.append(
-            f"| {kind} | {result.run.seed} | {how} | {result.run.changes} | {result.run.plans} | {result.lost} "
-            f"| {result.twice} | {wrong} | {len(result.audit_faults)} | {len(cards.wrong)} of {cards.count} "
-            f"| {cards.twice} | {_counted(result.verdict.states)} | {_counted(result.plans.states)} "
-            f"| {_counted(result.members)} | {result.seconds:.0f} |"
-        )
-    return "\n".join(rows)
-
-
-def _counted(states: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(states.items())) or "-"
-
-
-__all__ = ["CARD_EVERY", "MEMBERS", "CrashResult", "CrashRun", "describe", "play"]

@@ -4,8 +4,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from tests.crash.plan import AGENT, ASKER, CHANNELS, POLICY
+from tests.crash.server_ends import RULE
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Origin
 from vpsops.core.plans.model import PlanOptions
@@ -29,6 +31,13 @@ FATES = (
 )
 """What people do; `stop` confirms, and lets no other member begin once the first one has."""
 TIMES = ("", "", "", "in window always", "in 1m")
+LATER = ("", "in 1m", "in window opening", "in 2m", "in 3m", "")
+"""When the plans that run to their ends run: at once, and later, while processes are killed."""
+SURE_FATES = ("confirm", "approve")
+SPARE_SHARE = 0.05
+"""More members than are to begin: a server that cannot be read does not."""
+OPENING_MINUTES = 2
+"""After so long the window `opening` opens."""
 AT_ONCE = (1, 3)
 STOP_AFTER = (1, 3, MEMBERS)
 CLOSING = "in window closing"
@@ -72,14 +81,24 @@ class ServerPlanItem:
         return PlanRequest(request, Selection(tuple(self.servers)), self.options)
 
 
-def draw_plans(seed: int, plans: int, running: Sequence[str], stopped: Sequence[str]) -> list[ServerPlanItem]:
-    """Draw plans over servers of their own; of one in eleven the window closes on the way."""
+def sure_plans(members: int) -> int:
+    """Return how many plans have so many members that begin."""
+    return ceil(members * (1 + SPARE_SHARE) / MEMBERS)
+
+
+def draw_plans(
+    seed: int, plans: int, members: int, running: Sequence[str], stopped: Sequence[str]
+) -> list[ServerPlanItem]:
+    """Draw plans over servers of their own; of one in eleven the window closes on the way.
+
+    With `members`, further plans follow that are agreed to and stopped by nothing, of which so many members begin.
+    """
     dice = random.Random(f"plans/{seed}")  # noqa: S311 - plans that can be drawn again
     up, down = list(running), list(stopped)
     dice.shuffle(up)
     dice.shuffle(down)
     items = []
-    for number in range(plans):
+    for number in range(plans + sure_plans(members)):
         operation = dice.choice(("reboot", "reboot", "stop", "start"))
         if operation == "start" and len(down) < MEMBERS:
             operation = "reboot"
@@ -87,14 +106,21 @@ def draw_plans(seed: int, plans: int, running: Sequence[str], stopped: Sequence[
         servers, pool[:MEMBERS] = pool[:MEMBERS], []
         fate, time = FATES[number % len(FATES)], dice.choice(TIMES)
         at_once, stop_after = dice.choice(AT_ONCE), dice.choice(STOP_AFTER)
-        if number % len(FATES) == CLOSING_AT:
+        if number >= plans:
+            fate, time, stop_after = dice.choice(SURE_FATES), LATER[number % len(LATER)], MEMBERS
+        elif number % len(FATES) == CLOSING_AT:
             time, at_once, stop_after = CLOSING, 1, MEMBERS
         items.append(ServerPlanItem(number, operation, servers, fate, time, at_once, stop_after))
     return items
 
 
-def policy_until(now: datetime) -> str:
-    """Return the policy of a run that begins now, with a window that is open and closes within minutes."""
-    opens, closes = now - timedelta(hours=1), now + timedelta(minutes=CLOSING_MINUTES + 1)
+def policy_from(now: datetime) -> str:
+    """Return the policy of a run that begins now, with a window that closes within minutes, and one that opens."""
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    closing = _window("closing", now - hour, now + CLOSING_MINUTES * minute + minute)
+    return f"{POLICY}{RULE}\n{closing}{_window('opening', now + OPENING_MINUTES * minute, now + hour)}"
+
+
+def _window(name: str, opens: datetime, closes: datetime) -> str:
     hours = f"Mon-Sun {opens:%H:%M}-{closes:%H:%M}"
-    return f'{POLICY}\n[[window]]\nname = "closing"\nhours = "{hours}"\ntime_zone = "UTC"\n'
+    return f'[[window]]\nname = "{name}"\nhours = "{hours}"\ntime_zone = "UTC"\n'

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.crash.check import UNDONE, CrashVerdict, effect_fault
+from tests.crash.checks.changes import UNDONE, CrashVerdict, effect_fault, start_fault
 from tests.crash.server_plans import ServerPlanItem
 from vpsops.core.changes.model import Change, State
 from vpsops.core.plans.model import MemberState, PlanMember
@@ -38,6 +38,7 @@ class PlanRecord:
     members: Sequence[PlanMember]
     changes: Mapping[str, Change]
     begun: Mapping[str, int]
+    events: Mapping[str, int]  # how often each is recorded of the plan itself
     stopped: int | None = None  # the number of the record by which it was stopped
 
 
@@ -70,6 +71,7 @@ class PlanJudge:
         self._order()
         self._at_once()
         self._times()
+        self._begin()
         self._ends() if plan.state not in UNDONE else self._undone()
         return [f"{plan.id} ({self.item.fate}, {self.item.time or 'now'}) {fault}" for fault in self.faults]
 
@@ -138,6 +140,17 @@ class PlanJudge:
                 self._say(f"began {change.id} before its time")
             if schedule.window and max(change.created_at, sent) > schedule.run_until:
                 self._say(f"began {change.id} after its window closed")
+
+    def _begin(self) -> None:
+        """A plan begins once, and as its time comes where it has one; it ends once."""
+        fault = start_fault(self.record.plan, self.record.events)
+        if fault:
+            self._say(fault)
+        began, ended = (self.record.events.get(event, 0) for event in ("plan_started", "plan_ended"))
+        if began > 1 or ended != began:
+            self._say(f"began {began} times and ended {ended} times")
+        if not began and self.begun:
+            self._say("has members that began, and did not begin")
 
     def _undone(self) -> None:
         if self.begun or self.spans:

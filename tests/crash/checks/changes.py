@@ -26,9 +26,15 @@ class CrashVerdict:
 
 
 def judge(
-    items: Sequence[PlanItem], changes: Mapping[str, Change], effects: Mapping[tuple[str, str], int]
+    items: Sequence[PlanItem],
+    changes: Mapping[str, Change],
+    effects: Mapping[tuple[str, str], int],
+    events: Mapping[str, Mapping[str, int]],
 ) -> CrashVerdict:
-    """Hold every change's end against the effects the provider counted for its server."""
+    """Hold every change's end against the effects the provider counted for its server, and its start against its time.
+
+    `events` counts what the audit trail holds of each change.
+    """
     verdict = CrashVerdict()
     for item in items:
         change = changes.get(f"crash-{item.number}")
@@ -40,6 +46,8 @@ def judge(
             continue
         verdict.states[change.state.value] += 1
         verdict.wrong += _wrong(item, change, count)
+        fault = start_fault(change, events.get(change.id, {}))
+        verdict.wrong += [f"{change.id} {item.operation} {item.server} {fault}"] if fault else []
     return verdict
 
 
@@ -55,6 +63,16 @@ def _wrong(item: PlanItem, change: Change, count: int) -> list[str]:
     if item.fate in {"deny", "cancel", "expire"} and change.state is State.SUCCEEDED:
         return [f"{summary}, against what people said"]
     return []
+
+
+def start_fault(change: Change, events: Mapping[str, int]) -> str:
+    """Return what is wrong with the start of a change as its time came, or ""; one without a time has none."""
+    starts, sent = events.get("due", 0), bool(change.sent_at or events.get("plan_started"))
+    if starts > 1 or (starts and change.schedule is None):
+        return f"was started {starts} times by its time, and has the schedule {change.schedule}"
+    if change.schedule is not None and sent and not starts:
+        return "began without its time"
+    return ""
 
 
 def effect_fault(change: Change, count: int) -> str:
