@@ -27,6 +27,7 @@ from vpsops.core.execution.claims import sent_operations
 from vpsops.core.execution.ends.end_deletion import EndDeletion
 from vpsops.core.execution.ends.end_stop import EndStop
 from vpsops.core.execution.ends.worker import EndWorker
+from vpsops.core.execution.plans.fleet import FleetReader
 from vpsops.core.execution.plans.member_start import MemberStart
 from vpsops.core.execution.plans.worker import PlanWorker
 from vpsops.core.execution.poller import ChangePoller, watch_quietly
@@ -119,7 +120,8 @@ class Engine:
 
     def _plan_worker_of(self, parts: EngineParts, work: Wayscloud) -> PlanWorker:
         recheck = Recheck(parts.policy, parts.timing)
-        start = MemberStart(parts.database, work, parts.clock, recheck, self.continuity, self.claim)
+        fleet = FleetReader(parts.database, work, parts.clock)
+        start = MemberStart(parts.database, work, parts.clock, recheck, self.continuity, self.claim, fleet)
         breaks = parts.timing.breaks
         return PlanWorker(parts.database, parts.clock, parts.process, start, self.run_claimed, breaks)
 

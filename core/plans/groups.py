@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.model import State
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.families.parts import started
 from vpsops.core.operations.registry import Risk
@@ -101,12 +102,16 @@ def _names(down: Sequence[str], named: Sequence[ServerName]) -> str:
     return f" ({', '.join(shown)} and {more} more)" if more else f" ({', '.join(shown)})"
 
 
-def servers_under_way(connection: Connection, but: Change) -> list[Target]:
-    """Return the servers that open changes beside one may take down until they end; it waits for no provider."""
-    own = CHANGES.c.lock.is_not(None) & (CHANGES.c.id != but.id)
+def may_take_down() -> sa.ColumnElement[bool]:
+    """The condition that a change may take its server down; one of an operation that is not known here may."""
     mild = [name for name, operation in OPERATIONS.items() if operation.risk not in DOWN_MEANWHILE]
-    where = (own, repository.in_states(*UNDER_WAY), CHANGES.c.operation.not_in(mild))
-    changes = repository.batch(connection, *where, limit=None)
+    return CHANGES.c.operation.not_in(mild)
+
+
+def servers_under_way(connection: Connection, *, but: str = "") -> list[Target]:
+    """Return the servers that open changes, but one by its id, may take down until they end; it asks no provider."""
+    own = CHANGES.c.lock.is_not(None) & (CHANGES.c.id != but)
+    changes = repository.batch(connection, own, repository.in_states(*UNDER_WAY), may_take_down(), limit=None)
     return [change.target for change in changes.rows] + [NOT_KNOWN] * bool(changes.unreadable)
 
 

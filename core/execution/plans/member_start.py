@@ -22,6 +22,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.notes import difference
+from vpsops.core.execution.plans.fleet import FleetList, FleetReader
 from vpsops.core.limits import quotas
 from vpsops.core.limits.account import read_account
 from vpsops.core.limits.model import AccountSnapshot
@@ -35,7 +36,6 @@ from vpsops.core.plans.repository import move_member, read_tally
 from vpsops.core.policy.decision import Decision
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
-from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 GONE: Final = "it is not there any more"
@@ -46,7 +46,7 @@ Claim = Callable[[Connection, Change], Change]
 class MemberFinding:
     """What was found of a member right before its beginning: what would be sent, or why it does not begin.
 
-    `after` is the state that the member goes to without beginning; None lets it wait. `servers` is the provider's list,
+    `after` is the state that the member goes to without beginning; None lets it wait. `fleet` is the provider's list,
     where a limit needs it.
     """
 
@@ -54,7 +54,7 @@ class MemberFinding:
     after: MemberState | None = None
     why: str = ""
     change_id: str = ""
-    servers: Sequence[Server] | None = None
+    fleet: FleetList | None = None
 
 
 class MemberBlockedError(Exception):
@@ -79,6 +79,7 @@ class MemberStart:
     recheck: Recheck
     continuity: ContinuityMonitor
     claim: Claim
+    fleet: FleetReader
 
     async def begin(self, plan: Change, member: PlanMember, running: Sequence[PlanMember]) -> MemberFinding:
         """Begin a member, or return why not; its change is stored and claimed once, whatever process asks.
@@ -88,12 +89,12 @@ class MemberStart:
         finding = await self._look(plan, member, running)
         if finding.seen is None:
             return finding
-        seen, servers = finding.seen, finding.servers
+        seen, fleet = finding.seen, finding.fleet
         try:
             operation, limits = OPERATIONS[member.operation], self.recheck.policy.latest_limits()
             account = await read_account(self.api, limits, operation)
             change = await self.database.transact(
-                lambda connection: self._store(connection, plan.id, member.ordinal, seen, account, servers)
+                lambda connection: self._store(connection, plan.id, member.ordinal, seen, account, fleet)
             )
         except WayscloudError as error:
             return MemberFinding(None, MemberState.FAILED, f"the account could not be read: {error.message}")
@@ -107,10 +108,12 @@ class MemberStart:
 
     async def _look(self, plan: Change, member: PlanMember, running: Sequence[PlanMember]) -> MemberFinding:
         """Preview a member again: where its server left, or is not as it was shown, it is skipped."""
-        operation, shares = OPERATIONS[member.operation], self.recheck.policy.latest_limits().max_unavailable
+        operation = OPERATIONS[member.operation]
         try:
             seen = await preview_stored(self.api, operation, member.arguments)
-            servers = await self.api.list_servers() if shares else None
+            known = seen if member.target.system else replace(seen, target=replace(seen.target, system=""))
+            if known.digest(plan.ruling.policy) in member.digests:
+                return await self._look_at_group(plan, member, known, running)
         except NotFoundError:
             return MemberFinding(None, _left_state(member), GONE)
         except InvalidInputError as error:
@@ -118,13 +121,28 @@ class MemberStart:
             return MemberFinding(None, after, error.message)
         except WayscloudError as error:
             return MemberFinding(None, MemberState.FAILED, f"it could not be read: {error.message}")
-        seen = seen if member.target.system else replace(seen, target=replace(seen.target, system=""))
-        if seen.digest(plan.ruling.policy) not in member.digests:
-            shown = replace(plan, target=member.target, cost=seen.cost, facts=())
-            return MemberFinding(None, _left_state(member), f"it changed: {difference(shown, replace(seen, facts=()))}")
-        going = [other.target for other in running]
-        waits = group_in_the_way(replace(member, target=seen.target), servers or (), going, shares, plan.target.members)
-        return MemberFinding(why=waits) if waits else MemberFinding(seen, servers=servers)
+        shown = replace(plan, target=member.target, cost=known.cost, facts=())
+        return MemberFinding(None, _left_state(member), f"it changed: {difference(shown, replace(known, facts=()))}")
+
+    async def _look_at_group(
+        self, plan: Change, member: PlanMember, seen: Preview, running: Sequence[PlanMember]
+    ) -> MemberFinding:
+        """Return that a member may begin, or what it waits for: all servers are read where that is not known without.
+
+        A member that runs counts until it answered its probe, whatever became of its change. Raises `WayscloudError`,
+        `StorageError`.
+        """
+        shares = self.recheck.policy.latest_limits().max_unavailable
+        if not shares:
+            return MemberFinding(seen)
+        member, names = replace(member, target=seen.target), plan.target.members
+        going = [other.target for other in running] + await self.database.read(servers_under_way)
+        waits = group_in_the_way(member, (), going, shares, names)
+        if waits:
+            return MemberFinding(why=waits)
+        fleet = await self.fleet.read()
+        waits = group_in_the_way(member, fleet.servers, going, shares, names)
+        return MemberFinding(why=waits) if waits else MemberFinding(seen, fleet=fleet)
 
     def _store(  # noqa: PLR0913 - what one step stores, and what was read for it
         self,
@@ -133,7 +151,7 @@ class MemberStart:
         ordinal: int,
         seen: Preview,
         account: AccountSnapshot | None,
-        servers: Sequence[Server] | None,
+        fleet: FleetList | None,
     ) -> Change:
         """Store a member's change with its claim, where its turn is now by what the database holds."""
         now = self.clock.now()
@@ -154,7 +172,7 @@ class MemberStart:
         limits = self.recheck.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, account, now)
         member, names = replace(member, target=seen.target), plan.target.members
-        self._check_group(connection, limits.max_unavailable, member, change, servers, names)
+        self._check_group(connection, limits.max_unavailable, member, change, fleet, names)
         return self.claim(connection, change)
 
     def _check_group(  # noqa: PLR0913 - a group, and all that is under way in it
@@ -163,7 +181,7 @@ class MemberStart:
         shares: Shares,
         member: PlanMember,
         change: Change,
-        servers: Sequence[Server] | None,
+        fleet: FleetList | None,
         names: Sequence[ServerName],
     ) -> None:
         """Let a member wait while it would take too many of a group down, with all that is under way.
@@ -172,9 +190,9 @@ class MemberStart:
         """
         if not shares:
             return
-        if servers is None:
+        if fleet is None:
             raise MemberBlockedError(None, "a limit was set a moment ago, and the servers were not read for it")
-        waits = group_in_the_way(member, servers, servers_under_way(connection, change), shares, names)
+        waits = group_in_the_way(member, fleet.servers, fleet.mark.servers_down(connection, change.id), shares, names)
         if waits:
             raise MemberBlockedError(None, waits)
 

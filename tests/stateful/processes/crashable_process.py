@@ -20,6 +20,7 @@ from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.ends.end_deletion import EndDeletion
 from vpsops.core.execution.ends.end_stop import EndStop
 from vpsops.core.execution.ends.worker import EndWorker
+from vpsops.core.execution.plans.fleet import FleetReader
 from vpsops.core.execution.plans.member_start import MemberStart
 from vpsops.core.execution.plans.worker import PlanWorker
 from vpsops.core.execution.poller import ChangePoller
@@ -240,7 +241,8 @@ class WorkerProcess(CrashableProcess):
     def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, version: str) -> None:
         super().__init__(pools, app, clock, timing, version)
         continuity = ContinuityMonitor(self.database, clock, self.process.id)
-        start = MemberStart(self.database, self.api, clock, self.recheck, continuity, self._claim)
+        fleet = FleetReader(self.database, self.api, clock)
+        start = MemberStart(self.database, self.api, clock, self.recheck, continuity, self._claim, fleet)
         self.worker = PlanWorker(self.database, clock, self.process, start, self.runs_requested.append, timing.breaks)
         stop = EndStop(self.database, self.api, clock, self.recheck, continuity, self._claim)
         deletion = EndDeletion(self.database, self.api, clock, self.recheck, continuity, None)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.core.harness import ALICE, Setup, Stage
+from tests.unit.core.harness import ALICE, Setup, Stage, until
 from tests.unit.core.plans.plan_stage import Planner, staged
 from vpsops.core.changes.model import State
 from vpsops.core.changes.scope import OPERATOR
@@ -88,3 +88,34 @@ async def test_labels_that_filters_take_for_the_same_are_one_group(planner: Plan
     plan = await planner.done("app001", "app002", at_once=2)
     assert plan.state is State.SUCCEEDED, plan.note
     await assert_apart(planner, plan.id)
+
+
+async def test_members_that_begin_together_share_one_read_of_the_list(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """A list of ten thousand servers is not read once for each of a thousand members."""
+    async with staged(database_url, provider, Setup(limits=Limits(max_unavailable=(("tier", 9),)))) as stage:
+        planner = Planner(stage)
+        names = planner.add_servers(9)
+        label_all(planner, names)
+        plan = await planner.held(*names, at_once=9)
+        before = stage.asked("list")
+        await stage.gate.confirm(plan.id, ALICE, plan.digest, scope=OPERATOR)
+        await until(lambda: stage.effects("reboot") == len(names))
+        assert stage.asked("list") - before < len(names) / 2
+
+
+async def test_a_plan_that_waits_for_changes_under_way_reads_no_list(planner: Planner) -> None:
+    """What vpsops has under way is enough to know that a member has to wait, however often it is tried."""
+    stage = planner.stage
+    stage.fault("slow", "reboot", "app004.example.com", seconds=1)
+    single = await stage.confirmed("reboot", server="app004")
+    await stage.reach(single.id, State.SENDING)
+    plan = await planner.held("app001", "app002")
+    before = stage.asked("list")
+    await stage.gate.confirm(plan.id, ALICE, plan.digest, scope=OPERATOR)
+    waiting = await stage.changes.wait(
+        plan.id, seconds=60, until=lambda change: "waits since" in change.note, scope=OPERATOR
+    )
+    assert "app001.example.com waits since" in waiting.note
+    assert stage.asked("list") == before
