@@ -26,6 +26,7 @@ SUBJECTS: Final = (
     "lookups",
     "poller",
     "policy",
+    "plans",
     "mcp",
     "cold",
     "front",
@@ -33,7 +34,7 @@ SUBJECTS: Final = (
     "slack",
     "socket_mode",
 )
-LIMIT_SECONDS: Final = 900.0
+LIMIT_SECONDS: Final = 1200.0
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 INTRODUCTION: Final = """# Benchmarks
 

@@ -38,10 +38,10 @@ class Child:
         """Its process id."""
         return self.process.pid
 
-    async def line(self, begins: str = "") -> str:
+    async def line(self, begins: str = "", seconds: float = START_SECONDS) -> str:
         """Return the rest of the next line that begins so; raises `ChildError` when none comes."""
         try:
-            with anyio.fail_after(START_SECONDS):
+            with anyio.fail_after(seconds):
                 while True:
                     line = (await self.out.receive_until(b"\n", LONGEST_LINE)).decode()
                     if line.startswith(begins):
