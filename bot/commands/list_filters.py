@@ -29,7 +29,15 @@ SYNONYMS: Final = {
 """What people write in place of the filters' names."""
 STATES: Final = frozenset({*UP_WORDS, *DOWN_WORDS, *OTHER_STATES})
 LARGEST_SLIP: Final = 2
+FILLERS: Final = frozenset(
+    {"all", "and", "are", "at", "every", "everything", "hosts", "in", "instances", "is", "machines", "my", "on", "our"}
+    | {"please", "servers", "that", "the", "vms", "which", "with"}
+)
+"""Words of a sentence: they select nothing by themselves, though a name may hold them."""
+NEGATIONS: Final = frozenset({"except", "no", "non", "not", "without"})
+OPPOSITES: Final = {"running": "stopped", "up": "stopped", "on": "stopped", "stopped": "running", "off": "running"}
 
+_KEY: Final = re.compile(r"-{0,2}([A-Za-z_]+)([=:]?)")
 _PAIR: Final = re.compile(r"-{0,2}([A-Za-z_]+)([=:])(.*)", re.DOTALL)
 
 
@@ -56,7 +64,16 @@ class _Filter:
 
 def parse_filters(words: Sequence[str]) -> ListFilters:
     """Return the filters that the words are, or what is wrong with them."""
-    filters = [_filter(unicodedata.normalize("NFKC", word)) for word in words]
+    words = _joined([unicodedata.normalize("NFKC", word) for word in words])
+    if any(_is_negation(word) for word in words):
+        opposite = next((OPPOSITES[word] for word in map(_bare, words) if word in OPPOSITES), "")
+        meant = (f"list state:{opposite}",) if opposite else ()
+        return ListFilters(problem="A filter says what is listed, and not what is left out.", meant=meant)
+    filters = _filters(words)
+    fillers = [known for known in filters if not known.key and known.value.lower() in FILLERS]
+    options = [known for known in filters if not known.key and known.value.startswith("-")]
+    if fillers or options:
+        return _without(filters, fillers, options)
     _place_bare_words(filters)
     problem = next((known.problem for known in filters if known.problem), "")
     keys = [known.key for known in filters]
@@ -67,6 +84,53 @@ def parse_filters(words: Sequence[str]) -> ListFilters:
     if problem:
         return ListFilters(problem=problem, meant=_texts(filters))
     return ListFilters({known.key: known.value for known in filters})
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return the words with a filter's name, its sign and its value in one, as in `state : stopped`."""
+    joined: list[str] = []
+    for word in words:
+        before = joined[-1] if joined else ""
+        key = _KEY.fullmatch(before)
+        if word in {":", "="} and key is not None and not key[2]:
+            joined[-1] = f"{before}:"
+        elif key is not None and key[2] and not re.search("[=:]", word):
+            joined[-1] = before + word
+        else:
+            joined.append(word)
+    return joined
+
+
+def _filters(words: Sequence[str]) -> list[_Filter]:
+    """Return the filters of words; a filter's name with its value behind it is a slip, as in `region oslo`."""
+    filters: list[_Filter] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key = word.lstrip("-").lower()
+        key = key if key in FILTERS else SYNONYMS.get(key, "")
+        if key and rest and not re.search("[=:]", rest[0]):
+            filters.append(_Filter(key, strip_quotes(rest.pop(0)), f"A filter is written {key}:VALUE."))
+        else:
+            filters.append(_filter(word))
+    return filters
+
+
+def _is_negation(word: str) -> bool:
+    return word.lower() in NEGATIONS or word.startswith("!") or "!=" in word
+
+
+def _bare(word: str) -> str:
+    return re.split("[=:!]+", word.lower())[-1]
+
+
+def _without(filters: Sequence[_Filter], fillers: Sequence[_Filter], options: Sequence[_Filter]) -> ListFilters:
+    """Answer filters with words that select nothing: what is left of them is meant, or a name with such a word."""
+    kept = [known for known in filters if known not in (*fillers, *options)]
+    _place_bare_words(kept)
+    word = (*fillers, *options)[0].value
+    alone = (f"list name:{word}",) if len(filters) == 1 and fillers else ()
+    return ListFilters(problem=f"'{abbreviate(word)}' is no filter.", meant=(_texts(kept)[0], *alone))
 
 
 def _filter(word: str) -> _Filter:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from vpsops.bot.commands.argument_parser import ArgumentsError, MissingArgumentError, pair_of, parse_arguments
-from vpsops.bot.commands.corrections import corrected_texts
+from vpsops.bot.commands.corrections import command_behind, corrected_texts, names_in_bold, spoken_texts
 from vpsops.bot.commands.firewall_parser import ADD, LIST, REMOVE, firewall_operation, parse_firewall
 from vpsops.bot.commands.grant_parser import AskGrant, parse_grant
 from vpsops.bot.commands.list_filters import parse_filters
@@ -29,6 +29,7 @@ from vpsops.bot.protocol.text_normalization import (
     abbreviate,
     mentioned_user,
     replace_first_words,
+    split_at_reason,
     split_command,
 )
 from vpsops.core.changes.model import Verdict
@@ -246,12 +247,14 @@ def _firewall(name: str, rest: list[str], reason: str) -> Command:
 def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
     if not rest or rest[0].lower() == BECAUSE:
         return UnclearCommand(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
+    if bold := names_in_bold(rest):
+        return UnclearCommand("Are these names in bold?", f"Write: {usage(word)}", (" ".join((word, *bold)),))
     plan = plan_of_words(name, rest)
     if plan is not None:
         return replace(plan, reason=reason)
     if len(rest) == 1:
         return RunOperation(name, {"server": rest[0]}, reason)
-    meant = corrected_texts(word, rest, reason, reads=OPERATIONS[name].reads)
+    meant = corrected_texts(word, rest, reason, OPERATIONS[name])
     return UnclearCommand(f"{SLASH} {word} takes {taken_words(name)}.", f"Write: {usage(word)}", meant)
 
 
@@ -333,16 +336,16 @@ def _pause(rest: list[str], reason: str) -> Command:
 
 
 def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
-    near, words = likely_commands(word), text[:MAX_TEXT].split()
+    spoken = spoken_texts(text[:MAX_TEXT])
+    near, words = [] if spoken else likely_commands(word), text[:MAX_TEXT].split()
     meant = " or ".join(f"{SLASH} {command}" for command in near)
     hint = f"Did you mean {meant}?" if near else f"{SLASH} help lists the commands."
     count = len(words) - len(command_words(words)) + 1
-    typed = [replace_first_words(text, command, count) for command in near]
-    swapped = command_words(rest)[:1]
-    if not near and not rest:  # a server's name alone
+    typed = [*spoken, *(replace_first_words(text, command, count) for command in near)]
+    if not typed and not rest:  # a server's name alone
         typed = [f"show {text.strip()}"]
-    elif not near and len(rest) == 1 and swapped[0] in COMMANDS:  # `web01 reboot`
-        typed = [f"{swapped[0]} {' '.join(words[count - 1 : count] + words[count + 1 :])}"]
+    elif not typed and (swapped := command_behind(rest)):  # `web01 reboot`
+        typed = [f"{swapped} {words[count - 1]}{split_at_reason(text)[1]}"]
     usable = usable_texts(typed) if len(text) <= MAX_TEXT else ()
     return UnclearCommand(f"Unknown command '{abbreviate(word)}'. Nothing was run.", hint, usable)
 

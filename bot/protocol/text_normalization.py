@@ -16,6 +16,8 @@ WITHOUT_NAME: Final = frozenset({"create", "pause", "resume"})
 """Commands that accept a reason without a server name before it."""
 
 _LINK: Final = re.compile(r"<(?:https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
+_EMPHASIS: Final = re.compile(r"\s*([*_~]+)([^\s*_~]+\s.*?)\1\s*", re.DOTALL)
+"""Marks of emphasis around several words: those of `*reboot web01*` are no part of a pattern."""
 _MENTION: Final = re.compile(r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>")
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _LEADING: Final = re.compile(rf"(?<!\S)[{_DASHES}](?=[^\W\d_])")
@@ -28,8 +30,14 @@ _REASON: Final = re.compile(rf"\s(?:because:?|for:|[-{_DASHES}]{{1,2}}reason(?:=
 
 def split_command(text: str) -> tuple[list[str], str]:
     """Split command text into normalized words and the verbatim reason."""
-    head, reason = _split_reason(undo_slack_markup(text[:MAX_TEXT]))
+    head, reason = _split_reason(_without_emphasis(undo_slack_markup(text[:MAX_TEXT])))
+    head = _without_emphasis(head)
     return [word for word in (strip_quotes(part) for part in _WORD.findall(_normalize_dashes(head))) if word], reason
+
+
+def _without_emphasis(text: str) -> str:
+    match = _EMPHASIS.fullmatch(text)
+    return match[2] if match else text
 
 
 def mentioned_user(word: str) -> str:
