@@ -40,6 +40,13 @@ ACTION_CODES: Final[Mapping[ErrorAction, frozenset[str]]] = {
             "restricted_action_thread_locked",
             "restricted_action_thread_only_channel",
             "team_access_not_granted",
+            "team_not_found",
+            "access_denied",
+            "ekm_access_denied",
+            "enterprise_is_restricted",
+            "no_permission",
+            "not_allowed",
+            "user_not_visible",
         }
     ),
     ErrorAction.PLAIN_LAYOUT: frozenset(

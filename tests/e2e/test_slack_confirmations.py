@@ -245,7 +245,9 @@ async def test_where_both_ask_the_first_answer_counts_and_the_other_closes(tmp_p
 
 
 @pytest.mark.requirement("never-held-unseen")
-@pytest.mark.parametrize("code", ["messages_tab_disabled", "user_disabled", "restricted_action", "cannot_dm_bot"])
+@pytest.mark.parametrize(
+    "code", ["messages_tab_disabled", "user_disabled", "restricted_action", "cannot_dm_bot", "no_permission"]
+)
 async def test_closed_direct_messages_refuse_at_once(tmp_path: Path, code: str) -> None:
     """It is not held where no one can see it, and the call says why."""
     async with assistant(tmp_path) as case:
