@@ -34,13 +34,19 @@ from vpsops.core.telemetry.metrics import SLACK_ACK_SECONDS
 
 WRONG: Final = frozenset(
     {
+        "access_denied",
         "account_inactive",
+        "ekm_access_denied",
+        "enterprise_is_restricted",
+        "forbidden_team",
         "invalid_auth",
         "missing_scope",
         "not_allowed_token_type",
+        "no_permission",
         "not_authed",
         "token_expired",
         "token_revoked",
+        "two_factor_setup_required",
     }
 )
 HINT: Final = "It starts with xapp- and needs the scope connections:write; Socket Mode must be on."

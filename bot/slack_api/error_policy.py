@@ -57,11 +57,13 @@ ACTION_CODES: Final[Mapping[ErrorAction, frozenset[str]]] = {
         {
             "account_inactive",
             "invalid_auth",
+            "not_allowed_token_type",
             "not_authed",
             "org_login_required",
             "team_added_to_org",
             "token_expired",
             "token_revoked",
+            "two_factor_setup_required",
         }
     ),
 }

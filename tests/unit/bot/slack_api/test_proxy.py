@@ -68,3 +68,37 @@ async def test_every_client_of_slack_respects_it(monkeypatch: pytest.MonkeyPatch
             slack = SlackClient(settings, session)
             clients = [slack.client, slack._once, SlackProbe(settings, session)._client]
             assert [client.proxy for client in clients] == [proxy] * 3
+
+
+@pytest.mark.parametrize(
+    ("excluded", "url"),
+    [
+        ("10.0.0.0/8", "http://10.1.2.3:8440"),
+        ("2001:db8::/32", "http://[2001:db8::1]/"),
+        ("[2001:db8::1]", "http://[2001:db8::1]/"),
+        ("[2001:db8::1]:80", "http://[2001:db8::1]/"),
+        ("slack.com.", "https://slack.com/"),
+        ("slack.com", "https://slack.com./"),
+        ("localhost slack.com", "https://slack.com/"),
+        ("https://slack.com/", "https://slack.com/"),
+        ("", "http://127.0.0.2:1"),
+        ("", "http://simulator.localhost:1"),
+    ],
+)
+def test_what_other_programs_take_in_no_proxy_is_taken(
+    monkeypatch: pytest.MonkeyPatch, excluded: str, url: str
+) -> None:
+    """Networks, IPv6 in brackets, a full name's dot, blanks and schemes; all of this machine is reached directly."""
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", excluded)
+    assert proxy_for(url) is None
+
+
+@pytest.mark.parametrize(
+    "excluded", ["10.0.0.0/8", "not/a/network", "[2001:db8::2]", "2001:db8::/999", "slack.com:8443"]
+)
+def test_what_no_proxy_does_not_name_takes_one(monkeypatch: pytest.MonkeyPatch, excluded: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", excluded)
+    for url in ("https://slack.com/", "http://11.1.2.3/", "http://[2001:db8::1]/"):
+        assert proxy_for(url) == PROXY
