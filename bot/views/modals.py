@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -38,6 +39,10 @@ MAX_OPTIONS: Final = 100
 FIELDS: Final = ("hostname", "plan", "region", "os_template", "ssh_keys", "reason")
 TERM: Final = re.compile(r"\d+(?:\.\d+)?\s*(?:gb|tb|vcpu)(?: (?:memory|disk))?\b|\S+")
 AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(gb|tb|vcpu)")
+TYPED_AMOUNT: Final = re.compile(
+    r"(?<!\S)(\d+(?:[.,]\d+)?)\s*(?:(g)(?:b|ib|igs?)?|(t)(?:b|ib)?|v?(?:cpu|core)s?)(?!\S)"
+)
+"""An amount as people type it: `4g`, `4 GiB`, `1,5 tb`, `2 cores`."""
 MENUS: Final = ("plan", "region", "os_template")
 NONE: Final = "choose a plan to see the price"
 
@@ -308,13 +313,24 @@ def _menu_input(name: str, label: str, catalogue: OrderOptions, draft: CreateDra
 def menu_options(catalogue: OrderOptions, name: str, typed: str = "") -> list[Block]:
     """Return all options that contain every typed word: first those with that much memory, else as in the catalogue."""
     options = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
-    terms = TERM.findall(typed.casefold())
-    fitting = [choice for choice in options if all(_has_term(_words_of(choice), term) for term in terms)]
+    terms = typed_terms(typed)
+    fitting = [choice for choice in options if all(has_term(_words_of(choice), term) for term in terms)]
     memory = [" ".join(amount.groups()) + " memory" for term in terms if (amount := AMOUNT.fullmatch(term))]
-    return sorted(fitting, key=lambda choice: not all(_has_term(_words_of(choice), term) for term in memory))
+    return sorted(fitting, key=lambda choice: not all(has_term(_words_of(choice), term) for term in memory))
 
 
-def _has_term(words: str, term: str) -> bool:
+def typed_terms(typed: str) -> list[str]:
+    """Return the terms that are searched for: words, and amounts with the units of the catalogue."""
+    text = unicodedata.normalize("NFKC", typed).casefold()
+    return TERM.findall(TYPED_AMOUNT.sub(_catalogue_amount, text))
+
+
+def _catalogue_amount(match: re.Match[str]) -> str:
+    unit = "gb" if match[2] else "tb" if match[3] else "vcpu"
+    return f"{match[1].replace(',', '.')} {unit}"
+
+
+def has_term(words: str, term: str) -> bool:
     """Return whether words contain a term; an amount such as `4 gb` is not part of a larger one, 24 GB."""
     amount = AMOUNT.match(term)
     if amount is None:

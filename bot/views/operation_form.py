@@ -8,7 +8,7 @@ from vpsops.bot.blocks.elements import Block, context, lines, option, pack, plai
 from vpsops.bot.blocks.labels import action_verb
 from vpsops.bot.messages.servers import first_line, second_line
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.views.modals import MAX_OPTIONS, MAX_VALUE
+from vpsops.bot.views.modals import MAX_OPTIONS, MAX_VALUE, has_term, typed_terms
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Argument, ArgumentKind, arguments_of
 from vpsops.core.operations.strategies import Choice
@@ -77,11 +77,11 @@ def asked_arguments(operation: Operation) -> list[Argument]:
 
 def choice_options(choices: Sequence[Choice], typed: str = "") -> list[Block]:
     """Return the options whose words contain every typed word; a value that is too long for a menu has none."""
-    terms = typed.casefold().split()
+    terms = typed_terms(typed)
     return [
         option(choice.label, choice.value, choice.note)
         for choice in choices
-        if len(choice.value) <= MAX_VALUE and all(term in _known_by(choice) for term in terms)
+        if len(choice.value) <= MAX_VALUE and all(has_term(_known_by(choice), term) for term in terms)
     ]
 
 

@@ -3,6 +3,8 @@
 import pytest
 
 from vpsops.bot.views.modals import OrderOptions, menu_options
+from vpsops.bot.views.operation_form import choice_options
+from vpsops.core.operations.strategies import Choice
 from vpsops.core.wayscloud.answers.models import Plan
 
 PLANS = [
@@ -21,6 +23,13 @@ PLANS = [
         ("4 gb disk", ["Thin"]),
         ("24 gb", ["Large"]),
         ("2 vcpu", ["Small"]),
+        ("4g", ["Small", "Thin"]),
+        ("4 GiB", ["Small", "Thin"]),
+        ("4 gigs", ["Small", "Thin"]),
+        ("\uff14 \uff27\uff22", ["Small", "Thin"]),
+        ("4,0 gb", []),
+        ("2 cores", ["Small"]),
+        ("2cpu", ["Small"]),
         ("sm", ["Small"]),
         ("", ["Large", "Thin", "Small"]),
     ],
@@ -29,3 +38,13 @@ def test_an_amount_means_that_much(typed: str, names: list[str]) -> None:
     """Memory first, then disk; without a unit a number is any part of the words."""
     options = menu_options(OrderOptions(tuple(PLANS)), "plan", typed)
     assert [option["text"]["text"].split(",")[0] for option in options] == names
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [("4 gb", ["small"]), ("4g", ["small"]), ("4 cores", ["large"]), ("l", ["small", "large"])],
+)
+def test_the_menu_of_an_operations_form_is_searched_alike(typed: str, values: list[str]) -> None:
+    """Plans to resize to: 4 GB is no part of 24 GB."""
+    choices = [Choice("Small", "small", "2 vCPU, 4 GB memory"), Choice("Large", "large", "4 vCPU, 24 GB memory")]
+    assert [option["value"] for option in choice_options(choices, typed)] == values
