@@ -39,9 +39,8 @@ MAX_OPTIONS: Final = 100
 FIELDS: Final = ("hostname", "plan", "region", "os_template", "ssh_keys", "reason")
 TERM: Final = re.compile(r"\d+(?:\.\d+)?\s*(?:gb|tb|vcpu)(?: (?:memory|disk))?\b|\S+")
 AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(gb|tb|vcpu)")
-TYPED_AMOUNT: Final = re.compile(
-    r"(?<!\S)(\d+(?:[.,]\d+)?)\s*(?:(g)(?:b|ib|igs?)?|(t)(?:b|ib)?|v?(?:cpu|core)s?)(?!\S)"
-)
+UNITS: Final = r"(?:(g)(?:b|ib|igs?)?|(t)(?:b|ib)?|v?(?:cpu|core)s?)"
+TYPED_AMOUNT: Final = re.compile(rf"(?<!\S)(\d+(?:[.,]\d+)?)\s*{UNITS}(?!\S)")
 """An amount as people type it: `4g`, `4 GiB`, `1,5 tb`, `2 cores`."""
 MENUS: Final = ("plan", "region", "os_template")
 NONE: Final = "choose a plan to see the price"

@@ -46,5 +46,5 @@ def test_an_amount_means_that_much(typed: str, names: list[str]) -> None:
 )
 def test_the_menu_of_an_operations_form_is_searched_alike(typed: str, values: list[str]) -> None:
     """Plans to resize to: 4 GB is no part of 24 GB."""
-    choices = [Choice("Small", "small", "2 vCPU, 4 GB memory"), Choice("Large", "large", "4 vCPU, 24 GB memory")]
+    choices = [Choice("small", "Small", "2 vCPU, 4 GB memory"), Choice("large", "Large", "4 vCPU, 24 GB memory")]
     assert [option["value"] for option in choice_options(choices, typed)] == values
