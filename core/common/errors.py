@@ -21,9 +21,16 @@ VpsopsError                   base: what happened, what to do next, an id for th
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from vpsops.core.common.json_types import Json
+
+LISTS: Final[Mapping[str, str]] = {
+    "List the servers": "list",
+    "List the changes": "changes",
+    "List the open grants": "grants",
+}
+"""The words of hints in whose place a front end writes its own command."""
 
 
 class VpsopsError(Exception):
@@ -49,8 +56,14 @@ class VpsopsError(Exception):
 
     def hint_with(self, command: str) -> str:
         """Return the hint with a front end's own commands, which `command` writes with {} for the word."""
-        servers, changes = (f"Use {command.format(word)}" for word in ("list", "changes"))
-        return self.hint.replace("List the servers", servers).replace("List the changes", changes)
+        return with_commands(self.hint, command)
+
+
+def with_commands(hint: str, command: str) -> str:
+    """Return a hint with a front end's own commands, which `command` writes with {} for the word."""
+    for what, word in LISTS.items():
+        hint = hint.replace(what, f"Use {command.format(word)}")
+    return hint
 
 
 class InvalidInputError(VpsopsError):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, JsonValue
 from vpsops.core.changes.fact_times import has_date, local_text, times_in
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Refused
-from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.errors import VpsopsError, with_commands
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text, title
@@ -19,6 +19,7 @@ from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, RESULT, SizeLimit
 from vpsops.mcp_server.protocol.text import join_nonempty, quote
 
 LONGEST_SAID = 500
+TOOL = "vps_{}"
 
 ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
 """The last is a task, in its wire form."""
@@ -89,7 +90,7 @@ def refused_result(outcome: Refused, *, tools: bool) -> t.CallToolResult:
     """Return why the gate refused a request, and which change blocks it."""
     error_result = f"({outcome.error_id})" if outcome.error_id else ""
     open_change = f"In the way: {change_text(outcome.change, tools=tools)}" if outcome.change else ""
-    text = join_nonempty((outcome.reason, outcome.hint, error_result), " ")
+    text = join_nonempty((outcome.reason, with_commands(outcome.hint, TOOL), error_result), " ")
     return text_result(join_nonempty((text, open_change), "\n"), failed=True)
 
 
@@ -100,6 +101,6 @@ def error_result(raised: VpsopsError, step: str = "") -> t.CallToolResult:
 
 def _in_words(raised: VpsopsError) -> str:
     """Return an error as a model reads it: the provider's own words are data, in quotation marks."""
-    words = f"{raised.message} {raised.hint_with('vps_{}')}".strip()
+    words = f"{raised.message} {raised.hint_with(TOOL)}".strip()
     detail = raised.detail.rstrip(".") if isinstance(raised, WayscloudError) else ""
     return words.replace(f": {detail}", f": {quote(detail, LONGEST_SAID)}", 1) if detail else words

@@ -24,7 +24,7 @@ NAMED: Final = 5
 LONGEST: Final = 128
 SCHEDULED: Final = frozenset({"automatic", "auto", "scheduled", "daily", "weekly", "policy"})
 LATEST: Final = "Latest backup"
-NONE: Final = "None was taken by hand or by a policy: /vps backup-create makes one."
+NONE: Final = "None was taken by hand or by a policy. Back the server up first."
 
 
 class BackupArguments(ServerArguments):

@@ -96,7 +96,7 @@ async def test_a_backup_is_found_by_its_id_or_its_beginning(word: str) -> None:
         (listed(OLD, OTHER), "0f8e7d6c", InvalidInputError, "2 backups"),
         (listed(OLD), "0f8e", AlreadyGoneError, "no backup 0f8e"),
         (listed(OLD), "b9", AlreadyGoneError, "It has 0f8e7d6c-5b4a"),
-        (listed(), OLD["backup_id"], AlreadyGoneError, "backup-create"),
+        (listed(), OLD["backup_id"], AlreadyGoneError, "Back the server up first."),
         (listed(OLD, total=2), "ffffffff-1", InvalidInputError, "not known"),
         (listed(OLD, total=2), "0f8e7d6c-5b4a", InvalidInputError, "whole id"),
     ],
