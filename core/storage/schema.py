@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vpsops.core.sqlite.reader import DatabaseView
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0023"  # the newest of them: an ordinary start reads no further
+HEAD = "0024"  # the newest of them: an ordinary start reads no further
 UPGRADE_PATIENCE = "60s"
 LOCK = 0x76707301  # any number: the key of PostgreSQL's advisory lock in all our processes
 

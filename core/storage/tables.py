@@ -85,6 +85,7 @@ PLAN_MEMBERS = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("moved_at", sa.Double, nullable=True),  # when its state last changed
     sa.Column("part", sa.JSON(none_as_null=True), nullable=True),  # of a runbook: the step that it is, or compensates
+    sa.Index("plan_members_by_state", "plan_id", "state", "ordinal"),
 )
 
 VOTES = sa.Table(
