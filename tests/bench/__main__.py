@@ -34,7 +34,7 @@ SUBJECTS: Final = (
     "slack",
     "socket_mode",
 )
-LIMIT_SECONDS: Final = 1200.0
+LIMIT_SECONDS: Final = 1800.0
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 INTRODUCTION: Final = """# Benchmarks
 

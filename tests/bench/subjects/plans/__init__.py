@@ -158,12 +158,12 @@ async def _measure_on(site: PlanSite, line: PlanLine, size: PlanSize) -> None:
 def _section(lines: dict[str, PlanLine], size: PlanSize) -> Section:
     return Section(
         "A plan of many servers",
-        f"Restarts of {size.members:,} servers of {size.fleet:,}, asked for by an agent, approved by one vote and run to"
-        f" the end by `vpsops bot` and the process that asked, {AT_ONCE} servers at a time; {ASKS} plans are asked for, of"
-        f" which the last one runs. Beside it {size.singles} single changes, each asked for, approved and waited for by"
-        " itself. Against the simulated workspace with Slack's limits, and a simulated provider whose servers restart"
-        f" {SPEED:.0f} times as fast as real ones; calls are requests to it, by all processes, and what is posted"
-        " is counted until Slack is quiet.",
+        f"Restarts of {size.members:,} servers of {size.fleet:,}, asked for by an agent, approved by one vote and run"
+        f" to the end by `vpsops bot` and the process that asked, {AT_ONCE} servers at a time; {ASKS} plans are asked"
+        f" for, of which the last runs. Beside it {size.singles} single changes, each asked for, approved and waited"
+        " for by itself. Against the simulated workspace with Slack's limits, and a simulated provider whose servers"
+        f" restart {SPEED:.0f} times as fast as real ones; calls are requests to it, by all processes, and what is"
+        " posted is counted until Slack is quiet.",
         [_asking_table(lines, size), _running_table(lines, size)],
         [
             _limit_note(size),
