@@ -1,6 +1,6 @@
 """What the handlers work with, and how a person in Slack asks the gate for something."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.common.json_types import Json
+from vpsops.core.ends.model import ServerEnd
 from vpsops.core.identity.actors import Actor
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
@@ -90,6 +91,13 @@ async def request_of(ctx: BotContext, requester: Requester, operation: str, argu
         key=requester.key,
         can_confirm=True,
     )
+
+
+async def readable_ends(ctx: BotContext, requester: Requester) -> Sequence[ServerEnd]:
+    """Return the ends of the servers that a person may read, the next one first."""
+    request = await request_of(ctx, requester, "get", {})
+    ends = await ctx.core.ends.list_open(scope=ctx.core.scope)
+    return await ctx.core.servers.readable_ends(request, ends, scope=ctx.core.scope)
 
 
 async def submit(ctx: BotContext, requester: Requester, operation: str, arguments: Mapping[str, Json]) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import anyio
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.context.bot_context import BotContext, request_of
+from vpsops.bot.context.bot_context import BotContext, readable_ends, request_of
 from vpsops.bot.context.home_state import Viewer
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.ingress.interaction import Requester
@@ -93,7 +93,7 @@ async def _slow_parts(ctx: BotContext, requester: Requester, me: Actor, seen: Ov
         group.start_soon(note, "fleet", _fleet(ctx, requester))
         group.start_soon(note, "votes", _waiting(ctx, me, seen))
         group.start_soon(note, "resume", _may_resume(ctx, me))
-        group.start_soon(note, "ends", ctx.core.ends.list_open(scope=ctx.core.scope))
+        group.start_soon(note, "ends", readable_ends(ctx, requester))
     return results
 
 

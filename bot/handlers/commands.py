@@ -26,7 +26,7 @@ from vpsops.bot.commands.parser import (
 from vpsops.bot.commands.plan_parser import RunPlan
 from vpsops.bot.commands.runbook_parser import RunRunbook
 from vpsops.bot.commands.time_parser import KeepServer, WatchServer
-from vpsops.bot.context.bot_context import BotContext, known_actor
+from vpsops.bot.context.bot_context import BotContext, known_actor, readable_ends
 from vpsops.bot.features.modals import open_create, open_override
 from vpsops.bot.features.notify import notify
 from vpsops.bot.features.operation_forms import run_or_ask
@@ -127,7 +127,7 @@ async def answer(ctx: BotContext, requester: Requester, command: Command) -> Pos
             )
             return note(f"{change.id} is withdrawn and will not run.")
         case ShowChanges():
-            return await _short_list(ctx, command)
+            return await _short_list(ctx, requester, command)
         case PauseAgents():
             return switched_note(await pause(ctx, requester, command.reason))
         case ResumeAgents():
@@ -138,9 +138,9 @@ async def answer(ctx: BotContext, requester: Requester, command: Command) -> Pos
             return await _subscribe(ctx, requester, command)
 
 
-async def _short_list(ctx: BotContext, command: ShowChanges) -> Post:
+async def _short_list(ctx: BotContext, requester: Requester, command: ShowChanges) -> Post:
     if command.scope == "ends":
-        return ends_post(await ctx.core.ends.list_open(scope=ctx.core.scope))
+        return ends_post(await readable_ends(ctx, requester))
     if command.scope == "runbooks":
         return runbooks_post(await ctx.core.runbooks.list_all(scope=ctx.core.scope))
     return grants_post(await ctx.core.grants.list_open(scope=ctx.core.scope), ctx.core.clock.now())

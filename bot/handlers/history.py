@@ -8,7 +8,7 @@ from typing import Any, Final
 from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.commands.parser import ShowCard
-from vpsops.bot.context.bot_context import BotContext
+from vpsops.bot.context.bot_context import BotContext, readable_ends
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.features.operations import patiently
 from vpsops.bot.features.report import report
@@ -87,7 +87,7 @@ async def _scheduled(ctx: BotContext, requester: Requester, *, everyone: bool) -
     changes = (await ctx.core.changes.scheduled(scope=ctx.core.scope))[:MOST_SCHEDULED]
     here = PageLinks(PageQuery("changes", {"scope": SCHEDULED}))
     links = await links_to(ctx, requester, changes)
-    ends = await ctx.core.ends.list_open(scope=ctx.core.scope)
+    ends = await readable_ends(ctx, requester)
     post = changes_page("Scheduled changes", changes, links, here, everyone=everyone)
     return with_coming_ends(post, ends)
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
+import structlog
 from pydantic import BaseModel
 
 from vpsops.core.authorization.submission import checked, facts, operation_named
@@ -24,10 +26,15 @@ from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
-from vpsops.core.wayscloud.answers.errors import NotOfferedError
+from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.transport import RequestLane
+
+if TYPE_CHECKING:
+    from vpsops.core.ends.model import ServerEnd
+
+logger = structlog.get_logger(__name__)
 
 
 class ServerQueries:
@@ -130,6 +137,23 @@ class ServerQueries:
         """Return whether the policy lets a read run now, on a server that is known already."""
         operation = operation_named(request.operation)
         return operation.reads and self._decision(operation, request, target).decision is Decision.ALLOW
+
+    async def readable_ends(
+        self, request: Request, ends: Sequence["ServerEnd"], *, scope: Scope
+    ) -> Sequence["ServerEnd"]:
+        """Return the ends of those servers that the policy lets an asker read; `request` is for such a read.
+
+        An end knows no label and no region of its server. Where that decides, the provider's list is read; a server
+        that it lacks, or that it has without the fact, is withheld.
+        """
+        targets = {end.server_id: Target(end.server_id, end.hostname) for end in ends}
+        if not all(self.may_read(request, target) for target in targets.values()):
+            try:
+                listed = await self._backend.api_for(scope, lane=RequestLane.QUESTIONS).list_servers()
+                targets |= {server.id: target_of(server) for server in listed if server.id in targets}
+            except WayscloudError as error:
+                logger.info("ends_withheld", error=error.message, error_id=error.error_id)
+        return [end for end in ends if self.may_read(request, targets[end.server_id])]
 
     def may_request(self, request: Request, target: Target) -> bool:
         """Return whether neither the policy nor a limit would refuse an operation on a server outright."""

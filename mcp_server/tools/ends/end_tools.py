@@ -10,7 +10,6 @@ from vpsops.core.common.text import moment
 from vpsops.core.ends.labels import end_text
 from vpsops.core.ends.model import ServerEnd
 from vpsops.core.operations.arguments import Arguments
-from vpsops.core.operations.target import Target
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import sanitize
@@ -47,11 +46,8 @@ class EndListResult(BaseModel):
 async def list_ends(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """List the ends of the servers that the policy lets this agent read."""
     request = Request("get", {}, ctx.actor(call), ctx.origin(call))
-    ends = [
-        listed_end(end)
-        for end in await ctx.core.ends.list_open(scope=ctx.scope)
-        if ctx.core.servers.may_read(request, Target(id=end.server_id, hostname=end.hostname))
-    ]
+    every = await ctx.core.ends.list_open(scope=ctx.scope)
+    ends = [listed_end(end) for end in await ctx.core.servers.readable_ends(request, every, scope=ctx.scope)]
     text = "\n".join(f"{end.server}: {end.text}" for end in ends) or NONE
     return results.text_result(text, EndListResult(ends=ends).model_dump(mode="json"))
 

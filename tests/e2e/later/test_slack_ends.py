@@ -207,6 +207,40 @@ async def test_lists_show_what_ends(tmp_path: Path) -> None:
         await world.slack.wait_for(has_end)
 
 
+READS = 'id = "reads"\nrisk = "read"\ndecision = "allow"\n'
+NARROW = {
+    "by name": 'server = "load*"\n',
+    "by region": 'region = "NO"\n',
+    "by another name": 'server = "web*"\n',
+    "by another region": 'region = "SE"\n',
+}
+
+
+@pytest.mark.requirement("end-read")
+@pytest.mark.parametrize("which", NARROW)
+async def test_lists_show_the_ends_of_servers_that_the_asker_may_read(tmp_path: Path, which: str) -> None:
+    """As `/vps list` does: in `/vps ends`, `/vps scheduled` and App Home; by a fact that the end lacks as well."""
+    rules = POLICY.replace(READS, f"{READS}{NARROW[which]}")
+    shown = "another" not in which
+    async with ending(tmp_path, rules) as (world, _, _):
+        await world.slack.command("bob", "ops", "/vps", "ends")
+        answer = message_words(await world.private("bob", HOST if shown else "No server ends by itself."))
+        assert (HOST in answer) is shown
+        await world.slack.command("bob", "ops", "/vps", "scheduled")
+        answer = message_words(await world.private("bob", "Scheduled changes"))
+        assert (HOST in answer) is shown
+        await world.slack.open_home("bob")
+
+        def drawn() -> str:
+            home = world.slack.home("bob")
+            words = " ".join(words_of(home.body["blocks"])) if home is not None else ""
+            return "" if "Reading what there is" in words else words
+
+        home = await world.slack.wait_for(drawn)
+        assert home is not None
+        assert ("Servers with an end" in home) is shown
+
+
 @pytest.mark.requirement("end-missing")
 async def test_a_create_that_made_no_end_tells_its_owner(tmp_path: Path) -> None:
     """A person says that it happened, and no id is known: the end is missing, and what to write is said."""
