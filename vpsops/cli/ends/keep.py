@@ -8,8 +8,9 @@ from vpsops.cli.operations.commands import Surroundings, quiet_settings, session
 from vpsops.cli.operations.console import system_console
 from vpsops.cli.operations.session import NAMED_IN, ORIGIN
 from vpsops.core.changes.requests import Request
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.exit_codes import GOOD
+from vpsops.core.console.exit_codes import GOOD, REFUSED, complain
 from vpsops.core.ends.labels import end_text
 
 
@@ -25,9 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Keep a server. Raises what `Gate.keep_server` raises."""
+    """Keep a server, or return `REFUSED` where that is not allowed. Raises what else `Gate.keep_server` raises."""
     words = [arguments.server, "".join(arguments.lifetime)]
-    return anyio.run(keep_server, quiet_settings(), words, arguments.because, Surroundings(system_console()))
+    try:
+        return anyio.run(keep_server, quiet_settings(), words, arguments.because, Surroundings(system_console()))
+    except NotAllowedError as error:
+        complain(error)
+        return REFUSED
 
 
 async def keep_server(settings: Settings, words: list[str], reason: str, around: Surroundings) -> int:
