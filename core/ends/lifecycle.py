@@ -179,14 +179,12 @@ def keep(connection: Connection, end: ServerEnd, ends_at: datetime, by: Actor, n
 
 def ask_about_all(connection: Connection, now: datetime) -> int:
     """Ask people about every end that would act by itself, as the store went back; return how many."""
-    count = 0
-    for end in repository.open_ends(connection):
-        if end.state in {EndState.OPEN, EndState.STOPPING}:
-            after = repository.alter(connection, end, state=EndState.ASKED, next_at=later_look(now), note=WENT_BACK)
-            _record(connection, after, ASKED, now, {"why": WENT_BACK})
-            _notify(connection, after, f"{ASKED}:{end.turn}:{int(now.timestamp())}", now)
-            count += 1
-    return count
+    ends = repository.acting_ends(connection)
+    for end in ends:
+        after = repository.alter(connection, end, state=EndState.ASKED, next_at=later_look(now), note=WENT_BACK)
+        _record(connection, after, ASKED, now, {"why": WENT_BACK})
+        _notify(connection, after, f"{ASKED}:{end.turn}:{int(now.timestamp())}", now)
+    return len(ends)
 
 
 def change_state(connection: Connection, change_id: str) -> tuple[State, str] | None:

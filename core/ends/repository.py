@@ -73,6 +73,12 @@ def open_ends(
     return _select(connection, *where, limit=MOST, by=SERVER_ENDS.c.ends_at)
 
 
+def acting_ends(connection: Connection) -> Sequence[ServerEnd]:
+    """Return every end that would do something by itself, however many there are."""
+    acting = SERVER_ENDS.c.state.in_([EndState.OPEN.value, EndState.STOPPING.value])
+    return _select(connection, acting, limit=None, by=SERVER_ENDS.c.ends_at)
+
+
 def counts(connection: Connection) -> dict[str, int]:
     """Return how many ends there are in each state but the last."""
     query = sa.select(SERVER_ENDS.c.state, sa.func.count()).where(SERVER_ENDS.c.state != EndState.GONE.value)
@@ -80,7 +86,10 @@ def counts(connection: Connection) -> dict[str, int]:
 
 
 def _select(
-    connection: Connection, *where: sa.ColumnElement[bool], limit: int, by: sa.Column[Any] = SERVER_ENDS.c.next_at
+    connection: Connection,
+    *where: sa.ColumnElement[bool],
+    limit: int | None,
+    by: sa.Column[Any] = SERVER_ENDS.c.next_at,
 ) -> list[ServerEnd]:
     query = sa.select(SERVER_ENDS).where(*where).order_by(by, SERVER_ENDS.c.server_id)
     return rows.read(connection, query, SERVER_ENDS.c.server_id, end_of, limit).rows
