@@ -6,7 +6,7 @@ from tests.docs.generate import ROOT
 
 PLACE = ROOT / "tests" / "adversary"
 TABLE = (PLACE / "README.md").read_text(encoding="utf-8")
-LATER = {f"L{number}" for number in range(1, 10)}
+LATER = {f"L{number}" for number in range(1, 11)}
 """Of the review of plans, times, grants, ends, runs without approval and runbooks."""
 FINDINGS = {"B1", "B2", *(f"M{number}" for number in range(1, 10)), "F1", "F3", "F12"} | LATER
 MINORS = {f"minor {number}" for number in range(1, 13)}
