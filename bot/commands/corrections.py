@@ -9,14 +9,17 @@ from vpsops.bot.protocol.command_catalog import COMMANDS, EXACT, OFFERED
 from vpsops.core.operations import Operation
 
 POLITE: Final = frozenset({"please", "pls", "now", "quickly", "asap", "immediately"})
-FILLERS: Final = POLITE | {"a", "at", "box", "for", "host", "instance", "machine", "me", "my", "node", "of", "on"}
-FILLERS |= {"our", "server", "the", "this", "to", "us", "vm"}
+FILLERS: Final = POLITE | {
+    *("a", "at", "box", "for", "host", "instance", "machine", "me", "my", "node", "of", "on", "our", "server", "the"),
+    *("this", "to", "us", "vm"),
+}
 """Words that change nothing."""
 JOINERS: Final = frozenset({"and", "&", "+", "or", "plus", "then"})
 """Words between the names of several servers."""
-OPENINGS: Final = POLITE | {"$", "#", ">", "-", "and", "are", "can", "could", "do", "force", "go", "hard", "hey", "hi"}
-OPENINGS |= {"how", "how's", "i", "is", "just", "let's", "need", "sudo", "the", "to", "want", "what", "what's", "whats"}
-OPENINGS |= {"will", "would", "you"}
+OPENINGS: Final = POLITE | {
+    *("$", "#", ">", "-", "and", "are", "can", "could", "do", "force", "go", "hard", "hey", "hi", "how", "how's", "i"),
+    *("is", "just", "let's", "need", "sudo", "the", "to", "want", "what", "what's", "whats", "will", "would", "you"),
+}
 """Words that people write before a command, in a sentence or as in a shell."""
 MOST_OPENING: Final = 5
 CONNECTIVES: Final = frozenset({"since", "as", "cause", "bc", "coz", "due", "-", "--", "for", "to", "reason"})
