@@ -3,7 +3,7 @@
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from vpsops.core.common.errors import InvalidInputError
+from vpsops.core.common.errors import ArgumentError, InvalidInputError
 
 CHECK = 3  # bytes of the checksum that distinguishes a cursor from other text
 LONGEST = 1_000
@@ -36,9 +36,8 @@ def decode_cursor(listing: str, cursor: str) -> str:
 
 def invalid_cursor_error() -> InvalidInputError:
     """Return the error for an invalid cursor. Its checksum is no secret: check the position too."""
-    return InvalidInputError(
-        "cursor: this is not a cursor of this list.", hint="Take the next_cursor of the last page, or leave it out."
-    )
+    problem = "this is not a cursor of this list; take the next_cursor of the last page, or leave it out"
+    return ArgumentError("cursor", "cursor", problem)
 
 
 def _check(listing: str, inside: bytes) -> bytes:

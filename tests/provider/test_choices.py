@@ -1,7 +1,7 @@
 """A request that the catalogue rules out is refused before anyone is asked; the provider judges the rest."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,10 +14,11 @@ from vpsops.core.changes.requests import Held, Request
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.limits.model import Limits
-from vpsops.core.operations.families.create import check_region, check_system, find_plan
+from vpsops.core.operations.families.create import CreateArguments, check_choices, check_region, check_system, find_plan
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region
+from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.mcp_server.presenters.changes import next_action
 
 REGIONS = (
@@ -174,3 +175,26 @@ def test_a_server_without_a_name_counts_as_protected(hostname: str, protected: b
     """Where the provider gives no hostname its id stands in its place, and is no name that rules could know."""
     limits = Limits(protected=frozenset({"web*"}))
     assert (limits.protects(Target("id-9", hostname), ALICE) is not None) is protected
+
+
+async def test_a_region_and_a_system_that_there_are_not_are_refused_together() -> None:
+    """Both, with what there is of each, so that the second order can be right."""
+    order = CreateArguments(hostname="n1.example.com", plan="p", region="mars", os_template="beos-5")
+    with pytest.raises(InvalidInputError) as refused:
+        await check_choices(cast(Wayscloud, Catalogue()), order)
+    assert str(refused.value) == (
+        "There is no region mars. There is no system beos-5."
+        " The regions are oslo, DE. The systems are debian-12, ubuntu-24.04."
+    )
+
+
+class Catalogue:
+    """The two lists of a provider's catalogue."""
+
+    async def list_regions(self) -> ProviderList[Region]:
+        """Return the regions."""
+        return ProviderList(REGIONS)
+
+    async def list_os_templates(self) -> ProviderList[OsTemplate]:
+        """Return the systems."""
+        return ProviderList(SYSTEMS)

@@ -1,6 +1,7 @@
 """The order of a new server: its arguments, what the catalogue knows of it before people are asked, and its end."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Annotated, Final, TypeVar, cast
 
 import anyio
@@ -123,7 +124,7 @@ def find_plan(plans: ProviderList[Plan], code: str) -> Plan | None:
 
 
 async def check_choices(api: Wayscloud, arguments: Arguments) -> None:
-    """Raise `InvalidInputError`, with what there is, for a region or a system that cannot be had.
+    """Raise `InvalidInputError`, with what there is, for a region, a system or both that cannot be had.
 
     A list that is not offered, or cannot be read soon, refuses nothing: then the provider judges.
     """
@@ -143,8 +144,16 @@ async def check_choices(api: Wayscloud, arguments: Arguments) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(read, api.list_regions, regions)
             group.start_soon(read, api.list_os_templates, systems)
-    check_region(regions, spec.region)
-    check_system(systems, spec.os_template)
+    errors: list[InvalidInputError] = []
+    for check in (partial(check_region, regions, spec.region), partial(check_system, systems, spec.os_template)):
+        try:
+            check()
+        except InvalidInputError as error:
+            errors.append(error)
+    if errors:
+        raise InvalidInputError(
+            " ".join(error.message for error in errors), hint=" ".join(error.hint for error in errors)
+        )
 
 
 def check_region(regions: Sequence[Region], code: str) -> None:

@@ -185,16 +185,16 @@ def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None
     assert decode_cursor("servers", cursor) == place
     for wrong, listing in ((cursor, "plans"), (cursor[:-1], "servers"), (f"{cursor}A", "servers"), (other, "servers")):
         if (wrong, listing) != (cursor, "servers"):
-            with pytest.raises(InvalidInputError, match="Take the next_cursor of the last page"):
+            with pytest.raises(InvalidInputError, match="take the next_cursor of the last page"):
                 decode_cursor(listing, wrong)
 
 
 @pytest.mark.parametrize(
     ("tool", "arguments", "answer"),
     [
-        ("vps_list", {"cursor": "web01.example.com|1"}, "cursor: this is not a cursor of this list"),
-        ("vps_plans", {"cursor": "nonsense"}, "cursor: this is not a cursor of this list"),
-        ("vps_changes", {"cursor": "bm8"}, "cursor: this is not a cursor of this list"),
+        ("vps_list", {"cursor": "web01.example.com|1"}, "vps_list: cursor: this is not a cursor of this list"),
+        ("vps_plans", {"cursor": "nonsense"}, "vps_plans: cursor: this is not a cursor of this list"),
+        ("vps_changes", {"cursor": "bm8"}, "vps_changes: cursor: this is not a cursor of this list"),
         ("vps_list", {"fields": ["colour"]}, "vps_list: fields: must be a list, each one of id, hostname, "),
         ("vps_list", {"fields": "plans"}, "not “plans”."),
         (
