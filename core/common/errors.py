@@ -30,7 +30,7 @@ LISTS: Final[Mapping[str, str]] = {
     "List the changes": "changes",
     "List the open grants": "grants",
 }
-"""The words of hints in whose place a front end writes its own command."""
+"""The words of hints, and the command that a front end writes in their place."""
 
 
 class VpsopsError(Exception):

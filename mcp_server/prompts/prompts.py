@@ -319,8 +319,8 @@ def check_arguments(prompt: t.Prompt, arguments: Arguments) -> dict[str, str]:
     long = [name for name, value in kept.items() if len(value) > LONGEST_ARGUMENT]
     missing = [name for name, argument in known.items() if argument.required and name not in kept]
     faults = ((missing, "needs"), (unknown, "does not take"), (long, "takes less text in"))
-    told = [f"{what}: {', '.join(names)}" for names, what in faults if names]
-    if told:
+    problems = [f"{what}: {', '.join(names)}" for names, what in faults if names]
+    if problems:
         takes = f"It takes: {', '.join(known)}." if known else ""
-        raise sdk_compat.invalid_params_error(f"The prompt {prompt.name} {'; '.join(told)}. {takes}".strip())
+        raise sdk_compat.invalid_params_error(f"The prompt {prompt.name} {'; '.join(problems)}. {takes}".strip())
     return kept

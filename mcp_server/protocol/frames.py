@@ -173,7 +173,7 @@ def _found_ids(text: str) -> list[Any]:
     Several messages may share a line: one after another, or in a batch that is cut off. Without any id it is null.
     """
     depth, top, before = 0, 1, ""
-    found: list[Any] = []
+    idents: list[Any] = []
     for match in WORD.finditer(text):
         word = match[0]
         if word in "{[":
@@ -181,10 +181,10 @@ def _found_ids(text: str) -> list[Any]:
             depth += 1
         elif word in "}]":
             depth = max(depth - 1, 0)
-        elif depth == top and before == '"id"' and SCALAR.fullmatch(word) and len(found) < MOST_IDS:
-            found.append(json.loads(word))
+        elif depth == top and before == '"id"' and SCALAR.fullmatch(word) and len(idents) < MOST_IDS:
+            idents.append(json.loads(word))
         before = word if depth == top else ""
-    return found or [None]
+    return idents or [None]
 
 
 def _depths(text: str) -> Iterator[int]:

@@ -116,9 +116,9 @@ def _missing(names: Sequence[str]) -> str:
 
 def _listed(problems: Sequence[str]) -> str:
     """Return the problems in one line, as many as a model can use at once."""
-    told = [problem for problem in problems if problem]
-    more = f"{len(told) - MOST_PROBLEMS} more are wrong." if len(told) > MOST_PROBLEMS else ""
-    return join_nonempty((*told[:MOST_PROBLEMS], more), " ")
+    real = [problem for problem in problems if problem]
+    more = f"{len(real) - MOST_PROBLEMS} more are wrong." if len(real) > MOST_PROBLEMS else ""
+    return join_nonempty((*real[:MOST_PROBLEMS], more), " ")
 
 
 def is_empty(value: Json) -> bool:

@@ -181,14 +181,14 @@ async def test_a_region_and_a_system_that_there_are_not_are_refused_together() -
     """Both, with what there is of each, so that the second order can be right."""
     order = CreateArguments(hostname="n1.example.com", plan="p", region="mars", os_template="beos-5")
     with pytest.raises(InvalidInputError) as refused:
-        await check_choices(cast(Wayscloud, Catalogue()), order)
+        await check_choices(cast(Wayscloud, ListedChoices()), order)
     assert str(refused.value) == (
         "There is no region mars. There is no system beos-5."
         " The regions are oslo, DE. The systems are debian-12, ubuntu-24.04."
     )
 
 
-class Catalogue:
+class ListedChoices:
     """The two lists of a provider's catalogue."""
 
     async def list_regions(self) -> ProviderList[Region]:

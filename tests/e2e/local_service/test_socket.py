@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from anyio import from_thread
 
 from tests.e2e.local_service.pipe_process import (
     HELLO,
@@ -26,7 +25,7 @@ from tests.e2e.local_service.pipe_process import (
     service_folder,
     yes,
 )
-from tests.harness.patience import PATIENCE_SECONDS, eventually
+from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import open_core
 from vpsops.core.changes.scope import OPERATOR
@@ -320,48 +319,6 @@ async def test_a_user_who_becomes_another_person_has_that_persons_rights_at_once
             assert f"(id {ANN_UID})" in checked(pipe, 4)
 
     await in_thread(play)
-
-
-@needs_root
-@pytest.mark.requirement("socket-reload")
-async def test_a_user_who_is_taken_out_and_put_in_again_is_served_by_the_same_pipe(
-    provider: SimulatorHandle, folder: ServiceFolder
-) -> None:
-    """With a handshake: a file that cannot be read alters nothing, an open question ends, and the session goes on."""
-    if interpreter_for(ANN_UID) is None:
-        pytest.skip("no Python that another user may run")
-    await in_thread(lambda: play_taken_out(folder))
-    assert dict(provider.simulator.world.counts) == {"reboot": 1}
-
-
-def play_taken_out(folder: ServiceFolder) -> None:
-    """Ann is taken out while a question is open, and put in again."""
-    toml, log = folder.state / "vpsops.toml", folder.base / "service.log"
-    with folder.serving() as service, PipeProcess({"VPSOPS_SOCKET": folder.socket}, uid=ANN_UID) as ann:
-
-        def reload(written: str, event: str) -> None:
-            read = log.stat().st_size
-            toml.write_text(written)
-            service.send_signal(signal.SIGHUP)
-            from_thread.run(eventually, lambda: event in log.read_bytes()[read:].decode())
-
-        ann.hello()
-        reload("[mcp.socket.users", "config_reload_refused")
-        assert "web01" in json.dumps(ann.ask(call("vps_list", 2)))
-        ann.send(call("vps_reboot", 3, server="web01"))
-        question = ann.until(method="elicitation/create")
-        reload(CONFIG.replace(f"{ANN_UID} =", f"{BOB_UID} ="), "mcp_socket_cut")
-        ended = ann.until(id=3)["error"]
-        assert ended["data"]["change"].startswith("chg_")
-        assert ann.until(method="notifications/cancelled")["params"]["requestId"] == question["id"]
-        ann.send(yes(question))
-        assert f"(id {ANN_UID})" in ann.ask(call("vps_list", 4))["error"]["message"]
-        reload(CONFIG, "mcp_socket_cut")
-        assert "web01" in json.dumps(ann.ask(call("vps_list", 5)))
-        ann.send(call("vps_reboot", 6, server="web01"))
-        ann.send(yes(ann.until(method="elicitation/create")))
-        assert "succeeded" in json.dumps(ann.until(id=6))
-        assert ann.end() == 0
 
 
 @pytest.mark.requirement("socket-thin")
