@@ -193,8 +193,8 @@ class ListedChoices:
 
     async def list_regions(self) -> ProviderList[Region]:
         """Return the regions."""
-        return ProviderList(REGIONS)
+        return ProviderList([*REGIONS])
 
     async def list_os_templates(self) -> ProviderList[OsTemplate]:
         """Return the systems."""
-        return ProviderList(SYSTEMS)
+        return ProviderList([*SYSTEMS])

@@ -129,7 +129,8 @@ async def test_parameters_of_the_wrong_form_are_named(core: Core) -> None:
             await send(client, "tools/call", {"arguments": {}})
         with pytest.raises(MCPError, match=r"resources/read: .* do not fit: params\.uri\."):
             await send(client, "resources/read", {"uri": 5})
-        for params in ({"capabilities": []}, {"capabilities": None, "protocolVersion": 5}):
+        wrong: tuple[dict[str, Any], ...] = ({"capabilities": []}, {"capabilities": None, "protocolVersion": 5})
+        for params in wrong:
             with pytest.raises(
                 MCPError, match=r"initialize: .* do not fit: params\.capabilities, params\.protocolVersion\."
             ):
