@@ -31,6 +31,7 @@ from vpsops.bot.slack_api.client import CHANNEL_CLOSED_CODES, MESSAGE_GONE_CODES
 from vpsops.core.app import Core
 from vpsops.core.changes.approvals import awaits_slack, waits_for_votes
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.execution.card_refresh import RefreshTurns
@@ -226,11 +227,12 @@ class CardRefresher:
         while True:
             await self._core.clock.sleep(REFRESH_SECONDS)
             try:
-                running = await self._core.changes.to_refresh(self._core.outbox.owner)
+                under_way = await self._core.changes.to_refresh(self._core.outbox.owner)
+                due = turns.next(under_way, self._core.clock.monotonic(), REFRESHED)
+                chosen = await self._core.changes.by_ids(due, scope=OPERATOR) if due else ()
             except VpsopsError as error:
                 logger.info("cards_not_refreshed", error=str(error))
                 continue
-            chosen = turns.next(running, self._core.clock.monotonic(), REFRESHED)
             async with anyio.create_task_group() as group:  # a channel that is slow keeps no other card old
                 for change in chosen:
                     group.start_soon(self._refresh, change)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
@@ -20,22 +21,23 @@ REFRESHES: Final = 20
 """A card is refreshed again after this part of the time that its change has been under way."""
 
 
-async def mine_to_refresh(database: Database, process: str) -> list[Change]:
-    """Return changes in progress, oldest first, if no other living process refreshes their cards; else nothing.
+async def mine_to_refresh(database: Database, process: str) -> list[str]:
+    """Return the ids of changes in progress, oldest first, if no other living process refreshes their cards.
 
-    Raises `StorageError`.
+    There may be thousands: only those whose turn it is are read in full. Raises `StorageError`.
     """
 
-    def read_changes(connection: Connection) -> list[Change]:
+    def read_ids(connection: Connection) -> list[str]:
         own = CHANGES.c.plan.is_(None)  # a plan's members have no cards
-        return repository.select(connection, repository.in_states(*UNDER_WAY), own, limit=None, oldest_first=True)
+        query = sa.select(CHANGES.c.id).where(repository.in_states(*UNDER_WAY), own)
+        return list(connection.scalars(query.order_by(CHANGES.c.created_at, CHANGES.c.id)))
 
     def lease(connection: Connection) -> bool:
         return acquire_lease(connection, LEASE, process, database.tick(connection))
 
-    changes = await database.read_along(read_changes)
-    mine = bool(changes) and await database.transact(lease, durable=False, wake=False)
-    return changes if mine else []
+    ids = await database.read_along(read_ids)
+    mine = bool(ids) and await database.transact(lease, durable=False, wake=False)
+    return ids if mine else []
 
 
 async def load_with_copies(outbox: Outbox, change_id: str) -> tuple[Change, list[PostedMessage]]:
@@ -57,13 +59,13 @@ class RefreshTurns:
     _begun: dict[str, float] = field(default_factory=dict)
     _last: dict[str, float] = field(default_factory=dict)
 
-    def next(self, under_way: Sequence[Change], now: float, most: int) -> list[Change]:
-        """Return the changes with a card to refresh now, `most` at most."""
-        self._begun = {change.id: self._begun.get(change.id, now) for change in under_way}
+    def next(self, under_way: Sequence[str], now: float, most: int) -> list[str]:
+        """Return the ids of the changes with a card to refresh now, `most` at most."""
+        self._begun = {ident: self._begun.get(ident, now) for ident in under_way}
         self._last = {ident: at for ident, at in self._last.items() if ident in self._begun}
-        due = [change for change in under_way if self._is_due(change.id, now)]
-        chosen = sorted(due, key=lambda change: self._last.get(change.id, float("-inf")))[:most]
-        self._last |= {change.id: now for change in chosen}
+        due = [ident for ident in under_way if self._is_due(ident, now)]
+        chosen = sorted(due, key=lambda ident: self._last.get(ident, float("-inf")))[:most]
+        self._last |= dict.fromkeys(chosen, now)
         return chosen
 
     def _is_due(self, change_id: str, now: float) -> bool:

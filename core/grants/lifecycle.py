@@ -1,7 +1,7 @@
 """Grants as they are opened, used and ended, each within the caller's transaction, with record and message."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -122,15 +122,16 @@ def end_grant(connection: Connection, grant: Grant, by: Actor, evidence: str, no
     return _end(connection, grant, GrantEnd(GrantState.ENDED, note, body), now)
 
 
-def end_all(connection: Connection, why: str, now: datetime) -> Sequence[Grant]:
-    """End every open grant for one reason, each with its record; return those that this version can read."""
+def end_all(connection: Connection, why: str, now: datetime) -> None:
+    """End every open grant for one reason, each with its record, also those that this version cannot read."""
     end = GrantEnd(GrantState.ENDED, f"{why[:1].upper()}{why[1:]}.")
-    ended = [_end(connection, grant, end, now) for grant in repository.select(connection, IS_OPEN, limit=None)]
+    while batch := repository.select(connection, IS_OPEN):  # some hundreds at a time
+        for grant in batch:
+            _end(connection, grant, end, now)
     values = {"state": end.state.value, "ended_at": now.timestamp(), "note": end.note}
     unreadable = sa.update(GRANTS).where(IS_OPEN).values(**values).returning(GRANTS.c.id, GRANTS.c.source)
     for row in connection.execute(unreadable).all():
         chain.append(connection, now.timestamp(), trail.ENDED, row.source, {trail.WISH: row.id, "why": end.note})
-    return ended
 
 
 def is_due(beat: float | None, now: datetime, policy: str | None) -> sa.ColumnElement[bool]:

@@ -114,8 +114,8 @@ class ChangeQueries:
         """Return what concerns a person now; raises `StorageError`."""
         return await overview_of(self._backend.database, onlooker, self._backend.clock.now())
 
-    async def to_refresh(self, process: str) -> Sequence[Change]:
-        """Return changes in progress, oldest first, if no other living process refreshes their cards; else nothing."""
+    async def to_refresh(self, process: str) -> Sequence[str]:
+        """Return the ids of changes in progress, oldest first, if no other living process refreshes their cards."""
         return await mine_to_refresh(self._backend.database, process)
 
     def typical_durations(self) -> TypicalDurations:
