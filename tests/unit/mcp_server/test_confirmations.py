@@ -165,7 +165,7 @@ def _stop_by_a_person() -> Request:
     return Request("stop", {"server": "web01"}, ALICE, Origin("slack"), can_confirm=True)
 
 
-@pytest.mark.parametrize("reason", [{"why": "x"}, ["x"], "x" * 301])
+@pytest.mark.parametrize("reason", [{"why": "x"}, ["x", "y"], "x" * 301])
 async def test_a_reason_that_is_none_is_told(core: Core, provider: SimulatorHandle, era: str, reason: object) -> None:
     """A reason must be text of bounded length; the model reads which argument is wrong."""
     async with client_of(core, era, Human()) as client:

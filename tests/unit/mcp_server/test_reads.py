@@ -111,7 +111,7 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
     [
         ("vps_get", {"server": "wbe01"}, "Did you mean web01.example.com"),
         ("vps_get", {}, "server: "),
-        ("vps_get", {"server": ["web01"]}, "server: "),
+        ("vps_get", {"server": ["web01", "db01"]}, "server: "),
         ("vps_get", {"server": ""}, "vps_get: server: is missing. vps_list lists the servers. vps_get takes: server"),
         ("vps_get", {"name": "web01"}, "takes: server"),
         ("vps_list", {"limit": 1000}, "limit: "),
