@@ -1,8 +1,8 @@
 """The tool that evaluates a change without asking people or storing anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
@@ -15,7 +15,8 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.arguments import Arguments
-from vpsops.core.operations.target import Target
+from vpsops.core.operations.target import Target, is_plan
+from vpsops.core.operations.traits import RUNBOOK
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results
@@ -26,8 +27,19 @@ from vpsops.mcp_server.protocol.sdk_compat import ToolCall
 from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
-from vpsops.mcp_server.tools.plan_tool import RunbookArguments, runbook_request
+from vpsops.mcp_server.tools.plan_tool import NAME as PLAN
+from vpsops.mcp_server.tools.plan_tool import (
+    PlanArguments,
+    RunbookArguments,
+    plan_request,
+    plan_signature,
+    runbook_request,
+)
 from vpsops.mcp_server.tools.signature import Signature
+
+if TYPE_CHECKING:
+    from vpsops.core.plans.requests import PlanRequest
+    from vpsops.core.runbooks.requests import RunbookRequest
 
 CHECK: Final = "Preview a change."
 
@@ -68,6 +80,8 @@ def is_checkable(operation: Operation) -> bool:
 
 RUN: Final = "runbook_run"
 """What the tool takes besides operations, with the arguments of the tool that runs a runbook."""
+OF_SERVERS: Final = frozenset({"servers", "state", "label"})
+"""Arguments of a plan that no single change has: with one of them, what the plan would do is asked."""
 CHANGES: Final[list[JsonValue]] = [
     *(name for name, operation in OPERATIONS.items() if is_checkable(operation)),
     RUN,
@@ -84,9 +98,9 @@ def unlisted_arguments() -> Mapping[str, Schema]:
     taken = [operation.arguments for operation in OPERATIONS.values() if not operation.reads]
     return {
         name: schema
-        for arguments in (*taken, RunbookArguments)
+        for arguments in (*taken, RunbookArguments, PlanArguments)
         for name, schema in bounded_properties(arguments).items()
-        if name not in Checkable.model_fields
+        if name not in CheckArguments.model_fields
     }
 
 
@@ -117,6 +131,8 @@ async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     word = str(values.pop("operation"))
     if word == RUN:
         return _answer(await _foreseen_runbook(ctx, call, values))
+    if values.keys() & OF_SERVERS:
+        return _answer(await _foreseen_plan(ctx, call))
     operation = OPERATIONS[word]
     signature = signature_for(operation)
     arguments = signature.read(values)  # its choices have no case, as in a call of the tool itself
@@ -150,11 +166,28 @@ async def _foreseen_runbook(ctx: CallContext, call: ToolCall, values: Mapping[st
     arguments = signature.read(dict(values))
     signature.check(arguments)
     planned = await runbook_request(ctx, call, RunbookArguments.model_validate(arguments))
+    return await _foreseen_parts(ctx, call, planned, (RUN, *planned.runbook.operations))
+
+
+async def _foreseen_plan(ctx: CallContext, call: ToolCall) -> DryRun:
+    """Return the predicted outcome of a plan, in the arguments of its own tool."""
+    signature = plan_signature()
+    arguments = signature.read(dict(call.arguments))
+    signature.check(arguments)
+    reason = str(arguments.pop("reason", ""))
+    planned = plan_request(ctx, call, PlanArguments.model_validate(arguments), reason)
+    return await _foreseen_parts(ctx, call, planned, (PLAN.removeprefix(PREFIX), planned.request.operation))
+
+
+async def _foreseen_parts(
+    ctx: CallContext, call: ToolCall, planned: "PlanRequest | RunbookRequest", tools: Sequence[str]
+) -> DryRun:
+    """Return what would become of many changes that are asked for at once; the caller needs each tool."""
     run = await ctx.core.gate.dry_run_plan(planned, scope=ctx.scope)
     for server in run.servers:
         _check_readable(ctx, planned.request.actor, server)
-    tools = [f"{PREFIX}{name}" for name in (RUN, *planned.runbook.operations)]
-    exceeded = next(filter(None, (exceeded_limit(ctx.who(call.context), tool, alters=True) for tool in tools)), None)
+    limits = (exceeded_limit(ctx.who(call.context), f"{PREFIX}{tool}", alters=True) for tool in tools)
+    exceeded = next(filter(None, limits), None)
     return run if exceeded is None else DryRun(run.change, Refused(exceeded.text, exceeded.hint))
 
 
@@ -206,6 +239,13 @@ def check_text(run: DryRun) -> str:
         f"Cost: {outcome.cost}." if outcome.cost else "",
         *outcome.facts,
         *outcome.steps,
-        f"Then call {PREFIX}{RUN if run.parts else run.change.operation} to ask for it.",
+        f"Then call {tool_of(run.change)} to ask for it.",
     )
     return join_nonempty(lines, "\n")
+
+
+def tool_of(change: Change) -> str:
+    """Return the tool that asks for a change, a plan or a runbook."""
+    if change.operation == RUNBOOK.name:
+        return f"{PREFIX}{RUN}"
+    return PLAN if is_plan(change.operation) else f"{PREFIX}{change.operation}"

@@ -88,24 +88,28 @@ async def request_plan(ctx: CallContext, call: ToolCall) -> ToolResult:
     """Ask for a plan, and carry it as far as possible within one call; the caller needs the operation's own tool."""
     values = dict(call.arguments)
     reason = str(values.pop("reason", ""))
-    arguments = PlanArguments.model_validate(values)
+    planned = plan_request(ctx, call, PlanArguments.model_validate(values), reason)
+    exceeded = exceeded_limit(ctx.caller_of(call), f"{PREFIX}{planned.request.operation}", alters=True)
+    if exceeded is not None:
+        refusal = await ctx.core.admission.refuse_for_limit(planned.request, exceeded)
+        return refused_result(refusal, tools=ctx.change_tools)
+    return await run_plan(ctx, call, planned)
+
+
+def plan_request(ctx: CallContext, call: ToolCall, arguments: PlanArguments, reason: str = "") -> PlanRequest:
+    """Return the request for a plan. Raises `InvalidInputError` where it names no servers or cannot be planned."""
     selection = _selection(arguments)
-    operation = plannable(arguments.operation)
-    caller = ctx.caller_of(call)
-    exceeded = exceeded_limit(caller, f"{PREFIX}{operation.name}", alters=True)
     request = Request(
-        operation.name,
+        plannable(arguments.operation).name,
         _others(arguments),
         ctx.actor(call),
         ctx.origin(call),
         reason=reason,
         can_confirm=call.can_ask,
-        named_in=caller.named_in,
+        named_in=ctx.caller_of(call).named_in,
         later=LaterRequest(arguments.at) if arguments.at else None,
     )
-    if exceeded is not None:
-        return refused_result(await ctx.core.admission.refuse_for_limit(request, exceeded), tools=ctx.change_tools)
-    return await run_plan(ctx, call, PlanRequest(request, selection, _options(arguments)))
+    return PlanRequest(request, selection, _options(arguments))
 
 
 def _selection(arguments: PlanArguments) -> Selection:

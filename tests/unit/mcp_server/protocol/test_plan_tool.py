@@ -147,3 +147,39 @@ async def test_a_scheduled_plan_runs_at_its_time(core: Core, fleet: SimulatorHan
     assert sorted(effect.hostname for effect in fleet.simulator.world.counted("reboot")) == [
         f"app0{number}.example.com" for number in (1, 2)
     ]
+
+
+async def test_a_check_of_a_plan_asks_no_one(core: Core, fleet: SimulatorHandle, era: str) -> None:
+    """With the arguments of the plan's tool; what its tool refuses is refused in the same words."""
+    assert fleet.simulator.world.servers()
+    await wait_until_up(core)
+    human = Human()
+    async with client_of(core, era, human, ALL) as client:
+        planned = {"operation": "reboot", "servers": "app*", "at_once": 2}
+        result = await client.call_tool("vps_check", planned)
+        every = await client.call_tool("vps_check", {"operation": "reboot", "state": "running"})
+        wrong = await client.call_tool("vps_check", {**planned, "at_once": 11})
+        none = await client.call_tool("vps_check", {"operation": "reboot", "servers": ["nowhere"]})
+        unplanned = await client.call_tool("vps_check", {"operation": "delete", "servers": ["app*"]})
+    assert result.structured_content is not None
+    assert result.structured_content["outlook"] == "your human is asked"
+    assert all(f"app0{number}.example.com" in text(result) for number in (1, 2, 3))
+    assert text(result).endswith("Then call vps_plan to ask for it.")
+    assert every.structured_content is not None
+    assert every.structured_content["operation"] == "plan_reboot"
+    assert "at_once: must be a whole number from 1 to 10" in text(wrong)
+    assert "no server called 'nowhere'" in text(none)
+    assert "vps_plan: operation: " in text(unplanned)
+    assert not human.questions
+    assert await core.changes.list(scope=OPERATOR) == []
+
+
+async def test_a_check_of_a_plan_needs_the_tools_that_it_takes(core: Core, fleet: SimulatorHandle, era: str) -> None:
+    """A caller without the operation's tool, or without the plan's, is told so as by the tool itself."""
+    assert fleet.simulator.world.servers()
+    await wait_until_up(core)
+    for chosen in (options("servers", "changes", "plans", deny_tools=["vps_reboot"]), options("servers", "changes")):
+        async with client_of(core, era, Human(), chosen) as client:
+            result = await client.call_tool("vps_check", {"operation": "reboot", "servers": ["app*"]})
+        assert result.structured_content is not None, text(result)
+        assert result.structured_content["outlook"] == "refused"
