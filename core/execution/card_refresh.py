@@ -24,7 +24,7 @@ REFRESHES: Final = 20
 async def mine_to_refresh(database: Database, process: str) -> list[str]:
     """Return the ids of changes in progress, oldest first, if no other living process refreshes their cards.
 
-    There may be thousands: only those whose turn it is are read in full. Raises `StorageError`.
+    There may be thousands: they are read in full as their turn comes. Raises `StorageError`.
     """
 
     def read_ids(connection: Connection) -> list[str]:
