@@ -27,6 +27,10 @@ UPDATES: Final = "chat.update"
 
 LONGEST_SECONDS: Final = 850.0
 MOST_DOWN: Final = 9_000
+ROWS_NOTE: Final = (
+    "The rows are measured one after another, for minutes each: where others use the machine, one row may have their"
+    " load and another not."
+)
 LIMITS: Final = "[limits]\nmax_many = 1000\n"
 CONFIGURATIONS: Final = {"": LIMITS, ", groups limited": f'{LIMITS}max_unavailable = ["team={MOST_DOWN}"]\n'}
 
@@ -168,6 +172,7 @@ def _section(lines: dict[str, PlanLine], size: PlanSize) -> Section:
         [
             _limit_note(size),
             "Writes leave four a second at most, so that a server takes 0.25 s whatever runs.",
+            ROWS_NOTE,
             sharing().partition(" Where ")[0],
         ],
     )
