@@ -95,10 +95,11 @@ def unlisted_arguments() -> Mapping[str, Schema]:
     They are on the question and in the digest, and may be refused, so the tool takes them as the change's own does;
     each listed one would cost its tokens. The schemas of all changes are made for it.
     """
-    taken = [operation.arguments for operation in OPERATIONS.values() if not operation.reads]
+    taken: list[type[Arguments]] = [entry.arguments for entry in OPERATIONS.values() if not entry.reads]
+    taken += [RunbookArguments, PlanArguments]
     return {
         name: schema
-        for arguments in (*taken, RunbookArguments, PlanArguments)
+        for arguments in taken
         for name, schema in bounded_properties(arguments).items()
         if name not in CheckArguments.model_fields
     }

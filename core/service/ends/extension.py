@@ -113,7 +113,7 @@ class Extensions:
         try:
             plans = await api.list_plans()
         except WayscloudError:
-            plans = ProviderList[Plan]()
+            plans = ProviderList[Plan]([])
         plan = next((each for each in plans if each.code.lower() == (server.plan or "").lower()), None)
         price = monthly(server, plan)
         return OtherPrice(price.amount if price is not None else None)

@@ -16,7 +16,7 @@ from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes.model import State
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.changes.serialization import origin_values
-from vpsops.core.ends.lifecycle import ask_about_all
+from vpsops.core.ends.lifecycle import ask_about_all, note_gone
 from vpsops.core.ends.model import EndState
 from vpsops.core.storage.tables import SERVER_ENDS
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -137,3 +137,11 @@ async def test_many_ends_are_compared(stage: Stage, monkeypatch: pytest.MonkeyPa
     assert await told(stage) == []
     await alter(stage, turn=9)
     assert {line.split(":")[0] for line in await told(stage)} == {change.id for change in changes}
+
+
+async def test_the_end_of_a_server_that_is_gone_is_as_recorded(stage: Stage) -> None:
+    """Its last record leads to the state of its row."""
+    change = await made(stage, "2d")
+    end = await end_of(stage, change)
+    await stage.database.transact(lambda connection: note_gone(connection, end, stage.clock.now()))
+    assert await told(stage) == []

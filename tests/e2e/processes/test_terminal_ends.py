@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio.to_thread
 import pytest
@@ -89,7 +90,7 @@ async def test_a_program_does_not_keep_a_server(provider: SimulatorHandle, tmp_p
     assert await listed(env) == before
 
 
-async def listed(env: dict[str, str]) -> dict[str, dict[str, str]]:
+async def listed(env: dict[str, str]) -> dict[str, Any]:
     """Return the only end of the document."""
     code, out, err = await piped(env, "ends", "--json")
     assert (code, err) == (0, "")

@@ -7,7 +7,8 @@ import pytest
 from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.runbooks.loader import MOST_CHARACTERS, RunbookError, load_runbook, may_be_step
-from vpsops.core.runbooks.values import filled_steps, values_from
+from vpsops.core.runbooks.model import RunbookArgument, ValueKind
+from vpsops.core.runbooks.values import argument_problem, filled_steps, values_from
 
 HEAD: Final = 'name = "x"\ndescription = "X."\n'
 STEP: Final = '[[step]]\noperation = "stop"\nservers = "web01"\n'
@@ -79,3 +80,11 @@ def test_the_steps_there_may_be() -> None:
     """Nothing that destroys, makes a server or means one by its nature."""
     steps = {name for name, operation in OPERATIONS.items() if may_be_step(operation)}
     assert steps == {"start", "stop", "reboot", "resize", "label", "snapshot_create", "backup_create"}
+
+
+def test_a_value_is_taken_up_to_its_bounds() -> None:
+    """A choice that there is, and a text of the longest length; the next longer text, and another choice, are not."""
+    text, choice = RunbookArgument("x", ValueKind.TEXT), RunbookArgument("y", ValueKind.CHOICE, choices=("web", "db"))
+    assert (argument_problem(text, "a" * 200), argument_problem(choice, "db")) == ("", "")
+    assert argument_problem(text, "a" * 201) == "takes 1 to 200 characters on one line"
+    assert argument_problem(choice, "mail") == "takes web or db"

@@ -1,6 +1,7 @@
 """Registered runbooks: stored by name and on record, whole or not at all, unusable once altered."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -315,4 +316,14 @@ async def test_what_is_applied_while_a_trail_is_verified_is_no_difference(databa
         trail.step(record)
     await apply(database, file(more="# two\n"), over={"halt": file().version})
     await apply(database, file("other"))
+    assert await database.read(lambda connection: list(trail.differences(connection))) == []
+
+
+async def test_a_record_that_was_altered_says_nothing_of_a_runbook(database: Database) -> None:
+    """The chain tells of it; what it says is not held against the row."""
+    await apply(database, file())
+    records = await database.read(chain.read)
+    trail = RunbookTrail()
+    for record in (*records, replace(records[0], seq=2, text=records[0].text.replace("applied", "removed"))):
+        trail.step(record)
     assert await database.read(lambda connection: list(trail.differences(connection))) == []
