@@ -1,10 +1,12 @@
 """A process is stopped at every point of a runbook's compensation in turn: each is done once, in order, or says why."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.stored_plans import PlannedStep, store_plan
@@ -36,8 +38,8 @@ REFUSED, START = 1, 2
 
 
 @pytest.fixture
-def scene() -> Iterator[StatefulHarness]:
-    made = StatefulHarness(fleet=SERVERS * max(POINTS.values()))
+def scene(tmp_path: Path) -> Iterator[StatefulHarness]:
+    made = StatefulHarness(migrated(tmp_path / "db.sqlite3"), fleet=SERVERS * max(POINTS.values()))
     try:
         for server in made.world.servers():
             made.world.override(server, ServerState.RUNNING, None, None)

@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.stored_plans import PlannedStep, store_plan
@@ -29,8 +31,8 @@ REST_SECONDS: Final = 60.0
 
 
 @pytest.fixture
-def scene() -> Iterator[StatefulHarness]:
-    made = StatefulHarness(fleet=MEMBERS * max(POINTS.values()))
+def scene(tmp_path: Path) -> Iterator[StatefulHarness]:
+    made = StatefulHarness(migrated(tmp_path / "db.sqlite3"), fleet=MEMBERS * max(POINTS.values()))
     try:
         for server in made.world.servers():
             made.world.override(server, ServerState.RUNNING, None, None)
