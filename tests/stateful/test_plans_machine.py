@@ -15,7 +15,7 @@ from tests.stateful.database_machine import run_machine
 from tests.stateful.harness import LOOKED_UP, TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
 from tests.stateful.processes.process_machine import POINTS, SLOTS, STOPS, ProcessMachine
-from tests.stateful.stored_plans import PlannedStep, store_plan
+from tests.stateful.processes.stored_plans import PlannedStep, store_plan
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.plans.model import STOP, MemberState, PlanMember, PlanOptions, check_member_step

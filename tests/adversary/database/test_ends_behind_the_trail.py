@@ -53,7 +53,7 @@ async def test_an_end_that_was_brought_nearer_stops_nothing(stage: Stage) -> Non
     assert stage.effects("stop") == 0
 
 
-async def told(stage: Stage) -> list[str]:
+async def findings(stage: Stage) -> list[str]:
     """Return the differences between rows and trail, as they are reported."""
     return [str(each) async for each in discrepancies(stage.database)]
 
@@ -83,10 +83,10 @@ async def alter(stage: Stage, **values: Any) -> None:
 async def test_an_end_that_was_altered_is_told(stage: Stage, values: dict[str, Any], why: str) -> None:
     """Each fact of an end by which it acts, or by which people decide, is compared with its records."""
     change = await made(stage, "2d")
-    assert await told(stage) == []
+    assert await findings(stage) == []
     await alter(stage, **values)
-    assert any(why in line for line in await told(stage))
-    assert any(change.id in line or "the end of" in line for line in await told(stage))
+    assert any(why in line for line in await findings(stage))
+    assert any(change.id in line or "the end of" in line for line in await findings(stage))
 
 
 async def test_an_end_of_another_owner_is_told(stage: Stage) -> None:
@@ -94,7 +94,7 @@ async def test_an_end_of_another_owner_is_told(stage: Stage) -> None:
     change = await made(stage, "2d")
     owner = asdict((await end_of(stage, change)).owner)
     await alter(stage, owner={**owner, "id": "U0EVE"})
-    assert await told(stage) == [f"{change.id}: the row of its end has another owner than the audit trail"]
+    assert await findings(stage) == [f"{change.id}: the row of its end has another owner than the audit trail"]
 
 
 async def test_an_end_of_another_workspace_is_told(stage: Stage) -> None:
@@ -102,14 +102,14 @@ async def test_an_end_of_another_workspace_is_told(stage: Stage) -> None:
     change = await made(stage, "2d")
     origin = origin_values((await end_of(stage, change)).origin)
     await alter(stage, origin={**origin, "team": "T0OTHER"})
-    assert await told(stage) == [f"{change.id}: the row of its end has another workspace than the audit trail"]
+    assert await findings(stage) == [f"{change.id}: the row of its end has another workspace than the audit trail"]
 
 
 async def test_an_end_that_was_deleted_is_told(stage: Stage) -> None:
     """A server that nothing stops any more is named by the change that made it."""
     change = await made(stage, "2d")
     await stage.database.transact(lambda connection: connection.execute(sa.delete(SERVER_ENDS)))
-    assert await told(stage) == [
+    assert await findings(stage) == [
         f"{change.id}: the trail holds that its server has an end, and the row of that is gone"
     ]
 
@@ -118,25 +118,25 @@ async def test_an_end_is_as_recorded_all_its_life(stage: Stage) -> None:
     """Made, kept, stopped at its end: nothing is told of what vpsops did itself."""
     change = await made(stage, "2h")
     await stage.gate.keep_server(keep("2h"), scope=OPERATOR)
-    assert await told(stage) == []
+    assert await findings(stage) == []
     await bring(stage, change, timedelta(hours=4) - timedelta(seconds=10))
     end = await reach(stage, change, EndState.STOPPED)
     assert end.stop_id
-    assert await told(stage) == []
+    assert await findings(stage) == []
     await stage.gate.keep_server(keep("2h"), scope=OPERATOR)
     assert (await end_of(stage, change)).state is EndState.OPEN
-    assert await told(stage) == []
+    assert await findings(stage) == []
     await stage.database.transact(lambda connection: ask_about_all(connection, stage.clock.now()))
-    assert await told(stage) == []
+    assert await findings(stage) == []
 
 
 async def test_many_ends_are_compared(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Page by page: none of them is left out."""
     monkeypatch.setattr("vpsops.core.authorization.discrepancies.PAGE", 1)
     changes = [await made(stage, "2d", f"load{number:02}.example.com") for number in range(3)]
-    assert await told(stage) == []
+    assert await findings(stage) == []
     await alter(stage, turn=9)
-    assert {line.split(":")[0] for line in await told(stage)} == {change.id for change in changes}
+    assert {line.split(":")[0] for line in await findings(stage)} == {change.id for change in changes}
 
 
 async def test_the_end_of_a_server_that_is_gone_is_as_recorded(stage: Stage) -> None:
@@ -144,4 +144,4 @@ async def test_the_end_of_a_server_that_is_gone_is_as_recorded(stage: Stage) -> 
     change = await made(stage, "2d")
     end = await end_of(stage, change)
     await stage.database.transact(lambda connection: note_gone(connection, end, stage.clock.now()))
-    assert await told(stage) == []
+    assert await findings(stage) == []

@@ -92,7 +92,7 @@ def chosen(value: str) -> Json:
     return {"type": "static_select", "selected_option": {"text": {"type": "plain_text", "text": "x"}, "value": value}}
 
 
-def told(world: BotHarness, user: str) -> str:
+def shown(world: BotHarness, user: str) -> str:
     """Return all that a person reads in private and in their forms."""
     slack = world.slack
     private = (*slack.ephemerals(user), *slack.direct_messages(user))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.adversary.forms.forgery import chosen, opened, press, send, told
+from tests.adversary.forms.forgery import chosen, opened, press, send, shown
 from tests.e2e.bot_messages import test_bot_grants as grants
 from tests.e2e.break_glass import test_bot_overrides as overrides
 from vpsops.core.changes.model import State
@@ -37,8 +37,8 @@ async def test_a_vote_with_another_id_or_digest(tmp_path: Path, action: str, edi
     async with grants.held(tmp_path) as (world, core, card, change):
         view = await opened(world, "bob", card, action)
         await send(world, "bob", view, {"reason": "x", **GRANT}, edit)
-        await world.slack.wait_for(lambda: "err_" in told(world, "bob"))
-        words = told(world, "bob")
+        await world.slack.wait_for(lambda: "err_" in shown(world, "bob"))
+        words = shown(world, "bob")
         assert "internal error" not in words, words
         now = await core.changes.get(change.id, scope=OPERATOR)
         assert (now.state, now.votes) == (State.HELD, ())
@@ -66,8 +66,8 @@ async def test_a_grant_of_a_time_that_is_not_offered(tmp_path: Path, values: dic
     async with grants.held(tmp_path) as (world, core, card, change):
         view = await opened(world, "bob", card, "vps:approve_grant")
         await send(world, "bob", view, {**GRANT, **values})
-        await world.slack.wait_for(lambda: "err_" in told(world, "bob") or "grants shows" in told(world, "bob"))
-        words = told(world, "bob")
+        await world.slack.wait_for(lambda: "err_" in shown(world, "bob") or "grants shows" in shown(world, "bob"))
+        words = shown(world, "bob")
         assert "internal error" not in words, words
         now = await core.changes.get(change.id, scope=OPERATOR)
         assert (now.state, now.votes) == (State.HELD, ())
@@ -119,7 +119,7 @@ async def test_a_review_form_for_another_change(tmp_path: Path) -> None:
         call = await world.card("approvals", words="un without approval: ")
         view = await opened(world, "bob", call, "vps:review")
         await send(world, "bob", view, {"reason": overrides.NOTE}, {"c": "chg_000000000000"})
-        await world.slack.wait_for(lambda: "err_" in told(world, "bob"))
+        await world.slack.wait_for(lambda: "err_" in shown(world, "bob"))
         assert len(await core.changes.open_reviews(scope=OPERATOR)) == 1
 
 
@@ -129,8 +129,8 @@ async def test_a_button_with_another_value(tmp_path: Path, action: str, edit: di
     """Answered in words, and nothing is decided."""
     async with grants.held(tmp_path) as (world, core, card, change):
         await press(world, "bob", card, action, edit)
-        await world.slack.wait_for(lambda: "err_" in told(world, "bob"))
-        assert "internal error" not in told(world, "bob"), told(world, "bob")
+        await world.slack.wait_for(lambda: "err_" in shown(world, "bob"))
+        assert "internal error" not in shown(world, "bob"), shown(world, "bob")
         now = await core.changes.get(change.id, scope=OPERATOR)
         assert (now.state, now.votes) == (State.HELD, ())
 
@@ -142,6 +142,6 @@ async def test_an_end_of_another_grant(tmp_path: Path, edit: dict[str, object]) 
         await grants.grant(world, card)
         line = await world.card("approvals", words="Allowed: Reboot web01.example.com")
         await press(world, "carol", line, "vps:grant_end", edit)
-        await world.slack.wait_for(lambda: "err_" in told(world, "carol"))
-        assert "internal error" not in told(world, "carol"), told(world, "carol")
+        await world.slack.wait_for(lambda: "err_" in shown(world, "carol"))
+        assert "internal error" not in shown(world, "carol"), shown(world, "carol")
         assert len(await core.grants.list_open(scope=OPERATOR)) == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adversary.forms.forgery import chosen, opened, press, send, told
+from tests.adversary.forms.forgery import chosen, opened, press, send, shown
 from tests.e2e.bot_messages import test_bot_grants as grants
 from tests.e2e.break_glass import test_bot_overrides as overrides
 from tests.fakes.slack_bot import playing
@@ -23,7 +23,7 @@ async def test_a_vote_by_form_is_of_who_sent_it(tmp_path: Path, action: str, use
         world.slack.kick("approvals", "dave")
         view = await opened(world, "bob", card, action)
         await send(world, user, view, {"reason": "x", **GRANT})
-        await world.slack.wait_for(lambda: "err_" in told(world, "bob") + told(world, user))
+        await world.slack.wait_for(lambda: "err_" in shown(world, "bob") + shown(world, user))
         now = await core.changes.get(change.id, scope=OPERATOR)
         assert (now.state, now.votes) == (State.HELD, ())
 
@@ -34,7 +34,7 @@ async def test_an_override_is_of_who_sent_it(tmp_path: Path, user: str) -> None:
     async with overrides.asked(tmp_path) as (world, core, card):
         view = await opened(world, "alice", card, "vps:override")
         await send(world, user, view, {"reason": overrides.REASON, "name": "web01.example.com"})
-        await world.slack.wait_for(lambda: "err_" in told(world, "alice") + told(world, user))
+        await world.slack.wait_for(lambda: "err_" in shown(world, "alice") + shown(world, user))
         assert (await overrides.the_change(core)).state is State.HELD
 
 
@@ -46,7 +46,7 @@ async def test_a_review_is_of_who_sent_it(tmp_path: Path, user: str) -> None:
         call = await world.card("approvals", words="un without approval: ")
         view = await opened(world, "bob", call, "vps:review")
         await send(world, user, view, {"reason": overrides.NOTE})
-        await world.slack.wait_for(lambda: "err_" in told(world, "bob") + told(world, user))
+        await world.slack.wait_for(lambda: "err_" in shown(world, "bob") + shown(world, user))
         assert len(await core.changes.open_reviews(scope=OPERATOR)) == 1
 
 
@@ -113,7 +113,7 @@ async def test_a_copy_elsewhere_decides_by_the_change(tmp_path: Path, where: str
             "container": {"type": "message", "message_ts": "1700000000.000100", "channel_id": where},
         }
         await press(world, "dave", card, "vps:approve", **parts)
-        await world.slack.wait_for(lambda: "not among" in told(world, "dave"))
+        await world.slack.wait_for(lambda: "not among" in shown(world, "dave"))
         await press(world, "alice", card, "vps:approve", **parts)
         now = await core.changes.get(change.id, scope=OPERATOR)
         assert (now.state, now.votes) == (State.HELD, ())

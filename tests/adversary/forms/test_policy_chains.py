@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.engine import Connection
 
-from tests.adversary.forms.forgery import chosen, opened, send, told
+from tests.adversary.forms.forgery import chosen, opened, send, shown
 from tests.e2e.bot_messages import test_bot_grants as grants
 from tests.e2e.break_glass import test_bot_overrides as overrides
 from tests.fakes.slack_bot import BotHarness, Scene, stage
@@ -147,8 +147,8 @@ async def test_a_review_is_closed_by_the_approvers_in_force(
         view = await opened(world, "bob", call, "vps:review")
         await apply(core, *chain)
         await send(world, "bob", view, {"reason": overrides.NOTE})
-        await world.slack.wait_for(lambda: "review is closed" in told(world, "bob") or "err_" in told(world, "bob"))
-        assert len(await core.changes.open_reviews(scope=OPERATOR)) == (not closes), told(world, "bob")
+        await world.slack.wait_for(lambda: "review is closed" in shown(world, "bob") or "err_" in shown(world, "bob"))
+        assert len(await core.changes.open_reviews(scope=OPERATOR)) == (not closes), shown(world, "bob")
 
 
 GRANTS: Final[Mapping[str, tuple[tuple[Rules, ...], State, int]]] = {

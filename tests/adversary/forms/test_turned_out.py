@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import sqlalchemy as sa
 
-from tests.adversary.forms.forgery import INTERACTIVE, become, chosen, opened, press, send, told, turn_out
+from tests.adversary.forms.forgery import INTERACTIVE, become, chosen, opened, press, send, shown, turn_out
 from tests.e2e.bot_messages import test_bot_grants as grants
 from tests.e2e.break_glass import test_bot_overrides as overrides
 from tests.fakes.slack_bot import BotHarness, Scene, playing, stage
@@ -28,7 +28,7 @@ OUT: Final[dict[str, Out]] = {
 
 
 async def settled(world: World, user: str) -> None:
-    await world.slack.wait_for(lambda: told(world, user))
+    await world.slack.wait_for(lambda: shown(world, user))
 
 
 @pytest.mark.parametrize("out", OUT)
@@ -49,9 +49,9 @@ async def test_their_votes_by_form_count_for_nothing(
         OUT[out](world, "bob")
         await send(world, "bob", view, values)
         await settled(world, "bob")
-        await world.slack.wait_for(lambda: "Working" not in told(world, "bob"))
+        await world.slack.wait_for(lambda: "Working" not in shown(world, "bob"))
         now = await core.changes.get(change.id, scope=OPERATOR)
-        assert (now.state, now.votes) == (State.HELD, ()), told(world, "bob")
+        assert (now.state, now.votes) == (State.HELD, ()), shown(world, "bob")
         assert await core.grants.list_open(scope=OPERATOR) == []
 
 
@@ -74,7 +74,7 @@ async def test_they_run_nothing_without_approval(tmp_path: Path, out: str) -> No
         view = await opened(world, "alice", card, "vps:override")
         OUT[out](world, "alice")
         await send(world, "alice", view, {"reason": overrides.REASON, "name": "web01.example.com"})
-        await world.slack.wait_for(lambda: "Only full" in told(world, "alice") or "not among" in told(world, "alice"))
+        await world.slack.wait_for(lambda: "Only full" in shown(world, "alice") or "not among" in shown(world, "alice"))
         assert (await overrides.the_change(core)).state is State.HELD
         assert world.effects("reboot") == 0
 
@@ -88,7 +88,7 @@ async def test_they_close_no_review(tmp_path: Path, out: str) -> None:
         view = await opened(world, "bob", call, "vps:review")
         OUT[out](world, "bob")
         await send(world, "bob", view, {"reason": overrides.NOTE})
-        await world.slack.wait_for(lambda: "Only full" in told(world, "bob") or "not among" in told(world, "bob"))
+        await world.slack.wait_for(lambda: "Only full" in shown(world, "bob") or "not among" in shown(world, "bob"))
         assert len(await core.changes.open_reviews(scope=OPERATOR)) == 1
 
 
@@ -104,7 +104,7 @@ async def test_they_confirm_nothing_of_their_own(tmp_path: Path, out: str) -> No
         (change,) = await core.changes.list(scope=OPERATOR)
         assert change.state is State.HELD
         assert world.effects("reboot") == 0
-        assert "Only full" in told(world, "alice")
+        assert "Only full" in shown(world, "alice")
 
 
 @pytest.mark.parametrize("out", ["guest", "deactivated"])

@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
-from tests.stateful.stored_plans import PlannedStep, store_plan
+from tests.stateful.processes.stored_plans import PlannedStep, store_plan
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.timings import SCHEDULE_TOLERANCE_SECONDS
