@@ -86,9 +86,11 @@ def group_in_the_way(
         for value in sorted(_values(member.target.labels, key)):
             if lack:
                 return f"others of {key}={value} may be down: {lack}"
-            down = [ident for ident, labels in others.items() if labels is None or value in _values(labels, key)]
-            if len(down) + 1 > most:
-                return f"{len(down)} of {key}={value} are down{_names(down, named)}, and at most {most} may be"
+            down = [ident for ident, labels in others.items() if labels is not None and value in _values(labels, key)]
+            unknown = sum(labels is None for labels in others.values())
+            if len(down) + unknown + 1 > most:
+                more = f" (and {unknown} with unknown labels)" if unknown else ""
+                return f"{len(down)} of {key}={value} are down{_names(down, named)}{more}, and at most {most} may be"
     return ""
 
 

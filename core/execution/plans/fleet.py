@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.timings import FLEET_SECONDS
+from vpsops.core.common.timings import FLEET_SECONDS, LABELS_SECONDS
+from vpsops.core.operations.server_lists import read_in_full
 from vpsops.core.operations.target import Target
 from vpsops.core.plans.groups import NOT_KNOWN, may_take_down, servers_under_way
 from vpsops.core.storage.database import Database
@@ -26,6 +27,8 @@ from vpsops.core.wayscloud.client import Wayscloud
 
 MOST_READ_AGAIN: Final = 20
 """Servers that are read by themselves: beyond, the whole list is read."""
+MOST_UNLABELLED: Final = 200
+"""Servers that are down and have their labels read by themselves; of more, each counts in every group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class FleetList:
     read_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class LabelsRead:
+    """The labels of a server that is down; `read_at` is when they were read, in steady seconds."""
+
+    labels: dict[str, str] | None
+    read_at: float
+
+
 @dataclass(slots=True)
 class FleetReader:
     """Reads the list for the plans of one process."""
@@ -61,6 +72,7 @@ class FleetReader:
     api: Wayscloud
     clock: Clock
     _held: FleetList | None = None
+    _labels: dict[str, LabelsRead] = field(default_factory=dict)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def read(self) -> FleetList:
@@ -74,9 +86,28 @@ class FleetReader:
             fleet = await self._read_moved(held) if held is not None and is_held else None
             if fleet is None:
                 mark = await self.database.read(_mark)
-                fleet = FleetList(await self.api.list_servers(), mark, now)
+                fleet = FleetList(await self._labelled(await self.api.list_servers(), now), mark, now)
             self._held = fleet
             return fleet
+
+    async def _labelled(self, listed: ProviderList[Server], now: float) -> ProviderList[Server]:
+        """Return a list with the labels of the servers that are down, which the provider leaves out of it.
+
+        Labels that cannot be read stay unknown: such a server may be of any group.
+        """
+        down = [server for server in listed if not server.ready and server.labels is None]
+        self._labels = {ident: each for ident, each in self._labels.items() if now - each.read_at <= LABELS_SECONDS}
+        lacking = [server for server in down if server.id not in self._labels]
+        if not down or len(lacking) > MOST_UNLABELLED:
+            return listed
+        for server in await read_in_full(self.api, lacking, _any_server):
+            self._labels[server.id] = LabelsRead(server.labels, now)
+        known = {server.id: self._labels[server.id].labels for server in down if server.id in self._labels}
+        servers = [
+            server.model_copy(update={"labels": known[server.id]}) if server.id in known else server
+            for server in listed
+        ]
+        return ProviderList(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more)
 
     async def _read_moved(self, held: FleetList) -> FleetList | None:
         """Return a list with the servers read again that changes moved; None where they are too many."""
@@ -94,6 +125,11 @@ class FleetReader:
         was = held.servers
         listed = ProviderList(list(servers.values()), unreadable=was.unreadable, total=was.total, more=was.more)
         return FleetList(listed, FleetMark(mark.seq, {**mark.moving, **unread}), held.read_at)
+
+
+async def _any_server(_server: Server) -> bool:
+    """Let every server be read: the limit counts for all, and names none."""
+    return True
 
 
 def _mark(connection: Connection) -> FleetMark:

@@ -53,6 +53,27 @@ async def test_a_list_that_is_not_whole_says_nothing_of_those_that_are_down(plan
     assert (await planner.end(plan.id)).state is State.SUCCEEDED
 
 
+async def test_a_server_that_is_down_counts_in_its_own_group_alone(planner: Planner) -> None:
+    """The provider's list has no labels, so those of a server that is down are read by themselves."""
+    planner.stage.server("other.example.com", ServerState.STOPPED)
+    label_all(planner, ["other.example.com"], tier="db")
+    plan = await planner.done("app001", "app002")
+    assert plan.state is State.SUCCEEDED, plan.note
+
+
+async def test_a_server_whose_labels_cannot_be_read_may_be_of_any_group(planner: Planner) -> None:
+    """The words do not say that it is of the group."""
+    planner.stage.server("other.example.com", ServerState.STOPPED)
+    planner.stage.fault("status", "get", "other.example.com", status=500)
+    plan = await planner.confirmed("app001", "app002")
+    waits = await planner.stage.changes.wait(
+        plan.id, seconds=60, until=lambda change: "waits since" in change.note, scope=OPERATOR
+    )
+    assert "0 of tier=web are down (and 1 with unknown labels), and at most 1 may be" in waits.note
+    planner.stage.provider.simulator.faults.clear()
+    assert (await planner.end(plan.id)).state is State.SUCCEEDED
+
+
 async def test_two_plans_take_no_more_of_a_group_down_than_one(planner: Planner) -> None:
     """Plans of the same group that run at the same time wait for each other."""
     first = await planner.confirmed("app001", "app002")
