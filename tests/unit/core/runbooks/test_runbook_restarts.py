@@ -27,11 +27,13 @@ def states(members: Sequence[PlanMember]) -> list[MemberState]:
 
 async def reach(planner: Planner, plan_id: str, holds: Callable[[list[MemberState]], bool]) -> list[MemberState]:
     """Wait until the members are in the states that are looked for, and return those."""
-    while True:
+    current: list[MemberState] = []
+    while not (current and all(state.is_final for state in current)):
         current = states(await planner.members(plan_id))
         if holds(current):
             return current
         await planner.stage.clock.sleep(0.1)
+    raise AssertionError(f"the runbook ended meanwhile: {current}")
 
 
 @pytest.mark.requirement("runbook-restarts")
@@ -52,6 +54,7 @@ async def test_the_next_process_goes_on(
     async with staged(database_url, provider, Setup(clock=clock)) as stage:
         planner = Planner(stage)
         planner.add_servers(1)
+        stage.fault("slow", "get", seconds=1)  # each change is under way for longer than two looks at it are apart
         if refused:
             stage.fault("status", "upgrade", "app001.example.com", status=409)
         plan = await confirmed(stage, text=SLOWLY, servers="app001")
