@@ -95,6 +95,7 @@ PLAN_PAUSE_MOST_SECONDS: Final = 3600  # the longest pause between two members
 PLAN_POLL_SECONDS: Final = 5.0  # between reads of a running plan, although no signal came
 PLAN_RETRY_SECONDS: Final = 2.0  # before a member that could not begin yet is tried again
 FLEET_SECONDS: Final = 2.0  # so old may a list of all servers be that groups are counted in
+SAME_SECONDS: Final = 0.001  # times that differ by less are the same: a database may round them
 LABELS_SECONDS: Final = 60.0  # so old may the labels be of a server that is down and counted there
 PLAN_BUSY_SECONDS: Final = 600.0  # so long a member waits for others of its group to be up again
 PROBE_SECONDS: Final = 60.0  # a server that settled has to answer within this

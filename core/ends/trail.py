@@ -6,6 +6,7 @@ from typing import Any, Final
 from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import is_same_hostname
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.timings import SAME_SECONDS
 from vpsops.core.ends.lifecycle import (
     ASKED,
     DELETES,
@@ -32,8 +33,6 @@ STATES: Final[Mapping[object, EndState]] = {
 }
 """The state that a record of an end leads to; a reminder leads to none."""
 UNKNOWN_END: Final = "the audit trail does not hold that its server has an end"
-SAME_SECONDS: Final = 0.001
-"""Times are the same that differ by less: a database may round them."""
 
 
 def missing_end(change: Change, source: Sequence[Mapping[str, Json]]) -> str:

@@ -31,6 +31,7 @@ from vpsops.core.limits.guard import refusal_for
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import Operation
+from vpsops.core.operations.target import is_grant_request
 from vpsops.core.outcomes.twins import TwinError, check_scheduled_twin, check_twins
 from vpsops.core.plans.model import PlanMember
 from vpsops.core.plans.repository import insert_members
@@ -168,7 +169,9 @@ class ChangeStore:
         """Store a change, held or let through by a grant, and return it."""
         backend, request = self._backend, draft.request
         change = draft.change
-        agent_pause.check(connection, request.actor, change.agent)
+        agent_pause.check(connection, request.actor)
+        if is_grant_request(change.operation):
+            agent_pause.check(connection, change.agent)
         if change.ruling.grant_terms is not None:
             change = use_grant(connection, change, backend.clock.now(), warned=bool(draft.preview.warning))
         body = requested(request, draft.preview, change.ruling)
