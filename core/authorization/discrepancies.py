@@ -4,7 +4,7 @@ The chain shows what happened to records; this shows what happened to rows: one 
 send without its approval in the trail, and a trail that was cut under its rows.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -62,31 +62,27 @@ class DiscrepancyPage:
 
 async def discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
     """Yield every discrepancy, page by page, so that a large database needs no more memory than a small database."""
-    after = ""
-    while True:
-        page = await database.read(partial(_page, after))
-        for discrepancy in page.discrepancies:
-            yield discrepancy
-        if not page.after:
-            break
-        after = page.after
+    async for discrepancy in _all_pages(database, _page):
+        yield discrepancy
     for discrepancy in await database.read(_without_row):
         yield discrepancy
-    async for discrepancy in _end_discrepancies(database):
+    async for discrepancy in _all_pages(database, _end_page):
         yield discrepancy
+    for change_id in await database.read(_without_end):
+        yield Discrepancy(change_id, "the trail holds that its server has an end, and the row of that is gone")
 
 
-async def _end_discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
+async def _all_pages(
+    database: Database, read_page: Callable[[str, Connection], DiscrepancyPage]
+) -> AsyncIterator[Discrepancy]:
     after = ""
     while True:
-        page = await database.read(partial(_end_page, after))
+        page = await database.read(partial(read_page, after))
         for discrepancy in page.discrepancies:
             yield discrepancy
         if not page.after:
-            break
+            return
         after = page.after
-    for change_id in await database.read(_without_end):
-        yield Discrepancy(change_id, "the trail holds that its server has an end, and the row of that is gone")
 
 
 def _end_page(after: str, connection: Connection) -> DiscrepancyPage:

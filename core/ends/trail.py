@@ -93,29 +93,29 @@ def end_differences(end: ServerEnd, source: Sequence[Mapping[str, Json]]) -> Ite
 
 def _recorded(own: Sequence[Mapping[str, Json]]) -> dict[str, object]:
     """Return what the records of an end come to, by the words for it."""
-    told: dict[str, object] = {"stop": "", "deletion": ""}
+    facts: dict[str, object] = {"stop": "", "deletion": ""}
     for body in own:
         match body["event"]:
             case event if event == OPENED:
-                told |= {"beginning": body.get("at"), "time": body.get("ends_at"), "turn": body.get("turn")}
+                facts |= {"beginning": body.get("at"), "time": body.get("ends_at"), "turn": body.get("turn")}
             case event if event == KEPT:
-                told |= {"time": body.get("ends_at"), "turn": body.get("turn"), "stop": "", "deletion": ""}
+                facts |= {"time": body.get("ends_at"), "turn": body.get("turn"), "stop": "", "deletion": ""}
             case event if event == STOPPING:
-                told |= {"stop": body.get(STOPS)}
+                facts |= {"stop": body.get(STOPS)}
             case event if event == STOPPED:
-                told |= {"deletion": body.get(DELETES) or told["deletion"]}
-    return told
+                facts |= {"deletion": body.get(DELETES) or facts["deletion"]}
+    return facts
 
 
 def _asked_by(request: Mapping[str, Json]) -> dict[str, object]:
     """Return who owns the server by the request for it, in which workspace, and what it was called."""
     actor, target = request.get("actor"), request.get("target")
-    told: dict[str, object] = {}
+    facts: dict[str, object] = {}
     if isinstance(actor, Mapping):
-        told |= {"owner": [actor.get("kind"), actor.get("id"), actor.get("human")]}
+        facts |= {"owner": [actor.get("kind"), actor.get("id"), actor.get("human")]}
     if isinstance(target, Mapping):
-        told |= {"name": target.get("hostname")}
-    return told | ({"workspace": request["team"]} if "team" in request else {})
+        facts |= {"name": target.get("hostname")}
+    return facts | ({"workspace": request["team"]} if "team" in request else {})
 
 
 def _stored(end: ServerEnd) -> dict[str, Any]:

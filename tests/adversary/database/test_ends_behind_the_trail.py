@@ -115,7 +115,7 @@ async def test_an_end_that_was_deleted_is_told(stage: Stage) -> None:
 
 
 async def test_an_end_is_as_recorded_all_its_life(stage: Stage) -> None:
-    """Made, kept, stopped at its end: nothing is told of what vpsops did itself."""
+    """Made, kept, stopped at its end: what vpsops did itself is no finding."""
     change = await made(stage, "2h")
     await stage.gate.keep_server(keep("2h"), scope=OPERATOR)
     assert await findings(stage) == []

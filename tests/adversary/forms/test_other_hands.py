@@ -30,7 +30,7 @@ async def test_a_vote_by_form_is_of_who_sent_it(tmp_path: Path, action: str, use
 
 @pytest.mark.parametrize("user", ["bob", "dave"])
 async def test_an_override_is_of_who_sent_it(tmp_path: Path, user: str) -> None:
-    """Its asker opened the form; nobody else runs the change by it."""
+    """Its asker opened the form; no one else runs the change with it."""
     async with overrides.asked(tmp_path) as (world, core, card):
         view = await opened(world, "alice", card, "vps:override")
         await send(world, user, view, {"reason": overrides.REASON, "name": "web01.example.com"})

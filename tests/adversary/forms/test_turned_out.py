@@ -121,7 +121,7 @@ async def test_they_confirm_no_plan_of_their_own(tmp_path: Path, out: str) -> No
 
 @pytest.mark.parametrize("out", OUT)
 async def test_they_stop_no_plan_of_others(tmp_path: Path, out: str) -> None:
-    """The plan goes on."""
+    """The plan continues."""
     async with playing(tmp_path) as world:
         await world.slack.command("alice", "ops", "/vps", "reboot web01 db01 pause=5m")
         await world.slack.click("alice", await world.card(words="waiting for confirmation"), "vps:confirm")

@@ -1,4 +1,4 @@
-"""A process that asks for what it is told to by lines, approves it, and says how long that took and what it is at.
+"""A process that asks for what its input names, a line each, approves it, and says how long that took.
 
 A line holds the ids of servers: of several one plan is asked for, of one a change. The answer is a line of JSON; an
 empty line approves what was asked last, and is answered at its end.

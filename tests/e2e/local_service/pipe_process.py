@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
+
+import pytest
+from anyio import to_thread
 
 from tests.harness.patience import PATIENCE_SECONDS
 from tests.harness.repository import ROOT
@@ -26,7 +29,45 @@ HELLO: Final = {
         "clientInfo": {"name": "raw", "version": "1"},
     },
 }
+ANN_UID: Final = 54_001
+BOB_UID: Final = 54_002
+CONFIG: Final = f"""
+[mcp.socket]
+mode = "0666"
+
+[mcp.socket.users]
+{ANN_UID} = "ann@example.com"
+
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "power"
+operation = ["reboot", "start"]
+decision = "confirm"
+
+[[rule]]
+id = "no-stop"
+operation = "stop"
+decision = "deny"
+reason = "The service's own rule."
+"""
 READY: Final = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+def is_root() -> bool:
+    """Return whether this process can start others as other users."""
+    return os.geteuid() == 0
+
+
+needs_root: Final = pytest.mark.skipif(not is_root(), reason="only root can start a process as another user")
+
+
+async def in_thread(work: Callable[[], object]) -> None:
+    """Run blocking work beside the simulator, which lives on the loop."""
+    await to_thread.run_sync(work)
 
 
 @dataclass
@@ -181,8 +222,3 @@ def call(tool: str, ident: int, **arguments: object) -> dict[str, Any]:
 def yes(question: dict[str, Any]) -> dict[str, Any]:
     """Return the answer that agrees to a question."""
     return {"jsonrpc": "2.0", "id": question["id"], "result": {"action": "accept", "content": {"confirm": True}}}
-
-
-def is_root() -> bool:
-    """Return whether this process can start others as other users."""
-    return os.geteuid() == 0

@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.e2e.local_service.pipe_process import (
+    ANN_UID,
+    BOB_UID,
+    CONFIG,
     HELLO,
     KEY,
     READY,
@@ -20,46 +22,19 @@ from tests.e2e.local_service.pipe_process import (
     ServiceFolder,
     as_user,
     call,
+    in_thread,
     interpreter_for,
-    is_root,
-    service_folder,
+    needs_root,
     yes,
 )
 from tests.harness.patience import PATIENCE_SECONDS
-from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import open_core
 from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.config.settings import load_settings
-from vpsops.playground.wayscloud.faults.config import SimulatorConfig
-from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-ANN_UID = 54_001
-BOB_UID = 54_002
 LIST = {"jsonrpc": "2.0", "id": 30, "method": "tools/list"}
-CONFIG = f"""
-[mcp.socket]
-mode = "0666"
-
-[mcp.socket.users]
-{ANN_UID} = "ann@example.com"
-
-[[rule]]
-id = "reads"
-risk = "read"
-decision = "allow"
-
-[[rule]]
-id = "power"
-operation = ["reboot", "start"]
-decision = "confirm"
-
-[[rule]]
-id = "no-stop"
-operation = "stop"
-decision = "deny"
-reason = "The service's own rule."
-"""
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
@@ -72,26 +47,6 @@ LISTEN = {
     "params": {"_meta": META, "notifications": {"resourceSubscriptions": ["vps://servers"]}},
 }
 WIDER = '[[rule]]\nid = "all"\ndecision = "allow"\n'
-needs_root = pytest.mark.skipif(not is_root(), reason="only root can start a process as another user")
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as handle:
-        yield handle
-
-
-@pytest.fixture
-def folder(provider: SimulatorHandle) -> Iterator[ServiceFolder]:
-    with service_folder(provider.url, CONFIG) as made:
-        yield made
-
-
-async def in_thread(work: object) -> None:
-    """Run blocking work beside the simulator, which lives on the loop."""
-    from anyio import to_thread  # noqa: PLC0415
-
-    await to_thread.run_sync(work)  # type: ignore[arg-type]
 
 
 @needs_root

@@ -2,31 +2,26 @@
 
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from anyio import from_thread
 
-from tests.e2e.local_service.pipe_process import PipeProcess, ServiceFolder, call, interpreter_for, service_folder, yes
-from tests.e2e.local_service.test_socket import ANN_UID, BOB_UID, CONFIG, in_thread, needs_root
+from tests.e2e.local_service.pipe_process import (
+    ANN_UID,
+    BOB_UID,
+    CONFIG,
+    PipeProcess,
+    ServiceFolder,
+    call,
+    in_thread,
+    interpreter_for,
+    needs_root,
+    yes,
+)
 from tests.harness.patience import eventually
-from tests.harness.virtual_time import VirtualClock
-from vpsops.playground.wayscloud.faults.config import SimulatorConfig
-from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as handle:
-        yield handle
-
-
-@pytest.fixture
-def folder(provider: SimulatorHandle) -> Iterator[ServiceFolder]:
-    with service_folder(provider.url, CONFIG) as made:
-        yield made
 
 
 @needs_root
@@ -34,7 +29,7 @@ def folder(provider: SimulatorHandle) -> Iterator[ServiceFolder]:
 async def test_a_user_who_is_taken_out_and_put_in_again_is_served_by_the_same_pipe(
     provider: SimulatorHandle, folder: ServiceFolder
 ) -> None:
-    """With a handshake: a file that cannot be read alters nothing, an open question ends, and the session goes on."""
+    """With a handshake: a file that cannot be read alters nothing, an open question ends, and the session continues."""
     if interpreter_for(ANN_UID) is None:
         pytest.skip("no Python that another user may run")
     await in_thread(lambda: play_taken_out(folder))

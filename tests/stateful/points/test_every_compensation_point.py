@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
+from tests.stateful.processes.plan_rounds import ROUNDS, finish_plan, wake_late, work
 from tests.stateful.processes.stored_plans import PlannedStep, store_plan
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
@@ -23,8 +24,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.requirement("runbook-restarts")]
 SERVERS: Final = 3
 POINTS: Final = {"failed": 5, "begin": 12, "run": 17, "settle": 5}
 """More than each part of a compensation has: the end of the step that failed, its begin, its run, its end."""
-REST_ROUNDS: Final = 40
-REST_SECONDS: Final = 60.0
 DONE, FAILED, RUNNING, WAITING = MemberState.DONE, MemberState.FAILED, MemberState.RUNNING, MemberState.WAITING
 AT: Final = {
     "failed": (RUNNING, WAITING),
@@ -75,16 +74,10 @@ def is_settled(scene: StatefulHarness, plan_id: str, place: int) -> bool:
     return change is not None and change.state.final
 
 
-def work(scene: StatefulHarness, process: WorkerProcess) -> None:
-    """Let a process run and follow what it began."""
-    scene.do_everything(process)
-    scene.pass_time(REST_SECONDS, [process])
-
-
 def reach(scene: StatefulHarness, plan_id: str, process: WorkerProcess, phase: str) -> None:
     """Let a process run a runbook up to the part of its first compensation that is to be interrupted."""
     place = START if phase == "settle" else REFUSED
-    for _ in range(REST_ROUNDS):
+    for _ in range(ROUNDS):
         if is_settled(scene, plan_id, place):
             break
         scene.call(process.do("plan", plan_id))
@@ -106,17 +99,6 @@ def interrupt(scene: StatefulHarness, plan_id: str, phase: str, left: int, stop:
     else:
         scene.call(process.do("plan", plan_id, left, stop))
     return process
-
-
-def finish(scene: StatefulHarness, plan_id: str, process: WorkerProcess) -> Change:
-    """Let a process continue until a runbook has ended."""
-    for _ in range(REST_ROUNDS):
-        scene.call(process.do("plan", plan_id))
-        plan = scene.stored()[plan_id]
-        if plan.state.final:
-            return plan
-        work(scene, process)
-    raise AssertionError(plan)
 
 
 def check(scene: StatefulHarness, plan: Change, *, whole: bool) -> None:
@@ -145,13 +127,13 @@ def check(scene: StatefulHarness, plan: Change, *, whole: bool) -> None:
 def test_a_compensation_is_done_once_wherever_a_process_is_stopped(
     scene: StatefulHarness, phase: str, stop: StopPoint
 ) -> None:
-    """Dead or without its database: another process, or the same, goes on with it, and nothing is sent again."""
+    """Dead or without its database: another process, or the same, continues it, and nothing is sent again."""
     for left in range(POINTS[phase]):
         plan_id = stored(scene, left)
         process = interrupt(scene, plan_id, phase, left, stop)
         other = scene.started_worker() if stop is StopPoint.DIE else process
         scene.pass_time(TAKEN_OVER, [other])
-        plan = finish(scene, plan_id, other)
+        plan = finish_plan(scene, plan_id, other)
         check(scene, plan, whole=stop is StopPoint.FAIL or phase != "run")
     assert not process.life.dead, "there are more points"
     scene.check_trail()
@@ -166,13 +148,6 @@ def test_a_process_that_is_woken_late_in_a_compensation_does_nothing_again(
     for left in range(POINTS[phase]):
         plan_id = stored(scene, left)
         frozen, other = interrupt(scene, plan_id, phase, left, StopPoint.FREEZE), scene.started_worker()
-        scene.pass_time(TAKEN_OVER, [other])
-        scene.do_everything(other)
-        scene.call(other.do("plan", plan_id))
-        if ended:
-            finish(scene, plan_id, other)
-        scene.call(frozen.wake())
-        while frozen.runs_requested:
-            scene.call(frozen.do("run", frozen.runs_requested.pop()))
-        check(scene, finish(scene, plan_id, other), whole=phase != "run")
+        plan = wake_late(scene, plan_id, frozen, other, ended=ended)
+        check(scene, plan, whole=phase != "run")
     scene.check_trail()

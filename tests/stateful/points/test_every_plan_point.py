@@ -11,6 +11,7 @@ import pytest
 from tests.fakes.storage.databases import migrated
 from tests.stateful.harness import TAKEN_OVER, StatefulHarness
 from tests.stateful.processes.crashable_process import StopPoint, WorkerProcess
+from tests.stateful.processes.plan_rounds import finish_plan, wake_late
 from tests.stateful.processes.stored_plans import PlannedStep, store_plan
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
@@ -26,8 +27,6 @@ MEMBERS: Final = 2
 POINTS: Final = {"due": 4, "start": 16}
 """More than a round in which a schedule is due has, and the first round of a plan."""
 AHEAD_SECONDS: Final = 600.0
-REST_ROUNDS: Final = 40
-REST_SECONDS: Final = 60.0
 
 
 @pytest.fixture
@@ -65,18 +64,6 @@ def interrupt(scene: StatefulHarness, plan_id: str, phase: str, left: int, stop:
     return process
 
 
-def finish(scene: StatefulHarness, plan_id: str, process: WorkerProcess) -> Change:
-    """Let a process continue until a plan has ended."""
-    for _ in range(REST_ROUNDS):
-        scene.do_everything(process)
-        scene.call(process.do("plan", plan_id))
-        plan = scene.stored()[plan_id]
-        if plan.state.final:
-            return plan
-        scene.pass_time(REST_SECONDS, [process])
-    raise AssertionError(plan)
-
-
 def check(scene: StatefulHarness, plan: Change) -> None:
     """It began once and not before its time; each member has one change, begun once and in order, and one effect."""
     records = scene.call(scene.observer.database.read(lambda connection: chain.read(connection, limit=100_000)))
@@ -105,7 +92,7 @@ def test_a_plan_begins_once_wherever_a_process_is_stopped(
         other, plan_id = scene.started_worker(), stored(scene, left, at_once=at_once)
         process = interrupt(scene, plan_id, phase, left, stop)
         scene.pass_time(TAKEN_OVER, [other])
-        plan = finish(scene, plan_id, other if stop is StopPoint.DIE else process)
+        plan = finish_plan(scene, plan_id, other if stop is StopPoint.DIE else process)
         assert plan.state is State.SUCCEEDED, plan.note
         check(scene, plan)
     assert not process.life.dead, "there are more points"
@@ -121,15 +108,7 @@ def test_a_process_that_is_woken_late_in_a_begin_begins_nothing_again(
     for left in range(POINTS[phase]):
         other, plan_id = scene.started_worker(), stored(scene, left)
         frozen = interrupt(scene, plan_id, phase, left, StopPoint.FREEZE)
-        scene.pass_time(TAKEN_OVER, [other])
-        scene.do_everything(other)
-        scene.call(other.do("plan", plan_id))
-        if ended:
-            finish(scene, plan_id, other)
-        scene.call(frozen.wake())
-        while frozen.runs_requested:
-            scene.call(frozen.do("run", frozen.runs_requested.pop()))
-        plan = finish(scene, plan_id, other)
+        plan = wake_late(scene, plan_id, frozen, other, ended=ended)
         assert plan.state is State.SUCCEEDED, plan.note
         check(scene, plan)
     scene.check_trail()

@@ -72,7 +72,7 @@ async def test_a_ping_is_answered_before_and_after_the_handshake(core: Core, ver
 
 @pytest.mark.parametrize("version", HANDSHAKES)
 async def test_the_version_header_may_be_absent_and_is_known_where_it_is_there(core: Core, version: str) -> None:
-    """An unknown one is refused, and the session goes on."""
+    """An unknown one is refused, and the session continues."""
     async with session_of(core, version) as session:
         assert (await session.send(PING, **{VERSION: ""})).status_code == 200
         assert (await session.send(PING, **{VERSION: version})).status_code == 200

@@ -175,7 +175,7 @@ async def test_a_check_of_a_plan_asks_no_one(core: Core, fleet: SimulatorHandle,
 
 
 async def test_a_check_of_a_plan_needs_the_tools_that_it_takes(core: Core, fleet: SimulatorHandle, era: str) -> None:
-    """A caller without the operation's tool, or without the plan's, is told so as by the tool itself."""
+    """A caller without the operation's tool, or without the plan's, is refused as by the tool itself."""
     assert fleet.simulator.world.servers()
     await wait_until_up(core)
     for chosen in (options("servers", "changes", "plans", deny_tools=["vps_reboot"]), options("servers", "changes")):
