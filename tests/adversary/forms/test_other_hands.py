@@ -9,10 +9,12 @@ from tests.adversary.forms.forgery import chosen, opened, press, send, shown
 from tests.e2e.bot_messages import test_bot_grants as grants
 from tests.e2e.break_glass import test_bot_overrides as overrides
 from tests.fakes.slack_bot import playing
-from vpsops.core.changes.model import State
+from vpsops.core.audit.queries import RecordFilter
+from vpsops.core.changes.model import REVIEWED, State
 from vpsops.core.changes.scope import OPERATOR
 
 GRANT = {"grant_time": chosen("3600"), "grant_servers": chosen("server")}
+OTHER_NOTE = "another note entirely"
 
 
 @pytest.mark.parametrize("action", ["vps:deny", "vps:approve_note", "vps:approve_grant"])
@@ -76,19 +78,26 @@ async def test_an_override_sent_several_times_runs_once(tmp_path: Path) -> None:
         assert world.effects("reboot") == 1
 
 
-async def test_a_review_is_closed_once(tmp_path: Path) -> None:
-    """By the first of two reviewers; the note stays."""
+@pytest.mark.parametrize("waits", [True, False], ids=["one after the other", "together"])
+async def test_a_review_is_closed_once(tmp_path: Path, waits: bool) -> None:
+    """By one of two reviewers, and by the first where the other comes after; the note stays."""
     async with overrides.asked(tmp_path) as (world, core, card):
         await overrides.run_by_form(world, card)
         call = await world.card("approvals", words="un without approval: ")
         view = await opened(world, "bob", call, "vps:review")
         other = await opened(world, "carol", call, "vps:review")
         await send(world, "bob", view, {"reason": overrides.NOTE}, times=3)
-        await send(world, "carol", other, {"reason": "another note entirely"}, times=3)
+        if waits:
+            await world.card("ops", words="Reviewed by")
+        await send(world, "carol", other, {"reason": OTHER_NOTE}, times=3)
+        await world.slack.wait_for(lambda: "err_" in shown(world, "carol") or "err_" in shown(world, "bob"))
         await world.card("ops", words="Reviewed by")
         change = await overrides.the_change(core)
+        page = await core.trail.page(RecordFilter(change=change.id), before=None, limit=100)
+        (closed,) = [record.body for record in page.records if record.event == REVIEWED]
         assert change.override is not None
-        assert change.override.note == overrides.NOTE
+        assert change.override.note == closed["note"]
+        assert change.override.note in ({overrides.NOTE} if waits else {overrides.NOTE, OTHER_NOTE})
 
 
 async def test_a_plan_is_stopped_once_by_many_clicks(tmp_path: Path) -> None:
