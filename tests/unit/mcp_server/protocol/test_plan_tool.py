@@ -183,3 +183,14 @@ async def test_a_check_of_a_plan_needs_the_tools_that_it_takes(core: Core, fleet
             result = await client.call_tool("vps_check", {"operation": "reboot", "servers": ["app*"]})
         assert result.structured_content is not None, text(result)
         assert result.structured_content["outlook"] == "refused"
+
+
+async def test_a_check_of_a_plan_names_no_server_out_of_reach(core: Core, fleet: SimulatorHandle, era: str) -> None:
+    """A caller that is narrowed to some servers learns nothing of the others."""
+    assert fleet.simulator.world.servers()
+    await wait_until_up(core)
+    async with client_of(core, era, Human(), options("servers", "changes", "plans", servers=["app01*"])) as client:
+        result = await client.call_tool("vps_check", {"operation": "reboot", "servers": ["app*"]})
+    assert "app01.example.com" in text(result)
+    assert "app02" not in text(result)
+    assert "app03" not in text(result)
